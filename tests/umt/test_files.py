@@ -1,0 +1,29 @@
+"""A file is there whole, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from umt.files import atomic_file
+
+
+def test_file_takes_its_name_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    with atomic_file(path) as handle:
+        handle.write(b"half")
+        assert not path.exists()
+        handle.write(b" and half")
+    assert path.read_bytes() == b"half and half"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_error_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), atomic_file(path) as handle:
+        handle.write(b"new")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
