@@ -1,0 +1,40 @@
+"""Fixtures of the data tests: real data where there is some, small sets in the official layouts where not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from umt.data.mini import MiniSize
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of genuine samples of the public data sets."""
+    if not (folder := os.environ.get("UMT_REAL_DATA")):
+        pytest.skip("UMT_REAL_DATA is not set: no genuine data here")
+    return Path(folder)
+
+
+@pytest.fixture
+def make_image() -> Callable[..., Path]:
+    """Writes an image of random colours, its folders included."""
+
+    def make(path: Path, size: tuple[int, int] = (12, 8)) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(len(path.name)).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_size() -> MiniSize:
+    """The embedded data at its smallest that every layout admits."""
+    return MiniSize(imagenet=60, aircraft=(1, 1, 1), caltech101=1, cub=(1, 1), ade20k=(2, 1), nyuv2=((1, 1), (1, 1)))

@@ -1,0 +1,39 @@
+"""FGVC-Aircraft (Maji et al. 2013), release 2013b, with the variant as class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from umt.data.layouts import listed_samples, read_table
+from umt.data.registry import DatasetInfo, Sample
+from umt.errors import UMTError
+
+
+def class_names(root: Path) -> list[str]:
+    """Variants in the order of `variants.txt`, which is the class index."""
+    return [name for (name,) in read_table(root / "data" / "variants.txt", 1)]
+
+
+def read(root: Path, split: str) -> list[Sample]:
+    """Images in the order of `images_variant_<split>.txt`."""
+    path = root / "data" / f"images_variant_{split}.txt"
+    index = {name: label for label, name in enumerate(class_names(root))}
+    rows = read_table(path, 2)
+    for image, variant in rows:
+        if variant not in index:
+            raise UMTError(f"{path}: image {image} has variant '{variant}', which is not in variants.txt; correct it")
+    return listed_samples(root / "data" / "images", [(f"{image}.jpg", index[name]) for image, name in rows], path)
+
+
+INFO = DatasetInfo(
+    name="aircraft",
+    title="FGVC-Aircraft",
+    kind="classification",
+    folder="fgvc-aircraft-2013b",
+    splits={"train": 3334, "val": 3333, "test": 3333},
+    classes=100,
+    source="extract fgvc-aircraft-2013b.tar.gz from https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/ there, "
+    "so that it holds data/images and data/variants.txt",
+    read=read,
+    class_names=class_names,
+)

@@ -1,0 +1,78 @@
+"""Pre-flight of a data set: what would fail after hours of compute fails here in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from umt.data.images import decode
+from umt.data.registry import Dataset, Sample
+from umt.errors import UMTError
+
+
+def validate(dataset: Dataset) -> None:
+    """Index every split, check every class index, and read the first and the last item of each split.
+
+    Raises UMTError naming the first file that is missing, cannot be decoded or does not fit its annotation.
+    """
+    for split in dataset.info.splits:
+        samples = dataset.samples(split)
+        if dataset.info.class_names:
+            _check_indices(dataset, samples)
+        for sample in (samples[0], samples[-1]):
+            _check_item(dataset, sample)
+
+
+def check_image(path: Path) -> tuple[int, int]:
+    """Decode an image and give its (width, height) in pixels; UMTError names a file that cannot be decoded."""
+    return decode(path).size
+
+
+def check_annotation(image: Path, annotation: Path, max_label: int) -> None:
+    """A class map: one channel, as large as its image, labels at most `max_label`."""
+    labels = _same_size(image, annotation)
+    if labels.ndim != 2 or labels.max() > max_label:
+        found = f"label {labels.max()}" if labels.ndim == 2 else f"{labels.shape[2]} channels"
+        raise UMTError(f"{annotation}: {found}, expected one channel of labels 0..{max_label}; replace the file")
+
+
+def check_depth(image: Path, annotation: Path) -> None:
+    """A depth map: 16-bit, as large as its image, something measured."""
+    depth = _same_size(image, annotation)
+    if depth.ndim != 2 or depth.dtype.itemsize < 2:
+        raise UMTError(f"{annotation}: {_kind(depth)}, expected a 16-bit grey PNG in millimetres; convert it")
+    if not depth.any():
+        raise UMTError(f"{annotation}: no valid depth (all values are 0); remove it and its image")
+
+
+def _check_indices(dataset: Dataset, samples: list[Sample]) -> None:
+    """Indices are compared with the names, because a copy of a set may hold fewer classes than the official one."""
+    classes = len(dataset.class_names)
+    for sample in samples:
+        if not isinstance(sample.target, int) or not 0 <= sample.target < classes:
+            raise UMTError(f"{sample.image}: class {sample.target}, expected 0..{classes - 1}; correct the label")
+
+
+def _check_item(dataset: Dataset, sample: Sample) -> None:
+    if isinstance(sample.target, int):
+        check_image(sample.image)
+    elif dataset.info.classes is None:
+        check_depth(sample.image, sample.target)
+    else:
+        check_annotation(sample.image, sample.target, dataset.info.classes)
+
+
+def _same_size(image: Path, annotation: Path) -> np.ndarray:
+    size, values = check_image(image), decode(annotation)
+    if values.size != size:
+        raise UMTError(
+            f"{annotation}: {values.size[0]}x{values.size[1]} pixels, its image {image.name} has {size[0]}x{size[1]}; "
+            "replace one of them"
+        )
+    return np.asarray(values)
+
+
+def _kind(values: np.ndarray) -> str:
+    channels = f"{values.shape[2]} channels of " if values.ndim == 3 else ""
+    return f"{channels}{8 * values.dtype.itemsize}-bit"

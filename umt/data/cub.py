@@ -1,0 +1,58 @@
+"""Caltech-UCSD Birds-200-2011 (Wah et al. 2011) with its official split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from umt.data.layouts import listed_samples, read_table
+from umt.data.registry import DatasetInfo, Sample
+from umt.errors import UMTError
+
+IN_TRAIN = {"train": "1", "test": "0"}  # the second column of train_test_split.txt
+
+
+def class_names(root: Path) -> list[str]:
+    """Class names in the order of `classes.txt`, which is the class index."""
+    return [name for _, name in read_table(root / "classes.txt", 2)]
+
+
+def read(root: Path, split: str) -> list[Sample]:
+    """Images of a split in the order of `images.txt`."""
+    index = {number: label for label, (number, _) in enumerate(read_table(root / "classes.txt", 2))}
+    classes = _by_image(root / "image_class_labels.txt")
+    in_train = _by_image(root / "train_test_split.txt")
+    entries = []
+    for image, name in read_table(root / "images.txt", 2):
+        number = _look_up(classes, image, root / "image_class_labels.txt")
+        if number not in index:
+            raise UMTError(
+                f"{root / 'image_class_labels.txt'}: image {image} has class {number}, which is not in classes.txt; "
+                "extract the archive again"
+            )
+        if _look_up(in_train, image, root / "train_test_split.txt") == IN_TRAIN[split]:
+            entries.append((name, index[number]))
+    return listed_samples(root / "images", entries, root / "images.txt")
+
+
+def _by_image(path: Path) -> dict[str, str]:
+    return {row[0]: row[1] for row in read_table(path, columns=2)}
+
+
+def _look_up(values: dict[str, str], image: str, path: Path) -> str:
+    if image not in values:
+        raise UMTError(f"{path}: no line for image {image}, which images.txt names; extract the archive again")
+    return values[image]
+
+
+INFO = DatasetInfo(
+    name="cub",
+    title="CUB-200-2011",
+    kind="classification",
+    folder="CUB_200_2011",
+    splits={"train": 5994, "test": 5794},
+    classes=200,
+    source="extract CUB_200_2011.tgz from https://www.vision.caltech.edu/datasets/cub_200_2011/ there, "
+    "so that it holds images and images.txt",
+    read=read,
+    class_names=class_names,
+)

@@ -1,0 +1,47 @@
+"""Images with class labels as a torch Dataset."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from umt.data.registry import Sample
+from umt.errors import UMTError
+
+
+def decode(path: Path) -> Image.Image:
+    """The decoded image in its own mode; UMTError names a file that is missing, truncated or no image."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except Exception as error:  # each format and each kind of damage raises its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UMTError(f"{path}: image cannot be decoded ({reason}); copy it again, or remove it") from error
+
+
+class ImageSamples(Dataset[tuple[Tensor, int]]):
+    """(transformed image, class index) of each sample.
+
+    Images are converted to RGB. An EXIF orientation is not applied, as in torchvision's ImageFolder, with which the
+    published numbers were made.
+    """
+
+    def __init__(self, samples: Sequence[Sample], transform: Callable[[Image.Image], Tensor]) -> None:
+        # Two flat arrays: a million Python objects would be copied into every worker as their reference counts change.
+        self.paths = np.array([os.fsencode(sample.image) for sample in samples])
+        self.labels = np.array([sample.target for sample in samples], dtype=np.int64)
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = decode(Path(os.fsdecode(self.paths[index])))
+        return self.transform(image.convert("RGB")), int(self.labels[index])

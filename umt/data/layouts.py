@@ -1,0 +1,88 @@
+"""Reading the few forms that official data sets come in: class folders, text lists and image/annotation pairs."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from umt.data.registry import Sample
+from umt.errors import UMTError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the visible folders directly below `folder`, sorted."""
+    return sorted(entry.name for entry in _scan(folder) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def image_names(folder: Path) -> list[str]:
+    """Names of the visible image files directly in `folder`, sorted; one listing, no look at each file."""
+    names = (entry.name for entry in _scan(folder))
+    return sorted(name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."))
+
+
+def class_images(folder: Path) -> list[str]:
+    """Names of the images of one class; UMTError where it has none."""
+    names = image_names(folder)
+    if not names:
+        raise UMTError(f"{folder}: class folder holds no images; fill it from the official archive, or remove it")
+    return names
+
+
+def read_table(path: Path, columns: int) -> list[list[str]]:
+    """Rows of a text list with `columns` fields separated by blanks; the last field may hold blanks itself."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise UMTError(f"{path}: file of the data set is missing; extract the official archive again") from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        fields = line.split(maxsplit=columns - 1)
+        if fields and len(fields) != columns:
+            raise UMTError(f"{path}: line {number} is '{line}', expected {columns} fields; extract the archive again")
+        if fields:
+            rows.append([field.strip() for field in fields])
+    return rows
+
+
+def listed_samples(folder: Path, entries: Sequence[tuple[str, int]], source: Path) -> list[Sample]:
+    """Samples of (path below `folder`, class) entries of the list `source`; UMTError for an image that is not there."""
+    missing = _first_missing(folder, (name for name, _ in entries))
+    if missing is not None:
+        raise UMTError(f"{folder / missing}: image is listed in {source} and not there; extract the archive again")
+    return [Sample(folder / name, label) for name, label in entries]
+
+
+def annotated_samples(images: Path, annotations: Path) -> list[Sample]:
+    """Every image with the PNG of the same stem in `annotations`; UMTError for an image without one."""
+    have = set(image_names(annotations))
+    names = [(name, f"{Path(name).stem}.png") for name in image_names(images)]
+    for image, annotation in names:
+        if annotation not in have:
+            raise UMTError(f"{images / image}: no annotation {annotations / annotation}; add it, or remove the image")
+    return [Sample(images / image, annotations / annotation) for image, annotation in names]
+
+
+def _first_missing(folder: Path, names: Iterable[str]) -> str | None:
+    """The first path that no listing shows; each folder that is named is listed once."""
+    by_parent: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        parent, _, file = name.rpartition("/")
+        by_parent[parent].append(file)
+    for parent, files in by_parent.items():
+        have = set(image_names(folder / parent))
+        for file in files:
+            if file not in have:
+                return f"{parent}/{file}" if parent else file
+    return None
+
+
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UMTError(f"{folder}: folder of the data set is missing; extract the official archive again") from None

@@ -1,0 +1,184 @@
+"""Furnished rooms, rendered: RGB, class map with ADE20K's ids and metric depth, exact and repeatable by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+from umt.data.mini.furniture import CEILING, FLOOR, FURNITURE, PANELS, RUG, SURFACES, WALL, Furniture, Panel
+from umt.data.mini.photos import NAMES, photo
+from umt.data.mini.raycast import Array, Camera, Hits, cast
+
+FOCAL_SHARE = 518.86 / 640  # focal length over image width of the Kinect that took NYU Depth v2
+TILE = 256  # pixels a side of a photograph as texture
+THICK = 0.05  # metres of walls and panels
+GRAIN = 3.0  # standard deviation of the sensor noise, in levels of 255
+CLEAR = 1.3  # metres around the camera that furniture keeps free
+BAND = 8192  # rays at a time, so that temporaries stay in the cache
+
+
+@dataclass(frozen=True)
+class View:
+    """A rendered image: RGB uint8 [H, W, 3], ADE20K ids uint8 [H, W] (0: unlabelled) and z-depth in metres [H, W]."""
+
+    rgb: Array
+    labels: Array
+    depth: Array
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-aligned box of a scene, in metres, and what covers it."""
+
+    low: Array
+    high: Array
+    label: int
+    texture: int  # index into photos.NAMES
+    metres: float  # that one texture spans
+    tint: Array  # factor of each colour
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything in a room, its walls included, and a lamp."""
+
+    boxes: list[Box]
+    lamp: Array
+
+    def stack(self, field: str) -> Array:
+        """One field of all boxes, as an array with a row for each."""
+        return np.array([getattr(box, field) for box in self.boxes])
+
+
+def render_room(seed: int, width: int, height: int) -> View:
+    """The room of a seed as its camera sees it; equal arguments give equal bits."""
+    rng = np.random.default_rng(seed)
+    size = rng.uniform((3.5, 2.4, 4.0), (5.5, 3.0, 6.5))
+    camera = _place_camera(rng, size, width, height)
+    return render(_furnish(rng, size, camera), camera, rng)
+
+
+def render(scene: Scene, camera: Camera, rng: np.random.Generator) -> View:
+    """Cast one ray a pixel in a closed room; `rng` draws the grain of the sensor, which only the colours have."""
+    rays = camera.rays().reshape(-1, 3)
+    bands = [
+        _look(scene, np.array(camera.position), band, rng) for band in np.split(rays, range(BAND, len(rays), BAND))
+    ]
+    rgb, labels, depth = (np.concatenate(parts) for parts in zip(*bands, strict=True))
+    shape = (camera.height, camera.width)
+    return View(rgb.reshape(*shape, 3), labels.reshape(shape), depth.reshape(shape))
+
+
+def _look(scene: Scene, origin: Array, rays: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """RGB [P, 3], labels [P] and z-depth [P] along P rays."""
+    hits = cast(origin, rays, scene.stack("low"), scene.stack("high"))
+    colours = _shade(scene, origin + hits.depth[:, None] * rays, hits) + rng.normal(0, GRAIN, (len(rays), 1))
+    rgb = np.clip(np.round(colours), 0, 255).astype(np.uint8)
+    return rgb, scene.stack("label")[hits.box].astype(np.uint8), hits.depth
+
+
+def _place_camera(rng: np.random.Generator, size: Array, width: int, height: int) -> Camera:
+    """Near the front wall at eye height, looking into the room and a little down."""
+    x, z = rng.uniform(0.3, 0.7) * size[0], rng.uniform(0.2, 0.6)
+    yaw, pitch = np.radians(rng.uniform((-25, -20), (25, -4)))
+    return Camera((x, rng.uniform(1.2, 1.7), z), yaw, pitch, width, height, FOCAL_SHARE * width)
+
+
+def _furnish(rng: np.random.Generator, size: Array, camera: Camera) -> Scene:
+    boxes = [*_shell(rng, size), *_rug(rng, size), *_panels(rng, size), *_furniture(rng, size, camera)]
+    lamp = size * rng.uniform((0.3, 0.85, 0.3), (0.7, 0.95, 0.7))
+    return Scene(boxes, lamp)
+
+
+def _shell(rng: np.random.Generator, size: Array) -> Iterator[Box]:
+    """Floor, ceiling and four walls: slabs around the room, so that a room is boxes only."""
+    wall = _cover(rng, WALL)
+    covers = {(1, 0): _cover(rng, FLOOR), (1, 1): _cover(rng, CEILING)}
+    for axis in range(3):
+        for side in (0, 1):
+            low, high = np.full(3, -THICK), size + THICK
+            low[axis], high[axis] = (-THICK, 0.0) if side == 0 else (size[axis], size[axis] + THICK)
+            yield Box(low, high, *covers.get((axis, side), wall))
+
+
+def _rug(rng: np.random.Generator, size: Array) -> Iterator[Box]:
+    extent = np.array([rng.uniform(1.2, 2.2), 0.02, rng.uniform(1.2, 2.2)])
+    low = (size - extent) * np.array([rng.uniform(), 0, rng.uniform(0.3, 0.8)])
+    yield Box(low, low + extent, *_cover(rng, RUG))
+
+
+def _panels(rng: np.random.Generator, size: Array) -> Iterator[Box]:
+    """One window, door or painting on the left, right and back wall each."""
+    for wall in ("left", "right", "back"):
+        yield _hang(rng, PANELS[rng.integers(len(PANELS))], wall, size)
+
+
+def _hang(rng: np.random.Generator, panel: Panel, wall: str, size: Array) -> Box:
+    width, height = panel.size
+    along = 0 if wall == "back" else 2
+    low, extent = np.zeros(3), np.full(3, THICK)
+    extent[along], extent[1] = width, height
+    low[along], low[1] = rng.uniform(0.3, 1) * (size[along] - width), panel.sill
+    across = 2 - along
+    low[across] = 0 if wall == "left" else size[across] - THICK
+    return Box(low, low + extent, *_cover(rng, panel.label))
+
+
+def _furniture(rng: np.random.Generator, size: Array, camera: Camera) -> Iterator[Box]:
+    """Every piece that finds a free place: not in another piece, and not close to the camera."""
+    taken = [(np.array(camera.position) - CLEAR, np.array(camera.position) + CLEAR)]
+    for piece in FURNITURE:
+        extent = np.array(piece.size) * rng.uniform(0.85, 1.15, 3)
+        for _ in range(20):
+            low = (size - extent) * np.array([rng.uniform(), 0, rng.uniform()])
+            if not any(_overlap(low, low + extent, *other) for other in taken):
+                taken.append((low, low + extent))
+                yield from _assemble(rng, piece, low, extent)
+                break
+
+
+def _assemble(rng: np.random.Generator, piece: Furniture, low: Array, extent: Array) -> Iterator[Box]:
+    cover = _cover(rng, piece.label)
+    for part in piece.parts:
+        yield Box(low + extent * part.low, low + extent * part.high, *cover)
+
+
+def _overlap(low: Array, high: Array, other_low: Array, other_high: Array) -> bool:
+    """Whether two footprints overlap, whatever their heights."""
+    ground = [0, 2]
+    return bool(np.all((low < other_high)[ground] & (other_low < high)[ground]))
+
+
+def _cover(rng: np.random.Generator, label: int) -> tuple[int, int, float, Array]:
+    """Label, texture, its size and tint of something of a class: a Box but for its place."""
+    surface = SURFACES[label]
+    name = surface.photos[rng.integers(len(surface.photos))]
+    return label, NAMES.index(name), surface.metres, rng.uniform(0.75, 1.1, 3)
+
+
+def _shade(scene: Scene, points: Array, hits: Hits) -> Array:
+    """Colours [P, 3] from 0 to about 255: texture times tint times the lamp's light on the face (Lambert)."""
+    to_lamp = scene.lamp - points
+    distance = np.linalg.norm(to_lamp, axis=1)
+    facing = np.abs(to_lamp[np.arange(len(points)), hits.axis]) / distance
+    light = 0.55 + 0.9 * facing / (1 + 0.15 * distance**2)
+    return _texture(scene, points, hits) * scene.stack("tint")[hits.box] * light[:, None]
+
+
+def _texture(scene: Scene, points: Array, hits: Hits) -> Array:
+    """The photograph on the face at every point, repeated every `metres` from the box's lower corner."""
+    tiles = (points - scene.stack("low")[hits.box]) / scene.stack("metres")[hits.box, None]
+    texels = np.floor(tiles * TILE).astype(int) % TILE
+    across = np.where(hits.axis == 0, texels[:, 2], texels[:, 0])
+    up = np.where(hits.axis == 1, texels[:, 2], texels[:, 1])
+    return _tiles()[scene.stack("texture")[hits.box], TILE - 1 - up, across]
+
+
+@cache
+def _tiles() -> Array:
+    """All photographs as textures, uint8 [N, TILE, TILE, 3]."""
+    return np.stack([np.asarray(Image.fromarray(photo(name)).resize((TILE, TILE))) for name in NAMES])

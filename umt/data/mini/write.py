@@ -1,0 +1,138 @@
+"""Writing the embedded data: each data set whole or not at all, the same bytes every time, and only once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from umt.data.mini import crops, dense, digits
+from umt.data.registry import MARKER, dataset_info, read_marker
+from umt.errors import UMTError
+
+MADE_BY = "umt data mini"
+VERSION = 1  # raised whenever the content changes
+
+
+@dataclass(frozen=True)
+class MiniSize:
+    """How much of each data set is written."""
+
+    imagenet: int = 1797  # scanned digits, all that there are; half to train
+    aircraft: tuple[int, int, int] = (10, 5, 15)  # train, val, test crops a photograph
+    caltech101: int = 10  # test crops a photograph, beside the 30 to train
+    cub: tuple[int, int] = (20, 20)  # train, test crops a photograph
+    ade20k: tuple[int, int] = (64, 24)  # training, validation rooms
+    nyuv2: tuple[tuple[int, int], tuple[int, int]] = ((24, 10), (8, 4))  # rooms, crops of stereo: train, test
+
+
+MINI = MiniSize()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One embedded data set: the data set whose layout it has, what it is called, and where it comes from."""
+
+    dataset: str
+    title: str
+    real: str
+    rendered: str
+    write: Callable[[Path, Any], None]  # (folder, what MiniSize has under the data set's name)
+
+
+PHOTOGRAPHS = "crops of photographs from scikit-image and scikit-learn, each photograph a class"
+
+PARTS = (
+    Part(
+        "imagenet",
+        "scanned digits (ImageNet layout)",
+        real="handwritten digits from scikit-learn, scanned at 8x8, enlarged",
+        rendered="",
+        write=digits.write_digits,
+    ),
+    Part(
+        "aircraft",
+        "photo crops (Aircraft layout)",
+        real=PHOTOGRAPHS,
+        rendered="",
+        write=crops.write_aircraft,
+    ),
+    Part(
+        "caltech101",
+        "photo crops (Caltech-101 layout)",
+        real=PHOTOGRAPHS,
+        rendered="",
+        write=crops.write_caltech101,
+    ),
+    Part(
+        "cub",
+        "photo crops (CUB layout)",
+        real=PHOTOGRAPHS,
+        rendered="",
+        write=crops.write_cub,
+    ),
+    Part(
+        "ade20k",
+        "rendered rooms (ADE20K layout)",
+        real="the photographs that surfaces are covered with",
+        rendered="images and class maps",
+        write=dense.write_ade20k,
+    ),
+    Part(
+        "nyuv2",
+        "rendered rooms + Motorcycle stereo (NYU layout)",
+        real="crops of the Motorcycle photograph with measured depth (Middlebury 2014)",
+        rendered="rooms and their depth",
+        write=dense.write_nyuv2,
+    ),
+)
+
+
+def write_mini(out: Path, size: MiniSize = MINI) -> None:
+    """Write all embedded data sets below the data root `out`; what is already there complete is left alone."""
+    for part in PARTS:
+        write_part(part, out, size)
+
+
+def write_part(part: Part, out: Path, size: MiniSize = MINI) -> Path:
+    """Write one embedded data set and give its folder; UMTError where the folder holds something else.
+
+    It takes its name only when complete, and one process at a time writes below `out`.
+    """
+    folder = out / dataset_info(part.dataset).folder
+    counts = getattr(size, part.dataset)
+    origin = {"title": part.title, "real": part.real, "rendered": part.rendered}
+    marker = json.dumps({**origin, "made_by": MADE_BY, "version": VERSION, "counts": counts}, indent=1)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(out / ".umt-mini.lock"):
+            if not _is_current(folder, marker):
+                _replace(folder, part, counts, marker)
+    except OSError as error:
+        raise UMTError(f"{folder}: cannot be written ({error}); choose another data root") from error
+    return folder
+
+
+def _is_current(folder: Path, marker: str) -> bool:
+    """Whether the folder holds what `marker` says; UMTError where it holds somebody else's data."""
+    if not folder.exists():
+        return False
+    found = read_marker(folder)
+    if found.get("made_by") != MADE_BY:
+        raise UMTError(f"{folder}: holds other data, which is not overwritten; choose another data root")
+    return found == json.loads(marker)
+
+
+def _replace(folder: Path, part: Part, counts: Any, marker: str) -> None:
+    partial = folder.parent / f".partial-{folder.name}"
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was interrupted
+    partial.mkdir()
+    part.write(partial, counts)
+    (partial / MARKER).write_text(marker)
+    shutil.rmtree(folder, ignore_errors=True)  # of an older version
+    partial.rename(folder)

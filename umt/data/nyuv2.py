@@ -1,0 +1,26 @@
+"""NYU Depth v2 (Silberman et al. 2012) as MMSegmentation lays it out: RGB, and depth as 16-bit PNG in millimetres."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from umt.data.layouts import annotated_samples
+from umt.data.registry import DatasetInfo, Sample
+
+
+def read(root: Path, split: str) -> list[Sample]:
+    """Images with their depth PNG in order of name; its values are millimetres, 0 where nothing was measured."""
+    return annotated_samples(root / "images" / split, root / "annotations" / split)
+
+
+INFO = DatasetInfo(
+    name="nyuv2",
+    title="NYUv2",
+    kind="depth",
+    folder="nyu",
+    splits={"train": 24_231, "test": 654},
+    classes=None,
+    source="arrange NYU Depth v2 (https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html) as MMSegmentation's dataset "
+    "guide says, so that it holds images/{train,test} and annotations/{train,test}",
+    read=read,
+)

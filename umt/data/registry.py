@@ -1,0 +1,140 @@
+"""Data sets by name, and one data set found on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+
+from umt.errors import UMTError, unknown_name
+
+# One file each, in this package; each offers INFO.
+NAMES = ("imagenet", "aircraft", "caltech101", "cub", "ade20k", "nyuv2")
+MARKER = "umt-data.json"  # beside data that is laid out like an official set, and is not that set
+
+
+@dataclass(frozen=True, slots=True)  # ImageNet has 1.3 million of them
+class Sample:
+    """An image file and its target: a class index from 0, or the file of its annotation."""
+
+    image: Path
+    target: int | Path
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """Declaration of a data set in its official layout."""
+
+    name: str  # "aircraft"
+    title: str  # "FGVC-Aircraft"
+    kind: str  # "classification", "segmentation" or "depth"
+    folder: str  # the official folder below the data root: "fgvc-aircraft-2013b"
+    splits: Mapping[str, int]  # items in each official split
+    classes: int | None  # number of classes, None for depth
+    source: str  # where people get it and what goes where: the remedy of an error, so no capital and no full stop
+    read: Callable[[Path, str], list[Sample]]  # (folder, split) -> items in a stable order
+    class_names: Callable[[Path], list[str]] | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set found at `root`, the official folder itself."""
+
+    info: DatasetInfo
+    root: Path
+
+    def samples(self, split: str) -> list[Sample]:
+        """All items of a split; UMTError names what is missing, empty or out of range."""
+        return self._samples[split] if split in self._samples else self._read(split)
+
+    @cached_property
+    def class_names(self) -> list[str]:
+        """Names of the classes in order of index; empty where the layout holds none."""
+        return self.info.class_names(self.root) if self.info.class_names else []
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Items in each split."""
+        return {split: len(self.samples(split)) for split in self.info.splits}
+
+    @cached_property
+    def official(self) -> bool:
+        """Whether every split has its official size, and nothing marks the folder as something else."""
+        return not self._marker and self.sizes == dict(self.info.splits)
+
+    @cached_property
+    def title(self) -> str:
+        """What a table calls it: the official title only for the complete official set."""
+        if self.official:
+            return self.info.title
+        return str(self._marker.get("title", f"{self.info.title} layout, {sum(self.sizes.values())} items"))
+
+    @cached_property
+    def origin(self) -> str:
+        """What of it is real and what is rendered, as its marker says; empty without one."""
+        parts = {part: self._marker.get(part) for part in ("real", "rendered")}
+        return "; ".join(f"{part}: {text}" for part, text in parts.items() if text)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits over every item's relative path, size and target: equal data, equal fingerprint."""
+        digest = hashlib.sha256(self.info.name.encode())
+        for split in self.info.splits:
+            for sample in self.samples(split):
+                digest.update(f"{split}|{self._describe(sample.image)}|{self._target(sample)}\n".encode())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def _samples(self) -> dict[str, list[Sample]]:
+        return {}
+
+    @cached_property
+    def _marker(self) -> dict[str, object]:
+        return read_marker(self.root)
+
+    def _read(self, split: str) -> list[Sample]:
+        if split not in self.info.splits:
+            raise unknown_name(f"split of {self.info.title}", split, self.info.splits)
+        samples = self.info.read(self.root, split)
+        if not samples:
+            raise UMTError(f"{self.root}: split '{split}' of {self.info.title} is empty; {self.info.source}")
+        self._samples[split] = samples
+        return samples
+
+    def _describe(self, path: Path) -> str:
+        return f"{path.relative_to(self.root)}:{path.stat().st_size}"
+
+    def _target(self, sample: Sample) -> str:
+        return self._describe(sample.target) if isinstance(sample.target, Path) else str(sample.target)
+
+
+def read_marker(root: Path) -> dict[str, object]:
+    """What the marker beside the data says about it; empty where there is none."""
+    path = root / MARKER
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UMTError(f"{path}: not a JSON object ({error}); correct it, or remove it with its data") from error
+
+
+def dataset_info(name: str) -> DatasetInfo:
+    """The declaration of a data set; UMTError lists the known names."""
+    if name not in NAMES:
+        raise unknown_name("data set", name, NAMES)
+    info: DatasetInfo = import_module(f"umt.data.{name}").INFO
+    return info
+
+
+def find_dataset(name: str, data_root: Path, overrides: Mapping[str, Path] | None = None) -> Dataset:
+    """The data set below `data_root`, or at its own folder in `overrides`; UMTError says where it was expected."""
+    info = dataset_info(name)
+    root = (overrides or {}).get(name, data_root / info.folder)
+    if not root.is_dir():
+        raise UMTError(f"{root}: {info.title} is not there; {info.source}")
+    return Dataset(info, root)

@@ -1,0 +1,62 @@
+"""Image transforms to float tensors in [0, 1]; the backbone normalises, nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from PIL import Image
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, create_transform
+from torch import Tensor
+from torchvision.transforms import v2
+
+from umt.backbones.contract import Preprocess
+
+Transform = Callable[[Image.Image], Tensor]
+
+
+def eval_transform(preprocess: Preprocess, resolution: int, crop_pct: float) -> Transform:
+    """Shorter side to `resolution / crop_pct` by the weights' own interpolation, centre crop: [3, R, R] in [0, 1]."""
+    pixels = create_transform(
+        input_size=(3, resolution, resolution),
+        interpolation=preprocess.interpolation,
+        crop_pct=crop_pct,
+        normalize=False,
+    )
+    return v2.Compose([pixels, v2.ToDtype(torch.float32, scale=True)])
+
+
+def train_transform(
+    resolution: int,
+    interpolation: str,
+    *,
+    auto_augment: str | None,
+    reprob: float,
+    scale: tuple[float, float],
+    hflip: float,
+) -> Transform:
+    """Random resized crop, flip, augmentation in timm's notation and random erasing: [3, R, R] in [0, 1].
+
+    auto_augment: "rand-m9-mstd0.5-inc1" in MAE's recipe. reprob: chance of erasing a box, filled with noise.
+    scale: range of the crop's share of the image area. hflip: chance of a mirror image.
+    """
+    # timm fills with ImageNet's mean and draws the noise of erased boxes in normalised space: normalise, and undo it.
+    augment = create_transform(
+        input_size=(3, resolution, resolution),
+        is_training=True,
+        interpolation=interpolation,
+        auto_augment=auto_augment,
+        color_jitter=0.0,
+        re_prob=reprob,
+        re_mode="pixel",
+        scale=scale,
+        hflip=hflip,
+        mean=IMAGENET_DEFAULT_MEAN,
+        std=IMAGENET_DEFAULT_STD,
+    )
+    return v2.Compose([augment, v2.Lambda(_undo_normalisation)])
+
+
+def _undo_normalisation(image: Tensor) -> Tensor:
+    mean, std = (torch.tensor(value).view(3, 1, 1) for value in (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD))
+    return image.mul_(std).add_(mean).clamp_(0, 1)
