@@ -1,0 +1,1 @@
+"""Tables from the result store: read, aggregate, declare, write."""

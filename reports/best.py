@@ -1,0 +1,30 @@
+"""The best of a group in each column, in the direction of its metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reports.metrics import Metric
+from reports.table import Cell, Column, Row
+
+
+def mark_best(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:
+    """The rows with the best cells marked: equal as printed is equal, and a lone value is best of nothing."""
+    targets = [_target([row.cells[index] for row in rows], column.metric) for index, column in enumerate(columns)]
+    return tuple(replace(row, cells=_marked(row.cells, columns, targets)) for row in rows)
+
+
+def _target(cells: Sequence[Cell], metric: Metric) -> float | None:
+    """The value to reach, rounded as printed; None where fewer than two compete."""
+    values = [round(cell.value, metric.decimals) for cell in cells if cell.value is not None]
+    if len(values) < 2:
+        return None
+    return max(values) if metric.higher_is_better else min(values)
+
+
+def _marked(cells: Sequence[Cell], columns: Sequence[Column], targets: Sequence[float | None]) -> tuple[Cell, ...]:
+    return tuple(
+        replace(cell, best=cell.value is not None and round(cell.value, column.metric.decimals) == target)
+        for cell, column, target in zip(cells, columns, targets, strict=True)
+    )

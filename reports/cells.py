@@ -1,0 +1,58 @@
+"""From the results of a model in a column to one cell: mean, deviation over seeds, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import fmean, stdev
+
+from benchmarks.results import Environment
+from reports.metrics import Metric
+from reports.store import Record
+from reports.table import Cell, printable
+
+
+def measured_cell(records: Sequence[Record], name: str, metric: Metric) -> Cell:
+    """Mean of metric `name` over seeds, and the sample standard deviation from two seeds on."""
+    runs = sorted((record for record in records if name in record.result.metrics), key=lambda run: run.result.key.seed)
+    if not runs:
+        return Cell(provenance=tuple(f"no metric '{name}' in {record.path.name}" for record in records))
+    values = [run.result.metrics[name] for run in runs]
+    mean, std = fmean(values), stdev(values) if len(values) > 1 else None
+    return Cell(_text(mean, std, metric.decimals), mean, std, len(values), provenance=_provenance(runs, values))
+
+
+def published_cell(text: str, number: int) -> Cell:
+    """A value as the paper prints it."""
+    return Cell(text, float(text), runs=1, provenance=(f"table {number} of the paper",)) if text else Cell()
+
+
+def _text(mean: float, std: float | None, decimals: int) -> str:
+    deviation = "" if std is None else f" ± {std:.{decimals}f}"
+    return f"{mean:.{decimals}f}{deviation}"
+
+
+def _provenance(runs: Sequence[Record], values: Sequence[float]) -> tuple[str, ...]:
+    result = runs[0].result
+    key = result.key
+    lines = (
+        f"task {key.task}, protocol {key.protocol} version {result.protocol_version}, hash {key.protocol_hash}",
+        f"data {result.data.title}, fingerprint {key.data_fingerprint}",
+        f"backbone {result.spec}, weights {key.weights_hash[:12]}",
+        f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}: "
+        + ", ".join(f"seed {run.result.key.seed} {value:.6g}" for run, value in zip(runs, values, strict=True)),
+        f"code {_joined(_code(run.result.environment) for run in runs)}",
+        f"device {_joined(run.result.environment.device for run in runs)}",
+        f"files {_joined(run.path.name for run in runs)}",
+    )
+    return tuple(map(printable, lines))
+
+
+def _code(environment: Environment) -> str:
+    if environment.commit is None:
+        return "not under version control"
+    return f"commit {environment.commit[:12]}{' with uncommitted changes' if environment.dirty else ''}"
+
+
+def _joined(texts: Iterable[str]) -> str:
+    """Different texts, each once."""
+    return ", ".join(dict.fromkeys(texts))

@@ -1,0 +1,42 @@
+"""`umt report`: the tables of a result store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks.suite import Suite, load_suite
+from reports.store import Record
+from reports.suite_report import read_records, suite_tables, write_tables
+from reports.terminal import print_table
+from umt.errors import UMTError
+
+
+@click.command()
+@click.option(
+    "--results", type=click.Path(path_type=Path), required=True, help="The result store: OUT/results of a run."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the tables.")
+@click.option("--suite", metavar="NAME", help="paper, mini or a YAML file. Default: the suite of the results.")
+def report(results: Path, out: Path, suite: str | None) -> None:
+    """Write the tables of a result store as HTML, CSV, LaTeX and Markdown, and print them."""
+    records = read_records(results)
+    chosen = load_suite(suite) if suite else _suite_of(records)
+    tables = suite_tables(chosen, records)
+    if not tables:
+        raise UMTError(f"{results}: no result belongs to suite '{chosen.name}'; choose another with --suite")
+    console = Console()
+    for table in tables:
+        print_table(table, console)
+    for path in write_tables(tables, chosen, out):
+        console.print(path, soft_wrap=True, highlight=False, markup=False)
+
+
+def _suite_of(records: Sequence[Record]) -> Suite:
+    names = sorted({record.result.suite for record in records})
+    if len(names) > 1:
+        raise UMTError(f"the results are of suites {', '.join(names)}; choose one with --suite")
+    return load_suite(names[0])

@@ -1,0 +1,78 @@
+"""From what a suite asks for to columns that hold only numbers which may be compared."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from benchmarks.results import Result
+from reports.declaration import AskedColumn
+from reports.metrics import Metric, get_metric
+from reports.store import Record
+from reports.table import printable
+
+
+@dataclass(frozen=True)
+class MeasuredColumn:
+    """Results of one asked column on the same data by the same protocol; none where nothing was measured."""
+
+    asked: AskedColumn
+    heading: str
+    records: tuple[Record, ...] = ()
+
+    @property
+    def example(self) -> Result:
+        """Any of its results: they agree in data and protocol."""
+        return self.records[0].result
+
+    @property
+    def metric(self) -> Metric:
+        """What its numbers are."""
+        return get_metric(self.asked.metric, self.example if self.records else None)
+
+
+def comparable_columns(asked: Sequence[AskedColumn], records: Iterable[Record]) -> list[MeasuredColumn]:
+    """One column for each asked one, and more where its results differ in data or protocol: the newest first."""
+    records = list(records)
+    return _distinct([column for one in asked for column in _split(one, records)])
+
+
+def _split(asked: AskedColumn, records: Sequence[Record]) -> list[MeasuredColumn]:
+    parts: dict[tuple[object, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        key, data = record.result.key, record.result.data
+        if (key.task, key.dataset, key.protocol) == (asked.task, asked.dataset, asked.protocol_name):
+            age = -record.result.protocol_version
+            parts[not data.official, age, key.protocol_hash, data.title, key.data_fingerprint].append(record)
+    if not parts:
+        return [MeasuredColumn(asked, asked.heading)]
+    return [MeasuredColumn(asked, _heading(asked, part[0]), tuple(part)) for _, part in sorted(parts.items())]
+
+
+def _heading(asked: AskedColumn, record: Record) -> str:
+    """The suite's heading is the official name, so it stands over official data only."""
+    return asked.heading if record.result.data.official else printable(record.result.data.title)
+
+
+TRAITS: tuple[Callable[[MeasuredColumn], str], ...] = (
+    lambda column: column.asked.task,
+    lambda column: f"protocol {column.asked.protocol_name}",
+    lambda column: f"protocol hash {column.example.key.protocol_hash[:8]}" if column.records else "",
+    lambda column: f"data {column.example.key.data_fingerprint[:8]}" if column.records else "",
+)
+
+
+def _distinct(columns: list[MeasuredColumn]) -> list[MeasuredColumn]:
+    """Columns of the same heading get the first traits in which they differ behind it."""
+    for trait in TRAITS:
+        namesakes = defaultdict(set)
+        for column in columns:
+            namesakes[column.heading, column.asked.metric].add(trait(column))
+        columns = [
+            replace(column, heading=f"{column.heading}, {trait(column)}")
+            if trait(column) and len(namesakes[column.heading, column.asked.metric]) > 1
+            else column
+            for column in columns
+        ]
+    return columns

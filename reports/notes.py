@@ -1,0 +1,42 @@
+"""Footnotes of a table: what each column was measured on and how, and what the marks mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reports.columns import MeasuredColumn
+from reports.table import DASH, Cell, Group, printable
+
+
+def notes_of(columns: Sequence[MeasuredColumn], groups: Sequence[Group]) -> tuple[str, ...]:
+    """One line for each measured column, then one for each mark that the table uses."""
+    return tuple(map(printable, (*_column_notes(columns), *_mark_notes(groups))))
+
+
+def _column_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:
+    for column in columns:
+        if column.records:
+            result = column.example
+            sizes = ", ".join(f"{size:,} {split}" for split, size in result.data.sizes.items())
+            data = "" if column.heading == result.data.title else f"{result.data.title}, "
+            origin = f" ({result.data.origin})" if result.data.origin else ""
+            yield (
+                f"{column.heading}: {data}{sizes}{origin}; {result.key.task}, protocol {result.key.protocol} "
+                f"version {result.protocol_version} ({result.key.protocol_hash[:8]})."
+                f"{' ' if result.footnote else ''}{result.footnote or ''}"
+            )
+
+
+def _mark_notes(groups: Sequence[Group]) -> Iterator[str]:
+    rows = [row for group in groups for row in group.rows]
+    cells: list[Cell] = [cell for row in rows for cell in row.cells]
+    if any(cell.best for cell in cells):
+        yield "Bold: best of its group, equal as printed."
+    if any(cell.std is not None for cell in cells):
+        yield "±: sample standard deviation over seeds."
+    if any(cell.value is None for cell in cells):
+        yield f"{DASH}: no value."
+    if any(row.source == "paper" for row in rows):
+        yield "(paper): as published there, not measured here."
+    for mark in sorted({row.mark for row in rows if row.mark}):
+        yield f"{mark}: official result of the method's authors, quoted by the paper."

@@ -1,0 +1,86 @@
+"""Rows of a table: one for each backbone of the store, one for each line of the paper's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.cells import measured_cell, published_cell
+from reports.columns import MeasuredColumn
+from reports.declaration import Family, Published
+from reports.paper import published_table
+from reports.store import Record
+from reports.table import DASH, Cell, Row, printable
+
+DAGGER = "†"
+
+
+@dataclass(frozen=True)
+class FamilyRow:
+    """A row and the title of the group it belongs to; empty where it belongs to none."""
+
+    family: str
+    row: Row
+
+
+def measured_rows(families: Sequence[Family], columns: Sequence[MeasuredColumn], width: int) -> list[FamilyRow]:
+    """One row for each label and weights hash, in order of label; `width` is the number of label columns.
+
+    Different weights under one label are rows apart, with the hash behind the label.
+    """
+    models = {_model(record): record.result.architecture for column in columns for record in column.records}
+    labels = [label for label, _ in models]
+    rows = []
+    for (label, weights), architecture in sorted(models.items()):
+        name = f"{label} [{weights[:8]}]" if labels.count(label) > 1 else label
+        texts = (printable(name), printable(architecture), *[DASH] * width)[:width]
+        family = next((family.title for family in families if family.holds(architecture)), "")
+        rows.append(FamilyRow(family, Row(texts, _measured_cells(columns, (label, weights)))))
+    return rows
+
+
+def published_rows(
+    published: Published, families: Sequence[Family], columns: Sequence[MeasuredColumn]
+) -> list[FamilyRow]:
+    """The paper's rows; its values stand in the first column of what they measure."""
+    titles = {name: family.title for family in families for name in family.published}
+    fields = _published_fields(published, columns)
+    return [
+        FamilyRow(titles[line[published.family]], _published_row(published, fields, line))
+        for line in published_table(published.number)
+    ]
+
+
+def _measured_cells(columns: Sequence[MeasuredColumn], model: tuple[str, str]) -> tuple[Cell, ...]:
+    return tuple(
+        measured_cell(
+            [record for record in column.records if _model(record) == model],
+            column.asked.metric,
+            column.metric,
+        )
+        for column in columns
+    )
+
+
+def _model(record: Record) -> tuple[str, str]:
+    """What makes a row of its own."""
+    return record.result.key.backbone, record.result.key.weights_hash
+
+
+def _published_row(published: Published, fields: Sequence[str | None], line: Mapping[str, str]) -> Row:
+    return Row(
+        labels=tuple(line[field] or DASH for field in published.labels.values()),
+        cells=tuple(published_cell(line[field], published.number) if field else Cell() for field in fields),
+        source="paper",
+        mark=DAGGER if line[published.quoted] else "",
+    )
+
+
+def _published_fields(published: Published, columns: Sequence[MeasuredColumn]) -> list[str | None]:
+    """CSV field of each column, None where the paper has nothing that compares with it."""
+    fields: list[str | None] = []
+    for column in columns:
+        asked = column.asked
+        field = published.columns.get((asked.task, asked.dataset, asked.protocol_name, asked.metric))
+        fields.append(None if field in fields else field)
+    return fields

@@ -1,0 +1,75 @@
+"""Reading a whole result store: what is readable, what is not, and what contradicts itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from benchmarks.results import Key, Result, ResultStore, read_result
+from umt.errors import UMTError
+
+
+@dataclass(frozen=True)
+class Record:
+    """A result and the file it was read from."""
+
+    path: Path
+    result: Result
+
+
+def read_store(folder: Path) -> tuple[list[Record], list[UMTError]]:
+    """All results below a folder, and one error for every file that cannot be read.
+
+    UMTError where there is no such folder, or where two files give the same job different numbers.
+    """
+    if not folder.is_dir():
+        raise UMTError(f"{folder}: no such result store; `umt run` makes one below its --out folder, as OUT/results")
+    records, problems = [], []
+    for path in ResultStore(folder).paths():
+        try:
+            records.append(Record(path, _checked(read_result(path), path)))
+        except UMTError as error:
+            problems.append(error)
+    return _without_copies(records), problems
+
+
+def _checked(result: Result, path: Path) -> Result:
+    """The result, if its values are of the kinds that its declaration promises, and its metrics are finite."""
+    for part in (result, result.key, result.data, result.environment):
+        for name, hint in get_type_hints(type(part)).items():
+            value = getattr(part, name)
+            if not isinstance(value, _kinds(hint)):
+                raise _misfit(path, name, value, getattr(hint, "__name__", str(hint)))
+    for name, value in result.metrics.items():
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise _misfit(path, f"metrics.{name}", value, "a finite number")
+    return result
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    """Classes whose instances fit a type hint; JSON writes a whole float as an integer."""
+    options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    kinds = [get_origin(option) or option for option in options]
+    return (*kinds, int) if float in kinds else tuple(kinds)
+
+
+def _without_copies(records: Iterable[Record]) -> list[Record]:
+    """One record a job: a copied file counts once, a contradiction is an error."""
+    found: dict[Key, Record] = {}
+    for record in records:
+        first = found.setdefault(record.result.key, record)
+        if first.result.metrics != record.result.metrics:
+            raise UMTError(
+                f"{first.path} and {record.path}: different values ({dict(first.result.metrics)}, "
+                f"{dict(record.result.metrics)}) for the same job ({', '.join(map(str, astuple(first.result.key)))}); "
+                "delete the wrong one"
+            )
+    return list(found.values())
+
+
+def _misfit(path: Path, name: str, value: object, expected: str) -> UMTError:
+    return UMTError(f"{path}: field '{name}' is {value!r:.80}, expected {expected}; delete it and run the job again")

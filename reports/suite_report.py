@@ -1,0 +1,100 @@
+"""All tables of a suite, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import click
+
+from reports.build import build_table
+from reports.columns import comparable_columns
+from reports.declaration import AskedColumn, Declaration
+from reports.probes import PROBES
+from reports.store import Record, read_store
+from reports.table import Table
+from reports.table1 import TABLE1
+from reports.writers.csv import csv_table
+from reports.writers.html import html_page
+from reports.writers.latex import latex_document, latex_table
+from reports.writers.markdown import markdown_table
+from umt.errors import UMTError
+
+PAPER_SUITE = "paper"  # the one whose numbers may stand beside published ones
+TABLE_FILES: dict[str, Callable[[Table], str]] = {".csv": csv_table, ".tex": latex_table, ".md": markdown_table}
+OTHER_DATA = (
+    "Measured by the paper's protocols on data that is not the complete official set; "
+    "compares backbones with each other, and with nothing that is published."
+)
+
+Part = tuple[Declaration, Sequence[AskedColumn]]
+
+
+class ReportedSuite(Protocol):
+    """What a report needs to know of a suite."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def about(self) -> str: ...
+    @property
+    def columns(self) -> Sequence[AskedColumn]: ...
+    @property
+    def probes(self) -> Sequence[AskedColumn]: ...
+
+
+def read_records(store: Path) -> list[Record]:
+    """The readable results of a store; each other file is named on stderr. UMTError where nothing is left."""
+    records, problems = read_store(store)
+    for problem in problems:
+        click.echo(f"left out: {problem}", err=True)
+    if not records:
+        raise UMTError(f"{store}: holds no readable result; run `umt run` again, which repeats what has no result")
+    return records
+
+
+def suite_tables(suite: ReportedSuite, records: Sequence[Record]) -> list[Table]:
+    """Table 1 and the frozen features; in the paper suite with the paper's rows, and other data in tables apart."""
+    parts = [(TABLE1, suite.columns), (PROBES, suite.probes)]
+    caption = f"{suite.title}. {suite.about}"
+    if suite.name != PAPER_SUITE:
+        return _built(parts, records, caption)
+    official = [record for record in records if record.result.data.official]
+    other = [record for record in records if not record.result.data.official]
+    apart = [(_on_other_data(declaration), _measured(asked, other)) for declaration, asked in parts]
+    return [
+        *_built(parts, official, caption, with_paper=True),
+        *_built(apart, other, f"{suite.title}. {OTHER_DATA}"),
+    ]
+
+
+def write_tables(tables: Sequence[Table], suite: ReportedSuite, out: Path) -> list[Path]:
+    """`report.html`, `report.tex` and each table as CSV, LaTeX and Markdown below `out`; the files written."""
+    texts = {"report.html": html_page(suite.title, tables), "report.tex": latex_document(tables)}
+    for table in tables:
+        texts |= {f"{table.name}{suffix}": write(table) for suffix, write in TABLE_FILES.items()}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (out / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UMTError(f"{out}: tables cannot be written there ({error.strerror}); choose another --out") from error
+    return [out / name for name in texts]
+
+
+def _built(parts: Sequence[Part], records: Sequence[Record], caption: str, *, with_paper: bool = False) -> list[Table]:
+    tables = [build_table(declaration, asked, records, caption, with_paper=with_paper) for declaration, asked in parts]
+    return [table for table in tables if table]
+
+
+def _measured(asked: Sequence[AskedColumn], records: Sequence[Record]) -> list[AskedColumn]:
+    """The asked columns that have a result."""
+    return list(dict.fromkeys(column.asked for column in comparable_columns(asked, records) if column.records))
+
+
+def _on_other_data(declaration: Declaration) -> Declaration:
+    return replace(declaration, name=f"{declaration.name}-other-data", title=f"{declaration.title}, on other data")

@@ -1,0 +1,82 @@
+"""What a table is, apart from how it is built and how it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reports.metrics import Metric
+
+DASH = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as it is shown, as it was measured, and where it comes from; without value it is a dash."""
+
+    text: str = DASH
+    value: float | None = None
+    std: float | None = None  # sample standard deviation, from two runs on
+    runs: int = 0
+    best: bool = False
+    provenance: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Column:
+    """Heading of a column of numbers, and what the numbers are."""
+
+    heading: str
+    metric: Metric
+
+    @property
+    def measure(self) -> str:
+        """Second line of the heading: "mIoU (%) ↑"."""
+        unit = f" ({self.metric.unit})" if self.metric.unit else ""
+        return f"{self.metric.label}{unit} {'↑' if self.metric.higher_is_better else '↓'}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model: its name and what else is said about it, then its numbers."""
+
+    labels: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    source: str = "measured"  # "paper" where the numbers are published ones
+    mark: str = ""  # footnote mark behind the name
+
+    @property
+    def name(self) -> str:
+        """The name with everything that tells it from the other rows."""
+        return f"{self.labels[0]}{' (paper)' if self.source == 'paper' else ''}{self.mark}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that compete with each other; no title where it is the only group."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table, ready for any writer; `name` is the stem of its files."""
+
+    name: str
+    title: str
+    caption: str
+    number: str  # "Table 1" as the paper numbers it, empty for a table that the paper does not have
+    label_headings: tuple[str, ...]  # of `Row.labels`
+    columns: tuple[Column, ...]  # of `Row.cells`
+    groups: tuple[Group, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def heading(self) -> str:
+        """Number and title."""
+        return f"{self.number}: {self.title}" if self.number else self.title
+
+
+def printable(text: str) -> str:
+    """Without control characters and direction marks, which would act on the reader's screen."""
+    return "".join(character if character.isprintable() else " " for character in text)

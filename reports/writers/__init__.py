@@ -1,0 +1,1 @@
+"""One writer a file: from a finished table to text in one format."""

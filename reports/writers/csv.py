@@ -1,0 +1,37 @@
+"""CSV for programs: full precision, deviation and number of runs in columns of their own."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+
+from reports.table import DASH, Cell, Group, Row, Table
+
+FORMULA = ("=", "+", "-", "@")  # what a spreadsheet would run; an apostrophe before it makes it text
+
+
+def csv_table(table: Table) -> str:
+    """One line a row: group, source, mark, labels, then value, std and runs of each column; nothing for a dash."""
+    headings = [f"{column.heading} {column.measure}" for column in table.columns]
+    numbers = [name for heading in headings for name in (heading, f"{heading} std", f"{heading} runs")]
+    buffer = StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([_text(name) for name in ("Group", "Source", "Mark", *table.label_headings, *numbers)])
+    for group in table.groups:
+        writer.writerows(_line(group, row) for row in group.rows)
+    return buffer.getvalue()
+
+
+def _line(group: Group, row: Row) -> list[str]:
+    labels = ["" if label == DASH else _text(label) for label in row.labels]
+    return [group.title, row.source, row.mark, *labels, *(number for cell in row.cells for number in _numbers(cell))]
+
+
+def _numbers(cell: Cell) -> tuple[str, str, str]:
+    if cell.value is None:
+        return "", "", ""
+    return repr(cell.value), "" if cell.std is None else repr(cell.std), str(cell.runs)
+
+
+def _text(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text

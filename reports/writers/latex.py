@@ -1,0 +1,71 @@
+"""A table in LaTeX with booktabs: a fragment for \\input, and a document of all tables that compiles by itself."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from reports.table import Table
+
+SPECIAL = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "#$%&_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"$\sim$",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "`": "{`}",  # braces keep neighbours from joining into other signs
+        "'": "{'}",
+        '"': "{'}{'}",
+        "–": r"\textendash{}",
+        "†": r"$\dagger$",
+        "·": r"$\cdot$",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "↑": r"$\uparrow$",
+        "↓": r"$\downarrow$",
+    }
+)
+LATIN = "À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ"  # letters that every LaTeX engine sets in its default font
+
+
+def latex_table(table: Table) -> str:
+    """A `table` environment; needs the packages booktabs and graphicx."""
+    return _environment().get_template("table.tex.j2").render(table=table)
+
+
+def latex_document(tables: Sequence[Table]) -> str:
+    """A complete document of all tables."""
+    return _environment().get_template("document.tex.j2").render(tables=tables)
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX sets as it stands; a character that it has no letter for appears as its code point."""
+    known = f" -~{LATIN}{re.escape(''.join(map(chr, SPECIAL)))}"
+    spelled = re.sub(f"[^{known}]", lambda found: f"U+{ord(found[0]):04X}", text)
+    return re.sub("-(?=-)", "{-}", spelled.translate(SPECIAL))
+
+
+def _environment() -> Environment:
+    """Templates in which everything that is filled in is escaped, without having to ask for it."""
+    environment = Environment(
+        loader=PackageLoader("reports", "writers"),
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        autoescape=False,
+        finalize=lambda value: escape(value) if isinstance(value, str) else value,
+    )
+    environment.filters["lines"] = lambda text: textwrap.wrap(text, width=18, break_long_words=False)
+    return environment

@@ -1,0 +1,104 @@
+"""Results and suites to report on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.results import Data, Environment, Key, Result, ResultStore
+from benchmarks.suite import Column, Suite
+from reports.metrics import Metric
+from reports.store import Record
+from reports.table import Cell, Group, Row, Table
+from reports.table import Column as TableColumn
+
+ENVIRONMENT = Environment(
+    commit="c0ffee" * 6, dirty=False, packages={}, device="cpu", python="3.11.0", started="2026-01-01T00:00:00+00:00"
+)
+CUB = Column("CUB", "finegrained_finetune", "cub", "paper", "accuracy")
+NYU = Column("NYUv2", "nyuv2_depth", "nyuv2", "paper", "rmse")
+HOSTILE = r'<script>alert(1)</script> \input{/etc/passwd} | a, "b" $x_1$ **c** [d](e) & # % ~ ^ {'
+
+
+def make_result(column: Column, value: float, **changes: Any) -> Result:
+    """A result for a column; `changes` are fields of Result, Key or Data."""
+    key: dict[str, Any] = {
+        "backbone": "mine",
+        "weights_hash": "a" * 64,
+        "task": column.task,
+        "dataset": column.dataset,
+        "protocol": column.protocol,
+        "protocol_hash": "0123456789ab",
+        "data_fingerprint": "f" * 16,
+        "seed": 0,
+    }
+    data: dict[str, Any] = {
+        "title": "CUB-200-2011",
+        "origin": "",
+        "official": True,
+        "sizes": {"train": 20, "test": 10},
+        "root": "d",
+    }
+    rest: dict[str, Any] = {"spec": "timm:vit_base_patch16_224", "suite": "paper", "protocol_version": 1}
+    rest |= {"architecture": "vit_base_patch16_224", "units": {}, "lower_is_better": [], "footnote": None}
+    for part in (key, data, rest):
+        part.update({name: changes.pop(name) for name in list(changes) if name in part})
+    metrics = changes.pop("metrics", {column.metric: value})
+    return Result(Key(**key), metrics=metrics, data=Data(**data), environment=ENVIRONMENT, wall_seconds=1.0, **rest)
+
+
+@pytest.fixture
+def result() -> Callable[..., Result]:
+    return make_result
+
+
+@pytest.fixture
+def record() -> Callable[..., Record]:
+    def make(column: Column, value: float, **changes: Any) -> Record:
+        found = make_result(column, value, **changes)
+        return Record(Path(f"{found.key.stem}.json"), found)
+
+    return make
+
+
+@pytest.fixture
+def cub() -> Column:
+    return CUB
+
+
+@pytest.fixture
+def nyu() -> Column:
+    return NYU
+
+
+@pytest.fixture
+def suite() -> Callable[..., Suite]:
+    def make(name: str = "paper", columns: tuple[Column, ...] = (CUB, NYU), probes: tuple[Column, ...] = ()) -> Suite:
+        return Suite(name, name, f"{name} suite", f"About {name}.", 1, False, (), columns, probes)
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ResultStore:
+    return ResultStore(tmp_path / "results")
+
+
+@pytest.fixture
+def hostile() -> str:
+    return HOSTILE
+
+
+@pytest.fixture
+def table() -> Table:
+    """Two groups, a hostile label, a dash, a best cell, a paper row with a dagger."""
+    columns = (TableColumn("CUB", Metric("accuracy")), TableColumn("rooms (NYU layout)", Metric("RMSE", "m", False, 3)))
+    best = Cell("83.3 ± 0.1", 83.3333333333333, 0.1, 3, True, ("task t", 'title "><script>x</script>'))
+    ours = Row((HOSTILE, "vit, base"), (best, Cell()))
+    paper = Row(("Proteus", "–"), (Cell("81.20", 81.2, runs=1), Cell("0.300", 0.3, runs=1)), source="paper", mark="†")
+    groups = (Group("ViT-B", (paper, ours)), Group("Other architectures", (Row(("=1+1", "–"), (Cell(), Cell())),)))
+    notes = ("–: no value.", "†: official & 100% <b>quoted</b>.")
+    return Table("t", "All tasks", "About A&B.", "Table 1", ("Method", "Architecture"), columns, groups, notes)

@@ -1,0 +1,55 @@
+"""Mean, deviation and provenance of a cell."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from reports.cells import measured_cell, published_cell
+from reports.metrics import get_metric
+
+
+def test_mean_and_sample_deviation_in_closed_form(record, cub):
+    """Three values a, a + d, a + 2d have mean a + d and sample deviation d."""
+    runs = [record(cub, 80.0 + 1.5 * seed, seed=seed) for seed in (2, 0, 1)]
+    cell = measured_cell(runs, "accuracy", get_metric("accuracy"))
+    assert cell.value == pytest.approx(81.5, abs=1e-12)
+    assert cell.std == pytest.approx(1.5, abs=1e-12)
+    assert (cell.runs, cell.text) == (3, "81.5 ± 1.5")
+
+
+def test_two_runs_deviate_by_their_distance_over_root_two(record, nyu):
+    cell = measured_cell([record(nyu, 0.3), record(nyu, 0.4, seed=1)], "rmse", get_metric("rmse"))
+    assert cell.std == pytest.approx(0.1 / math.sqrt(2), abs=1e-12)
+    assert cell.text == "0.350 ± 0.071"
+
+
+def test_one_run_has_no_deviation(record, cub):
+    cell = measured_cell([record(cub, 80.04)], "accuracy", get_metric("accuracy"))
+    assert (cell.text, cell.std, cell.runs) == ("80.0", None, 1)
+
+
+def test_nothing_measured_is_a_dash(record, cub):
+    missing = measured_cell([record(cub, 0, metrics={"top1": 80.0})], "accuracy", get_metric("accuracy"))
+    assert (missing.text, missing.value, missing.runs) == ("–", None, 0)
+    assert "no metric 'accuracy'" in missing.provenance[0]
+    assert measured_cell([], "accuracy", get_metric("accuracy")).text == "–"
+
+
+def test_provenance_names_protocol_data_seeds_and_commit(record, cub):
+    runs = [record(cub, 80.0, seed=3), record(cub, 81.0, seed=1)]
+    provenance = "\n".join(measured_cell(runs, "accuracy", get_metric("accuracy")).provenance)
+    for expected in (
+        "paper version 1, hash 0123456789ab",
+        "ffff",
+        "aaaaaaaaaaaa",
+        "c0ffee",
+        "2 runs: seed 1 81, seed 3 80",
+    ):
+        assert expected in provenance
+
+
+def test_published_value_stands_as_printed():
+    assert (published_cell("15.83", 1).text, published_cell("15.83", 1).value) == ("15.83", 15.83)
+    assert published_cell("", 1).value is None

@@ -1,0 +1,51 @@
+"""`umt report` as a user types it."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.suite import load_suite
+from reports.cli import report
+from umt.errors import UMTError
+
+
+@pytest.fixture
+def run(store, tmp_path):
+    def invoke(*options: str):
+        arguments = ["--results", str(store.folder), "--out", str(tmp_path / "out"), *options]
+        return CliRunner().invoke(report, arguments, catch_exceptions=True)
+
+    return invoke
+
+
+def test_prints_the_table_and_its_files(store, result, run, tmp_path):
+    column = load_suite("mini").columns[0]
+    path = store.write(result(column, 90.25, suite="mini", backbone="[bold]mine"))
+    path.with_name("bad.json").write_text("{")
+    outcome = run()
+    assert outcome.exit_code == 0
+    assert "90.2" in outcome.stdout
+    assert "[bold]mine" in outcome.stdout
+    assert str(tmp_path / "out" / "report.html") in outcome.stdout
+    assert (tmp_path / "out" / "table1.csv").is_file()
+    assert "bad.json" in outcome.stderr
+
+
+def test_results_of_several_suites_need_a_choice(store, result, run):
+    for name in ("mini", "paper"):
+        store.write(result(load_suite(name).columns[0], 90.0, suite=name))
+    outcome = run()
+    assert isinstance(outcome.exception, UMTError)
+    assert "suites mini, paper; choose one with --suite" in str(outcome.exception)
+    assert run("--suite", "mini").exit_code == 0
+
+
+def test_results_of_no_column_are_an_error(store, result, cub, run):
+    store.write(result(cub, 90.0))
+    assert "no result belongs to suite 'mini'" in str(run("--suite", "mini").exception)
+
+
+def test_unknown_suite(store, result, cub, run):
+    store.write(result(cub, 90.0))
+    assert "unknown suite 'papper'. Did you mean paper" in str(run("--suite", "papper").exception)

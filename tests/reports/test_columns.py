@@ -1,0 +1,51 @@
+"""A column holds only numbers that may be compared, and no marked data under an official name."""
+
+from __future__ import annotations
+
+from benchmarks.suite import Column
+from reports.columns import comparable_columns
+
+
+def test_official_data_takes_the_suite_heading_and_other_data_its_own_title(record, cub):
+    records = [
+        record(cub, 80.0),
+        record(cub, 70.0, title="photo crops (CUB layout)", official=False, data_fingerprint="1"),
+    ]
+    official, other = comparable_columns([cub], records)
+    assert (official.heading, other.heading) == ("CUB", "photo crops (CUB layout)")
+    assert [one.result.metrics["accuracy"] for one in official.records] == [80.0]
+    assert [one.result.metrics["accuracy"] for one in other.records] == [70.0]
+
+
+def test_nothing_measured_keeps_the_asked_column(cub):
+    (column,) = comparable_columns([cub], [])
+    assert (column.heading, column.records) == ("CUB", ())
+
+
+def test_results_of_other_tasks_and_protocols_stay_out(record, cub, nyu):
+    other = Column("CUB", "finegrained_linear", "cub", "paper", "accuracy")
+    mini = Column("CUB", "finegrained_finetune", "cub", "mini", "accuracy")
+    (column,) = comparable_columns([cub], [record(other, 1.0), record(mini, 2.0), record(nyu, 3.0)])
+    assert column.records == ()
+
+
+def test_protocols_that_differ_are_columns_apart_with_the_newest_first(record, cub):
+    old = record(cub, 80.0, protocol_hash="old456789abc")
+    new = record(cub, 70.0, protocol_hash="new456789abc", protocol_version=2)
+    columns = comparable_columns([cub], [old, new])
+    assert [column.heading for column in columns] == ["CUB, protocol hash new45678", "CUB, protocol hash old45678"]
+
+
+def test_data_that_differs_is_a_column_apart(record, cub):
+    columns = comparable_columns([cub], [record(cub, 1.0), record(cub, 2.0, data_fingerprint="0" * 16)])
+    assert [column.heading for column in columns] == ["CUB, data 00000000", "CUB, data ffffffff"]
+
+
+def test_two_tasks_on_the_same_other_data_are_told_apart(record):
+    linear = Column("CUB linear", "finegrained_linear", "cub", "mini", "top1")
+    nearest = Column("CUB k-NN", "knn", "cub", "mini", "top1")
+    records = [record(one, 50.0, title="crops", official=False) for one in (linear, nearest)]
+    assert [column.heading for column in comparable_columns([linear, nearest], records)] == [
+        "crops, finegrained_linear",
+        "crops, knn",
+    ]

@@ -1,0 +1,77 @@
+"""Reading a store: bad files are named and left out, contradictions are errors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from reports.store import read_store
+from umt.errors import UMTError
+
+
+def test_reads_what_was_written(store, result, cub, nyu):
+    written = [result(cub, 80.0), result(cub, 82.0, seed=1), result(nyu, 1)]
+    paths = {store.write(one) for one in written}
+    records, problems = read_store(store.folder)
+    assert problems == []
+    assert {record.path for record in records} == paths
+    assert {record.result.metrics.get("accuracy") for record in records} == {80.0, 82.0, None}
+
+
+def test_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(UMTError, match="nowhere: no such result store"):
+        read_store(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"schema": 1', b"[]", b"\xff\xfe", b'{"schema": 99}', b'{"schema": 1}'])
+def test_unreadable_file_is_named_and_left_out(store, result, cub, content):
+    good = store.write(result(cub, 80.0))
+    bad = good.with_name("bad.json")
+    bad.write_bytes(content)
+    records, problems = read_store(store.folder)
+    assert [record.path for record in records] == [good]
+    assert [str(problem).startswith(f"{bad}: ") for problem in problems] == [True]
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("metrics", "accuracy", "80"),
+        ("metrics", "accuracy", float("nan")),
+        ("metrics", "accuracy", None),
+        ("key", "backbone", ["x"]),
+        ("key", "seed", "0"),
+        ("data", "official", "yes"),
+        ("data", "sizes", 3),
+        ("environment", "commit", 5),
+    ],
+)
+def test_field_of_the_wrong_kind_is_named(store, result, cub, part, field, value):
+    path = store.write(result(cub, 80.0))
+    content = json.loads(path.read_text())
+    content[part][field] = value
+    path.write_text(json.dumps(content))
+    records, (problem,) = read_store(store.folder)
+    assert records == []
+    assert str(path) in str(problem)
+    assert field in str(problem)
+    assert "\n" not in str(problem)
+
+
+def test_copied_file_counts_once(store, result, cub):
+    path = store.write(result(cub, 80.0))
+    shutil.copy(path, path.with_name("copy.json"))
+    records, problems = read_store(store.folder)
+    assert (len(records), problems) == (1, [])
+
+
+def test_contradiction_names_both_files(store, result, cub):
+    path = store.write(result(cub, 80.0))
+    other = path.with_name("other.json")
+    other.write_text(path.read_text().replace("80.0", "81.0"))
+    with pytest.raises(UMTError, match="different values") as caught:
+        read_store(store.folder)
+    assert str(path) in str(caught.value)
+    assert str(other) in str(caught.value)

@@ -1,0 +1,74 @@
+"""Which tables a suite gets, and their files."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.suite import Column, load_suite
+from reports.suite_report import read_records, suite_tables, write_tables
+from umt.errors import UMTError
+
+LINEAR = Column("CUB linear", "finegrained_linear", "cub", "paper", "accuracy")
+OTHER = {"title": "crops (CUB layout)", "official": False}
+
+
+def _sources(table):
+    return {row.source for group in table.groups for row in group.rows}
+
+
+def test_the_paper_stands_in_the_paper_suite_only(suite, record, cub):
+    for name, sources in {"paper": {"paper", "measured"}, "mini": {"measured"}, "mine": {"measured"}}.items():
+        (table,) = suite_tables(suite(name), [record(cub, 80.0)])
+        assert _sources(table) == sources
+
+
+def test_other_data_never_stands_beside_the_paper(suite, record, cub):
+    main, apart = suite_tables(suite(), [record(cub, 80.0), record(cub, 70.0, backbone="b", **OTHER)])
+    assert (main.name, apart.name) == ("table1", "table1-other-data")
+    assert "crops (CUB layout)" not in [column.heading for column in main.columns]
+    assert [row.name for group in main.groups for row in group.rows if row.source == "measured"] == ["mine"]
+    assert _sources(apart) == {"measured"}
+    assert [column.heading for column in apart.columns] == ["crops (CUB layout)"]
+    assert "nothing that is published" in apart.caption
+
+
+def test_frozen_features_are_a_table_of_their_own(suite, record, cub):
+    tables = suite_tables(suite("mini", probes=(LINEAR,)), [record(cub, 80.0), record(LINEAR, 60.0)])
+    assert [table.name for table in tables] == ["table1", "probes"]
+    assert [row.cells[0].text for group in tables[1].groups for row in group.rows] == ["60.0"]
+
+
+def test_the_mini_caption_says_what_it_is(record):
+    mini = load_suite("mini")
+    (table,) = suite_tables(mini, [record(mini.columns[0], 90.0, title="digits (ImageNet layout)", official=False)])
+    assert table.caption == f"{mini.title}. {mini.about}"
+    assert "nothing that is published" in table.caption
+    assert table.columns[0].heading == "digits (ImageNet layout)"
+    assert any(note.startswith("digits (ImageNet layout): 20 train") for note in table.notes)
+
+
+def test_bad_files_are_named_and_left_out(store, result, cub, capsys):
+    good = store.write(result(cub, 80.0))
+    good.with_name("bad.json").write_text("{")
+    assert [record.path for record in read_records(store.folder)] == [good]
+    assert f"left out: {good.with_name('bad.json')}: not a result file" in capsys.readouterr().err
+
+
+def test_an_empty_store_is_an_error(store):
+    store.folder.mkdir()
+    with pytest.raises(UMTError, match="holds no readable result"):
+        read_records(store.folder)
+
+
+def test_files(suite, record, cub, tmp_path):
+    tables = suite_tables(suite(), [record(cub, 80.0)])
+    paths = write_tables(tables, suite(), tmp_path / "new" / "tables")
+    names = ["report.html", "report.tex", "table1.csv", "table1.tex", "table1.md"]
+    assert [path.name for path in paths] == names
+    assert sorted(path.name for path in (tmp_path / "new" / "tables").iterdir()) == sorted(names)
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(suite, record, cub, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UMTError, match="choose another --out"):
+        write_tables(suite_tables(suite(), [record(cub, 80.0)]), suite(), tmp_path / "file")

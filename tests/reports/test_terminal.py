@@ -1,0 +1,44 @@
+"""The table on a console."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from reports.table import Table
+from reports.terminal import print_table
+
+
+@pytest.fixture
+def printed(table):
+    def show(shown: Table = table, width: int = 120, **options: object) -> str:
+        console = Console(file=StringIO(), width=width, **options)
+        print_table(shown, console)
+        return console.file.getvalue()
+
+    return show
+
+
+def test_prints_every_value_and_no_markup(printed):
+    text = printed()
+    for expected in ("83.3 ± 0.1", "81.20", "0.300", "Proteus (paper)†", "RMSE (m) ↓", "accuracy (%) ↑", "[d](e)", "–"):
+        assert expected in text
+
+
+def test_the_best_is_bold_and_nothing_else(printed):
+    text = printed(force_terminal=True, color_system="standard").partition("Proteus")[2]
+    assert [bold.strip() for bold in re.findall("\x1b\\[1m(.*?)\x1b", text)] == ["83.3 ± 0.1"]
+
+
+def test_a_narrow_console_loses_no_number(printed, table):
+    text = printed(replace(table, columns=table.columns * 3, groups=tuple(map(_tripled, table.groups))), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert (text.count("81.20"), text.count("0.300"), text.count("Architecture")) == (3, 3, 0)
+
+
+def _tripled(group):
+    return replace(group, rows=tuple(replace(row, cells=row.cells * 3) for row in group.rows))

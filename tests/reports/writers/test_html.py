@@ -1,0 +1,71 @@
+"""The page: self-contained, well-formed, and closed to what it shows."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+
+from reports.writers.html import html_page
+
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, the texts of cells, and whether every element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.cells: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells[-1] += data
+
+
+@pytest.fixture
+def page(table) -> Page:
+    return Page(html_page("Paper <suite>", [table]))
+
+
+def test_every_element_is_closed(page):
+    assert page.open == []
+
+
+def test_nothing_is_loaded_from_outside(page, table):
+    names = {name for _, attributes in page.elements for name in attributes}
+    assert not names & {"src", "href", "srcset", "action", "data", "style", "onclick", "onerror"}
+    assert not {tag for tag, _ in page.elements} & {"script", "link", "iframe", "object", "img"}
+    style = html_page("x", [table]).partition("<style>")[2].partition("</style>")[0]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_cells_show_what_the_table_holds(page, hostile):
+    assert [text for text in page.cells if text.strip()][:4] == [
+        "Method",
+        "Architecture",
+        "CUB ",
+        "rooms (NYU layout) ",
+    ]
+    for expected in (hostile, "83.3 ± 0.1", "81.20", "Proteus (paper)†", "–"):
+        assert expected in page.cells
+
+
+def test_provenance_is_the_title_of_the_best_cell(page):
+    (best,) = [attributes for tag, attributes in page.elements if attributes.get("class") == "number best"]
+    assert best["title"] == 'task t\ntitle "><script>x</script>'
