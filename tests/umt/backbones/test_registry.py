@@ -1,0 +1,100 @@
+"""From a name to a backbone: plug-ins of every kind, and what is said when there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from umt.backbones import create_backbone
+from umt.backbones.registry import installed_plugins
+from umt.errors import UMTError
+
+PLUG_IN = """
+from torch import nn
+from umt.backbones import Backbone, Features, Preprocess
+
+class Patches(Backbone):
+    def __init__(self, width=8):
+        super().__init__(Preprocess(size_multiple=8), channels=[width], strides=[8], dim=width)
+        self.embed = nn.Conv2d(3, width, 8, 8)
+
+    def extract(self, images, maps):
+        fmap = self.embed(images)
+        return Features(fmap.mean((2, 3)), None, [fmap for _ in maps])
+
+def nothing():
+    return "not a backbone"
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """Name of an importable module with the plug-in, another one for every test."""
+    name = f"plug_in_{abs(hash(request.node.name))}"
+    (tmp_path / f"{name}.py").write_text(PLUG_IN)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def test_a_module(site: str) -> None:
+    backbone = create_backbone(f"{site}:Patches?width=16")
+    assert (backbone.dim, backbone.training, backbone.spec) == (16, False, f"{site}:Patches?width=16")
+
+
+def test_a_file(tmp_path: Path) -> None:
+    (tmp_path / "plug.py").write_text(PLUG_IN)
+    assert create_backbone(f"{tmp_path}/plug.py:Patches").dim == 8
+
+
+def test_an_installed_package(site: str, tmp_path: Path) -> None:
+    info = tmp_path / "some_backbones-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-backbones\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[umt.backbones]\nsome-patches = {site}:Patches\n")
+    assert installed_plugins()["some-patches"].value == f"{site}:Patches"
+    assert create_backbone("some-patches?width=4").dim == 4
+    with pytest.raises(UMTError, match="Did you mean some-patches"):
+        create_backbone("some-patch")
+
+
+def test_a_forgotten_scheme_is_guessed() -> None:
+    with pytest.raises(UMTError, match="Did you mean timm:resnet50"):
+        create_backbone("resnet50")
+
+
+def test_an_unknown_module_names_the_schemes() -> None:
+    with pytest.raises(UMTError, match=r"no scheme or importable module 'tim' \(schemes: timm, open_clip, pypi, umt\)"):
+        create_backbone("tim:resnet50")
+
+
+def test_an_unknown_file_is_named() -> None:
+    with pytest.raises(UMTError, match=r"absent\.py: no such plug-in file"):
+        create_backbone("absent.py:build")
+
+
+def test_an_unknown_factory_is_guessed(site: str) -> None:
+    with pytest.raises(UMTError, match="Did you mean Patches"):
+        create_backbone(f"{site}:Patchs")
+
+
+def test_an_unknown_option_shows_the_known_ones(site: str) -> None:
+    with pytest.raises(UMTError, match=r"unexpected keyword argument 'depth'; it takes \(width=8\)"):
+        create_backbone(f"{site}:Patches?depth=3")
+
+
+def test_something_else_than_a_backbone_is_refused(site: str) -> None:
+    with pytest.raises(UMTError, match=r"gave a str; its factory must return a umt\.backbones\.Backbone"):
+        create_backbone(f"{site}:nothing")
+
+
+def test_a_plug_in_whose_own_import_fails_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plug_in_with_gaps.py").write_text("import a_package_that_is_not_there")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="a_package_that_is_not_there"):
+        create_backbone("plug_in_with_gaps:build")
+
+
+def test_only_checkpoints_have_spaces() -> None:
+    with pytest.raises(UMTError, match="leave out '#dino'"):
+        create_backbone("timm:test_vit#dino")

@@ -1,0 +1,178 @@
+"""timm models as backbones, against timm's own ways to the same features."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from umt.backbones import create_backbone
+from umt.backbones.check import check_backbone
+from umt.errors import UMTError
+
+# Each family's code at a size for tests.
+FAMILIES = {
+    "test_resnet": 32,
+    "test_vit": 16,
+    "test_vit3": 16,
+    "test_convnext": 32,
+    "test_efficientnet": 32,
+    "test_nfnet": 32,
+    "test_byobnet": 32,
+    "test_mambaout": 32,
+    "test_maxvit": 160,
+    "vit_small_patch14_reg4_dinov2?depth=2&embed_dim=32&num_heads=2&img_size=112": 14,
+    "vit_small_patch16_dinov3?depth=2&embed_dim=64&num_heads=2": 16,
+    "vit_base_patch16_clip_224?depth=2&embed_dim=32&num_heads=2": 16,
+    "eva02_tiny_patch14_224?depth=2&embed_dim=64&num_heads=2": 14,
+    "swin_tiny_patch4_window7_224?embed_dim=16&depths=[1, 1, 1, 2]&num_heads=[1, 2, 4, 8]": 32,
+    "swinv2_tiny_window8_256?embed_dim=16&depths=[1, 1, 1, 2]&num_heads=[1, 2, 4, 8]": 32,
+    "sam2_hiera_tiny?size=64": 32,
+    "pvt_v2_b0": 32,
+    "mobilenetv3_small_050": 32,
+    "regnetx_002": 32,
+    "fastvit_t8?layers=[1, 1, 1, 1]": 32,
+    "poolformer_s12": 32,
+}
+
+
+def build(name: str):
+    return create_backbone(f"timm:{name}{'&' if '?' in name else '?'}pretrained=false")
+
+
+@pytest.mark.parametrize(("name", "multiple"), FAMILIES.items())
+def test_every_family_keeps_the_contract(name: str, multiple: int) -> None:
+    backbone = build(name)
+    assert backbone.preprocess.size_multiple == multiple
+    assert [finding for finding in check_backbone(backbone) if finding.problem] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["mixer_s32_224", "hiera_tiny_224?stages=[1, 1, 1, 1]", "beit_base_patch16_224?depth=1"]
+)
+def test_architectures_of_one_size_are_refused(name: str) -> None:
+    with pytest.raises(UMTError, match="takes images of 224x224 only"):
+        build(name)
+
+
+def test_maps_without_a_stride_are_refused() -> None:
+    with pytest.raises(UMTError, match="has no stride"):
+        build("crossvit_9_240")
+
+
+def test_a_vit_gives_what_timm_gives(images) -> None:
+    backbone, pixels = build("test_vit"), images(96, 128)
+    features = backbone(pixels, maps=[1, 5])
+    normalised = (pixels - 0.5) / 0.5
+    expected = backbone.model.get_intermediate_layers(
+        normalised, n=[1, 5], reshape=True, return_prefix_tokens=True, norm=True
+    )
+    for index, (fmap, prefix) in enumerate(expected):
+        torch.testing.assert_close(features.maps[index], fmap)
+        torch.testing.assert_close(features.map_cls[index], prefix[:, 0])
+    tokens = backbone.model.forward_features(normalised)
+    torch.testing.assert_close(features.cls, tokens[:, 0])
+    torch.testing.assert_close(features.pooled, backbone.model(normalised))
+    assert (backbone.has_cls, backbone.dim, backbone.depth) == (True, 64, 6)
+
+
+def test_a_cnn_gives_what_timm_gives(images) -> None:
+    backbone, pixels = build("test_resnet?mean=0&std=1"), images(96, 128)
+    pyramid = timm.create_model("test_resnet", features_only=True).eval()
+    pyramid.load_state_dict(backbone.model.state_dict(), strict=False)
+    features = backbone(pixels)
+    for found, expected in zip(features.maps, pyramid(pixels), strict=True):
+        torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(features.pooled, backbone.model(pixels))
+    assert backbone.channels == tuple(pyramid.feature_info.channels())
+    assert backbone.strides == tuple(pyramid.feature_info.reduction())
+
+
+def test_other_sizes_resample_the_positions_bicubically(images) -> None:
+    backbone, pixels = build("test_vit"), images(96, 128)
+    fixed = timm.create_model("test_vit", num_classes=0, img_size=(96, 128)).eval()
+    state = backbone.model.state_dict()
+    grid = state["pos_embed"][:, 1:].reshape(1, 10, 10, 64).permute(0, 3, 1, 2)
+    grid = torch.nn.functional.interpolate(grid, size=(6, 8), mode="bicubic", antialias=True)
+    state["pos_embed"] = torch.cat([state["pos_embed"][:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
+    fixed.load_state_dict(state)
+    torch.testing.assert_close(backbone(pixels).pooled, fixed((pixels - 0.5) / 0.5))
+
+
+def test_layer_decay_groups_follow_the_depth() -> None:
+    layers = build("test_vit").layer_ids()
+    assert layers["model.patch_embed.proj.weight"] == layers["model.pos_embed"] == layers["model.cls_token"] == 0
+    assert [layers[f"model.blocks.{block}.attn.qkv.weight"] for block in range(6)] == [1, 2, 3, 4, 5, 6]
+    assert {"model.pos_embed", "model.cls_token"} <= build("test_vit").no_weight_decay()
+
+
+def test_random_weights_are_always_the_same() -> None:
+    torch.manual_seed(1)
+    first = build("test_resnet").weights_hash()
+    draw = torch.rand(1)
+    torch.manual_seed(1)
+    assert build("test_resnet").weights_hash() == first
+    assert torch.rand(1) == draw, "building must not touch the caller's random state"
+
+
+def test_drop_path_is_an_option_of_the_name() -> None:
+    backbone = create_backbone("timm:test_vit?pretrained=false", drop_path_rate=0.3)
+    assert backbone.spec == "timm:test_vit?pretrained=false&drop_path_rate=0.3"
+    assert backbone.model.blocks[-1].drop_path1.drop_prob == pytest.approx(0.3)
+
+
+def test_weights_and_preprocessing_from_a_name(tmp_path: Path) -> None:
+    source = build("test_vit")
+    state = {f"module.{name}": value + 1 for name, value in source.model.state_dict().items()}
+    save_file(state, tmp_path / "w.safetensors")
+    backbone = create_backbone(f"timm:test_vit?weights={tmp_path}/w.safetensors&mean=0.5&std=[0.1, 0.2, 0.3]&size=96")
+    assert backbone.load_report.complete
+    assert backbone.preprocess.mean == (0.5, 0.5, 0.5)
+    assert backbone.preprocess.std == (0.1, 0.2, 0.3)
+    assert backbone.preprocess.size == 96
+    torch.testing.assert_close(backbone.model.norm.bias, source.model.norm.bias + 1)
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    torch.save(build("test_resnet").model.state_dict(), tmp_path / "resnet.pth")
+    with pytest.raises(UMTError, match=r"resnet\.pth: .*check the architecture"):
+        create_backbone(f"timm:test_vit?weights={tmp_path}/resnet.pth")
+
+
+def test_unknown_names_and_options_are_one_line() -> None:
+    with pytest.raises(UMTError, match="Did you mean resnet50"):
+        create_backbone("timm:resnet_50")
+    with pytest.raises(UMTError, match="Invalid pretrained tag"):
+        create_backbone("timm:resnet18.no_such_tag")
+    with pytest.raises(UMTError, match="depht"):
+        build("test_vit?depht=3")
+
+
+def test_an_unreachable_hub_is_one_line(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def offline(*args: object, **options: object) -> None:
+        logging.getLogger("huggingface_hub").warning("Retrying in 1s")
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(UMTError, match=r"could not be fetched.*timm:resnet18\?weights=FILE"):
+        create_backbone("timm:resnet18")
+    assert caplog.text == ""
+    logging.getLogger("huggingface_hub").warning("heard again")
+    assert "heard again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mobilenetv2_100?weights={}/mobilenetv2_100_imagenet_dogs.safetensors&pad_type=same&bn_eps=1e-3&mean=0.5&std=0.5",
+        "vit_small_patch14_dinov2?weights={}/vit_small_patch14_dinov2_saliency.safetensors",
+    ],
+)
+def test_real_weights_load_completely(real_data: Path, name: str) -> None:
+    backbone = create_backbone("timm:" + name.format(real_data / "weights"))
+    assert backbone.load_report.complete
+    assert backbone.load_report.share == 1.0

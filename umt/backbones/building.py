@@ -1,0 +1,33 @@
+"""What building a model of another library needs around it: a seed, silence, and errors of one line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from umt.backbones.weights import first_line
+from umt.errors import UMTError
+
+
+@contextmanager
+def building(name: str, options: Mapping[str, Any]) -> Iterator[None]:
+    """Random weights of seed 0, no log line for each retry of a hub, and a UMTError for whatever goes wrong."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            yield
+    except Exception as error:  # whatever an architecture makes of its options, and a hub of its network
+        if isinstance(error, OSError) or isinstance(error.__context__, OSError):
+            raise UMTError(
+                f"{name}: pretrained weights could not be fetched ({first_line(error)}); "
+                f"pass them as {name}?weights=FILE, or take random ones with {name}?pretrained=false"
+            ) from error
+        raise UMTError(f"{name} with options {dict(options)}: {first_line(error)}") from error
+    finally:
+        logging.disable(disabled)

@@ -1,0 +1,71 @@
+"""What a backbone gave: every output under a name, compared with what was declared or with another run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from umt.backbones.contract import Backbone, Features
+
+TOLERANCE = 1e-4  # of the largest value: above the float32 noise of another order of summation
+
+
+def misshapen(features: Features, backbone: Backbone, images: Tensor) -> str | None:
+    """A sentence on the first output whose shape is not what the backbone declares for these images."""
+    wanted, found = _declared(backbone, images), named(features)
+    for name, shape in wanted.items():
+        if name not in found:
+            return f"{name} is declared, but not given"
+        if found[name].shape != shape:
+            return f"{name} is {tuple(found[name].shape)}, but {shape} follows from the declarations"
+    extra = found.keys() - wanted.keys()
+    return f"{min(extra)} is given, but not declared" if extra else None
+
+
+def _declared(backbone: Backbone, images: Tensor) -> dict[str, tuple[int, ...]]:
+    batch, _, height, width = images.shape
+    shapes: dict[str, tuple[int, ...]] = {"pooled": (batch, backbone.dim)}
+    for index, (channels, stride) in enumerate(zip(backbone.channels, backbone.strides, strict=True)):
+        shapes[f"maps[{index}]"] = (batch, channels, height // stride, width // stride)
+    if backbone.has_cls:
+        shapes["cls"] = (batch, backbone.channels[-1])
+        shapes |= {f"map_cls[{index}]": (batch, channels) for index, channels in enumerate(backbone.channels)}
+    return shapes
+
+
+def named(features: Features) -> dict[str, Tensor]:
+    """Every tensor of the features: pooled, cls, maps[0], map_cls[0], ..."""
+    named = {"pooled": features.pooled} | {f"maps[{index}]": fmap for index, fmap in enumerate(features.maps)}
+    if features.cls is not None:
+        named["cls"] = features.cls
+    return named | {f"map_cls[{index}]": token for index, token in enumerate(features.map_cls or ())}
+
+
+def picked(features: Features, maps: Sequence[int]) -> Features:
+    """What asking for `maps` should have given."""
+    tokens = None if features.map_cls is None else [features.map_cls[index] for index in maps]
+    return Features(features.pooled, features.cls, [features.maps[index] for index in maps], tokens)
+
+
+def first(features: Features) -> Features:
+    """The features of the first image."""
+    cls = None if features.cls is None else features.cls[:1]
+    return Features(features.pooled[:1], cls, [fmap[:1] for fmap in features.maps])
+
+
+def difference(one: Features, other: Features) -> str | None:
+    """The first output that is missing on one side or differs in shape or values."""
+    ours, theirs = named(one), named(other)
+    for name in ours.keys() | theirs.keys():
+        if name not in ours or name not in theirs or not _close(ours[name], theirs[name]):
+            return name
+    return None
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
+    scale = float(one.nan_to_num(posinf=0, neginf=0).abs().max())
+    return torch.allclose(one, other, rtol=0, atol=TOLERANCE * scale + 1e-12, equal_nan=True)

@@ -1,0 +1,197 @@
+"""The UMT checkpoint: a student, its spaces and how it was made, in one file that is read without running code.
+
+{"format": "umt-checkpoint", "version": 1,
+ "student": {"spec": "timm:resnet50", "options": {...}, "preprocess": {...}},
+ "state_dict": {...},            # of the student as a Backbone
+ "spaces": [{"name": "dino", "kind": "dino", "teacher": "timm:...", "dim": 2048}, ...],
+ "interaction": {"options": {...}, "state_dict": {...}} or None,
+ "provenance": {...}}            # plain values: recipe, data, commit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from umt.backbones.checkpoint_fields import Fields
+from umt.backbones.contract import Backbone, Preprocess, preprocess_options
+from umt.backbones.registry import create_backbone
+from umt.backbones.spec import Spec, parse_spec
+from umt.backbones.weights import load_weights, read_file
+from umt.errors import UMTError
+from umt.files import atomic_file
+
+FORMAT = "umt-checkpoint"
+VERSION = 1
+# A file must not choose which code runs: no module or path as a student, but these and installed entry points ("").
+HUB_SCHEMES = ("timm", "open_clip", "pypi")
+STUDENT_SCHEMES = (*HUB_SCHEMES, "")
+FETCHING = ("weights", "pretrained")  # options that would load other weights than the file's own
+
+
+@dataclass(frozen=True)
+class Student:
+    """How to build the student without weights; `preprocess.size_multiple` is not kept, the architecture decides it."""
+
+    spec: str
+    options: Mapping[str, Any]
+    preprocess: Preprocess
+
+
+@dataclass(frozen=True)
+class Space:
+    """One of the spaces that the student was distilled through."""
+
+    name: str
+    kind: str
+    teacher: str
+    dim: int
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """The interaction modules that give the spaces."""
+
+    options: Mapping[str, Any]
+    state_dict: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a file."""
+
+    student: Student
+    state_dict: Mapping[str, Tensor]
+    spaces: Sequence[Space] = ()
+    interaction: Interaction | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(
+    path: Path,
+    backbone: Backbone,
+    *,
+    spaces: Sequence[Space] = (),
+    interaction: Interaction | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a student, whole or not at all; UMTError for a student or a value that could not be read back."""
+    checkpoint = Checkpoint(student_of(backbone), backbone.state_dict(), spaces, interaction, provenance or {})
+    content = _content(checkpoint)
+    _parse(path, content)
+    with atomic_file(path) as handle:
+        torch.save(content, handle)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read and check every field; UMTError names the file, the field, the value and what was expected."""
+    content = read_file(path)
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        raise _no_checkpoint(path, content)
+    return _parse(path, content)
+
+
+def load(spec: Spec) -> Backbone:
+    """The student of a checkpoint, with its own weights and preprocessing; options are those of its architecture."""
+    path = Path(spec.name)
+    checkpoint = read_checkpoint(path)
+    if spec.tap:
+        spaces = ", ".join(space.name for space in checkpoint.spaces) or "none"
+        raise UMTError(
+            f"{path}: its spaces ({spaces}) need umt.distill, which is not installed; leave out '#{spec.tap}'"
+        )
+    options = dict(spec.options)
+    overrides = preprocess_options(options)
+    backbone = _build(checkpoint.student, options)
+    own = replace(checkpoint.student.preprocess, size_multiple=backbone.preprocess.size_multiple)
+    backbone.use_preprocess(own.override(**overrides))
+    backbone.load_report = load_weights(backbone, checkpoint.state_dict, source=str(path), exact=True)
+    return backbone
+
+
+def student_of(backbone: Backbone) -> Student:
+    """How to build `backbone` again; UMTError for one that a checkpoint cannot name."""
+    spec = parse_spec(backbone.spec)
+    if spec.is_file:
+        return read_checkpoint(Path(spec.name)).student
+    options = {name: value for name, value in spec.options.items() if name not in FETCHING}
+    preprocess_options(options)  # they are in backbone.preprocess
+    return Student(f"{spec.scheme}:{spec.name}" if spec.scheme else spec.name, options, backbone.preprocess)
+
+
+def _build(student: Student, options: Mapping[str, Any]) -> Backbone:
+    random = {"pretrained": False} if parse_spec(student.spec).scheme in HUB_SCHEMES else {}
+    return create_backbone(student.spec, **{**student.options, **options, **random})
+
+
+def _content(checkpoint: Checkpoint) -> dict[str, Any]:
+    student, interaction = checkpoint.student, checkpoint.interaction
+    preprocess = asdict(student.preprocess)
+    del preprocess["size_multiple"]  # belongs to the architecture
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "student": {"spec": student.spec, "options": dict(student.options), "preprocess": preprocess},
+        "state_dict": _copied(checkpoint.state_dict),
+        "spaces": [asdict(space) for space in checkpoint.spaces],
+        "interaction": interaction
+        and {"options": dict(interaction.options), "state_dict": _copied(interaction.state_dict)},
+        "provenance": dict(checkpoint.provenance),
+    }
+
+
+def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """On the CPU, each with a storage of its own: a view would be saved with all that it is a view of."""
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+
+def _parse(path: Path, content: Mapping[str, Any]) -> Checkpoint:
+    fields = Fields(path, content)
+    version = fields.positive("version")
+    if version > VERSION:
+        raise UMTError(f"{path}: version {version} of the checkpoint format; update umt-bench, it knows {VERSION}")
+    return Checkpoint(
+        student=_student(fields.record("student")),
+        state_dict=fields.tensors("state_dict"),
+        spaces=tuple(_space(space) for space in fields.records("spaces")),
+        interaction=_interaction(fields) if content.get("interaction") is not None else None,
+        provenance=fields.plain("provenance"),
+    )
+
+
+def _student(fields: Fields) -> Student:
+    spec = parse_spec(fields.text("spec"))
+    if spec.is_file or spec.options or spec.tap or spec.scheme not in STUDENT_SCHEMES:
+        raise fields.error("spec", "the plain name of a timm, open_clip or pypi model or of an installed plug-in")
+    options = fields.plain("options")
+    if any(name in FETCHING for name in options):
+        raise fields.error("options", f"options without {' and '.join(FETCHING)}")
+    preprocess = fields.record("preprocess")
+    mean, std = preprocess.triple("mean"), preprocess.triple("std")
+    if min(std) <= 0:
+        raise preprocess.error("std", "three positive numbers")
+    interpolation, crop_pct = preprocess.text("interpolation"), preprocess.positive("crop_pct", float)
+    return Student(spec.text, options, Preprocess(mean, std, interpolation, crop_pct, preprocess.positive("size")))
+
+
+def _space(fields: Fields) -> Space:
+    return Space(fields.text("name"), fields.text("kind"), fields.text("teacher"), fields.positive("dim"))
+
+
+def _interaction(fields: Fields) -> Interaction:
+    record = fields.record("interaction")
+    return Interaction(record.plain("options"), record.tensors("state_dict"))
+
+
+def _no_checkpoint(path: Path, content: Any) -> UMTError:
+    """Weights without an architecture, most often; training scripts of timm save its name as `arch`."""
+    named = content.get("arch") if isinstance(content, Mapping) else None
+    architecture = named if isinstance(named, str) else "ARCHITECTURE"
+    return UMTError(
+        f"{path}: no UMT checkpoint; for plain weights name the model too: timm:{architecture}?weights={path}"
+    )

@@ -1,0 +1,80 @@
+"""Fields of a checkpoint file, checked as they are taken out, because a file may hold anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from umt.backbones.contract import RGB
+from umt.errors import UMTError
+
+
+class Fields:
+    """A mapping inside a file; every method returns one field, or raises a UMTError that names it."""
+
+    def __init__(self, path: Path, content: Mapping[str, Any], where: str = "") -> None:
+        self._path = path
+        self._content = content
+        self._where = where
+
+    def text(self, name: str) -> str:
+        value: str = self._take(name, str, "text")
+        return value
+
+    def positive(self, name: str, kind: type = int) -> Any:
+        value = self._take(name, kind, f"a positive {kind.__name__}")
+        if not value > 0:
+            raise self.error(name, f"a positive {kind.__name__}")
+        return value
+
+    def triple(self, name: str) -> RGB:
+        values = self._take(name, (tuple, list), "three numbers")
+        if len(values) != 3 or not all(isinstance(value, (int, float)) for value in values):
+            raise self.error(name, "three numbers")
+        red, green, blue = values
+        return red, green, blue
+
+    def plain(self, name: str) -> Mapping[str, Any]:
+        value: Mapping[str, Any] = self._take(name, dict, "a dictionary of plain values")
+        if not _is_plain(value):
+            raise self.error(name, "a dictionary of plain values (numbers, text, lists)")
+        return value
+
+    def tensors(self, name: str) -> Mapping[str, Tensor]:
+        value: Mapping[str, Tensor] = self._take(name, dict, "a state dict")
+        if not all(isinstance(key, str) and isinstance(tensor, Tensor) for key, tensor in value.items()):
+            raise self.error(name, "a state dict of tensors")
+        return value
+
+    def record(self, name: str) -> Fields:
+        return Fields(self._path, self._take(name, dict, "a dictionary"), f"{self._where}{name}.")
+
+    def records(self, name: str) -> list[Fields]:
+        values = self._take(name, list, "a list of dictionaries")
+        if not all(isinstance(value, dict) for value in values):
+            raise self.error(name, "a list of dictionaries")
+        return [Fields(self._path, value, f"{self._where}{name}[{index}].") for index, value in enumerate(values)]
+
+    def error(self, name: str, expected: str) -> UMTError:
+        value = f"is {str(self._content[name])[:60]!r}" if name in self._content else "is missing"
+        return UMTError(
+            f"{self._path}: field '{self._where}{name}' {value}, not {expected}; write the file with save_checkpoint"
+        )
+
+    def _take(self, name: str, kind: type | tuple[type, ...], expected: str) -> Any:
+        value = self._content.get(name)
+        if not isinstance(value, kind):
+            raise self.error(name, expected)
+        return value
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a file that holds it can be read without running code."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(part) for part in value)
+    return value is None or type(value) in (str, int, float, bool)

@@ -1,0 +1,173 @@
+"""The Backbone contract: what every model must offer so that one harness can evaluate it.
+
+A plug-in subclasses `Backbone`, passes its shape declarations to `__init__` and implements `extract`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from umt.backbones.weights import LoadReport
+from umt.errors import UMTError
+
+RGB = tuple[float, float, float]
+IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
+IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How the weights expect their images; it travels with them.
+
+    `mean` and `std` are for RGB in [0, 1]; `size` is the native side in pixels, `size_multiple` what both sides of
+    an input must be divisible by, `crop_pct` the share of the shorter side that the centre crop of a test image keeps.
+    """
+
+    mean: RGB = IMAGENET_MEAN
+    std: RGB = IMAGENET_STD
+    interpolation: str = "bicubic"
+    crop_pct: float = 0.875
+    size: int = 224
+    size_multiple: int = 32
+
+    def override(self, mean: Any = None, std: Any = None, size: int | None = None) -> Preprocess:
+        """With the values that a backbone's name gives; one number stands for all three channels."""
+        return replace(self, mean=_rgb(self.mean, mean), std=_rgb(self.std, std), size=size or self.size)
+
+
+def preprocess_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Take what `Preprocess.override` understands out of the options of a backbone's name."""
+    return {name: options.pop(name) for name in ("mean", "std", "size") if name in options}
+
+
+@dataclass
+class Features:
+    """What a backbone gives for a batch of B images, final norm applied.
+
+    pooled: global feature [B, D].
+    cls: class token [B, C] with the width of the last map, None where the architecture has none.
+    maps: spatial features [B, C_i, H_i, W_i]; fine to coarse for CNNs, shallow to deep for ViTs.
+    map_cls: the class token beside each map [B, C_i], None where the architecture has none.
+    """
+
+    pooled: Tensor
+    cls: Tensor | None
+    maps: list[Tensor]
+    map_cls: list[Tensor] | None = None
+
+    def summary(self, index: int) -> Tensor:
+        """Summary token [B, C_i] of map `index`: its class token, else the map pooled over space (paper A.1)."""
+        if self.map_cls is not None:
+            return self.map_cls[index]
+        return self.maps[index].mean(dim=(2, 3))
+
+
+class Backbone(nn.Module):
+    """A feature extractor for RGB images in [0, 1], of shape [B, 3, H, W].
+
+    Normalisation happens here, once, and nowhere else. H and W are any multiples of `preprocess.size_multiple`.
+
+    channels, strides: of each map that `forward` can return. dim: width D of `pooled`.
+    architecture: what tables call it; by default the name of the class.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, preprocess: Preprocess, *, channels: Sequence[int], strides: Sequence[int], dim: int) -> None:
+        super().__init__()
+        self.use_preprocess(preprocess)
+        self.channels = tuple(channels)
+        self.strides = tuple(strides)
+        self.dim = dim
+        self.spec = type(self).__name__
+        self.architecture = type(self).__name__
+        self.load_report: LoadReport | None = None  # what a weight file gave, None where no file was read here
+
+    def use_preprocess(self, preprocess: Preprocess) -> None:
+        """Take the preprocessing of other weights; `size_multiple` must stay what the architecture admits."""
+        self.preprocess = preprocess
+        self.register_buffer(
+            "mean", torch.tensor(preprocess.mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False
+        )
+        self.register_buffer(
+            "std", torch.tensor(preprocess.std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False
+        )
+
+    @property
+    def depth(self) -> int:
+        """Number of maps: blocks of a ViT, stages of a CNN."""
+        return len(self.channels)
+
+    @property
+    def has_cls(self) -> bool:
+        """Whether `Features.cls` and `Features.map_cls` are given."""
+        return False
+
+    def forward(self, images: Tensor, maps: Sequence[int] | None = None) -> Features:
+        """Features of RGB images in [0, 1]; `maps` picks which maps are returned (None: all, (): pooled only).
+
+        A negative index counts from the last map; UMTError for a map that does not exist.
+        """
+        return self.extract((images - self.mean) / self.std, self._indices(maps))
+
+    def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
+        """Features of *normalised* images; `maps` holds non-negative indices, returned in that order."""
+        raise NotImplementedError(f"{type(self).__name__} must implement extract(images, maps) -> Features")
+
+    def layer_ids(self) -> dict[str, int]:
+        """Depth of every parameter, 0 for the stem, for layer-wise learning-rate decay (MAE, appendix A.2).
+
+        By default one layer for each block as the parameter names tell it, in order of registration.
+        """
+        order: dict[str, int] = {}
+        return {name: order.setdefault(_block_of(name), len(order)) for name, _ in self.named_parameters()}
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of parameters that are never decayed, beside the one-dimensional ones."""
+        return set()
+
+    def weights_hash(self) -> str:
+        """SHA-256 over names, types, shapes and values of all weights: equal weights, equal hash."""
+        return hash_tensors(self.state_dict())
+
+    def _indices(self, maps: Sequence[int] | None) -> list[int]:
+        every = range(self.depth)
+        try:
+            return list(every) if maps is None else [every[index] for index in maps]
+        except IndexError:
+            raise UMTError(f"backbone '{self.spec}': maps {list(maps or ())}; it has 0 to {self.depth - 1}") from None
+
+
+def _rgb(own: RGB, given: Any) -> RGB:
+    values = own if given is None else given if isinstance(given, list) else [given] * 3
+    try:
+        red, green, blue = (float(value) for value in values)
+    except (TypeError, ValueError):
+        raise UMTError(f"mean and std are one number or [three, of, them], not {given!r}") from None
+    return red, green, blue
+
+
+def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of named tensors, in order of name."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}|{value.dtype}|{tuple(value.shape)}|".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _block_of(name: str) -> str:
+    """`net.blocks.3.attn.q.weight` -> `net.blocks.3`; `net.stem.conv.weight` -> `net.stem.conv`."""
+    parts = name.split(".")
+    for index, part in enumerate(parts):
+        if part.isdigit():
+            return ".".join(parts[: index + 1])
+    return ".".join(parts[:-1]) or name

