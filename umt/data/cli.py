@@ -19,12 +19,13 @@ def data() -> None:
 
 @data.command("list")
 def list_datasets() -> None:
-    """Print every data set with its official size and the folder it is expected in, below the data root."""
-    table = Table("name", "title", "task", "items in each split", "classes", "folder below the data root")
+    """Print every data set: its folder below the data root, its official size, and where to get it."""
     for info in map(dataset_info, NAMES):
-        sizes = ", ".join(f"{split} {size:,}" for split, size in info.splits.items())
-        table.add_row(info.name, info.title, info.kind, sizes, str(info.classes or "-"), info.folder)
-    Console().print(table)
+        classes = f", {info.classes} classes" if info.classes else ""
+        click.echo(f"{info.name}: {info.title} ({info.kind}{classes})")
+        click.echo(f"  folder  {info.folder}")
+        click.echo(f"  items   {', '.join(f'{split} {size:,}' for split, size in info.splits.items())}")
+        click.echo(f"  source  {info.source}\n")
 
 
 @data.command()

@@ -1,0 +1,40 @@
+"""Reading depth maps in an mmseg pipeline; a bad file is named, also in the middle of training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmseg.registry import TRANSFORMS
+
+from mmseg_configs.loading import read_annotation
+from umt.errors import UMTError
+
+MILLIMETRES = 1000.0
+
+
+@TRANSFORMS.register_module()
+class LoadCheckedDepth(BaseTransform):
+    """`gt_depth_map`: float32 [H, W] in metres from a 16-bit PNG in millimetres; outside (min, max) it is 0, invalid.
+
+    `depth_rescale_factor` makes mmseg's RandomDepthMix paste (0, max_depth) as grey values 0..255. Published code
+    pastes millimetres into bytes, where they overflow.
+    """
+
+    def __init__(self, min_depth: float, max_depth: float) -> None:
+        self.min_depth, self.max_depth = min_depth, max_depth
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        path = results["depth_map_path"]
+        values = read_annotation(results, "depth_map_path")
+        if values.dtype.itemsize < 2:
+            raise UMTError(f"{path}: depth of {8 * values.dtype.itemsize} bit, expected a 16-bit PNG in mm; convert it")
+        depth = values.astype(np.float32) / np.float32(MILLIMETRES)
+        depth[(depth <= self.min_depth) | (depth >= self.max_depth)] = 0.0
+        if not depth.any():
+            raise UMTError(f"{path}: no pixel between {self.min_depth} and {self.max_depth} m; remove it and its image")
+        results["gt_depth_map"] = depth
+        results["depth_rescale_factor"] = self.max_depth / 255.0
+        results["seg_fields"].append("gt_depth_map")
+        return results

@@ -1,0 +1,79 @@
+"""Any Backbone as an MMSegmentation backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from umt.backbones import Backbone, Features, create_backbone
+from umt.errors import UMTError
+
+
+@MODELS.register_module()
+class UMTBackbone(nn.Module):
+    """Gives a tuple of maps [B, C_i, H_i, W_i], or of [map, summary token] pairs as mmseg's DPTHead takes them.
+
+    The images are RGB in [0, 1]: give `data_preprocessor(size_multiple)` to the segmentor, because the Backbone
+    normalises them itself.
+
+    spec: name of the backbone, e.g. 'timm:resnet50'; or backbone: one that is built already.
+    out_indices: which maps, in this order; negative ones count from the end.
+    frozen: no gradient, and eval mode always, also while the head trains.
+    with_cls: pairs instead of maps; the summary is the class token, else the map pooled over space (paper A.1).
+    """
+
+    def __init__(
+        self,
+        spec: str | None = None,
+        backbone: Backbone | None = None,
+        out_indices: Sequence[int] = (-1,),
+        frozen: bool = False,
+        with_cls: bool = False,
+    ) -> None:
+        super().__init__()
+        if (spec is None) == (backbone is None):
+            raise UMTError("UMTBackbone takes either spec='timm:...' or backbone=a Backbone, exactly one of them")
+        self.backbone = backbone if backbone is not None else create_backbone(str(spec))
+        self.out_indices = tuple(out_indices)
+        self.frozen = frozen
+        self.with_cls = with_cls
+        self.backbone.requires_grad_(not frozen)
+        self.train()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...] | tuple[list[Tensor], ...]:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features: Features = self.backbone(images, maps=self.out_indices)
+        if not self.with_cls:
+            return tuple(features.maps)
+        return tuple([fmap, features.summary(index)] for index, fmap in enumerate(features.maps))
+
+    def train(self, mode: bool = True) -> UMTBackbone:
+        super().train(mode and not self.frozen)
+        return self
+
+
+def data_preprocessor(size_multiple: int, crop: int | None = None, label_padding: int = 255) -> dict[str, object]:
+    """mmseg's preprocessor for a Backbone: BGR bytes become RGB in [0, 1], not normalised.
+
+    It also pads, right and below, to `crop` in training and to the next size multiple in testing. The padding is
+    here and not in the backbone, because mmseg then scales the logits to the padded size and cuts the rest off.
+    """
+    return {
+        "type": "SegDataPreProcessor",
+        "mean": [0.0, 0.0, 0.0],
+        "std": [255.0, 255.0, 255.0],
+        "bgr_to_rgb": True,
+        "size": (crop, crop) if crop else None,
+        "size_divisor": None if crop else size_multiple,
+        "pad_val": 0,
+        "seg_pad_val": label_padding,
+        "test_cfg": {"size_divisor": size_multiple},
+    }
+
+
+def round_up(side: int, size_multiple: int) -> int:
+    """The side of a crop or window that the backbone takes: 512 becomes 518 for patches of 14."""
+    return -(-side // size_multiple) * size_multiple

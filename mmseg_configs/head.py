@@ -1,0 +1,22 @@
+"""The linear head of RADIO and DINOv2: BatchNorm and a 1x1 convolution on one map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class LinearHead(BaseDecodeHead):
+    """Logits [B, classes, H, W] of the map `in_index` (default: the last)."""
+
+    def __init__(self, in_channels: int, num_classes: int, **options: Any) -> None:
+        super().__init__(in_channels, in_channels, num_classes=num_classes, **options)
+        self.norm = nn.BatchNorm2d(in_channels)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        return self.cls_seg(self.norm(self._transform_inputs(inputs))).float()

@@ -1,0 +1,53 @@
+"""A few rendered rooms in ADE20K's layout, and the paper's protocol shrunk to three steps."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.protocols import load_protocol
+from mmseg_configs.ade20k import ADE20KSettings, build
+from mmseg_configs.runner import Parts
+from umt.backbones import create_backbone
+from umt.data.mini.dense import write_ade20k
+from umt.data.registry import Dataset, dataset_info
+from umt.training.engine import Place
+
+CNN = "timm:test_resnet?pretrained=false"
+
+
+@pytest.fixture(scope="session")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    root = tmp_path_factory.mktemp("ade20k")
+    write_ade20k(root, (6, 3))
+    return Dataset(dataset_info("ade20k"), root)
+
+
+@pytest.fixture
+def settings() -> ADE20KSettings:
+    """Three optimiser steps of four images."""
+    paper = load_protocol("ade20k_linear", "paper", ADE20KSettings).settings
+    small = {"iterations": 3, "warmup": 1, "batch": 4, "device_batch": 4, "precision": "fp32", "warmup_start": 0.5}
+    return dataclasses.replace(paper, **small, scale=(256, 64), crop=64, test_window=64, test_stride=48)
+
+
+@pytest.fixture
+def make_parts(rooms: Dataset, settings: ADE20KSettings) -> Callable[..., Parts]:
+    """The parts of a linear probe, with other settings where they are named."""
+
+    def make(**changes: Any) -> Parts:
+        changed = dataclasses.replace(settings, **changes)
+        samples = rooms.samples("training"), rooms.samples("validation")
+        return build(changed, create_backbone(CNN), *samples, seed=0)
+
+    return make
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(torch.device("cpu"), tmp_path / "work", 0, lambda done, total, text: None)

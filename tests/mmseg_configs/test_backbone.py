@@ -1,0 +1,96 @@
+"""UMTBackbone inside mmseg: one normalisation, frozen means frozen, padding, plain configs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmseg.models import SegDataPreProcessor
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from mmseg_configs.backbone import UMTBackbone, data_preprocessor, round_up
+from umt.backbones import create_backbone
+from umt.errors import UMTError
+
+CNN = "timm:test_resnet?pretrained=false"
+VIT = "timm:test_vit?pretrained=false"
+
+PLAIN_CONFIG = """
+custom_imports = dict(imports=['mmseg_configs'])
+default_scope = 'mmseg'
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='SegDataPreProcessor', mean=[0, 0, 0], std=[255, 255, 255], bgr_to_rgb=True,
+        size=(64, 64), test_cfg=dict(size_divisor=32)),
+    backbone=dict(type='UMTBackbone', spec='timm:test_resnet?pretrained=false', out_indices=(2, 4), frozen=True),
+    decode_head=dict(type='FCNHead', in_channels=96, channels=8, num_convs=1, in_index=1, num_classes=5),
+    test_cfg=dict(mode='whole'))
+"""
+
+
+def test_a_plain_mmseg_config_builds_and_predicts(tmp_path: Path) -> None:
+    path = tmp_path / "config.py"
+    path.write_text(PLAIN_CONFIG)
+    config = Config.fromfile(path)
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        model = MODELS.build(config.model).eval()
+    image = torch.randint(0, 256, (3, 50, 70), dtype=torch.uint8)
+    sample = SegDataSample(metainfo={"ori_shape": (50, 70), "img_shape": (50, 70)})
+    [result] = model.test_step({"inputs": [image], "data_samples": [sample]})
+    assert result.pred_sem_seg.data.shape == (1, 50, 70)
+
+
+def test_bytes_reach_the_network_normalised_once() -> None:
+    backbone = create_backbone(CNN)
+    bgr = torch.randint(0, 256, (3, 64, 96), dtype=torch.uint8)
+    config = data_preprocessor(backbone.preprocess.size_multiple)
+    config.pop("type")
+    inputs = SegDataPreProcessor(**config)({"inputs": [bgr], "data_samples": [SegDataSample()]})["inputs"]
+    [fmap] = UMTBackbone(backbone=backbone).eval()(inputs)
+    rgb = bgr.flip(0)[None].float() / 255
+    normalised = (rgb - torch.tensor(backbone.preprocess.mean).view(1, 3, 1, 1)) / torch.tensor(
+        backbone.preprocess.std
+    ).view(1, 3, 1, 1)
+    expected = backbone.model.forward_intermediates(normalised, indices=1, norm=True, intermediates_only=True)[0]
+    torch.testing.assert_close(fmap, expected)
+
+
+def test_frozen_stays_in_eval_mode_and_gets_no_gradient() -> None:
+    module = UMTBackbone(CNN, frozen=True)
+    before = module.backbone.weights_hash()
+    module.train()
+    [fmap] = module(torch.rand(2, 3, 64, 64))
+    assert not any(part.training for part in module.modules())
+    assert not fmap.requires_grad
+    assert module.backbone.weights_hash() == before  # running statistics of BatchNorm included
+
+
+def test_trainable_follows_train_and_gets_gradients() -> None:
+    module = UMTBackbone(CNN).train()
+    module(torch.rand(2, 3, 64, 64))[0].sum().backward()
+    assert module.backbone.training
+    assert all(parameter.grad is not None for parameter in module.backbone.model.conv1.parameters())
+
+
+def test_summary_is_the_pooled_map_of_a_cnn_and_the_class_token_of_a_vit() -> None:
+    images = torch.rand(2, 3, 64, 64)
+    for fmap, summary in UMTBackbone(CNN, out_indices=(1, 2, 3, 4), with_cls=True).eval()(images):
+        torch.testing.assert_close(summary, fmap.mean(dim=(2, 3)))
+    vit = UMTBackbone(VIT, out_indices=(1, 5), with_cls=True).eval()
+    [_, (_, last)] = vit(images)
+    torch.testing.assert_close(last, vit.backbone(images).cls)
+
+
+def test_padding_fits_the_size_multiple_of_the_backbone() -> None:
+    assert [round_up(512, multiple) for multiple in (16, 32, 14)] == [512, 512, 518]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"spec": CNN, "backbone": object()}])
+def test_exactly_one_source(arguments: dict[str, object]) -> None:
+    with pytest.raises(UMTError, match="exactly one"):
+        UMTBackbone(**arguments)  # type: ignore[arg-type]
