@@ -12,11 +12,12 @@ from mmseg.registry import MODELS
 
 from depth.levels import dpt_levels
 from depth.optim import parameter_groups
-from mmseg_configs.backbone import data_preprocessor, round_up
+from mmseg_configs.backbone import data_preprocessor
 from mmseg_configs.datasets import NYUSamples
 from mmseg_configs.runner import Parts, TrainingSettings, check
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import Backbone
+from umt.backbones.contract import round_up
 from umt.data.registry import Sample
 
 META_KEYS = ("img_path", "ori_shape", "img_shape", "pad_shape", "flip", "flip_direction")

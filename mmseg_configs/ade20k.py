@@ -10,11 +10,12 @@ import torch
 from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 
-from mmseg_configs.backbone import data_preprocessor, round_up
+from mmseg_configs.backbone import data_preprocessor
 from mmseg_configs.datasets import ADE20KSamples
 from mmseg_configs.runner import Parts, TrainingSettings, check
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import Backbone
+from umt.backbones.contract import round_up
 from umt.data.registry import Sample
 
 CLASSES = 150

@@ -72,8 +72,3 @@ def data_preprocessor(size_multiple: int, crop: int | None = None, label_padding
         "seg_pad_val": label_padding,
         "test_cfg": {"size_divisor": size_multiple},
     }
-
-
-def round_up(side: int, size_multiple: int) -> int:
-    """The side of a crop or window that the backbone takes: 512 becomes 518 for patches of 14."""
-    return -(-side // size_multiple) * size_multiple

@@ -12,7 +12,7 @@ from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmseg_configs.backbone import UMTBackbone, data_preprocessor, round_up
+from mmseg_configs.backbone import UMTBackbone, data_preprocessor
 from umt.backbones import create_backbone
 from umt.errors import UMTError
 
@@ -84,10 +84,6 @@ def test_summary_is_the_pooled_map_of_a_cnn_and_the_class_token_of_a_vit() -> No
     vit = UMTBackbone(VIT, out_indices=(1, 5), with_cls=True).eval()
     [_, (_, last)] = vit(images)
     torch.testing.assert_close(last, vit.backbone(images).cls)
-
-
-def test_padding_fits_the_size_multiple_of_the_backbone() -> None:
-    assert [round_up(512, multiple) for multiple in (16, 32, 14)] == [512, 512, 518]
 
 
 @pytest.mark.parametrize("arguments", [{}, {"spec": CNN, "backbone": object()}])

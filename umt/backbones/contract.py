@@ -46,6 +46,11 @@ def preprocess_options(options: dict[str, Any]) -> dict[str, Any]:
     return {name: options.pop(name) for name in ("mean", "std", "size") if name in options}
 
 
+def round_up(side: int, size_multiple: int) -> int:
+    """The side of an image that a backbone takes: 512 pixels become 518 for patches of 14."""
+    return -(-side // size_multiple) * size_multiple
+
+
 @dataclass
 class Features:
     """What a backbone gives for a batch of B images, final norm applied.

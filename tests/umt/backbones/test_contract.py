@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from umt.backbones import Backbone, Preprocess, create_backbone
-from umt.backbones.contract import hash_tensors
+from umt.backbones.contract import hash_tensors, round_up
 from umt.errors import UMTError
 
 
@@ -78,3 +78,7 @@ def test_equal_weights_have_equal_hashes() -> None:
 )
 def test_architecture_is_the_registered_name(spec: str, architecture: str) -> None:
     assert create_backbone(spec).architecture == architecture
+
+
+def test_sides_grow_to_what_the_backbone_takes() -> None:
+    assert [round_up(512, multiple) for multiple in (16, 32, 14)] == [512, 512, 518]
