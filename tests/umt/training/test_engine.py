@@ -1,0 +1,126 @@
+"""The engine: what accumulation, seeds, interruptions and bad recipes do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from umt.errors import UMTError
+from umt.training.engine import Recipe
+
+Train = Callable[..., dict[str, Tensor]]
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_accumulation_equals_one_large_batch(train: Train, recipe: Recipe, tmp_path: Path) -> None:
+    """Also through warm-up, decay and clipping: the schedule counts optimiser steps."""
+    large = train(recipe, work_dir=tmp_path / "a")
+    small = train(replace(recipe, device_batch=2), work_dir=tmp_path / "b")
+    for name in large:
+        torch.testing.assert_close(small[name], large[name], rtol=0, atol=2e-6)
+    assert not same(large, small)  # they were computed differently
+
+
+def test_the_same_seed_gives_the_same_weights(train: Train, recipe: Recipe, tmp_path: Path) -> None:
+    first, again, other = (train(recipe, seed, tmp_path / name) for seed, name in ((1, "a"), (1, "b"), (2, "c")))
+    assert same(first, again)
+    assert not same(first, other)
+
+
+def test_clipping_acts(train: Train, recipe: Recipe, tmp_path: Path) -> None:
+    """AdamW forgets the scale of gradients but for its epsilon of 1e-8, below which it hardly moves."""
+    free = train(replace(recipe, clip_norm=None), work_dir=tmp_path / "a")
+    clipped = train(replace(recipe, clip_norm=1e-12), work_dir=tmp_path / "b")
+    assert free["head.weight"].abs().max() > 1e-2
+    assert clipped["head.weight"].abs().max() < 1e-3
+
+
+class InterruptedRunError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("device_batch", [8, 4])
+def test_an_interrupted_run_ends_in_the_same_weights(
+    train: Train, recipe: Recipe, tmp_path: Path, device_batch: int
+) -> None:
+    recipe = replace(recipe, device_batch=device_batch, epochs=4)
+    whole = train(recipe, work_dir=tmp_path / "whole", noisy=True)
+
+    def interrupt(done: int, total: int, text: str) -> None:
+        if done > total // 2:
+            raise InterruptedRunError
+
+    seen: list[int] = []
+    with pytest.raises(InterruptedRunError):
+        train(recipe, work_dir=tmp_path / "cut", save_seconds=0, report=interrupt, noisy=True)
+    resumed = train(recipe, work_dir=tmp_path / "cut", report=lambda done, *_: seen.append(done), noisy=True)
+    assert seen[0] > 1
+    assert same(whole, resumed)
+
+
+def test_a_checkpoint_that_runs_code_is_refused(train: Train, recipe: Recipe, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[Path]]:
+            return Path.touch, (tmp_path / "hacked",)
+
+    torch.save({"state_dict": Evil()}, tmp_path / "resume.pth")
+    with pytest.raises(UMTError, match=r"resume\.pth: refused"):
+        train(recipe, work_dir=tmp_path)
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_training_learns(train: Train, recipe: Recipe, images: TensorDataset) -> None:
+    texts: list[str] = []
+    train(replace(recipe, epochs=20), report=lambda done, total, text: texts.append(text))
+    assert float(texts[-1].split()[1].rstrip(",")) < 0.1  # cross-entropy; 1.1 at the start
+
+
+def test_bf16_trains_to_other_digits_of_the_same_weights(train: Train, recipe: Recipe, tmp_path: Path) -> None:
+    exact = train(recipe, work_dir=tmp_path / "a")
+    rounded = train(replace(recipe, precision="bf16"), work_dir=tmp_path / "b")
+    assert all(value.dtype == torch.float32 for value in rounded.values())
+    assert not same(exact, rounded)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "batch", "images", "steps", "warmup"),
+    [(10.0, 512, 1_281_167, 25_023, 2502), (1.0, 64, 10, 1, 0), (0.5, 4, 40, 5, 4)],
+)
+def test_steps_follow_from_epochs_and_the_global_batch(
+    recipe: Recipe, epochs: float, batch: int, images: int, steps: int, warmup: int
+) -> None:
+    declared = replace(recipe, epochs=epochs, batch=batch, device_batch=1, warmup_epochs=0.1 * epochs)
+    if warmup == 4:  # as much warm-up as there can be
+        declared = replace(declared, warmup_epochs=0.49)
+    assert (declared.steps(images), declared.warmup_steps(images)) == (steps, warmup)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"device_batch": 3}, "batch 8 is not a multiple of device_batch 3"),
+        ({"warmup_epochs": 2}, "warmup_epochs 2 must be less than epochs 2"),
+    ],
+)
+def test_a_recipe_that_cannot_be_says_why(recipe: Recipe, change: dict[str, int], message: str) -> None:
+    with pytest.raises(UMTError, match=message):
+        replace(recipe, **change)
+
+
+def test_an_unknown_precision_is_named(train: Train, recipe: Recipe) -> None:
+    with pytest.raises(UMTError, match=r"unknown precision 'bf61'\. Did you mean bf16"):
+        train(replace(recipe, precision="bf61"))
+
+
+def test_divergence_is_an_error(train: Train, recipe: Recipe) -> None:
+    with pytest.raises(UMTError, match="diverged at lr"):
+        train(replace(recipe, lr=1e30, clip_norm=None))

@@ -1,0 +1,53 @@
+"""Mixed precision on any device: an mmengine optimiser wrapper whose autocast also works on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS
+from torch import nn
+
+from umt.errors import unknown_name
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@OPTIM_WRAPPERS.register_module()
+class AutocastOptimWrapper(OptimWrapper):
+    """Runs the forward under `torch.autocast(device_type, bfloat16)`; bf16 needs no loss scaling.
+
+    mmengine's AmpOptimWrapper refuses the CPU.
+    """
+
+    def __init__(self, device_type: str = "cpu", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.device_type = device_type
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        with super().optim_context(model), torch.autocast(self.device_type, torch.bfloat16):
+            yield
+
+
+def pick_precision(setting: str, device: torch.device) -> str:
+    """'fp32' or 'bf16'; 'auto' is bf16 where that is faster on the device."""
+    if setting not in PRECISIONS:
+        raise unknown_name("precision", setting, PRECISIONS)
+    if setting != "auto":
+        return setting
+    return "bf16" if has_fast_bf16(device) else "fp32"
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 is faster than fp32 there: GPUs from Ampere on, CPUs with matrix units (AMX).
+
+    AVX512-BF16 without AMX is not enough: autocast then takes 1.4 (ResNet-50) to 2 times (ViT-S, EfficientNet-Lite0)
+    the time of fp32, as measured on a Xeon.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
