@@ -1,0 +1,1 @@
+"""The suite: tasks, protocols, the plan, the jobs and the result store."""

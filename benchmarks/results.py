@@ -1,0 +1,159 @@
+"""The Result contract and the store: one JSON file a job, written atomically the moment the job ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from umt.errors import UMTError
+from umt.files import atomic_file
+
+SCHEMA = 1
+
+
+def job_title(backbone: str, task: str, dataset: str, protocol: str, seed: int) -> str:
+    """What a person calls a job."""
+    return f"{backbone} · {task} · {dataset} · {protocol} · seed {seed}"
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a result belongs to; two runs with equal keys must give the same numbers."""
+
+    backbone: str  # label of the table row
+    weights_hash: str  # SHA-256 of the weights
+    task: str
+    dataset: str
+    protocol: str
+    protocol_hash: str
+    data_fingerprint: str
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """What a person calls the job."""
+        return job_title(self.backbone, self.task, self.dataset, self.protocol, self.seed)
+
+    @property
+    def digest(self) -> str:
+        """Short hash of all fields."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def stem(self) -> str:
+        """Path of the result below the store, without suffix; readable, and unique by the digest."""
+        job = f"{self.task}--{self.dataset}--{self.protocol}--seed{self.seed}--{self.digest}"
+        return f"{_slug(self.backbone)}/{_slug(job)}"
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data set a result was measured on."""
+
+    title: str  # what a table calls it: "ADE20K", or "rendered rooms (ADE20K layout)"
+    origin: str  # what of it is real and what is rendered; empty for data that says nothing of itself
+    official: bool  # the complete official set, so that the number may stand beside published ones
+    sizes: Mapping[str, int]  # items in each split that was read
+    root: str  # where it was read from
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The circumstances of a run."""
+
+    commit: str | None  # git commit of this code, None outside a checkout
+    dirty: bool | None  # whether that checkout had uncommitted changes
+    packages: Mapping[str, str]  # versions of torch, timm, mmseg, ...
+    device: str
+    python: str
+    started: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished job."""
+
+    key: Key
+    spec: str  # the text that names the backbone
+    architecture: str  # "resnet50", also for a checkpoint of one
+    suite: str
+    protocol_version: int
+    metrics: Mapping[str, float]
+    units: Mapping[str, str]  # of each metric
+    lower_is_better: Sequence[str]  # the metrics of which that is so
+    data: Data
+    environment: Environment
+    wall_seconds: float  # of the task itself, loading the backbone included
+    global_batch: int | None = None  # images an optimiser step, None where nothing is trained by gradient
+    peak_memory_mb: float | None = None  # of the process (CPU) or the device
+    footnote: str | None = None  # what a table must say about this protocol
+    details: Mapping[str, Any] = field(default_factory=dict)  # chosen penalty, per-class values, notes
+    raw: str | None = None  # name of an .npz beside the JSON: per-image values
+    schema: int = SCHEMA
+
+
+class ResultStore:
+    """All results below one folder. Files appear whole or not at all, so a reader never sees half of one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, key: Key) -> Path:
+        return self.folder / f"{key.stem}.json"
+
+    def has(self, key: Key) -> bool:
+        return self.path(key).is_file()
+
+    def write(self, result: Result, raw: Mapping[str, np.ndarray] | None = None) -> Path:
+        """Store a result; the raw arrays land first, so that a result never points at a missing file."""
+        path = self.path(result.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        record = asdict(result)
+        if raw:
+            record["raw"] = path.with_suffix(".npz").name
+            with atomic_file(path.with_suffix(".npz")) as handle:
+                np.savez_compressed(handle, allow_pickle=False, **raw)
+        with atomic_file(path) as handle:
+            handle.write(json.dumps(record, indent=1, allow_nan=False).encode())
+        return path
+
+    def read(self, key: Key) -> Result:
+        return read_result(self.path(key))
+
+    def __iter__(self) -> Iterator[Result]:
+        """All results in order of path; a file that cannot be read raises UMTError."""
+        for path in self.paths():
+            yield read_result(path)
+
+    def paths(self) -> list[Path]:
+        return sorted(self.folder.glob("*/*.json"))
+
+
+def read_result(path: Path) -> Result:
+    """Read one result file; UMTError names the file and the field that is wrong."""
+    try:
+        record = json.loads(path.read_text())
+        if record.get("schema") != SCHEMA:
+            raise UMTError(f"{path}: schema {record.get('schema')!r}, this version reads {SCHEMA}; update umt-bench")
+        nested: dict[str, type] = {"key": Key, "data": Data, "environment": Environment}
+        parts = {name: kind(**record.pop(name)) for name, kind in nested.items()}
+        return Result(**parts, **record)
+    except OSError as error:
+        raise UMTError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, AttributeError) as error:
+        raise UMTError(f"{path}: not a result file ({error}); delete it and run the job again") from error
+    except (KeyError, TypeError) as error:
+        raise UMTError(
+            f"{path}: field {error} does not fit schema {SCHEMA}; delete it and run the job again"
+        ) from error
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.+-]+", "_", text).strip("_")

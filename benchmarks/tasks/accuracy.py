@@ -1,0 +1,39 @@
+"""Accuracies of classification, in percent."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import recall_score
+
+from benchmarks.tasks.contract import Metric
+
+# Published numbers of these data sets are means over classes; the others are means over images.
+MEAN_PER_CLASS = ("aircraft", "caltech101")
+FINE_GRAINED = (Metric("accuracy", "%"), Metric("top1", "%"), Metric("mean_per_class", "%"))
+
+
+def fine_grained(dataset: str, predictions: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The metrics FINE_GRAINED; `accuracy` is the one that papers report for the data set."""
+    values = {"top1": top1(predictions, labels), "mean_per_class": mean_per_class(predictions, labels)}
+    return {"accuracy": values["mean_per_class" if dataset in MEAN_PER_CLASS else "top1"], **values}
+
+
+def top1(predictions: np.ndarray, labels: np.ndarray) -> float:
+    """Share of images [N] whose predicted class is theirs."""
+    return 100 * float(np.mean(predictions == labels))
+
+
+def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Share of images whose class is among the k highest scores [N, C]; 100 where there are no more classes than k.
+
+    A tie with the true class counts against it, and so does a score that is no number.
+    """
+    own = scores[np.arange(len(labels)), labels][:, None]
+    rank = (~(scores < own)).sum(axis=1)
+    return 100 * float(np.mean(rank <= k))
+
+
+def mean_per_class(predictions: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over the classes that occur in `labels` of the share of their images that is found."""
+    present = np.unique(labels)
+    return 100 * float(recall_score(labels, predictions, labels=present, average="macro", zero_division=0))

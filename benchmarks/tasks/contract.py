@@ -1,0 +1,61 @@
+"""What a task is: a declaration, and one function from a backbone to metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from umt.backbones import Backbone
+from umt.data.registry import Dataset
+
+Progress = Callable[[int, int, str], None]  # done, total, what is counted ("epoch 2/3 loss 1.23")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that a task measures."""
+
+    name: str
+    unit: str  # "%", "m" or "" for a plain ratio
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a task needs; it may write below `work_dir`, which is its own and survives an interruption."""
+
+    backbone: Backbone
+    dataset: Dataset
+    settings: Any  # of the type that the task declares
+    seed: int
+    device: torch.device
+    work_dir: Path
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a task gives back."""
+
+    metrics: Mapping[str, float]  # one value for every declared metric
+    global_batch: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    raw: Mapping[str, np.ndarray] = field(default_factory=dict)  # per-image values
+
+
+@dataclass(frozen=True)
+class Task:
+    """Declaration of a task; `metrics[0]` is the one that tables show."""
+
+    name: str
+    about: str
+    settings: type
+    datasets: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    run: Callable[[Job], Outcome]
+    seeded: bool = True  # whether the seed can change its numbers; otherwise one run is all there is

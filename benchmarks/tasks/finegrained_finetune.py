@@ -1,0 +1,28 @@
+"""Aircraft, Caltech101 and CUB, fine-tuned: the fine-grained columns of Table 1."""
+
+from __future__ import annotations
+
+from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
+from benchmarks.tasks.contract import Job, Outcome, Task
+from benchmarks.tasks.finetuning import FinetuneSettings, finetune
+
+
+def run(job: Job) -> Outcome:
+    """Fine-tune on all training images (Aircraft: train and val), report on the test split."""
+    found = finetune(job)
+    return Outcome(
+        metrics=fine_grained(job.dataset.info.name, found.predictions, found.labels),
+        global_batch=job.settings.batch,
+        details=found.details,
+        raw={"predictions": found.predictions, "labels": found.labels},
+    )
+
+
+TASK = Task(
+    name="finegrained_finetune",
+    about="fine-tuning of the whole backbone with a linear head on a fine-grained data set",
+    settings=FinetuneSettings,
+    datasets=("aircraft", "caltech101", "cub"),
+    metrics=FINE_GRAINED,
+    run=run,
+)

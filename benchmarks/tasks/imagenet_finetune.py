@@ -1,0 +1,31 @@
+"""ImageNet-1k, fine-tuned: top-1 accuracy on the validation set (paper, appendix A.2)."""
+
+from __future__ import annotations
+
+from benchmarks.tasks.accuracy import top1, top_k
+from benchmarks.tasks.contract import Job, Metric, Outcome, Task
+from benchmarks.tasks.finetuning import FinetuneSettings, finetune
+
+
+def run(job: Job) -> Outcome:
+    """Fine-tune on the training set, report on the validation set."""
+    found = finetune(job)
+    return Outcome(
+        metrics={
+            "top1": top1(found.predictions, found.labels),
+            "top5": top_k(found.scores, found.labels, 5),
+        },
+        global_batch=job.settings.batch,
+        details=found.details,
+        raw={"predictions": found.predictions, "labels": found.labels},
+    )
+
+
+TASK = Task(
+    name="imagenet_finetune",
+    about="fine-tuning of the whole backbone with a linear head on ImageNet-1k",
+    settings=FinetuneSettings,
+    datasets=("imagenet",),
+    metrics=(Metric("top1", "%"), Metric("top5", "%")),
+    run=run,
+)

@@ -1,0 +1,54 @@
+"""Which split of a classification data set is trained on, selected on and reported."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from umt.data.registry import Dataset, Sample
+from umt.errors import UMTError
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Names of official splits; `select` is None where the data set has none to choose hyper-parameters on."""
+
+    train: str
+    select: str | None
+    report: str
+
+
+SPLITS = {
+    "imagenet": Splits("train", None, "val"),  # the labels of the official test set are not public
+    "aircraft": Splits("train", "val", "test"),
+    "caltech101": Splits("train", None, "test"),
+    "cub": Splits("train", None, "test"),
+}
+
+
+def training_samples(dataset: Dataset) -> list[Sample]:
+    """Everything that may be trained on: the training split, and the one for selection where there is one."""
+    splits = SPLITS[dataset.info.name]
+    return [*dataset.samples(splits.train), *(dataset.samples(splits.select) if splits.select else [])]
+
+
+def report_samples(dataset: Dataset) -> list[Sample]:
+    """What the reported number is measured on."""
+    return dataset.samples(SPLITS[dataset.info.name].report)
+
+
+def hold_out(labels: np.ndarray, share: float, names: Sequence[str], seed: int) -> np.ndarray:
+    """Mask [N] of a random share of each class, at least one image and never all; UMTError for a class of one image."""
+    rng = np.random.default_rng(seed)
+    held = np.zeros(len(labels), dtype=bool)
+    for label, count in sorted(Counter(labels.tolist()).items()):
+        if count < 2:
+            raise UMTError(
+                f"class '{names[label]}' has 1 training image; choosing a penalty needs one more to validate on"
+            )
+        size = min(max(1, round(share * count)), count - 1)
+        held[rng.permutation(np.flatnonzero(labels == label))[:size]] = True
+    return held

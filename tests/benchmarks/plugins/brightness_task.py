@@ -1,0 +1,33 @@
+"""A task from outside: mean brightness of the test images, and on request the ways in which a job can go wrong."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.tasks.contract import Job, Metric, Outcome, Task
+
+
+@dataclass(frozen=True)
+class Settings:
+    behaviour: str = "ok"
+    seconds: float = 0.0
+
+
+def run(job: Job) -> Outcome:
+    if job.settings.behaviour == "raise":
+        raise ValueError("this task always fails")
+    if job.settings.behaviour == "die":
+        os._exit(9)
+    time.sleep(job.settings.seconds)
+    values = [np.asarray(Image.open(sample.image)).mean() for sample in job.dataset.samples("val")]
+    job.progress(len(values), len(values), "images")
+    brightness = float("nan") if job.settings.behaviour == "nan" else float(np.mean(values)) + job.seed
+    return Outcome({"brightness": brightness}, raw={"brightness": np.array(values)})
+
+
+TASK = Task("brightness", "Mean brightness", Settings, ("imagenet",), (Metric("brightness", ""),), run)

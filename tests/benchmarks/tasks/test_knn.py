@@ -1,0 +1,64 @@
+"""Weighted k-NN against scikit-learn's, and its rule for few training images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+
+from benchmarks.protocols import load_protocol, protocol_names
+from benchmarks.tasks import knn
+from benchmarks.tasks.contract import Job
+from benchmarks.tasks.knn import TASK, KnnSettings, knn_votes
+from umt.data.registry import Dataset
+
+MakeJob = Callable[..., Job]
+MakeDataset = Callable[..., Dataset]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def clouds() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Training features and labels of five overlapping classes, and test features."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, 300)
+    centres = rng.normal(size=(5, 16))
+    train = centres[labels] + 1.5 * rng.normal(size=(300, 16))
+    test = centres[rng.integers(0, 5, 700)] + 1.5 * rng.normal(size=(700, 16))
+    return train.astype(np.float32), labels, test.astype(np.float32)
+
+
+@pytest.mark.parametrize("k", [1, 10, 200])
+def test_votes_equal_sklearns(clouds: tuple[np.ndarray, np.ndarray, np.ndarray], k: int) -> None:
+    train, labels, test = clouds
+    votes = knn_votes(train, labels, test, 5, [k, 20], 0.07, CPU)[k]
+    peer = KNeighborsClassifier(k, metric="cosine", algorithm="brute", weights=lambda far: np.exp(-far / 0.07))
+    expected = peer.fit(train, labels).predict_proba(test)
+    np.testing.assert_allclose(votes / votes.sum(axis=1, keepdims=True), expected, atol=1e-5)
+
+
+def test_chunks_change_nothing(
+    clouds: tuple[np.ndarray, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = knn_votes(*clouds, 5, [20], 0.07, CPU)[20]
+    monkeypatch.setattr(knn, "CHUNK", 33)
+    np.testing.assert_allclose(knn_votes(*clouds, 5, [20], 0.07, CPU)[20], whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("protocol", protocol_names(TASK.name))
+@pytest.mark.parametrize("dataset", TASK.datasets)
+def test_every_protocol_runs(make_job: MakeJob, make_dataset: MakeDataset, dataset: str, protocol: str) -> None:
+    outcome = TASK.run(make_job(TASK.name, make_dataset(dataset), protocol, resolution=32))
+    assert outcome.metrics.keys() == {metric.name for metric in TASK.metrics}
+    assert outcome.metrics["top1"] == outcome.details["top1_by_k"]["20"]
+    images = 24 if dataset == "aircraft" else 12
+    assert outcome.details["neighbours"] == {"10": 10, "20": min(20, images), "100": images, "200": images}
+
+
+def test_the_paper_protocol_is_dinos() -> None:
+    settings = load_protocol(TASK.name, "paper", KnnSettings).settings
+    assert sorted([settings.k, *settings.other_k]) == [10, 20, 100, 200]
+    assert settings.temperature == 0.07

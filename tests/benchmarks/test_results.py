@@ -1,0 +1,79 @@
+"""The result store: what was written is read back, half a file is never seen, damage is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.results import Result, ResultStore, read_result
+from umt.errors import UMTError
+
+Make = Callable[..., Result]
+
+
+def test_round_trip(tmp_path: Path, make_result: Make) -> None:
+    result = make_result({"top1": 80.123456789012345})
+    store = ResultStore(tmp_path)
+    store.write(result)
+    assert store.read(result.key) == result
+    assert list(store) == [result]
+
+
+def test_raw_values_lie_beside_the_result(tmp_path: Path, make_result: Make) -> None:
+    path = ResultStore(tmp_path).write(make_result(), {"rmse": np.arange(4.0)})
+    stored = read_result(path)
+    assert stored.raw is not None
+    np.testing.assert_array_equal(np.load(path.with_name(stored.raw))["rmse"], np.arange(4.0))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("seed", 1), ("weights_hash", "cd" * 32), ("protocol_hash", "ba9876543210"), ("data_fingerprint", "0" * 16)],
+)
+def test_any_part_of_the_key_makes_another_file(tmp_path: Path, make_result: Make, field: str, value: object) -> None:
+    store, result = ResultStore(tmp_path), make_result()
+    store.write(result)
+    other = replace(result.key, **{field: value})
+    assert not store.has(other)
+    assert store.path(other) != store.path(result.key)
+
+
+def test_label_cannot_leave_the_store(tmp_path: Path, make_result: Make) -> None:
+    path = ResultStore(tmp_path / "store").write(make_result(backbone="../../evil <b>"))
+    assert (tmp_path / "store") in path.resolve().parents
+
+
+def test_failed_write_leaves_nothing(tmp_path: Path, make_result: Make) -> None:
+    store = ResultStore(tmp_path)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        store.write(make_result({"top1": float("nan")}))
+    assert list(tmp_path.rglob("*.*")) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[: len(text) // 2], "not a result file"),
+        (lambda text: text.replace('"schema": 1', '"schema": 99'), "schema 99, this version reads 1"),
+        (lambda text: text.replace('"wall_seconds"', '"wall_hours"'), "does not fit schema 1"),
+        (lambda text: "[]", "not a result file"),
+    ],
+)
+def test_damaged_file_is_named(tmp_path: Path, make_result: Make, damage: Callable[[str], str], message: str) -> None:
+    path = ResultStore(tmp_path).write(make_result())
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(UMTError, match=message) as caught:
+        read_result(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_file_is_plain_json(tmp_path: Path, make_result: Make) -> None:
+    record = json.loads(ResultStore(tmp_path).write(make_result()).read_text())
+    assert record["schema"] == 1
+    assert record["key"]["dataset"] == "cub"

@@ -1,0 +1,38 @@
+"""Fixtures that several folders share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real data; tests that need it are skipped where it is not set."""
+    folder = os.environ.get("UMT_REAL_DATA")
+    if not folder:
+        pytest.skip("UMT_REAL_DATA is not set: no real data here")
+    return Path(folder)
+
+
+@pytest.fixture
+def image_folder() -> Callable[..., Path]:
+    """Writes an ImageNet-style folder of noise images whose mean brightness is 40 x (class + 1)."""
+
+    def write(root: Path, classes: int = 2, train: int = 4, val: int = 2, side: int = 32) -> Path:
+        rng = np.random.default_rng(0)
+        for split, count in (("train", train), ("val", val)):
+            for label in range(classes):
+                folder = root / split / f"n{label:08d}"
+                folder.mkdir(parents=True)
+                for index in range(count):
+                    pixels = rng.integers(-20, 20, (side, side, 3)) + 40 * (label + 1)
+                    Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index}.png")
+        return root
+
+    return write
