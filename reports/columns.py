@@ -68,10 +68,10 @@ def _distinct(columns: list[MeasuredColumn]) -> list[MeasuredColumn]:
     for trait in TRAITS:
         namesakes = defaultdict(set)
         for column in columns:
-            namesakes[column.heading, column.asked.metric].add(trait(column))
+            namesakes[column.heading].add(trait(column))
         columns = [
             replace(column, heading=f"{column.heading}, {trait(column)}")
-            if trait(column) and len(namesakes[column.heading, column.asked.metric]) > 1
+            if trait(column) and len(namesakes[column.heading]) > 1
             else column
             for column in columns
         ]

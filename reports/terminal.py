@@ -1,8 +1,9 @@
-"""A table on the console."""
+"""A table on the console; labels are text, never markup."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 import rich.table
 from rich.box import SIMPLE_HEAD
@@ -13,19 +14,20 @@ from reports.table import Cell, Row, Table
 
 NAME_WIDTH = 24  # a longer name goes on in the next line
 WIDE = 120  # columns of a console that has room for more than the name of a row
+FEW = 4  # rows that fit beside each other on a narrow console
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table with the best in bold; labels are text, never markup."""
-    labels = len(table.label_headings) if console.width >= WIDE else 1
-    drawn = rich.table.Table(
-        title=Text(table.heading),
-        caption=Text(table.caption),
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    """Print a table with the best in bold; on a narrow console one with few rows is turned on its side."""
+    rows = [row for group in table.groups for row in group.rows]
+    turned = console.width < WIDE and len(rows) <= FEW < len(table.columns)
+    console.print(_turned(table, rows) if turned else _upright(table, console.width))
+
+
+def _upright(table: Table, width: int) -> rich.table.Table:
+    """A row for each model."""
+    labels = len(table.label_headings) if width >= WIDE else 1
+    drawn = _frame(table)
     for index, heading in enumerate(table.label_headings[:labels]):
         drawn.add_column(Text(heading), no_wrap=index == 0, overflow="fold")
     for column in table.columns:
@@ -36,7 +38,29 @@ def print_table(table: Table, console: Console) -> None:
             drawn.add_row(Text(group.title, style="italic"))
         for row in group.rows:
             drawn.add_row(*_labels(row)[:labels], *map(_shown, row.cells), style="dim" if row.source == "paper" else "")
-    console.print(drawn)
+    return drawn
+
+
+def _turned(table: Table, rows: Sequence[Row]) -> rich.table.Table:
+    """A column for each model."""
+    drawn = _frame(table)
+    drawn.add_column()
+    for row in rows:
+        drawn.add_column(_labels(row)[0], justify="right", overflow="fold")
+    for index, column in enumerate(table.columns):
+        drawn.add_row(Text(f"{column.heading}: {column.measure}"), *(_shown(row.cells[index]) for row in rows))
+    return drawn
+
+
+def _frame(table: Table) -> rich.table.Table:
+    return rich.table.Table(
+        title=Text(table.heading),
+        caption=Text(table.caption),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
 
 
 def _labels(row: Row) -> list[Text]:

@@ -35,9 +35,17 @@ def test_the_best_is_bold_and_nothing_else(printed):
 
 
 def test_a_narrow_console_loses_no_number(printed, table):
-    text = printed(replace(table, columns=table.columns * 3, groups=tuple(map(_tripled, table.groups))), width=80)
+    many = (*map(_tripled, table.groups), *map(_tripled, table.groups))
+    text = printed(replace(table, columns=table.columns * 3, groups=many), width=80)
     assert max(map(len, text.splitlines())) <= 80
-    assert (text.count("81.20"), text.count("0.300"), text.count("Architecture")) == (3, 3, 0)
+    assert (text.count("81.20"), text.count("0.300"), text.count("Architecture")) == (6, 6, 0)
+
+
+def test_few_models_stand_side_by_side_on_a_narrow_console(printed, table):
+    wide = replace(table, columns=table.columns * 3, groups=tuple(map(_tripled, table.groups[:1])))
+    lines = [line.split() for line in printed(wide, width=100).splitlines()]
+    assert [line[-3:] for line in lines if line[:1] == ["CUB:"]] == [["83.3", "±", "0.1"]] * 3
+    assert sum(line[-2:] == ["0.300", "–"] for line in lines) == 3
 
 
 def _tripled(group):
