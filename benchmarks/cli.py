@@ -1,0 +1,176 @@
+"""`umt run`: evaluate backbones on a suite and write its tables."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from rich.console import Console
+
+from benchmarks.console import LiveJobs, print_blocked, print_plan
+from benchmarks.job import Report
+from benchmarks.plan import Options, Plan
+from benchmarks.processes import Executor, LocalExecutor, call, default_workers, fork_server
+from benchmarks.results import ResultStore
+from benchmarks.suite import Suite, load_suite
+from umt.errors import UMTError
+
+EPILOG = """\b
+Examples:
+  bash benchmarks/run_all.sh                                   the embedded example, in minutes
+  bash benchmarks/run_all.sh ckpt.pth --data-root /data        your checkpoint, the paper's protocols
+  bash benchmarks/run_all.sh --backbone timm:resnet50 --suite mini
+  bash benchmarks/run_all.sh ckpt.pth --data-root /data --dry-run
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("checkpoints", nargs=-1, metavar="[CKPT.pth ...]")
+@click.option(
+    "--backbone", "backbones", multiple=True, metavar="[LABEL=]SPEC", help="A backbone by name; may be repeated."
+)
+@click.option(
+    "--suite",
+    "suite_name",
+    metavar="NAME",
+    help="paper, mini or a YAML file. Default: paper for named backbones, else mini.",
+)
+@click.option(
+    "--data-root",
+    type=click.Path(path_type=Path),
+    help="Folder that holds the data sets in their official layouts. Default: data, or the embedded data for mini.",
+)
+@click.option("--data", "single", multiple=True, metavar="NAME=DIR", help="Folder of one data set; may be repeated.")
+@click.option("--out", type=click.Path(path_type=Path), help="Results, tables and logs. Default: runs/SUITE.")
+@click.option("--tasks", multiple=True, metavar="TASK[,TASK]", help="Only these tasks of the suite.")
+@click.option("--seeds", type=click.IntRange(1), help="Runs of each job. Default: the suite's.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--workers", type=click.IntRange(1), help="Jobs at a time. Default: 1 on a GPU, up to 4 on the CPU.")
+@click.option("--cluster", type=click.Choice(["slurm", "local"]), help="Send the jobs through submitit.")
+@click.option("--cluster-option", "cluster_options", multiple=True, metavar="KEY=VALUE", help="E.g. timeout_min=600.")
+@click.option("--dry-run", is_flag=True, help="Print the plan (jobs, data, weights, disk, protocols) and run nothing.")
+@click.pass_context
+def run(
+    context: click.Context,
+    checkpoints: tuple[str, ...],
+    backbones: tuple[str, ...],
+    suite_name: str | None,
+    data_root: Path | None,
+    single: tuple[str, ...],
+    out: Path | None,
+    tasks: tuple[str, ...],
+    seeds: int | None,
+    device: str,
+    workers: int | None,
+    cluster: str | None,
+    cluster_options: tuple[str, ...],
+    dry_run: bool,
+) -> None:
+    """Evaluate backbones and write Table 1 with their rows in it.
+
+    Backbones are checkpoint files or names (`umt backbones list`). Without any, the embedded example runs on
+    embedded data. A run that was interrupted goes on where it stopped: type the same command again.
+    """
+    console, started = Console(), time.perf_counter()
+    named = (*checkpoints, *backbones)
+    suite = load_suite(suite_name or ("paper" if named else "mini"))
+    if not named and not suite.example:
+        raise click.UsageError(f"suite '{suite.name}' has no example; name a checkpoint or --backbone SPEC")
+    out = (out or Path("runs") / suite.name).resolve()
+    processes = fork_server()
+    options = Options(
+        suite=suite,
+        backbones=named or suite.example,
+        data_root=_data_root(data_root, suite, out, console),
+        data=_pairs("--data", single, lambda folder: Path(folder).resolve()),
+        out=out,
+        tasks=tuple(name for part in tasks for name in part.split(",")),
+        seeds=seeds or suite.seeds,
+        device=device,
+    )
+    prepared = time.perf_counter() - started
+    with console.status("Loading backbones and looking at the data"):
+        plan: Plan = call(processes, "benchmarks.preflight:make_plan", options)
+    if dry_run:
+        print_plan(console, plan, suite, out)
+        return
+    side_by_side = workers or default_workers(plan.device)
+    if cluster:
+        executor: Executor = _cluster_executor(cluster, out, cluster_options)
+    else:
+        executor = LocalExecutor(processes, side_by_side)
+    reports = execute(plan, executor, console)
+    _write_tables(context, suite, out)
+    _print_times(console, reports, time.perf_counter() - started, prepared, side_by_side)
+    sys.exit(_summary(console, plan, reports))
+
+
+def execute(plan: Plan, executor: Executor, console: Console) -> list[Report]:
+    """Run what is to run; how each job ended."""
+    requests = plan.requests()
+    done = sum(job.state == "done" for job in plan.jobs)
+    console.print(f"{len(plan.jobs)} jobs: {done} done before, {len(requests)} to run")
+    print_blocked(console, plan)
+    with LiveJobs(console, len(requests)) as live:
+        executor.run(requests, live.start, live.advance, live.end)
+    return live.reports
+
+
+def _print_times(console: Console, reports: list[Report], wall: float, prepared: float, workers: int) -> None:
+    """Where the time went: embedded data, jobs, and what the suite itself took."""
+    if reports:
+        jobs = sum(report.seconds for report in reports) / workers
+        rest = max(0.0, wall - prepared - jobs)
+        console.print(
+            f"{wall:.0f} s: {prepared:.0f} s data, {jobs:.0f} s jobs, {rest:.1f} s the suite ({rest / wall:.1%})"
+        )
+
+
+def _summary(console: Console, plan: Plan, reports: list[Report]) -> int:
+    """Say what is missing; the exit status."""
+    blocked = sum(job.state == "blocked" for job in plan.jobs)
+    failed = sum(report.status != "done" for report in reports)
+    if blocked or failed:
+        console.print(f"[red]{blocked} jobs blocked, {failed} without a result[/]; the same command runs them again")
+    return 1 if blocked or failed else 0
+
+
+def _cluster_executor(kind: str, out: Path, options: tuple[str, ...]) -> Executor:
+    from benchmarks.cluster import ClusterExecutor
+
+    return ClusterExecutor(kind, out / "cluster", _pairs("--cluster-option", options, yaml.safe_load))
+
+
+def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console) -> Path:
+    if data_root:
+        return data_root.resolve()
+    if not suite.embedded_data:
+        return Path("data").resolve()
+    from umt.data.mini.write import write_mini
+
+    with console.status("Writing the embedded data"):
+        write_mini(out / "data")
+    return out / "data"
+
+
+def _pairs(option: str, texts: tuple[str, ...], convert: Callable[[str], Any]) -> dict[str, Any]:
+    pairs = {}
+    for text in texts:
+        name, found, value = text.partition("=")
+        if not found:
+            raise UMTError(f"{option} {text}: write it as NAME=VALUE")
+        pairs[name] = convert(value)
+    return pairs
+
+
+def _write_tables(context: click.Context, suite: Suite, out: Path) -> None:
+    """Ask the sibling command `report` for the tables: the suite does not know how they are made."""
+    group = context.parent.command if context.parent else None
+    report = group.get_command(context, "report") if isinstance(group, click.Group) else None
+    if report and ResultStore(out / "results").paths():
+        context.invoke(report, results=out / "results", out=out / "tables", suite=suite.source)

@@ -1,0 +1,1 @@
+"""Benchmarks of the suite itself: ratios measured side by side in one run, `python -m benchmarks.perf NAME`."""

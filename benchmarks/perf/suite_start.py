@@ -1,0 +1,21 @@
+"""Start-up of one suite job: a fork from a warm server against a fresh interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from benchmarks.perf.row import Row, interleaved
+from benchmarks.processes import call, fork_server
+
+
+def measure() -> list[Row]:
+    """Both ways import everything that a job needs, in a process of its own."""
+    context = fork_server()
+    call(context, "os:getpid")  # the server itself starts once a suite
+
+    def fresh() -> None:
+        subprocess.run([sys.executable, "-c", "import benchmarks.preload"], check=True, capture_output=True)
+
+    peer, ours = interleaved(fresh, lambda: call(context, "os:getpid"), repeats=5)
+    return [Row("start of a suite job", "a fresh interpreter", peer, ours, limit=20)]

@@ -1,0 +1,72 @@
+"""What a suite would do, in plain values: backbones and data sets as they were found, and the jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.job import Request
+from benchmarks.suite import Suite
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for."""
+
+    suite: Suite
+    backbones: tuple[str, ...]  # SPEC or LABEL=SPEC
+    data_root: Path
+    data: Mapping[str, Path]  # folders of single data sets
+    out: Path
+    tasks: tuple[str, ...]  # empty: all of the suite
+    seeds: int
+    device: str
+
+
+@dataclass(frozen=True)
+class BackboneCheck:
+    """A backbone as it was found."""
+
+    label: str
+    spec: str
+    weights_hash: str = ""
+    parameters: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class DatasetCheck:
+    """A data set as it was found."""
+
+    name: str
+    expected: Path
+    title: str = ""
+    fingerprint: str = ""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job that is 'done', 'to run' or 'blocked' for a reason."""
+
+    title: str
+    protocol_hash: str
+    state: str
+    request: Request | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything the suite would do."""
+
+    device: str  # the one that 'auto' turned out to be
+    backbones: tuple[BackboneCheck, ...]
+    datasets: tuple[DatasetCheck, ...]
+    jobs: tuple[PlannedJob, ...]
+
+    def requests(self) -> list[Request]:
+        """The jobs that are still to run."""
+        return [job.request for job in self.jobs if job.state == "to run" and job.request]

@@ -1,0 +1,132 @@
+"""The pre-flight: load every backbone, look at every data set, lay out the jobs, before anything is computed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environment import pick_device
+from benchmarks.job import Request
+from benchmarks.plan import BackboneCheck, DatasetCheck, Options, Plan, PlannedJob
+from benchmarks.protocols import Protocol, load_protocol
+from benchmarks.results import Key, ResultStore, job_title
+from benchmarks.suite import Column
+from benchmarks.tasks.registry import get_task
+from umt.backbones import create_backbone
+from umt.backbones.spec import parse_spec
+from umt.data.check import validate
+from umt.data.registry import dataset_info, find_dataset
+from umt.errors import UMTError, unknown_name
+
+
+def make_plan(options: Options) -> Plan:
+    """Load every backbone and index every data set once, then lay out the jobs; problems block jobs, not the plan."""
+    device = str(pick_device(options.device))
+    columns = _chosen(options)
+    backbones = _check_backbones(options.backbones)
+    datasets = {name: _check_dataset(name, options) for name in dict.fromkeys(column.dataset for column in columns)}
+    jobs = [
+        _plan_job(options, backbone, datasets[column.dataset], column, seed)
+        for backbone in backbones
+        for column in columns
+        for seed in range(_seeds(column, options))
+    ]
+    return Plan(device, tuple(backbones), tuple(datasets.values()), tuple(jobs))
+
+
+def split_label(text: str) -> tuple[str, str]:
+    """`LABEL=SPEC` -> (label, spec); without a label the name itself, shortened to what tells models apart."""
+    match = re.match(r"([^:/?#=]+)=(.+)", text)
+    if match and not Path(text).is_file():
+        return match[1].strip(), match[2].strip()
+    spec = parse_spec(text)
+    name = Path(spec.name).stem if spec.is_file else spec.name
+    options = ", ".join(f"{key}={value}" for key, value in spec.options.items() if key != "weights")
+    return name + (f"#{spec.tap}" if spec.tap else "") + (f" ({options})" if options else ""), text
+
+
+def _seeds(column: Column, options: Options) -> int:
+    return options.seeds if get_task(column.task).seeded else 1
+
+
+def _chosen(options: Options) -> Sequence[Column]:
+    known = [column.task for column in options.suite.all_columns]
+    for task in options.tasks:
+        if task not in known:
+            raise unknown_name(f"task in suite '{options.suite.name}'", task, set(known))
+    return [column for column in options.suite.all_columns if not options.tasks or column.task in options.tasks]
+
+
+def _check_backbones(texts: Sequence[str]) -> list[BackboneCheck]:
+    checks = [_check_backbone(*split_label(text)) for text in texts]
+    labels = [check.label for check in checks]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UMTError(f"two backbones are called '{label}'; name them apart with --backbone LABEL=SPEC")
+    return checks
+
+
+def _check_backbone(label: str, spec: str) -> BackboneCheck:
+    try:
+        backbone = create_backbone(spec)
+    except Exception as error:  # a plug-in may raise anything; it must not stop the others
+        return BackboneCheck(label, spec, problem=_one_line(error))
+    parameters = sum(value.numel() for value in backbone.parameters())
+    return BackboneCheck(label, spec, backbone.weights_hash(), parameters)
+
+
+def _check_dataset(name: str, options: Options) -> DatasetCheck:
+    expected = options.data.get(name, options.data_root / dataset_info(name).folder)
+    try:
+        dataset = find_dataset(name, options.data_root, options.data)
+        validate(dataset)
+        return DatasetCheck(name, expected, dataset.title, dataset.fingerprint, dataset.sizes)
+    except (UMTError, OSError) as error:
+        return DatasetCheck(name, expected, problem=_one_line(error))
+
+
+def _plan_job(
+    options: Options, backbone: BackboneCheck, dataset: DatasetCheck, column: Column, seed: int
+) -> PlannedJob:
+    title = job_title(backbone.label, column.task, column.dataset, column.protocol_name, seed)
+    try:
+        task = get_task(column.task)
+        protocol: Protocol[Any] = load_protocol(task.name, column.protocol, task.settings)
+    except UMTError as error:
+        return PlannedJob(title, "", "blocked", problem=str(error))
+    problem = backbone.problem or dataset.problem
+    if problem:
+        return PlannedJob(title, protocol.hash, "blocked", problem=problem)
+    key = Key(
+        backbone=backbone.label,
+        weights_hash=backbone.weights_hash,
+        task=column.task,
+        dataset=column.dataset,
+        protocol=protocol.name,
+        protocol_hash=protocol.hash,
+        data_fingerprint=dataset.fingerprint,
+        seed=seed,
+    )
+    state = "done" if ResultStore(options.out / "results").has(key) else "to run"
+    return PlannedJob(title, protocol.hash, state, _request(options, key, backbone.spec, column.protocol, dataset))
+
+
+def _request(options: Options, key: Key, spec: str, protocol: str, dataset: DatasetCheck) -> Request:
+    return Request(
+        key=key,
+        spec=spec,
+        protocol=protocol,
+        data_root=dataset.expected,
+        suite=options.suite.name,
+        device=options.device,
+        out=options.out,
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, UMTError):
+        return str(error)
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}"

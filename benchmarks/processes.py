@@ -1,0 +1,156 @@
+"""One process a job, forked from a server that has already imported torch: isolation without the start-up cost."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from benchmarks.job import Report, Request, run_job
+from umt.errors import UMTError
+
+OnStart = Callable[[Request], None]
+OnProgress = Callable[[Request, int, int, str], None]
+OnEnd = Callable[[Request, Report], None]
+
+
+class Executor(Protocol):
+    """Runs jobs somewhere and tells what happens to them."""
+
+    def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None: ...
+
+
+def fork_server() -> Any:
+    """A multiprocessing context whose children start with everything a job needs already imported.
+
+    The server starts importing at once, beside whatever the caller does next.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.preload"])
+    forkserver.ensure_running()
+    return context
+
+
+def call(context: Any, function: str, *arguments: Any) -> Any:
+    """Run `module:function` in a child process and give its answer back; its UMTError is raised here.
+
+    The function is named, not passed, so that this process need not import what it needs.
+    """
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_answer, args=(theirs, function, arguments), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        kind, value = ours.recv()
+    except EOFError:
+        process.join()
+        raise UMTError(f"the pre-flight process ended with status {process.exitcode}") from None
+    process.join()
+    if kind == "error":
+        raise UMTError(value)
+    return value
+
+
+def default_workers(device: str) -> int:
+    """One job at a time on a GPU; on the CPU several with few threads each, which waste less on each other."""
+    return min(4, os.cpu_count() or 1) if device == "cpu" else 1
+
+
+class LocalExecutor:
+    """Runs jobs on this machine, `workers` at a time."""
+
+    def __init__(self, context: Any, workers: int) -> None:
+        self.context = context
+        self.workers = workers
+        self.threads = max(1, (os.cpu_count() or 1) // workers)
+
+    def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
+        """Run all jobs; an interruption ends the running ones."""
+        waiting, running = list(requests), dict[Connection, tuple[Request, BaseProcess]]()
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.workers:
+                    request = waiting.pop(0)
+                    on_start(request)
+                    connection, process = self._start(request)
+                    running[connection] = (request, process)
+                for connection in cast(list[Connection], wait(list(running))):
+                    report = _listen(connection, *running[connection], on_progress)
+                    if report:
+                        on_end(running.pop(connection)[0], report)
+        finally:
+            for _, process in running.values():
+                process.terminate()
+
+    def _start(self, request: Request) -> tuple[Connection, BaseProcess]:
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=_work, args=(theirs, replace(request, threads=self.threads)))
+        process.start()
+        theirs.close()
+        return ours, process
+
+
+def _listen(connection: Connection, request: Request, process: BaseProcess, on_progress: OnProgress) -> Report | None:
+    """One message of a job; its report when it has ended, also without a word."""
+    try:
+        message = connection.recv()
+    except EOFError:
+        process.join()
+        return Report("failed", f"the process ended with status {process.exitcode} (log: {request.log})")
+    if isinstance(message, Report):
+        process.join()
+        return message
+    on_progress(request, *message)
+    return None
+
+
+def die_with_parent() -> None:
+    """End this process when the one that asked for it is gone, even by kill -9; the fork server would let it live."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(connection: Connection, request: Request) -> None:
+    die_with_parent()
+    with _output_to(request.log):
+        report = run_job(request, lambda done, total, text: connection.send((done, total, text)))
+    connection.send(report)
+
+
+def _answer(connection: Connection, function: str, arguments: tuple[Any, ...]) -> None:
+    die_with_parent()
+    module, _, name = function.partition(":")
+    try:
+        connection.send(("answer", getattr(import_module(module), name)(*arguments)))
+    except UMTError as error:
+        connection.send(("error", str(error)))
+
+
+@contextmanager
+def _output_to(path: Path) -> Iterator[None]:
+    """Send what the process and its libraries print to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with path.open("a") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    yield
+    sys.stdout.flush()
+    sys.stderr.flush()

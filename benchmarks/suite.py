@@ -1,0 +1,68 @@
+"""Suites as data: which tasks, data sets and protocols fill the columns of Table 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.protocols import build, protocol_path
+from umt.errors import UMTError, unknown_name
+
+FOLDER = Path(__file__).parent / "suites"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One measured column: a task on a data set by a protocol, and the metric that the table shows."""
+
+    heading: str
+    task: str
+    dataset: str
+    protocol: str  # a name, or a YAML file
+    metric: str
+
+    @property
+    def protocol_name(self) -> str:
+        """The name that results carry."""
+        return protocol_path(self.task, self.protocol).stem
+
+
+@dataclass(frozen=True)
+class Suite:
+    """`columns` are Table 1, `probes` the second table of frozen features."""
+
+    name: str
+    source: str  # what `load_suite` reads it from: its name, or a file
+    title: str
+    about: str  # what its numbers may be compared with
+    seeds: int
+    embedded_data: bool  # whether the package writes its own data where no data root is given
+    example: tuple[str, ...]  # backbones that are evaluated where none is named
+    columns: tuple[Column, ...]
+    probes: tuple[Column, ...]
+
+    @property
+    def all_columns(self) -> tuple[Column, ...]:
+        return (*self.columns, *self.probes)
+
+
+def suite_names() -> list[str]:
+    """Suites that ship with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_suite(name: str) -> Suite:
+    """Read `suites/<name>.yaml`, or a YAML file given by its path."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise unknown_name("suite", name, suite_names())
+    try:
+        record: dict[str, Any] = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UMTError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
+    for table in ("columns", "probes"):
+        record[table] = [build(Column, column, path) for column in record.get(table, [])]
+    return build(Suite, {"name": path.stem, "source": name, **record}, path)

@@ -1,0 +1,56 @@
+"""The `umt` command: each subcommand is imported only when it is used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+import umt
+from umt.errors import UMTError
+
+COMMANDS = {
+    "run": ("benchmarks.cli:run", "Evaluate backbones on a suite and write its tables."),
+    "report": ("reports.cli:report", "Write the tables of a result store."),
+    "backbones": ("umt.backbones.cli:backbones", "List what can be named; check a backbone against the contract."),
+    "data": ("umt.data.cli:data", "List the data sets; write the embedded one."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by the place they live at, so that `umt --help` imports no torch."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        command.name = name
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(umt.__version__, prog_name="umt-bench")
+def cli() -> None:
+    """UMT-Bench: judge vision backbones with one harness, and distil better ones from several teachers."""
+
+
+def main() -> None:
+    """Entry point: a UMTError is one line on stderr and exit status 2."""
+    try:
+        cli(prog_name="umt")
+    except UMTError as error:
+        click.echo(f"umt: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
