@@ -53,7 +53,7 @@ Examples:
 @click.option("--workers", type=click.IntRange(1), help="Jobs at a time. Default: 1 on a GPU, up to 4 on the CPU.")
 @click.option("--cluster", type=click.Choice(["slurm", "local"]), help="Send the jobs through submitit.")
 @click.option("--cluster-option", "cluster_options", multiple=True, metavar="KEY=VALUE", help="E.g. timeout_min=600.")
-@click.option("--dry-run", is_flag=True, help="Print the plan (jobs, data, weights, disk, protocols) and run nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan (jobs, data, weights, disk, protocols) and run no job.")
 @click.pass_context
 def run(
     context: click.Context,

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from benchmarks.job import Report, Request
-from benchmarks.plan import Plan, PlannedJob
+from benchmarks.plan import BackboneCheck, DatasetCheck, Plan, PlannedJob
 from benchmarks.suite import Suite
 
 COLOURS = {"done": "green", "to run": "cyan", "blocked": "red", "failed": "red", "elsewhere": "yellow"}
 
 
 def print_plan(console: Console, plan: Plan, suite: Suite, out: Path) -> None:
-    """The whole plan: backbones, data sets, jobs with their protocol hashes, free disk."""
-    console.print(f"[bold]{suite.title}[/]: {suite.about}\n")
-    console.print(_backbone_table(plan), _dataset_table(plan), _job_table(plan.jobs), sep="\n")
+    """The whole plan: backbones, data sets, jobs with their protocol hashes, free disk. Lines are never cut."""
+
+    def section(title: str, lines: Iterable[str]) -> None:
+        console.print(
+            f"\n[bold]{title}[/]", *(f"  {line}" for line in lines), sep="\n", soft_wrap=True, highlight=False
+        )
+
+    section(suite.title, [suite.about])
+    section("Backbones", map(_backbone_line, plan.backbones))
+    section("Data sets", map(_dataset_line, plan.datasets))
+    section("Jobs, with the hashes of their protocols", map(_job_line, plan.jobs))
     free = shutil.disk_usage(next(folder for folder in (out, *out.parents) if folder.exists())).free
-    console.print(f"{len(plan.requests())} of {len(plan.jobs)} jobs to run; results in {out}, {free / 1e9:.0f} GB free")
+    section(
+        f"{len(plan.requests())} of {len(plan.jobs)} jobs to run on {plan.device}",
+        [f"results go to {out}, where {free / 1e9:.0f} GB are free"],
+    )
 
 
 def print_blocked(console: Console, plan: Plan) -> None:
@@ -69,26 +80,19 @@ class LiveJobs:
         self.console.print(f"{head}{': ' if report.message else ''}{escape(report.message)}", soft_wrap=True)
 
 
-def _backbone_table(plan: Plan) -> Table:
-    table = Table("backbone", "name", "parameters", "weights", title="Backbones", title_justify="left")
-    for item in plan.backbones:
-        state = f"[red]{escape(item.problem)}[/]" if item.problem else item.weights_hash[:12]
-        size = "" if item.problem else f"{item.parameters / 1e6:.1f} M"
-        table.add_row(escape(item.label), escape(item.spec), size, state)
-    return table
+def _backbone_line(item: BackboneCheck) -> str:
+    if item.problem:
+        return f"[red]{escape(item.label)}[/]  {escape(item.problem)}"
+    name = escape(f"{item.label}  {item.spec}")
+    return f"{name}  {item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}"
 
 
-def _dataset_table(plan: Plan) -> Table:
-    table = Table("data set", "expected at", "found", title="Data sets", title_justify="left")
-    for item in plan.datasets:
-        sizes = ", ".join(f"{count} {split}" for split, count in item.sizes.items())
-        found = f"[red]{escape(item.problem)}[/]" if item.problem else f"{escape(item.title)}: {sizes}"
-        table.add_row(item.name, str(item.expected), found)
-    return table
+def _dataset_line(item: DatasetCheck) -> str:
+    if item.problem:
+        return f"[red]{item.name}[/]  {escape(item.problem)}"
+    sizes = ", ".join(f"{count:,} {split}" for split, count in item.sizes.items())
+    return f"[green]{item.name}[/]  {escape(str(item.expected))}  {escape(item.title)}: {sizes}"
 
 
-def _job_table(jobs: tuple[PlannedJob, ...]) -> Table:
-    table = Table("job", "protocol hash", "state", title="Jobs", title_justify="left")
-    for job in jobs:
-        table.add_row(escape(job.title), job.protocol_hash, f"[{COLOURS[job.state]}]{job.state}[/]")
-    return table
+def _job_line(job: PlannedJob) -> str:
+    return f"[{COLOURS[job.state]}]{job.state:8}[/]  {job.protocol_hash or '-':12}  {escape(job.title)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -12,7 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from umt.backbones import create_backbone
+from umt.backbones.checkpoint import save_checkpoint
 
 Make = Callable[..., Any]
 
@@ -92,7 +97,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(small_suite: Make) -> None:
     done = suite.run("--dry-run")
     assert done.returncode == 0, done.stderr
     assert not suite.out.exists()
-    for part in ("tiny", str(suite.data_root / "imagenet"), "4 val", "to run", "GB free"):
+    for part in ("tiny", str(suite.data_root / "imagenet"), "4 val", "to run", "GB are free"):
         assert part in done.stdout
 
 
@@ -111,6 +116,27 @@ def test_backbone_that_cannot_be_built_blocks_only_its_own_jobs(small_suite: Mak
     assert done.returncode == 1
     assert "unknown timm model 'resnet5'. Did you mean" in done.stdout
     assert len(suite.results()) == 1
+
+
+def test_checkpoints_are_rows_and_a_hostile_one_runs_nothing(small_suite: Make, tmp_path: Path) -> None:
+    suite = small_suite()
+    save_checkpoint(tmp_path / "student.pth", create_backbone("timm:test_vit?pretrained=false"))
+    torch.save({"state_dict": Hostile(tmp_path / "executed")}, tmp_path / "hostile.pth")
+    done = suite.run(str(tmp_path / "student.pth"), str(tmp_path / "hostile.pth"))
+    assert done.returncode == 1
+    assert f"{tmp_path / 'hostile.pth'}: refused" in done.stdout
+    assert not (tmp_path / "executed").exists()
+    assert {path.parent.name for path in suite.results()} == {"tiny", "student"}
+
+
+class Hostile:
+    """A pickle that would make a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (self.path,)
 
 
 def test_other_weights_are_another_result(small_suite: Make) -> None:
