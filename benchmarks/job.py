@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
-from benchmarks.results import Data, Key, Result, ResultStore
+from benchmarks.results import Key, Result, ResultStore
 from umt.errors import UMTError
 
 
@@ -54,11 +53,13 @@ class Report:
 
 def run_job(request: Request, progress: Callable[[int, int, str], None] = lambda done, total, text: None) -> Report:
     """Run the job and store its result; errors become a report, and go to the log in full."""
+    store = ResultStore(request.out / "results")
     request.work_dir.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     try:
         with FileLock(request.work_dir / "lock", timeout=0):
-            _measure(request, progress)
+            if not store.has(request.key):  # another suite may have run it since the plan was made
+                store.write(*_measure(request, progress))
     except Timeout:
         return Report("elsewhere", "another process is running this job")
     except Exception as error:
@@ -67,53 +68,10 @@ def run_job(request: Request, progress: Callable[[int, int, str], None] = lambda
     return Report("done", "", time.perf_counter() - started)
 
 
-def _measure(request: Request, progress: Callable[[int, int, str], None]) -> None:
-    import torch
-    from threadpoolctl import threadpool_limits
+def _measure(request: Request, progress: Callable[[int, int, str], None]) -> tuple[Result, Mapping[str, np.ndarray]]:
+    from benchmarks.measure import measure  # imports torch, which a process that only sends requests does not need
 
-    from benchmarks.environment import describe, peak_memory_mb, pick_device
-    from benchmarks.protocols import Protocol, load_protocol
-    from benchmarks.tasks.contract import Job
-    from benchmarks.tasks.registry import get_task
-    from umt.backbones import create_backbone
-    from umt.data.registry import Dataset, dataset_info
-
-    started = time.perf_counter()
-    if request.threads:
-        torch.set_num_threads(request.threads)
-        threadpool_limits(request.threads)  # of NumPy and SciPy
-    torch.manual_seed(request.key.seed)
-    device = pick_device(request.device)
-    environment = describe(device)
-    task = get_task(request.key.task)
-    protocol: Protocol[Any] = load_protocol(task.name, request.protocol, task.settings)
-    dataset = Dataset(dataset_info(request.key.dataset), request.data_root)
-    backbone = create_backbone(request.spec).to(device)
-    outcome = task.run(Job(backbone, dataset, protocol.settings, request.key.seed, device, request.work_dir, progress))
-    result = Result(
-        key=request.key,
-        spec=request.spec,
-        architecture=backbone.architecture,
-        suite=request.suite,
-        protocol_version=protocol.version,
-        metrics={metric.name: _finite(outcome.metrics[metric.name], metric.name) for metric in task.metrics},
-        units={metric.name: metric.unit for metric in task.metrics},
-        lower_is_better=[metric.name for metric in task.metrics if not metric.higher_is_better],
-        data=Data(dataset.title, dataset.origin, dataset.official, dataset.sizes, str(dataset.root)),
-        environment=environment,
-        wall_seconds=time.perf_counter() - started,
-        global_batch=outcome.global_batch,
-        peak_memory_mb=peak_memory_mb(device),
-        footnote=protocol.footnote,
-        details=outcome.details,
-    )
-    ResultStore(request.out / "results").write(result, outcome.raw)
-
-
-def _finite(value: float, name: str) -> float:
-    if not math.isfinite(value):
-        raise UMTError(f"metric '{name}' is {value}: the run diverged, or its test data give nothing to measure")
-    return float(value)
+    return measure(request, progress)
 
 
 def _explain(error: Exception, request: Request) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from importlib import import_module
 
-for name in ("sklearn.linear_model", "timm", "torch", "torchvision.transforms.v2", "umt.backbones"):
+for name in ("sklearn.linear_model", "timm", "torch", "torchvision.transforms.v2", "benchmarks.measure"):
     import_module(name)
 
 from benchmarks.tasks.registry import BUILT_IN  # noqa: E402  (after the libraries it needs)

@@ -25,7 +25,8 @@ def test_help_needs_no_torch() -> None:
         "except SystemExit: pass\n"
         "assert 'Usage' and 'torch' not in sys.modules, 'torch was imported'"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_umt_needs_no_mmseg() -> None:

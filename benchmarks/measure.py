@@ -1,0 +1,81 @@
+"""The measurement itself: from a request to a finished result, in the process of the job."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from benchmarks.environment import describe, peak_memory_mb, pick_device
+from benchmarks.job import Request
+from benchmarks.protocols import Protocol, load_protocol
+from benchmarks.results import Data, Result
+from benchmarks.tasks.contract import Job, Outcome, Task
+from benchmarks.tasks.registry import get_task
+from umt.backbones import Backbone, create_backbone
+from umt.data.registry import Dataset, dataset_info
+from umt.errors import UMTError
+
+
+def measure(request: Request, progress: Callable[[int, int, str], None]) -> tuple[Result, Mapping[str, np.ndarray]]:
+    """Run the task of a request: its result, and raw values to lie beside it.
+
+    UMTError where the weights or the protocol are no longer those of the plan, or a metric is not finite.
+    """
+    started = time.perf_counter()
+    _limit_threads(request.threads)
+    torch.manual_seed(request.key.seed)
+    device = pick_device(request.device)
+    environment = describe(device)
+    task = get_task(request.key.task)
+    protocol: Protocol[Any] = load_protocol(task.name, request.protocol, task.settings)
+    dataset = Dataset(dataset_info(request.key.dataset), request.data_root)
+    backbone = create_backbone(request.spec)
+    _check_unchanged(request, protocol, backbone)
+    job = Job(backbone.to(device), dataset, protocol.settings, request.key.seed, device, request.work_dir, progress)
+    outcome = task.run(job)
+    result = Result(
+        key=request.key,
+        spec=request.spec,
+        architecture=backbone.architecture,
+        suite=request.suite,
+        protocol_version=protocol.version,
+        metrics=_finite_metrics(task, outcome),
+        units={metric.name: metric.unit for metric in task.metrics},
+        lower_is_better=[metric.name for metric in task.metrics if not metric.higher_is_better],
+        data=Data(dataset.title, dataset.origin, dataset.official, dataset.sizes, str(dataset.root)),
+        environment=environment,
+        wall_seconds=time.perf_counter() - started,
+        global_batch=outcome.global_batch,
+        peak_memory_mb=peak_memory_mb(device),
+        footnote=protocol.footnote,
+        details=outcome.details,
+    )
+    return result, outcome.raw
+
+
+def _limit_threads(threads: int) -> None:
+    if threads:
+        torch.set_num_threads(threads)
+        threadpool_limits(threads)  # of NumPy and SciPy
+
+
+def _check_unchanged(request: Request, protocol: Protocol[Any], backbone: Backbone) -> None:
+    """A result must belong to its key, also when a file was replaced while the suite was running."""
+    if backbone.weights_hash() != request.key.weights_hash:
+        raise UMTError(f"{request.spec}: its weights have changed since the run was planned; start the run again")
+    if protocol.hash != request.key.protocol_hash:
+        raise UMTError(f"protocol {request.protocol}: it has changed since the run was planned; start the run again")
+
+
+def _finite_metrics(task: Task, outcome: Outcome) -> dict[str, float]:
+    values = {metric.name: float(outcome.metrics[metric.name]) for metric in task.metrics}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise UMTError(f"metric '{name}' is {value}: the run diverged, or its test data give nothing to measure")
+    return values
