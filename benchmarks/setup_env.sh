@@ -13,6 +13,10 @@ umt_find_python() {
     return 1
 }
 
+umt_is_active() {
+    (cd / && python3 -c 'import umt.cli') 2>/dev/null
+}
+
 umt_make_env() {
     local extras=$1 env=$2 python
     local stamp="$env/.umt-$extras-$(cat setup.cfg constraints.txt | cksum | cut -d' ' -f1)"
@@ -31,8 +35,9 @@ umt_make_env() {
 }
 
 umt_ensure_env() {
-    if [ -z "${UMT_VENV:-}" ] && (cd / && python3 -c 'import umt.cli') 2>/dev/null; then
-        return
+    local extras=$1 env=${UMT_VENV:-$PWD/.venv}
+    if [ -z "${UMT_VENV:-}" ] && [ "${VIRTUAL_ENV:-}" != "$env" ] && umt_is_active; then
+        return # somebody's own environment: used as it is
     fi
-    umt_make_env "$1" "${UMT_VENV:-.venv}"
+    umt_make_env "$extras" "$env"
 }
