@@ -29,8 +29,8 @@ def make_plan(options: Options) -> Plan:
     datasets = {name: _check_dataset(name, options) for name in dict.fromkeys(column.dataset for column in columns)}
     jobs = [
         _plan_job(options, backbone, datasets[column.dataset], column, seed)
+        for column in columns  # the long trainings of all backbones come first, and short probes fill the end
         for backbone in backbones
-        for column in columns
         for seed in range(_seeds(column, options))
     ]
     return Plan(device, tuple(backbones), tuple(datasets.values()), tuple(jobs))
