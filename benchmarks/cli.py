@@ -116,8 +116,12 @@ def execute(plan: Plan, executor: Executor, console: Console) -> list[Report]:
     done = sum(job.state == "done" for job in plan.jobs)
     console.print(f"{len(plan.jobs)} jobs: {done} done before, {len(requests)} to run")
     print_blocked(console, plan)
-    with LiveJobs(console, len(requests)) as live:
-        executor.run(requests, live.start, live.advance, live.end)
+    try:
+        with LiveJobs(console, len(requests)) as live:
+            executor.run(requests, live.start, live.advance, live.end)
+    except KeyboardInterrupt:
+        console.print("interrupted; finished jobs are kept, and the same command goes on")
+        raise
     return live.reports
 
 

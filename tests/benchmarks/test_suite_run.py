@@ -92,6 +92,20 @@ def test_killed_suite_takes_its_job_along_and_goes_on_later(small_suite: Make) -
     assert first in [path.stat().st_mtime_ns for path in suite.results()]
 
 
+def test_interrupted_suite_ends_its_job_and_says_how_to_go_on(small_suite: Make) -> None:
+    suite = small_suite(first="ok", second="ok, 60")
+    process = subprocess.Popen(
+        suite.command("--workers", "1"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    wait_for(lambda: len(suite.results()) == 1 and list(suite.out.glob("work/*/*second*/lock")))
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "finished jobs are kept, and the same command goes on" in said
+    assert "Traceback" not in said
+    wait_for(lambda: not processes_mentioning(str(suite.out)))
+
+
 def test_dry_run_prints_the_plan_and_writes_nothing(small_suite: Make) -> None:
     suite = small_suite()
     done = suite.run("--dry-run")
