@@ -18,6 +18,7 @@ from benchmarks.preflight import split_label
         ("timm:resnet50?weights=/a/b.pth", "resnet50", "timm:resnet50?weights=/a/b.pth"),
         ("runs/umt_vitb.pth#dino", "umt_vitb#dino", "runs/umt_vitb.pth#dino"),
         ("A B=ckpt.pth", "A B", "ckpt.pth"),
+        ("ViT-B/16=timm:vit_base_patch16_224", "ViT-B/16", "timm:vit_base_patch16_224"),
         ("runs/lr=1e-4/ckpt.pth", "ckpt", "runs/lr=1e-4/ckpt.pth"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What building a model of another library needs around it: a seed, silence, and errors of one line."""
+"""What building a model of another library needs around it: silence, and errors of one line."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
 from umt.backbones.weights import first_line
 from umt.errors import UMTError
 
 
 @contextmanager
 def building(name: str, options: Mapping[str, Any]) -> Iterator[None]:
-    """Random weights of seed 0, no log line for each retry of a hub, and a UMTError for whatever goes wrong."""
+    """No log line for each retry of a hub, and a UMTError for whatever goes wrong."""
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            yield
+        yield
     except Exception as error:  # whatever an architecture makes of its options, and a hub of its network
         if isinstance(error, OSError) or isinstance(error.__context__, OSError):
             raise UMTError(

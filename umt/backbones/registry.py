@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
+
 from umt.backbones.contract import Backbone
 from umt.backbones.spec import Spec, parse_spec
 from umt.errors import UMTError, unknown_name
@@ -33,10 +35,14 @@ TAPS = "umt.distill.taps:load"  # ckpt.pth#dino: the student seen through one of
 def create_backbone(text: str, **options: Any) -> Backbone:
     """Build the backbone that `text` names (see `umt backbones list`), in eval mode; `options` join those in the name.
 
+    Weights that are drawn at random are those of seed 0: one name is one model, in every process.
+
     Raises UMTError for an unknown name, a file that cannot be read, or a factory that returns something else.
     """
     spec = parse_spec(text).with_options(**options) if options else parse_spec(text)
-    backbone = _loader(spec)(spec)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        backbone = _loader(spec)(spec)
     if not isinstance(backbone, Backbone):
         raise UMTError(
             f"backbone '{spec.text}' gave a {type(backbone).__name__}; its factory must return a umt.backbones.Backbone"

@@ -93,7 +93,7 @@ def build(name: str, options: Mapping[str, Any]) -> TimmBackbone:
 
 
 def create_model(name: str, options: Mapping[str, Any]) -> Model:
-    """A timm model without classifier; its random weights, where it has any, are those of seed 0."""
+    """A timm model without classifier."""
     if not timm.is_model(name.partition(".")[0]):
         raise unknown_name("timm model", name, timm.list_models(), listing="umt backbones list timm")
     with building(f"timm:{name}", options):

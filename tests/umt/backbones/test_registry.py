@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from umt.backbones import create_backbone
 from umt.backbones.registry import installed_plugins
@@ -40,6 +41,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
 def test_a_module(site: str) -> None:
     backbone = create_backbone(f"{site}:Patches?width=16")
     assert (backbone.dim, backbone.training, backbone.spec) == (16, False, f"{site}:Patches?width=16")
+
+
+def test_a_name_is_one_model_and_leaves_the_random_state_alone(site: str) -> None:
+    state = torch.get_rng_state()
+    first = create_backbone(f"{site}:Patches").weights_hash()
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(1)
+    assert create_backbone(f"{site}:Patches").weights_hash() == first
 
 
 def test_a_file(tmp_path: Path) -> None:
