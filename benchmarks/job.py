@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -77,8 +76,7 @@ def _measure(request: Request, progress: Callable[[int, int, str], None]) -> tup
 def _explain(error: Exception, request: Request) -> str:
     traceback.print_exc()
     if isinstance(error, UMTError):
-        # A data-loader worker wraps the error in its traceback; the last line is the error itself.
-        return str(error).strip().splitlines()[-1].removeprefix("umt.errors.UMTError: ")
+        return str(error)
     return f"{type(error).__name__}: {str(error).strip()[:300]} (full trace in {request.log})"
 
 
@@ -86,4 +84,3 @@ def _remove_checkpoints(work_dir: Path) -> None:
     """Checkpoints serve to resume the job; its result is stored now."""
     for path in work_dir.rglob("*.pth"):
         path.unlink(missing_ok=True)
-    shutil.rmtree(work_dir / "cache", ignore_errors=True)
