@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 
 from benchmarks.results import Environment
-from umt.errors import UMTError
 
 PACKAGES = (
     "umt-bench",
@@ -37,19 +36,6 @@ def describe(device: torch.device) -> Environment:
         python=platform.python_version(),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-
-
-def pick_device(name: str) -> torch.device:
-    """'auto' is the first GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UMTError(f"--device {name}: not a torch device; write auto, cpu, cuda or cuda:0") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UMTError(f"--device {name}: this machine has no GPU that torch can use; write --device cpu")
-    return device
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from benchmarks.environment import describe, peak_memory_mb, pick_device
+from benchmarks.environment import describe, peak_memory_mb
 from benchmarks.job import Request
 from benchmarks.protocols import Protocol, load_protocol
 from benchmarks.results import Data, Result
@@ -20,6 +20,7 @@ from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
 from umt.data.registry import Dataset, dataset_info
 from umt.errors import UMTError
+from umt.training.device import pick_device
 
 
 def measure(request: Request, progress: Callable[[int, int, str], None]) -> tuple[Result, Mapping[str, np.ndarray]]:

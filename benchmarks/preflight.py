@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import pick_device
 from benchmarks.job import Request
 from benchmarks.plan import BackboneCheck, DatasetCheck, Options, Plan, PlannedJob
 from benchmarks.protocols import Protocol, load_protocol
@@ -18,6 +17,7 @@ from umt.backbones.spec import parse_spec
 from umt.data.check import validate
 from umt.data.registry import dataset_info, find_dataset
 from umt.errors import UMTError, unknown_name
+from umt.training.device import pick_device
 
 
 def make_plan(options: Options) -> Plan:

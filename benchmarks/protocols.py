@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, TypeVar
 
-import yaml
-
+from umt.declarations import build, read_mapping
 from umt.errors import UMTError, unknown_name
 
 FOLDER = Path(__file__).parent / "protocols"
@@ -55,42 +54,14 @@ def protocol_names(task: str, folder: Path = FOLDER) -> list[str]:
     return sorted(path.stem for path in (folder / task).glob("*.yaml"))
 
 
-def build(kind: type[Settings], values: dict[str, Any], path: Path) -> Settings:
-    """A frozen dataclass from YAML values: unknown, missing and mistyped fields are errors that name the file."""
-    hints = get_type_hints(kind)
-    declared = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
-    for name in values:
-        if name not in declared:
-            raise UMTError(f"{path}: {unknown_name('field', name, declared)}")
-    for name, item in declared.items():
-        if name not in values and item.default is MISSING and item.default_factory is MISSING:
-            raise UMTError(f"{path}: field '{name}' is missing")
-    return kind(**{name: _typed(hints[name], value, f"{path}: field '{name}'") for name, value in values.items()})
-
-
-def _typed(hint: Any, value: Any, where: str) -> Any:
-    """Lists become tuples and integers become floats as declared; anything else must already be of its type."""
-    text = str(hint)
-    if text.startswith("tuple") and isinstance(value, list):
-        return tuple(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
-        raise UMTError(f"{where} is {value!r}, expected {hint.__name__}")
-    return value
-
-
 def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The record of a protocol file over those that it extends; `children` are the files that led here."""
     if not path.is_file():
         raise unknown_name(f"protocol for {task}", path.stem, protocol_names(task, folder))
     if path in children:
         raise UMTError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
-    try:
-        record = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UMTError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
-    if not isinstance(record, dict) or not {"version", "about"} <= record.keys():
+    record = read_mapping(path)
+    if not {"version", "about"} <= record.keys():
         raise UMTError(f"{path}: a protocol is a mapping with at least 'version' and 'about'")
     if "extends" not in record:
         return record

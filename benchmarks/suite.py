@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from benchmarks.protocols import build, protocol_path
-from umt.errors import UMTError, unknown_name
+from benchmarks.protocols import protocol_path
+from umt.declarations import build, read_mapping
+from umt.errors import unknown_name
 
 FOLDER = Path(__file__).parent / "suites"
 
@@ -59,10 +57,4 @@ def load_suite(name: str) -> Suite:
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise unknown_name("suite", name, suite_names())
-    try:
-        record: dict[str, Any] = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UMTError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
-    for table in ("columns", "probes"):
-        record[table] = [build(Column, column, path) for column in record.get(table, [])]
-    return build(Suite, {"name": path.stem, "source": name, **record}, path)
+    return build(Suite, {"name": path.stem, "source": name, "probes": [], **read_mapping(path)}, path)

@@ -32,16 +32,16 @@ SCHEMES = {
 TAPS = "umt.distill.taps:load"  # ckpt.pth#dino: the student seen through one of its spaces
 
 
-def create_backbone(text: str, **options: Any) -> Backbone:
+def create_backbone(text: str, *, seed: int = 0, **options: Any) -> Backbone:
     """Build the backbone that `text` names (see `umt backbones list`), in eval mode; `options` join those in the name.
 
-    Weights that are drawn at random are those of seed 0: one name is one model, in every process.
+    Weights that are drawn at random are those of `seed`: one name is one model, in every process.
 
     Raises UMTError for an unknown name, a file that cannot be read, or a factory that returns something else.
     """
     spec = parse_spec(text).with_options(**options) if options else parse_spec(text)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         backbone = _loader(spec)(spec)
     if not isinstance(backbone, Backbone):
         raise UMTError(

@@ -1,0 +1,148 @@
+"""One step: losses by hand, what gets gradients, what stays frozen, precision, and memorising a few images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from umt.backbones import create_backbone
+from umt.distill.distiller import Distiller, as_floats, loss_of
+from umt.distill.recipe import DistillRecipe, TeacherSpec
+from umt.distill.spaces import SpaceShape
+from umt.distill.teachers import Teacher
+from umt.errors import UMTError
+
+Recipes = Callable[..., DistillRecipe]
+Distillers = Callable[..., Distiller]
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_loss_is_the_sum_of_token_and_feature_losses(
+    recipe: Recipes, distiller: Distillers, images: Tensor
+) -> None:
+    """Against the paper's A.3 written out in float64: an image classifier and a DINO teacher."""
+    model = distiller(recipe()).eval()
+    out = model(images)
+    floats = as_floats(images)
+    spaces = model.spaces(model.student(floats))
+    classifier, dino = (teacher.backbone(floats) for teacher in model.teachers)
+    squares = [
+        (spaces["lite0"].summary.double() - classifier.pooled.double()).square().mean(),
+        (spaces["lite2"].summary.double() - dino.cls.double()).square().mean(),
+    ]
+    pooled = [fmap.double().mean(dim=(2, 3)) for fmap in (spaces["lite0"].fmap, classifier.maps[-1])]
+    teacher_map = F.interpolate(dino.maps[-1].double(), (2, 2), mode="bilinear", antialias=True)
+    cosines = [
+        1 - F.cosine_similarity(*pooled).mean(),
+        1 - F.cosine_similarity(spaces["lite2"].fmap.double(), teacher_map).mean(),
+    ]
+    assert out["lite0 token"].item() == pytest.approx(squares[0].item(), rel=1e-5)
+    assert out["lite2 token"].item() == pytest.approx(squares[1].item(), rel=1e-5)
+    assert out["lite0 feature"].item() == pytest.approx(cosines[0].item(), rel=1e-5)
+    assert out["lite2 feature"].item() == pytest.approx(cosines[1].item(), rel=1e-5)
+    assert out["loss"].item() == pytest.approx(sum(x.item() for x in (*squares, *cosines)), rel=1e-5)
+
+
+def test_student_and_spaces_learn_and_teachers_do_not(recipe: Recipes, distiller: Distillers, images: Tensor) -> None:
+    model = distiller(recipe("teachers.lite0.backbone=timm:test_resnet?pretrained=false"))
+    before = [
+        {name: value.clone() for name, value in teacher.backbone.state_dict().items()} for teacher in model.teachers
+    ]
+    model.train()
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(2):  # residual branches begin at zero, and hide what is in them in the first step
+        optimiser.step()
+        optimiser.zero_grad()
+        model(images)["loss"].backward()
+    silent = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
+    assert silent == []
+    for teacher, state in zip(model.teachers, before, strict=True):
+        assert not teacher.backbone.training
+        assert all(value.grad is None and not value.requires_grad for value in teacher.backbone.parameters())
+        after = teacher.backbone.state_dict()
+        assert any("running_mean" in name for name in model.teachers[0].backbone.state_dict())
+        assert all(torch.equal(after[name], value) for name, value in state.items())
+
+
+def test_teachers_are_no_part_of_the_model(recipe: Recipes, distiller: Distillers) -> None:
+    model = distiller(recipe())
+    assert {name.split(".")[0] for name in model.state_dict()} <= {"student", "spaces", "balance"}
+
+
+def test_without_a_model_token_there_is_no_token_loss(recipe: Recipes, distiller: Distillers, images: Tensor) -> None:
+    out = distiller(recipe("interaction.model_token=false"))(images)
+    assert set(out) == {"loss", "lite0 feature", "lite2 feature"}
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_any_number_of_teachers(count: int, recipe: Recipes, images: Tensor) -> None:
+    spec = recipe()
+    names = [f"t{index}" for index in range(count)]
+    backbone = create_backbone("timm:test_convnext?pretrained=false")
+    specs = tuple(
+        TeacherSpec(name, "mae", f"timm:test_convnext?drop_rate=0.{index}") for index, name in enumerate(names)
+    )
+    teachers = [Teacher(item, backbone, 64, (2, 2)) for item in specs]
+    many = DistillRecipe(**{**vars(spec), "teachers": specs})
+    shapes = [SpaceShape(teacher.name, *teacher.widths()) for teacher in teachers]
+    model = Distiller(many, create_backbone("timm:test_resnet?pretrained=false"), shapes, teachers)
+    assert len(model(images)) == 1 + 2 * count
+
+
+def test_targets_from_a_cache_give_the_same_loss(recipe: Recipes, distiller: Distillers, images: Tensor) -> None:
+    model = distiller(recipe()).eval()
+    cached = {teacher.name: teacher(as_floats(images)) for teacher in model.teachers}
+    targets = {name: [value.summary, value.features] for name, value in cached.items()}
+    assert torch.equal(model(images)["loss"], model(images, targets)["loss"])
+
+
+def test_bf16_autocast_changes_losses_by_rounding_only(recipe: Recipes, distiller: Distillers, images: Tensor) -> None:
+    model = distiller(recipe()).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = model(images)
+    assert rounded["loss"].dtype == torch.float32
+    assert rounded["loss"].item() == pytest.approx(model(images)["loss"].item(), rel=0.02)
+
+
+@pytest.mark.parametrize("student", ["timm:test_convnext", "timm:test_vit?img_size=64"])
+def test_every_loss_can_be_learnt(student: str, recipe: Recipes, distiller: Distillers) -> None:
+    """Sixty-four images, seen again and again: every loss falls below a tenth of its start."""
+    model = distiller(recipe("interaction.heads=4", "interaction.rounds=1", student=student))
+    coarse = torch.rand(64, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    images = F.interpolate(coarse, (64, 64), mode="bilinear")
+    cached = [(teacher.name, teacher(images)) for teacher in model.teachers]
+    targets = {name: [value.summary, value.features] for name, value in cached}
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0)
+    first: dict[str, float] = {}
+    losses: dict[str, Tensor] = {}
+    for _ in range(400):
+        losses = model(images, targets)
+        first = first or {name: value.item() for name, value in losses.items()}
+        if all(value.item() < 0.1 * first[name] for name, value in losses.items()):
+            return
+        optimiser.zero_grad()
+        losses["loss"].backward()
+        optimiser.step()
+    pytest.fail(f"not learnt: {losses} of {first}")
+
+
+def test_a_recipe_may_choose_a_teachers_loss(recipe: Recipes) -> None:
+    changed = recipe("teachers.lite2.feature_loss=patch_mse").teachers[1]
+    assert loss_of(changed).distance.__name__ == "mse"
+    with pytest.raises(UMTError, match=r"unknown feature loss 'l1'.*patch_mse"):
+        loss_of(recipe("teachers.lite2.feature_loss=l1").teachers[1])
+
+
+def test_unknown_method_and_kind_list_the_known_ones(recipe: Recipes, distiller: Distillers) -> None:
+    with pytest.raises(UMTError, match=r"unknown interaction.method 'radio'.*projectors"):
+        distiller(recipe("interaction.method=radio"))
+    with pytest.raises(UMTError, match=r"unknown kind of teacher 'sam'.*classification"):
+        distiller(recipe("teachers.lite2.kind=sam"))

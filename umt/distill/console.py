@@ -1,0 +1,45 @@
+"""The one progress line of a distillation: a bar on a terminal, a line now and then in a log file."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+LOG_SECONDS = 30.0  # between lines where there is no terminal
+
+
+class TrainingBar:
+    """Takes what the engine reports: done, total, text. Silent where `shown` is false (all processes but the first)."""
+
+    def __init__(self, console: Console, title: str, shown: bool = True) -> None:
+        self.console, self.title, self.shown = console, title, shown
+        self.bar = Progress(
+            TextColumn(escape(title)),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not (shown and console.is_terminal),
+        )
+        self.task = self.bar.add_task("", total=None, note="")
+        self.printed = time.monotonic()
+
+    def __enter__(self) -> TrainingBar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def report(self, done: int, total: int, text: str) -> None:
+        """What the engine calls after iterations."""
+        self.bar.update(self.task, completed=done, total=total, note=escape(text))
+        now = time.monotonic()
+        if self.shown and not self.console.is_terminal and (now - self.printed >= LOG_SECONDS or done == total):
+            self.printed = now
+            self.console.print(f"{escape(self.title)} {done}/{total} {escape(text)}", soft_wrap=True, highlight=False)

@@ -1,0 +1,86 @@
+"""What a distillation will cost, told before it starts: widths, parameters, multiply-adds and time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from rich.table import Table
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from umt.backbones.contract import Backbone
+from umt.distill.distiller import Distiller
+from umt.distill.teachers import Teacher
+
+
+@dataclass(frozen=True)
+class Part:
+    """One model of a distillation; `gmacs` and `seconds` are of the forward of one image."""
+
+    name: str
+    about: str
+    parameters: int
+    gmacs: float
+    seconds: float
+
+
+def measure_cost(model: Distiller, teachers: Sequence[Teacher], images: Tensor) -> list[Part]:
+    """Student, teachers and interaction, each run on `images` [B, 3, R, R]; leaves no trace in any of them."""
+    student = model.student
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        features = student(images, maps=(-1,))
+        parts = [
+            _part("student", _shape(student), student, lambda: student(images, maps=(-1,)), len(images)),
+            *(_teacher_part(teacher, images) for teacher in teachers),
+            _part("interaction", str(model.spaces.about), model.spaces, lambda: model.spaces(features), len(images)),
+        ]
+    model.train(training)
+    return parts
+
+
+def step_seconds(parts: Sequence[Part], images: int) -> float:
+    """Estimate of one step on so many images: a backward takes about twice its forward, and teachers have none."""
+    return images * sum(part.seconds * (3 if part.name in ("student", "interaction") else 1) for part in parts)
+
+
+def cost_table(parts: Sequence[Part]) -> Table:
+    """What `umt distill` prints at its start."""
+    table = Table("model", "shape", "parameters", "GMACs an image")
+    for part in parts:
+        table.add_row(part.name, part.about, f"{part.parameters / 1e6:.2f} M", f"{part.gmacs:.3g}")
+    return table
+
+
+def duration(seconds: float) -> str:
+    """2 d 3 h, 3 h 20 min, 12 min or 40 s."""
+    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit} {seconds % size // part:.0f} {smaller}"
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def _teacher_part(teacher: Teacher, images: Tensor) -> Part:
+    summary, features = teacher.widths()
+    about = f"{teacher.spec.backbone}, {teacher.kind.name}, {teacher.size} px, widths {summary} and {features}"
+    return _part(f"teacher {teacher.name}", about, teacher.backbone, lambda: teacher(images), len(images))
+
+
+def _part(name: str, about: str, module: nn.Module, forward: Callable[[], object], images: int) -> Part:
+    with FlopCounterMode(display=False) as counter:
+        forward()
+    started = time.perf_counter()
+    forward()
+    if next(module.parameters()).is_cuda:
+        torch.cuda.synchronize()
+    seconds = (time.perf_counter() - started) / images
+    parameters = sum(value.numel() for value in module.parameters())
+    return Part(name, about, parameters, counter.get_total_flops() / 2e9 / images, seconds)
+
+
+def _shape(student: Backbone) -> str:
+    return f"{student.spec}, width {student.channels[-1]}, stride {student.strides[-1]}"

@@ -1,0 +1,102 @@
+"""One distillation step: a view, the teachers' targets, the student's spaces, and the losses between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from mmengine.model import BaseDataPreprocessor, BaseModel
+from torch import Tensor
+
+from umt.backbones.contract import Backbone
+from umt.distill.balance import Balance
+from umt.distill.clock import Clock
+from umt.distill.interaction import Interaction
+from umt.distill.kinds import feature_loss, kind_of
+from umt.distill.losses import FEATURE_LOSSES, FeatureLoss, mse
+from umt.distill.projectors import Projectors
+from umt.distill.recipe import DistillRecipe, InteractionSpec, TeacherSpec
+from umt.distill.spaces import SpaceFeatures, SpaceShape, StudentShape
+from umt.distill.standardise import Standardisers
+from umt.distill.teachers import Targets, Teacher, all_targets
+from umt.errors import unknown_name
+
+Spaces = Interaction | Projectors
+METHODS: dict[str, type[Spaces]] = {"umt": Interaction, "projectors": Projectors}
+Cached = Mapping[str, Sequence[Tensor]]  # summary and features of each space
+
+
+class Distiller(BaseModel):
+    """Student and spaces as mmengine trains them; the teachers stay outside of the module.
+
+    Without `teachers` every batch must bring its targets from a cache.
+    """
+
+    def __init__(
+        self,
+        recipe: DistillRecipe,
+        student: Backbone,
+        shapes: Sequence[SpaceShape],
+        teachers: Sequence[Teacher] = (),
+    ) -> None:
+        super().__init__(BaseDataPreprocessor(non_blocking=True))
+        self.student = student
+        self.spaces = make_spaces(recipe.interaction, StudentShape.of(student), shapes)
+        method = recipe.alignment.standardise
+        self.standardisers = None if method == "none" else Standardisers(method, shapes)
+        self.balance = Balance(recipe.alignment, len(shapes))
+        self.feature_losses = {teacher.name: loss_of(teacher) for teacher in recipe.teachers}
+        self.teachers = tuple(teachers)
+        self.clock = Clock()
+
+    def forward(self, images: Tensor, targets: Cached | None = None, mode: str = "loss") -> dict[str, Tensor]:
+        """Losses of views [B, 3, R, R], uint8 or in [0, 1]; 'loss' is the sum that is minimised, the rest its parts."""
+        images = as_floats(images)
+        asked = self._targets(images) if targets is None else {name: Targets(*pair) for name, pair in targets.items()}
+        spaces: dict[str, SpaceFeatures] = self.spaces(self.student(images, maps=(-1,)))
+        parts: dict[str, Tensor] = {}
+        losses = [self._space_losses(name, space, asked[name], parts) for name, space in spaces.items()]
+        stacked = torch.stack(losses)
+        return {"loss": (self.balance(stacked.detach()) * stacked).sum(), **parts}
+
+    def compile_parts(self) -> None:
+        """Let torch.compile speed up student, spaces and teachers, in place: their weights keep their names."""
+        for module in (self.student, self.spaces, *(teacher.backbone for teacher in self.teachers)):
+            module.compile()
+
+    def _targets(self, images: Tensor) -> dict[str, Targets]:
+        with self.clock.part(images.device):
+            return all_targets(self.teachers, images)
+
+    def _space_losses(self, name: str, space: SpaceFeatures, asked: Targets, parts: dict[str, Tensor]) -> Tensor:
+        """Model token loss and feature loss of one space (paper A.3); their parts go into `parts`."""
+        if self.standardisers is not None:
+            asked = self.standardisers(name, asked)
+        found = {f"{name} feature": distance_of(self.feature_losses[name], space.fmap, asked.features)}
+        if space.summary is not None:
+            found[f"{name} token"] = mse(space.summary, asked.summary)
+        parts.update({key: value.detach() for key, value in found.items()})
+        return torch.stack(list(found.values())).sum()
+
+
+def make_spaces(spec: InteractionSpec, student: StudentShape, shapes: Sequence[SpaceShape]) -> Spaces:
+    """The modules that a recipe's `interaction.method` names."""
+    if spec.method not in METHODS:
+        raise unknown_name("interaction.method", spec.method, METHODS)
+    return METHODS[spec.method](spec, student, shapes)
+
+
+def loss_of(teacher: TeacherSpec) -> FeatureLoss:
+    """The recipe's own choice for a teacher, or that of its kind."""
+    return FEATURE_LOSSES[feature_loss(teacher.feature_loss or kind_of(teacher.kind).feature_loss)]
+
+
+def distance_of(loss: FeatureLoss, fmap: Tensor, target: Tensor) -> Tensor:
+    """The student's map [B, C, H, W] against the target of its space."""
+    return loss.distance(fmap.mean(dim=(2, 3)) if loss.pooled else fmap, target)
+
+
+def as_floats(images: Tensor) -> Tensor:
+    """Bytes as numbers in [0, 1], channels last."""
+    floats = images.float().div_(255) if images.dtype == torch.uint8 else images
+    return floats.contiguous(memory_format=torch.channels_last)

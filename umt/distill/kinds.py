@@ -1,0 +1,79 @@
+"""Kinds of teachers: what a teacher's global target is, and how the student's features are held to its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from umt.backbones.contract import Features
+from umt.distill.losses import FEATURE_LOSSES
+from umt.errors import UMTError, unknown_name
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`summary` is the global target [B, D] of the model token, `feature_loss` a name in FEATURE_LOSSES (paper A.3).
+
+    `misfit` says why a teacher cannot be of this kind, from its features of a few images; None where it can.
+    """
+
+    name: str
+    summary: Callable[[Features], Tensor]
+    feature_loss: str
+    misfit: Callable[[Features], str | None] = lambda features: None
+
+
+def summary_token(features: Features) -> Tensor:
+    """The class token of a ViT, the pooled feature of a CNN."""
+    return features.pooled if features.cls is None else features.cls
+
+
+def image_encoding(features: Features) -> Tensor:
+    """What CLIP compares with texts."""
+    return features.pooled
+
+
+def _no_encoding(features: Features) -> str | None:
+    """CLIP's encoding is a projection; a plain backbone's pooled feature is its own class token or pooled map."""
+    pooled = features.pooled
+    own = [features.maps[-1].mean(dim=(2, 3)), *([] if features.cls is None else [features.cls])]
+    if any(pooled.shape == other.shape and torch.allclose(pooled, other, atol=1e-4) for other in own):
+        return "it has no image encoding apart from its features; take kind classification, mae or dino"
+    return None
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def register_kind(kind: Kind) -> None:
+    """Make a kind known to recipes; UMTError where the name is taken or the loss unknown."""
+    if kind.name in KINDS:
+        raise UMTError(f"kind of teacher '{kind.name}' is registered twice; choose another name")
+    feature_loss(kind.feature_loss)
+    KINDS[kind.name] = kind
+
+
+def kind_of(name: str) -> Kind:
+    """The registered kind; UMTError lists the known names."""
+    if name not in KINDS:
+        raise unknown_name("kind of teacher", name, KINDS)
+    return KINDS[name]
+
+
+def feature_loss(name: str) -> str:
+    """The name itself; UMTError where there is no such loss."""
+    if name not in FEATURE_LOSSES:
+        raise unknown_name("feature loss", name, FEATURE_LOSSES)
+    return name
+
+
+for _kind in (
+    Kind("classification", summary_token, "pooled_cosine"),
+    Kind("clip", image_encoding, "pooled_cosine", _no_encoding),
+    Kind("mae", summary_token, "patch_mse"),
+    Kind("dino", summary_token, "patch_cosine"),
+):
+    register_kind(_kind)

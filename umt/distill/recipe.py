@@ -1,0 +1,199 @@
+"""Recipes: everything that decides what a distillation gives, as data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from umt.declarations import build, read_mapping
+from umt.errors import UMTError, unknown_name
+from umt.training.engine import Recipe as Training
+
+FOLDER = Path(__file__).parent / "recipes"
+MERGED = ("interaction", "alignment", "views", "training")  # a child recipe changes single fields of these
+
+
+@dataclass(frozen=True)
+class TeacherSpec:
+    """One teacher, and so one representational space of the student."""
+
+    name: str  # of its space: what follows '#' in ckpt.pth#dino
+    kind: str  # decides the global target and the feature loss: classification, clip, mae, dino
+    backbone: str  # a name as in `umt backbones list`
+    weights: str | None = None  # a file in the weights folder, for weights that no hub has
+    source: str | None = None  # how to get that file: the remedy where it is missing
+    feature_loss: str | None = None  # instead of the kind's own (table 5)
+    size: int | str | None = None  # pixels of its input; 'grid' for as many cells as the student has; null: the view's
+
+
+@dataclass(frozen=True)
+class InteractionSpec:
+    """How the spaces are made from the student's features (paper sections 3.2, 3.3 and A.2)."""
+
+    method: str = "umt"  # or projectors: plain one-to-many alignment, the baseline
+    blocks: str = "auto"  # cnn, vit, or auto: vit where the student has a class token
+    rounds: int = 1  # N, alternating cross-space and intra-space modules
+    model_token: bool = True
+    cross_space: bool = True
+    intra_space: bool = True
+    width: int | None = None  # d of every space, null for the student's own width
+    token_width: int | None = None  # d_m of the model token, null for d
+    groups: int = 32  # G of the 1x1 convolutions in CNN modules
+    heads: int = 12  # of a ViT module; cross-space modules have M times as many
+    ffn_ratio: float = 4.0  # hidden width of a ViT module's FFN over its width
+
+
+@dataclass(frozen=True)
+class AlignmentSpec:
+    """How losses are made from spaces and targets, beyond the paper's plain sum."""
+
+    standardise: str = "none"  # teachers' features: none, mean_std, or phi_s (PHI-S, Ranzinger et al. 2024)
+    statistics_images: int = 1024  # views that the standardisation's moments are taken from
+    balance: str = "none"  # none, or magnitude: each teacher's loss over its running mean
+    teacher_drop: float = 0.0  # chance that a teacher other than the worst is left out of a step (UNIC)
+
+
+@dataclass(frozen=True)
+class ViewSpec:
+    """The one augmented view of an image that student and teachers see."""
+
+    size: int = 224  # pixels
+    scale: tuple[float, float] = (0.2, 1.0)  # share of the image's area that a crop covers
+    ratio: tuple[float, float] = (0.75, 4 / 3)  # width over height of a crop
+    hflip: float = 0.5  # chance of a mirror image
+    jitter: float = 0.0  # largest relative change of brightness, contrast and saturation
+
+
+@dataclass(frozen=True)
+class DistillRecipe:
+    """A distillation; `recipes/*.yaml` hold those of the paper."""
+
+    name: str
+    about: str  # one sentence: whose setting this is
+    student: str  # a backbone's name; its weights are random
+    teachers: tuple[TeacherSpec, ...]
+    training: Training
+    interaction: InteractionSpec = InteractionSpec()
+    alignment: AlignmentSpec = AlignmentSpec()
+    views: ViewSpec = ViewSpec()
+    datasets: tuple[str, ...] = ("imagenet",)  # whose training images are looked at; labels are not used
+    ema: float | None = None  # decay of the student's average over steps, null for the last weights
+    seed: int = 0
+    otherwise: str | None = None  # the recipe to take where weight files of this one are not there
+
+    def __post_init__(self) -> None:
+        if not self.teachers:
+            raise UMTError(f"recipe '{self.name}': field 'teachers' is empty; name at least one")
+        _refuse_twice(self.name, "name", [teacher.name for teacher in self.teachers])
+        _refuse_twice(
+            self.name, "backbone", [f"{item.backbone} {item.weights or ''}".strip() for item in self.teachers]
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Plain values: what a checkpoint keeps and a resume compares."""
+        return asdict(self)
+
+
+def recipe_names() -> list[str]:
+    """Recipes that ship with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_recipe(name: str, changes: Sequence[str] = ()) -> DistillRecipe:
+    """Read `recipes/<name>.yaml` or a YAML file, with changes such as 'training.batch=64', 'teachers.dino.kind=mae'.
+
+    UMTError names the file, the field and the value that is wrong.
+    """
+    path = recipe_path(name)
+    record = _resolve(path)
+    for change in changes:
+        _apply(record, change)
+    return build(DistillRecipe, {"name": path.stem, **record}, path)
+
+
+def recipe_path(name: str) -> Path:
+    """File of a recipe that is given by its name, or by the file itself."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise unknown_name("recipe", name, recipe_names())
+    return path
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """The fields in which two records differ, as 'training.lr: 0.001, now 0.01'."""
+    found: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            found.append(f"{prefix}{key}: {before}, now {after}")
+    return found
+
+
+def _resolve(path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The record of a recipe over those that it extends; `children` are the files that led here."""
+    if path in children:
+        raise UMTError(f"{path}: field 'extends' goes in a circle; a recipe extends itself")
+    record = read_mapping(path)
+    parent = record.pop("extends", None)
+    if parent is None:
+        return record
+    beside = path.parent / f"{parent}.yaml"
+    base = _resolve(beside if beside.is_file() else recipe_path(parent), (*children, path))
+    base.pop("otherwise", None)
+    merged = {key: {**base.get(key, {}), **record[key]} for key in MERGED if isinstance(record.get(key), dict)}
+    return {**base, **record, **merged}
+
+
+def _apply(record: dict[str, Any], change: str) -> None:
+    """Set one field by its dotted path; a teacher is found by its name."""
+    path, found, text = change.partition("=")
+    if not found:
+        raise UMTError(f"--set {change}: write it as FIELD=VALUE, e.g. training.batch=64")
+    *parents, last = path.split(".")
+    target: Any = record
+    for part in parents:
+        target = _child(target, part, change)
+    if not isinstance(target, dict):
+        raise UMTError(f"--set {change}: '{'.'.join(parents)}' has no fields")
+    target[last] = yaml.safe_load(text)
+
+
+def _child(record: Any, part: str, change: str) -> Any:
+    if isinstance(record, list):
+        named = {item["name"]: item for item in record if isinstance(item, dict) and "name" in item}
+        if part not in named:
+            raise UMTError(f"--set {change}: {unknown_name('teacher', part, named)}")
+        return named[part]
+    if not isinstance(record, dict):
+        raise UMTError(f"--set {change}: '{part}' has no fields")
+    return record.setdefault(part, {})
+
+
+def _refuse_twice(recipe: str, field: str, values: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise UMTError(f"recipe '{recipe}': teacher {field} '{value}' is listed twice; remove one or change it")
+        seen.add(value)
+
+
+def weights_folder(given: Path | None) -> Path:
+    """Where weight files of teachers are looked for: --weights, else $UMT_WEIGHTS, else ./weights."""
+    return given or Path(os.environ.get("UMT_WEIGHTS", "weights"))
+
+
+def missing_weights(recipe: DistillRecipe, folder: Path) -> list[str]:
+    """One line for each teacher whose weight file is not in `folder`: its name, where it was looked for, the remedy."""
+    return [
+        f"teacher '{teacher.name}': weight file {folder / teacher.weights} is not there; "
+        f"{teacher.source or 'put it there'}, or name another folder with --weights DIR"
+        for teacher in recipe.teachers
+        if teacher.weights and not (folder / teacher.weights).is_file()
+    ]

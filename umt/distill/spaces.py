@@ -1,0 +1,46 @@
+"""What a student gives in each representational space, whatever makes the spaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from umt.backbones.contract import Backbone
+
+Grid = tuple[int, int]  # rows and columns of a feature map
+
+
+@dataclass(frozen=True)
+class SpaceShape:
+    """A space and the widths of its teacher's global target and features."""
+
+    name: str
+    summary: int
+    features: int
+
+
+@dataclass(frozen=True)
+class StudentShape:
+    """What the making of spaces needs to know of a student: widths of its last map and of its pooled feature."""
+
+    width: int
+    pooled: int
+    has_cls: bool
+
+    @classmethod
+    def of(cls, student: Backbone) -> StudentShape:
+        return cls(student.channels[-1], student.dim, student.has_cls)
+
+
+@dataclass(frozen=True)
+class SpaceFeatures:
+    """A batch in one space, in the teacher's widths.
+
+    summary: what is held to the teacher's global target [B, D], None without a model token.
+    fmap: [B, C, H, W]. cls: the student's class token in this space [B, C], None where it has none.
+    """
+
+    summary: Tensor | None
+    fmap: Tensor
+    cls: Tensor | None

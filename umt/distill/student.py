@@ -1,0 +1,30 @@
+"""The student of a recipe, with random weights, and the grid of its last map."""
+
+from __future__ import annotations
+
+from umt.backbones import create_backbone
+from umt.backbones.checkpoint import HUB_SCHEMES
+from umt.backbones.contract import Backbone
+from umt.backbones.spec import parse_spec
+from umt.distill.recipe import DistillRecipe
+from umt.distill.spaces import Grid
+from umt.errors import UMTError
+
+
+def build_student(recipe: DistillRecipe) -> Backbone:
+    """The student, in the weights that its architecture draws from the recipe's seed."""
+    spec = parse_spec(recipe.student)
+    random = {"pretrained": False} if spec.scheme in HUB_SCHEMES else {}
+    return create_backbone(recipe.student, seed=recipe.seed, **random)
+
+
+def grid_of(student: Backbone, view_size: int) -> Grid:
+    """Rows and columns of the last map for a view; UMTError where the student cannot take its size."""
+    multiple = student.preprocess.size_multiple
+    if view_size % multiple:
+        nearest = max(1, round(view_size / multiple)) * multiple
+        raise UMTError(
+            f"recipe: views.size {view_size} is not a multiple of {multiple}, which the student needs; take {nearest}"
+        )
+    side = view_size // student.strides[-1]
+    return side, side

@@ -1,0 +1,110 @@
+"""Frozen teachers: each sees the student's view through its own preprocessing and gives the targets of its space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from umt.backbones import create_backbone
+from umt.backbones.contract import Backbone, Features, round_up
+from umt.distill.kinds import feature_loss, kind_of
+from umt.distill.losses import FEATURE_LOSSES
+from umt.distill.recipe import TeacherSpec
+from umt.distill.spaces import Grid
+from umt.errors import UMTError
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What one teacher asks for: `summary` [B, D] of the model token, `features` [B, C] or [B, C, H, W]."""
+
+    summary: Tensor
+    features: Tensor
+
+
+class Teacher:
+    """A backbone that is only looked at. It is no Module: it must not be trained, averaged, wrapped or saved.
+
+    `grid` is the student's, onto which the maps are resampled (bilinear, antialiased when shrinking).
+    """
+
+    def __init__(self, spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> None:
+        self.spec = spec
+        self.kind = kind_of(spec.kind)
+        self.feature_loss = FEATURE_LOSSES[feature_loss(spec.feature_loss or self.kind.feature_loss)]
+        self.grid = grid
+        self.backbone = backbone.eval().requires_grad_(False)
+        self.size = _input_size(spec, backbone, view_size, grid)
+        self._check_kind()
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def to(self, device: torch.device) -> Teacher:
+        """Move the backbone, channels last, which plain CNNs are faster in."""
+        self.backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Targets:
+        """Targets of views [B, 3, R, R] in [0, 1]."""
+        features = self.backbone(self._resized(images), maps=(-1,))
+        return Targets(self.kind.summary(features), self._features(features))
+
+    def widths(self) -> tuple[int, int]:
+        """Widths of the summary and of the features."""
+        device = next(self.backbone.parameters()).device
+        targets = self(torch.zeros(1, 3, self.size, self.size, device=device))
+        return targets.summary.shape[1], targets.features.shape[1]
+
+    def _resized(self, images: Tensor) -> Tensor:
+        if images.shape[-1] == self.size:
+            return images
+        return F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True).clamp(0, 1)
+
+    def _features(self, features: Features) -> Tensor:
+        last = features.maps[-1]
+        if self.feature_loss.pooled:
+            return last.mean(dim=(2, 3))
+        return resampled(last, self.grid)
+
+    @torch.no_grad()
+    def _check_kind(self) -> None:
+        noise = torch.rand(2, 3, self.size, self.size, generator=torch.Generator().manual_seed(0))
+        problem = self.kind.misfit(self.backbone(noise, maps=(-1,)))
+        if problem:
+            raise UMTError(f"teacher '{self.name}': {self.spec.backbone} is not of kind {self.kind.name}: {problem}")
+
+
+def load_teacher(spec: TeacherSpec, weights: Path, view_size: int, grid: Grid) -> Teacher:
+    """Build a teacher with its weights, from a file in `weights` where the recipe names one."""
+    options = {"weights": str(weights / spec.weights)} if spec.weights else {}
+    return Teacher(spec, create_backbone(spec.backbone, **options), view_size, grid)
+
+
+def all_targets(teachers: Sequence[Teacher], images: Tensor) -> dict[str, Targets]:
+    """Targets by the teacher's name; one teacher at a time, so that activations of one are alive at most."""
+    return {teacher.name: teacher(images) for teacher in teachers}
+
+
+def resampled(fmap: Tensor, grid: Grid) -> Tensor:
+    """[B, C, h, w] -> [B, C, *grid]; bilinear, and antialiased where it shrinks."""
+    if fmap.shape[2:] == grid:
+        return fmap
+    return F.interpolate(fmap.float(), grid, mode="bilinear", antialias=True)
+
+
+def _input_size(spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> int:
+    multiple = backbone.preprocess.size_multiple
+    if spec.size is None:
+        return round_up(view_size, multiple)
+    size = grid[0] * backbone.strides[-1] if spec.size == "grid" else spec.size
+    if not isinstance(size, int) or size % multiple:
+        raise UMTError(f"teacher '{spec.name}': size {size} is not a multiple of {multiple}, which it needs")
+    return size

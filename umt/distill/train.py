@@ -1,0 +1,203 @@
+"""A distillation from start to checkpoint: what the recipe says, on the engine."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import timm
+import torch
+import yaml
+from mmengine.model import BaseDataPreprocessor
+from torch.utils.data import Dataset, default_collate
+
+import umt
+from umt.backbones.checkpoint import Space, save_checkpoint
+from umt.backbones.contract import Backbone
+from umt.distill.cost import Part, measure_cost, step_seconds
+from umt.distill.distiller import Distiller, as_floats
+from umt.distill.recipe import DistillRecipe, differences
+from umt.distill.spaces import SpaceShape
+from umt.distill.taps import stored_interaction
+from umt.distill.teachers import Targets, Teacher, all_targets
+from umt.errors import UMTError
+from umt.files import atomic_file
+from umt.training.engine import Place, fit
+from umt.training.engine import Extras
+from umt.training.hooks import RESUME_FILE
+from umt.training.param_groups import layer_decay_groups
+
+STUDENT_FILE = "student.pth"
+RECIPE_FILE = "recipe.yaml"
+PROBED = 4  # images that the costs are measured on
+
+
+class Views(Protocol):
+    """Views by (index, visit), with or without the targets that a cache holds for them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a recipe's names turned into; `teachers` is empty where `views` bring their targets."""
+
+    student: Backbone
+    teachers: Sequence[Teacher]
+    shapes: Sequence[SpaceShape]
+    views: Views
+    data: Mapping[str, Any]  # plain values: how many images from where, for the checkpoint
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a distillation is run: nothing here changes what it gives."""
+
+    place: Place
+    save_every: int = 1000  # optimiser steps between saves
+    loggers: tuple[str, ...] = ("tensorboard",)
+    parallel: str = "ddp"
+    compile: bool = False
+    main: bool = True  # whether this process is the one that writes files
+
+
+def distill(
+    recipe: DistillRecipe, ingredients: Ingredients, running: Running, announce: Callable[[list[Part], float], None]
+) -> Path:
+    """Train the student and write its checkpoint; started again, it goes on from the last save.
+
+    `announce` hears of the costs and the estimated seconds before the first step.
+    """
+    place = running.place
+    model = build_distiller(recipe, ingredients, place.device)
+    if running.compile:
+        model.compile_parts()
+    if not (place.work_dir / RESUME_FILE).is_file():
+        _fit_standardisers(model, recipe, ingredients)
+    _announce(model, recipe, ingredients, announce)
+    training = recipe.training
+    groups = layer_decay_groups(
+        model.student, model.spaces, lr=training.lr, weight_decay=training.weight_decay, layer_decay=1.0
+    )
+    extras = Extras(
+        save_every=running.save_every,
+        ema=recipe.ema,
+        loggers=running.loggers,
+        parallel=running.parallel,
+        note=lambda: f"teachers {model.clock.share():.0%} of the time" if model.teachers else "cached teachers",
+        visits=True,
+    )
+    views: Dataset[Any] = ingredients.views  # type: ignore[assignment]
+    fit(model, groups, views, training, place, extras=extras)
+    path = place.work_dir / STUDENT_FILE
+    if running.main:
+        save_student(path, recipe, model, ingredients.data)
+    return path
+
+
+def build_distiller(recipe: DistillRecipe, ingredients: Ingredients, device: torch.device) -> Distiller:
+    """Student and spaces with weights drawn from the recipe's seed, teachers beside them, all on the device."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = Distiller(recipe, ingredients.student, ingredients.shapes, ingredients.teachers)
+    for teacher in ingredients.teachers:
+        teacher.to(device)
+    return model.to(device)
+
+
+def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
+    """Make `folder` the recipe's; whether it already holds the finished student.
+
+    UMTError where it holds another recipe's run, with the fields that differ.
+    """
+    path = folder / RECIPE_FILE
+    record = _plain(recipe.record())
+    if path.is_file():
+        changed = differences(yaml.safe_load(path.read_text(encoding="utf-8")), record)
+        if changed:
+            raise UMTError(
+                f"{path}: this folder belongs to a run with another recipe ({'; '.join(changed)}); "
+                "take back the change, or give another --out"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as handle:
+        handle.write(yaml.safe_dump(record, sort_keys=False).encode())
+    return (folder / STUDENT_FILE).is_file()
+
+
+def save_student(path: Path, recipe: DistillRecipe, model: Distiller, data: Mapping[str, Any]) -> None:
+    """The UMT checkpoint: student, spaces, and how they were made."""
+    teachers = {teacher.name: teacher for teacher in recipe.teachers}
+    save_checkpoint(
+        path,
+        model.student,
+        spaces=[
+            Space(shape.name, teachers[shape.name].kind, teachers[shape.name].backbone, shape.summary)
+            for shape in model.spaces.spaces
+        ],
+        interaction=stored_interaction(recipe, model),
+        provenance={
+            "recipe": _plain(recipe.record()),
+            "data": dict(data),
+            "versions": {
+                "umt-bench": umt.__version__,
+                "torch": str(torch.__version__),
+                "timm": timm.__version__,
+                "python": platform.python_version(),
+            },
+        },
+    )
+
+
+def _announce(
+    model: Distiller, recipe: DistillRecipe, ingredients: Ingredients, announce: Callable[[list[Part], float], None]
+) -> None:
+    indices = [index % len(ingredients.views) for index in range(PROBED)]
+    images = _batch(ingredients.views, indices, _device(model))["images"]
+    parts = measure_cost(model, ingredients.teachers, as_floats(images))
+    training = recipe.training
+    announce(parts, training.steps(len(ingredients.views)) * step_seconds(parts, training.batch))
+
+
+@torch.no_grad()
+def _fit_standardisers(model: Distiller, recipe: DistillRecipe, ingredients: Ingredients) -> None:
+    if model.standardisers is not None:
+        model.standardisers.fit(_target_batches(recipe, ingredients, _device(model)))
+
+
+def _target_batches(
+    recipe: DistillRecipe, ingredients: Ingredients, device: torch.device
+) -> Iterator[dict[str, Targets]]:
+    """Targets of first views, spread over all images."""
+    count = min(recipe.alignment.statistics_images, len(ingredients.views))
+    indices = [index * len(ingredients.views) // count for index in range(count)]
+    size = recipe.training.device_batch
+    for start in range(0, count, size):
+        batch = _batch(ingredients.views, indices[start : start + size], device)
+        if "targets" in batch:
+            yield {name: Targets(*pair) for name, pair in batch["targets"].items()}
+        else:
+            yield all_targets(ingredients.teachers, as_floats(batch["images"]))
+
+
+def _batch(views: Views, indices: Sequence[int], device: torch.device) -> dict[str, Any]:
+    """First views of some images, as the engine's loader would put them together."""
+    batch = default_collate([views[index, 0] for index in indices])
+    moved: dict[str, Any] = BaseDataPreprocessor().to(device).cast_data(batch)
+    return moved
+
+
+def _device(model: Distiller) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _plain(record: Any) -> Any:
+    """Tuples as lists, as YAML gives them back."""
+    if isinstance(record, dict):
+        return {key: _plain(value) for key, value in record.items()}
+    return [_plain(value) for value in record] if isinstance(record, tuple | list) else record
