@@ -14,6 +14,7 @@ COMMANDS = {
     "run": ("benchmarks.cli:run", "Evaluate backbones on a suite and write its tables."),
     "report": ("reports.cli:report", "Write the tables of a result store."),
     "distill": ("umt.distill.cli:distill_command", "Train a student from several teachers."),
+    "recipes": ("umt.distill.cli:recipes", "List the recipes of distillation."),
     "teachers": ("umt.distill.teachers_cli:teachers", "Check a recipe's teachers; store their targets."),
     "backbones": ("umt.backbones.cli:backbones", "List what can be named; check a backbone against the contract."),
     "data": ("umt.data.cli:data", "List the data sets; write the embedded one."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -12,6 +13,7 @@ import yaml
 from umt.errors import UMTError, unknown_name
 
 Declared = TypeVar("Declared")
+EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3 is a number for everyone but YAML 1.1
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -38,13 +40,20 @@ def build(kind: type[Declared], values: dict[str, Any], source: Path | str) -> D
     return kind(**{name: _typed(hints[name], value, f"{source}: field '{name}'") for name, value in values.items()})
 
 
+def scalar(text: str) -> Any:
+    """A YAML value as people write it on a command line; UMTError where it is none."""
+    try:
+        return float(text) if EXPONENT.fullmatch(text) else yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UMTError(f"value '{text}' is no number, word or [list]") from error
+
+
 def _typed(hint: Any, value: Any, where: str) -> Any:
     """Lists become tuples, mappings nested dataclasses and integers floats as declared; the rest has its type."""
     if get_origin(hint) in (Union, UnionType):
         return _one_of(get_args(hint), value, where)
     if get_origin(hint) is tuple and isinstance(value, list):
-        inner = get_args(hint)[0]
-        return tuple(_typed(inner, item, where) for item in value) if is_dataclass(inner) else tuple(value)
+        return _tuple(get_args(hint), value, where)
     if is_dataclass(hint) and isinstance(value, dict):
         return build(hint, value, where)  # type: ignore[arg-type]
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -52,6 +61,14 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     if isinstance(hint, type) and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
         raise UMTError(f"{where} is {value!r}, expected {hint.__name__}")
     return value
+
+
+def _tuple(kinds: tuple[Any, ...], values: list[Any], where: str) -> tuple[Any, ...]:
+    """Values of `tuple[kind, ...]`, or of a tuple of so many kinds."""
+    wanted = [kinds[0]] * len(values) if kinds[-1] is Ellipsis else list(kinds)
+    if len(wanted) != len(values):
+        raise UMTError(f"{where} is {values}, expected {len(wanted)} values")
+    return tuple(_typed(kind, value, where) for kind, value in zip(wanted, values, strict=True))
 
 
 def _one_of(kinds: tuple[Any, ...], value: Any, where: str) -> Any:

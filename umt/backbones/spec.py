@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from umt.declarations import scalar
 from umt.errors import UMTError
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar")
-EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3 is a number for everyone but YAML 1.1
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,6 @@ def _options(text: str, query: str) -> dict[str, Any]:
 
 def _value(text: str, value: str) -> Any:
     try:
-        return float(value) if EXPONENT.fullmatch(value) else yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UMTError(f"backbone '{text}': option value '{value}' is no number, word or [list]") from error
+        return scalar(value)
+    except UMTError as error:
+        raise UMTError(f"backbone '{text}': option {error}") from error

@@ -15,11 +15,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from umt.backbones.layouts import backbone_part
 from umt.errors import UMTError
 
 MIN_MATCHED = 0.99  # share of the model's parameters that a file must provide
 STATISTICS = ("running_mean", "running_var")  # too few numbers to matter in that share, and fatal when missing
-NESTED = ("state_dict", "model", "model_state", "teacher", "backbone")
+NESTED = ("state_dict", "model", "model_state", "module", "teacher", "backbone")
 PREFIXES = ("module.", "model.", "backbone.", "encoder.", "student.")
 Converter = Callable[[dict[str, Tensor], nn.Module], Mapping[str, Tensor]]
 
@@ -68,7 +69,7 @@ def read_file(path: Path) -> Any:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file, unwrapped from the usual containers and freed of wrapper prefixes."""
+    """A backbone's state dict in a file, without the usual containers, wrapper prefixes and companions (LAYOUTS)."""
     content = read_file(path)
     while isinstance(content, Mapping):
         inner = next((content[key] for key in NESTED if isinstance(content.get(key), Mapping)), None)
@@ -80,7 +81,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"{path}: holds no state dict, but a {type(content).__name__} without tensors; "
             "save the model's state_dict() with torch.save or safetensors"
         )
-    return _strip_prefix({str(name): value for name, value in content.items() if isinstance(value, Tensor)})
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    return backbone_part(_strip_prefix(tensors))
 
 
 def load_weights(

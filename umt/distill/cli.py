@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 import torch
 from rich.console import Console
+from rich.table import Table
 
 from umt.distill.console import TrainingBar
 from umt.distill.cost import Part, cost_table, duration
 from umt.distill.images import Skipped, ViewImages
 from umt.distill.options import Prepared, Sources, choose_recipe, prepare, recipe_options
+from umt.distill.recipe import load_recipe, recipe_names
 from umt.distill.spaces import SpaceShape
 from umt.distill.train import STUDENT_FILE, Ingredients, Running, claim_folder, distill
 from umt.training.device import pick_device
@@ -74,6 +76,15 @@ def distill_command(
         running = Running(place, save_every, loggers, parallel, compiled, processes.main)
         path = distill(recipe, ingredients, running, _announcer(console, prepared, processes))
     console.print(f"wrote {path}; evaluate it with: umt run {path}")
+
+
+@click.command()
+def recipes() -> None:
+    """List the recipes that `umt distill` knows by name."""
+    table = Table("recipe", "about")
+    for name in recipe_names():
+        table.add_row(name, load_recipe(name).about)
+    Console().print(table)
 
 
 def _ingredients(prepared: Prepared, out: Path, cache: Path | None) -> Ingredients:

@@ -11,7 +11,7 @@ import click
 
 from umt.backbones.contract import Backbone
 from umt.distill.images import ImageList, find_images, training_images
-from umt.distill.recipe import DistillRecipe, load_recipe, missing_weights, recipe_names, weights_folder
+from umt.distill.recipe import DistillRecipe, load_recipe, missing_weights, weights_folder
 from umt.distill.spaces import Grid
 from umt.distill.student import build_student, grid_of
 from umt.distill.teachers import Teacher, load_teacher
@@ -22,14 +22,30 @@ Say = Callable[[str], None]
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 OPTIONS = (
-    click.option("--recipe", "recipe_name", required=True, metavar="NAME|FILE", help=f"One of {', '.join(recipe_names())}, or a YAML file."),
-    click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change a field, e.g. training.batch=256."),
-    click.option("--data-root", type=FOLDER, default=Path("data"), show_default=True, help="Folder that holds the data sets in their official layouts."),
-    click.option("--data", "single", multiple=True, metavar="NAME=DIR", help="Folder of one data set; may be repeated."),
-    click.option("--images", type=FOLDER, help="Look at all images below this folder instead of the recipe's data sets."),
-    click.option("--weights", type=FOLDER, help="Folder of teachers' weight files.  [default: $UMT_WEIGHTS, else weights]"),
+    click.option(
+        "--recipe",
+        "recipe_name",
+        required=True,
+        metavar="NAME|FILE",
+        help="A shipped recipe (`umt recipes`) or a YAML file.",
+    ),
+    click.option(
+        "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change a field, e.g. training.batch=256."
+    ),
+    click.option(
+        "--data-root",
+        type=FOLDER,
+        default=Path("data"),
+        show_default=True,
+        help="Folder of the data sets in their official layouts.",
+    ),
+    click.option(
+        "--data", "single", multiple=True, metavar="NAME=DIR", help="Folder of one data set; may be repeated."
+    ),
+    click.option("--images", type=FOLDER, help="Take all images below this folder instead of the recipe's data sets."),
+    click.option("--weights", type=FOLDER, help="Folder of weight files. Default: $UMT_WEIGHTS, else weights."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-)  # fmt: skip
+)
 
 
 def recipe_options(command: Command) -> Command:

@@ -8,9 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from umt.declarations import build, read_mapping
+from umt.declarations import build, read_mapping, scalar
 from umt.errors import UMTError, unknown_name
 from umt.training.engine import Recipe as Training
 
@@ -162,7 +160,7 @@ def _apply(record: dict[str, Any], change: str) -> None:
         target = _child(target, part, change)
     if not isinstance(target, dict):
         raise UMTError(f"--set {change}: '{'.'.join(parents)}' has no fields")
-    target[last] = yaml.safe_load(text)
+    target[last] = scalar(text)
 
 
 def _child(record: Any, part: str, change: str) -> Any:

@@ -171,7 +171,10 @@ def test_a_student_that_is_a_plug_in_file_is_not_written(student: Backbone, tmp_
         save_checkpoint(tmp_path / "ckpt.pth", student)
 
 
-def test_a_space_without_the_distillation_code_says_which_there_are(file: Path) -> None:
+def test_a_space_without_the_distillation_code_says_which_there_are(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("umt.backbones.registry.importlib.util.find_spec", lambda name: None)
     with pytest.raises(UMTError, match=r"its spaces \(cls, dino\) need umt\.distill"):
         create_backbone(f"{file}#dino")
 

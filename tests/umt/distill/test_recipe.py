@@ -1,0 +1,178 @@
+"""Recipes: inherited, changed from the command line, compared; every mistake is one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from umt.distill.recipe import (
+    differences,
+    load_recipe,
+    missing_weights,
+    weights_folder,
+)
+from umt.errors import UMTError
+
+BASE = """
+about: test
+student: timm:test_resnet
+otherwise: other
+teachers:
+  - {name: cls, kind: classification, backbone: "timm:test_convnext"}
+  - {name: dino, kind: dino, backbone: "timm:test_vit", weights: dino.pth, source: "download it from example.org"}
+interaction: {rounds: 2, groups: 8}
+training: {epochs: 2, batch: 8, device_batch: 4, lr: 1, warmup_epochs: 0, weight_decay: 0, betas: [0.9, 0.95],
+           clip_norm: null, precision: fp32}
+"""
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    path = tmp_path / "base.yaml"
+    path.write_text(BASE)
+    return path
+
+
+def child(base: Path, text: str, name: str = "child") -> str:
+    path = base.parent / f"{name}.yaml"
+    path.write_text(f"extends: base\n{text}")
+    return str(path)
+
+
+def test_a_file_is_a_recipe(base: Path) -> None:
+    recipe = load_recipe(str(base))
+    assert recipe.name == "base"
+    assert [teacher.name for teacher in recipe.teachers] == ["cls", "dino"]
+    assert (recipe.training.lr, recipe.training.betas, recipe.training.clip_norm) == (1.0, (0.9, 0.95), None)
+    assert recipe.views.size == 224
+
+
+def test_a_child_changes_single_fields_of_the_groups(base: Path) -> None:
+    recipe = load_recipe(child(base, "about: other\ninteraction: {rounds: 1}\ntraining: {epochs: 4}"))
+    assert (recipe.name, recipe.about) == ("child", "other")
+    assert (recipe.interaction.rounds, recipe.interaction.groups) == (1, 8)
+    assert (recipe.training.epochs, recipe.training.batch) == (4.0, 8)
+    assert recipe.otherwise is None, "what a recipe falls back to is its own affair"
+
+
+def test_a_child_replaces_the_teachers_as_a_whole(base: Path) -> None:
+    recipe = load_recipe(child(base, "teachers: [{name: mae, kind: mae, backbone: timm:test_vit}]"))
+    assert [teacher.name for teacher in recipe.teachers] == ["mae"]
+
+
+def test_a_file_extends_a_shipped_recipe(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("extends: mini-cnn-pypi\nseed: 3\n")
+    assert load_recipe(str(tmp_path / "mine.yaml")).student == load_recipe("mini-cnn-pypi").student
+
+
+def test_changes_reach_every_depth(base: Path) -> None:
+    changes = [
+        "training.batch=64",
+        "teachers.dino.kind=mae",
+        "interaction.width=null",
+        "views.scale=[0.5, 1]",
+        "ema=0.9",
+    ]
+    recipe = load_recipe(str(base), changes)
+    assert (recipe.training.batch, recipe.teachers[1].kind, recipe.interaction.width) == (64, "mae", None)
+    assert (recipe.views.scale, recipe.ema) == ((0.5, 1), 0.9)
+    assert load_recipe(str(base)).training.batch == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("training.batch", "--set training.batch: write it as FIELD=VALUE"),
+        ("training.bach=8", "unknown field 'bach'. Did you mean batch"),
+        ("trainin.batch=8", "unknown field 'trainin'. Did you mean training"),
+        ("training.batch=many", "field 'batch' is 'many', expected int"),
+        ("teachers.dinov3.kind=mae", "unknown teacher 'dinov3'. Did you mean dino?"),
+        ("student.name=x", "--set student.name=x: 'student' has no fields"),
+        ("student.name.first=x", "--set student.name.first=x: 'name' has no fields"),
+        ("training.batch=6", "batch 6 is not a multiple of device_batch 4"),
+        ("teachers=[]", "field 'teachers' is empty"),
+    ],
+)
+def test_wrong_changes_are_named(base: Path, change: str, message: str) -> None:
+    with pytest.raises(UMTError) as caught:
+        load_recipe(str(base), [change])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("interactions: {rounds: 1}", "child.yaml: unknown field 'interactions'. Did you mean interaction"),
+        ("interaction: {round: 1}", "field 'interaction': unknown field 'round'. Did you mean"),
+        ("student: 5", "field 'student' is 5, expected str"),
+        ("teachers: [{name: a, kind: dino}]", "field 'teachers': field 'backbone' is missing"),
+        (
+            "teachers: [{name: a, kind: dino, backbone: b}, {name: a, kind: mae, backbone: c}]",
+            "recipe 'child': teacher name 'a' is listed twice",
+        ),
+        (
+            "teachers: [{name: a, kind: dino, backbone: b}, {name: c, kind: mae, backbone: b}]",
+            "recipe 'child': teacher backbone 'b' is listed twice",
+        ),
+    ],
+)
+def test_mistakes_in_a_file_are_named(base: Path, text: str, message: str) -> None:
+    with pytest.raises(UMTError) as caught:
+        load_recipe(child(base, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_architecture_with_two_weight_files_is_two_teachers(base: Path) -> None:
+    first, second = (
+        "{name: a, kind: dino, backbone: b, weights: 1.pth}",
+        "{name: c, kind: mae, backbone: b, weights: 2.pth}",
+    )
+    assert len(load_recipe(child(base, f"teachers: [{first}, {second}]")).teachers) == 2
+
+
+def test_unknown_recipes_are_named(base: Path) -> None:
+    with pytest.raises(UMTError, match=r"unknown recipe 'restnet50'\. Did you mean resnet50"):
+        load_recipe("restnet50")
+    base.write_text("extends: nothing\n")
+    with pytest.raises(UMTError, match="unknown recipe 'nothing'"):
+        load_recipe(str(base))
+
+
+def test_a_circle_is_named(base: Path) -> None:
+    text = child(base, "about: test")
+    base.write_text("extends: child\n")
+    with pytest.raises(UMTError, match="'extends' goes in a circle"):
+        load_recipe(text)
+
+
+def test_differences_are_named_by_their_paths(base: Path) -> None:
+    old, new = (load_recipe(str(base), changes).record() for changes in ([], ["training.lr=2", "ema=0.99"]))
+    assert differences(old, new) == ["ema: None, now 0.99", "training.lr: 1.0, now 2.0"]
+    assert differences(old, old) == []
+
+
+def test_missing_weight_files_are_named_with_their_remedy(base: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(str(base))
+    assert missing_weights(recipe, tmp_path) == [
+        f"teacher 'dino': weight file {tmp_path / 'dino.pth'} is not there; download it from example.org, "
+        "or name another folder with --weights DIR"
+    ]
+    (tmp_path / "dino.pth").touch()
+    assert missing_weights(recipe, tmp_path) == []
+
+
+def test_the_weights_folder_is_the_given_one_else_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UMT_WEIGHTS", "elsewhere")
+    assert weights_folder(Path("here")) == Path("here")
+    assert weights_folder(None) == Path("elsewhere")
+    monkeypatch.delenv("UMT_WEIGHTS")
+    assert weights_folder(None) == Path("weights")
+
+
+def test_a_record_holds_plain_values_at_every_depth(base: Path) -> None:
+    record = load_recipe(str(base)).record()
+    assert record["teachers"][1]["weights"] == "dino.pth"
+    assert record["training"]["betas"] == (0.9, 0.95)
