@@ -21,7 +21,7 @@ from umt.data.loaders import worker_count, worker_errors
 from umt.errors import UMTError
 from umt.training.engine import SAVE_SECONDS, Place
 from umt.training.hooks import RESUME_FILE, ResumeHook, StepScheduleHook
-from umt.training.precision import PRECISIONS, AutocastOptimWrapper, pick_precision
+from umt.training.precision import PRECISIONS, make_optim_wrapper
 from umt.training.progress import ProgressHook
 from umt.training.runner import DeviceRunner
 from umt.training.schedule import warmup_then
@@ -39,7 +39,7 @@ class TrainingSettings:
     betas: tuple[float, float]
     warmup: int  # optimiser steps of linear warm-up, then linear decay to 0
     warmup_start: float  # factor on lr at the first step
-    precision: str  # of training: fp32, bf16, or auto: bf16 where it is faster; tests are in fp32
+    precision: str  # of training: fp32, bf16, fp16 (GPUs), or auto: bf16 where it is faster; tests are in fp32
 
     def __post_init__(self) -> None:
         divides = self.device_batch > 0 and self.batch % self.device_batch == 0
@@ -140,10 +140,9 @@ def _test_loader(dataset: BaseSegDataset) -> DataLoader[Any]:
 
 
 def _optim_wrapper(optimizer: torch.optim.Optimizer, settings: TrainingSettings, place: Place) -> OptimWrapper:
-    options: dict[str, Any] = {"optimizer": optimizer, "accumulative_counts": settings.accumulation}
-    if pick_precision(settings.precision, place.device) == "fp32":
-        return OptimWrapper(**options)
-    return AutocastOptimWrapper(place.device.type, **options)
+    return make_optim_wrapper(
+        settings.precision, place.device, optimizer=optimizer, accumulative_counts=settings.accumulation
+    )
 
 
 def _collate(items: list[dict[str, Any]]) -> dict[str, list[Any]]:

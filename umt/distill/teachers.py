@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,7 +85,7 @@ class Teacher:
 
 def load_teacher(spec: TeacherSpec, weights: Path, view_size: int, grid: Grid) -> Teacher:
     """Build a teacher with its weights, from a file in `weights` where the recipe names one."""
-    options = {"weights": str(weights / spec.weights)} if spec.weights else {}
+    options: dict[str, Any] = {"weights": str(weights / spec.weights)} if spec.weights else {}
     return Teacher(spec, create_backbone(spec.backbone, **options), view_size, grid)
 
 

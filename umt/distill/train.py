@@ -25,7 +25,8 @@ from umt.distill.taps import stored_interaction
 from umt.distill.teachers import Targets, Teacher, all_targets
 from umt.errors import UMTError
 from umt.files import atomic_file
-from umt.training.engine import Extras, Place, fit
+from umt.training.engine import Place, fit
+from umt.training.extras import Extras
 from umt.training.hooks import RESUME_FILE
 from umt.training.param_groups import layer_decay_groups
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +11,29 @@ from typing import Any
 from uuid import uuid4
 
 import torch
-from mmengine.dataset import InfiniteSampler
+from mmengine.dist import get_dist_info
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader, Dataset
 
-from umt.data.loaders import worker_count, worker_errors
+from umt.data.loaders import worker_errors
 from umt.errors import UMTError
+from umt.training.average import AverageHook
+from umt.training.batches import make_loader
+from umt.training.extras import PLAIN, Extras
+from umt.training.finite import FiniteHook
 from umt.training.hooks import RESUME_FILE, ResumeHook, StepScheduleHook
+from umt.training.logs import LogHook
+from umt.training.parallel import lonely_batchnorm, spread
 from umt.training.param_groups import Group
-from umt.training.precision import AutocastOptimWrapper, pick_precision
+from umt.training.precision import make_optim_wrapper
 from umt.training.progress import ProgressHook
 from umt.training.runner import DeviceRunner
 from umt.training.schedule import warmup_then
 
 SAVE_SECONDS = 300.0  # how much work an interruption may cost
+UNUSED_HOOKS = dict.fromkeys(("runtime_info", "timer", "logger"))  # they look at the device for each loss
 
 
 @dataclass(frozen=True)
@@ -32,14 +41,14 @@ class Recipe:
     """How a model is trained; every field can change the outcome."""
 
     epochs: float
-    batch: int  # images an optimiser step; the learning rate belongs to it, whatever fits on the device
-    device_batch: int  # images a forward; BatchNorm and mixup see this many, the rest is accumulated
+    batch: int  # images an optimiser step, of all processes; the learning rate belongs to it, whatever fits on devices
+    device_batch: int  # images a forward on one device; BatchNorm and mixup see this many, the rest is accumulated
     lr: float
     warmup_epochs: float  # linear; then cosine to zero
     weight_decay: float
     betas: tuple[float, float]
     clip_norm: float | None  # largest norm of the gradient, null for no limit
-    precision: str  # fp32, bf16, or auto: bf16 where it is faster
+    precision: str  # fp32, bf16, fp16 (GPUs only), or auto: bf16 where it is faster
 
     def __post_init__(self) -> None:
         if self.device_batch < 1 or self.batch % self.device_batch:
@@ -55,10 +64,16 @@ class Recipe:
         """How many of them are warm-up."""
         return min(round(self.warmup_epochs * images / self.batch), self.steps(images) - 1)
 
-    @property
-    def accumulation(self) -> int:
-        """Forwards an optimiser step."""
-        return self.batch // self.device_batch
+    def forwards(self, processes: int = 1) -> int:
+        """Forwards of each process an optimiser step; UMTError where the batch cannot be shared out evenly."""
+        together = self.device_batch * processes
+        if self.batch % together:
+            nearest = max(1, round(self.batch / together)) * together
+            raise UMTError(
+                f"recipe: batch {self.batch} is not a multiple of device_batch {self.device_batch} x {processes} "
+                f"processes = {together}; the nearest batch is {nearest}, or lower device_batch"
+            )
+        return self.batch // together
 
 
 @dataclass(frozen=True)
@@ -79,57 +94,75 @@ def fit(
     place: Place,
     *,
     save_seconds: float = SAVE_SECONDS,
+    extras: Extras = PLAIN,
 ) -> None:
     """Train `model` in place with AdamW on `groups` (each with its own peak lr); afterwards it is in eval mode.
 
-    The same seed gives the same weights on a CPU. Started again in the same `work_dir`, it goes on from the last save.
-    UMTError when the weights are not finite in the end.
+    With several processes (`distributed.join`), each calls it with its own device and the same rest; all models hold
+    the same weights in the end, and only the first process writes and reports. The same seed gives the same weights
+    on a CPU. Started again in the same `work_dir`, it goes on from the last save, exactly. UMTError when a loss or a
+    weight is not finite: the iteration and the loss are named, and the last save is kept.
     """
     model.to(place.device, memory_format=torch.channels_last)
+    if lonely_batchnorm(model):
+        warnings.warn("BatchNorm sees each process's own images only: CPUs have no SyncBatchNorm", stacklevel=2)
     resumable = place.work_dir / RESUME_FILE
-    count = len(images)  # type: ignore[arg-type]
-    runner = DeviceRunner(
-        model,
-        work_dir=str(place.work_dir),
-        train_dataloader=_loader(images, recipe, place),
-        train_cfg={"by_epoch": False, "max_iters": recipe.steps(count) * recipe.accumulation},
-        optim_wrapper=_optimiser(groups, recipe, place.device),
-        param_scheduler=warmup_then("cosine", total=recipe.steps(count), warmup=recipe.warmup_steps(count)),
-        default_hooks={"param_scheduler": StepScheduleHook(), "checkpoint": ResumeHook(save_seconds)},
-        custom_hooks=[ProgressHook(place.report, recipe.device_batch)],
-        randomness={"seed": place.seed},
-        log_level=logging.ERROR,
-        experiment_name=uuid4().hex,  # mmengine shares its state between runs of one name
-        resume=resumable.is_file(),
-        load_from=str(resumable) if resumable.is_file() else None,
-    )
-    with worker_errors():
-        runner.train()
+    saver = ResumeHook(save_seconds, extras.save_every)
+    count: int = len(images)  # type: ignore[arg-type]
+    steps, forwards = recipe.steps(count), recipe.forwards(get_dist_info()[1])
+    with spread(model, groups, extras.parallel) as (trained, trained_groups), worker_errors():
+        DeviceRunner(
+            trained,
+            work_dir=str(place.work_dir),
+            train_dataloader=_loader(images, recipe, place, extras),
+            train_cfg={"by_epoch": False, "max_iters": steps * forwards},
+            optim_wrapper=_optimiser(trained_groups, recipe, place.device, forwards),
+            param_scheduler=warmup_then("cosine", total=steps, warmup=recipe.warmup_steps(count)),
+            default_hooks={**UNUSED_HOOKS, "param_scheduler": StepScheduleHook(), "checkpoint": saver},
+            custom_hooks=_hooks(saver, recipe, place, extras),
+            randomness={"seed": place.seed, "diff_rank_seed": True},
+            log_level=logging.ERROR,
+            experiment_name=uuid4().hex,  # mmengine shares its state between runs of one name
+            resume=resumable.is_file(),
+            load_from=str(resumable) if resumable.is_file() else None,
+        ).train()
     model.eval()
     _check_finite(model, recipe)
 
 
-def _loader(images: Dataset[Any], recipe: Recipe, place: Place) -> DataLoader[Any]:
-    """Endless shuffled batches; the order of the images depends on the seed alone, not on the size of a batch."""
-    return DataLoader(
+def _loader(images: Dataset[Any], recipe: Recipe, place: Place, extras: Extras) -> DataLoader[Any]:
+    return make_loader(
         images,
-        batch_size=recipe.device_batch,
-        sampler=InfiniteSampler(images, seed=place.seed),
-        num_workers=worker_count(round(recipe.epochs * len(images))),  # type: ignore[arg-type]
-        pin_memory=place.device.type == "cuda",
-        generator=torch.Generator().manual_seed(place.seed),
+        batch=recipe.device_batch,
+        seed=place.seed,
+        draws=round(recipe.epochs * len(images)),  # type: ignore[arg-type]
+        visits=extras.visits,
+        pinned=place.device.type == "cuda",
     )
 
 
-def _optimiser(groups: list[Group], recipe: Recipe, device: torch.device) -> OptimWrapper:
-    options: dict[str, Any] = {
-        "optimizer": torch.optim.AdamW(groups, betas=recipe.betas),
-        "accumulative_counts": recipe.accumulation,
-        "clip_grad": {"max_norm": recipe.clip_norm} if recipe.clip_norm else None,
-    }
-    if pick_precision(recipe.precision, device) == "fp32":
-        return OptimWrapper(**options)
-    return AutocastOptimWrapper(device.type, **options)
+def _optimiser(groups: list[Group], recipe: Recipe, device: torch.device, forwards: int) -> OptimWrapper:
+    return make_optim_wrapper(
+        recipe.precision,
+        device,
+        optimizer=torch.optim.AdamW(groups, betas=recipe.betas),
+        accumulative_counts=forwards,
+        clip_grad={"max_norm": recipe.clip_norm} if recipe.clip_norm else None,
+    )
+
+
+def _hooks(saver: ResumeHook, recipe: Recipe, place: Place, extras: Extras) -> list[Hook]:
+    """What watches, averages and reports; only the first process reports."""
+    rank, world = get_dist_info()
+    images = recipe.device_batch * world
+    hooks: list[Hook] = [FiniteHook(saver, recipe.lr), *extras.hooks]
+    if extras.ema:
+        hooks.append(AverageHook(extras.ema))
+    if rank == 0:
+        hooks.append(ProgressHook(place.report, images, extras.note))
+    if rank == 0 and extras.loggers:
+        hooks.append(LogHook(extras.loggers, place.work_dir, images))
+    return hooks
 
 
 def _check_finite(model: BaseModel, recipe: Recipe) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info
 from mmengine.hooks import Hook, ParamSchedulerHook
 
 RESUME_FILE = "resume.pth"
@@ -24,39 +25,55 @@ class StepScheduleHook(ParamSchedulerHook):
 
 
 class ResumeHook(Hook):
-    """Saves the run after an optimiser step when `seconds` have passed; the file is replaced whole.
+    """Saves the run every `every` optimiser steps, and after a step when `seconds` have passed since the last save.
 
-    The random state goes with it: without worker processes the resumed run ends in the same weights as one that
-    was never interrupted; with them images and their order are the same, augmentations are drawn anew.
+    The random state of each process goes with it: a resumed run ends in the same weights as one that was never
+    interrupted. Where worker processes draw augmentations from their own state, these are drawn anew; keys of
+    `VisitSampler` make them exact, too.
     """
 
     priority = "LOWEST"
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.restored: Mapping[str, Any] | None = None
+    def __init__(self, seconds: float, every: int | None = None) -> None:
+        self.seconds, self.every = seconds, every
+        self.restored: Sequence[Mapping[str, Any]] = ()
+        self.step = 0  # of the last save
 
     def before_train(self, runner: Any) -> None:
-        self.saved = time.monotonic()
-        if self.restored:
-            set_random_state(self.restored)
+        self.saved, self.step = time.monotonic(), steps_done(runner)
+        rank = get_dist_info()[0]
+        if rank < len(self.restored):
+            set_random_state(self.restored[rank])
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        due = time.monotonic() - self.saved >= self.seconds
-        if due and runner.optim_wrapper.should_update() and runner.iter + 1 < runner.max_iters:
-            runner.save_checkpoint(runner.work_dir, f"partial-{RESUME_FILE}", by_epoch=False)
-            folder = Path(runner.work_dir)
-            (folder / f"partial-{RESUME_FILE}").replace(folder / RESUME_FILE)
-            self.saved = time.monotonic()
+        if runner.optim_wrapper.should_update() and runner.iter + 1 < runner.max_iters and self._due(runner):
+            runner.save_run(Path(runner.work_dir) / RESUME_FILE)
+            self.saved, self.step = time.monotonic(), steps_done(runner)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        checkpoint["message_hub"] = {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}}  # plain values only
-        checkpoint["random_state"] = random_state()
+        checkpoint["random_state"] = all_gather_object(random_state())
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         self.restored = checkpoint["random_state"]
+
+    def last_save(self, runner: Any) -> str | None:
+        """The file that a stopped run goes on from, and its step, if there is one."""
+        return f"{Path(runner.work_dir) / RESUME_FILE} (step {self.step})" if self.step else None
+
+    def _due(self, runner: Any) -> bool:
+        if self.every and steps_done(runner) % self.every == 0:
+            return True
+        answer = [time.monotonic() - self.saved >= self.seconds]
+        broadcast_object_list(answer)  # clocks differ between processes, and all must save together
+        return answer[0]
+
+
+def steps_done(runner: Any) -> int:
+    """Optimiser steps of a run so far."""
+    steps: int = runner.optim_wrapper.inner_count // runner.optim_wrapper._accumulative_counts
+    return steps
 
 
 def random_state() -> dict[str, Any]:
@@ -66,7 +83,7 @@ def random_state() -> dict[str, Any]:
         "python": random.getstate(),
         "numpy": (kind, np.asarray(keys).tolist(), *rest),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all(),
+        "cuda": torch.cuda.get_rng_state_all() if get_dist_info()[1] == 1 else _own_cuda_state(),
     }
 
 
@@ -76,4 +93,13 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     random.setstate(state["python"])
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
     torch.set_rng_state(state["torch"])
-    torch.cuda.set_rng_state_all(state["cuda"])
+    if get_dist_info()[1] == 1:
+        torch.cuda.set_rng_state_all(state["cuda"])
+    else:
+        for value in state["cuda"]:
+            torch.cuda.set_rng_state(value)
+
+
+def _own_cuda_state() -> list[torch.Tensor]:
+    """Of this process's GPU alone: asking for another's would take memory there."""
+    return [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []

@@ -1,4 +1,4 @@
-"""Mixed precision on any device: an mmengine optimiser wrapper whose autocast also works on the CPU."""
+"""Mixed precision on any device: which one, and the optimiser wrapper that trains with it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
-from umt.errors import unknown_name
+from umt.errors import UMTError, unknown_name
 
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -33,10 +33,22 @@ class AutocastOptimWrapper(OptimWrapper):
             yield
 
 
+def make_optim_wrapper(setting: str, device: torch.device, **options: Any) -> OptimWrapper:
+    """An mmengine optimiser wrapper with these options that trains in a precision; fp16 scales the loss."""
+    precision = pick_precision(setting, device)
+    if precision == "fp32":
+        return OptimWrapper(**options)
+    if precision == "fp16":
+        return AmpOptimWrapper(dtype="float16", **options)
+    return AutocastOptimWrapper(device.type, **options)
+
+
 def pick_precision(setting: str, device: torch.device) -> str:
-    """'fp32' or 'bf16'; 'auto' is bf16 where that is faster on the device."""
+    """'fp32', 'bf16' or 'fp16'; 'auto' is bf16 where that is faster on the device. UMTError for fp16 on a CPU."""
     if setting not in PRECISIONS:
         raise unknown_name("precision", setting, PRECISIONS)
+    if setting == "fp16" and device.type != "cuda":
+        raise UMTError(f"precision fp16 trains on GPUs only, the device is {device.type}; take bf16 or fp32")
     if setting != "auto":
         return setting
     return "bf16" if has_fast_bf16(device) else "fp32"

@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
+from torch import Tensor
 
 
 class ProgressHook(Hook):
-    """Reports (iteration, iterations, text) at most twice a second: loss and images a second."""
+    """Reports (iteration, iterations, text) at most twice a second: loss, its parts, images a second, and a note."""
 
     priority = "VERY_LOW"
 
-    def __init__(self, report: Callable[[int, int, str], None], batch_size: int) -> None:
+    def __init__(
+        self, report: Callable[[int, int, str], None], batch_size: int, note: Callable[[], str] | None = None
+    ) -> None:
         self.report = report
-        self.batch_size = batch_size
+        self.batch_size = batch_size  # images of an iteration, over all processes
+        self.note = note
 
     def before_train(self, runner: Any) -> None:
         self.started, self.first, self.shown = time.perf_counter(), runner.iter, 0.0
 
     def after_train_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Tensor] | None = None
     ) -> None:
         now, done = time.perf_counter(), runner.iter + 1
         if now - self.shown < 0.5 and done < runner.max_iters:
             return
         self.shown = now
         speed = (done - self.first) * self.batch_size / max(now - self.started, 1e-9)
-        loss = torch.as_tensor((outputs or {}).get("loss", torch.nan)).item()
-        self.report(done, runner.max_iters, f"loss {loss:.3f}, {speed:.0f} img/s")
+        notes = [self.note()] if self.note else []
+        self.report(done, runner.max_iters, ", ".join([loss_text(outputs or {}), f"{speed:.0f} img/s", *notes]))
+
+
+def loss_text(outputs: Mapping[str, Tensor]) -> str:
+    """'loss 1.234 (dino feature 0.800, dino token 0.434)'; all values come from the device at once."""
+    names = ["loss", *(name for name in outputs if name != "loss")]
+    values = [torch.as_tensor(outputs.get(name, torch.nan)).detach().float() for name in names]
+    loss, *parts = torch.stack(values).tolist()
+    listed = ", ".join(f"{name} {value:.3f}" for name, value in zip(names[1:], parts, strict=True))
+    return f"loss {loss:.3f} ({listed})" if parts else f"loss {loss:.3f}"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
+import torch
+from mmengine.dist import get_dist_info, is_main_process
 from mmengine.runner import Runner
 from torch import nn
 
 from umt.backbones.weights import read_file
+from umt.errors import UMTError
+from umt.files import atomic_file
+from umt.training.parallel import bare, placed, placed_optimiser, whole
 
 
 class DeviceRunner(Runner):
-    """A Runner for a model that is already on its device.
+    """A Runner for a model that is already on its device, and spread over processes where there are several.
 
     mmengine moves every model to the first GPU, also when the user asked for the CPU.
     """
@@ -20,12 +26,56 @@ class DeviceRunner(Runner):
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
         return model
 
+    def save_run(self, path: Path) -> None:
+        """Write all that a run needs to go on, whole or not at all; every process must call it.
+
+        UMTError where the disk is full: the file that was there before stays.
+        """
+        checkpoint = {
+            "meta": {"epoch": self.epoch, "iter": self.iter + 1, "seed": self.seed},
+            "state_dict": whole(bare(self.model).state_dict()),
+            "optimizer": whole(self.optim_wrapper.state_dict()),
+            "param_schedulers": [scheduler.state_dict() for scheduler in self.param_schedulers],
+            "message_hub": {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}},
+        }
+        self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
+        if is_main_process():
+            write_checkpoint(checkpoint, path)
+
     def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> dict[str, Any]:
         """Read a checkpoint of this run; mmengine's loader falls back to unpickling arbitrary code."""
         checkpoint: dict[str, Any] = read_file(Path(filename))
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        self.model.load_state_dict(checkpoint["state_dict"])
+        model = bare(self.model)
+        live = model.state_dict()
+        model.load_state_dict({name: placed(value, live[name]) for name, value in checkpoint["state_dict"].items()})
+        checkpoint["optimizer"] = placed_optimiser(checkpoint["optimizer"], self.optim_wrapper.optimizer)
         return checkpoint
+
+    def _init_model_weights(self) -> None:
+        """Left out with several processes: `spread` gave them equal weights, and mmengine cannot send shares."""
+        if get_dist_info()[1] == 1:
+            super()._init_model_weights()
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         """Left out: it takes two seconds, and every result records its environment."""
+
+
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Replace `path` by the checkpoint once that is on disk."""
+    try:
+        with atomic_file(path) as handle:
+            torch.save(checkpoint, handle)
+    except (OSError, RuntimeError) as error:  # torch wraps what the file raises while it closes its archive
+        reason = _disk_error(error)
+        if reason is None:
+            raise
+        kept = "the save before it is kept" if path.is_file() else "nothing was saved before"
+        raise UMTError(f"{path}: cannot be written ({reason}); {kept}; free some space and start again") from error
+
+
+def _disk_error(error: BaseException | None) -> str | None:
+    """What the operating system said, if that is what an error goes back to."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return None if error is None else error.strerror or errno.errorcode.get(error.errno or 0, str(error))

@@ -40,11 +40,23 @@ def recipe() -> Recipe:
 
 @pytest.fixture
 def images() -> TensorDataset:
+    return picture_set()
+
+
+def picture_set() -> TensorDataset:
     """24 images of 32x32 in three classes, told apart by their brightest channel."""
     labels = torch.arange(24) % 3
     pixels = torch.rand(24, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.5
     pixels[torch.arange(24), labels] += 0.5
     return TensorDataset(pixels, labels)
+
+
+def tiny_classifier(noisy: bool = False) -> Classifier:
+    """A ViT of two blocks; `noisy` with everything that draws at random."""
+    torch.manual_seed(0)
+    model = Classifier(create_backbone(TINY_VIT), 3, mixing=Mixup(0.8, 1.0, num_classes=3) if noisy else None)
+    set_drop_path(model.backbone, 0.5 if noisy else 0.0)
+    return model
 
 
 @pytest.fixture
@@ -59,9 +71,7 @@ def train(images: TensorDataset, tmp_path: Path) -> Callable[..., dict[str, Tens
         noisy: bool = False,
         **options: Any,
     ) -> dict[str, Tensor]:
-        torch.manual_seed(0)
-        model = Classifier(create_backbone(TINY_VIT), 3, mixing=Mixup(0.8, 1.0, num_classes=3) if noisy else None)
-        set_drop_path(model.backbone, 0.5 if noisy else 0.0)
+        model = tiny_classifier(noisy)
         groups = layer_decay_groups(model.backbone, model.head, lr=recipe.lr, weight_decay=0.05, layer_decay=0.8)
         place = Place(torch.device("cpu"), work_dir or tmp_path / "work", seed, report)
         fit(model, groups, images, recipe, place, **options)

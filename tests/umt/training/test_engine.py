@@ -122,5 +122,16 @@ def test_an_unknown_precision_is_named(train: Train, recipe: Recipe) -> None:
 
 
 def test_divergence_is_an_error(train: Train, recipe: Recipe) -> None:
-    with pytest.raises(UMTError, match="diverged at lr"):
+    with pytest.raises(UMTError, match=r"iteration 2: loss is nan; no checkpoint was saved before; lower lr \(now 1e\+30\)"):
         train(replace(recipe, lr=1e30, clip_norm=None))
+
+
+def test_weights_that_the_last_step_spoilt_are_an_error(train: Train, recipe: Recipe) -> None:
+    with pytest.raises(UMTError, match=r"diverged at lr 1e\+39: weights are not finite"):
+        train(replace(recipe, lr=1e39, epochs=0.3, warmup_epochs=0, clip_norm=None))
+
+
+def test_the_global_batch_is_shared_out_evenly(recipe: Recipe) -> None:
+    assert replace(recipe, batch=48, device_batch=4).forwards(3) == 4
+    with pytest.raises(UMTError, match=r"batch 8 is not a multiple of device_batch 8 x 2 processes = 16; .* is 16"):
+        recipe.forwards(2)

@@ -1,0 +1,82 @@
+"""Interruptions at their worst: kill -9, and a disk that is full while a save is written."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from umt.errors import UMTError
+from umt.training.engine import Recipe
+from umt.training.extras import Extras
+
+KILLED = Path(__file__).parent / "killed.py"
+NEVER = 0
+
+
+def start(folder: Path, iteration: int) -> int:
+    return subprocess.run([sys.executable, str(KILLED), str(folder), str(iteration)], check=False).returncode
+
+
+def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path) -> None:
+    """With drop path, mixup, accumulation, an average and worker processes; killed between two forwards of a step."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert start(whole, NEVER) == 0
+    assert start(cut, 17) == -signal.SIGKILL
+    assert torch.load(cut / "resume.pth")["meta"]["iter"] == 12
+    assert start(cut, NEVER) == 0
+    one, other = torch.load(whole / "end.pth"), torch.load(cut / "end.pth")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Files take 1000 bytes and no more, once the list holds something."""
+    full: list[bool] = []
+    make = tempfile.NamedTemporaryFile
+
+    def limited(*args: Any, **kwargs: Any) -> Any:
+        handle = make(*args, **kwargs)
+        write = handle.file.write
+
+        def checked(data: bytes) -> int:
+            if full and handle.file.tell() + len(data) > 1000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return int(write(data))
+
+        handle.write = checked
+        return handle
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", limited)
+    return full
+
+
+def test_a_full_disk_leaves_the_save_before_it(
+    train,  # type: ignore[no-untyped-def]
+    recipe: Recipe,
+    tmp_path: Path,
+    full_disk: list[bool],
+) -> None:
+    whole = train(recipe, work_dir=tmp_path / "whole")
+    cut = tmp_path / "cut"
+
+    def fill(done: int, total: int, text: str) -> None:
+        if (cut / "resume.pth").is_file():
+            full_disk.append(True)
+
+    extras = Extras(save_every=2, note=lambda: "")
+    with pytest.raises(UMTError, match=r"resume\.pth: cannot be written \(No space left on device\); the save before"):
+        train(recipe, work_dir=cut, extras=Extras(save_every=2, hooks=(_Watch(fill),)))
+    assert [path.name for path in cut.glob("*.p*")] == ["resume.pth"]
+    assert not list(cut.glob(".partial-*"))
+    assert torch.load(cut / "resume.pth")["meta"]["iter"] == 2
+    full_disk.clear()
+    resumed = train(recipe, work_dir=cut, extras=extras)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

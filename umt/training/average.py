@@ -1,0 +1,59 @@
+"""The exponential moving average of a model's weights over optimiser steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from umt.training.parallel import bare, own_share, placed, whole
+
+
+class AverageHook(Hook):
+    """average = decay * average + (1 - decay) * weights after each optimiser step; the model holds it in the end.
+
+    It starts at the weights after the first step. Statistics of BatchNorm are averaged like weights, so that both
+    come from the same stretch of the training. mmengine's EMAHook would count forwards instead of optimiser steps, and
+    would copy whatever hangs on the model.
+    """
+
+    def __init__(self, decay: float) -> None:
+        self.update = get_ema_multi_avg_fn(decay)
+        self.average: dict[str, Tensor] = {}
+        self.restored: Mapping[str, Tensor] = {}
+
+    def before_train(self, runner: Any) -> None:
+        live = averaged_tensors(bare(runner.model))
+        self.average = {name: placed(value, live[name]) for name, value in self.restored.items()}
+
+    @torch.no_grad()
+    def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
+        if not runner.optim_wrapper.should_update():
+            return
+        live = averaged_tensors(bare(runner.model))
+        if not self.average:
+            self.average = {name: value.detach().clone() for name, value in live.items()}
+        else:
+            pairs = [(own_share(value), own_share(live[name])) for name, value in self.average.items()]
+            self.update([average for average, _ in pairs], [value for _, value in pairs], 1)
+
+    @torch.no_grad()
+    def after_train(self, runner: Any) -> None:
+        for name, value in averaged_tensors(bare(runner.model)).items():
+            value.copy_(self.average[name])
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["average"] = whole(self.average)
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        self.restored = checkpoint["average"]
+
+
+def averaged_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers that an average is taken of; integers, such as counters, are none."""
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {name: value for name, value in tensors.items() if value.is_floating_point()}

@@ -1,0 +1,96 @@
+"""Joining the other processes of a training that torchrun or Slurm started."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+
+import torch
+from torch import distributed
+
+from umt.errors import UMTError
+
+FIRST_PORT = 20_000  # of the ports that Slurm jobs are spread over, so that two on one machine do not meet
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process's place among those that train together."""
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0  # among those on this machine: its GPU
+
+    @property
+    def main(self) -> bool:
+        """Whether it is the one that writes files and reports."""
+        return self.rank == 0
+
+
+def join() -> Processes:
+    """Read what torchrun or Slurm says in the environment, and meet the others where there are any.
+
+    They talk through NCCL where the machine has GPUs, each process with its own, and through Gloo elsewhere. A Slurm
+    job script that was not started with srun is one process.
+    """
+    if "RANK" not in os.environ and "SLURM_STEP_ID" in os.environ and _number("SLURM_NTASKS", 1) > 1:
+        slurm_to_torchrun(os.environ)
+    processes = Processes(_number("RANK", 0), _number("WORLD_SIZE", 1), _number("LOCAL_RANK", 0))
+    if processes.world > 1 and not distributed.is_initialized():
+        _meet(processes)
+    return processes
+
+
+def slurm_to_torchrun(environment: MutableMapping[str, str]) -> None:
+    """Say in torchrun's variables what Slurm says in its own; variables that are set already stay."""
+    job = int(environment.get("SLURM_JOB_ID", 0))
+    translated = {
+        "RANK": environment["SLURM_PROCID"],
+        "WORLD_SIZE": environment["SLURM_NTASKS"],
+        "LOCAL_RANK": environment.get("SLURM_LOCALID", "0"),
+        "MASTER_PORT": str(FIRST_PORT + job % FIRST_PORT),
+    }
+    if "MASTER_ADDR" not in environment:
+        translated["MASTER_ADDR"] = _first_host(environment.get("SLURM_NODELIST", ""))
+    for name, value in translated.items():
+        environment.setdefault(name, value)
+
+
+def _first_host(nodes: str) -> str:
+    command = ["scontrol", "show", "hostnames", nodes]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        raise UMTError(
+            f"SLURM_NODELIST '{nodes}': scontrol does not say its first host; set MASTER_ADDR to the host of task 0"
+        ) from error
+
+
+def _meet(processes: Processes) -> None:
+    gpus = torch.cuda.device_count()
+    if gpus:
+        if processes.local_rank >= gpus:
+            raise UMTError(
+                f"LOCAL_RANK is {processes.local_rank}, but this machine has {gpus} GPUs; start one process a GPU"
+            )
+        torch.cuda.set_device(processes.local_rank)
+    try:
+        distributed.init_process_group("nccl" if gpus else "gloo")
+    except ValueError as error:  # torch names the variable that is missing
+        raise UMTError(f"WORLD_SIZE is {processes.world}, but {error}; start with torchrun or srun") from error
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdigit():
+        raise UMTError(f"environment variable {name} is '{text}', expected a number; start with torchrun or srun")
+    return int(text)

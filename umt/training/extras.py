@@ -1,0 +1,39 @@
+"""What a training does beyond its recipe: saves, averages, logs, and how it is spread over processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mmengine.hooks import Hook
+
+from umt.errors import UMTError, unknown_name
+from umt.training.logs import LOGGERS
+from umt.training.parallel import PARALLEL
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Options of `fit` that are no part of `Recipe`; only `ema`, `hooks` and `visits` can change the weights."""
+
+    save_every: int | None = None  # optimiser steps between saves, besides those by time
+    ema: float | None = None  # decay of the weights' moving average, which the model holds in the end
+    loggers: tuple[str, ...] = ()  # with any of them log.jsonl is written, too
+    parallel: str = "ddp"  # with several processes: each holds the whole model (ddp), or a share of it (fsdp)
+    hooks: tuple[Hook, ...] = ()  # the caller's own
+    note: Callable[[], str] | None = None  # what else the progress line says
+    visits: bool = False  # the data set is asked for (index, visit) instead of index
+
+    def __post_init__(self) -> None:
+        if self.save_every is not None and self.save_every < 1:
+            raise UMTError(f"save_every {self.save_every}: take at least 1 optimiser step")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise UMTError(f"ema {self.ema}: take a decay between 0 and 1, such as 0.9998")
+        for name in self.loggers:
+            if name not in LOGGERS:
+                raise unknown_name("logger", name, LOGGERS)
+        if self.parallel not in PARALLEL:
+            raise unknown_name("parallel", self.parallel, PARALLEL)
+
+
+PLAIN = Extras()

@@ -1,0 +1,82 @@
+"""Scalars of a training run for TensorBoard, Weights & Biases, and a plain file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.visualization import TensorboardVisBackend, WandbVisBackend
+from mmengine.visualization.vis_backend import BaseVisBackend
+from torch import Tensor
+
+from umt.errors import UMTError
+from umt.training.hooks import steps_done
+
+LOG_FILE = "log.jsonl"
+EVERY = 10  # optimiser steps
+LOGGERS: Mapping[str, Callable[[Path], BaseVisBackend]] = {
+    "tensorboard": lambda folder: TensorboardVisBackend(str(folder / "tensorboard")),
+    "wandb": lambda folder: WandbVisBackend(str(folder), {"project": "umt-bench", "name": folder.name}),
+}
+
+
+class LogHook(Hook):
+    """Writes each loss (its mean since the last line), lr, images a second and, where it is clipped, the grad norm."""
+
+    def __init__(self, loggers: tuple[str, ...], folder: Path, images: int) -> None:
+        for name in loggers:
+            if not find_spec(name):
+                raise UMTError(f"logger '{name}': the package is not installed; pip install {name}")
+        self.backends = [LOGGERS[name](folder) for name in loggers]
+        self.file = folder / LOG_FILE
+        self.images = images  # of a forward, over all processes
+
+    def before_train(self, runner: Any) -> None:
+        forget_after(self.file, steps_done(runner))
+        self._start()
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Tensor] | None = None
+    ) -> None:
+        self.forwards += 1
+        for name, value in (outputs or {}).items():
+            self.sums[name] = self.sums.get(name, 0) + value.detach().float()
+        if runner.optim_wrapper.should_update() and steps_done(runner) % EVERY == 0:
+            self._write(steps_done(runner), self._scalars(runner.optim_wrapper))
+            self._start()
+
+    def after_train(self, runner: Any) -> None:
+        for backend in self.backends:
+            backend.close()
+
+    def _start(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.forwards, self.since = 0, time.perf_counter()
+
+    def _scalars(self, optimiser: Any) -> dict[str, float]:
+        losses = dict(zip(self.sums, (torch.stack(list(self.sums.values())) / self.forwards).tolist(), strict=True))
+        speed = self.forwards * self.images / (time.perf_counter() - self.since)
+        scalars = {**losses, "lr": max(optimiser.get_lr()["lr"]), "images_per_second": speed}
+        if optimiser.clip_grad_kwargs:
+            scalars["grad_norm"] = optimiser.message_hub.get_scalar("train/grad_norm").current()
+        return scalars
+
+    def _write(self, step: int, scalars: dict[str, float]) -> None:
+        with self.file.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps({"step": step, **scalars}) + "\n")
+        for backend in self.backends:
+            backend.add_scalars(scalars, step)
+
+
+def forget_after(file: Path, step: int) -> None:
+    """Drop the lines of steps that an interrupted run did after its last save: they are done again."""
+    if file.is_file():
+        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
