@@ -18,7 +18,15 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
+            os.fchmod(handle.fileno(), 0o666 & ~_umask())  # a temporary file is for its owner's eyes only
         except BaseException:
             Path(handle.name).unlink()
             raise
     Path(handle.name).replace(path)
+
+
+def _umask() -> int:
+    """The process's own; asking for it means setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

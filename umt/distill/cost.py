@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from umt.backbones.contract import Backbone
+from umt.backbones.spec import parse_spec
 from umt.distill.distiller import Distiller
 from umt.distill.teachers import Teacher
 
@@ -66,7 +67,7 @@ def duration(seconds: float) -> str:
 
 def _teacher_part(teacher: Teacher, images: Tensor) -> Part:
     summary, features = teacher.widths()
-    about = f"{teacher.spec.backbone}, {teacher.kind.name}, {teacher.size} px, widths {summary} and {features}"
+    about = f"{_name(teacher.backbone)}, {teacher.kind.name}, {teacher.size} px, widths {summary} and {features}"
     return _part(f"teacher {teacher.name}", about, teacher.backbone, lambda: teacher(images), len(images))
 
 
@@ -83,4 +84,9 @@ def _part(name: str, about: str, module: nn.Module, forward: Callable[[], object
 
 
 def _shape(student: Backbone) -> str:
-    return f"{student.spec}, width {student.channels[-1]}, stride {student.strides[-1]}"
+    return f"{_name(student)}, width {student.channels[-1]}, stride {student.strides[-1]}"
+
+
+def _name(backbone: Backbone) -> str:
+    """Without options, which are in the recipe."""
+    return parse_spec(backbone.spec).name

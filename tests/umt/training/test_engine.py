@@ -122,7 +122,9 @@ def test_an_unknown_precision_is_named(train: Train, recipe: Recipe) -> None:
 
 
 def test_divergence_is_an_error(train: Train, recipe: Recipe) -> None:
-    with pytest.raises(UMTError, match=r"iteration 2: loss is nan; no checkpoint was saved before; lower lr \(now 1e\+30\)"):
+    with pytest.raises(
+        UMTError, match=r"iteration 2: loss is nan; no checkpoint was saved before; lower lr \(now 1e\+30\)"
+    ):
         train(replace(recipe, lr=1e30, clip_norm=None))
 
 

@@ -54,9 +54,7 @@ def run(recipe: Recipe, tmp_path: Path) -> Run:
 
 
 @pytest.mark.parametrize(("value", "word"), [(float("nan"), "nan"), (float("inf"), "inf"), (-float("inf"), "-inf")])
-def test_the_part_the_iteration_and_the_last_save_are_named(
-    run: Run, tmp_path: Path, value: float, word: str
-) -> None:
+def test_the_part_the_iteration_and_the_last_save_are_named(run: Run, tmp_path: Path, value: float, word: str) -> None:
     with pytest.raises(UMTError) as error:
         run(TwoPart(value, begin=4))
     saved = tmp_path / "resume.pth"
