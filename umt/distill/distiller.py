@@ -61,8 +61,10 @@ class Distiller(BaseModel):
 
     def compile_parts(self) -> None:
         """Let torch.compile speed up student, spaces and teachers, in place: their weights keep their names."""
-        for module in (self.student, self.spaces, *(teacher.backbone for teacher in self.teachers)):
-            module.compile()
+        for part in (self.student, self.spaces):
+            part.compile(dynamic=False)
+        for teacher in self.teachers:
+            teacher.compile()
 
     def _targets(self, images: Tensor) -> dict[str, Targets]:
         with self.clock.part(images.device):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class Teacher:
         self.feature_loss = FEATURE_LOSSES[feature_loss(spec.feature_loss or self.kind.feature_loss)]
         self.grid = grid
         self.backbone = backbone.eval().requires_grad_(False)
+        self.frozen = False
         self.size = _input_size(spec, backbone, view_size, grid)
         self._check_kind()
 
@@ -52,11 +54,20 @@ class Teacher:
         self.backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self
 
+    def compile(self) -> None:
+        """Let torch.compile speed up the backbone, for each batch size apart; on a CPU its weights become constants.
+
+        Constants are packed for the matrix units once, and cast to the precision of autocast once.
+        """
+        self.backbone.compile(dynamic=False)
+        self.frozen = next(self.backbone.parameters()).device.type == "cpu"
+
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Targets:
-        """Targets of views [B, 3, R, R] in [0, 1]."""
-        features = self.backbone(self._resized(images), maps=(-1,))
-        return Targets(self.kind.summary(features), self._features(features))
+        """Targets of views [B, 3, R, R] in [0, 1]; they share no memory with the teacher's activations."""
+        with _constant_weights() if self.frozen else nullcontext():
+            features = self.backbone(self._resized(images), maps=(-1,))
+        return Targets(_owned(self.kind.summary(features)), _owned(self._features(features)))
 
     def widths(self) -> tuple[int, int]:
         """Widths of the summary and of the features."""
@@ -99,6 +110,19 @@ def resampled(fmap: Tensor, grid: Grid) -> Tensor:
     if fmap.shape[2:] == grid:
         return fmap
     return F.interpolate(fmap.float(), grid, mode="bilinear", antialias=True)
+
+
+def _owned(values: Tensor) -> Tensor:
+    """A copy of what is a part of something larger, which would live on with it: the class token among its tokens."""
+    return values.clone() if values.untyped_storage().nbytes() > values.nbytes else values
+
+
+def _constant_weights() -> AbstractContextManager[None]:
+    """What inductor compiles in it takes the weights as constants; as an option of a compilation it is ignored."""
+    import torch._inductor.config as inductor
+
+    context: AbstractContextManager[None] = inductor.patch(freezing=True)
+    return context
 
 
 def _input_size(spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> int:

@@ -122,6 +122,7 @@ def fit(
             custom_hooks=_hooks(saver, recipe, place, extras),
             randomness={"seed": place.seed, "diff_rank_seed": True},
             log_level=logging.ERROR,
+            default_scope=None,  # a scope would outlive the run, and rename what others build
             experiment_name=uuid4().hex,  # mmengine shares its state between runs of one name
             resume=resumable.is_file(),
             load_from=str(resumable) if resumable.is_file() else None,

@@ -45,8 +45,7 @@ def test_an_optimiser_step_sees_the_same_images_however_its_batch_is_split(world
 def test_skipping_is_exact(skipped: int) -> None:
     sampler = VisitSampler(37, seed=3, rank=1, world=2)
     sampler.skip(skipped)
-    epoch, place = divmod(2 * skipped + 1, 37)
-    assert first(sampler, 1)[0][1] == epoch
+    assert first(sampler, 1)[0][1] == (2 * skipped + 1) // 37
     if skipped < 100:
         assert first(sampler, 5) == first(VisitSampler(37, 3, 1, 2), skipped + 5)[skipped:]
 

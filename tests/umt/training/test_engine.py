@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from mmengine.hooks import Hook
+from mmengine.registry import DefaultScope
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from umt.errors import UMTError
 from umt.training.engine import Recipe
+from umt.training.extras import Extras
 
 Train = Callable[..., dict[str, Tensor]]
 
@@ -42,6 +46,12 @@ def test_clipping_acts(train: Train, recipe: Recipe, tmp_path: Path) -> None:
     clipped = train(replace(recipe, clip_norm=1e-12), work_dir=tmp_path / "b")
     assert free["head.weight"].abs().max() > 1e-2
     assert clipped["head.weight"].abs().max() < 1e-3
+
+
+def test_a_run_leaves_no_scope_behind(train: Train, recipe: Recipe) -> None:
+    before = DefaultScope.get_current_instance()
+    train(recipe)
+    assert DefaultScope.get_current_instance() is before
 
 
 class InterruptedRunError(Exception):
@@ -129,8 +139,12 @@ def test_divergence_is_an_error(train: Train, recipe: Recipe) -> None:
 
 
 def test_weights_that_the_last_step_spoilt_are_an_error(train: Train, recipe: Recipe) -> None:
-    with pytest.raises(UMTError, match=r"diverged at lr 1e\+39: weights are not finite"):
-        train(replace(recipe, lr=1e39, epochs=0.3, warmup_epochs=0, clip_norm=None))
+    class Spoil(Hook):
+        def after_train(self, runner: Any) -> None:
+            runner.model.head.weight.data.fill_(float("inf"))
+
+    with pytest.raises(UMTError, match=r"diverged at lr 0\.01: weights are not finite"):
+        train(recipe, extras=Extras(hooks=(Spoil(),)))
 
 
 def test_the_global_batch_is_shared_out_evenly(recipe: Recipe) -> None:

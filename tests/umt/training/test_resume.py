@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 
 from umt.errors import UMTError
 from umt.training.engine import Recipe
@@ -21,17 +22,18 @@ KILLED = Path(__file__).parent / "killed.py"
 NEVER = 0
 
 
-def start(folder: Path, iteration: int) -> int:
-    return subprocess.run([sys.executable, str(KILLED), str(folder), str(iteration)], check=False).returncode
+def start(folder: Path, iteration: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, str(KILLED), str(folder), str(iteration)])
 
 
 def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path) -> None:
     """With drop path, mixup, accumulation, an average and worker processes; killed between two forwards of a step."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert start(whole, NEVER) == 0
-    assert start(cut, 17) == -signal.SIGKILL
+    through = start(whole, NEVER)
+    assert start(cut, 17).wait() == -signal.SIGKILL
     assert torch.load(cut / "resume.pth")["meta"]["iter"] == 12
-    assert start(cut, NEVER) == 0
+    assert start(cut, NEVER).wait() == 0
+    assert through.wait() == 0
     one, other = torch.load(whole / "end.pth"), torch.load(cut / "end.pth")
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -67,16 +69,16 @@ def test_a_full_disk_leaves_the_save_before_it(
     whole = train(recipe, work_dir=tmp_path / "whole")
     cut = tmp_path / "cut"
 
-    def fill(done: int, total: int, text: str) -> None:
-        if (cut / "resume.pth").is_file():
-            full_disk.append(True)
+    class Fill(Hook):
+        def before_train_iter(self, *_: object, **__: object) -> None:
+            if (cut / "resume.pth").is_file():
+                full_disk.append(True)
 
-    extras = Extras(save_every=2, note=lambda: "")
     with pytest.raises(UMTError, match=r"resume\.pth: cannot be written \(No space left on device\); the save before"):
-        train(recipe, work_dir=cut, extras=Extras(save_every=2, hooks=(_Watch(fill),)))
-    assert [path.name for path in cut.glob("*.p*")] == ["resume.pth"]
+        train(recipe, work_dir=cut, extras=Extras(save_every=2, hooks=(Fill(),)))
+    assert [path.name for path in cut.glob("*resume*")] == ["resume.pth"]
     assert not list(cut.glob(".partial-*"))
     assert torch.load(cut / "resume.pth")["meta"]["iter"] == 2
     full_disk.clear()
-    resumed = train(recipe, work_dir=cut, extras=extras)
+    resumed = train(recipe, work_dir=cut)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
