@@ -1,0 +1,146 @@
+"""`python -m benchmarks.reproduction --data DIR --weights DIR --out DIR`: split, train, judge, and write the table."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks.reproduction.experiment import Arm, Experiment, load_experiment
+from benchmarks.reproduction.split import DISTIL, JUDGE, make_split
+from benchmarks.reproduction.table import collect, insert, markdown
+from benchmarks.results import ResultStore
+from benchmarks.suite import load_suite
+from umt.errors import UMTError
+
+FOLDER = click.Path(path_type=Path)
+STUDENT_FILE = "student.pth"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where everything of the experiment lies."""
+
+    out: Path
+    weights: Path
+
+    @property
+    def images(self) -> Path:
+        return self.out / "data" / DISTIL
+
+    @property
+    def cache(self) -> Path:
+        return self.out / "cache"
+
+    def student(self, arm: Arm, seed: int) -> Path:
+        return self.out / "students" / arm.folder(seed) / STUDENT_FILE
+
+
+@click.command()
+@click.option("--data", type=FOLDER, required=True, help="Folder of the real images (docs/REPRODUCTION.md names them).")
+@click.option("--weights", type=FOLDER, required=True, help="Folder of the teachers' weight files.")
+@click.option("--out", type=FOLDER, default=Path("runs/reproduction"), show_default=True)
+@click.option("--workers", default=2, show_default=True, help="Trainings at a time; the cores are shared out.")
+@click.option("--document", type=FOLDER, help="A Markdown file whose table is replaced, e.g. docs/REPRODUCTION.md.")
+@click.option("--experiment", "file", type=FOLDER, help="Another declaration than the shipped experiment.yaml.")
+def main(data: Path, weights: Path, out: Path, workers: int, document: Path | None, file: Path | None) -> None:
+    """Run what is missing of the experiment, and print its table."""
+    console, experiment = Console(), load_experiment(file) if file else load_experiment()
+    folders = Folders(out.resolve(), weights.resolve())
+    make_split(data, folders.out / "data")
+    run_all(console, [cache_command(experiment, folders)], 1)
+    run_all(console, training_commands(experiment, folders), workers)
+    run_all(console, [judge_command(experiment, folders, workers)], 1)
+    suite = load_suite(experiment.suite)
+    values = collect(ResultStore(folders.out / "judged" / "results"), suite.all_columns)
+    table = markdown(values, row_names(experiment), experiment.suite)
+    console.print(table, soft_wrap=True, markup=False)
+    if document:
+        insert(document, table)
+
+
+def cache_command(experiment: Experiment, folders: Folders) -> list[str]:
+    """Teachers' targets, once for all arms and seeds."""
+    size = next(change for change in experiment.changes if change.startswith("views."))
+    return _umt("teachers", "cache", "--recipe", experiment.cache.recipe, "--set", size, "--images", folders.images,
+                "--weights", folders.weights, "--views", experiment.cache.views, "--pixels", "--yes",
+                "--out", folders.cache)  # fmt: skip
+
+
+def training_commands(experiment: Experiment, folders: Folders) -> list[list[str]]:
+    """One for each arm and seed that is not finished."""
+    pairs = [(arm, seed) for seed in range(experiment.seeds) for arm in experiment.arms]
+    return [_train(experiment, folders, arm, seed) for arm, seed in pairs if not folders.student(arm, seed).is_file()]
+
+
+def judge_command(experiment: Experiment, folders: Folders, workers: int) -> list[str]:
+    """The suite over every student, its heads, and the teachers."""
+    backbones = {
+        f"{name} seed {seed}": spec
+        for seed in range(experiment.seeds)
+        for name, spec in _students(experiment, folders, seed)
+    }
+    backbones["Random weights"] = f"{experiment.student}?pretrained=false"
+    backbones |= {f"Teacher {name}": spec.format(weights=folders.weights) for name, spec in experiment.teachers.items()}
+    named = [part for label, spec in backbones.items() for part in ("--backbone", f"{label}={spec}")]
+    return _umt("run", *named, "--suite", experiment.suite, "--seeds", 1, "--data-root", folders.out / "data" / JUDGE,
+                "--out", folders.out / "judged", "--workers", workers, "--device", "cpu")  # fmt: skip
+
+
+def row_names(experiment: Experiment) -> list[str]:
+    """Rows of the table, in order."""
+    students = [name for arm in experiment.arms for name in (arm.name, *(_head(arm, head) for head in arm.heads))]
+    return [*students, "Random weights", *(f"Teacher {name}" for name in experiment.teachers)]
+
+
+def run_all(console: Console, commands: Sequence[list[str]], workers: int) -> None:
+    """Run commands side by side, each with its share of the cores; the first failure is the error."""
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+
+    def run(command: list[str]) -> None:
+        console.print(" ".join(command[2:7]), "...", markup=False, soft_wrap=True, highlight=False)
+        done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": threads}, capture_output=True, text=True)
+        if done.returncode:
+            raise UMTError(f"{' '.join(command)} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(run, commands))
+
+
+def _students(experiment: Experiment, folders: Folders, seed: int) -> list[tuple[str, str]]:
+    named = []
+    for arm in experiment.arms:
+        path = str(folders.student(arm, seed))
+        named += [(arm.name, path), *((_head(arm, head), f"{path}#{head}") for head in arm.heads)]
+    return named
+
+
+def _head(arm: Arm, head: str) -> str:
+    return f"{arm.name}, {head} head"
+
+
+def _train(experiment: Experiment, folders: Folders, arm: Arm, seed: int) -> list[str]:
+    out = folders.student(arm, seed).parent
+    if arm.recipe is None:
+        return [sys.executable, "-m", "benchmarks.reproduction.supervised", str(folders.images), str(seed), str(out)]
+    return _umt("distill", "--recipe", arm.recipe, *experiment.changed(), "--set", f"seed={seed}", "--images",
+                folders.images, "--weights", folders.weights, "--cache", folders.cache, "--out", out,
+                "--device", "cpu")  # fmt: skip
+
+
+def _umt(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "umt.cli", *map(str, arguments)]
+
+
+if __name__ == "__main__":
+    try:
+        main(standalone_mode=False)
+    except UMTError as error:
+        sys.exit(f"umt: {error}")

@@ -1,0 +1,55 @@
+"""The experiment as data: arms, seeds, and what they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from umt.declarations import build, read_mapping
+from umt.training.engine import Recipe
+
+FILE = Path(__file__).with_name("experiment.yaml")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row of the table, trained once a seed; without a recipe it is trained on labels."""
+
+    name: str
+    recipe: str | None = None
+    heads: tuple[str, ...] = ()
+
+    def folder(self, seed: int) -> str:
+        return f"{self.recipe or 'supervised'}-seed{seed}"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Teachers' targets, computed once for all arms."""
+
+    recipe: str
+    views: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides the table."""
+
+    seeds: int
+    suite: str
+    cache: Cache
+    changes: tuple[str, ...]  # of the arms' recipes
+    arms: tuple[Arm, ...]
+    student: str
+    supervised: Recipe
+    view: int  # pixels
+    teachers: dict[str, str]  # label -> backbone; {weights} is the folder of weight files
+
+    def changed(self) -> list[str]:
+        """The changes as options of `umt distill`."""
+        return [part for change in self.changes for part in ("--set", change)]
+
+
+def load_experiment(path: Path = FILE) -> Experiment:
+    """Read the declaration; UMTError names the field that is wrong."""
+    return build(Experiment, read_mapping(path), path)
