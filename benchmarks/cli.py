@@ -13,6 +13,7 @@ import yaml
 from rich.console import Console
 
 from benchmarks.console import LiveJobs, print_blocked, print_plan
+from benchmarks.example import example_backbones
 from benchmarks.job import Report
 from benchmarks.plan import Options, Plan
 from benchmarks.processes import Executor, LocalExecutor, call, default_workers, fork_server
@@ -22,7 +23,7 @@ from umt.errors import UMTError
 
 EPILOG = """\b
 Examples:
-  bash benchmarks/run_all.sh                                   the embedded example, in minutes
+  bash benchmarks/run_all.sh                                   the embedded example: distils, evaluates, in minutes
   bash benchmarks/run_all.sh ckpt.pth --data-root /data        your checkpoint, the paper's protocols
   bash benchmarks/run_all.sh --backbone timm:resnet50 --suite mini
   bash benchmarks/run_all.sh ckpt.pth --data-root /data --dry-run
@@ -32,7 +33,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("checkpoints", nargs=-1, metavar="[CKPT.pth ...]")
 @click.option(
-    "--backbone", "backbones", multiple=True, metavar="[LABEL=]SPEC", help="A backbone by name; may be repeated."
+    "--backbone", "named_backbones", multiple=True, metavar="[LABEL=]SPEC", help="A backbone by name; may be repeated."
 )
 @click.option(
     "--suite",
@@ -58,7 +59,7 @@ Examples:
 def run(
     context: click.Context,
     checkpoints: tuple[str, ...],
-    backbones: tuple[str, ...],
+    named_backbones: tuple[str, ...],
     suite_name: str | None,
     data_root: Path | None,
     single: tuple[str, ...],
@@ -77,16 +78,18 @@ def run(
     embedded data. A run that was interrupted goes on where it stopped: type the same command again.
     """
     console, started = Console(), time.perf_counter()
-    named = (*checkpoints, *backbones)
+    named = (*checkpoints, *named_backbones)
     suite = load_suite(suite_name or ("paper" if named else "mini"))
     if not named and not suite.example:
         raise click.UsageError(f"suite '{suite.name}' has no example; name a checkpoint or --backbone SPEC")
     out = (out or Path("runs") / suite.name).resolve()
+    root = _data_root(data_root, suite, out, console)
+    backbones = named or example_backbones(suite, root, out, console, dry_run=dry_run)
     processes = fork_server()
     options = Options(
         suite=suite,
-        backbones=named or suite.example,
-        data_root=_data_root(data_root, suite, out, console),
+        backbones=backbones,
+        data_root=root,
         data=_pairs("--data", single, lambda folder: Path(folder).resolve()),
         out=out,
         tasks=tuple(name for part in tasks for name in part.split(",")),
@@ -126,12 +129,12 @@ def execute(plan: Plan, executor: Executor, console: Console) -> list[Report]:
 
 
 def _print_times(console: Console, reports: list[Report], wall: float, prepared: float, workers: int) -> None:
-    """Where the time went: embedded data, jobs, and what the suite itself took."""
+    """Where the time went: embedded data and student, jobs, and what the suite itself took."""
     if reports:
         jobs = sum(report.seconds for report in reports) / workers
         rest = max(0.0, wall - prepared - jobs)
         console.print(
-            f"{wall:.0f} s: {prepared:.0f} s data, {jobs:.0f} s jobs, {rest:.1f} s the suite ({rest / wall:.1%})"
+            f"{wall:.0f} s: {prepared:.0f} s preparation, {jobs:.0f} s jobs, {rest:.1f} s the suite ({rest / wall:.1%})"
         )
 
 

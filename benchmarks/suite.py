@@ -38,9 +38,10 @@ class Suite:
     about: str  # what its numbers may be compared with
     seeds: int
     embedded_data: bool  # whether the package writes its own data where no data root is given
-    example: tuple[str, ...]  # backbones that are evaluated where none is named
+    example: tuple[str, ...]  # backbones that are evaluated where none is named; {out} is the folder of results
     columns: tuple[Column, ...]
-    probes: tuple[Column, ...]
+    probes: tuple[Column, ...] = ()
+    prepare: tuple[tuple[str, ...], ...] = ()  # `umt` commands that make the example's backbones; {data}, {out}
 
     @property
     def all_columns(self) -> tuple[Column, ...]:
@@ -57,4 +58,4 @@ def load_suite(name: str) -> Suite:
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise unknown_name("suite", name, suite_names())
-    return build(Suite, {"name": path.stem, "source": name, "probes": [], **read_mapping(path)}, path)
+    return build(Suite, {"name": path.stem, "source": name, **read_mapping(path)}, path)

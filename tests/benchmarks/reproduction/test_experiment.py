@@ -1,0 +1,58 @@
+"""The declaration: what is trained and judged, by which commands, and that it runs on little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.reproduction.__main__ import Folders, cache_command, judge_command, row_names, training_commands
+from benchmarks.reproduction.experiment import load_experiment
+from benchmarks.reproduction.supervised import train
+from umt.backbones import create_backbone
+from umt.distill.recipe import load_recipe
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return Folders(tmp_path / "out", tmp_path / "weights")
+
+
+def test_every_arm_shares_steps_and_views(folders: Folders) -> None:
+    experiment = load_experiment()
+    recipes = [load_recipe(arm.recipe, experiment.changes) for arm in experiment.arms if arm.recipe]
+    assert len({(recipe.training, recipe.views, recipe.student) for recipe in recipes}) == 1
+    assert recipes[0].training == experiment.supervised
+    assert recipes[0].student == experiment.student
+    assert recipes[0].views.size == experiment.view
+    for arm in experiment.arms:
+        assert set(arm.heads) <= {teacher.name for teacher in recipes[0].teachers}
+
+
+def test_each_arm_is_trained_once_a_seed_and_finished_ones_are_skipped(folders: Folders) -> None:
+    experiment = load_experiment()
+    assert len(training_commands(experiment, folders)) == len(experiment.arms) * experiment.seeds
+    done = folders.student(experiment.arms[0], 0)
+    done.parent.mkdir(parents=True)
+    done.touch()
+    assert len(training_commands(experiment, folders)) == len(experiment.arms) * experiment.seeds - 1
+    assert "--pixels" in cache_command(experiment, folders)
+
+
+def test_every_row_is_judged_for_every_seed(folders: Folders) -> None:
+    experiment = load_experiment()
+    command = judge_command(experiment, folders, 2)
+    labels = [command[place + 1].partition("=")[0] for place, part in enumerate(command) if part == "--backbone"]
+    once = [name for name in row_names(experiment) if name.startswith(("Teacher", "Random"))]
+    students = [name for name in row_names(experiment) if name not in once]
+    assert sorted(labels) == sorted([*once, *(f"{name} seed {seed}" for name in students for seed in range(3))])
+
+
+def test_the_student_without_teachers_learns_the_labels(image_folder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    images = image_folder(tmp_path / "images", classes=2, train=8) / "train"
+    path = train(images, 3, tmp_path / "run")
+    trained, fresh = create_backbone(str(path)), create_backbone("timm:resnet10t", seed=3, pretrained=False)
+    assert trained.architecture == fresh.architecture
+    first = next(iter(fresh.state_dict()))
+    assert not torch.equal(trained.state_dict()[first], fresh.state_dict()[first])

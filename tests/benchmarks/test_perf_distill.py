@@ -1,0 +1,96 @@
+"""The benchmarks of distillation run, on tiny models; what they measure is checked where that is exact."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from benchmarks.perf import distill_cached, distill_compiled, distill_loading, distill_memory, distill_step
+from benchmarks.perf.distilling import Setting, build_distiller
+from benchmarks.perf.row import Row
+from umt.distill.distiller import Distiller
+from umt.distill.recipe import load_recipe
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def setting() -> Setting:
+    changes = [
+        "student=timm:test_resnet",
+        "teachers.lite0.backbone=timm:test_convnext?pretrained=false",
+        "teachers.lite2.backbone=timm:test_vit?pretrained=false&img_size=64",
+        "teachers.lite2.kind=dino",
+        "interaction.groups=8",
+        "views.size=64",
+    ]
+    return Setting(load_recipe("mini-cnn-pypi", changes), CPU, batch=2, repeats=1)
+
+
+@pytest.fixture(scope="module")
+def model(setting: Setting) -> Distiller:
+    return build_distiller(setting)
+
+
+def test_a_step_is_compared_with_each_of_its_parts(setting: Setting, model: Distiller) -> None:
+    row = distill_step.against_parts(setting, model, "eager")
+    parts = dict(part.split(" ") for part in row.note.split(", "))
+    assert list(parts) == ["lite0", "lite2", "student", "spaces"]
+    assert row.theirs == pytest.approx(sum(map(float, parts.values())), rel=0.01)
+    assert all(value.grad is None for value in model.parameters())
+
+
+def test_compiled_steps_are_compared_with_eager_ones(
+    setting: Setting, model: Distiller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Distiller, "compile_parts", lambda self: None)  # takes a minute, and has a test of its own
+    rows = distill_compiled.rows(setting, model)
+    assert [row.peer for row in rows] == ["sum of its parts alone", "eager, bf16", "eager, fp32"]
+
+
+def test_cached_steps_are_compared_with_online_ones_and_with_the_students_own(
+    setting: Setting, model: Distiller
+) -> None:
+    rows = distill_cached.rows(setting, model)
+    assert [row.limit for row in rows] == [2.9, 1 / 1.1]
+    assert rows[0].ours == rows[1].ours > 0
+
+
+def test_loading_is_compared_with_the_step(setting: Setting, model: Distiller) -> None:
+    assert "0 worker processes" in distill_loading.row(setting, model).job
+
+
+def test_memory_of_a_step_is_that_of_the_student_and_its_spaces(setting: Setting, model: Distiller) -> None:
+    """Exact on a CPU: teachers add nothing, because a step's peak comes after they are done."""
+    given, alone = distill_memory.rows(setting, model)
+    assert given.ours == alone.ours
+    assert given.theirs > given.ours > alone.theirs
+
+
+def test_peaks_count_all_tensors_that_live_at_one_time() -> None:
+    def work() -> None:
+        for _ in range(3):
+            first = torch.ones(1000, dtype=torch.float64)
+            del first
+        second = torch.ones(3000, dtype=torch.float64)
+        torch.cat([second, second])
+
+    assert distill_memory.peak_bytes(work, CPU) == 8 * 9000
+
+
+def test_names_are_checked_before_anything_runs() -> None:
+    main = import_module("benchmarks.perf.__main__").main
+    done = CliRunner().invoke(main, ["distill_step", "distil_memory"])
+    assert done.exit_code == 1
+    assert "unknown benchmark 'distil_memory'" in done.output
+    assert "distill_memory" in done.output
+
+
+def test_rows_are_printed_with_the_machine() -> None:
+    module = import_module("benchmarks.perf.__main__")
+    table = module.table([Row("a", "b", theirs=3.0, ours=2.0, limit=1.6)], "a CPU")
+    assert table.caption == "a CPU"
+    assert [list(column.cells) for column in table.columns][4] == ["[red]1.5"]
