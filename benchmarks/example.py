@@ -20,7 +20,8 @@ def example_backbones(suite: Suite, data_root: Path, out: Path, console: Console
     places = {"data": data_root, "out": out}
     for command in suite.prepare:
         arguments = [part.format(**places) for part in command]
-        console.print(f"umt {' '.join(arguments)}", soft_wrap=True, markup=False, highlight=False)
+        intent = "would run" if dry_run else "running"
+        console.print(f"{intent}: umt {' '.join(arguments)}", soft_wrap=True, markup=False, highlight=False)
         if not dry_run:
             _run(arguments)
     return tuple(text.format(**places) for text in suite.example)

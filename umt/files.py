@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -9,20 +10,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from umt.errors import UMTError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a binary file that takes its name only when it is complete and on disk; after an error it is gone."""
+    """Open a binary file that takes its name only when it is complete and on disk; after an error it is gone.
+
+    UMTError where the disk is full: what was there under that name before stays.
+    """
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False) as handle:
         try:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
             os.fchmod(handle.fileno(), 0o666 & ~_umask())  # a temporary file is for its owner's eyes only
-        except BaseException:
+        except BaseException as error:
             Path(handle.name).unlink()
-            raise
+            reason = _disk_error(error)
+            if reason is None:
+                raise
+            kept = "the file before it is kept" if path.is_file() else "nothing was there before"
+            raise UMTError(f"{path}: cannot be written ({reason}); {kept}; free some space and start again") from error
     Path(handle.name).replace(path)
+
+
+def _disk_error(error: BaseException | None) -> str | None:
+    """What the system said about the disk, if that is what an error goes back to; torch wraps it while it closes."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return os.strerror(error.errno or 0) if error is not None and error.errno in FULL else None
 
 
 def _umask() -> int:

@@ -58,9 +58,9 @@ def main(data: Path, weights: Path, out: Path, workers: int, document: Path | No
     run_all(console, [cache_command(experiment, folders)], 1)
     run_all(console, training_commands(experiment, folders), workers)
     run_all(console, [judge_command(experiment, folders, workers)], 1)
-    suite = load_suite(experiment.suite)
-    values = collect(ResultStore(folders.out / "judged" / "results"), suite.all_columns)
-    table = markdown(values, row_names(experiment), experiment.suite)
+    columns = load_suite(experiment.suite).all_columns
+    values = collect(ResultStore(folders.out / "judged" / "results"), columns)
+    table = markdown(values, row_names(experiment), [column.heading for column in columns])
     console.print(table, soft_wrap=True, markup=False)
     if document:
         insert(document, table)
@@ -68,9 +68,8 @@ def main(data: Path, weights: Path, out: Path, workers: int, document: Path | No
 
 def cache_command(experiment: Experiment, folders: Folders) -> list[str]:
     """Teachers' targets, once for all arms and seeds."""
-    size = next(change for change in experiment.changes if change.startswith("views."))
-    return _umt("teachers", "cache", "--recipe", experiment.cache.recipe, "--set", size, "--images", folders.images,
-                "--weights", folders.weights, "--views", experiment.cache.views, "--pixels", "--yes",
+    return _umt("teachers", "cache", "--recipe", experiment.cache.recipe, *experiment.changed("views."), "--images",
+                folders.images, "--weights", folders.weights, "--views", experiment.cache.views, "--pixels", "--yes",
                 "--out", folders.cache)  # fmt: skip
 
 
@@ -129,7 +128,8 @@ def _head(arm: Arm, head: str) -> str:
 def _train(experiment: Experiment, folders: Folders, arm: Arm, seed: int) -> list[str]:
     out = folders.student(arm, seed).parent
     if arm.recipe is None:
-        return [sys.executable, "-m", "benchmarks.reproduction.supervised", str(folders.images), str(seed), str(out)]
+        plain = [folders.images, seed, out, "--experiment", experiment.source]
+        return [sys.executable, "-m", "benchmarks.reproduction.supervised", *map(str, plain)]
     return _umt("distill", "--recipe", arm.recipe, *experiment.changed(), "--set", f"seed={seed}", "--images",
                 folders.images, "--weights", folders.weights, "--cache", folders.cache, "--out", out,
                 "--device", "cpu")  # fmt: skip

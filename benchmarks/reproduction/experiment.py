@@ -35,6 +35,7 @@ class Cache:
 class Experiment:
     """Everything that decides the table."""
 
+    source: str  # the file it was read from
     seeds: int
     suite: str
     cache: Cache
@@ -45,11 +46,11 @@ class Experiment:
     view: int  # pixels
     teachers: dict[str, str]  # label -> backbone; {weights} is the folder of weight files
 
-    def changed(self) -> list[str]:
-        """The changes as options of `umt distill`."""
-        return [part for change in self.changes for part in ("--set", change)]
+    def changed(self, fields: str = "") -> list[str]:
+        """The changes, or those of fields that begin so, as options of `umt`."""
+        return [part for change in self.changes if change.startswith(fields) for part in ("--set", change)]
 
 
 def load_experiment(path: Path = FILE) -> Experiment:
     """Read the declaration; UMTError names the field that is wrong."""
-    return build(Experiment, read_mapping(path), path)
+    return build(Experiment, {"source": str(path.resolve()), **read_mapping(path)}, path)

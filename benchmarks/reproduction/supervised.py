@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.reproduction.experiment import load_experiment
+from benchmarks.reproduction.experiment import FILE, Experiment, load_experiment
 from umt.backbones import create_backbone
 from umt.backbones.checkpoint import save_checkpoint
 from umt.data.images import ImageSamples
@@ -19,9 +19,8 @@ from umt.training.engine import Place, fit
 from umt.training.param_groups import layer_decay_groups
 
 
-def train(images: Path, seed: int, out: Path) -> Path:
+def train(images: Path, seed: int, out: Path, experiment: Experiment) -> Path:
     """Train by the experiment's own recipe; crops and mirror images as in the mini recipes."""
-    experiment = load_experiment()
     classes = subfolders(images)
     samples = [
         Sample(images / name / file, label)
@@ -40,13 +39,14 @@ def train(images: Path, seed: int, out: Path) -> Path:
 
 
 def main() -> None:
-    """`python -m benchmarks.reproduction.supervised IMAGES SEED OUT`."""
+    """`python -m benchmarks.reproduction.supervised IMAGES SEED OUT [--experiment FILE]`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", type=Path)
     parser.add_argument("seed", type=int)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--experiment", type=Path, default=FILE)
     arguments = parser.parse_args()
-    train(arguments.images, arguments.seed, arguments.out)
+    train(arguments.images, arguments.seed, arguments.out, load_experiment(arguments.experiment))
 
 
 if __name__ == "__main__":

@@ -5,36 +5,36 @@ from __future__ import annotations
 import re
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.results import Result
-from benchmarks.suite import Column, load_suite
+from benchmarks.suite import Column
 from umt.errors import UMTError
 
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 SEED = re.compile(r" seed \d+$")
-Values = Mapping[str, Mapping[str, list[float]]]  # row -> column -> one value a seed
+Values = Mapping[str, Mapping[str, Mapping[str, float]]]  # row -> heading -> backbone, one a seed -> value
 
 
 def collect(results: Iterable[Result], columns: Iterable[Column]) -> Values:
-    """Values of each row and column; rows of one name with different seeds are one row."""
-    headings = {(column.task, column.dataset, column.protocol_name): column for column in columns}
-    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for result in results:
-        column = headings.get((result.key.task, result.key.dataset, result.key.protocol))
+    """Values of each row and column; of a backbone that was judged again, the newest."""
+    asked = {(column.task, column.dataset, column.protocol_name): column for column in columns}
+    values: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    for result in sorted(results, key=lambda result: result.environment.started):
+        column = asked.get((result.key.task, result.key.dataset, result.key.protocol))
         if column:
-            values[SEED.sub("", result.key.backbone)][column.heading].append(result.metrics[column.metric])
+            backbone = result.key.backbone
+            values[SEED.sub("", backbone)][column.heading][backbone] = result.metrics[column.metric]
     return values
 
 
-def markdown(values: Values, rows: Iterable[str], suite: str) -> str:
+def markdown(values: Values, rows: Iterable[str], headings: Sequence[str]) -> str:
     """The table; what was not measured is a dash, a single run has no deviation."""
-    columns = [column.heading for column in load_suite(suite).all_columns]
-    lines = [["", *columns, "mean"], ["---", *["---:"] * (len(columns) + 1)]]
+    lines = [["", *headings, "mean"], ["---", *["---:"] * (len(headings) + 1)]]
     for row in rows:
-        found = [values.get(row, {}).get(column, []) for column in columns]
-        lines.append([row, *(_cell(cell) for cell in found), _mean(found)])
+        found = [values.get(row, {}).get(heading, {}) for heading in headings]
+        lines.append([row, *(_cell(seeds.values()) for seeds in found), _cell(_means(found))])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -47,15 +47,15 @@ def insert(path: Path, table: str) -> None:
     path.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
-def _cell(values: list[float]) -> str:
+def _cell(values: Collection[float]) -> str:
     if not values:
         return "-"
     return f"{statistics.mean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
 
 
-def _mean(cells: list[list[float]]) -> str:
-    """Over columns, for each seed, then over seeds; a dash where anything is missing."""
-    counts = {len(cell) for cell in cells}
-    if len(counts) != 1 or not cells[0]:
-        return "-"
-    return _cell([statistics.mean(seed) for seed in zip(*cells, strict=True)])
+def _means(found: Sequence[Mapping[str, float]]) -> list[float]:
+    """Over columns, for each seed; nothing where a column lacks a seed that another has."""
+    seeds = found[0].keys()
+    if any(column.keys() != seeds for column in found):
+        return []
+    return [statistics.mean(column[seed] for column in found) for seed in seeds]

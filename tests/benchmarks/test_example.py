@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from benchmarks.example import example_backbones
+from benchmarks.preflight import split_label
 from benchmarks.suite import Suite, load_suite
+from umt.cli import cli
 from umt.errors import UMTError
 
 
 @pytest.fixture
 def suite() -> Suite:
-    """The mini suite with a quick command that leaves something behind."""
-    command = ("data", "mini", "--out", "{out}/made")
-    return replace(load_suite("mini"), prepare=(command,), example=("A={out}/made/a.pth#b", "timm:resnet18"))
+    """The mini suite with a quick command."""
+    return replace(load_suite("mini"), prepare=(("data", "list"),), example=("A={out}/made/a.pth#b", "timm:resnet18"))
 
 
-def test_commands_run_and_names_say_where_things_are(suite: Suite, tmp_path: Path) -> None:
+def test_commands_show_what_they_print_and_names_say_where_things_are(
+    suite: Suite, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     names = example_backbones(suite, tmp_path, tmp_path, Console(quiet=True), dry_run=False)
     assert names == (f"A={tmp_path}/made/a.pth#b", "timm:resnet18")
-    assert (tmp_path / "made" / "imagenet").is_dir()
+    assert "CUB_200_2011" in capfd.readouterr().out
 
 
-def test_a_dry_run_only_prints_them(suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    example_backbones(suite, tmp_path, tmp_path, Console(), dry_run=True)
-    assert f"umt data mini --out {tmp_path}/made" in capsys.readouterr().out
-    assert not (tmp_path / "made").exists()
+def test_the_plan_shows_commands_and_what_they_would_make_and_runs_nothing(small_suite: Callable[..., Any]) -> None:
+    small = small_suite()
+    example = 'prepare: [[data, mini, --out, "{out}/made"]]\nexample: ["A={out}/made/a.pth"]\n'
+    small.file.write_text(small.file.read_text().replace("example: []\n", example))
+    places = ["--suite", str(small.file), "--data-root", str(small.data_root), "--out", str(small.out), "--dry-run"]
+    shown = CliRunner().invoke(cli, ["run", *places]).stdout
+    assert f"would run: umt data mini --out {small.out}/made" in shown
+    assert f"{small.out}/made/a.pth: no such weight file" in shown
+    named = CliRunner().invoke(cli, ["run", "--backbone", "timm:test_resnet?pretrained=false", *places]).stdout
+    assert "umt data mini" not in named, "whoever names a backbone needs no example"
+    assert not small.out.exists()
 
 
 def test_a_command_that_fails_is_named(suite: Suite, tmp_path: Path) -> None:
@@ -42,4 +55,8 @@ def test_the_mini_suite_distils_its_student_from_its_own_data() -> None:
     suite = load_suite("mini")
     assert [command[0] for command in suite.prepare] == ["distill"]
     assert "{data}" in suite.prepare[0]
-    assert sum("{out}/student/student.pth" in name for name in suite.example) == 3
+    assert dict(split_label(name) for name in suite.example[:3]) == {
+        "UMT student": "{out}/student/student.pth",
+        "UMT student, lite0 head": "{out}/student/student.pth#lite0",
+        "UMT student, lite2 head": "{out}/student/student.pth#lite2",
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from mmengine.runner import Runner
 from torch import nn
 
 from umt.backbones.weights import read_file
-from umt.errors import UMTError
 from umt.files import atomic_file
 from umt.training.parallel import bare, placed, placed_optimiser, whole
 
@@ -40,7 +38,8 @@ class DeviceRunner(Runner):
         }
         self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
         if is_main_process():
-            write_checkpoint(checkpoint, path)
+            with atomic_file(path) as handle:
+                torch.save(checkpoint, handle)
 
     def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> dict[str, Any]:
         """Read a checkpoint of this run; mmengine's loader falls back to unpickling arbitrary code."""
@@ -59,23 +58,3 @@ class DeviceRunner(Runner):
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         """Left out: it takes two seconds, and every result records its environment."""
-
-
-def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
-    """Replace `path` by the checkpoint once that is on disk."""
-    try:
-        with atomic_file(path) as handle:
-            torch.save(checkpoint, handle)
-    except (OSError, RuntimeError) as error:  # torch wraps what the file raises while it closes its archive
-        reason = _disk_error(error)
-        if reason is None:
-            raise
-        kept = "the save before it is kept" if path.is_file() else "nothing was saved before"
-        raise UMTError(f"{path}: cannot be written ({reason}); {kept}; free some space and start again") from error
-
-
-def _disk_error(error: BaseException | None) -> str | None:
-    """What the operating system said, if that is what an error goes back to."""
-    while error is not None and not isinstance(error, OSError):
-        error = error.__cause__ or error.__context__
-    return None if error is None else error.strerror or errno.errorcode.get(error.errno or 0, str(error))

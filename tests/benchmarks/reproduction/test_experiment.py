@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.preflight import split_label
 from benchmarks.reproduction.__main__ import Folders, cache_command, judge_command, row_names, training_commands
 from benchmarks.reproduction.experiment import load_experiment
 from benchmarks.reproduction.supervised import train
@@ -43,7 +44,7 @@ def test_each_arm_is_trained_once_a_seed_and_finished_ones_are_skipped(folders: 
 def test_every_row_is_judged_for_every_seed(folders: Folders) -> None:
     experiment = load_experiment()
     command = judge_command(experiment, folders, 2)
-    labels = [command[place + 1].partition("=")[0] for place, part in enumerate(command) if part == "--backbone"]
+    labels = [split_label(command[place + 1])[0] for place, part in enumerate(command) if part == "--backbone"]
     once = [name for name in row_names(experiment) if name.startswith(("Teacher", "Random"))]
     students = [name for name in row_names(experiment) if name not in once]
     assert sorted(labels) == sorted([*once, *(f"{name} seed {seed}" for name in students for seed in range(3))])
@@ -51,7 +52,7 @@ def test_every_row_is_judged_for_every_seed(folders: Folders) -> None:
 
 def test_the_student_without_teachers_learns_the_labels(image_folder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     images = image_folder(tmp_path / "images", classes=2, train=8) / "train"
-    path = train(images, 3, tmp_path / "run")
+    path = train(images, 3, tmp_path / "run", load_experiment())
     trained, fresh = create_backbone(str(path)), create_backbone("timm:resnet10t", seed=3, pretrained=False)
     assert trained.architecture == fresh.architecture
     first = next(iter(fresh.state_dict()))

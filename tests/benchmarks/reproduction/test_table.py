@@ -2,36 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.reproduction.table import insert, markdown
-from benchmarks.suite import load_suite
+from benchmarks.reproduction.table import collect, insert, markdown
+from benchmarks.results import Result
+from benchmarks.suite import Column
 from umt.errors import UMTError
 
-COLUMNS = [column.heading for column in load_suite("reproduction").all_columns]
+LINEAR = Column("linear", "finegrained_linear", "cub", "small", "accuracy")
+KNN = Column("k-NN", "knn", "cub", "small", "top1")
 
 
-def test_cells_are_mean_and_sample_deviation_and_the_last_one_is_over_columns() -> None:
-    values = {"UMT": {heading: [10.0, 20.0, 30.0] for heading in COLUMNS}}
-    line = markdown(values, ["UMT"], "reproduction").splitlines()[-1]
-    assert line == "| UMT | " + " | ".join(["20.0 ± 10.0"] * (len(COLUMNS) + 1)) + " |"
+def cells(values: dict[str, dict[str, dict[str, float]]], row: str = "UMT") -> list[str]:
+    """The row's cells behind its name."""
+    line = markdown(values, [row], ["linear", "k-NN"]).splitlines()[-1]
+    return line.removeprefix(f"| {row} | ").removesuffix(" |").split(" | ")
 
 
-def test_the_deviation_of_the_mean_is_that_of_the_seeds_means() -> None:
-    values = {"UMT": {heading: [10.0, 20.0] if index % 2 else [20.0, 10.0] for index, heading in enumerate(COLUMNS)}}
-    expected = [sum(values["UMT"][heading][seed] for heading in COLUMNS) / len(COLUMNS) for seed in (0, 1)]
-    cell = markdown(values, ["UMT"], "reproduction").splitlines()[-1].split(" | ")[-1]
-    mean, deviation = sum(expected) / 2, abs(expected[0] - expected[1]) / 2**0.5
-    assert cell == f"{mean:.1f} ± {deviation:.1f} |"
+def test_results_become_one_value_for_each_seed_the_newest(make_result: Callable[..., Result]) -> None:
+    def judged(backbone: str, accuracy: float, hour: int, **key: str) -> Result:
+        key = {"task": "finegrained_linear", "protocol": "small", **key}
+        result = make_result({"accuracy": accuracy}, backbone=backbone, **key)
+        started = f"2026-01-01T{hour:02}:00:00+00:00"
+        return replace(result, environment=replace(result.environment, started=started))
+
+    results = [
+        judged("UMT seed 0", 50.0, 2),
+        judged("UMT seed 0", 40.0, 1, weights_hash="cd" * 32),
+        judged("UMT seed 1", 60.0, 1),
+        judged("UMT, dino head seed 0", 10.0, 1),
+        judged("UMT seed 1", 99.0, 3, protocol="mini"),
+    ]
+    assert collect(results, [LINEAR, KNN]) == {
+        "UMT": {"linear": {"UMT seed 0": 50.0, "UMT seed 1": 60.0}},
+        "UMT, dino head": {"linear": {"UMT, dino head seed 0": 10.0}},
+    }
 
 
-def test_a_missing_value_stays_missing() -> None:
-    values = {"UMT": {COLUMNS[0]: [50.0]}}
-    cells = markdown(values, ["UMT", "Nobody"], "reproduction").splitlines()
-    assert cells[2] == "| UMT | 50.0 |" + " - |" * len(COLUMNS)
-    assert cells[3] == "| Nobody |" + " - |" * (len(COLUMNS) + 1)
+def test_cells_are_mean_and_sample_deviation_and_the_last_one_is_of_the_seeds_means() -> None:
+    linear, knn = {"a": 10.0, "b": 20.0, "c": 30.0}, {"c": 10.0, "b": 40.0, "a": 40.0}
+    # means of the seeds 25, 30, 20: mean 25, deviation 5; of k-NN 30 and sqrt(300)
+    assert cells({"UMT": {"linear": linear, "k-NN": knn}}) == ["20.0 ± 10.0", "30.0 ± 17.3", "25.0 ± 5.0"]
+
+
+def test_what_was_not_measured_is_never_a_number() -> None:
+    assert cells({}) == ["-", "-", "-"]
+    assert cells({"UMT": {"linear": {"a": 50.0}}}) == ["50.0", "-", "-"]
+    assert cells({"UMT": {"linear": {"a": 50.0}, "k-NN": {"b": 50.0}}}) == ["50.0", "50.0", "-"]
+
+
+def test_a_single_run_has_no_deviation() -> None:
+    assert cells({"UMT": {"linear": {"a": 50.0}, "k-NN": {"a": 40.0}}}) == ["50.0", "40.0", "45.0"]
 
 
 def test_the_table_replaces_the_one_before(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_full_disk_leaves_the_save_before_it(
             if (cut / "resume.pth").is_file():
                 full_disk.append(True)
 
-    with pytest.raises(UMTError, match=r"resume\.pth: cannot be written \(No space left on device\); the save before"):
+    with pytest.raises(UMTError, match=r"resume\.pth: cannot be written \(No space left on device\); the file before"):
         train(recipe, work_dir=cut, extras=Extras(save_every=2, hooks=(Fill(),)))
     assert [path.name for path in cut.glob("*resume*")] == ["resume.pth"]
     assert not list(cut.glob(".partial-*"))
