@@ -1,32 +1,50 @@
-"""`python -m benchmarks.perf [NAME ...]`: run benchmarks (all by default) and print their rows."""
+"""`python -m benchmarks.perf [NAME ...] [--device cuda]`: run benchmarks (all by default) and print their rows."""
 
 from __future__ import annotations
 
 import pkgutil
-import sys
 from importlib import import_module
 
+import click
+import torch
 from rich.console import Console
 from rich.table import Table
 
 import benchmarks.perf
-from umt.errors import unknown_name
+from benchmarks.perf.machine import about
+from benchmarks.perf.row import Row
+from umt.errors import UMTError, unknown_name
+from umt.training.device import pick_device
 
-NOT_BENCHMARKS = {"row", "__main__"}
+NOT_BENCHMARKS = {"row", "machine", "distilling", "__main__"}
+KNOWN = sorted({module.name for module in pkgutil.iter_modules(benchmarks.perf.__path__)} - NOT_BENCHMARKS)
 
 
-def main() -> None:
-    """Print peer, ours, ratio, limit and error of each row."""
-    known = sorted({module.name for module in pkgutil.iter_modules(benchmarks.perf.__path__)} - NOT_BENCHMARKS)
-    table = Table("job", "peer", "peer s", "ours s", "ratio", "limit", "error")
-    for name in sys.argv[1:] or known:
-        if name not in known:
-            sys.exit(f"umt: {unknown_name('benchmark', name, known)}")
-        for row in import_module(f"benchmarks.perf.{name}").measure():
-            seconds = (f"{row.peer_seconds:.4g}", f"{row.our_seconds:.4g}")
-            verdict = "[green]" if row.ratio >= row.limit else "[red]"
-            table.add_row(row.job, row.peer, *seconds, f"{verdict}{row.ratio:.1f}", f"{row.limit:g}", row.error)
-    Console().print(table)
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--device", "wanted", default="cpu", show_default=True, help="auto, cpu, cuda or cuda:N.")
+def main(names: tuple[str, ...], wanted: str) -> None:
+    """Print peer, ours, ratio, limit and note of each row."""
+    try:
+        device = pick_device(wanted)
+        for name in names:
+            if name not in KNOWN:
+                raise unknown_name("benchmark", name, KNOWN)
+        torch.set_num_threads(1)  # figures of several threads break down when the machine has other work
+        rows = [row for name in names or KNOWN for row in import_module(f"benchmarks.perf.{name}").measure(device)]
+    except UMTError as error:
+        raise click.ClickException(str(error)) from error
+    Console().print(table(rows, about(device)))
+
+
+def table(rows: list[Row], caption: str) -> Table:
+    """Rows for people."""
+    printed = Table("job", "peer", "peer's", "ours", "ratio", "limit", "note", caption=caption)
+    for row in rows:
+        costs = (f"{row.theirs:.4g} {row.unit}", f"{row.ours:.4g} {row.unit}")
+        verdict = "[green]" if row.ratio >= row.limit else "[red]"
+        printed.add_row(row.job, row.peer, *costs, f"{verdict}{row.ratio:.3g}", f"{row.limit:g}", row.note)
+    return printed
 
 
 if __name__ == "__main__":

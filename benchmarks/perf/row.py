@@ -13,22 +13,25 @@ class Row:
 
     job: str
     peer: str  # what a user would do without us
-    peer_seconds: float
-    our_seconds: float
+    theirs: float
+    ours: float
     limit: float  # the ratio that is asked for
-    error: str = "-"  # how far the answers are apart, where there are answers
+    note: str = "-"  # how far the answers are apart, where there are answers
+    unit: str = "s"
 
     @property
     def ratio(self) -> float:
-        return self.peer_seconds / self.our_seconds
+        return self.theirs / self.ours
 
 
-def interleaved(peer: Callable[[], object], ours: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Least wall seconds of each, taken in turns so that a busy machine slows both."""
-    best = [float("inf")] * 2
+def interleaved(
+    *functions: Callable[[], object], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
+    """Least seconds of each, taken in turns so that a busy machine slows all."""
+    best = [float("inf")] * len(functions)
     for _ in range(repeats):
-        for index, function in enumerate((peer, ours)):
-            started = time.perf_counter()
+        for index, function in enumerate(functions):
+            started = clock()
             function()
-            best[index] = min(best[index], time.perf_counter() - started)
-    return best[0], best[1]
+            best[index] = min(best[index], clock() - started)
+    return best

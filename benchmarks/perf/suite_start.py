@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import torch
+
 from benchmarks.perf.row import Row, interleaved
 from benchmarks.processes import call, fork_server
 
 
-def measure() -> list[Row]:
+def measure(_: torch.device) -> list[Row]:
     """Both ways import everything that a job needs, in a process of its own."""
     context = fork_server()
     call(context, "os:getpid")  # the server itself starts once a suite

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,22 @@ from umt.data.registry import Sample
 from umt.errors import UMTError
 
 
-def decode(path: Path) -> Image.Image:
-    """The decoded image in its own mode; UMTError names a file that is missing, truncated or no image."""
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """An image that is decoded when it is used; UMTError names a file that is missing, truncated or no image."""
     try:
         with Image.open(path) as image:
-            image.load()
-            return image
+            yield image
     except Exception as error:  # each format and each kind of damage raises its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UMTError(f"{path}: image cannot be decoded ({reason}); copy it again, or remove it") from error
+
+
+def decode(path: Path) -> Image.Image:
+    """The decoded image in its own mode; UMTError as `opened` gives it."""
+    with opened(path) as image:
+        image.load()
+        return image
 
 
 class ImageSamples(Dataset[tuple[Tensor, int]]):

@@ -5,31 +5,34 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from umt.distill.images import ImageList, Skipped, decode_or_next
+from umt.distill.images import ImageList, Skipped, circle, decode_view, nothing_left
 from umt.distill.options import Prepared
 from umt.distill.recipe import DistillRecipe, differences
 from umt.distill.spaces import SpaceShape
 from umt.distill.teachers import Teacher
-from umt.distill.views import View, render
+from umt.distill.views import View
 from umt.errors import UMTError
+from umt.files import atomic_file
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
+Key = Mapping[str, Any]
+Rows = Mapping[str, Any]  # of a shard by tensor name; they are read when they are indexed
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What a cache holds: `key` are the plain values that decide its content."""
 
-    key: Mapping[str, Any]
+    key: Key
     shapes: tuple[SpaceShape, ...]
     visits: int  # views of each image
     shard: int  # items in a shard; item = image * visits + visit
@@ -41,9 +44,21 @@ class Manifest:
     def shards(self) -> int:
         return -(-self.items() // self.shard)
 
+    def items_of(self, shard: int) -> range:
+        return range(shard * self.shard, min((shard + 1) * self.shard, self.items()))
+
+    def missing(self, folder: Path) -> list[int]:
+        """The shards that have not been written yet."""
+        return [number for number in range(self.shards()) if not shard_path(folder, number).is_file()]
+
+    @property
+    def mark(self) -> str:
+        """Sixteen hex digits that every shard carries, so that none of another cache is taken for one of this."""
+        return sha256(json.dumps(self._record(), sort_keys=True).encode()).hexdigest()[:16]
+
     def write(self, folder: Path) -> None:
-        record = {**asdict(self), "key": dict(self.key)}
-        (folder / MANIFEST).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        with atomic_file(folder / MANIFEST) as handle:
+            handle.write((json.dumps(self._record(), indent=1) + "\n").encode())
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -58,20 +73,30 @@ class Manifest:
         except (ValueError, KeyError, TypeError) as error:
             raise UMTError(f"{path}: damaged ({error}); remove {folder} and make the cache again") from error
 
+    def _record(self) -> dict[str, Any]:
+        return {**asdict(self), "key": dict(self.key)}
+
 
 class CachedViews(Dataset[dict[str, Any]]):
     """`dataset[index, visit]`: exactly the view that the targets belong to, and the targets; visits begin anew after K.
 
-    Only the rows that are asked for are read. Where the cache holds pixels, no image is decoded.
+    Only the rows that are asked for are read. Where the cache holds pixels, no image is decoded; where an image could
+    be decoded when the cache was made, and cannot now, the next item stands in for it.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, images: ImageList, size: int, skipped: Skipped) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        images: ImageList,
+        size: int,
+        skipped: Skipped,
+        shapes: Sequence[SpaceShape] | None = None,
+    ) -> None:
+        """`shapes` picks spaces of the cache, and their order; all of them by default."""
         self.folder, self.manifest, self.images, self.size, self.skipped = folder, manifest, images, size, skipped
-        self.shards: dict[int, dict[str, Any]] = {}
-
-    @property
-    def shapes(self) -> tuple[SpaceShape, ...]:
-        return self.manifest.shapes
+        self.shapes = tuple(shapes or manifest.shapes)
+        self.shards: dict[int, Rows] = {}
 
     @property
     def visits(self) -> int:
@@ -82,39 +107,46 @@ class CachedViews(Dataset[dict[str, Any]]):
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         index, visit = key
-        number, row = divmod(index * self.visits + visit % self.visits, self.manifest.shard)
-        rows = self._shard(number)
-        targets = {
-            shape.name: [rows[f"{shape.name}.summary"][row], rows[f"{shape.name}.features"][row]]
-            for shape in self.shapes
-        }
-        return {"images": self._pixels(rows, row), "targets": targets}
+        for near in circle(index, len(self)):
+            number, row = divmod(near * self.visits + visit % self.visits, self.manifest.shard)
+            rows = self._rows(number)
+            try:
+                pixels = self._pixels(rows, row)
+            except UMTError as error:
+                self.skipped.add(error)
+                continue
+            return {"images": pixels, "targets": {shape.name: _targets(rows, shape, row) for shape in self.shapes}}
+        raise nothing_left(self.images)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "shards": {}}  # open files stay with their process
 
-    def _pixels(self, rows: Mapping[str, Any], row: int) -> Tensor:
+    def _pixels(self, rows: Rows, row: int) -> Tensor:
         if "pixels" in rows:
             stored: Tensor = rows["pixels"][row]
             return stored
-        view, shown = View(*rows["view"][row].tolist()), int(rows["shown"][row])
-        image: Image.Image = decode_or_next(self.images, shown, self.skipped)[0]
-        return render(view, image, self.size)
+        view = View(*rows["view"][row].tolist())
+        return decode_view(self.images.path(int(rows["shown"][row])), lambda aspect: view, self.size)[0]
 
-    def _shard(self, number: int) -> dict[str, Any]:
-        """Rows by tensor name; they are read when they are indexed."""
+    def _rows(self, number: int) -> Rows:
         if number not in self.shards:
-            path = shard_path(self.folder, number)
-            try:
-                opened = safe_open(path, framework="pt")
-                self.shards[number] = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
-            except Exception as error:  # truncated or missing, each in its own way
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                raise UMTError(
-                    f"{path}: cannot be read ({reason}); remove it if it is there, and run the same "
-                    "`umt teachers cache` again, which makes what is missing"
-                ) from error
+            self.shards[number] = open_shard(shard_path(self.folder, number), self.manifest.mark)
         return self.shards[number]
+
+
+def open_shard(path: Path, mark: str) -> Rows:
+    """Tensors that are read row by row; UMTError for a file that is missing, truncated or of another cache."""
+    try:
+        opened = safe_open(path, framework="pt")
+        if (opened.metadata() or {}).get("mark") != mark:
+            raise ValueError("it belongs to another cache")
+        return {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
+    except Exception as error:  # safetensors raises its own, the system others
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UMTError(
+            f"{path}: cannot be read ({reason}); remove it if it is there, and run the same `umt teachers cache` "
+            "again, which makes what is missing"
+        ) from error
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -123,21 +155,26 @@ def shard_path(folder: Path, number: int) -> Path:
 
 
 def open_cache(folder: Path, prepared: Prepared, skipped: Skipped) -> CachedViews:
-    """The cache of a recipe; UMTError names the fields in which it belongs to another recipe, data or weights."""
+    """The cache for a recipe, which may have fewer teachers than the cache.
+
+    UMTError names the fields in which the cache belongs to another recipe, data or weights.
+    """
     manifest = Manifest.read(folder)
     teachers = prepared.teachers()  # for the hashes of their weights; they are not kept
-    check_key(
-        folder,
-        manifest,
-        cache_key(prepared.recipe, prepared.images, teachers, manifest.visits, pixels=manifest.key["pixels"]),
-    )
-    missing = [number for number in range(manifest.shards()) if not shard_path(folder, number).is_file()]
+    names = [teacher.name for teacher in teachers]
+    pixels = bool(manifest.key.get("pixels"))
+    asked = cache_key(prepared.recipe, prepared.images, teachers, manifest.visits, pixels=pixels)
+    stored = {name: value for name, value in manifest.key.get("teachers", {}).items() if name in names}
+    check_key(folder, {**manifest.key, "teachers": stored}, asked)
+    missing = manifest.missing(folder)
     if missing:
         raise UMTError(
             f"{folder}: {len(missing)} of {manifest.shards()} shards are missing, first "
             f"{shard_path(folder, missing[0]).name}; run the same `umt teachers cache` again, which makes them"
         )
-    return CachedViews(folder, manifest, prepared.images, prepared.recipe.views.size, skipped)
+    by_name = {shape.name: shape for shape in manifest.shapes}
+    shapes = [by_name[name] for name in names]
+    return CachedViews(folder, manifest, prepared.images, prepared.recipe.views.size, skipped, shapes)
 
 
 def cache_key(
@@ -149,6 +186,7 @@ def cache_key(
         "views": asdict(recipe.views),
         "visits": visits,
         "pixels": pixels,
+        "precision": recipe.training.precision,
         "images": {"count": len(images), "fingerprint": images.fingerprint},
         "teachers": {teacher.name: _teacher_key(teacher) for teacher in teachers},
     }
@@ -156,9 +194,9 @@ def cache_key(
     return plain
 
 
-def check_key(folder: Path, manifest: Manifest, key: Mapping[str, Any]) -> None:
-    """UMTError where a cache is not the one that `key` asks for."""
-    changed = differences(dict(manifest.key), dict(key))
+def check_key(folder: Path, stored: Key, asked: Key) -> None:
+    """UMTError where the key of a cache is not the one that is asked for."""
+    changed = differences(dict(stored), dict(asked))
     if changed:
         raise UMTError(
             f"{folder}: this cache is for something else ({'; '.join(changed)}); give the cache's own recipe and data, "
@@ -166,8 +204,13 @@ def check_key(folder: Path, manifest: Manifest, key: Mapping[str, Any]) -> None:
         )
 
 
+def _targets(rows: Rows, shape: SpaceShape, row: int) -> list[Tensor]:
+    return [rows[f"{shape.name}.summary"][row], rows[f"{shape.name}.features"][row]]
+
+
 def _teacher_key(teacher: Teacher) -> dict[str, Any]:
     return {
+        "backbone": teacher.spec.backbone,
         "weights": teacher.backbone.weights_hash(),
         "preprocess": asdict(teacher.backbone.preprocess),
         "kind": teacher.kind.name,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -18,39 +18,15 @@ from umt.distill.cache import MANIFEST, Manifest, cache_key, check_key, shard_pa
 from umt.distill.distiller import as_floats
 from umt.distill.images import ViewImages
 from umt.distill.options import Prepared
-from umt.distill.spaces import Grid, SpaceShape
+from umt.distill.spaces import SpaceShape
 from umt.distill.teachers import Targets, Teacher, all_targets
-from umt.distill.views import NUMBERS, render
 from umt.errors import UMTError
 from umt.files import atomic_file
+from umt.training.precision import pick_precision
 
 Report = Callable[[int, int], None]  # items done, items in all
-
-
-@dataclass(frozen=True)
-class Size:
-    """Bytes of a cache, by what takes them."""
-
-    parts: dict[str, int]
-
-    @property
-    def total(self) -> int:
-        return sum(self.parts.values())
-
-
-def estimate(manifest: Manifest, teachers: Sequence[Teacher], view_size: int, grid: Grid) -> Size:
-    """What the cache will take: fp16 targets, the numbers of the views, and pixels where they are kept."""
-    items, cells = manifest.items(), grid[0] * grid[1]
-    parts = {
-        f"teacher {teacher.name}": 2
-        * items
-        * (shape.summary + shape.features * (1 if teacher.feature_loss.pooled else cells))
-        for teacher, shape in zip(teachers, manifest.shapes, strict=True)
-    }
-    parts["views"] = items * (4 * NUMBERS + 8)
-    if manifest.key["pixels"]:
-        parts["pixels"] = items * 3 * view_size**2
-    return Size(parts)
+Batch = dict[str, Tensor]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def plan_cache(
@@ -61,22 +37,9 @@ def plan_cache(
     shapes = tuple(SpaceShape(teacher.name, *teacher.widths()) for teacher in teachers)
     if (folder / MANIFEST).is_file():
         manifest = Manifest.read(folder)
-        check_key(folder, manifest, key)
+        check_key(folder, manifest.key, key)
         return manifest
     return Manifest(key, shapes, visits, shard, prepared.recipe.seed)
-
-
-def check_room(folder: Path, size: Size) -> int:
-    """Free bytes where the cache goes; UMTError where that is less than it takes."""
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    free = shutil.disk_usage(there).free
-    taken = sum(path.stat().st_size for path in folder.glob("shard-*")) if folder.is_dir() else 0
-    if size.total - taken > free:
-        raise UMTError(
-            f"{folder}: the cache takes {size.total / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; make room, "
-            "lower --views, or give another --out"
-        )
-    return free
 
 
 def fill(
@@ -89,52 +52,78 @@ def fill(
     batch: int,
     report: Report,
 ) -> None:
-    """Write the shards that are not there yet."""
+    """Write the shards that are not there yet, with the teachers in the recipe's precision."""
     folder.mkdir(parents=True, exist_ok=True)
-    manifest.write(folder)
+    precision = pick_precision(prepared.recipe.training.precision, device)
     for teacher in teachers:
         teacher.to(device)
-    for number in range(manifest.shards()):
-        first, last = number * manifest.shard, min((number + 1) * manifest.shard, manifest.items())
-        if not shard_path(folder, number).is_file():
-            items = _Items(views, manifest, range(first, last))
-            parts = [_rows(batch_, teachers, device, manifest, prepared) for batch_ in _batches(items, batch)]
-            tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-            with atomic_file(shard_path(folder, number)) as handle:
-                handle.write(save(tensors))
-        report(last, manifest.items())
+    with _alone(folder), torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"):
+        manifest.write(folder)
+        missing = manifest.missing(folder)
+        loaded = _loader(manifest, views, missing, batch, pinned=device.type == "cuda")
+        done = manifest.items() - sum(len(manifest.items_of(number)) for number in missing)
+        with worker_errors():
+            for number in missing:
+                parts = []
+                for drawn in islice(loaded, len(_batches(manifest.items_of(number), batch))):
+                    parts.append(_rows(drawn, teachers, device, manifest, prepared))
+                    done += len(drawn["shown"])
+                    report(done, manifest.items())
+                _write(folder, number, manifest, parts)
 
 
-class _Items(Dataset[dict[str, Tensor]]):
+class _Items(Dataset[Batch]):
     """Views by item number, with what names them."""
 
-    def __init__(self, views: ViewImages, manifest: Manifest, numbers: range) -> None:
-        self.views, self.manifest, self.numbers = views, manifest, numbers
+    def __init__(self, views: ViewImages, visits: int) -> None:
+        self.views, self.visits = views, visits
 
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __getitem__(self, place: int) -> dict[str, Tensor]:
-        index, visit = divmod(self.numbers[place], self.manifest.visits)
-        image, view, shown = self.views.draw(index, visit)
-        return {
-            "pixels": render(view, image, self.views.spec.size),
-            "view": torch.tensor(view.numbers(), dtype=torch.float32),
-            "shown": torch.tensor(shown),
-        }
+    def __getitem__(self, item: int) -> Batch:
+        pixels, view, shown = self.views.draw(*divmod(item, self.visits))
+        numbers = torch.tensor(view.numbers(), dtype=torch.float32)
+        return {"pixels": pixels, "view": numbers, "shown": torch.tensor(shown)}
 
 
-def _batches(items: _Items, batch: int) -> Iterator[dict[str, Tensor]]:
-    with worker_errors():
-        yield from DataLoader(items, batch, num_workers=worker_count(len(items)))
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process fills a cache; what a killed one left half written is removed."""
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            for path in folder.glob(".partial-*"):
+                path.unlink()
+            yield
+    except Timeout:
+        raise UMTError(f"{folder}: another process is filling this cache; wait for it, or stop it") from None
+
+
+def _loader(
+    manifest: Manifest, views: ViewImages, shards: Sequence[int], batch: int, *, pinned: bool
+) -> Iterator[Batch]:
+    """Batches of these shards, none of which reaches over the end of its shard."""
+    batches = [part for number in shards for part in _batches(manifest.items_of(number), batch)]
+    workers = worker_count(sum(map(len, batches)))
+    return iter(
+        DataLoader(_Items(views, manifest.visits), batch_sampler=batches, num_workers=workers, pin_memory=pinned)
+    )
+
+
+def _batches(items: range, batch: int) -> list[list[int]]:
+    return [list(items[first : first + batch]) for first in range(0, len(items), batch)]
+
+
+def _write(folder: Path, number: int, manifest: Manifest, parts: Sequence[Batch]) -> None:
+    tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    with atomic_file(shard_path(folder, number)) as handle:
+        handle.write(save(tensors, metadata={"mark": manifest.mark}))
 
 
 def _rows(
-    drawn: dict[str, Tensor], teachers: Sequence[Teacher], device: torch.device, manifest: Manifest, prepared: Prepared
-) -> dict[str, Tensor]:
+    drawn: Batch, teachers: Sequence[Teacher], device: torch.device, manifest: Manifest, prepared: Prepared
+) -> Batch:
     """What a shard keeps of a batch of views."""
-    targets = all_targets(teachers, as_floats(drawn["pixels"].to(device)))
-    rows: dict[str, Any] = dict(drawn) if manifest.key["pixels"] else {name: drawn[name] for name in ("view", "shown")}
+    targets = all_targets(teachers, as_floats(drawn["pixels"].to(device, non_blocking=True)))
+    kept = ("pixels", "view", "shown") if manifest.key["pixels"] else ("view", "shown")
+    rows = {name: drawn[name] for name in kept}
     for name, asked in targets.items():
         rows[f"{name}.summary"], rows[f"{name}.features"] = _halves(name, asked, drawn["shown"], prepared)
     return rows
@@ -142,12 +131,12 @@ def _rows(
 
 def _halves(name: str, asked: Targets, shown: Tensor, prepared: Prepared) -> tuple[Tensor, Tensor]:
     """In fp16; UMTError names the teacher and the image whose values it cannot hold."""
-    halves = [value.half().cpu() for value in (asked.summary, asked.features)]
-    for half in halves:
+    summary, features = asked.summary.half().cpu(), asked.features.half().cpu()
+    for half in (summary, features):
         bad = ~half.flatten(1).isfinite().all(dim=1)
         if bad.any():
-            path = prepared.images.path(int(shown[bad.nonzero()[0]]))
+            path = prepared.images.path(int(shown[bad][0]))
             raise UMTError(
                 f"teacher '{name}': its features of {path} do not fit into fp16; leave it out of the cache's recipe"
             )
-    return halves[0], halves[1]
+    return summary, features

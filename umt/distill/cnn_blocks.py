@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,36 +12,18 @@ from umt.distill.spaces import Grid
 from umt.errors import UMTError
 
 
-def mixing_order(spaces: int, width: int, token_width: int, groups: int) -> Tensor:
-    """Order of the channels [F_1, P_1, ..., F_M, P_M] in which each of `groups` parts has an equal share of them all.
-
-    A grouped convolution mixes only inside a group. In the order of the paper's formula a group would hold a piece of
-    one space's features or of one token, and nothing would cross. UMTError where `groups` divides no width.
-    """
-    for name, value in (("width", width), ("token_width", token_width)):
-        if value % groups:
-            raise UMTError(
-                f"recipe: interaction.{name} {value} is not divisible by interaction.groups {groups}; "
-                f"nearest {_nearest_multiple(value, groups)}"
-            )
-    channels = torch.arange(spaces * (width + token_width)).view(spaces, width + token_width)
-    features = channels[:, :width].reshape(spaces, groups, width // groups)
-    token = channels[:, width:].reshape(spaces, groups, token_width // groups)
-    return torch.cat([features, token], dim=2).transpose(0, 1).flatten()
-
-
 class ConvBlock(nn.Module):
-    """Cross-space module for `spaces` > 1, intra-space module for 1; of tokens [B, H W, spaces (d + d_m)]."""
+    """Cross-space module for `spaces` > 1, intra-space module for 1; of tokens [B, H W, spaces (d + d_m)].
 
-    order: Tensor
-    back: Tensor
+    The 1x1 convolution mixes only inside a group. If groups were pieces of [F_1, P_1, ..., F_M, P_M] as they lie, as
+    in the paper's formula, each would hold a piece of one space's features or of one token, and nothing would cross.
+    Here the groups take turns, `chunk` channels at a time, so that each has an equal share of everything.
+    """
 
     def __init__(self, spaces: int, width: int, token_width: int, groups: int) -> None:
         super().__init__()
         channels = spaces * (width + token_width)
-        order = mixing_order(spaces, width, token_width, groups)
-        self.register_buffer("order", order, persistent=False)
-        self.register_buffer("back", order.argsort(), persistent=False)
+        self.chunk = chunk_of(width, token_width, groups)
         self.norm = nn.LayerNorm(channels)
         self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.pointwise = nn.Conv2d(channels, channels, 1, groups=groups)
@@ -47,9 +31,37 @@ class ConvBlock(nn.Module):
     def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
         """The same shape; `grid` is (H, W)."""
         fmap = self.norm(tokens).transpose(1, 2).unflatten(2, grid)  # [B, C, H, W], channels last in memory
-        fmap = F.gelu(self.depthwise(fmap)).index_select(1, self.order)
-        fmap = self.pointwise(fmap).index_select(1, self.back)
-        return tokens + fmap.flatten(2).transpose(1, 2)
+        rows = F.gelu(self.depthwise(fmap)).flatten(2).transpose(1, 2).flatten(0, 1)
+        mixed = ungrouped(self._mix(grouped(rows, self.pointwise.groups, self.chunk)), self.chunk)
+        return tokens + mixed.view_as(tokens)
+
+    def _mix(self, groups: Tensor) -> Tensor:
+        """The convolution on [G, N, C / G] as the matrix products that it is: half the time of a grouped one."""
+        count, _, width = groups.shape
+        weight, bias = self.pointwise.weight.view(count, width, width), self.pointwise.bias
+        assert bias is not None
+        return torch.baddbmm(bias.view(count, 1, width), groups, weight.transpose(1, 2))
+
+
+def chunk_of(width: int, token_width: int, groups: int) -> int:
+    """The largest chunk of channels by which groups can take turns; UMTError where `groups` divides no width."""
+    for name, value in (("width", width), ("token_width", token_width)):
+        if value % groups:
+            raise UMTError(
+                f"recipe: interaction.{name} {value} is not divisible by interaction.groups {groups}; "
+                f"nearest {_nearest_multiple(value, groups)}"
+            )
+    return gcd(width, token_width) // groups
+
+
+def grouped(rows: Tensor, groups: int, chunk: int) -> Tensor:
+    """[N, C] -> [groups, N, C / groups], `chunk` channels for each group in turn."""
+    return rows.unflatten(1, (-1, groups, chunk)).permute(2, 0, 1, 3).flatten(2)
+
+
+def ungrouped(groups: Tensor, chunk: int) -> Tensor:
+    """The way back."""
+    return groups.unflatten(2, (-1, chunk)).permute(1, 2, 0, 3).flatten(1)
 
 
 def _nearest_multiple(value: int, divisor: int) -> int:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from filelock import FileLock
+from torch import Tensor
 from torch.utils.data import Dataset
 
-from umt.data.images import decode
+from umt.data.images import opened
 from umt.data.registry import find_dataset
 from umt.distill.recipe import ViewSpec
 from umt.distill.views import View, draw_view, render
@@ -45,23 +47,20 @@ class ImageList:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hex digits over every relative name and size."""
+        """Sixteen hex digits over every relative name and size; a file that is not there has the size -1."""
         digest = hashlib.sha256()
         for index in range(len(self)):
-            digest.update(self.names[index] + f":{self.path(index).stat().st_size}\n".encode())
+            path = self.path(index)
+            size = path.stat().st_size if path.is_file() else -1
+            digest.update(self.names[index] + f":{size}\n".encode())
         return digest.hexdigest()[:16]
 
 
 def find_images(folder: Path) -> ImageList:
-    """All image files below a folder, sorted by name; UMTError where there are none."""
+    """All image files below a folder, each once, sorted by name; UMTError where there are none."""
     if not folder.is_dir():
         raise UMTError(f"--images {folder}: no such folder")
-    found = [
-        Path(parent) / name
-        for parent, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        if name.lower().endswith(SUFFIXES)
-    ]
+    found = [path for path in _files(folder) if path.name.lower().endswith(SUFFIXES)]
     if not found:
         raise UMTError(f"--images {folder}: no images below it (known: {' '.join(SUFFIXES)})")
     return ImageList.of(folder, sorted(found), str(folder))
@@ -77,10 +76,23 @@ def training_images(names: Sequence[str], data_root: Path, overrides: Mapping[st
     return ImageList.of(root, paths, ", ".join(dataset.title for dataset in datasets))
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """Files below a folder; links are followed, and a folder that several lead to is entered once."""
+    entered: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        real = os.path.realpath(parent)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        yield from (Path(parent, name) for name in names)
+
+
 class Skipped:
     """Images that could not be decoded: each is listed once in `path`, and more than the limit of them is an error.
 
-    The file is the memory, because several worker processes write it; lines are appended whole.
+    The file is the memory, because several worker processes write it, in turns.
     """
 
     def __init__(self, path: Path, images: int) -> None:
@@ -89,15 +101,16 @@ class Skipped:
 
     def add(self, problem: UMTError) -> None:
         """Note an image that gave this error."""
-        known = self.lines()
-        if str(problem) not in known:
-            with self.path.open("a", encoding="utf-8") as handle:
-                handle.write(f"{problem}\n")
-            known.append(str(problem))
+        with FileLock(f"{self.path}.lock"):
+            known = self.lines()
+            if str(problem) not in known:
+                with self.path.open("a", encoding="utf-8") as handle:
+                    handle.write(f"{problem}\n")
+                known.append(str(problem))
         if len(known) > self.limit:
             raise UMTError(
-                f"{len(known)} images cannot be decoded, more than the {self.limit} that are skipped; "
-                f"{self.path} lists them, the first is {known[0]}"
+                f"{len(known)} images cannot be decoded, more than the {self.limit} that are skipped; {self.path} "
+                f"lists them: mend or remove them, then remove that list; the first is {known[0]}"
             )
 
     def lines(self) -> list[str]:
@@ -108,7 +121,7 @@ class Skipped:
 class ViewImages(Dataset[dict[str, Any]]):
     """`dataset[index, visit]`: the view of an image on its visit-th showing, {"images": uint8 [3, R, R]}.
 
-    Where an image cannot be decoded, the next one that can stands in for it.
+    Where an image cannot be decoded, the next one that can stands in for it. An EXIF orientation is not applied.
     """
 
     def __init__(self, images: ImageList, spec: ViewSpec, seed: int, skipped: Skipped) -> None:
@@ -118,21 +131,38 @@ class ViewImages(Dataset[dict[str, Any]]):
         return len(self.images)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        image, view, _ = self.draw(*key)
-        return {"images": render(view, image, self.spec.size)}
+        return {"images": self.draw(*key)[0]}
 
-    def draw(self, index: int, visit: int) -> tuple[Image.Image, View, int]:
-        """The image, the view of it, and the index of the image that is really shown."""
-        image, shown = decode_or_next(self.images, index, self.skipped)
-        view = draw_view(self.spec, self.seed, shown, visit, image.width / image.height)
-        return image, view, shown
+    def draw(self, index: int, visit: int) -> tuple[Tensor, View, int]:
+        """The view uint8 [3, R, R], its numbers, and the index of the image that it really shows."""
+        for shown in circle(index, len(self)):
+            draw = partial(draw_view, self.spec, self.seed, shown, visit)
+            try:
+                pixels, view = decode_view(self.images.path(shown), draw, self.spec.size)
+            except UMTError as error:
+                self.skipped.add(error)
+                continue
+            return pixels, view, shown
+        raise nothing_left(self.images)
 
 
-def decode_or_next(images: ImageList, index: int, skipped: Skipped) -> tuple[Image.Image, int]:
-    """The RGB image of an index, or of the next one that can be decoded, with its index."""
-    for shown in (*range(index, len(images)), *range(index)):
-        try:
-            return decode(images.path(shown)).convert("RGB"), shown
-        except UMTError as error:
-            skipped.add(error)
-    raise UMTError(f"{images.root}: no image there can be decoded")
+def decode_view(path: Path, draw: Callable[[float], View], size: int) -> tuple[Tensor, View]:
+    """The view uint8 [3, size, size] that `draw` gives for the image's aspect ratio, and its numbers.
+
+    A JPEG is decoded at a half, a quarter or an eighth of its size where its crop has the view's resolution even so.
+    """
+    with opened(path) as image:
+        view = draw(image.width / image.height)
+        image.draft(None, (math.ceil(size / view.width), math.ceil(size / view.height)))
+        decoded = image.convert("RGB")
+    return render(view, decoded, size), view
+
+
+def circle(index: int, count: int) -> Iterator[int]:
+    """The index, and all others in the order in which they stand in for it."""
+    return ((index + step) % count for step in range(count))
+
+
+def nothing_left(images: ImageList) -> UMTError:
+    """The error where no image stands in any more."""
+    return UMTError(f"{images.root}: no image there can be decoded; name other images")

@@ -21,17 +21,20 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Say = Callable[[str], None]
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+RECIPE = click.option(
+    "--recipe",
+    "recipe_name",
+    required=True,
+    metavar="NAME|FILE",
+    help="A shipped recipe (`umt recipes`) or a YAML file.",
+)
+CHANGES = click.option(
+    "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change a field, e.g. training.batch=256."
+)
+WEIGHTS = click.option("--weights", type=FOLDER, help="Folder of weight files. Default: $UMT_WEIGHTS, else weights.")
 OPTIONS = (
-    click.option(
-        "--recipe",
-        "recipe_name",
-        required=True,
-        metavar="NAME|FILE",
-        help="A shipped recipe (`umt recipes`) or a YAML file.",
-    ),
-    click.option(
-        "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change a field, e.g. training.batch=256."
-    ),
+    RECIPE,
+    CHANGES,
     click.option(
         "--data-root",
         type=FOLDER,
@@ -43,7 +46,7 @@ OPTIONS = (
         "--data", "single", multiple=True, metavar="NAME=DIR", help="Folder of one data set; may be repeated."
     ),
     click.option("--images", type=FOLDER, help="Take all images below this folder instead of the recipe's data sets."),
-    click.option("--weights", type=FOLDER, help="Folder of weight files. Default: $UMT_WEIGHTS, else weights."),
+    WEIGHTS,
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -10,13 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from umt.distill.cache import Manifest
-from umt.distill.cache_writer import Size, check_room, estimate, fill, plan_cache
+from umt.distill.cache_size import Size, check_room, free_bytes, size_of_view
+from umt.distill.cache_writer import fill, plan_cache
 from umt.distill.console import TrainingBar
+from umt.distill.cost import duration
 from umt.distill.images import Skipped, ViewImages
-from umt.distill.options import Sources, choose_recipe, prepare, recipe_options
-from umt.distill.recipe import load_recipe, missing_weights
+from umt.distill.options import CHANGES, FOLDER, RECIPE, WEIGHTS, Sources, choose_recipe, prepare, recipe_options
+from umt.distill.recipe import load_recipe, missing_weights, weights_folder
 from umt.distill.student import build_student, grid_of
-from umt.distill.teachers import load_teacher
+from umt.distill.teachers import Teacher, load_teacher
 from umt.errors import UMTError
 from umt.training.device import pick_device
 
@@ -28,11 +31,11 @@ def teachers() -> None:
 
 @teachers.command()
 @recipe_options
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the cache.")
+@click.option("--out", type=FOLDER, required=True, help="Folder of the cache.")
 @click.option("--views", "visits", type=click.IntRange(1), default=4, show_default=True, help="Views of each image.")
 @click.option("--pixels", is_flag=True, help="Store the views themselves, too: training decodes no image then.")
-@click.option("--shard", default=4096, show_default=True, help="Views in a file; an interruption costs one file.")
-@click.option("--batch", default=64, show_default=True, help="Views in a forward.")
+@click.option("--shard", type=click.IntRange(1), help="Views in a file, which an interruption costs. Default: 256 MB.")
+@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Views in a forward.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def cache(
     recipe_name: str,
@@ -45,14 +48,14 @@ def cache(
     out: Path,
     visits: int,
     pixels: bool,
-    shard: int,
+    shard: int | None,
     batch: int,
     yes: bool,
 ) -> None:
-    """Store the targets of some views of every image; `umt distill --cache OUT` then needs no teacher.
+    """Store the targets of some views of every image; `umt distill --cache OUT` then runs no teacher.
 
     Each view is stored as it was drawn, so that the student sees exactly what the teachers saw. Started again, it goes
-    on with the files that are missing.
+    on with the files that are missing. A recipe with fewer of the teachers can use the cache, too.
     """
     console = Console()
     sources = Sources.of(data_root, single, images, weights)
@@ -60,60 +63,83 @@ def cache(
     with console.status("Building teachers, looking at the images"):
         prepared = prepare(recipe, sources)
         built = prepared.teachers()
-        manifest = plan_cache(prepared, built, out, visits, shard, pixels)
-    size = estimate(manifest, built, recipe.views.size, prepared.grid)
-    _confirm(console, manifest, size, check_room(out, size), yes)
-    out.mkdir(parents=True, exist_ok=True)
-    views = ViewImages(prepared.images, recipe.views, manifest.seed, Skipped(out / "skipped.txt", len(prepared.images)))
-    with TrainingBar(console, "cache") as bar:
-        fill(
-            prepared,
-            built,
-            manifest,
-            views,
-            out,
-            pick_device(device),
-            batch,
-            lambda done, all_: bar.report(done, all_, "views"),
-        )
-    console.print(f"wrote {out}; train with: umt distill --recipe {recipe_name} --cache {out}")
+        one = size_of_view(built, recipe.views.size if pixels else None)
+        manifest = plan_cache(prepared, built, out, visits, shard or one.shard(), pixels)
+    if manifest.missing(out):
+        _agree(console, out, manifest, one.times(manifest.items()), yes)
+        skipped = Skipped(out / "skipped.txt", len(prepared.images))
+        views = ViewImages(prepared.images, recipe.views, manifest.seed, skipped)
+        with TrainingBar(console, "cache") as bar:
+            fill(prepared, built, manifest, views, out, pick_device(device), batch, _Pace(bar))
+    console.print(
+        f"{out} is complete; train with the same options and --cache: umt distill ... --cache {out}", soft_wrap=True
+    )
 
 
 @teachers.command()
-@click.option("--recipe", "recipe_name", required=True, metavar="NAME|FILE")
-@click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE")
-@click.option("--weights", type=click.Path(path_type=Path), help="Folder of weight files.")
+@RECIPE
+@CHANGES
+@WEIGHTS
 def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None) -> None:
     """Build each teacher of a recipe and say what it gives; exit status 1 where one cannot be built."""
-    recipe = load_recipe(recipe_name, changes)
-    folder = Sources.of(Path(), (), None, weights).weights
-    absent = {line.split("'")[1]: line for line in missing_weights(recipe, folder)}
+    recipe, folder = load_recipe(recipe_name, changes), weights_folder(weights)
     grid = grid_of(build_student(recipe), recipe.views.size)
-    table, failed = Table("teacher", "kind", "backbone", "input", "widths", "parameters"), list(absent.values())
+    table = Table("teacher", "kind", "backbone", "input", "widths", "parameters", "weights")
+    failed = missing_weights(recipe, folder)
     for spec in recipe.teachers:
-        if spec.name in absent:
+        if spec.weights and not (folder / spec.weights).is_file():
             continue
         try:
-            teacher = load_teacher(spec, folder, recipe.views.size, grid)
+            table.add_row(*_row(load_teacher(spec, folder, recipe.views.size, grid)))
         except UMTError as error:
             failed.append(f"teacher '{spec.name}': {error}")
-            continue
-        parameters = sum(value.numel() for value in teacher.backbone.parameters())
-        widths = " and ".join(map(str, teacher.widths()))
-        table.add_row(spec.name, spec.kind, spec.backbone, f"{teacher.size} px", widths, f"{parameters / 1e6:.1f} M")
     Console().print(table)
     for line in failed:
         click.echo(f"umt: {line}", err=True)
     sys.exit(1 if failed else 0)
 
 
-def _confirm(console: Console, manifest: Manifest, size: Size, free: int, yes: bool) -> None:
-    """Say what it takes, and ask."""
+def _row(teacher: Teacher) -> tuple[str, ...]:
+    spec = teacher.spec
+    parameters = sum(value.numel() for value in teacher.backbone.parameters())
+    widths = " and ".join(map(str, teacher.widths()))
+    size, count = f"{teacher.size} px", f"{parameters / 1e6:.1f} M"
+    return spec.name, spec.kind, spec.backbone, size, widths, count, spec.weights or "by name"
+
+
+def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: bool) -> None:
+    """Say what the cache takes, and ask; UMTError where there is no room, or nobody to ask."""
     for part, taken in size.parts.items():
         console.print(f"  {part}: {taken / 1e9:.3f} GB")
-    console.print(f"{manifest.items()} views take {size.total / 1e9:.2f} GB; {free / 1e9:.0f} GB are free")
+    there = manifest.shards() - len(manifest.missing(out))
+    console.print(
+        f"{manifest.items()} views take {size.total / 1e9:.3f} GB ({size.total} bytes) in {manifest.shards()} files, "
+        f"{there} of them there; {free_bytes(out) / 1e9:.0f} GB are free",
+        soft_wrap=True,
+    )
+    check_room(out, size)
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not _attended():
         raise UMTError("nobody is there to agree to this size; add --yes")
     click.confirm("Go on?", abort=True)
+
+
+def _attended() -> bool:
+    """Whether a person can answer."""
+    return sys.stdin.isatty()
+
+
+class _Pace:
+    """Tells a bar how fast it goes, from the first batch on, and how long it takes to the end."""
+
+    def __init__(self, bar: TrainingBar) -> None:
+        self.bar = bar
+        self.first: tuple[float, int] | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.perf_counter()
+        started, before = self.first = self.first or (now, done)
+        rate = (done - before) / max(now - started, 1e-9)
+        left = f", {duration((total - done) / rate)} left" if rate else ""
+        self.bar.report(done, total, f"{rate:.0f} img/s{left}")

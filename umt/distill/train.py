@@ -75,11 +75,11 @@ def distill(
     """
     place = running.place
     model = build_distiller(recipe, ingredients, place.device)
-    if running.compile:
-        model.compile_parts()
     if not (place.work_dir / RESUME_FILE).is_file():
         _fit_standardisers(model, recipe, ingredients)
     _announce(model, recipe, ingredients, announce)
+    if running.compile:  # not before: the costs are measured on other batch sizes, and each is compiled apart
+        model.compile_parts()
     training = recipe.training
     groups = layer_decay_groups(
         model.student, model.spaces, lr=training.lr, weight_decay=training.weight_decay, layer_decay=1.0

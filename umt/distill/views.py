@@ -41,12 +41,11 @@ def draw_view(spec: ViewSpec, seed: int, image: int, visit: int, aspect: float) 
     A random resized crop as in torchvision: ten tries for a box inside the image, else the largest at the centre.
     """
     rng = np.random.default_rng((seed, image, visit))
-    width, height = _crop(spec, rng, aspect)
-    left, top = rng.random() * (1 - width), rng.random() * (1 - height)
+    box = _box(spec, rng, aspect)
     flip = float(rng.random() < spec.hflip)
     factors = 1 + spec.jitter * rng.uniform(-1, 1, 3)
     # rounded to what a cache stores, so that a stored view and a drawn one are the same
-    return View(*np.array([left, top, width, height, flip, *factors], dtype=np.float32).tolist())
+    return View(*np.array([*box, flip, *factors], dtype=np.float32).tolist())
 
 
 def render(view: View, image: Image.Image, size: int) -> Tensor:
@@ -62,16 +61,17 @@ def render(view: View, image: Image.Image, size: int) -> Tensor:
     return torch.from_numpy(np.array(shown)).permute(2, 0, 1).contiguous()
 
 
-def _crop(spec: ViewSpec, rng: np.random.Generator, aspect: float) -> tuple[float, float]:
-    """Width and height of a crop in shares of the image's."""
+def _box(spec: ViewSpec, rng: np.random.Generator, aspect: float) -> tuple[float, float, float, float]:
+    """Left, top, width and height of a crop in shares of the image's width and height."""
     low, high = spec.ratio
     for _ in range(10):
         area = rng.uniform(*spec.scale)
         ratio = math.exp(rng.uniform(math.log(low), math.log(high))) / aspect
         width, height = math.sqrt(area * ratio), math.sqrt(area / ratio)
         if width <= 1 and height <= 1:
-            return width, height
-    return min(1.0, high / aspect), min(1.0, aspect / low)
+            return rng.random() * (1 - width), rng.random() * (1 - height), width, height
+    width, height = min(1.0, high / aspect), min(1.0, aspect / low)
+    return (1 - width) / 2, (1 - height) / 2, width, height
 
 
 def _changes(view: View) -> list[tuple[Callable[[Image.Image], ImageEnhance._Enhance], float]]:

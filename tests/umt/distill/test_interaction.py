@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from umt.backbones.contract import Features
-from umt.distill.cnn_blocks import ConvBlock, mixing_order
+from umt.distill.cnn_blocks import ConvBlock, chunk_of, grouped, ungrouped
 from umt.distill.interaction import Interaction
 from umt.distill.recipe import InteractionSpec
 from umt.distill.spaces import SpaceShape, StudentShape
@@ -60,7 +60,7 @@ def test_a_cross_space_module_connects_features_and_token_of_all_pairs_of_spaces
 
 def test_the_formulas_own_channel_order_would_connect_nothing() -> None:
     block = without_norm(ConvBlock(3, 32, 16, 8))
-    block.order, block.back = torch.arange(144), torch.arange(144)
+    block.chunk = 144 // 8  # each group takes its turn once: consecutive channels
     assert not reached(block, 3, 32, 16).all()
 
 
@@ -151,25 +151,42 @@ def test_every_switch_of_table_3_takes_its_part_away(
 
 
 @pytest.mark.parametrize("spaces", [1, 2, 3, 4])
-def test_the_order_is_a_permutation_with_an_equal_share_of_everything_in_each_group(spaces: int) -> None:
-    width, token_width, groups = 24, 12, 6
-    order = mixing_order(spaces, width, token_width, groups)
-    assert sorted(order.tolist()) == list(range(spaces * 36))
-    for group in order.view(groups, -1):
-        space, channel = group // 36, group % 36
+@pytest.mark.parametrize(("width", "token_width"), [(24, 12), (12, 24), (24, 0), (18, 30)])
+def test_every_group_has_an_equal_share_of_everything(spaces: int, width: int, token_width: int) -> None:
+    groups, both = 6, width + token_width
+    chunk, channels = chunk_of(width, token_width, groups), torch.arange(spaces * both)
+    order = grouped(channels[None], groups, chunk)[:, 0]
+    assert sorted(order.flatten().tolist()) == channels.tolist()
+    for group in order:
+        space, channel = group // both, group % both
         for index in range(spaces):
             inside = channel[space == index]
             assert (inside < width).sum() == width // groups
             assert (inside >= width).sum() == token_width // groups
 
 
+def test_the_mixing_is_a_grouped_convolution_of_the_channels_in_that_order() -> None:
+    """Against torch's own grouped convolution, in float64."""
+    block = without_norm(ConvBlock(3, 16, 8, 4)).double()
+    tokens = torch.randn(2, 9, 72, dtype=torch.float64)
+    order = grouped(torch.arange(72)[None], 4, block.chunk).flatten()
+    fmap = nn.functional.gelu(block.depthwise(tokens.transpose(1, 2).unflatten(2, (3, 3))))
+    mixed = block.pointwise(fmap[:, order])[:, order.argsort()]
+    assert torch.allclose(block(tokens, (3, 3)), tokens + mixed.flatten(2).transpose(1, 2))
+
+
+def test_the_way_back_from_groups_is_exact() -> None:
+    rows = torch.randn(5, 72)
+    assert torch.equal(ungrouped(grouped(rows, 4, 3), 3), rows)
+
+
 def test_errors_name_the_nearest_width_that_fits() -> None:
     with pytest.raises(
         UMTError, match=r"interaction\.width 100 is not divisible by interaction\.groups 32; nearest 96"
     ):
-        mixing_order(2, 100, 32, 32)
+        chunk_of(100, 32, 32)
     with pytest.raises(UMTError, match=r"interaction\.token_width 5 .* nearest 32"):
-        mixing_order(2, 64, 5, 32)
+        chunk_of(64, 5, 32)
     with pytest.raises(UMTError, match=r"interaction\.heads 5 does not divide width \+ token_width 48; nearest 4"):
         AttentionBlock(2, 48, 5, 4.0)
     with pytest.raises(UMTError, match=r"unknown interaction.blocks 'cn'.*cnn"):

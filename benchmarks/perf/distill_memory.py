@@ -1,0 +1,96 @@
+"""Peak memory of a distillation step against student training alone and the largest teacher's forward."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.perf.distilling import Setting, build_distiller, step
+from benchmarks.perf.row import Row
+from umt.backbones.contract import Backbone
+from umt.distill.distiller import Distiller, as_floats
+from umt.distill.teachers import all_targets
+
+MIB = 2**20
+CPU_BATCH = 8  # with fewer images the gradients of the weights, which no batch changes, are most of the memory
+
+
+def measure(device: torch.device) -> list[Row]:
+    """Within 10%."""
+    setting = Setting.on(device)
+    if device.type == "cpu":
+        setting = replace(setting, batch=CPU_BATCH)
+    return rows(setting, build_distiller(setting))
+
+
+def rows(setting: Setting, model: Distiller) -> list[Row]:
+    """All peaks are above what is held before: weights, views and recorded targets; gradients count."""
+    views, device = setting.views(), setting.device
+    with setting.autocast():
+        recorded = all_targets(model.teachers, as_floats(views))
+    targets = {name: (asked.summary, asked.features) for name, asked in recorded.items()}
+    ours = peak_bytes(step(setting, model, views), device)
+    largest = max(peak_bytes(_forward(setting, teacher.backbone, views), device) for teacher in model.teachers)
+    job = f"peak memory of a distillation step, {setting.batch} images, {setting.precision}"
+    alone = {
+        "student and spaces on given targets": peak_bytes(step(setting, model, views, targets), device),
+        "student without spaces": peak_bytes(_training(setting, model.student, views), device),
+    }
+    return [
+        Row(
+            job,
+            f"{name} + largest teacher's forward",
+            (peak + largest) / MIB,
+            ours / MIB,
+            limit=1 / 1.10,
+            note=f"{peak / MIB:.4g} + {largest / MIB:.4g}",
+            unit="MiB",
+        )
+        for name, peak in alone.items()
+    ]
+
+
+def _forward(setting: Setting, teacher: Backbone, views: Tensor) -> Callable[[], None]:
+    def run() -> None:
+        with setting.autocast(), torch.no_grad():
+            teacher(as_floats(views), maps=(-1,))
+
+    return run
+
+
+def _training(setting: Setting, student: Backbone, views: Tensor) -> Callable[[], None]:
+    def run() -> None:
+        with setting.autocast():
+            fmap = student(as_floats(views), maps=(-1,)).maps[-1]
+        fmap.backward(torch.ones_like(fmap))
+        student.zero_grad()
+
+    return run
+
+
+def peak_bytes(function: Callable[[], None], device: torch.device) -> int:
+    """The most that the tensors of `function` take at one time, as the allocator counts."""
+    if device.type != "cuda":
+        return _peak_on_cpu(function)
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    function()
+    return torch.cuda.max_memory_allocated(device) - before
+
+
+def _peak_on_cpu(function: Callable[[], None]) -> int:
+    """From the allocations that torch's profiler writes down."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        function()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        profiled.export_chrome_trace(str(path))
+        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    return max(event["args"]["Total Allocated"] for event in events if event["name"] == "[memory]")

@@ -1,0 +1,84 @@
+"""One distillation step against the work that it cannot avoid: teachers, student and spaces, each alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from benchmarks.perf.distilling import Setting, build_distiller, step
+from benchmarks.perf.machine import clock_of
+from benchmarks.perf.row import Row, interleaved
+from umt.backbones.contract import Features
+from umt.distill.distiller import Distiller, as_floats
+
+Work = Callable[[], None]
+
+
+def measure(device: torch.device) -> list[Row]:
+    """At most 1.10 of the sum."""
+    setting = Setting.on(device)
+    return [against_parts(setting, build_distiller(setting), "eager")]
+
+
+def against_parts(setting: Setting, model: Distiller, how: str) -> Row:
+    """The step against the sum of its parts, in the same precision."""
+    views = setting.views()
+    parts = [*_teachers(setting, model, views), _student(setting, model, views), _spaces(setting, model, views)]
+    whole = step(setting, model, views)
+    for function in (whole, *parts):
+        function()
+    ours, *alone = interleaved(whole, *parts, repeats=setting.repeats, clock=clock_of(setting.device))
+    names = [*(teacher.name for teacher in model.teachers), "student", "spaces"]
+    note = ", ".join(f"{name} {seconds:.3g}" for name, seconds in zip(names, alone, strict=True))
+    job = f"distillation step, {setting.batch} images, {how}, {setting.precision}"
+    return Row(job, "sum of its parts alone", sum(alone), ours, limit=1 / 1.10, note=note)
+
+
+def _teachers(setting: Setting, model: Distiller, views: Tensor) -> list[Work]:
+    images = as_floats(views)
+
+    def forward(index: int) -> None:
+        with setting.autocast(), torch.no_grad():
+            model.teachers[index].backbone(images, maps=(-1,))
+
+    return [lambda index=index: forward(index) for index in range(len(model.teachers))]  # type: ignore[misc]
+
+
+def _student(setting: Setting, model: Distiller, views: Tensor) -> Work:
+    images = as_floats(views)
+
+    def train() -> None:
+        with setting.autocast():
+            features = model.student(images, maps=(-1,))
+        _backward([features.maps[-1]] if features.cls is None else [features.maps[-1], features.cls])
+        model.zero_grad()
+
+    return train
+
+
+def _spaces(setting: Setting, model: Distiller, views: Tensor) -> Work:
+    """Forward and backward on recorded features of the student."""
+    with setting.autocast(), torch.no_grad():
+        recorded = model.student(as_floats(views), maps=(-1,))
+    recorded = _leaves(recorded)
+
+    def train() -> None:
+        with setting.autocast():
+            spaces = model.spaces(recorded).values()
+        _backward([value for space in spaces for value in (space.summary, space.fmap) if value is not None])
+        model.zero_grad()
+
+    return train
+
+
+def _leaves(features: Features) -> Features:
+    """Features that take a gradient and pass none on."""
+    cls = None if features.cls is None else features.cls.detach().requires_grad_()
+    return replace(features, cls=cls, maps=[features.maps[-1].detach().requires_grad_()])
+
+
+def _backward(outputs: list[Tensor]) -> None:
+    torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])

@@ -1,0 +1,113 @@
+"""Images found, fingerprinted, shown and skipped."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from umt.data.mini import write_mini
+from umt.distill.images import FEW, Skipped, ViewImages, find_images, training_images
+from umt.distill.recipe import ViewSpec
+from umt.distill.views import draw_view, render
+from umt.errors import UMTError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twenty images in two sub-folders, one of them grey, and a text that is none."""
+    root = tmp_path / "photos"
+    rng = np.random.default_rng(0)
+    for index in range(20):
+        path = root / f"part{index % 2}" / f"{index:02}.{'jpg' if index % 3 else 'png'}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        Image.fromarray(pixels if index else pixels[..., 0]).save(path)
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
+def test_all_images_below_a_folder_in_order(folder: Path) -> None:
+    images = find_images(folder)
+    assert len(images) == 20
+    assert images.path(0) == folder / "part0" / "00.png"
+    assert [images.path(index) for index in range(20)] == sorted(images.path(index) for index in range(20))
+
+
+def test_the_fingerprint_follows_names_and_sizes(folder: Path) -> None:
+    before = find_images(folder).fingerprint
+    assert find_images(folder).fingerprint == before
+    (folder / "part0" / "00.png").rename(folder / "part0" / "zz.png")
+    renamed = find_images(folder).fingerprint
+    with (folder / "part0" / "zz.png").open("ab") as handle:
+        handle.write(b"x")
+    assert len({before, renamed, find_images(folder).fingerprint}) == 3
+
+
+def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UMTError, match="no such folder"):
+        find_images(tmp_path / "nowhere")
+    with pytest.raises(UMTError, match="no images below it"):
+        find_images(tmp_path)
+
+
+def test_training_images_of_several_sets_are_those_of_their_first_splits(tmp_path: Path) -> None:
+    write_mini(tmp_path)
+    images = training_images(["cub", "nyuv2"], tmp_path, {})
+    assert len(images) == 200 + 32
+    assert "CUB layout" in images.origin
+    assert "NYU layout" in images.origin
+
+
+def test_a_view_is_that_of_its_key_whatever_its_mode(folder: Path, tmp_path: Path) -> None:
+    images, spec = find_images(folder), ViewSpec(size=32)
+    views = pickle.loads(pickle.dumps(ViewImages(images, spec, 7, Skipped(tmp_path / "skipped.txt", 20))))
+    for index in (0, 5):
+        shown = views[index, 3]["images"]
+        picture = Image.open(images.path(index)).convert("RGB")
+        assert torch.equal(shown, render(draw_view(spec, 7, index, 3, 50 / 40), picture, 32))
+    assert not torch.equal(views[0, 0]["images"], views[0, 1]["images"])
+
+
+@pytest.fixture
+def damaged(folder: Path) -> Callable[[int], None]:
+    def damage(count: int) -> None:
+        images = find_images(folder)
+        for index in range(count):
+            images.path(index).write_bytes(b"no image")
+
+    return damage
+
+
+def test_the_next_image_stands_in_for_a_damaged_one(
+    folder: Path, tmp_path: Path, damaged: Callable[[int], None]
+) -> None:
+    damaged(2)
+    skipped = Skipped(tmp_path / "skipped.txt", 20)
+    views = ViewImages(find_images(folder), ViewSpec(size=32), 0, skipped)
+    assert views.draw(0, 0)[2] == 2
+    assert torch.equal(views[0, 0]["images"], views[2, 0]["images"])
+    assert len(skipped.lines()) == 2
+    assert "00.png: image cannot be decoded" in skipped.lines()[0]
+
+
+def test_too_many_damaged_images_are_an_error_that_says_where_they_are_listed(
+    folder: Path, tmp_path: Path, damaged: Callable[[int], None]
+) -> None:
+    damaged(FEW + 1)
+    views = ViewImages(find_images(folder), ViewSpec(size=32), 0, Skipped(tmp_path / "skipped.txt", 20))
+    with pytest.raises(
+        UMTError, match=r"11 images cannot be decoded, more than the 10 .*skipped.txt lists them.*00.png"
+    ):
+        for index in range(20):
+            views[index, 0]
+
+
+def test_the_limit_grows_with_the_images(tmp_path: Path) -> None:
+    assert Skipped(tmp_path / "a", 10_000).limit == 100
+    assert Skipped(tmp_path / "a", 10).limit == FEW

@@ -1,0 +1,65 @@
+"""What a cache will take, told and checked before it is made."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from umt.distill.teachers import Teacher
+from umt.distill.views import NUMBERS
+from umt.errors import UMTError
+
+SHARD_BYTES = 256e6  # enough for long reads and writes; an interruption costs one such file
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of a cache, by what takes them."""
+
+    parts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts.values())
+
+    def times(self, count: int) -> Size:
+        return Size({name: taken * count for name, taken in self.parts.items()})
+
+    def shard(self) -> int:
+        """Views in a shard, where this is the size of one view."""
+        return max(1, round(SHARD_BYTES / self.total))
+
+
+def size_of_view(teachers: Sequence[Teacher], pixels: int | None) -> Size:
+    """Of one view: fp16 targets, the numbers of the view, and its pixels where it is stored with so many a side."""
+    parts = {f"teacher {teacher.name}": 2 * sum(_values(teacher)) for teacher in teachers}
+    parts["views"] = 4 * NUMBERS + 8
+    if pixels:
+        parts["pixels"] = 3 * pixels**2
+    return Size(parts)
+
+
+def check_room(folder: Path, size: Size) -> None:
+    """UMTError where the disk that the cache goes to has less room than it takes, beside what is there of it."""
+    taken = sum(path.stat().st_size for path in folder.glob("shard-*"))
+    free = free_bytes(folder)
+    if size.total - taken > free:
+        raise UMTError(
+            f"{folder}: the cache takes {size.total / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; make room, "
+            "lower --views, or give another --out"
+        )
+
+
+def free_bytes(folder: Path) -> int:
+    """Free on the disk that the folder is on, or will be."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    return shutil.disk_usage(there).free
+
+
+def _values(teacher: Teacher) -> tuple[int, int]:
+    """Numbers in the summary and in the features of a view."""
+    summary, features = teacher.widths()
+    rows, columns = (1, 1) if teacher.feature_loss.pooled else teacher.grid
+    return summary, features * rows * columns
