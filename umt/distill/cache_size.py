@@ -12,6 +12,7 @@ from umt.distill.views import NUMBERS
 from umt.errors import UMTError
 
 SHARD_BYTES = 256e6  # enough for long reads and writes; an interruption costs one such file
+SHARD_VIEWS = 4096  # of small views, that an interruption costs no more of the teachers' time
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Size:
 
     def shard(self) -> int:
         """Views in a shard, where this is the size of one view."""
-        return max(1, round(SHARD_BYTES / self.total))
+        return min(SHARD_VIEWS, max(1, round(SHARD_BYTES / self.total)))
 
 
 def size_of_view(teachers: Sequence[Teacher], pixels: int | None) -> Size:

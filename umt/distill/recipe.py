@@ -87,6 +87,8 @@ class DistillRecipe:
     def __post_init__(self) -> None:
         if not self.teachers:
             raise UMTError(f"recipe '{self.name}': field 'teachers' is empty; name at least one")
+        if self.seed < 0:
+            raise UMTError(f"recipe '{self.name}': seed {self.seed}; take 0 or more")
         _refuse_twice(self.name, "name", [teacher.name for teacher in self.teachers])
         _refuse_twice(
             self.name, "backbone", [f"{item.backbone} {item.weights or ''}".strip() for item in self.teachers]

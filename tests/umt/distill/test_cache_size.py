@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from umt.backbones import create_backbone
-from umt.distill.cache_size import SHARD_BYTES, Size, check_room, free_bytes, size_of_view
+from umt.distill.cache_size import SHARD_BYTES, SHARD_VIEWS, Size, check_room, free_bytes, size_of_view
 from umt.distill.recipe import TeacherSpec
 from umt.distill.teachers import Teacher
 from umt.errors import UMTError
@@ -40,6 +40,7 @@ def test_a_view_takes_its_fp16_targets_numbers_and_pixels(teacher: Callable[[str
     assert one.times(10).total == 10 * one.total
     assert one.shard() * one.total == pytest.approx(SHARD_BYTES, rel=0.01)
     assert Size({"one": 10**12}).shard() == 1
+    assert Size({"one": 10}).shard() == SHARD_VIEWS
 
 
 def test_a_cache_that_does_not_fit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
