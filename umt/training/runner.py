@@ -56,5 +56,8 @@ class DeviceRunner(Runner):
         if get_dist_info()[1] == 1:
             super()._init_model_weights()
 
+    def dump_config(self) -> None:
+        """Left out: nothing here has an mmengine config file, and it would write an empty one."""
+
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         """Left out: it takes two seconds, and every result records its environment."""
