@@ -95,7 +95,11 @@ def test_killed_suite_takes_its_job_along_and_goes_on_later(small_suite: Make) -
 def test_interrupted_suite_ends_its_job_and_says_how_to_go_on(small_suite: Make) -> None:
     suite = small_suite(first="ok", second="ok, 60")
     process = subprocess.Popen(
-        suite.command("--workers", "1"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        suite.command("--workers", "1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     wait_for(lambda: len(suite.results()) == 1 and list(suite.out.glob("work/*/*second*/lock")))
     process.send_signal(signal.SIGINT)
