@@ -56,6 +56,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None]) -> tupl
         peak_memory_mb=peak_memory_mb(device),
         footnote=protocol.footnote,
         details=outcome.details,
+        provenance=backbone.provenance,
     )
     return result, outcome.raw
 

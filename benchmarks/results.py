@@ -95,6 +95,7 @@ class Result:
     peak_memory_mb: float | None = None  # of the process (CPU) or the device
     footnote: str | None = None  # what a table must say about this protocol
     details: Mapping[str, Any] = field(default_factory=dict)  # chosen penalty, per-class values, notes
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # how the backbone was trained, as its file says
     raw: str | None = None  # name of an .npz beside the JSON: per-image values
     schema: int = SCHEMA
 

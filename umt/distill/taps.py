@@ -88,6 +88,8 @@ def load(spec: Spec) -> SpaceBackbone:
     spaces, standardisers = _modules(path, checkpoint)
     backbone = SpaceBackbone(student, spaces, standardisers, named[spec.tap].name)
     backbone.load_report = student.load_report
+    kinds = {"space": spec.tap, "space_kind": named[spec.tap].kind}
+    backbone.provenance = {**checkpoint.provenance, **kinds}
     return backbone
 
 

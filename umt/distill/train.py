@@ -28,6 +28,7 @@ from umt.files import atomic_file
 from umt.training.engine import Place, fit
 from umt.training.extras import Extras
 from umt.training.hooks import RESUME_FILE
+from umt.training.logs import LOG_FILE, mean_scalars
 from umt.training.param_groups import layer_decay_groups
 
 STUDENT_FILE = "student.pth"
@@ -96,7 +97,7 @@ def distill(
     fit(model, groups, views, training, place, extras=extras)
     path = place.work_dir / STUDENT_FILE
     if running.main:
-        save_student(path, recipe, model, ingredients.data)
+        save_student(path, recipe, model, ingredients.data, _last_losses(recipe, ingredients, place.work_dir))
     return path
 
 
@@ -130,7 +131,13 @@ def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
     return (folder / STUDENT_FILE).is_file()
 
 
-def save_student(path: Path, recipe: DistillRecipe, model: Distiller, data: Mapping[str, Any]) -> None:
+def save_student(
+    path: Path,
+    recipe: DistillRecipe,
+    model: Distiller,
+    data: Mapping[str, Any],
+    losses: Mapping[str, Mapping[str, float]],
+) -> None:
     """The UMT checkpoint: student, spaces, and how they were made."""
     teachers = {teacher.name: teacher for teacher in recipe.teachers}
     save_checkpoint(
@@ -144,6 +151,7 @@ def save_student(path: Path, recipe: DistillRecipe, model: Distiller, data: Mapp
         provenance={
             "recipe": _plain(recipe.record()),
             "data": dict(data),
+            "losses": {name: dict(parts) for name, parts in losses.items()},
             "versions": {
                 "umt-bench": umt.__version__,
                 "torch": str(torch.__version__),
@@ -152,6 +160,19 @@ def save_student(path: Path, recipe: DistillRecipe, model: Distiller, data: Mapp
             },
         },
     )
+
+
+def _last_losses(recipe: DistillRecipe, ingredients: Ingredients, folder: Path) -> dict[str, dict[str, float]]:
+    """Feature and model token loss of each space, mean over the last epoch (tables 2 and 3 of the paper)."""
+    images = len(ingredients.views)
+    epoch = max(1, round(images / recipe.training.batch))
+    means = mean_scalars(folder / LOG_FILE, recipe.training.steps(images) - epoch)
+    names = {
+        shape.name: {part: f"{shape.name} {part}" for part in ("feature", "token")} for shape in ingredients.shapes
+    }
+    return {
+        space: {part: means[name] for part, name in parts.items() if name in means} for space, parts in names.items()
+    }
 
 
 def _announce(

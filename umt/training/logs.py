@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -52,6 +53,8 @@ class LogHook(Hook):
             self._start()
 
     def after_train(self, runner: Any) -> None:
+        if self.forwards:
+            self._write(steps_done(runner), self._scalars(runner.optim_wrapper))
         for backend in self.backends:
             backend.close()
 
@@ -72,6 +75,13 @@ class LogHook(Hook):
             handle.write(json.dumps({"step": step, **scalars}) + "\n")
         for backend in self.backends:
             backend.add_scalars(scalars, step)
+
+
+def mean_scalars(file: Path, after: int) -> dict[str, float]:
+    """Each scalar's mean over the lines after a step, which are means themselves; nothing where none was logged."""
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+    late = [line for line in lines if line["step"] > after]
+    return {name: fmean(line[name] for line in late) for name in (late[-1] if late else {}) if name != "step"}
 
 
 def forget_after(file: Path, step: int) -> None:

@@ -110,6 +110,9 @@ def test_one_command_gives_a_checkpoint_with_its_heads(finished: tuple[Path, str
     assert provenance["data"]["images"] == 16
     assert provenance["recipe"]["training"]["epochs"] == 10
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert provenance["losses"].keys() == {"cls", "dino"}
+    for name, losses in provenance["losses"].items():
+        assert losses == {part: pytest.approx(lines[-1][f"{name} {part}"]) for part in ("feature", "token")}
     assert lines[-1]["step"] == 20
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert {"cls token", "cls feature", "dino token", "dino feature"} <= lines[0].keys()

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from umt.errors import UMTError
 from umt.training.engine import Recipe
 from umt.training.extras import Extras
-from umt.training.logs import forget_after
+from umt.training.logs import forget_after, mean_scalars
 from umt.training.progress import loss_text
 
 
@@ -57,6 +57,14 @@ def test_steps_that_are_done_again_are_logged_once(tmp_path: Path) -> None:
     forget_after(file, 20)
     assert file.read_text() == '{"step": 10}\n{"step": 20}\n'
     forget_after(tmp_path / "none", 20)
+
+
+def test_means_are_over_the_lines_after_a_step(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_text('{"step": 10, "loss": 9}\n{"step": 20, "loss": 4}\n{"step": 25, "loss": 1}\n')
+    assert mean_scalars(file, 10) == {"loss": 2.5}
+    assert mean_scalars(file, 25) == {}
+    assert mean_scalars(tmp_path / "none", 0) == {}
 
 
 def test_a_logger_without_its_package_says_how_to_get_it(
