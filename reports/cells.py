@@ -21,6 +21,28 @@ def measured_cell(records: Sequence[Record], name: str, metric: Metric) -> Cell:
     return Cell(_text(mean, std, metric.decimals), mean, std, len(values), provenance=_provenance(runs, values))
 
 
+def loss_cell(losses: Sequence[tuple[Record, float]], metric: Metric) -> Cell:
+    """Mean over students of what each lost; each comes with a result that its checkpoint's word was read from."""
+    if not losses:
+        return Cell()
+    values = [value for _, value in losses]
+    mean, std = fmean(values), stdev(values) if len(values) > 1 else None
+    lines = [
+        f"{record.result.spec}: {value:.6g}, as its checkpoint says; read from {record.path.name}"
+        for record, value in losses
+    ]
+    return Cell(_text(mean, std, metric.decimals), mean, std, len(values), provenance=tuple(map(printable, lines)))
+
+
+def mean_cell(cells: Sequence[Cell], metric: Metric) -> Cell:
+    """Mean over other cells of a row; a dash where one of them has no value."""
+    values = [cell.value for cell in cells if cell.value is not None]
+    if len(values) < len(cells):
+        return Cell()
+    mean = fmean(values)
+    return Cell(_text(mean, None, metric.decimals), mean, runs=min(cell.runs for cell in cells))
+
+
 def published_cell(text: str, number: int) -> Cell:
     """A value as the paper prints it."""
     return Cell(text, float(text), runs=1, provenance=(f"table {number} of the paper",)) if text else Cell()

@@ -22,7 +22,7 @@ from umt.errors import UMTError
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the tables.")
 @click.option("--suite", metavar="NAME", help="paper, mini or a YAML file. Default: the suite of the results.")
 def report(results: Path, out: Path, suite: str | None) -> None:
-    """Write the tables of a result store as HTML, CSV, LaTeX and Markdown, and print them."""
+    """Write the tables of a result store as HTML, CSV, LaTeX and Markdown, and print those with results."""
     records = read_records(results)
     chosen = load_suite(suite) if suite else _suite_of(records)
     tables = suite_tables(chosen, records)
@@ -30,7 +30,8 @@ def report(results: Path, out: Path, suite: str | None) -> None:
         raise UMTError(f"{results}: no result belongs to suite '{chosen.name}'; choose another with --suite")
     console = Console()
     for table in tables:
-        print_table(table, console)
+        if any(row.source == "measured" for group in table.groups for row in group.rows):
+            print_table(table, console)
     for path in write_tables(tables, chosen, out):
         console.print(path, soft_wrap=True, highlight=False, markup=False)
 

@@ -14,6 +14,8 @@ from reports.columns import comparable_columns
 from reports.declaration import AskedColumn, Declaration
 from reports.probes import PROBES
 from reports.store import Record, read_store
+from reports.student_table import build_student_table
+from reports.student_tables import STUDENT_TABLES
 from reports.table import Table
 from reports.table1 import TABLE1
 from reports.writers.csv import csv_table
@@ -58,16 +60,17 @@ def read_records(store: Path) -> list[Record]:
 
 
 def suite_tables(suite: ReportedSuite, records: Sequence[Record]) -> list[Table]:
-    """Table 1 and the frozen features; in the paper suite with the paper's rows, and other data in tables apart."""
+    """Table 1, the frozen features and the students; in the paper suite beside the paper's rows, other data apart."""
     parts = [(TABLE1, suite.columns), (PROBES, suite.probes)]
     caption = f"{suite.title}. {suite.about}"
     if suite.name != PAPER_SUITE:
-        return _built(parts, records, caption)
+        return [*_built(parts, records, caption), *_student_tables(suite, records, caption)]
     official = [record for record in records if record.result.data.official]
     other = [record for record in records if not record.result.data.official]
     apart = [(_on_other_data(declaration), _measured(asked, other)) for declaration, asked in parts]
     return [
         *_built(parts, official, caption, with_paper=True),
+        *_student_tables(suite, official, caption, with_paper=True),
         *_built(apart, other, f"{suite.title}. {OTHER_DATA}"),
     ]
 
@@ -88,6 +91,14 @@ def write_tables(tables: Sequence[Table], suite: ReportedSuite, out: Path) -> li
 
 def _built(parts: Sequence[Part], records: Sequence[Record], caption: str, *, with_paper: bool = False) -> list[Table]:
     tables = [build_table(declaration, asked, records, caption, with_paper=with_paper) for declaration, asked in parts]
+    return [table for table in tables if table]
+
+
+def _student_tables(
+    suite: ReportedSuite, records: Sequence[Record], caption: str, *, with_paper: bool = False
+) -> list[Table]:
+    asked = [*suite.columns, *suite.probes]
+    tables = [build_student_table(one, asked, records, caption, with_paper=with_paper) for one in STUDENT_TABLES]
     return [table for table in tables if table]
 
 

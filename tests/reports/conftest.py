@@ -43,7 +43,13 @@ def make_result(column: Column, value: float, **changes: Any) -> Result:
         "root": "d",
     }
     rest: dict[str, Any] = {"spec": "timm:vit_base_patch16_224", "suite": "paper", "protocol_version": 1}
-    rest |= {"architecture": "vit_base_patch16_224", "units": {}, "lower_is_better": [], "footnote": None}
+    rest |= {
+        "architecture": "vit_base_patch16_224",
+        "units": {},
+        "lower_is_better": [],
+        "footnote": None,
+        "provenance": {},
+    }
     for part in (key, data, rest):
         part.update({name: changes.pop(name) for name in list(changes) if name in part})
     metrics = changes.pop("metrics", {column.metric: value})
@@ -102,3 +108,27 @@ def table() -> Table:
     groups = (Group("ViT-B", (paper, ours)), Group("Other architectures", (Row(("=1+1", "–"), (Cell(), Cell())),)))
     notes = ("–: no value.", "†: official & 100% <b>quoted</b>.")
     return Table("t", "All tasks", "About A&B.", "Table 1", ("Method", "Architecture"), columns, groups, notes)
+
+
+@pytest.fixture
+def provenance() -> Callable[..., dict[str, Any]]:
+    """What a checkpoint says of its distillation; changes are fields of the recipe, `losses`, or those of a head."""
+
+    def make(losses: dict[str, dict[str, float]] | None = None, **changes: Any) -> dict[str, Any]:
+        head = {name: changes.pop(name) for name in ("space", "space_kind") if name in changes}
+        recipe: dict[str, Any] = {
+            "name": "mine",
+            "about": "",
+            "seed": 0,
+            "interaction": {"method": "umt", "model_token": True, "cross_space": True, "intra_space": True},
+            "teachers": [
+                {"name": "cls", "kind": "classification", "backbone": "timm:resnet50.tv2_in1k"},
+                {"name": "dino", "kind": "dino", "backbone": "timm:vit_base_patch16_dinov3"},
+            ],
+            **changes,
+        }
+        lost = losses or {"cls": {"feature": 0.1, "token": 0.3}, "dino": {"feature": 0.2, "token": 0.4}}
+        objectives = {"cls": "pooled_cosine", "dino": "patch_cosine"}
+        return {"recipe": recipe, "objectives": objectives, "losses": lost, **head}
+
+    return make

@@ -18,12 +18,15 @@ def _sources(table):
 
 def test_the_paper_stands_in_the_paper_suite_only(suite, record, cub):
     for name, sources in {"paper": {"paper", "measured"}, "mini": {"measured"}, "mine": {"measured"}}.items():
-        (table,) = suite_tables(suite(name), [record(cub, 80.0)])
+        table, *students = suite_tables(suite(name), [record(cub, 80.0)])
         assert _sources(table) == sources
+        assert [table.name for table in students] == ([f"table{n}" for n in (2, 3, 4, 5, 7)] if name == "paper" else [])
+        assert all(_sources(table) == {"paper"} for table in students)
 
 
 def test_other_data_never_stands_beside_the_paper(suite, record, cub):
-    main, apart = suite_tables(suite(), [record(cub, 80.0), record(cub, 70.0, backbone="b", **OTHER)])
+    tables = suite_tables(suite(), [record(cub, 80.0), record(cub, 70.0, backbone="b", **OTHER)])
+    main, apart = tables[0], tables[-1]
     assert (main.name, apart.name) == ("table1", "table1-other-data")
     assert "crops (CUB layout)" not in [column.heading for column in main.columns]
     assert [row.name for group in main.groups for row in group.rows if row.source == "measured"] == ["mine"]
@@ -63,7 +66,8 @@ def test_an_empty_store_is_an_error(store):
 def test_files(suite, record, cub, tmp_path):
     tables = suite_tables(suite(), [record(cub, 80.0)])
     paths = write_tables(tables, suite(), tmp_path / "new" / "tables")
-    names = ["report.html", "report.tex", "table1.csv", "table1.tex", "table1.md"]
+    names = [f"table{number}{suffix}" for number in (1, 2, 3, 4, 5, 7) for suffix in (".csv", ".tex", ".md")]
+    names = ["report.html", "report.tex", *names]
     assert [path.name for path in paths] == names
     assert sorted(path.name for path in (tmp_path / "new" / "tables").iterdir()) == sorted(names)
 

@@ -89,8 +89,13 @@ def make_spaces(spec: InteractionSpec, student: StudentShape, shapes: Sequence[S
 
 
 def loss_of(teacher: TeacherSpec) -> FeatureLoss:
+    """What `loss_name` names."""
+    return FEATURE_LOSSES[loss_name(teacher)]
+
+
+def loss_name(teacher: TeacherSpec) -> str:
     """The recipe's own choice for a teacher, or that of its kind."""
-    return FEATURE_LOSSES[feature_loss(teacher.feature_loss or kind_of(teacher.kind).feature_loss)]
+    return feature_loss(teacher.feature_loss or kind_of(teacher.kind).feature_loss)
 
 
 def distance_of(loss: FeatureLoss, fmap: Tensor, target: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import umt
 from umt.backbones.checkpoint import Space, save_checkpoint
 from umt.backbones.contract import Backbone
 from umt.distill.cost import Part, measure_cost, step_seconds
-from umt.distill.distiller import Distiller, as_floats
+from umt.distill.distiller import Distiller, as_floats, loss_name
 from umt.distill.recipe import DistillRecipe, differences
 from umt.distill.spaces import SpaceShape
 from umt.distill.taps import stored_interaction
@@ -151,6 +151,7 @@ def save_student(
         provenance={
             "recipe": _plain(recipe.record()),
             "data": dict(data),
+            "objectives": {teacher.name: loss_name(teacher) for teacher in recipe.teachers},
             "losses": {name: dict(parts) for name, parts in losses.items()},
             "versions": {
                 "umt-bench": umt.__version__,

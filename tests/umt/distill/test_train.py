@@ -110,6 +110,7 @@ def test_one_command_gives_a_checkpoint_with_its_heads(finished: tuple[Path, str
     assert provenance["data"]["images"] == 16
     assert provenance["recipe"]["training"]["epochs"] == 10
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert provenance["objectives"] == {"cls": "pooled_cosine", "dino": "patch_cosine"}
     assert provenance["losses"].keys() == {"cls", "dino"}
     for name, losses in provenance["losses"].items():
         assert losses == {part: pytest.approx(lines[-1][f"{name} {part}"]) for part in ("feature", "token")}

@@ -1,0 +1,93 @@
+"""Distilled students in a result store: how each was made, as its checkpoint says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reports.store import Record
+
+TAP_FIELDS = ("space", "space_kind")  # what a head adds to its student's provenance
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """One teacher of a student, and what the student's last epoch lost to it."""
+
+    name: str  # of its space
+    kind: str
+    backbone: str
+    objective: str  # feature loss
+    losses: Mapping[str, float]  # by part: feature, token
+
+    @property
+    def model(self) -> str:
+        """Its name without the place that it comes from."""
+        return self.backbone.partition(":")[2].partition("?")[0] or self.backbone
+
+
+@dataclass(frozen=True)
+class Student:
+    """A distilled student."""
+
+    digest: str  # equal for a student and its heads
+    recipe: str
+    settings: str  # of the recipe but for name, text and seed: students of equal settings are runs of one thing
+    architecture: str
+    interaction: Mapping[str, Any]
+    teachers: tuple[Teacher, ...]
+
+    @property
+    def lineage(self) -> str:
+        """Architecture and teachers, as a group of rows is called."""
+        return f"{self.architecture} of {', '.join(teacher.model for teacher in self.teachers)}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A result of a student, through one of its spaces or as the backbone that it is."""
+
+    student: Student
+    space: str | None
+    record: Record
+
+
+def students_of(records: list[Record]) -> list[Seen]:
+    """The results whose backbone says how it was distilled; others are of no student."""
+    seen = []
+    for record in records:
+        student = _student(record)
+        if student is not None:
+            seen.append(Seen(student, record.result.provenance.get("space"), record))
+    return seen
+
+
+def _student(record: Record) -> Student | None:
+    made = {key: value for key, value in record.result.provenance.items() if key not in TAP_FIELDS}
+    try:
+        recipe = made["recipe"]
+        settings = {key: value for key, value in recipe.items() if key not in ("name", "about", "seed", "otherwise")}
+        teachers = tuple(_teacher(teacher, made) for teacher in recipe["teachers"])
+        return Student(
+            _digest(made),
+            str(recipe["name"]),
+            _digest(settings),
+            record.result.architecture,
+            dict(recipe["interaction"]),
+            teachers,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None  # a file says what it likes of its training; what is no recipe has no place in these tables
+
+
+def _teacher(teacher: Mapping[str, Any], made: Mapping[str, Any]) -> Teacher:
+    name = str(teacher["name"])
+    losses = {part: float(value) for part, value in made["losses"].get(name, {}).items()}
+    return Teacher(name, str(teacher["kind"]), str(teacher["backbone"]), str(made["objectives"][name]), losses)
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
