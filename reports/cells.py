@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from statistics import fmean, stdev
 
-from benchmarks.results import Environment
+from benchmarks.results import Environment, Result
 from reports.metrics import Metric
 from reports.store import Record
 from reports.table import Cell, printable
@@ -65,8 +66,16 @@ def _provenance(runs: Sequence[Record], values: Sequence[float]) -> tuple[str, .
         f"code {_joined(_code(run.result.environment) for run in runs)}",
         f"device {_joined(run.result.environment.device for run in runs)}",
         f"files {_joined(run.path.name for run in runs)}",
+        f"again: {_command(result, max(run.result.key.seed for run in runs) + 1)}",
     )
     return tuple(map(printable, lines))
+
+
+def _command(result: Result, seeds: int) -> str:
+    """What repeats the runs where their results are not stored yet."""
+    named, root = f"{result.key.backbone}={result.spec}", f"{result.key.dataset}={result.data.root}"
+    options = ["--backbone", named, "--suite", result.suite, "--tasks", result.key.task, "--data", root]
+    return shlex.join(["umt", "run", *options, "--seeds", str(seeds)])
 
 
 def _code(environment: Environment) -> str:

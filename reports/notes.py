@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from benchmarks.results import Result
 from reports.columns import MeasuredColumn
 from reports.table import DASH, Cell, Group, printable
 
@@ -16,15 +17,19 @@ def notes_of(columns: Sequence[MeasuredColumn], groups: Sequence[Group]) -> tupl
 def _column_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:
     for column in columns:
         if column.records:
-            result = column.example
-            sizes = ", ".join(f"{size:,} {split}" for split, size in result.data.sizes.items())
-            data = "" if column.heading == result.data.title else f"{result.data.title}, "
-            origin = f" ({result.data.origin})" if result.data.origin else ""
-            yield (
-                f"{column.heading}: {data}{sizes}{origin}; {result.key.task}, protocol {result.key.protocol} "
-                f"version {result.protocol_version} ({result.key.protocol_hash[:8]})."
-                f"{' ' if result.footnote else ''}{result.footnote or ''}"
-            )
+            yield column_note(column.heading, column.example)
+
+
+def column_note(heading: str, result: Result) -> str:
+    """What a column was measured on and how, given any of its results."""
+    sizes = ", ".join(f"{size:,} {split}" for split, size in result.data.sizes.items())
+    data = "" if heading == result.data.title else f"{result.data.title}, "
+    origin = f" ({result.data.origin})" if result.data.origin else ""
+    return (
+        f"{heading}: {data}{sizes}{origin}; {result.key.task}, protocol {result.key.protocol} "
+        f"version {result.protocol_version} ({result.key.protocol_hash[:8]})."
+        f"{' ' if result.footnote else ''}{result.footnote or ''}"
+    )
 
 
 def _mark_notes(groups: Sequence[Group]) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.cells import measured_cell, published_cell
@@ -28,15 +29,25 @@ def measured_rows(families: Sequence[Family], columns: Sequence[MeasuredColumn],
 
     Different weights under one label are rows apart, with the hash behind the label.
     """
-    models = {_model(record): record.result.architecture for column in columns for record in column.records}
-    labels = [label for label, _ in models]
+    records = [record for column in columns for record in column.records]
+    architectures = {_model(record): record.result.architecture for record in records}
     rows = []
-    for (label, weights), architecture in sorted(models.items()):
-        name = f"{label} [{weights[:8]}]" if labels.count(label) > 1 else label
-        texts = (printable(name), printable(architecture), *[DASH] * width)[:width]
+    for model, name in sorted(model_names(records).items()):
+        architecture = architectures[model]
+        texts = (name, printable(architecture), *[DASH] * width)[:width]
         family = next((family.title for family in families if family.holds(architecture)), "")
-        rows.append(FamilyRow(family, Row(texts, _measured_cells(columns, (label, weights)))))
+        rows.append(FamilyRow(family, Row(texts, _measured_cells(columns, model))))
     return rows
+
+
+def model_names(records: Iterable[Record]) -> dict[tuple[str, str], str]:
+    """What a table calls each (label, weights hash): the label, with the hash where weights differ under one label."""
+    models = {_model(record) for record in records}
+    namesakes = Counter(label for label, _ in models)
+    return {
+        (label, weights): printable(f"{label} [{weights[:8]}]" if namesakes[label] > 1 else label)
+        for label, weights in models
+    }
 
 
 def published_rows(

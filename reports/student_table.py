@@ -95,7 +95,7 @@ def build_student_table(
         *(_published(declaration, numbers) if with_paper else ()),
         *_groups(declaration, numbers, seen),
     ]
-    if not numbers or not with_paper and sum(len(group.rows) for group in groups) < 2:
+    if not numbers or (not with_paper and sum(len(group.rows) for group in groups) < 2):
         return None
     marked = tuple(replace(group, rows=mark_best(group.rows, columns)) for group in groups)
     notes = notes_of([column for _, column in measured], marked)

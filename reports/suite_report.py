@@ -76,8 +76,13 @@ def suite_tables(suite: ReportedSuite, records: Sequence[Record]) -> list[Table]
 
 
 def write_tables(tables: Sequence[Table], suite: ReportedSuite, out: Path) -> list[Path]:
+    """The files of all tables of a suite."""
+    return write_files(tables, suite.title, out)
+
+
+def write_files(tables: Sequence[Table], title: str, out: Path) -> list[Path]:
     """`report.html`, `report.tex` and each table as CSV, LaTeX and Markdown below `out`; the files written."""
-    texts = {"report.html": html_page(suite.title, tables), "report.tex": latex_document(tables)}
+    texts = {"report.html": html_page(title, tables), "report.tex": latex_document(tables)}
     for table in tables:
         texts |= {f"{table.name}{suffix}": write(table) for suffix, write in TABLE_FILES.items()}
     try:

@@ -20,7 +20,8 @@ FEW = 4  # rows that fit beside each other on a narrow console
 def print_table(table: Table, console: Console) -> None:
     """Print a table with the best in bold; on a narrow console one with few rows is turned on its side."""
     rows = [row for group in table.groups for row in group.rows]
-    turned = console.width < WIDE and len(rows) <= FEW < len(table.columns)
+    few = len(rows) <= FEW < len(table.columns) or len(table.columns) > 2 * len(rows)
+    turned = console.width < WIDE and few
     console.print(_turned(table, rows) if turned else _upright(table, console.width))
 
 

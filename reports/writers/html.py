@@ -1,17 +1,22 @@
-"""All tables on one page that works offline, in light and dark, on paper and on a phone."""
+"""All tables and figures on one page that works offline, in light and dark, on paper and on a phone."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 import umt
+from reports.figure import Figure
 from reports.table import Table
 
 
-def html_page(title: str, tables: Sequence[Table]) -> str:
-    """One self-contained HTML document; the provenance of a number is the tooltip of its cell."""
+def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = ()) -> str:
+    """One self-contained HTML document that sorts and filters; a click on a number shows where it comes from."""
     environment = Environment(
         loader=PackageLoader("reports", "writers"),
         autoescape=True,
@@ -19,4 +24,12 @@ def html_page(title: str, tables: Sequence[Table]) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    return environment.get_template("page.html.j2").render(title=title, tables=tables, version=umt.__version__)
+    script = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(
+        title=title,
+        tables=tables,
+        figures=figures,
+        script=Markup(script),
+        script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",  # no other script may run
+        version=umt.__version__,
+    )

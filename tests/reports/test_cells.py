@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 
 import pytest
 
@@ -35,6 +36,20 @@ def test_nothing_measured_is_a_dash(record, cub):
     assert (missing.text, missing.value, missing.runs) == ("–", None, 0)
     assert "no metric 'accuracy'" in missing.provenance[0]
     assert measured_cell([], "accuracy", get_metric("accuracy")).text == "–"
+
+
+def test_provenance_says_how_to_do_it_again(record, cub):
+    runs = [record(cub, 80.0, seed=seed, backbone="It's mine", spec="a b.pth") for seed in (0, 2)]
+    again = measured_cell(runs, "accuracy", get_metric("accuracy")).provenance[-1].removeprefix("again: ")
+    name, command, *options = shlex.split(again)
+    assert (name, command) == ("umt", "run")
+    assert dict(zip(options[::2], options[1::2], strict=True)) == {
+        "--backbone": "It's mine=a b.pth",
+        "--suite": "paper",
+        "--tasks": "finegrained_finetune",
+        "--data": "cub=d",
+        "--seeds": "3",
+    }
 
 
 def test_provenance_names_protocol_data_seeds_and_commit(record, cub):

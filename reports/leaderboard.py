@@ -1,0 +1,109 @@
+"""All backbones of a result store, ranked a column and over columns; numbers that do not compare are refused."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.results import Result
+from reports.metrics import Metric, get_metric
+from reports.notes import column_note
+from reports.rows import model_names
+from reports.standing import Standing, estimate, mean_place, standings
+from reports.store import Record
+from reports.table import DASH, Cell, Column, Group, Row, Table, printable
+from umt.errors import UMTError
+
+PLACE = Metric("mean place", "", higher_is_better=False, decimals=2)
+CAPTION = (
+    "Place, value and 95% interval. Over columns: the mean place, and between which means the intervals leave it open; "
+    "only backbones with a value in every column have one."
+)
+
+
+@dataclass(frozen=True)
+class Board:
+    """One column: all results of a task on a data set, by backbone."""
+
+    heading: str
+    metric: Metric
+    example: Result
+    places: Mapping[str, Standing]
+
+
+def leaderboard(records: Sequence[Record]) -> Table:
+    """The table; UMTError where results of one task and data set differ in protocol or data."""
+    names = model_names(records)
+    tasks: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        tasks[record.result.key.task, record.result.key.dataset].append(record)
+    boards = [_board(part, names) for part in tasks.values()]
+    models = sorted(set(names.values()), key=lambda name: (_overall(boards, name) or (len(names) + 1.0, None))[0])
+    rows = tuple(
+        Row((name,), (_overall_cell(boards, name), *(_cell(board, name) for board in boards))) for name in models
+    )
+    notes = [column_note(board.heading, board.example) for board in boards]
+    return Table(
+        name="leaderboard",
+        title="Leaderboard",
+        caption=CAPTION,
+        number="",
+        label_headings=("Backbone",),
+        columns=(Column("All", PLACE), *(Column(board.heading, board.metric) for board in boards)),
+        groups=(Group("", rows),),
+        notes=tuple(map(printable, notes)),
+    )
+
+
+def _board(records: Sequence[Record], names: Mapping[tuple[str, str], str]) -> Board:
+    example = records[0].result
+    _refuse_mixture(records)
+    metric_name = next(iter(example.metrics))  # a task declares first what its tables show
+    runs: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        runs[names[record.result.key.backbone, record.result.key.weights_hash]].append(record)
+    metric = get_metric(metric_name, example)
+    estimates = {name: estimate(part, metric_name) for name, part in runs.items()}
+    heading = printable(f"{example.data.title}, {example.key.task}")
+    return Board(heading, metric, example, standings(estimates, metric.higher_is_better))
+
+
+def _refuse_mixture(records: Sequence[Record]) -> None:
+    """Places say nothing where the numbers come from different protocols or data."""
+    found: dict[str, set[str]] = {"protocol": set(), "data": set()}
+    for record in records:
+        key, result = record.result.key, record.result
+        found["protocol"].add(f"{key.protocol} version {result.protocol_version} ({key.protocol_hash[:8]})")
+        found["data"].add(f"{result.data.title} ({key.data_fingerprint[:8]})")
+    for what, values in found.items():
+        if len(values) > 1:
+            key = records[0].result.key
+            raise UMTError(
+                f"{key.task} on {key.dataset}: results of different {what} are not ranked together: "
+                f"{'; '.join(sorted(values))}; choose one with --{what}, or leave the task out with --tasks"
+            )
+
+
+def _overall(boards: Sequence[Board], name: str) -> tuple[float, tuple[float, float] | None] | None:
+    places = [board.places[name] for board in boards if name in board.places]
+    return mean_place(places) if len(places) == len(boards) else None
+
+
+def _overall_cell(boards: Sequence[Board], name: str) -> Cell:
+    overall = _overall(boards, name)
+    if overall is None:
+        return Cell()
+    mean, bounds = overall
+    between = f" [{bounds[0]:.2f}, {bounds[1]:.2f}]" if bounds else ""
+    return Cell(f"{mean:.2f}{between}", mean)
+
+
+def _cell(board: Board, name: str) -> Cell:
+    if name not in board.places:
+        return Cell(DASH)
+    one, digits = board.places[name], board.metric.decimals
+    place = f"{one.place}" if not one.places or one.places == (one.place, one.place) else "{}–{}".format(*one.places)
+    interval = one.estimate.interval
+    bounds = f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]" if interval else ""
+    return Cell(f"{place}. {one.estimate.value:.{digits}f}{bounds}", one.estimate.value, best=one.place == 1)

@@ -1,0 +1,56 @@
+"""`umt leaderboard`: who is best at what, and how sure that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from reports.leaderboard import leaderboard
+from reports.suite_report import read_records, write_files
+from reports.terminal import print_table
+from umt.errors import UMTError
+
+EPILOG = """\b
+Examples:
+  umt leaderboard --results runs/mini/results
+  umt leaderboard --results runs/paper/results --tasks finegrained_linear,knn --out runs/paper/board
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--results", type=click.Path(path_type=Path), required=True, help="The result store: OUT/results of a run."
+)
+@click.option("--tasks", metavar="TASK[,TASK]", help="Only these tasks.")
+@click.option("--protocol", metavar="NAME|HASH", help="Only results of this protocol.")
+@click.option("--data", metavar="FINGERPRINT", help="Only results on this data.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write it to, as HTML, CSV, LaTeX and Markdown.")
+def leaderboard_command(
+    results: Path, tasks: str | None, protocol: str | None, data: str | None, out: Path | None
+) -> None:
+    """Rank all backbones of a result store on each task and over all tasks, with 95% intervals.
+
+    Results of different protocols or data are never ranked together: the command says which there are.
+    """
+    chosen = [
+        record
+        for record in read_records(results)
+        if (not tasks or record.result.key.task in tasks.split(","))
+        and (
+            not protocol or record.result.key.protocol == protocol or _begins(record.result.key.protocol_hash, protocol)
+        )
+        and (not data or _begins(record.result.key.data_fingerprint, data))
+    ]
+    if not chosen:
+        raise UMTError(f"{results}: no result is left by --tasks {tasks}, --protocol {protocol}, --data {data}")
+    table = leaderboard(chosen)
+    console = Console()
+    print_table(table, console)
+    for path in write_files([table], "Leaderboard", out) if out else ():
+        console.print(path, soft_wrap=True, highlight=False, markup=False)
+
+
+def _begins(text: str, start: str) -> bool:
+    return len(start) >= 4 and text.startswith(start)

@@ -1,0 +1,82 @@
+"""Ranks with what is known of their uncertainty: intervals of values, and the ranks that these leave open."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from scipy.stats import t as student_t
+
+from reports.store import Record
+
+LEVEL = 0.95
+INTERVAL = "interval95"  # field of a result's details: metric -> [low, high], over its test images
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric of a backbone; the interval is None where one run says nothing of its error."""
+
+    value: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A backbone's place among others, 1 for the best; `places` are those that the intervals admit, if they are known.
+
+    Equal values share a place.
+    """
+
+    estimate: Estimate
+    place: int
+    places: tuple[int, int] | None
+
+
+def estimate(records: Sequence[Record], metric: str) -> Estimate:
+    """Mean over runs; its 95% interval is Student's over runs, or that of a single run over its test images."""
+    values = [record.result.metrics[metric] for record in records]
+    if len(values) > 1:
+        half = student_t.ppf(0.5 + LEVEL / 2, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+        return Estimate(fmean(values), (fmean(values) - half, fmean(values) + half))
+    bounds = records[0].result.details.get(INTERVAL, {}).get(metric)
+    return Estimate(values[0], (float(bounds[0]), float(bounds[1])) if bounds else None)
+
+
+def standings(estimates: Mapping[str, Estimate], higher_is_better: bool) -> dict[str, Standing]:
+    """The place of each by name. Two change places only where their intervals overlap."""
+    sign = 1 if higher_is_better else -1
+    values = {name: sign * one.value for name, one in estimates.items()}
+    spans = {name: _span(one, sign) for name, one in estimates.items()}
+    known = all(one.interval for one in estimates.values())
+    return {
+        name: Standing(
+            one,
+            1 + sum(other > values[name] for other in values.values()),
+            _places(spans, name) if known else None,
+        )
+        for name, one in estimates.items()
+    }
+
+
+def mean_place(places: Sequence[Standing]) -> tuple[float, tuple[float, float] | None]:
+    """Mean over columns, and the means of the best and the worst places that are open."""
+    ranges = [one.places for one in places if one.places]
+    mean = fmean(one.place for one in places)
+    if len(ranges) < len(places):
+        return mean, None
+    return mean, (fmean(first for first, _ in ranges), fmean(last for _, last in ranges))
+
+
+def _span(one: Estimate, sign: int) -> tuple[float, float]:
+    low, high = one.interval or (one.value, one.value)
+    return (low, high) if sign > 0 else (-high, -low)
+
+
+def _places(spans: Mapping[str, tuple[float, float]], name: str) -> tuple[int, int]:
+    low, high = spans[name]
+    surely_better = sum(other[0] > high for other in spans.values())
+    surely_worse = sum(other[1] < low for other in spans.values())
+    return 1 + surely_better, len(spans) - surely_worse

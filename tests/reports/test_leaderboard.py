@@ -1,0 +1,56 @@
+"""Ranking a store: order, gaps, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from reports.leaderboard import leaderboard
+from reports.leaderboard_cli import leaderboard_command
+from umt.errors import UMTError
+
+
+def test_backbones_are_in_order_of_their_mean_place(record, cub, nyu) -> None:  # type: ignore[no-untyped-def]
+    table = leaderboard(
+        [
+            record(cub, 80.0, backbone="a", weights_hash="a" * 64),
+            record(cub, 90.0, backbone="b", weights_hash="b" * 64),
+            record(cub, 95.0, backbone="half", weights_hash="c" * 64),
+            record(nyu, 0.5, backbone="a", weights_hash="a" * 64, lower_is_better=["rmse"], units={"rmse": "m"}),
+            record(nyu, 0.4, backbone="b", weights_hash="b" * 64, lower_is_better=["rmse"], units={"rmse": "m"}),
+        ]
+    )
+    texts = {row.name: [cell.text for cell in row.cells] for row in table.groups[0].rows}
+    assert list(texts) == ["b", "a", "half"]
+    assert texts == {
+        "b": ["1.50", "2. 90.0", "1. 0.400"],
+        "a": ["2.50", "3. 80.0", "2. 0.500"],
+        "half": ["–", "1. 95.0", "–"],
+    }
+
+
+def test_different_protocols_and_data_are_refused_by_name(record, cub) -> None:  # type: ignore[no-untyped-def]
+    first = record(cub, 80.0)
+    for change, said in (
+        ({"protocol": "mae", "protocol_hash": "f00dfeed0000"}, "mae version 1 (f00dfeed); paper version 1 (01234567)"),
+        ({"data_fingerprint": "0" * 16}, "CUB-200-2011 (00000000); CUB-200-2011 (ffffffff)"),
+    ):
+        with pytest.raises(UMTError, match="not ranked together") as caught:
+            leaderboard([first, record(cub, 81.0, backbone="b", **change)])
+        assert said in str(caught.value)
+
+
+def test_the_command_ranks_what_is_chosen_and_writes_it(store, result, cub, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    for name, value, protocol in (("a", 80.0, "paper"), ("b", 85.0, "paper"), ("a", 10.0, "mini")):
+        changes = {"protocol": protocol, "protocol_hash": protocol * 2, "backbone": name}
+        store.write(result(cub, value, **changes))
+    arguments = ["--results", str(store.folder), "--out", str(tmp_path / "out")]
+    mixed = CliRunner().invoke(leaderboard_command, arguments)
+    assert isinstance(mixed.exception, UMTError)
+    chosen = CliRunner().invoke(leaderboard_command, [*arguments, "--protocol", "paper"])
+    assert chosen.exit_code == 0, chosen.output
+    assert "1. 85.0" in chosen.output
+    assert "10.0" not in chosen.output
+    assert (tmp_path / "out" / "leaderboard.csv").is_file()
+    nothing = CliRunner().invoke(leaderboard_command, [*arguments, "--tasks", "knn"])
+    assert "no result is left by --tasks knn" in str(nothing.exception)

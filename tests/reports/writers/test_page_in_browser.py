@@ -1,0 +1,87 @@
+"""The page in a real browser: sorting, filtering, provenance, both themes, two widths."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from reports.metrics import Metric
+from reports.table import Cell, Column, Group, Row, Table
+from reports.writers.html import html_page
+
+NAMES = "[...document.querySelectorAll('tbody tr:not(.group)')].filter(r => !r.hidden).map(r => r.cells[0].textContent)"
+
+
+def number(value: float | None) -> Cell:
+    return Cell() if value is None else Cell(f"{value:.1f}", value, runs=1, provenance=(f"measured as {value}", "<b>"))
+
+
+@pytest.fixture
+def page() -> str:
+    columns = (Column("CUB", Metric("acc.")), Column("NYUv2", Metric("RMSE", "m", higher_is_better=False)))
+    first = [("Ant", 9.0, 3.0), ("Bee", 70.0, None), ("Cow", None, 1.0), ("Dog", 8.5, 2.0)]
+    rows = tuple(Row((name, "vit"), (number(cub), number(nyu))) for name, cub, nyu in first)
+    groups = (Group("Animals", rows), Group("Plants", (Row(("Elm", "cnn"), (number(1.0), number(1.0))),)))
+    return html_page("Zoo", [Table("t", "All", "About.", "Table 1", ("Backbone", "Kind"), columns, groups, ("Note.",))])
+
+
+def test_headings_sort_inside_groups_and_missing_values_stay_last(show, page: str) -> None:  # type: ignore[no-untyped-def]
+    tab = show(page)
+    assert tab.value(NAMES) == ["Ant", "Bee", "Cow", "Dog", "Elm"]
+    tab.click("th:nth-child(3) button")
+    assert tab.value(NAMES) == ["Bee", "Ant", "Dog", "Cow", "Elm"], "the best first, where more is better"
+    assert tab.value("document.querySelector('th:nth-child(3)').getAttribute('aria-sort')") == "descending"
+    tab.click("th:nth-child(3) button")
+    assert tab.value(NAMES) == ["Dog", "Ant", "Bee", "Cow", "Elm"]
+    tab.click("th:nth-child(4) button")
+    assert tab.value(NAMES) == ["Cow", "Dog", "Ant", "Bee", "Elm"], "the best first, where less is better"
+    tab.click("th:nth-child(1) button")
+    assert tab.value(NAMES) == ["Ant", "Bee", "Cow", "Dog", "Elm"]
+    assert tab.complaints == []
+
+
+def test_typing_filters_rows_and_groups(show, page: str) -> None:  # type: ignore[no-untyped-def]
+    tab = show(page)
+    tab.click("#filter")
+    tab.send("Input.insertText", text="cnn EL")
+    assert tab.value(NAMES) == ["Elm"]
+    assert tab.value("document.querySelector('tbody').hidden") is True, "the title of an empty group goes too"
+    assert tab.complaints == []
+
+
+def test_a_click_on_a_number_shows_where_it_comes_from(show, page: str) -> None:  # type: ignore[no-untyped-def]
+    tab = show(page)
+    assert tab.value("document.getElementById('why').open") is False
+    tab.click("tbody tr:nth-child(2) td:nth-child(3) button")
+    assert tab.value("document.getElementById('why').open") is True
+    assert tab.value("document.querySelector('dialog pre').textContent") == "measured as 9.0\n<b>"
+    assert tab.value("document.querySelector('dialog h3').textContent") == "Ant, CUB: 9.0"
+    tab.click("dialog form button")
+    assert tab.value("document.getElementById('why').open") is False
+    assert tab.complaints == []
+
+
+def test_no_other_script_runs(show, page: str) -> None:  # type: ignore[no-untyped-def]
+    tab = show(page.replace("</body>", "<script>document.title = 'taken'</script></body>"))
+    assert tab.value("document.title") == "Zoo – UMT-Bench"
+    assert any("Content Security Policy" in str(complaint) for complaint in tab.complaints)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_fits_a_phone_and_a_screen_in_both_themes(show, page: str, width: int) -> None:  # type: ignore[no-untyped-def]
+    tab = show(page, width)
+    assert tab.value("document.documentElement.scrollWidth") == width, "nothing but a table may scroll sideways"
+    brightness = [mean_brightness(tab.screenshot())]
+    tab.click("#theme")
+    brightness.append(mean_brightness(tab.screenshot()))
+    assert max(brightness) > 200
+    assert min(brightness) < 60
+    assert tab.complaints == []
+
+
+def mean_brightness(png: bytes) -> float:
+    pixels = Image.open(BytesIO(png)).convert("L").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+    assert isinstance(pixels, (int, float))
+    return pixels
