@@ -49,6 +49,7 @@ def make_result(column: Column, value: float, **changes: Any) -> Result:
         "lower_is_better": [],
         "footnote": None,
         "provenance": {},
+        "details": {},
     }
     for part in (key, data, rest):
         part.update({name: changes.pop(name) for name in list(changes) if name in part})
