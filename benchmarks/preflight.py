@@ -58,11 +58,11 @@ def _seeds(column: Column, options: Options) -> int:
 
 
 def _chosen(options: Options) -> Sequence[Column]:
-    known = [column.task for column in options.suite.all_columns]
+    known = [column.task for column in options.suite.measured]
     for task in options.tasks:
         if task not in known:
             raise unknown_name(f"task in suite '{options.suite.name}'", task, set(known))
-    return [column for column in options.suite.all_columns if not options.tasks or column.task in options.tasks]
+    return [column for column in options.suite.measured if not options.tasks or column.task in options.tasks]
 
 
 def _check_backbones(texts: Sequence[str]) -> list[BackboneCheck]:
@@ -128,6 +128,9 @@ def _request(options: Options, key: Key, spec: str, protocol: str, dataset: Data
         suite=options.suite.name,
         device=options.device,
         out=options.out,
+        cache=options.cache,
+        compiled=options.compiled,
+        processes=options.processes if get_task(key.task).spreads else 1,
     )
 
 

@@ -30,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Suite:
-    """`columns` are Table 1, `probes` the second table of frozen features."""
+    """`columns` are Table 1, `probes` a table of frozen features, `costs` one of sizes and speeds."""
 
     name: str
     source: str  # what `load_suite` reads it from: its name, or a file
@@ -41,11 +41,14 @@ class Suite:
     example: tuple[str, ...]  # backbones that are evaluated where none is named; {out} is the folder of results
     columns: tuple[Column, ...]
     probes: tuple[Column, ...] = ()
+    costs: tuple[Column, ...] = ()
     prepare: tuple[tuple[str, ...], ...] = ()  # `umt` commands that make the example's backbones; {data}, {out}
 
     @property
-    def all_columns(self) -> tuple[Column, ...]:
-        return (*self.columns, *self.probes)
+    def measured(self) -> tuple[Column, ...]:
+        """A column for each kind of job: two metrics of the same job are measured once."""
+        columns = (*self.columns, *self.probes, *self.costs)
+        return tuple({(one.task, one.dataset, one.protocol): one for one in reversed(columns)}.values())[::-1]
 
 
 def suite_names() -> list[str]:

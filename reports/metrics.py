@@ -28,6 +28,9 @@ METRICS = {
     "rmse": Metric("RMSE", "m", higher_is_better=False, decimals=3),
     "rmse_pooled": Metric("pooled RMSE", "m", higher_is_better=False, decimals=3),
     "absrel": Metric("AbsRel", "", higher_is_better=False, decimals=3),
+    "images_per_second": Metric("images a second", "img/s", decimals=0),
+    "gmacs": Metric("multiply-adds", "G", higher_is_better=False, decimals=2),
+    "parameters": Metric("parameters", "M", higher_is_better=False, decimals=2),
 }
 
 

@@ -12,7 +12,7 @@ import click
 from reports.build import build_table
 from reports.columns import comparable_columns
 from reports.declaration import AskedColumn, Declaration
-from reports.probes import PROBES
+from reports.extra_tables import COSTS, PROBES
 from reports.store import Record, read_store
 from reports.student_table import build_student_table
 from reports.student_tables import STUDENT_TABLES
@@ -47,6 +47,8 @@ class ReportedSuite(Protocol):
     def columns(self) -> Sequence[AskedColumn]: ...
     @property
     def probes(self) -> Sequence[AskedColumn]: ...
+    @property
+    def costs(self) -> Sequence[AskedColumn]: ...
 
 
 def read_records(store: Path) -> list[Record]:
@@ -61,7 +63,7 @@ def read_records(store: Path) -> list[Record]:
 
 def suite_tables(suite: ReportedSuite, records: Sequence[Record]) -> list[Table]:
     """Table 1, the frozen features and the students; in the paper suite beside the paper's rows, other data apart."""
-    parts = [(TABLE1, suite.columns), (PROBES, suite.probes)]
+    parts = [(TABLE1, suite.columns), (PROBES, suite.probes), (COSTS, suite.costs)]
     caption = f"{suite.title}. {suite.about}"
     if suite.name != PAPER_SUITE:
         return [*_built(parts, records, caption), *_student_tables(suite, records, caption)]

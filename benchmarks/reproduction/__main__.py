@@ -58,7 +58,7 @@ def main(data: Path, weights: Path, out: Path, workers: int, document: Path | No
     run_all(console, [cache_command(experiment, folders)], 1)
     run_all(console, training_commands(experiment, folders), workers)
     run_all(console, [judge_command(experiment, folders, workers)], 1)
-    columns = load_suite(experiment.suite).all_columns
+    columns = load_suite(experiment.suite).measured
     values = collect(ResultStore(folders.out / "judged" / "results"), columns)
     table = markdown(values, row_names(experiment), [column.heading for column in columns])
     console.print(table, soft_wrap=True, markup=False)

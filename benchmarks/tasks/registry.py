@@ -9,7 +9,15 @@ from benchmarks.tasks.contract import Task
 from umt.errors import UMTError, unknown_name
 
 ENTRY_POINT_GROUP = "umt.tasks"
-BUILT_IN = ("imagenet_finetune", "finegrained_finetune", "finegrained_linear", "knn", "ade20k_linear", "nyuv2_depth")
+BUILT_IN = (
+    "imagenet_finetune",
+    "finegrained_finetune",
+    "finegrained_linear",
+    "knn",
+    "ade20k_linear",
+    "nyuv2_depth",
+    "throughput",
+)
 
 
 def task_names() -> list[str]:
