@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benchmarks.suite import Suite, load_suite
 from reports.store import Record
-from reports.suite_report import read_records, suite_tables, write_tables
+from reports.suite_report import read_records, suite_figures, suite_tables, write_files
 from reports.terminal import print_table
 from umt.errors import UMTError
 
@@ -22,7 +22,7 @@ from umt.errors import UMTError
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the tables.")
 @click.option("--suite", metavar="NAME", help="paper, mini or a YAML file. Default: the suite of the results.")
 def report(results: Path, out: Path, suite: str | None) -> None:
-    """Write the tables of a result store as HTML, CSV, LaTeX and Markdown, and print those with results."""
+    """Write the tables and figures of a result store, and print the tables that have results."""
     records = read_records(results)
     chosen = load_suite(suite) if suite else _suite_of(records)
     tables = suite_tables(chosen, records)
@@ -32,7 +32,7 @@ def report(results: Path, out: Path, suite: str | None) -> None:
     for table in tables:
         if any(row.source == "measured" for group in table.groups for row in group.rows):
             print_table(table, console)
-    for path in write_tables(tables, chosen, out):
+    for path in write_files(tables, suite_figures(tables, records), chosen.title, out):
         console.print(path, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -48,7 +48,7 @@ def leaderboard_command(
     table = leaderboard(chosen)
     console = Console()
     print_table(table, console)
-    for path in write_files([table], "Leaderboard", out) if out else ():
+    for path in write_files([table], [], "Leaderboard", out) if out else ():
         console.print(path, soft_wrap=True, highlight=False, markup=False)
 
 

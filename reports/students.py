@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ class Student:
     architecture: str
     interaction: Mapping[str, Any]
     teachers: tuple[Teacher, ...]
+    curve: Mapping[str, Sequence[float]]  # of each loss, with the steps under "step"; empty where none was kept
 
     @property
     def lineage(self) -> str:
@@ -78,6 +79,7 @@ def _student(record: Record) -> Student | None:
             record.result.architecture,
             dict(recipe["interaction"]),
             teachers,
+            _curve(made),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None  # a file says what it likes of its training; what is no recipe has no place in these tables
@@ -87,6 +89,13 @@ def _teacher(teacher: Mapping[str, Any], made: Mapping[str, Any]) -> Teacher:
     name = str(teacher["name"])
     losses = {part: float(value) for part, value in made["losses"].get(name, {}).items()}
     return Teacher(name, str(teacher["kind"]), str(teacher["backbone"]), str(made["objectives"][name]), losses)
+
+
+def _curve(made: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Curves of equal length, or none."""
+    curve = {str(name): [float(value) for value in values] for name, values in made.get("curve", {}).items()}
+    lengths = {len(values) for values in curve.values()}
+    return curve if "step" in curve and len(lengths) == 1 else {}
 
 
 def _digest(content: Any) -> str:

@@ -13,9 +13,14 @@ from reports.build import build_table
 from reports.columns import comparable_columns
 from reports.declaration import AskedColumn, Declaration
 from reports.extra_tables import COSTS, PROBES
+from reports.figures.curves import training_curves
+from reports.figures.figure import Figure
+from reports.figures.speed import speed_scatter
+from reports.figures.tasks import task_bars
 from reports.store import Record, read_store
 from reports.student_table import build_student_table
 from reports.student_tables import STUDENT_TABLES
+from reports.students import students_of
 from reports.table import Table
 from reports.table1 import TABLE1
 from reports.writers.csv import csv_table
@@ -77,23 +82,31 @@ def suite_tables(suite: ReportedSuite, records: Sequence[Record]) -> list[Table]
     ]
 
 
-def write_tables(tables: Sequence[Table], suite: ReportedSuite, out: Path) -> list[Path]:
-    """The files of all tables of a suite."""
-    return write_files(tables, suite.title, out)
+def suite_figures(tables: Sequence[Table], records: Sequence[Record]) -> list[Figure]:
+    """What the tables and the results behind them can be drawn as."""
+    named = {table.name: table for table in tables}
+    drawn = [task_bars(named[name]) for name in (TABLE1.name, PROBES.name) if name in named]
+    if TABLE1.name in named and COSTS.name in named:
+        drawn.append(speed_scatter(named[TABLE1.name], named[COSTS.name]))
+    drawn.append(training_curves(students_of(list(records))))
+    return [figure for figure in drawn if figure]
 
 
-def write_files(tables: Sequence[Table], title: str, out: Path) -> list[Path]:
-    """`report.html`, `report.tex` and each table as CSV, LaTeX and Markdown below `out`; the files written."""
-    texts = {"report.html": html_page(title, tables), "report.tex": latex_document(tables)}
+def write_files(tables: Sequence[Table], figures: Sequence[Figure], title: str, out: Path) -> list[Path]:
+    """`report.html`, `report.tex`, each table as CSV, LaTeX and Markdown, each figure as PDF and PNG; below `out`."""
+    files = {"report.html": html_page(title, tables, figures), "report.tex": latex_document(tables)}
     for table in tables:
-        texts |= {f"{table.name}{suffix}": write(table) for suffix, write in TABLE_FILES.items()}
+        files |= {f"{table.name}{suffix}": write(table) for suffix, write in TABLE_FILES.items()}
+    contents = {name: text.encode() for name, text in files.items()}
+    for figure in figures:
+        contents |= figure.files
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (out / name).write_text(text, encoding="utf-8")
+        for name, content in contents.items():
+            (out / name).write_bytes(content)
     except OSError as error:
         raise UMTError(f"{out}: tables cannot be written there ({error.strerror}); choose another --out") from error
-    return [out / name for name in texts]
+    return [out / name for name in contents]
 
 
 def _built(parts: Sequence[Part], records: Sequence[Record], caption: str, *, with_paper: bool = False) -> list[Table]:

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import umt
-from reports.figure import Figure
+from reports.figures.figure import Figure
 from reports.table import Table
 
 

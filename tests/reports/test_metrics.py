@@ -10,7 +10,9 @@ from reports.metrics import METRICS, Metric, get_metric
 
 @pytest.mark.parametrize("name", suite_names())
 def test_suites_show_known_metrics(name):
-    assert {column.metric for column in [*load_suite(name).columns, *load_suite(name).probes, *load_suite(name).costs]} <= METRICS.keys()
+    assert {
+        column.metric for column in [*load_suite(name).columns, *load_suite(name).probes, *load_suite(name).costs]
+    } <= METRICS.keys()
 
 
 def test_errors_are_better_when_lower():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.suite import Column, load_suite
-from reports.suite_report import read_records, suite_tables, write_tables
+from reports.suite_report import read_records, suite_figures, suite_tables, write_files
 from umt.errors import UMTError
 
 LINEAR = Column("CUB linear", "finegrained_linear", "cub", "paper", "accuracy")
@@ -65,7 +65,7 @@ def test_an_empty_store_is_an_error(store):
 
 def test_files(suite, record, cub, tmp_path):
     tables = suite_tables(suite(), [record(cub, 80.0)])
-    paths = write_tables(tables, suite(), tmp_path / "new" / "tables")
+    paths = write_files(tables, suite_figures(tables, []), "Title", tmp_path / "new" / "tables")
     names = [f"table{number}{suffix}" for number in (1, 2, 3, 4, 5, 7) for suffix in (".csv", ".tex", ".md")]
     names = ["report.html", "report.tex", *names]
     assert [path.name for path in paths] == names
@@ -75,4 +75,4 @@ def test_files(suite, record, cub, tmp_path):
 def test_a_folder_that_cannot_be_written_is_an_error(suite, record, cub, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UMTError, match="choose another --out"):
-        write_tables(suite_tables(suite(), [record(cub, 80.0)]), suite(), tmp_path / "file")
+        write_files(suite_tables(suite(), [record(cub, 80.0)]), [], "Title", tmp_path / "file")

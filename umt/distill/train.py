@@ -28,12 +28,13 @@ from umt.files import atomic_file
 from umt.training.engine import Place, fit
 from umt.training.extras import Extras
 from umt.training.hooks import RESUME_FILE
-from umt.training.logs import LOG_FILE, mean_scalars
+from umt.training.logs import LOG_FILE, mean_scalars, thinned
 from umt.training.param_groups import layer_decay_groups
 
 STUDENT_FILE = "student.pth"
 RECIPE_FILE = "recipe.yaml"
 PROBED = 4  # images that the costs are measured on
+CURVE_POINTS = 60  # of each loss, in the checkpoint and in every result of the student
 
 
 class Views(Protocol):
@@ -97,7 +98,7 @@ def distill(
     fit(model, groups, views, training, place, extras=extras)
     path = place.work_dir / STUDENT_FILE
     if running.main:
-        save_student(path, recipe, model, ingredients.data, _last_losses(recipe, ingredients, place.work_dir))
+        save_student(path, recipe, model, ingredients.data, _history(recipe, ingredients, place.work_dir))
     return path
 
 
@@ -136,7 +137,7 @@ def save_student(
     recipe: DistillRecipe,
     model: Distiller,
     data: Mapping[str, Any],
-    losses: Mapping[str, Mapping[str, float]],
+    history: Mapping[str, Any],
 ) -> None:
     """The UMT checkpoint: student, spaces, and how they were made."""
     teachers = {teacher.name: teacher for teacher in recipe.teachers}
@@ -152,7 +153,7 @@ def save_student(
             "recipe": _plain(recipe.record()),
             "data": dict(data),
             "objectives": {teacher.name: loss_name(teacher) for teacher in recipe.teachers},
-            "losses": {name: dict(parts) for name, parts in losses.items()},
+            **history,
             "versions": {
                 "umt-bench": umt.__version__,
                 "torch": str(torch.__version__),
@@ -161,6 +162,13 @@ def save_student(
             },
         },
     )
+
+
+def _history(recipe: DistillRecipe, ingredients: Ingredients, folder: Path) -> dict[str, Any]:
+    """What reports show of the training: the last epoch's losses, and a curve of each."""
+    curve = thinned(folder / LOG_FILE, CURVE_POINTS)
+    losses = {name: values for name, values in curve.items() if name in ("step", "loss") or " " in name}
+    return {"losses": _last_losses(recipe, ingredients, folder), "curve": losses}
 
 
 def _last_losses(recipe: DistillRecipe, ingredients: Ingredients, folder: Path) -> dict[str, dict[str, float]]:

@@ -84,6 +84,13 @@ def mean_scalars(file: Path, after: int) -> dict[str, float]:
     return {name: fmean(line[name] for line in late) for name in (late[-1] if late else {}) if name != "step"}
 
 
+def thinned(file: Path, points: int) -> dict[str, list[float]]:
+    """Each scalar's values at about so many of the logged steps, the steps under "step"; for a curve."""
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+    kept = lines[:: max(1, -(-len(lines) // points))]
+    return {name: [line[name] for line in kept] for name in (lines[0] if lines else {})}
+
+
 def forget_after(file: Path, step: int) -> None:
     """Drop the lines of steps that an interrupted run did after its last save: they are done again."""
     if file.is_file():

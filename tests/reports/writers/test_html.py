@@ -7,11 +7,11 @@ from hashlib import sha256
 from html.parser import HTMLParser
 from io import BytesIO
 
-import matplotlib.pyplot as plt
 import pytest
+from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
-from reports.figure import Figure
+from reports.figures.figure import rendered
 from reports.writers.html import html_page
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -80,10 +80,9 @@ def test_the_policy_names_the_script_that_is_there(table):
 
 
 def test_figures_are_inside_the_page(table):
-    drawing, axes = plt.subplots()
-    axes.plot([0, 1])
-    page = Page(html_page("x", [table], [Figure("curve", "A <curve>", "About it.", drawing)]))
-    plt.close(drawing)
+    drawing = Drawing()
+    drawing.subplots().plot([0, 1])
+    page = Page(html_page("x", [table], [rendered("curve", "A <curve>", "About it.", drawing)]))
     (image,) = [attributes for tag, attributes in page.elements if tag == "img"]
     assert image["alt"] == "A <curve>"
     kind, _, content = (image["src"] or "").partition(",")

@@ -30,7 +30,7 @@ def saved(tmp_path: Path, recipe: Callable[..., DistillRecipe], distiller: Calla
         if model.standardisers is not None:
             images = torch.rand(8, 3, 64, 64, generator=torch.Generator().manual_seed(3))
             model.standardisers.fit([{teacher.name: teacher(images) for teacher in model.teachers}])
-        save_student(tmp_path / "ckpt.pth", spec, model, {"images": 0}, {})
+        save_student(tmp_path / "ckpt.pth", spec, model, {"images": 0}, {"losses": {}})
         return tmp_path / "ckpt.pth", model
 
     return save

@@ -110,6 +110,8 @@ def test_one_command_gives_a_checkpoint_with_its_heads(finished: tuple[Path, str
     assert provenance["data"]["images"] == 16
     assert provenance["recipe"]["training"]["epochs"] == 10
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert provenance["curve"]["step"] == [line["step"] for line in lines]
+    assert provenance["curve"]["dino token"] == [line["dino token"] for line in lines]
     assert provenance["objectives"] == {"cls": "pooled_cosine", "dino": "patch_cosine"}
     assert provenance["losses"].keys() == {"cls", "dino"}
     for name, losses in provenance["losses"].items():

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from umt.errors import UMTError
 from umt.training.engine import Recipe
 from umt.training.extras import Extras
-from umt.training.logs import forget_after, mean_scalars
+from umt.training.logs import forget_after, mean_scalars, thinned
 from umt.training.progress import loss_text
 
 
@@ -65,6 +65,16 @@ def test_means_are_over_the_lines_after_a_step(tmp_path: Path) -> None:
     assert mean_scalars(file, 10) == {"loss": 2.5}
     assert mean_scalars(file, 25) == {}
     assert mean_scalars(tmp_path / "none", 0) == {}
+
+
+def test_a_curve_has_about_as_many_points_as_asked(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_text("".join(f'{{"step": {step}, "loss": {1 / step}}}\n' for step in range(1, 101)))
+    assert thinned(file, 1000)["step"] == list(range(1, 101))
+    curve = thinned(file, 30)
+    assert curve["step"] == list(range(1, 101, 4))
+    assert curve["loss"] == [1 / step for step in curve["step"]]
+    assert thinned(tmp_path / "none", 30) == {}
 
 
 def test_a_logger_without_its_package_says_how_to_get_it(

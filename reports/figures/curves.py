@@ -1,0 +1,47 @@
+"""Training curves of distillations: every loss over the steps, a panel for each student."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+
+from reports.figures.figure import Figure, rendered
+from reports.figures.style import colours, logarithmic, panels
+from reports.students import Seen
+
+SUM = "loss"
+
+
+def training_curves(seen: Sequence[Seen]) -> Figure | None:
+    """The curves that checkpoints of the students hold; None where none does."""
+    students = {one.student.digest: one.student for one in seen if one.student.curve}
+    if not students:
+        return None
+    drawing, axes = panels(len(students), height=2.8)
+    for one, student in zip(axes, students.values(), strict=True):
+        _curves(one, student.curve)
+        one.set_title(f"{student.recipe}: {student.architecture}", fontsize=8)
+    return rendered(
+        "distillation-curves",
+        "Losses of the distillations",
+        "Means between the points, on a logarithmic scale. Feature losses drawn through, model token losses dashed.",
+        drawing,
+    )
+
+
+def _curves(axes: Axes, curve: Mapping[str, Sequence[float]]) -> None:
+    names = [name for name in curve if name not in ("step", SUM)]
+    spaces = list(dict.fromkeys(name.rpartition(" ")[0] for name in names))
+    palette = dict(zip(spaces, colours(len(spaces)), strict=True))
+    for name in names:
+        space, _, part = name.rpartition(" ")
+        axes.plot(
+            curve["step"], curve[name], color=palette[space], ls="--" if part == "token" else "-", lw=1, label=name
+        )
+    if SUM in curve:
+        axes.plot(curve["step"], curve[SUM], color="#888888", lw=2, label="all that is minimised")
+    logarithmic(axes, "y")
+    axes.set_xlabel("step", fontsize=7)
+    axes.tick_params(which="both", labelsize=7)
+    axes.legend(fontsize=6, frameon=False)

@@ -1,0 +1,54 @@
+"""How figures look: colours that the colour-blind tell apart, and a mark of its own for each backbone."""
+
+from __future__ import annotations
+
+from itertools import cycle, islice
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+# Okabe and Ito 2008, without yellow, which is hard to see on white
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
+
+matplotlib.use("Agg")  # pictures go to files, also where there is a screen
+
+
+def colours(count: int) -> list[str]:
+    """One a backbone; they repeat after seven, and markers do so after eight."""
+    return list(islice(cycle(COLOURS), count))
+
+
+def markers(count: int) -> list[str]:
+    """One a backbone."""
+    return list(islice(cycle(MARKERS), count))
+
+
+def hatches(count: int) -> list[str]:
+    """One a backbone, for a print without colours."""
+    return list(islice(cycle(HATCHES), count))
+
+
+def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with up to four panels a row, or three where that leaves fewer places empty."""
+    columns = min(count, min((4, 3), key=lambda width: -count % width))
+    rows = -(-count // columns)
+    drawing = Figure(figsize=(3.2 * columns, height * rows), layout="constrained")
+    axes = drawing.subplots(rows, columns, squeeze=False).flatten().tolist()
+    for unused in axes[count:]:
+        unused.set_axis_off()
+    for one in axes[:count]:
+        one.spines[["top", "right"]].set_visible(False)
+    return drawing, axes[:count]
+
+
+def logarithmic(axes: Axes, direction: str) -> None:
+    """A logarithmic axis, 'x' or 'y', with plain numbers at 1, 2 and 5."""
+    (axes.set_xscale if direction == "x" else axes.set_yscale)("log")
+    axis = axes.xaxis if direction == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,51 @@
+"""Figure 1b: every backbone on every task, each task on its own scale."""
+
+from __future__ import annotations
+
+import textwrap
+
+from matplotlib.axes import Axes
+
+from reports.figures.figure import Figure, rendered
+from reports.figures.style import colours, hatches, panels
+from reports.table import Cell, Column, Row, Table
+
+ROOM = 1.35  # of the longest bar, for the numbers behind the bars
+
+
+def task_bars(table: Table) -> Figure | None:
+    """Bars of a finished table; None where it has no two measured values to compare."""
+    rows = [row for group in table.groups for row in group.rows if row.source == "measured"]
+    shown = [
+        index for index in range(len(table.columns)) if sum(row.cells[index].value is not None for row in rows) > 1
+    ]
+    if not shown:
+        return None
+    drawing, axes = panels(len(shown), height=1.2 + 0.28 * len(rows))
+    for one, index in zip(axes, shown, strict=True):
+        _bars(one, table.columns[index], [row.cells[index] for row in rows], rows)
+    return rendered(
+        f"{table.name}-bars",
+        f"{table.heading}, as bars",
+        "Each task on its own scale. Lines: deviation over seeds. A star marks the best.",
+        drawing,
+    )
+
+
+def _bars(axes: Axes, column: Column, cells: list[Cell], rows: list[Row]) -> None:
+    values = [cell.value or 0.0 for cell in cells]
+    bars = axes.barh(
+        range(len(rows)),
+        values,
+        color=colours(len(rows)),
+        hatch=hatches(len(rows)),
+        edgecolor="white",
+        xerr=[cell.std or 0.0 for cell in cells] if any(cell.std for cell in cells) else None,
+    )
+    texts = [cell.text + (" ★" if cell.best else "") for cell in cells]
+    axes.bar_label(bars, texts, padding=3, fontsize=7, fontfamily="DejaVu Sans")
+    axes.set_yticks(range(len(rows)), ["\n".join(textwrap.wrap(row.name, 22)) for row in rows], fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlim(min(0.0, *values), ROOM * max(*values, 1e-9))
+    axes.tick_params(axis="x", labelsize=7)
+    axes.set_title("\n".join([*textwrap.wrap(column.heading, 30), column.measure]), fontsize=8)

@@ -1,0 +1,97 @@
+"""What is drawn: the numbers of the tables, in colours and marks that can be told apart."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure as Drawing
+from PIL import Image
+
+from reports.figures import curves, speed, tasks
+from reports.figures.figure import rendered
+from reports.figures.style import COLOURS, panels
+from reports.metrics import METRICS
+from reports.students import students_of
+from reports.table import Cell, Column, Group, Row, Table
+
+
+def made(name: str, metrics: list[str], values: dict[str, list[float | None]]) -> Table:
+    columns = tuple(Column(metric, METRICS[metric]) for metric in metrics)
+    rows = tuple(
+        Row((label,), tuple(Cell() if value is None else Cell(f"{value}", value) for value in line))
+        for label, line in values.items()
+    )
+    return Table(name, name, "", "", ("Backbone",), columns, (Group("", rows),), ())
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Drawing]:
+    """The drawings as they are before they become pictures."""
+    kept: list[Drawing] = []
+    for module in (tasks, speed, curves):
+        monkeypatch.setattr(module, "rendered", lambda name, title, caption, drawing: kept.append(drawing) or drawing)
+    return kept
+
+
+def test_bars_are_as_long_as_the_values(drawn: list[Drawing]) -> None:
+    tasks.task_bars(made("t", ["top1", "rmse"], {"a": [80.0, 0.5], "b": [40.0, None], "c": [60.0, 0.4]}))
+    accuracy, rmse = drawn[0].axes[:2]
+    assert [bar.get_width() for bar in accuracy.patches] == [80.0, 40.0, 60.0]  # type: ignore[attr-defined]
+    assert [bar.get_width() for bar in rmse.patches] == [0.5, 0.0, 0.4]  # type: ignore[attr-defined]
+    assert {bar.get_x() for bar in accuracy.patches} == {0.0}, "a bar that does not begin at zero lies"  # type: ignore[attr-defined]
+
+
+def test_points_are_speed_and_value_of_the_same_backbone(drawn: list[Drawing]) -> None:
+    values = made("t", ["top1", "rmse"], {"a": [80.0, 0.5], "b": [40.0, None], "c": [60.0, 0.4]})
+    costs = made("c", ["gmacs", "images_per_second"], {"c": [1.0, 300.0], "a": [2.0, 100.0], "b": [3.0, 200.0]})
+    speed.speed_scatter(values, costs)
+    accuracy, rmse = drawn[0].axes[:2]
+    points = sorted(tuple(points.get_offsets().data[0]) for points in accuracy.collections)  # type: ignore[union-attr]
+    assert points == [(100.0, 80.0), (200.0, 40.0), (300.0, 60.0)]
+    assert len(rmse.collections) == 2
+    assert rmse.yaxis_inverted(), "better is up"
+
+
+def test_curves_are_those_of_the_checkpoint(record, cub, provenance, drawn: list[Drawing]) -> None:  # type: ignore[no-untyped-def]
+    said = provenance()
+    said["curve"] = {"step": [1, 2], "loss": [3, 2], "cls feature": [1, 0.5], "cls token": [2, 1.5]}
+    curves.training_curves(
+        students_of([record(cub, 80.0, provenance=said), record(cub, 81.0, provenance=said, seed=1)])
+    )
+    (axes,) = drawn[0].axes
+    lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert lines == {"cls feature": [1, 0.5], "cls token": [2, 1.5], "all that is minimised": [3, 2]}
+
+
+def test_nothing_to_compare_is_no_figure(record, cub, provenance) -> None:  # type: ignore[no-untyped-def]
+    alone = made("t", ["top1"], {"a": [80.0], "b": [None]})
+    assert tasks.task_bars(alone) is None
+    assert speed.speed_scatter(alone, made("c", ["images_per_second"], {"a": [1.0], "b": [2.0]})) is None
+    assert curves.training_curves(students_of([record(cub, 80.0, provenance=provenance())])) is None
+
+
+def test_pictures_repeat_and_a_pdf_has_its_fonts_inside() -> None:
+    def figure():  # type: ignore[no-untyped-def]
+        drawing, (axes,) = panels(1, height=2)
+        axes.set_title("Title")
+        return rendered("f", "F", "", drawing)
+
+    one, other = figure(), figure()
+    assert one == other
+    assert Image.open(BytesIO(one.png)).format == "PNG"
+    assert b"/FontFile2" in one.pdf
+    assert b"/Type3" not in one.pdf
+
+
+def test_colours_are_told_apart_by_the_colour_blind() -> None:
+    """Brettel's simulation in short: without red-green differences, lightness and blueness must still differ."""
+
+    def seen(colour: str) -> tuple[float, float]:
+        red, green, blue = (value**2.2 for value in to_rgb(colour))
+        return (0.3 * red + 0.6 * green + 0.1 * blue) ** (1 / 2.2), blue ** (1 / 2.2)
+
+    pairs = [(one, other) for index, one in enumerate(COLOURS) for other in COLOURS[:index]]
+    for one, other in pairs:
+        assert max(abs(a - b) for a, b in zip(seen(one), seen(other), strict=True)) > 0.05, (one, other)
