@@ -9,8 +9,11 @@ import click
 from rich.console import Console
 
 from benchmarks.suite import Suite, load_suite
+from reports.compare import comparison
 from reports.store import Record
 from reports.suite_report import read_records, suite_figures, suite_tables, write_files
+from reports.table import Table
+from reports.table1 import TABLE1
 from reports.terminal import print_table
 from umt.errors import UMTError
 
@@ -20,20 +23,33 @@ from umt.errors import UMTError
     "--results", type=click.Path(path_type=Path), required=True, help="The result store: OUT/results of a run."
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the tables.")
+@click.option("--compare", type=click.Choice(["paper"]), help="Also a table of the differences to the paper's numbers.")
 @click.option("--suite", metavar="NAME", help="paper, mini or a YAML file. Default: the suite of the results.")
-def report(results: Path, out: Path, suite: str | None) -> None:
+def report(results: Path, out: Path, compare: str | None, suite: str | None) -> None:
     """Write the tables and figures of a result store, and print the tables that have results."""
     records = read_records(results)
     chosen = load_suite(suite) if suite else _suite_of(records)
     tables = suite_tables(chosen, records)
     if not tables:
         raise UMTError(f"{results}: no result belongs to suite '{chosen.name}'; choose another with --suite")
+    if compare:
+        tables += _compared(chosen, records)
     console = Console()
     for table in tables:
         if any(row.source == "measured" for group in table.groups for row in group.rows):
             print_table(table, console)
     for path in write_files(tables, suite_figures(tables, records), chosen.title, out):
         console.print(path, soft_wrap=True, highlight=False, markup=False)
+
+
+def _compared(suite: Suite, records: Sequence[Record]) -> list[Table]:
+    assert TABLE1.published is not None
+    table = comparison(TABLE1.published, suite.columns, records)
+    if table is None:
+        raise UMTError(
+            "--compare paper: no result is of a backbone, a protocol and the official data that the paper has"
+        )
+    return [table]
 
 
 def _suite_of(records: Sequence[Record]) -> Suite:

@@ -30,7 +30,7 @@ def measured_rows(families: Sequence[Family], columns: Sequence[MeasuredColumn],
     Different weights under one label are rows apart, with the hash behind the label.
     """
     records = [record for column in columns for record in column.records]
-    architectures = {_model(record): record.result.architecture for record in records}
+    architectures = {model_of(record): record.result.architecture for record in records}
     rows = []
     for model, name in sorted(model_names(records).items()):
         architecture = architectures[model]
@@ -42,7 +42,7 @@ def measured_rows(families: Sequence[Family], columns: Sequence[MeasuredColumn],
 
 def model_names(records: Iterable[Record]) -> dict[tuple[str, str], str]:
     """What a table calls each (label, weights hash): the label, with the hash where weights differ under one label."""
-    models = {_model(record) for record in records}
+    models = {model_of(record) for record in records}
     namesakes = Counter(label for label, _ in models)
     return {
         (label, weights): printable(f"{label} [{weights[:8]}]" if namesakes[label] > 1 else label)
@@ -65,7 +65,7 @@ def published_rows(
 def _measured_cells(columns: Sequence[MeasuredColumn], model: tuple[str, str]) -> tuple[Cell, ...]:
     return tuple(
         measured_cell(
-            [record for record in column.records if _model(record) == model],
+            [record for record in column.records if model_of(record) == model],
             column.asked.metric,
             column.metric,
         )
@@ -73,7 +73,7 @@ def _measured_cells(columns: Sequence[MeasuredColumn], model: tuple[str, str]) -
     )
 
 
-def _model(record: Record) -> tuple[str, str]:
+def model_of(record: Record) -> tuple[str, str]:
     """What makes a row of its own."""
     return record.result.key.backbone, record.result.key.weights_hash
 
