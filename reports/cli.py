@@ -10,23 +10,28 @@ from rich.console import Console
 
 from benchmarks.suite import Suite, load_suite
 from reports.compare import comparison
-from reports.store import Record
+from reports.store import RESULTS_HELP, Record, newest_store
 from reports.suite_report import read_records, suite_figures, suite_tables, write_files
 from reports.table import Table
 from reports.table1 import TABLE1
 from reports.terminal import print_table
 from umt.errors import UMTError
 
+EPILOG = """\b
+Examples:
+  umt report                                              the newest run below runs/
+  umt report --results runs/paper/results --compare paper
+"""
 
-@click.command()
-@click.option(
-    "--results", type=click.Path(path_type=Path), required=True, help="The result store: OUT/results of a run."
-)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the tables.")
+
+@click.command(epilog=EPILOG)
+@click.option("--results", type=click.Path(path_type=Path), help=RESULTS_HELP)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files. Default: tables, beside the store.")
 @click.option("--compare", type=click.Choice(["paper"]), help="Also a table of the differences to the paper's numbers.")
 @click.option("--suite", metavar="NAME", help="paper, mini or a YAML file. Default: the suite of the results.")
-def report(results: Path, out: Path, compare: str | None, suite: str | None) -> None:
+def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None) -> None:
     """Write the tables and figures of a result store, and print the tables that have results."""
+    results = results or newest_store()
     records = read_records(results)
     chosen = load_suite(suite) if suite else _suite_of(records)
     tables = suite_tables(chosen, records)
@@ -38,7 +43,7 @@ def report(results: Path, out: Path, compare: str | None, suite: str | None) -> 
     for table in tables:
         if any(row.source == "measured" for group in table.groups for row in group.rows):
             print_table(table, console)
-    for path in write_files(tables, suite_figures(tables, records), chosen.title, out):
+    for path in write_files(tables, suite_figures(tables, records), chosen.title, out or results.parent / "tables"):
         console.print(path, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from reports.leaderboard import leaderboard
+from reports.store import RESULTS_HELP, newest_store
 from reports.suite_report import read_records, write_files
 from reports.terminal import print_table
 from umt.errors import UMTError
@@ -20,20 +21,19 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--results", type=click.Path(path_type=Path), required=True, help="The result store: OUT/results of a run."
-)
+@click.option("--results", type=click.Path(path_type=Path), help=RESULTS_HELP)
 @click.option("--tasks", metavar="TASK[,TASK]", help="Only these tasks.")
 @click.option("--protocol", metavar="NAME|HASH", help="Only results of this protocol.")
 @click.option("--data", metavar="FINGERPRINT", help="Only results on this data.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write it to, as HTML, CSV, LaTeX and Markdown.")
 def leaderboard_command(
-    results: Path, tasks: str | None, protocol: str | None, data: str | None, out: Path | None
+    results: Path | None, tasks: str | None, protocol: str | None, data: str | None, out: Path | None
 ) -> None:
     """Rank all backbones of a result store on each task and over all tasks, with 95% intervals.
 
     Results of different protocols or data are never ranked together: the command says which there are.
     """
+    results = results or newest_store()
     chosen = [
         record
         for record in read_records(results)

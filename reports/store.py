@@ -12,6 +12,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 from benchmarks.results import Key, Result, ResultStore, read_result
 from umt.errors import UMTError
 
+RESULTS_HELP = "The result store: OUT/results of a run. Default: the newest below runs/."
+
 
 @dataclass(frozen=True)
 class Record:
@@ -19,6 +21,14 @@ class Record:
 
     path: Path
     result: Result
+
+
+def newest_store(runs: Path = Path("runs")) -> Path:
+    """The result store below `runs` that was written last; UMTError where there is none."""
+    stores = [folder for folder in runs.glob("*/results") if folder.is_dir()]
+    if not stores:
+        raise UMTError(f"{runs}/*/results: no result store there; name one with --results, or make one with `umt run`")
+    return max(stores, key=lambda folder: max(path.stat().st_mtime_ns for path in (folder, *folder.iterdir())))
 
 
 def read_store(folder: Path) -> tuple[list[Record], list[UMTError]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
 
-from reports.store import read_store
+from benchmarks.results import ResultStore
+from reports.store import newest_store, read_store
 from umt.errors import UMTError
 
 
@@ -75,3 +77,14 @@ def test_contradiction_names_both_files(store, result, cub):
         read_store(store.folder)
     assert str(path) in str(caught.value)
     assert str(other) in str(caught.value)
+
+
+def test_the_newest_store_is_the_one_that_was_written_last(tmp_path, result, cub):
+    for name in ("old", "new", "older"):
+        path = ResultStore(tmp_path / name / "results").write(result(cub, 80.0))
+        stamp = {"old": 200, "new": 300, "older": 100}[name]
+        for part in (path, path.parent, path.parent.parent):
+            os.utime(part, (stamp, stamp))
+    assert newest_store(tmp_path) == tmp_path / "new" / "results"
+    with pytest.raises(UMTError, match="no result store there; name one with --results"):
+        newest_store(tmp_path / "nothing")
