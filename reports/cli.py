@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benchmarks.suite import Suite, load_suite
 from reports.compare import comparison
-from reports.store import RESULTS_HELP, Record, newest_store
+from reports.store import ANALYSIS, RESULTS_HELP, Record, newest_store
 from reports.suite_report import read_records, suite_figures, suite_tables, write_files
 from reports.table import Table
 from reports.table1 import TABLE1
@@ -58,7 +58,9 @@ def _compared(suite: Suite, records: Sequence[Record]) -> list[Table]:
 
 
 def _suite_of(records: Sequence[Record]) -> Suite:
-    names = sorted({record.result.suite for record in records})
+    names = sorted({record.result.suite for record in records} - {ANALYSIS})
+    if not names:
+        raise UMTError("the results are of analyses alone; choose the suite to report on with --suite")
     if len(names) > 1:
         raise UMTError(f"the results are of suites {', '.join(names)}; choose one with --suite")
     return load_suite(names[0])

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from reports.leaderboard import leaderboard
-from reports.store import RESULTS_HELP, newest_store
+from reports.store import ANALYSIS, RESULTS_HELP, newest_store
 from reports.suite_report import read_records, write_files
 from reports.terminal import print_table
 from umt.errors import UMTError
@@ -37,7 +37,8 @@ def leaderboard_command(
     chosen = [
         record
         for record in read_records(results)
-        if (not tasks or record.result.key.task in tasks.split(","))
+        if record.result.suite != ANALYSIS
+        and (not tasks or record.result.key.task in tasks.split(","))
         and (
             not protocol or record.result.key.protocol == protocol or _begins(record.result.key.protocol_hash, protocol)
         )

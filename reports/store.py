@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from benchmarks.results import Key, Result, ResultStore, read_result
 from umt.errors import UMTError
 
+ANALYSIS = "analysis"  # the suite of results that `umt analyze` makes: they are in tables of any suite
 RESULTS_HELP = "The result store: OUT/results of a run. Default: the newest below runs/."
 
 

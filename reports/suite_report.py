@@ -23,6 +23,7 @@ from reports.student_tables import STUDENT_TABLES
 from reports.students import students_of
 from reports.table import Table
 from reports.table1 import TABLE1
+from reports.table6 import cka_table
 from reports.writers.csv import csv_table
 from reports.writers.html import html_page
 from reports.writers.latex import latex_document, latex_table
@@ -71,15 +72,16 @@ def suite_tables(suite: ReportedSuite, records: Sequence[Record]) -> list[Table]
     parts = [(TABLE1, suite.columns), (PROBES, suite.probes), (COSTS, suite.costs)]
     caption = f"{suite.title}. {suite.about}"
     if suite.name != PAPER_SUITE:
-        return [*_built(parts, records, caption), *_student_tables(suite, records, caption)]
+        return _in_order(
+            [*_built(parts, records, caption), *_student_tables(suite, records, caption), cka_table(records, caption)]
+        )
     official = [record for record in records if record.result.data.official]
     other = [record for record in records if not record.result.data.official]
     apart = [(_on_other_data(declaration), _measured(asked, other)) for declaration, asked in parts]
-    return [
-        *_built(parts, official, caption, with_paper=True),
-        *_student_tables(suite, official, caption, with_paper=True),
-        *_built(apart, other, f"{suite.title}. {OTHER_DATA}"),
-    ]
+    with_paper = _built(parts, official, caption, with_paper=True)
+    students = _student_tables(suite, official, caption, with_paper=True)
+    alike = cka_table(records, caption, with_paper=True)  # the paper does not say on which images its own is
+    return [*_in_order([*with_paper, *students, alike]), *_built(apart, other, f"{suite.title}. {OTHER_DATA}")]
 
 
 def suite_figures(tables: Sequence[Table], records: Sequence[Record]) -> list[Figure]:
@@ -120,6 +122,11 @@ def _student_tables(
     asked = [*suite.columns, *suite.probes]
     tables = [build_student_table(one, asked, records, caption, with_paper=with_paper) for one in STUDENT_TABLES]
     return [table for table in tables if table]
+
+
+def _in_order(tables: Sequence[Table | None]) -> list[Table]:
+    """Those that there are, as the paper numbers them, and then those that it does not have."""
+    return sorted((table for table in tables if table), key=lambda table: (not table.number, table.number))
 
 
 def _measured(asked: Sequence[AskedColumn], records: Sequence[Record]) -> list[AskedColumn]:

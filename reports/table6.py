@@ -1,0 +1,87 @@
+"""Table 6 of the paper: how alike a student and each of its teachers are, by CKA."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reports.cells import measured_cell, published_cell
+from reports.metrics import Metric
+from reports.paper import published_table
+from reports.rows import model_names, model_of
+from reports.store import Record
+from reports.table import DASH, Cell, Column, Group, Row, Table, printable
+
+TASK = "cka"
+CKA = Metric("CKA", "", decimals=2)
+LEVELS = ("global", "patch")
+PUBLISHED = {"clip": "cka_clip", "mae": "cka_mae", "dino": "cka_dinov3"}  # space -> field of the paper's CSV
+NOTE = "Linear CKA, unbiased; patches on the coarser of two grids. The paper does not say on which images it measured."
+
+
+def cka_table(records: Sequence[Record], caption: str, *, with_paper: bool = False) -> Table | None:
+    """A row for each student, level and set of images, a column for each teacher by its space; None without rows."""
+    pairs = [record for record in records if record.result.key.task == TASK and _space(record)]
+    found = [_space(record) for record in pairs]
+    spaces = list(dict.fromkeys([*(PUBLISHED if with_paper else ()), *found]))
+    published = Group("Published", tuple(_published_rows(spaces))) if with_paper else None
+    measured = Group("Measured" if published else "", tuple(_measured_rows(pairs, spaces)))
+    groups = tuple(group for group in (published, measured) if group and group.rows)
+    if not groups:
+        return None
+    return Table(
+        name="table6",
+        title="Similarity of students and teachers",
+        caption=printable(caption),
+        number="Table 6",
+        label_headings=("Student", "Level", "Images"),
+        columns=tuple(Column(space, CKA) for space in spaces),
+        groups=groups,
+        notes=(NOTE, f"{DASH}: no value."),
+    )
+
+
+def _measured_rows(pairs: Sequence[Record], spaces: Sequence[str]) -> list[Row]:
+    """Pairs on equal images and by equal settings share a row."""
+    names = model_names(pairs)
+    rows: dict[tuple[object, ...], dict[str, list[Record]]] = {}
+    for record in pairs:
+        settings = json.dumps(record.result.details.get("settings"), sort_keys=True)
+        key = (names[model_of(record)], _images(record), record.result.key.data_fingerprint, settings)
+        rows.setdefault(key, {}).setdefault(_space(record), []).append(record)
+    return [
+        Row(
+            (str(name), level, str(images)),
+            tuple(_cell(teachers.get(space, []), level) for space in spaces),
+        )
+        for (name, images, *_), teachers in rows.items()
+        for level in LEVELS
+    ]
+
+
+def _published_rows(spaces: Sequence[str]) -> list[Row]:
+    return [
+        Row(
+            (line["student"], line["level"], DASH),
+            tuple(published_cell(line.get(PUBLISHED.get(space, ""), ""), 6) for space in spaces),
+            source="paper",
+        )
+        for line in published_table(6)
+    ]
+
+
+def _cell(records: Sequence[Record], level: str) -> Cell:
+    cell = measured_cell(records, level, CKA) if records else Cell()
+    return replace(cell, provenance=tuple(line for line in cell.provenance if not line.startswith("again: ")))
+
+
+def _space(record: Record) -> str:
+    """The space of the student that the other backbone taught; empty where it taught none."""
+    against = record.result.details.get("against", {})
+    return str(against.get("teaches") or "") if isinstance(against, dict) else ""
+
+
+def _images(record: Record) -> str:
+    data = record.result.data
+    return printable(f"{sum(data.sizes.values()):,} of {data.title}")
