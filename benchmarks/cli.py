@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from benchmarks.plan import Options, Plan
 from benchmarks.processes import Executor, LocalExecutor, call, default_workers, fork_server
 from benchmarks.results import ResultStore
 from benchmarks.suite import Suite, load_suite
+from benchmarks.tables import Part, analyse, chosen_tables, train_students
 from umt.errors import UMTError
 
 EPILOG = """\b
@@ -27,6 +29,8 @@ Examples:
   bash benchmarks/run_all.sh ckpt.pth --data-root /data        your checkpoint, the paper's protocols
   bash benchmarks/run_all.sh --backbone timm:resnet50 --suite mini
   bash benchmarks/run_all.sh ckpt.pth --data-root /data --dry-run
+  bash benchmarks/run_all.sh ckpt.pth --data-root /data --tables 1,4,6
+  bash benchmarks/run_all.sh --suite paper --data-root /data --tables 3 --train
 """
 
 
@@ -49,9 +53,29 @@ Examples:
 @click.option("--data", "single", multiple=True, metavar="NAME=DIR", help="Folder of one data set; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path), help="Results, tables and logs. Default: runs/SUITE.")
 @click.option("--tasks", multiple=True, metavar="TASK[,TASK]", help="Only these tasks of the suite.")
+@click.option("--tables", metavar="N[,N]", help="What these tables of the paper need, instead of the whole suite.")
+@click.option(
+    "--train", is_flag=True, help="With --tables: first distil the students in them; tells the cost and asks."
+)
+@click.option("--yes", is_flag=True, help="With --train: do not ask.")
 @click.option("--seeds", type=click.IntRange(1), help="Runs of each job. Default: the suite's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--workers", type=click.IntRange(1), help="Jobs at a time. Default: 1 on a GPU, up to 4 on the CPU.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that share the batches of a fine-tuning, each with a GPU of its own; other jobs take one.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    envvar="UMT_CACHE",
+    show_envvar=True,
+    help="Folder for features of frozen backbones, which jobs and runs share. Default: OUT/cache.",
+)
+@click.option("--compile", "compiled", is_flag=True, help="Frozen backbones through torch.compile; a minute to start.")
 @click.option("--cluster", type=click.Choice(["slurm", "local"]), help="Send the jobs through submitit.")
 @click.option("--cluster-option", "cluster_options", multiple=True, metavar="KEY=VALUE", help="E.g. timeout_min=600.")
 @click.option("--dry-run", is_flag=True, help="Print the plan (jobs, data, weights, disk, protocols) and run no job.")
@@ -65,9 +89,15 @@ def run(
     single: tuple[str, ...],
     out: Path | None,
     tasks: tuple[str, ...],
+    tables: str | None,
+    train: bool,
+    yes: bool,
     seeds: int | None,
     device: str,
     workers: int | None,
+    processes: int,
+    cache: Path | None,
+    compiled: bool,
     cluster: str | None,
     cluster_options: tuple[str, ...],
     dry_run: bool,
@@ -80,12 +110,18 @@ def run(
     console, started = Console(), time.perf_counter()
     named = (*checkpoints, *named_backbones)
     suite = load_suite(suite_name or ("paper" if named else "mini"))
-    if not named and not suite.example:
+    if train and not tables:
+        raise click.UsageError("--train distils the students of tables; name them with --tables")
+    if not named and not suite.example and not train:
         raise click.UsageError(f"suite '{suite.name}' has no example; name a checkpoint or --backbone SPEC")
     out = (out or Path("runs") / suite.name).resolve()
     root = _data_root(data_root, suite, out, console)
-    backbones = named or example_backbones(suite, root, out, console, dry_run=dry_run)
-    processes = fork_server()
+    asked = chosen_tables(suite, tables) if tables else []
+    students = train_students(asked, root, out, console, sure=yes, dry_run=dry_run) if train else ()
+    backbones = (*named, *students)
+    if not backbones and not train:
+        backbones = example_backbones(suite, root, out, console, dry_run=dry_run)
+    server = fork_server()
     options = Options(
         suite=suite,
         backbones=backbones,
@@ -95,10 +131,15 @@ def run(
         tasks=tuple(name for part in tasks for name in part.split(",")),
         seeds=seeds or suite.seeds,
         device=device,
+        cache=cache.resolve() if cache else None,
+        compiled=compiled,
+        processes=processes,
     )
     prepared = time.perf_counter() - started
     with console.status("Loading backbones and looking at the data"):
-        plan: Plan = call(processes, "benchmarks.preflight:make_plan", options)
+        parts: list[Part] = call(server, "benchmarks.tables:parts_of", suite, asked, backbones)
+        plans = [replace(options, suite=part, backbones=names) for part, names in parts]
+        plan = Plan.merged([call(server, "benchmarks.preflight:make_plan", one) for one in plans])
     if dry_run:
         print_plan(console, plan, suite, out)
         return
@@ -106,8 +147,9 @@ def run(
     if cluster:
         executor: Executor = _cluster_executor(cluster, out, cluster_options)
     else:
-        executor = LocalExecutor(processes, side_by_side)
+        executor = LocalExecutor(server, side_by_side)
     reports = execute(plan, executor, console)
+    analyse(asked, backbones, root, out)
     _write_tables(context, suite, out)
     _print_times(console, reports, time.perf_counter() - started, prepared, side_by_side)
     sys.exit(_summary(console, plan, reports))

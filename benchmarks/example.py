@@ -23,12 +23,12 @@ def example_backbones(suite: Suite, data_root: Path, out: Path, console: Console
         intent = "would run" if dry_run else "running"
         console.print(f"{intent}: umt {' '.join(arguments)}", soft_wrap=True, markup=False, highlight=False)
         if not dry_run:
-            _run(arguments)
+            run_command(arguments)
     return tuple(text.format(**places) for text in suite.example)
 
 
-def _run(arguments: list[str]) -> None:
-    """In a process of its own, which may use all cores and shows its progress itself."""
+def run_command(arguments: list[str]) -> None:
+    """A `umt` command in a process of its own, which may use all cores and shows its progress itself."""
     status = subprocess.run([sys.executable, "-m", "umt.cli", *arguments]).returncode
     if status:
         raise UMTError(f"`umt {' '.join(arguments)}` ended with exit status {status}; the same command goes on there")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,9 @@ class Options:
     tasks: tuple[str, ...]  # empty: all of the suite
     seeds: int
     device: str
+    cache: Path | None = None
+    compiled: bool = False
+    processes: int = 1  # of a job that can be spread over several
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,16 @@ class Plan:
     backbones: tuple[BackboneCheck, ...]
     datasets: tuple[DatasetCheck, ...]
     jobs: tuple[PlannedJob, ...]
+
+    @classmethod
+    def merged(cls, plans: Sequence[Plan]) -> Plan:
+        """All of several plans, what they share once."""
+        return cls(
+            plans[0].device,
+            tuple(dict.fromkeys(check for plan in plans for check in plan.backbones)),
+            tuple({check.name: check for plan in plans for check in plan.datasets}.values()),
+            tuple({job.title: job for plan in plans for job in plan.jobs}.values()),
+        )
 
     def requests(self) -> list[Request]:
         """The jobs that are still to run."""

@@ -29,6 +29,26 @@ class Column:
 
 
 @dataclass(frozen=True)
+class StudentRun:
+    """A distillation whose student stands in a table."""
+
+    label: str
+    recipe: str
+    changes: tuple[str, ...] = ()  # of the recipe, as `umt distill --set` takes them
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What one table of the paper needs."""
+
+    number: int
+    jobs: tuple[str, ...] = ()  # TASK/DATASET of columns of the suite, with * for any
+    heads: bool = False  # whether each head of a checkpoint is evaluated beside it
+    students: tuple[StudentRun, ...] = ()  # trained on request
+    analyses: tuple[tuple[str, ...], ...] = ()  # `umt` commands a checkpoint; {backbone}, {label}, {data}, {out}
+
+
+@dataclass(frozen=True)
 class Suite:
     """`columns` are Table 1, `probes` a table of frozen features, `costs` one of sizes and speeds."""
 
@@ -42,6 +62,7 @@ class Suite:
     columns: tuple[Column, ...]
     probes: tuple[Column, ...] = ()
     costs: tuple[Column, ...] = ()
+    tables: tuple[TablePlan, ...] = ()
     prepare: tuple[tuple[str, ...], ...] = ()  # `umt` commands that make the example's backbones; {data}, {out}
 
     @property

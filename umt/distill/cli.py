@@ -16,7 +16,7 @@ from umt.distill.images import Skipped, ViewImages
 from umt.distill.options import Prepared, Sources, choose_recipe, prepare, recipe_options
 from umt.distill.recipe import load_recipe, recipe_names
 from umt.distill.spaces import SpaceShape
-from umt.distill.train import STUDENT_FILE, Ingredients, Running, claim_folder, distill
+from umt.distill.train import STUDENT_FILE, Ingredients, Running, claim_folder, distill, estimate
 from umt.training.device import pick_device
 from umt.training.distributed import Processes, join
 from umt.training.engine import Place
@@ -40,6 +40,7 @@ Examples:
 )
 @click.option("--parallel", type=click.Choice(["ddp", "fsdp"]), default="ddp", show_default=True)
 @click.option("--compile", "compiled", is_flag=True, help="Use torch.compile; the first step takes a minute or more.")
+@click.option("--dry-run", is_flag=True, help="Print what it would cost and how long it would take; train nothing.")
 def distill_command(
     recipe_name: str,
     changes: tuple[str, ...],
@@ -54,6 +55,7 @@ def distill_command(
     loggers: tuple[str, ...],
     parallel: str,
     compiled: bool,
+    dry_run: bool,
 ) -> None:
     """Distil several teachers into one student, and write OUT/student.pth.
 
@@ -65,16 +67,20 @@ def distill_command(
     sources = Sources.of(data_root, single, images, weights)
     recipe = choose_recipe(recipe_name, changes, sources.weights, console.print)
     out = (out or Path("runs/distill") / recipe.name).resolve()
-    if claim_folder(out, recipe):
+    if not dry_run and claim_folder(out, recipe):
         console.print(f"{out / STUDENT_FILE} is complete; nothing to do")
         return
     with console.status("Building student and teachers, looking at the images"):
         prepared = prepare(recipe, sources)
         ingredients = _ingredients(prepared, out, cache)
+    announce = _announcer(console, prepared, processes)
+    if dry_run:
+        estimate(recipe, ingredients, _device(device, processes), announce)
+        return
     with TrainingBar(console, recipe.name, processes.main) as bar:
         place = Place(_device(device, processes), out, recipe.seed, bar.report)
         running = Running(place, save_every, loggers, parallel, compiled, processes.main)
-        path = distill(recipe, ingredients, running, _announcer(console, prepared, processes))
+        path = distill(recipe, ingredients, running, announce)
     console.print(f"wrote {path}; evaluate it with: umt run {path}")
 
 

@@ -102,6 +102,16 @@ def distill(
     return path
 
 
+def estimate(
+    recipe: DistillRecipe,
+    ingredients: Ingredients,
+    device: torch.device,
+    announce: Callable[[list[Part], float], None],
+) -> None:
+    """Tell the costs and the estimated seconds, and do nothing else."""
+    _announce(build_distiller(recipe, ingredients, device), recipe, ingredients, announce)
+
+
 def build_distiller(recipe: DistillRecipe, ingredients: Ingredients, device: torch.device) -> Distiller:
     """Student and spaces with weights drawn from the recipe's seed, teachers beside them, all on the device."""
     with torch.random.fork_rng(devices=[]):
