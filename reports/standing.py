@@ -12,7 +12,7 @@ from scipy.stats import t as student_t
 from reports.store import Record
 
 LEVEL = 0.95
-INTERVAL = "interval95"  # field of a result's details: metric -> [low, high], over its test images
+INTERVAL = "interval"  # field of a result's details: 95% of its first metric over its test images, low and high
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,9 @@ def estimate(records: Sequence[Record], metric: str) -> Estimate:
     if len(values) > 1:
         half = student_t.ppf(0.5 + LEVEL / 2, len(values) - 1) * stdev(values) / math.sqrt(len(values))
         return Estimate(fmean(values), (fmean(values) - half, fmean(values) + half))
-    bounds = records[0].result.details.get(INTERVAL, {}).get(metric)
-    return Estimate(values[0], (float(bounds[0]), float(bounds[1])) if bounds else None)
+    result = records[0].result
+    bounds = result.details.get(INTERVAL) if metric == next(iter(result.metrics)) else None
+    return Estimate(values[0], (float(bounds["low"]), float(bounds["high"])) if bounds else None)
 
 
 def standings(estimates: Mapping[str, Estimate], higher_is_better: bool) -> dict[str, Standing]:

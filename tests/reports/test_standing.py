@@ -19,7 +19,7 @@ def test_the_interval_over_runs_is_students(record, cub) -> None:  # type: ignor
 
 def test_one_run_has_the_interval_that_it_measured_or_none(record, cub) -> None:  # type: ignore[no-untyped-def]
     assert estimate([record(cub, 80.0)], "accuracy") == Estimate(80.0, None)
-    measured = record(cub, 80.0, details={"interval95": {"accuracy": [78, 82.5]}})
+    measured = record(cub, 80.0, details={"interval": {"low": 78, "high": 82.5, "percent": 95}})
     assert estimate([measured], "accuracy") == Estimate(80.0, (78.0, 82.5))
 
 
