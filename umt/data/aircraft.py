@@ -36,4 +36,5 @@ INFO = DatasetInfo(
     "so that it holds data/images and data/variants.txt",
     read=read,
     class_names=class_names,
+    ends=("707-320", "Yak-42"),
 )

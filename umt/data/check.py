@@ -19,9 +19,9 @@ def validate(dataset: Dataset) -> None:
     for split in dataset.info.splits:
         samples = dataset.samples(split)
         if dataset.info.class_names:
-            _check_indices(dataset, samples)
+            check_indices(dataset, samples)
         for sample in (samples[0], samples[-1]):
-            _check_item(dataset, sample)
+            check_item(dataset, sample)
 
 
 def check_image(path: Path) -> tuple[int, int]:
@@ -46,7 +46,7 @@ def check_depth(image: Path, annotation: Path) -> None:
         raise UMTError(f"{annotation}: no valid depth (all values are 0); remove it and its image")
 
 
-def _check_indices(dataset: Dataset, samples: list[Sample]) -> None:
+def check_indices(dataset: Dataset, samples: list[Sample]) -> None:
     """Indices are compared with the names, because a copy of a set may hold fewer classes than the official one."""
     classes = len(dataset.class_names)
     for sample in samples:
@@ -54,7 +54,8 @@ def _check_indices(dataset: Dataset, samples: list[Sample]) -> None:
             raise UMTError(f"{sample.image}: class {sample.target}, expected 0..{classes - 1}; correct the label")
 
 
-def _check_item(dataset: Dataset, sample: Sample) -> None:
+def check_item(dataset: Dataset, sample: Sample) -> None:
+    """An image, and its annotation where it has one; UMTError names the file that is wrong."""
     if isinstance(sample.target, int):
         check_image(sample.image)
     elif dataset.info.classes is None:

@@ -1,7 +1,8 @@
-"""`umt data`: which data sets there are, where they go, and the small one that the package makes itself."""
+"""`umt data`: which data sets there are, making them ready, looking whether they are sound, and the embedded one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -9,23 +10,83 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Column, Table
 
-from umt.data.registry import NAMES, dataset_info
+from umt.data.record import read_record
+from umt.data.registry import NAMES, DatasetInfo, dataset_info
+from umt.errors import UMTError
+
+EPILOG = """\b
+Examples:
+  umt data list --data-root /data
+  umt data prepare cub --data-root /data                                  download, check, extract
+  umt data prepare imagenet --data-root /data --from /downloads           ILSVRC2012_img_*.tar and the devkit there
+  umt data prepare nyuv2 --data-root /data --from /downloads/nyu_depth_v2_labeled.mat
+  umt data verify cub --data-root /data
+"""
+NAME = click.argument("name")
+DATA_ROOT = click.option(
+    "--data-root", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where the sets' folders lie."
+)
 
 
-@click.group()
+@click.group(epilog=EPILOG)
 def data() -> None:
-    """The data sets and the embedded mini data."""
+    """The data sets: list, prepare and verify them; write the embedded mini data."""
 
 
-@data.command("list")
-def list_datasets() -> None:
-    """Print every data set: its folder below the data root, its official size, and where to get it."""
+@data.command("list", epilog=EPILOG)
+@click.option(
+    "--data-root", type=click.Path(path_type=Path, file_okay=False), help="Also say what is there below this folder."
+)
+def list_datasets(data_root: Path | None) -> None:
+    """Print every data set: its folder below the data root, its official size, where to get it, and its state."""
     for info in map(dataset_info, NAMES):
         classes = f", {info.classes} classes" if info.classes else ""
         click.echo(f"{info.name}: {info.title} ({info.kind}{classes})")
         click.echo(f"  folder  {info.folder}")
-        click.echo(f"  items   {', '.join(f'{split} {size:,}' for split, size in info.splits.items())}")
+        click.echo(f"  items   {_sizes(info.splits)}")
+        if data_root:
+            click.echo(f"  state   {_state(info, data_root)}")
         click.echo(f"  source  {info.source}\n")
+
+
+@data.command(epilog=EPILOG)
+@NAME
+@click.option("--from", "origin", type=click.Path(path_type=Path), help="Official archive, or folder; else download.")
+@DATA_ROOT
+def prepare(name: str, origin: Path | None, data_root: Path) -> None:
+    """Build the official folders of data set NAME below the data root; what is there is left alone.
+
+    --from takes an official archive (with what belongs to it beside it), a folder of them, or a folder that is already
+    in the official layout, which is copied. Without it the archive is downloaded where that is possible, and an
+    interrupted download goes on. Archives are extracted without trust: no path outside, no links, limited sizes.
+    """
+    from umt.data.prepare import prepare as run  # brings torch and scipy
+
+    with _progress() as progress:
+        outcomes = run(name, data_root, origin, progress)
+    for outcome in outcomes:
+        origins = f"made from {', '.join(outcome.origin)}" if outcome.origin else "was there already"
+        click.echo(f"{outcome.folder}: {_sizes(outcome.sizes)}; {origins}")
+    click.echo(f"next: umt data verify {name} --data-root {data_root}")
+
+
+@data.command(epilog=EPILOG)
+@NAME
+@DATA_ROOT
+def verify(name: str, data_root: Path) -> None:
+    """Check data set NAME: counts, classes, labels; a sample is decoded and compared with its last verification.
+
+    Prints one line for each thing that is wrong, with its remedy, and exits with status 1 then.
+    """
+    from umt.data.verify import verify as run  # decodes images: brings torch
+
+    with _progress() as progress:
+        report = run(name, data_root, progress)
+    for problem in report.problems:
+        click.echo(f"wrong: {problem}")
+    if report.problems:
+        raise click.exceptions.Exit(1)
+    click.echo(f"{report.title}: {_sizes(report.sizes)}; nothing wrong")
 
 
 @data.command()
@@ -40,3 +101,26 @@ def mini(out: Path) -> None:
             folder = write_part(part, out)
             table.add_row(str(folder), part.title, part.real or "-", part.rendered or "-")
     Console().print(table)
+
+
+def _progress() -> Progress:
+    """Bars for people; in a log, rich would leave an empty line."""
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
+
+
+def _sizes(splits: Mapping[str, int]) -> str:
+    return ", ".join(f"{split} {size:,}" for split, size in splits.items())
+
+
+def _state(info: DatasetInfo, data_root: Path) -> str:
+    """One look at the record, none at a million files."""
+    if not (data_root / info.folder).is_dir():
+        return "not there"
+    try:
+        record = read_record(data_root, info.name)
+    except UMTError as error:
+        return str(error)
+    made = [f"{target} from {', '.join(files)}" for target, files in record.prepared.items()]
+    verified = f"verified {record.verified}: {record.title}" if record.verified else "not verified"
+    return "; ".join(["there", *made, verified])

@@ -55,4 +55,5 @@ INFO = DatasetInfo(
     "so that it holds images and images.txt",
     read=read,
     class_names=class_names,
+    ends=("001.Black_footed_Albatross", "200.Common_Yellowthroat"),
 )

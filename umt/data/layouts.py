@@ -38,11 +38,13 @@ def read_table(path: Path, columns: int) -> list[list[str]]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         raise UMTError(f"{path}: file of the data set is missing; extract the official archive again") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UMTError(f"{path}: cannot be read ({error}); extract the official archive again") from error
     rows = []
     for number, line in enumerate(lines, start=1):
         fields = line.split(maxsplit=columns - 1)
         if fields and len(fields) != columns:
-            raise UMTError(f"{path}: line {number} is '{line}', expected {columns} fields; extract the archive again")
+            raise UMTError(f"{path}: line {number} is {line!r}, expected {columns} fields; extract the archive again")
         if fields:
             rows.append([field.strip() for field in fields])
     return rows

@@ -20,7 +20,8 @@ INFO = DatasetInfo(
     folder="nyu",
     splits={"train": 24_231, "test": 654},
     classes=None,
-    source="arrange NYU Depth v2 (https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html) as MMSegmentation's dataset "
-    "guide says, so that it holds images/{train,test} and annotations/{train,test}",
+    source="run `umt data prepare nyuv2` on nyu.zip of MMSegmentation's dataset guide, or on the labelled .mat of "
+    "https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html and its splits.mat",
     read=read,
+    variants={"NYUv2, labelled pairs only (795 to train)": {"train": 795, "test": 654}},
 )

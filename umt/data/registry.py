@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -38,6 +39,8 @@ class DatasetInfo:
     source: str  # where people get it and what goes where: the remedy of an error, so no capital and no full stop
     read: Callable[[Path, str], list[Sample]]  # (folder, split) -> items in a stable order
     class_names: Callable[[Path], list[str]] | None = None
+    ends: tuple[str, str] | None = None  # official names of the first and the last class
+    variants: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # other published splits, by their title
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,21 @@ class Dataset:
     @cached_property
     def official(self) -> bool:
         """Whether every split has its official size, and nothing marks the folder as something else."""
-        return not self._marker and self.sizes == dict(self.info.splits)
+        return not self.marked and self.sizes == dict(self.info.splits)
+
+    @property
+    def marked(self) -> bool:
+        """Whether something beside the data says that it is not the official set."""
+        return bool(self._marker)
 
     @cached_property
     def title(self) -> str:
         """What a table calls it: the official title only for the complete official set."""
         if self.official:
             return self.info.title
+        variant = next((title for title, sizes in self.info.variants.items() if sizes == self.sizes), None)
+        if variant and not self.marked:
+            return variant
         return str(self._marker.get("title", f"{self.info.title} layout, {sum(self.sizes.values())} items"))
 
     @cached_property
@@ -87,6 +98,10 @@ class Dataset:
             for sample in self.samples(split):
                 digest.update(f"{split}|{self._describe(sample.image)}|{self._target(sample)}\n".encode())
         return digest.hexdigest()[:16]
+
+    @cached_property
+    def _prefix(self) -> str:
+        return f"{self.root}{os.sep}"
 
     @cached_property
     def _samples(self) -> dict[str, list[Sample]]:
@@ -106,7 +121,8 @@ class Dataset:
         return samples
 
     def _describe(self, path: Path) -> str:
-        return f"{path.relative_to(self.root)}:{path.stat().st_size}"
+        name = str(path).removeprefix(self._prefix)  # a million of them: relative_to would take most of the time
+        return f"{name}:{path.stat().st_size}"
 
     def _target(self, sample: Sample) -> str:
         return self._describe(sample.target) if isinstance(sample.target, Path) else str(sample.target)

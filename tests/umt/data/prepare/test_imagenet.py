@@ -1,0 +1,122 @@
+"""ImageNet's tar of tars, and the validation tar with the devkit's classes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.progress import Progress
+from scipy.io import savemat
+
+from umt.data.prepare import prepare
+from umt.data.prepare.imagenet import DEVKIT, TRAIN, VAL
+from umt.data.registry import find_dataset
+from umt.errors import UMTError
+
+# As in the devkit, the numbers are in another order than the ids, and inner nodes follow the classes.
+SYNSETS = [(1, "n02119789", 0), (2, "n01440764", 0), (3, "n00001740", 2)]
+
+
+def meta() -> bytes:
+    fields = ("ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children")
+    rows = [(float(number), wnid, "name", "gloss", float(children), 0.0) for number, wnid, children in SYNSETS]
+    out = io.BytesIO()
+    savemat(out, {"synsets": np.array([[row] for row in rows], dtype=[(field, object) for field in fields])})
+    return out.getvalue()
+
+
+def devkit(truth: bytes, meta_mat: bytes) -> dict[str, bytes]:
+    folder = "ILSVRC2012_devkit_t12"
+    return {
+        f"{folder}/data/ILSVRC2012_validation_ground_truth.txt": truth,
+        f"{folder}/data/meta.mat": meta_mat,
+        f"{folder}/readme.txt": b"",
+    }
+
+
+@pytest.fixture
+def archives(tmp_path: Path, make_tar: Callable[..., Path], tar_of: Callable[..., bytes], picture: bytes) -> Path:
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    names = {"n02119789": ["n02119789_1.JPEG", "n02119789_2.JPEG"], "n01440764": ["n01440764_3.JPEG"]}
+    make_tar(folder / TRAIN, {f"{wnid}.tar": tar_of(dict.fromkeys(images, picture)) for wnid, images in names.items()})
+    # Not in order of name, which is what the ground truth follows.
+    make_tar(folder / VAL, {f"ILSVRC2012_val_0000000{n}.JPEG": picture for n in (3, 1, 2)})
+    make_tar(folder / DEVKIT, devkit(b"2\n1\n2\n", meta()))
+    return folder
+
+
+def test_both_splits(tmp_path: Path, archives: Path, progress: Progress) -> None:
+    outcomes = prepare("imagenet", tmp_path / "data", archives, progress)
+    assert [outcome.sizes for outcome in outcomes] == [{"train": 3}, {"val": 3}]
+    dataset = find_dataset("imagenet", tmp_path / "data")
+    assert dataset.class_names == ["n01440764", "n02119789"]
+    assert [(sample.image.name, sample.target) for sample in dataset.samples("val")] == [
+        ("ILSVRC2012_val_00000001.JPEG", 0),
+        ("ILSVRC2012_val_00000003.JPEG", 0),
+        ("ILSVRC2012_val_00000002.JPEG", 1),
+    ]
+
+
+def test_one_split_at_a_time(tmp_path: Path, archives: Path, progress: Progress) -> None:
+    root = tmp_path / "data"
+    assert [outcome.folder.name for outcome in prepare("imagenet", root, archives / VAL, progress)] == ["val"]
+    outcomes = prepare("imagenet", root, archives / TRAIN, progress)
+    assert [(outcome.folder.name, bool(outcome.origin)) for outcome in outcomes] == [("train", True), ("val", False)]
+
+
+def test_validation_images_need_the_devkit(tmp_path: Path, archives: Path, progress: Progress) -> None:
+    (archives / DEVKIT).unlink()
+    with pytest.raises(UMTError, match=rf"{DEVKIT}: is needed beside {VAL}; register at"):
+        prepare("imagenet", tmp_path / "data", archives / VAL, progress)
+
+
+@pytest.mark.parametrize(
+    ("truth", "meta_mat", "reason"),
+    [
+        (b"2\n1\n", None, r"3 images, .* has the classes of 2; get both"),
+        (b"2\n3\n1\n", None, r"line 2 is '3', no class of meta\.mat"),
+        (b"2\n1\n2\n", b"no mat", r"meta\.mat cannot be read"),
+    ],
+)
+def test_a_devkit_that_does_not_fit_is_named(
+    tmp_path: Path,
+    archives: Path,
+    make_tar: Callable[..., Path],
+    progress: Progress,
+    truth: bytes,
+    meta_mat: bytes | None,
+    reason: str,
+) -> None:
+    make_tar(archives / DEVKIT, devkit(truth, meta_mat or meta()))
+    with pytest.raises(UMTError, match=reason):
+        prepare("imagenet", tmp_path / "data", archives / VAL, progress)
+    assert not (tmp_path / "data" / "imagenet").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("n01440764.tar", b"x" * 1000, "no readable tar"),
+        ("../n01440764.tar", b"", "no tar of a class"),
+        ("readme.txt", b"", "no tar of a class"),
+    ],
+)
+def test_a_class_that_is_no_tar_is_named(
+    tmp_path: Path, make_tar: Callable[..., Path], progress: Progress, name: str, content: bytes, reason: str
+) -> None:
+    archive = make_tar(tmp_path / TRAIN, {name: content})
+    with pytest.raises(UMTError, match=reason):
+        prepare("imagenet", tmp_path / "data", archive, progress)
+
+
+def test_a_hostile_inner_tar_is_refused(
+    tmp_path: Path, make_tar: Callable[..., Path], tar_of: Callable[..., bytes], progress: Progress
+) -> None:
+    archive = make_tar(tmp_path / TRAIN, {"n01440764.tar": tar_of({"../../evil": b"x"})})
+    with pytest.raises(UMTError, match=r"'\.\./\.\./evil' is a path outside"):
+        prepare("imagenet", tmp_path / "data", archive, progress)
+    assert not [*tmp_path.rglob("evil")]

@@ -1,0 +1,5 @@
+"""From official archives to the folders that the loaders read."""
+
+from umt.data.prepare.flow import Outcome, prepare
+
+__all__ = ["Outcome", "prepare"]

@@ -1,0 +1,86 @@
+"""Official files over the network: resumed where they stopped, and believed only with the right checksum."""
+
+from __future__ import annotations
+
+import hashlib
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from rich.progress import Progress
+
+from umt.data.prepare.sources import Source
+from umt.errors import UMTError
+
+CHUNK = 1 << 20
+TIMEOUT = 60  # seconds without a byte
+
+
+def download(name: str, source: Source, folder: Path, progress: Progress) -> Path:
+    """The official file in `folder`, fetched where it is not there yet; UMTError says how to get it by hand.
+
+    What has come is kept under `NAME.part`, so that the same command goes on where the network failed.
+    """
+    path, part = folder / name, folder / f"{name}.part"
+    if path.is_file():
+        return path
+    if not source.url:
+        raise UMTError(f"{name}: cannot be downloaded by itself; {source.get}, and give its place with --from")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        fetch(source.url, part, progress)
+    except (OSError, HTTPException, ValueError) as error:
+        raise UMTError(
+            f"{source.url}: download stopped ({error}); repeat the command to go on, or give --from"
+        ) from error
+    check_md5(part, source, progress)
+    return part.rename(path)
+
+
+def fetch(url: str, part: Path, progress: Progress) -> None:
+    """Append to `part` what is missing of the file at `url`."""
+    have = part.stat().st_size if part.is_file() else 0
+    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        with urlopen(request, timeout=TIMEOUT) as response:
+            receive(response, part, have, progress)
+    except HTTPError as error:
+        if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # or nothing is missing
+            raise
+
+
+def receive(response: HTTPResponse, part: Path, have: int, progress: Progress) -> None:
+    """Write a response behind the bytes that are there, or anew where the server knows no ranges."""
+    resumed = response.status == HTTPStatus.PARTIAL_CONTENT
+    whole = expected(response, have if resumed else 0)
+    task = progress.add_task(f"download {part.stem}", total=whole)
+    with part.open("ab" if resumed else "wb") as out:
+        while chunk := response.read(CHUNK):
+            out.write(chunk)
+            progress.update(task, completed=out.tell())
+        size = out.tell()
+    progress.remove_task(task)
+    if whole is not None and size < whole:
+        raise OSError(f"{size:,} of {whole:,} bytes came")
+
+
+def expected(response: HTTPResponse, have: int) -> int | None:
+    """Size of the whole file in bytes, None where the server does not say."""
+    length = response.headers.get("Content-Length")
+    return have + int(length) if length else None
+
+
+def check_md5(part: Path, source: Source, progress: Progress) -> None:
+    """UMTError, and the file gone, where its checksum is another than the official one."""
+    found = hashlib.md5(usedforsecurity=False)
+    with (
+        part.open("rb") as file,
+        progress.wrap_file(file, part.stat().st_size, description=f"check {part.stem}") as read,
+    ):
+        while chunk := read.read(CHUNK):
+            found.update(chunk)
+    if found.hexdigest() != source.md5:
+        part.unlink()
+        raise UMTError(f"{source.url}: MD5 is {found.hexdigest()}, expected {source.md5}; repeat the command")

@@ -1,0 +1,168 @@
+"""Preparing a data set: find or fetch its files, build its folders beside their place, and move them there whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from filelock import FileLock
+from rich.progress import Progress
+
+from umt.data.layouts import class_images, subfolders
+from umt.data.prepare.download import download
+from umt.data.prepare.parts import PARTS, Part
+from umt.data.prepare.sources import sources
+from umt.data.record import FOLDER, read_record, write_record
+from umt.data.registry import Dataset, dataset_info
+from umt.errors import UMTError
+
+DOWNLOADS = "downloads"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A folder that is in its place now: its items by split, and what it was made of; nothing if it was there."""
+
+    folder: Path
+    sizes: Mapping[str, int]
+    origin: tuple[str, ...]
+
+
+def prepare(name: str, data_root: Path, origin: Path | None, progress: Progress) -> list[Outcome]:
+    """Build the folders of a set below `data_root` that are not there yet, from `origin` or from the network.
+
+    `origin` is an official archive, a folder of such archives, or a folder in the official layout, which is copied.
+    UMTError says which file is needed, or what is wrong with one; then nothing is left half done.
+    """
+    dataset_info(name)
+    state = data_root / FOLDER
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        with FileLock(state / f"{name}.lock"):
+            outcomes = [
+                outcome
+                for target in dict.fromkeys(part.target for part in PARTS[name])
+                if (outcome := _prepare_target(name, data_root, target, origin, progress))
+            ]
+    except OSError as error:
+        raise UMTError(f"{data_root}: {name} cannot be prepared ({error}); mend that and start again") from error
+    if not outcomes:
+        raise UMTError(f"{origin}: holds nothing that {name} is made of; {_wanted(name)}")
+    return outcomes
+
+
+def _prepare_target(name: str, data_root: Path, target: str, origin: Path | None, progress: Progress) -> Outcome | None:
+    """One folder; None where `origin` has nothing for it."""
+    place = data_root / target
+    if place.is_dir():
+        return Outcome(place, _count_there(name, target, place), ())
+    if origin is not None and (layout := _find_layout(origin, target)):
+        return _build(name, data_root, Part(target, (), partial(_copy, layout)), {}, progress)
+    parts = [part for part in PARTS[name] if part.target == target]
+    folder = data_root / FOLDER / DOWNLOADS
+    found = _find_files(name, parts, origin) if origin else _fetch(parts, folder, progress)
+    return _build(name, data_root, *found, progress) if found else None
+
+
+def _count_there(name: str, target: str, place: Path) -> dict[str, int]:
+    try:
+        return count_items(name, target, place)
+    except UMTError as error:
+        raise UMTError(f"{place}: is there already and not in order; move it away and start again ({error})") from error
+
+
+def _find_layout(origin: Path, target: str) -> Path | None:
+    """The folder of `target` at or below `origin`: `imagenet/val` may be `origin/imagenet/val`, `origin/val` or it."""
+    path = PurePosixPath(target)
+    below = [origin / path, origin / path.name]
+    return next((found for found in (*below, *([origin] if origin.name == path.name else [])) if found.is_dir()), None)
+
+
+def _find_files(name: str, parts: list[Part], origin: Path) -> tuple[Part, dict[str, Path]] | None:
+    """The first way whose files are at `origin`, or beside it where it is a file; UMTError where one of them lacks."""
+    if not origin.exists():
+        raise UMTError(f"--from {origin}: no such file or folder; {_wanted(name)}")
+    if origin.is_file() and _may_have_any_name(name, origin):
+        return parts[0], {parts[0].files[0]: origin}
+    folder = origin if origin.is_dir() else origin.parent
+    for part in parts:
+        there = [file for file in part.files if (folder / file).is_file()]
+        if not there or (origin.is_file() and origin.name not in there):
+            continue
+        for file in set(part.files) - set(there):
+            raise UMTError(f"{folder / file}: is needed beside {there[0]}; {_how(file)}")
+        return part, {file: folder / file for file in part.files}
+    return None
+
+
+def _may_have_any_name(name: str, archive: Path) -> bool:
+    """Whether it can only be the one archive of its set."""
+    alone = all(len(part.files) == 1 and part.target == PARTS[name][0].target for part in PARTS[name])
+    return alone and (archive.name,) not in [part.files for part in PARTS[name]]
+
+
+def _fetch(parts: list[Part], folder: Path, progress: Progress) -> tuple[Part, dict[str, Path]]:
+    """Download the first way all of whose files have an address; UMTError tells how to get those that have none."""
+    part = next((part for part in parts if all(sources()[file].url for file in part.files)), parts[0])
+    return part, {file: download(file, sources()[file], folder, progress) for file in part.files}
+
+
+def _build(name: str, data_root: Path, part: Part, files: Mapping[str, Path], progress: Progress) -> Outcome:
+    """Build beside the place, count, and move there; whatever happens, the work folder is gone afterwards."""
+    place = data_root / part.target
+    beside = place.parent if place.parent.is_dir() else data_root / FOLDER  # on the same disk, for the move
+    work = beside / f".partial-{place.name}"
+    shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
+    (work / "out").mkdir(parents=True)
+    (work / "scratch").mkdir()
+    try:
+        part.build(files, work / "out", work / "scratch", progress)
+        sizes = _count_new(name, part.target, work / "out", files)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (work / "out").rename(place)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    record = read_record(data_root, name)
+    origin = tuple(path.name for path in files.values()) or ("a copy",)
+    write_record(data_root, name, replace(record, prepared={**record.prepared, part.target: origin}, verified=""))
+    return Outcome(place, sizes, origin)
+
+
+def _count_new(name: str, target: str, out: Path, files: Mapping[str, Path]) -> dict[str, int]:
+    try:
+        return count_items(name, target, out)
+    except UMTError as error:
+        found = str(error).replace(f"{out}/", "")  # a folder that is gone when this is read
+        made_of = ", ".join(map(str, files.values())) or "the folder"
+        raise UMTError(f"{made_of}: does not hold the whole set: {found}") from error
+
+
+def count_items(name: str, target: str, folder: Path) -> dict[str, int]:
+    """Items by split of a set's folder, or of one split where that is a part by itself; UMTError for what is broken."""
+    info = dataset_info(name)
+    if target == info.folder:
+        return Dataset(info, folder).sizes
+    classes = subfolders(folder)
+    if not classes:
+        raise UMTError(f"{folder}: holds no class folder; {info.source}")
+    return {PurePosixPath(target).name: sum(len(class_images(folder / wnid)) for wnid in classes)}
+
+
+def _copy(layout: Path, files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
+    """A set in its official layout, as it is."""
+    task = progress.add_task(f"copy {layout.name}", total=None)
+    shutil.copytree(layout, out, dirs_exist_ok=True)
+    progress.remove_task(task)
+
+
+def _wanted(name: str) -> str:
+    ways = " or ".join(" with ".join(part.files) for part in PARTS[name])
+    return f"give {ways}, a folder that holds them, or the extracted folder"
+
+
+def _how(file: str) -> str:
+    source = sources()[file]
+    return source.get or f"get it from {source.url}"

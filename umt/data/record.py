@@ -1,0 +1,46 @@
+"""What is known of a data set below a data root: what it was made from, and when it was found in order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from umt.declarations import build
+from umt.errors import UMTError
+from umt.files import atomic_file
+
+FOLDER = ".umt-data"  # below the data root, beside the sets and never inside them
+
+
+@dataclass(frozen=True)
+class Record:
+    """Files that each folder was made of, and the outcome of the last `umt data verify` that found nothing wrong."""
+
+    prepared: dict = field(default_factory=dict)  # {"imagenet/val": ["ILSVRC2012_img_val.tar", ...]}
+    verified: str = ""  # day, ISO 8601
+    title: str = ""
+    fingerprint: str = ""
+    checksums: dict = field(default_factory=dict)  # SHA-256 of the sample that was read, by path below the set's folder
+
+
+def record_path(data_root: Path, name: str) -> Path:
+    return data_root / FOLDER / f"{name}.json"
+
+
+def read_record(data_root: Path, name: str) -> Record:
+    """The record of a set; an empty one where there is none."""
+    path = record_path(data_root, name)
+    if not path.is_file():
+        return Record()
+    try:
+        return build(Record, json.loads(path.read_bytes()), path)
+    except (ValueError, TypeError, AttributeError, UMTError) as error:
+        raise UMTError(f"{path}: not a record of a data set ({error}); remove it") from error
+
+
+def write_record(data_root: Path, name: str, record: Record) -> None:
+    path = record_path(data_root, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        file.write(json.dumps(asdict(record), indent=1).encode())
