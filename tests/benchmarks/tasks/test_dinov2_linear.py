@@ -1,0 +1,82 @@
+"""DINOv2's linear evaluation: its heads, and which images choose one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.protocols import load_protocol, protocol_names
+from benchmarks.tasks.contract import Job
+from benchmarks.tasks.dinov2_linear import TASK, HeadsSettings, _choices
+from umt.data.registry import Dataset, Sample
+from umt.errors import UMTError
+
+MakeJob = Callable[..., Job]
+MakeDataset = Callable[..., Dataset]
+SMALL = {"resolution": 32, "steps": 150, "batch": 12}
+
+
+def settings_of(protocol: str) -> HeadsSettings:
+    return load_protocol(TASK.name, protocol, HeadsSettings).settings
+
+
+@pytest.mark.parametrize("protocol", protocol_names(TASK.name))
+@pytest.mark.parametrize(("dataset", "train"), [("imagenet", 12), ("aircraft", 24), ("caltech101", 12), ("cub", 12)])
+def test_every_protocol_runs(
+    make_job: MakeJob, make_dataset: MakeDataset, dataset: str, train: int, protocol: str
+) -> None:
+    outcome = TASK.run(make_job(TASK.name, make_dataset(dataset), protocol, **SMALL))
+    details = outcome.details
+    heads = 4 * len(settings_of(protocol).learning_rates)
+    assert len(details["selection_accuracy"]) == heads
+    assert details["selection_accuracy"][details["head"]] == max(details["selection_accuracy"].values())
+    assert outcome.metrics["accuracy"] > 50  # colours; chance is 33
+    if protocol == "dinov2_on_test":
+        assert details["training_images"] == train
+        assert outcome.metrics["accuracy"] == max(details["selection_accuracy"].values())
+    else:
+        assert details["training_images"] + details["validation_images"] == train
+
+
+def test_published_heads_are_52() -> None:
+    """dinov2/eval/linear.py: 13 learning rates, the last block or the last 4, without and with the pooled feature."""
+    settings = settings_of("dinov2_on_test")
+    choices = _choices(settings, depth=12)
+    assert len(choices) * len(settings.learning_rates) == 52
+    assert [choice.parts for choice in choices] == [
+        ("summary:-1",),
+        ("summary:-1", "pooled"),
+        ("summary:-4", "summary:-3", "summary:-2", "summary:-1"),
+        ("summary:-4", "summary:-3", "summary:-2", "summary:-1", "pooled"),
+    ]
+
+
+def test_fewer_maps_make_no_choice_twice() -> None:
+    assert [choice.name for choice in _choices(settings_of("paper"), depth=1)] == ["last 1", "last 1 + pooled"]
+
+
+def test_test_labels_choose_only_where_the_protocol_says_so(make_job: MakeJob, make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("cub")
+    plain = TASK.run(make_job(TASK.name, dataset, "paper", **SMALL))
+    dataset._samples["test"] = [Sample(item.image, (int(str(item.target)) + 1) % 3) for item in dataset.samples("test")]
+    wrong = TASK.run(make_job(TASK.name, dataset, "paper", **SMALL))
+    assert wrong.details["selection_accuracy"] == plain.details["selection_accuracy"]
+    assert (wrong.raw["predictions"] == plain.raw["predictions"]).all()
+    chosen = TASK.run(make_job(TASK.name, dataset, "dinov2_on_test", **SMALL))
+    assert chosen.metrics["accuracy"] > wrong.metrics["accuracy"]
+
+
+def test_selection_has_a_footnote_where_it_sees_the_reported_images() -> None:
+    for name in protocol_names(TASK.name):
+        protocol = load_protocol(TASK.name, name, HeadsSettings)
+        if protocol.settings.selection == "reported":
+            assert name == "dinov2_on_test"
+            assert protocol.footnote is not None
+            assert "reported images" in protocol.footnote
+
+
+def test_unknown_selection_is_an_error() -> None:
+    with pytest.raises(UMTError, match=r"unknown selection 'report'\. Did you mean reported"):
+        replace(settings_of("paper"), selection="report")

@@ -1,0 +1,92 @@
+"""Inexact Newton steps for a linear probe: conjugate gradients, preconditioned along the principal axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from umt.probes.objective import Point
+
+Pair = tuple[Tensor, Tensor]  # of the weights [R, C] and of the bias [C]
+
+FORCING = 0.05  # a step is solved to this share of the gradient, which makes the next one as much smaller
+MARGIN = 0.25  # and no further than this share of what the gap allows
+MAX_PRODUCTS = 100  # Hessian products a step; more mean that their precision is used up
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The Hessian at a point, [R, C] and [C]: exact products in the precision of `rows` [N, R].
+
+    With D = P * S - P * rowsum(P * S) for S = rows V + u: H(V, u) = (rows' D + penalty V, colsum D).
+    """
+
+    rows: Tensor
+    probabilities: Tensor
+    penalty: float
+
+    def times(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        kind = self.rows.dtype
+        moved = torch.mm(self.rows, weights.to(kind)).to(weights.dtype).add_(bias).mul_(self.probabilities)
+        moved.addcmul_(self.probabilities, moved.sum(dim=1, keepdim=True), value=-1)
+        pulled = torch.mm(self.rows.T, moved.to(kind)).to(weights.dtype)
+        return pulled.add_(weights, alpha=self.penalty), moved.sum(dim=0)
+
+    def diagonal(self, energies: Tensor) -> tuple[Tensor, Tensor]:
+        """Its diagonal as if images and axes were independent; energies [R] are the axes' sums of squares."""
+        spread = (self.probabilities * (1 - self.probabilities)).sum(dim=0)
+        tiny = torch.finfo(spread.dtype).tiny
+        images = len(self.probabilities)
+        return torch.outer(energies, spread / images) + self.penalty, spread.clamp_min(tiny)
+
+
+def newton_step(point: Point, rows: Tensor, energies: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
+    """Change of weights and bias, float64, that brings the relative gap to `tolerance` if the model holds that far.
+
+    rows: the objective's rows in the precision of the products; vectors are in float32, or float64 with the rows.
+    """
+    kind = torch.promote_types(rows.dtype, torch.float32)
+    curvature = Curvature(rows, point.probabilities.to(kind), point.penalty)
+    allowed = (2 * point.penalty * MARGIN * tolerance * point.value) ** 0.5  # by the bound of strong convexity
+    enough = max(allowed, FORCING * point.gradient.norm().item())
+    residual = (-point.gradient.to(kind), -point.bias_gradient.to(kind))
+    diagonal = curvature.diagonal(energies.to(kind))
+    weights, bias = conjugate_gradients(curvature, residual, diagonal, enough)
+    return weights.double(), bias.double()
+
+
+def conjugate_gradients(curvature: Curvature, residual: Pair, diagonal: Pair, enough: float) -> Pair:
+    """Solution of curvature x = residual from zero until the weights' residual has a norm of at most `enough`.
+
+    Hestenes and Stiefel 1952. The bias has no such condition: every evaluation balances it anew.
+    """
+    solution = (torch.zeros_like(residual[0]), torch.zeros_like(residual[1]))
+    scaled = _divide(residual, diagonal)
+    direction, strength = scaled, _dot(residual, scaled)
+    for _ in range(MAX_PRODUCTS):
+        product = curvature.times(*direction)
+        length = strength / _dot(direction, product)
+        if not torch.isfinite(length) or length <= 0:  # the precision of the products is used up
+            break
+        solution = _plus(solution, direction, length)
+        residual = _plus(residual, product, -length)
+        if residual[0].norm().item() <= enough:
+            break
+        scaled = _divide(residual, diagonal)
+        before, strength = strength, _dot(residual, scaled)
+        direction = _plus(scaled, direction, strength / before)
+    return solution
+
+
+def _dot(one: Pair, other: Pair) -> Tensor:
+    return (one[0] * other[0]).sum() + (one[1] * other[1]).sum()
+
+
+def _plus(one: Pair, other: Pair, factor: Tensor) -> Pair:
+    return torch.addcmul(one[0], other[0], factor), torch.addcmul(one[1], other[1], factor)
+
+
+def _divide(one: Pair, other: Pair) -> Pair:
+    return one[0] / other[0], one[1] / other[1]

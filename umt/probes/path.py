@@ -1,0 +1,152 @@
+"""Logistic regression under every penalty of a grid, each to a certified gap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from umt.errors import UMTError
+from umt.probes.certificate import Certificate, certify
+from umt.probes.newton import newton_step
+from umt.probes.objective import Objective, Point
+from umt.probes.rotation import Rotation
+from umt.training.precision import has_fast_bf16
+
+MAX_STEPS = 40  # Newton steps a penalty, in all precisions together
+STRIDE = 10.0  # from one penalty to the next
+ON_THE_WAY = 1e-3  # relative gap under penalties that nobody asked for
+HALVINGS = 8  # of a step that does not descend
+PROGRESS = 0.5  # a step that leaves more than this share of the gap asks for products of a higher precision
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The probe under one penalty: weights [D, C] float64 and bias [C] of features as they were given.
+
+    value: sum of cross-entropies + penalty / 2 * norm(weights)^2. gap: bound of `value` minus its minimum, as a share
+    of `value`; `certified` is whether it is what was asked for. classes [C]: the labels that occur.
+    """
+
+    penalty: float
+    weights: Tensor
+    bias: Tensor
+    classes: np.ndarray
+    value: float
+    gap: float
+    certified: bool
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Label [N] of features [N, D]."""
+        rows = torch.from_numpy(features).to(self.weights.device, torch.float64)
+        found: np.ndarray = self.classes[torch.addmm(self.bias, rows, self.weights).argmax(dim=1).cpu().numpy()]
+        return found
+
+
+def penalty_path(
+    features: np.ndarray,
+    labels: np.ndarray,
+    penalties: Sequence[float],
+    *,
+    gap: float = 1e-6,
+    device: torch.device | None = None,
+) -> Iterator[Fit]:
+    """Minimise sum of cross-entropies + penalty / 2 * norm(weights)^2 for each penalty, from strong to weak.
+
+    features [N, D], labels [N] of any integers; the bias is not penalised. scikit-learn's C is 1 / penalty. Every fit
+    is within `gap` of its optimum relative to the objective, or says that it is not. UMTError for values that are not
+    finite and penalties that are not positive.
+    """
+    _check(features, labels, penalties)
+    device = device or torch.device("cpu")
+    classes, targets = np.unique(labels, return_inverse=True)
+    raw = torch.from_numpy(np.asarray(features)).to(device, torch.float64)
+    rotation = Rotation.of(raw)
+    objective = Objective.of(rotation.apply(raw), torch.from_numpy(targets).to(device))
+    solver = Solver(objective)
+    points: list[Point] = []
+    for penalty in stepping_stones(penalties, solver.energies.max().item()):
+        wanted = penalty in penalties
+        guess = _first_guess(objective, points, penalty) if points else objective.start(penalty)
+        point, certificate = solver.solve(guess, gap if wanted else max(gap, ON_THE_WAY))
+        points = [*points[-2:], point]
+        if wanted:
+            weights, bias = rotation.outward(point.weights, point.bias)
+            certified = certificate.gap <= gap * point.value
+            yield Fit(penalty, weights, bias, classes, point.value, certificate.relative, certified)
+
+
+def stepping_stones(penalties: Sequence[float], energy: float) -> list[float]:
+    """The penalties from strong to weak, with others between them so that no step is longer than STRIDE.
+
+    The first is no weaker than the features' greatest sum of squares, where a single Newton step all but solves it.
+    """
+    stones = [energy] if energy > max(penalties) else []
+    for penalty in sorted(set(penalties), reverse=True):
+        if stones:
+            strides = math.ceil(math.log(stones[-1] / penalty) / math.log(STRIDE))
+            stones += np.geomspace(stones[-1], penalty, strides + 1)[1:-1].tolist()
+        stones.append(penalty)
+    return stones
+
+
+def _check(features: np.ndarray, labels: np.ndarray, penalties: Sequence[float]) -> None:
+    if not len(features) or len(features) != len(labels):
+        raise UMTError(f"{len(features)} rows of features and {len(labels)} labels; a probe needs one label a row")
+    if not np.isfinite(features).all():
+        bad = int((~np.isfinite(features).all(axis=1)).argmax())
+        raise UMTError(f"features: row {bad} holds a value that is not finite; check the backbone on that image")
+    if not all(0 < penalty < math.inf for penalty in penalties):
+        raise UMTError(f"penalties are {list(penalties)}; each must be positive and finite")
+
+
+def _first_guess(objective: Objective, points: Sequence[Point], penalty: float) -> Point:
+    """Extrapolated in the logarithm of the penalty through up to three points, or the last where that is better."""
+    places = [math.log(point.penalty) for point in points]
+    shares = [
+        math.prod((math.log(penalty) - there) / (here - there) for there in places if there != here) for here in places
+    ]
+    weights = sum((share * point.weights for share, point in zip(shares, points, strict=True)), start=torch.tensor(0.0))
+    bias = sum((share * point.bias for share, point in zip(shares, points, strict=True)), start=torch.tensor(0.0))
+    guess, last = objective.at(weights, bias, penalty), points[-1]
+    return guess if guess.value <= last.value_under(penalty) else objective.at(last.weights, last.bias, penalty)
+
+
+class Solver:
+    """Newton's method with products in the fastest precision that still makes progress, all else in float64."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self.energies = objective.rows.square().sum(dim=0)
+        bf16 = objective.rows.device.type == "cpu" and has_fast_bf16(objective.rows.device)
+        kinds = ([torch.bfloat16] if bf16 else []) + [torch.float32]
+        self.ladder = [objective.rows.to(kind) for kind in kinds] + [objective.rows]
+
+    def solve(self, point: Point, gap: float) -> tuple[Point, Certificate]:
+        """The first point whose relative gap is certified, or the best that float64 reaches in MAX_STEPS."""
+        certificate, rung = certify(self.objective, point), 0
+        for _ in range(MAX_STEPS):
+            if certificate.gap <= gap * point.value:
+                break
+            before, found = certificate.gap, self._step(point, self.ladder[rung], gap)
+            if found is not None:
+                point, certificate = found, certify(self.objective, found)
+            elif rung == len(self.ladder) - 1:
+                break
+            if found is None or certificate.gap > PROGRESS * before:
+                rung = min(rung + 1, len(self.ladder) - 1)
+        return point, certificate
+
+    def _step(self, point: Point, rows: Tensor, gap: float) -> Point | None:
+        """The point that a Newton step leads to, shortened until it descends; None where it does not."""
+        weights, bias = newton_step(point, rows, self.energies, gap)
+        for halvings in range(HALVINGS):
+            length = 0.5**halvings
+            found = self.objective.at(point.weights + length * weights, point.bias + length * bias, point.penalty)
+            if found.value < point.value:
+                return found
+        return None
