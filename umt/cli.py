@@ -12,11 +12,15 @@ from umt.errors import UMTError
 
 COMMANDS = {
     "run": ("benchmarks.cli:run", "Evaluate backbones on a suite and write its tables."),
+    "protocols": ("benchmarks.protocols_cli:protocols", "List, show and compare what numbers are measured by."),
     "report": ("reports.cli:report", "Write the tables of a result store."),
+    "leaderboard": ("reports.leaderboard_cli:leaderboard_command", "Rank the backbones of a result store."),
+    "analyze": ("reports.analysis.cli:analyze", "Compare backbones by CKA; show tokens by PCA and cosine."),
     "distill": ("umt.distill.cli:distill_command", "Train a student from several teachers."),
     "recipes": ("umt.distill.cli:recipes", "List the recipes of distillation."),
     "teachers": ("umt.distill.teachers_cli:teachers", "Check a recipe's teachers; store their targets."),
     "backbones": ("umt.backbones.cli:backbones", "List what can be named; check a backbone against the contract."),
+    "cache": ("umt.feature_cache.cli:cache", "List and prune the features of frozen backbones on disk."),
     "data": ("umt.data.cli:data", "List the data sets; write the embedded one."),
 }
 

@@ -1,22 +1,51 @@
-"""Outputs of a frozen model over image files: features for linear, k-NN and CKA, scores for evaluation."""
+"""Outputs of a frozen model over image files: features for probes, k-NN and CKA, scores for evaluation."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torchvision.transforms.v2.functional import to_dtype
 
 from umt.backbones.contract import Backbone, Preprocess
 from umt.data.images import ImageSamples
-from umt.data.loaders import worker_count, worker_errors
+from umt.data.loaders import decoded_batches, decoding_threads
 from umt.data.registry import Sample
-from umt.data.transforms import eval_transform
-from umt.errors import UMTError
+from umt.data.transforms import eval_pixels
+from umt.errors import UMTError, unknown_name
 
 Progress = Callable[[int, int, str], None]  # done, total, what is counted
+Consume = Callable[[Tensor], None]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What decides the features of given images and weights.
+
+    what: "pooled" [D], "map:INDEX" [C, H, W] or "summary:INDEX" [C], the summary token of a map (paper A.1).
+    crop_pct: share of the shorter side that the centre crop keeps, None for that of the weights.
+    precision: "fp32", or "bf16" and "fp16" under autocast. compiled: by torch.compile, which may round otherwise.
+    """
+
+    resolution: int
+    crop_pct: float | None = None
+    what: str = "pooled"
+    precision: str = "fp32"
+    compiled: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a backbone's features: how it is computed from images [B, 3, R, R], and its shape for one image."""
+
+    name: str  # as Extraction.what says it, with an index from 0
+    compute: Callable[[Tensor], Tensor]
+    shape: tuple[int, ...]
 
 
 def extract_features(
@@ -28,37 +57,81 @@ def extract_features(
     progress: Progress,
     *,
     crop_pct: float | None = None,
+    precision: str = "fp32",
+    compiled: bool = False,
+    what: str = "pooled",
 ) -> tuple[Tensor, Tensor]:
-    """Pooled features float32 [N, D] and labels int64 [N] of classification images, on the CPU, in their order.
+    """Features float32 [N, ...] as `Extraction` names them and labels int64 [N], on the CPU, in order of the samples.
 
     Images are resized to `resolution / crop_pct` and cropped at the centre; by default the crop of the weights.
     UMTError where the backbone gives something that is not finite.
     """
-    images = eval_images(samples, backbone.preprocess, resolution, crop_pct or backbone.preprocess.crop_pct)
-    backbone.to(device).to(
-        memory_format=torch.channels_last
-    ).eval()  # halves the time of plain CNNs, costs others nothing
-    pooled = run_over(images, lambda batch: backbone(batch, maps=()).pooled, device, batch_size, progress)
-    bad = ~pooled.isfinite().all(dim=1)
-    if bad.any():
-        raise UMTError(
-            f"{samples[int(bad.nonzero()[0])].image}: backbone '{backbone.spec}' gives features that are "
-            f"not finite (in {int(bad.sum())} of {len(pooled)} images); check its weights"
-        )
-    return pooled, torch.from_numpy(images.labels)
+    extraction = Extraction(resolution, crop_pct, what, precision, compiled)
+    batches: list[Tensor] = []
+    each_features(backbone, samples, extraction, device, batch_size, progress, batches.append)
+    return torch.cat(batches), torch.tensor([sample.target for sample in samples], dtype=torch.int64)
 
 
-def eval_images(samples: Sequence[Sample], preprocess: Preprocess, resolution: int, crop_pct: float) -> ImageSamples:
-    """Images as they are evaluated; UMTError where the backbone cannot take the resolution."""
+def each_features(
+    backbone: Backbone,
+    samples: Sequence[Sample],
+    extraction: Extraction,
+    device: torch.device,
+    batch_size: int,
+    progress: Progress,
+    consume: Consume,
+    *,
+    start: int = 0,
+) -> None:
+    """Give `consume` the features of one batch after the other, float32 on the CPU, from image `start` on.
+
+    UMTError where the backbone cannot take the resolution, or gives something that is not finite.
+    """
+    images = eval_images(samples, backbone.preprocess, extraction.resolution, extraction.crop_pct)
+    part = part_of(backbone, extraction)
+    backbone.to(device).to(memory_format=torch.channels_last)  # halves the time of plain CNNs, costs others nothing
+    backbone.eval()
+    compute = _compiled(part.compute, batch_size) if extraction.compiled else part.compute
+    first = start
+
+    def checked(batch: Tensor) -> None:
+        nonlocal first
+        _check_finite(batch, samples[first:], backbone)
+        first += len(batch)
+        consume(batch)
+
+    with _execution(extraction, device):
+        each_batch(images, compute, device, batch_size, progress, checked, start=start)
+
+
+def part_of(backbone: Backbone, extraction: Extraction) -> Part:
+    """The part that an extraction asks for; UMTError for one that the backbone does not have."""
+    kind, _, text = extraction.what.partition(":")
+    if kind == "pooled" and not text:
+        return Part("pooled", lambda images: backbone(images, maps=()).pooled, (backbone.dim,))
+    if kind not in ("map", "summary") or not text.removeprefix("-").isdigit():
+        raise unknown_name("part of the features", extraction.what, ("pooled", "map:INDEX", "summary:INDEX"))
+    if not -backbone.depth <= int(text) < backbone.depth:
+        raise UMTError(f"{extraction.what}: backbone '{backbone.spec}' has the maps 0 to {backbone.depth - 1}")
+    index = int(text) % backbone.depth
+    width, side = backbone.channels[index], extraction.resolution // backbone.strides[index]
+    if kind == "summary":
+        return Part(f"summary:{index}", lambda images: backbone(images, maps=(index,)).summary(0), (width,))
+    return Part(f"map:{index}", lambda images: backbone(images, maps=(index,)).maps[0], (width, side, side))
+
+
+def eval_images(
+    samples: Sequence[Sample], preprocess: Preprocess, resolution: int, crop_pct: float | None = None
+) -> ImageSamples:
+    """Images as they are evaluated, uint8 [3, R, R]; UMTError where the backbone cannot take the resolution."""
     if resolution % preprocess.size_multiple:
         raise UMTError(
             f"resolution {resolution} is not a multiple of {preprocess.size_multiple}, which this backbone needs; "
             f"take {round(resolution / preprocess.size_multiple) * preprocess.size_multiple}"
         )
-    return ImageSamples(samples, eval_transform(preprocess, resolution, crop_pct))
+    return ImageSamples(samples, eval_pixels(preprocess, resolution, crop_pct or preprocess.crop_pct))
 
 
-@torch.no_grad()
 def run_over(
     images: ImageSamples,
     function: Callable[[Tensor], Tensor],
@@ -66,13 +139,63 @@ def run_over(
     batch_size: int,
     progress: Progress,
 ) -> Tensor:
-    """float32 [N, ...] on the CPU: `function` of each image, in order."""
-    loader = DataLoader(images, batch_size, num_workers=worker_count(len(images)), pin_memory=device.type == "cuda")
+    """float32 [N, ...] on the CPU: `function` of each image in [0, 1], in order."""
     outputs: list[Tensor] = []
-    done, started = 0, time.perf_counter()
-    with worker_errors():
-        for batch, _ in loader:
-            outputs.append(function(batch.to(device, non_blocking=True)).float().cpu())
-            done += len(batch)
-            progress(done, len(images), f"{done / (time.perf_counter() - started):.0f} img/s")
+    each_batch(images, function, device, batch_size, progress, outputs.append)
     return torch.cat(outputs)
+
+
+@torch.no_grad()
+def each_batch(
+    images: ImageSamples,
+    function: Callable[[Tensor], Tensor],
+    device: torch.device,
+    batch_size: int,
+    progress: Progress,
+    consume: Consume,
+    *,
+    start: int = 0,
+) -> None:
+    """Give `consume` what `function` makes of each batch in [0, 1], float32 on the CPU, from image `start` on."""
+    done, started = start, time.perf_counter()
+    for pixels in decoded_batches(images, batch_size, decoding_threads(device), start):
+        pinned = pixels.pin_memory() if device.type == "cuda" else pixels
+        batch = to_dtype(pinned.to(device, non_blocking=True), torch.float32, scale=True)
+        consume(function(batch).float().cpu())
+        done += len(pixels)
+        progress(done, len(images), f"{(done - start) / (time.perf_counter() - started):.0f} img/s")
+
+
+@contextmanager
+def _execution(extraction: Extraction, device: torch.device) -> Iterator[None]:
+    """Precision and compiler; one autocast around all batches, because it casts each weight once while it lasts."""
+    if extraction.precision not in DTYPES:
+        raise unknown_name("precision", extraction.precision, DTYPES)
+    with ExitStack() as stack:
+        if extraction.precision != "fp32":
+            stack.enter_context(torch.autocast(device.type, DTYPES[extraction.precision]))
+        if extraction.compiled and device.type == "cpu":
+            import torch._inductor.config as inductor
+
+            stack.enter_context(inductor.patch(freezing=True))  # weights as constants, packed for the CPU once
+        yield
+
+
+def _compiled(compute: Callable[[Tensor], Tensor], batch_size: int) -> Callable[[Tensor], Tensor]:
+    """Compiled for one batch size; a shorter batch is filled up with its last image rather than compiled apart."""
+    compiled = torch.compile(compute, dynamic=False)
+
+    def run(images: Tensor) -> Tensor:
+        filling = images[-1:].expand(batch_size - len(images), -1, -1, -1)
+        return compiled(torch.cat([images, filling]))[: len(images)]
+
+    return run
+
+
+def _check_finite(batch: Tensor, samples: Sequence[Sample], backbone: Backbone) -> None:
+    bad = ~batch.flatten(1).isfinite().all(dim=1)
+    if bad.any():
+        raise UMTError(
+            f"{samples[int(bad.nonzero()[0])].image}: backbone '{backbone.spec}' gives features that are "
+            f"not finite (so are {int(bad.sum())} of its batch of {len(batch)}); check its weights"
+        )

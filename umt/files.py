@@ -1,9 +1,10 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the room for them."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,12 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             kept = "the file before it is kept" if path.is_file() else "nothing was there before"
             raise UMTError(f"{path}: cannot be written ({reason}); {kept}; free some space and start again") from error
     Path(handle.name).replace(path)
+
+
+def free_bytes(folder: Path) -> int:
+    """Free on the disk that the folder is on, or will be."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    return shutil.disk_usage(there).free
 
 
 def _disk_error(error: BaseException | None) -> str | None:

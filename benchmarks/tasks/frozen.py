@@ -9,25 +9,34 @@ import numpy as np
 from benchmarks.tasks.contract import Job
 from umt.backbones.contract import round_up
 from umt.data.registry import Sample
-from umt.features import extract_features
+from umt.feature_cache.lookup import cached_features
+from umt.features import Extraction
+from umt.training.precision import pick_precision
 
 BATCH = {"cpu": 32, "cuda": 256}  # images a forward; it changes no number
 
 
 def frozen_features(
-    job: Job, samples: Sequence[Sample], resolution: int, crop_pct: float
+    job: Job,
+    samples: Sequence[Sample],
+    resolution: int,
+    crop_pct: float,
+    precision: str = "fp32",
+    what: str = "pooled",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pooled features float32 [N, D] and labels [N], in the order of the samples.
+    """Features float32 [N, D] and labels [N], in the order of the samples; from the job's cache where it can.
 
-    A resolution that the backbone cannot take grows to the next one that it can.
+    A resolution that the backbone cannot take grows to the next one that it can. precision: "fp32", by which a number
+    is the same on every machine; "bf16"; or "auto", which is bf16 where the device is faster in it. what: the part of
+    the features, as `Extraction` names it.
     """
-    features, labels = extract_features(
-        job.backbone,
-        samples,
+    extraction = Extraction(
         round_up(resolution, job.backbone.preprocess.size_multiple),
-        job.device,
-        BATCH.get(job.device.type, 32),
-        job.progress,
-        crop_pct=crop_pct,
+        crop_pct,
+        what,
+        precision=pick_precision(precision, job.device),
+        compiled=job.compiled,
     )
-    return features.numpy(), labels.numpy()
+    batch = BATCH.get(job.device.type, 32)
+    features = cached_features(job.backbone, samples, extraction, job.device, batch, job.progress, job.cache)
+    return features.numpy(), np.array([sample.target for sample in samples], dtype=np.int64)

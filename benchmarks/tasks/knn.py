@@ -15,7 +15,7 @@ from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
 from benchmarks.tasks.splits import report_samples, training_samples
 
-CHUNK = 256  # test images at a time: their similarities to all training images are in memory
+TEST_ROWS, TRAIN_ROWS = 1024, 65536  # images at a time: 256 MiB of similarities, however many images there are
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,15 @@ class KnnSettings:
     k: int  # neighbours of the reported number
     other_k: tuple[int, ...]  # whose top-1 goes into the details
     temperature: float  # weight of a neighbour: exp(cosine similarity / temperature)
+    precision: str = "fp32"  # of the features; "bf16", or "auto" for bf16 where the device is faster in it
 
 
 def run(job: Job) -> Outcome:
     """Vote of the k most similar training images; k is at most the number of training images."""
     settings: KnnSettings = job.settings
-    train, labels = frozen_features(job, training_samples(job.dataset), settings.resolution, settings.crop_pct)
-    test, answers = frozen_features(job, report_samples(job.dataset), settings.resolution, settings.crop_pct)
+    view = (settings.resolution, settings.crop_pct, settings.precision)
+    train, labels = frozen_features(job, training_samples(job.dataset), *view)
+    test, answers = frozen_features(job, report_samples(job.dataset), *view)
     wanted = sorted({settings.k, *settings.other_k})
     votes = knn_votes(train, labels, test, len(job.dataset.class_names), wanted, settings.temperature, job.device)
     scores = votes[settings.k]
@@ -64,28 +66,44 @@ def knn_votes(
     """Class scores [N, classes] of test features for each k, from training features [M, D] and labels [M].
 
     A training image votes for its class with exp(cosine / temperature) when it is among the k most similar ones.
+    Training features are read once, block by block, so that they need not fit into memory.
     """
-    known = F.normalize(torch.from_numpy(train).to(device), dim=1)
-    targets = torch.from_numpy(labels).to(device)
-    chunks = [
-        _votes(F.normalize(chunk.to(device), dim=1) @ known.T, targets, classes, ks, temperature)
-        for chunk in torch.from_numpy(test).split(CHUNK)
-    ]
-    return {k: torch.cat([chunk[k] for chunk in chunks]).numpy() for k in ks}
+    queries = F.normalize(torch.from_numpy(test).to(device), dim=1).split(TEST_ROWS)
+    nearest = [Neighbours.none(len(chunk), device) for chunk in queries]
+    for block, targets in zip(
+        torch.from_numpy(train).split(TRAIN_ROWS), torch.from_numpy(labels).split(TRAIN_ROWS), strict=True
+    ):
+        known, targets = F.normalize(block.to(device), dim=1), targets.to(device)
+        nearest = [
+            found.joined(chunk @ known.T, targets, max(ks)) for found, chunk in zip(nearest, queries, strict=True)
+        ]
+    return {k: torch.cat([found.votes(k, classes, temperature) for found in nearest]).cpu().numpy() for k in ks}
 
 
-def _votes(
-    similarities: Tensor, targets: Tensor, classes: int, ks: Sequence[int], temperature: float
-) -> dict[int, Tensor]:
-    nearest, indices = similarities.topk(min(max(ks), len(targets)), dim=1)
-    weights = ((nearest - 1) / temperature).exp()  # relative to a similarity of 1, so that nothing overflows
-    ballots = targets[indices]
-    return {
-        k: torch.zeros(len(nearest), classes, device=nearest.device)
-        .scatter_add_(1, ballots[:, :k], weights[:, :k])
-        .cpu()
-        for k in ks
-    }
+@dataclass(frozen=True)
+class Neighbours:
+    """The most similar training images of test images so far: similarities and classes [N, k], the nearest first."""
+
+    similarities: Tensor
+    classes: Tensor
+
+    @classmethod
+    def none(cls, images: int, device: torch.device) -> Neighbours:
+        return cls(torch.empty(images, 0, device=device), torch.empty(images, 0, dtype=torch.int64, device=device))
+
+    def joined(self, similarities: Tensor, targets: Tensor, k: int) -> Neighbours:
+        """The nearest k among these and a block of M more: similarities [N, M], classes [M]."""
+        values, indices = similarities.topk(min(k, len(targets)), dim=1)
+        values = torch.cat([self.similarities, values], dim=1)
+        classes = torch.cat([self.classes, targets[indices]], dim=1)
+        values, indices = values.topk(min(k, values.shape[1]), dim=1)
+        return Neighbours(values, classes.gather(1, indices))
+
+    def votes(self, k: int, classes: int, temperature: float) -> Tensor:
+        """Scores [N, classes] of the first k."""
+        weights = ((self.similarities[:, :k] - 1) / temperature).exp()  # relative to 1, so that nothing overflows
+        scores = torch.zeros(len(weights), classes, device=weights.device)
+        return scores.scatter_add_(1, self.classes[:, :k], weights)
 
 
 TASK = Task(

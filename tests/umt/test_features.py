@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from traceback import clear_frames
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from timm.data import create_transform, resolve_model_data_config
 from umt.backbones import Backbone, create_backbone
 from umt.data.registry import Sample
 from umt.errors import UMTError
-from umt.features import eval_images, extract_features, run_over
+from umt.features import Extraction, eval_images, extract_features, part_of, run_over
 
 SPEC = "timm:test_resnet?pretrained=false"
 CPU = torch.device("cpu")
@@ -75,20 +75,66 @@ def test_features_that_are_not_finite_name_the_image(samples: list[Sample], back
         extract_features(backbone, samples, 32, CPU, 4, lambda *_: None)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_image_is_one_line_also_from_a_worker(
-    samples: list[Sample], backbone: Backbone, workers: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_broken_image_is_one_line_from_any_thread(
+    samples: list[Sample], backbone: Backbone, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("umt.features.worker_count", lambda images: workers)
+    monkeypatch.setattr("umt.features.decoding_threads", lambda device: threads)
     samples[4].image.write_bytes(b"no image")
     with pytest.raises(UMTError, match=r"^\S+4\.png: image cannot be decoded .*$") as caught:
         extract_features(backbone, samples, 32, CPU, 2, lambda *_: None)
     assert "\n" not in str(caught.value)
-    assert caught.value.__cause__
-    clear_frames(caught.value.__cause__.__traceback__)  # they hold the workers, which end slowly as garbage
 
 
 def test_any_function_can_run_over_images(samples: list[Sample], backbone: Backbone) -> None:
     images = eval_images(samples, backbone.preprocess, 32, 1.0)
     means = run_over(images, lambda batch: batch.mean(dim=(1, 2, 3)), CPU, 2, lambda *_: None)
-    torch.testing.assert_close(means, torch.stack([images[index][0].mean() for index in range(7)]))
+    torch.testing.assert_close(means, torch.stack([images[index][0].float().mean() / 255 for index in range(7)]))
+
+
+@pytest.mark.parametrize("spec", [SPEC, "timm:test_vit?pretrained=false"])
+@pytest.mark.parametrize("what", ["pooled", "map:-1", "map:0", "summary:1"])
+def test_parts_are_those_of_a_forward(samples: list[Sample], spec: str, what: str) -> None:
+    backbone = create_backbone(spec)
+    found, _ = extract_features(backbone, samples, 160, CPU, 4, lambda *_: None, what=what)
+    images = eval_images(samples, backbone.preprocess, 160)
+    with torch.no_grad():
+        whole = backbone(torch.stack([images[index][0] / 255 for index in range(7)]))
+    expected = {"pooled": whole.pooled, "map:-1": whole.maps[-1], "map:0": whole.maps[0], "summary:1": whole.summary(1)}
+    torch.testing.assert_close(found, expected[what], rtol=1e-4, atol=1e-4)
+    assert found.shape[1:] == part_of(backbone, Extraction(160, what=what)).shape
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("maps", r"unknown part of the features 'maps'\..* Known: map:INDEX, pooled, summary:INDEX"),
+        ("map:last", "unknown part of the features 'map:last'"),
+        ("map:99", "map:99: backbone 'timm:test_resnet.*' has the maps 0 to"),
+    ],
+)
+def test_a_part_that_is_not_there_is_named(backbone: Backbone, what: str, message: str) -> None:
+    with pytest.raises(UMTError, match=message):
+        part_of(backbone, Extraction(32, what=what))
+
+
+def test_bf16_is_near_fp32_and_not_it(samples: list[Sample], backbone: Backbone) -> None:
+    exact, _ = extract_features(backbone, samples, 32, CPU, 4, lambda *_: None)
+    near, _ = extract_features(backbone, samples, 32, CPU, 4, lambda *_: None, precision="bf16")
+    assert near.dtype == torch.float32
+    assert not torch.equal(near, exact)
+    assert torch.cosine_similarity(near, exact).min() > 0.999
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_an_unknown_precision_is_named(samples: list[Sample], backbone: Backbone) -> None:
+    with pytest.raises(UMTError, match="unknown precision 'int8'"):
+        extract_features(backbone, samples, 32, CPU, 4, lambda *_: None, precision="int8")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_features_equal_eager_ones(samples: list[Sample], backbone: Backbone) -> None:
+    """Also those of the last batch, which is filled up."""
+    eager, _ = extract_features(backbone, samples, 32, CPU, 4, lambda *_: None)
+    compiled, _ = extract_features(backbone, samples, 32, CPU, 4, lambda *_: None, compiled=True)
+    torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-5)

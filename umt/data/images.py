@@ -52,4 +52,5 @@ class ImageSamples(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         image = decode(Path(os.fsdecode(self.paths[index])))
-        return self.transform(image.convert("RGB")), int(self.labels[index])
+        colours = image if image.mode == "RGB" else image.convert("RGB")  # which copies even where nothing changes
+        return self.transform(colours), int(self.labels[index])

@@ -1,4 +1,4 @@
-"""Image transforms to float tensors in [0, 1]; the backbone normalises, nobody else."""
+"""Image transforms to pixels, and to floats in [0, 1]; the backbone normalises, nobody else."""
 
 from __future__ import annotations
 
@@ -11,19 +11,29 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from umt.backbones.contract import Preprocess
+from umt.data.posterize import teach_timm
 
 Transform = Callable[[Image.Image], Tensor]
 
 
-def eval_transform(preprocess: Preprocess, resolution: int, crop_pct: float) -> Transform:
-    """Shorter side to `resolution / crop_pct` by the weights' own interpolation, centre crop: [3, R, R] in [0, 1]."""
-    pixels = create_transform(
+def eval_pixels(preprocess: Preprocess, resolution: int, crop_pct: float) -> Transform:
+    """Shorter side to `resolution / crop_pct` by the weights' own interpolation, centre crop: uint8 [3, R, R].
+
+    Of the whole image, always: a JPEG that is decoded at a half or less (Pillow's draft mode) gives pixels that are
+    several levels off, also where it is still ten times larger than the crop.
+    """
+    pixels: Transform = create_transform(
         input_size=(3, resolution, resolution),
         interpolation=preprocess.interpolation,
         crop_pct=crop_pct,
         normalize=False,
     )
-    return v2.Compose([pixels, v2.ToDtype(torch.float32, scale=True)])
+    return pixels
+
+
+def eval_transform(preprocess: Preprocess, resolution: int, crop_pct: float) -> Transform:
+    """The pixels of `eval_pixels` as floats [3, R, R] in [0, 1]."""
+    return v2.Compose([eval_pixels(preprocess, resolution, crop_pct), v2.ToDtype(torch.float32, scale=True)])
 
 
 def train_transform(
@@ -40,6 +50,7 @@ def train_transform(
     auto_augment: "rand-m9-mstd0.5-inc1" in MAE's recipe. reprob: chance of erasing a box, filled with noise.
     scale: range of the crop's share of the image area. hflip: chance of a mirror image.
     """
+    teach_timm()
     # timm fills with ImageNet's mean and draws the noise of erased boxes in normalised space: normalise, and undo it.
     augment = create_transform(
         input_size=(3, resolution, resolution),

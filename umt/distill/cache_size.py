@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from umt.distill.teachers import Teacher
 from umt.distill.views import NUMBERS
 from umt.errors import UMTError
+from umt.files import free_bytes
 
 SHARD_BYTES = 256e6  # enough for long reads and writes; an interruption costs one such file
 SHARD_VIEWS = 4096  # of small views, that an interruption costs no more of the teachers' time
@@ -51,12 +51,6 @@ def check_room(folder: Path, size: Size) -> None:
             f"{folder}: the cache takes {size.total / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; make room, "
             "lower --views, or give another --out"
         )
-
-
-def free_bytes(folder: Path) -> int:
-    """Free on the disk that the folder is on, or will be."""
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    return shutil.disk_usage(there).free
 
 
 def _values(teacher: Teacher) -> tuple[int, int]:

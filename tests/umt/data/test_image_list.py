@@ -1,0 +1,46 @@
+"""Image files found and fingerprinted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from umt.data.image_list import find_images
+from umt.errors import UMTError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twenty files of images in two sub-folders, which are not read, and a text that is none."""
+    root = tmp_path / "photos"
+    for index in range(20):
+        path = root / f"part{index % 2}" / f"{index:02}.{'jpg' if index % 3 else 'PNG'}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * index)
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
+def test_all_images_below_a_folder_in_order(folder: Path) -> None:
+    images = find_images(folder)
+    assert len(images) == 20
+    assert images.path(0) == folder / "part0" / "00.PNG"
+    assert [images.path(index) for index in range(20)] == sorted(images.path(index) for index in range(20))
+
+
+def test_the_fingerprint_follows_names_and_sizes(folder: Path) -> None:
+    before = find_images(folder).fingerprint
+    assert find_images(folder).fingerprint == before
+    (folder / "part0" / "00.PNG").rename(folder / "part0" / "zz.PNG")
+    renamed = find_images(folder).fingerprint
+    with (folder / "part0" / "zz.PNG").open("ab") as handle:
+        handle.write(b"x")
+    assert len({before, renamed, find_images(folder).fingerprint}) == 3
+
+
+def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UMTError, match="no such folder"):
+        find_images(tmp_path / "nowhere")
+    with pytest.raises(UMTError, match="no images below it"):
+        find_images(tmp_path)

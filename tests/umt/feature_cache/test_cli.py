@@ -1,0 +1,114 @@
+"""`umt cache` on a cache with real entries, and the order in which they go."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from umt.cli import cli
+from umt.errors import UMTError
+from umt.feature_cache.entry import Entry
+from umt.feature_cache.folder import stored_entries, to_prune
+from umt.features import Extraction
+
+DAY = 86400
+NOW = datetime(2026, 1, 31, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def three(ask: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Entries of 32, 64 and 96 pixels that were used 1, 10 and 20 days ago."""
+    monkeypatch.setenv("COLUMNS", "200")
+    for side, days in ((32, 1), (64, 10), (96, 20)):
+        before = {found.entry.name for found in stored_entries(ask.folder)} if ask.folder.exists() else set()
+        ask(Extraction(side))
+        (made,) = (found for found in stored_entries(ask.folder) if found.entry.name not in before)
+        for path in made.entry.files[:2]:
+            os.utime(path, (NOW.timestamp() - days * DAY,) * 2)
+    return ask
+
+
+def call(*arguments: object) -> str:
+    done = CliRunner().invoke(cli, ["cache", *map(str, arguments)])
+    if isinstance(done.exception, UMTError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def sides(folder: Path) -> list[int]:
+    return [(found.key or {})["extraction"]["resolution"] for found in stored_entries(folder)]
+
+
+def test_the_list_tells_backbone_images_and_size(three: Any) -> None:
+    printed = call("list", three.folder)
+    assert printed.count("timm:test_resnet?pretrained=false") == 3
+    assert three.backbone.weights_hash()[:12] in printed
+    assert "pooled 64 px fp32" in printed
+    assert "3 entries" in printed
+
+
+def test_the_environment_names_the_folder(three: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UMT_CACHE", str(three.folder))
+    assert "3 entries" in call("list")
+
+
+@pytest.mark.parametrize(
+    ("condition", "gone"),
+    [
+        ({"older_than": timedelta(days=15)}, [96]),
+        ({"keep_bytes": 2.5}, [96]),
+        ({"keep_bytes": 0}, [32, 64, 96]),
+        ({"keep_bytes": 1.5, "older_than": timedelta(days=25)}, [64, 96]),
+        ({"weights": "no such"}, []),
+    ],
+)
+def test_conditions_choose_what_was_used_longest_ago(three: Any, condition: dict[str, Any], gone: list[int]) -> None:
+    entries = stored_entries(three.folder)
+    none = {"older_than": None, "keep_bytes": None, "weights": None}
+    sizes = {"keep_bytes": condition["keep_bytes"] * entries[0].size} if "keep_bytes" in condition else {}
+    chosen = to_prune(entries, NOW, **{**none, **condition, **sizes})
+    assert [(found.key or {})["extraction"]["resolution"] for found in chosen] == gone
+
+
+def test_pruning_removes_and_a_dry_run_does_not(three: Any) -> None:
+    assert "would remove 3 entries" in call("prune", three.folder, "--older-than", 15, "--dry-run")
+    assert sides(three.folder) == [32, 64, 96]
+    weights = three.backbone.weights_hash()[:8]
+    assert "removed 3 entries" in call("prune", three.folder, "--weights", weights)
+    assert {path.suffix for path in three.folder.iterdir()} <= {".lock"}
+
+
+def test_a_use_keeps_an_entry(three: Any) -> None:
+    three(Extraction(96))
+    call("prune", three.folder, "--keep", stored_entries(three.folder)[0].size * 1.5 / 1e9)
+    assert sides(three.folder) == [96]
+
+
+def test_what_a_process_is_at_stays(three: Any) -> None:
+    with stored_entries(three.folder)[0].entry.locked():
+        printed = call("prune", three.folder, "--keep", 0)
+    assert "1 stay: a process is at them" in printed
+    assert sides(three.folder) == [32]
+
+
+def test_an_unfinished_entry_is_listed_and_goes(three: Any) -> None:
+    Entry(three.folder, "ab" * 16).partial.write_bytes(bytes(100))
+    assert "unfinished or damaged" in call("list", three.folder)
+    call("prune", three.folder, "--keep", 0)
+    assert stored_entries(three.folder) == []
+
+
+def test_pruning_without_a_condition_is_refused(three: Any) -> None:
+    with pytest.raises(UMTError, match="say what may go, by --older-than DAYS, --keep GB or --weights HASH"):
+        call("prune", three.folder)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UMTError, match="nowhere: no such folder"):
+        call("list", tmp_path / "nowhere")

@@ -1,0 +1,222 @@
+"""Hits, misses, damage, interruptions, and processes that ask at once."""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from umt.backbones import Backbone, create_backbone
+from umt.data.registry import Sample
+from umt.errors import UMTError
+from umt.feature_cache import lookup
+from umt.feature_cache.entry import Entry
+from umt.feature_cache.key import images_fingerprint
+from umt.feature_cache.lookup import cached_features
+from umt.features import Extraction, extract_features
+
+CPU = torch.device("cpu")
+Asker = Any  # of conftest.py
+
+
+def test_a_hit_equals_a_miss_and_no_cache_to_the_last_bit(ask: Asker) -> None:
+    without, _ = extract_features(ask.backbone, ask.samples, 32, CPU, 4, lambda *_: None)
+    missed = ask()
+    assert ask.computed
+    hit = ask()
+    assert not ask.computed
+    assert torch.equal(missed, without)
+    assert torch.equal(hit, without)
+    assert hit.dtype == torch.float32
+
+
+def test_what_is_done_to_features_does_not_reach_the_file(ask: Asker) -> None:
+    before = ask().clone()
+    ask().zero_()
+    assert torch.equal(ask(), before)
+
+
+CHANGES: dict[str, Callable[[Any], Extraction]] = {
+    "weights": lambda ask: _changed_weights(ask.backbone),
+    "normalisation": lambda ask: ask.backbone.use_preprocess(replace(ask.backbone.preprocess, mean=(0.1, 0.1, 0.1))),
+    "interpolation": lambda ask: ask.backbone.use_preprocess(replace(ask.backbone.preprocess, interpolation="nearest")),
+    "order": lambda ask: ask.samples.reverse(),
+    "fewer images": lambda ask: ask.samples.pop(),
+    "another file": lambda ask: ask.samples[0].image.write_bytes(ask.samples[1].image.read_bytes()),
+    "spec": lambda ask: setattr(ask.backbone, "spec", "timm:test_resnet?pretrained=false&global_pool=max"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_changes_features_makes_an_entry_of_its_own(ask: Asker, change: str) -> None:
+    ask()
+    CHANGES[change](ask)
+    ask()
+    assert ask.computed
+    assert len(ask.entries) == 2
+
+
+@pytest.mark.parametrize(
+    "extraction",
+    [Extraction(64), Extraction(32, 1.0), Extraction(32, what="map:-1"), Extraction(32, precision="bf16")],
+)
+def test_each_extraction_has_an_entry_of_its_own(ask: Asker, extraction: Extraction) -> None:
+    ask()
+    ask(extraction)
+    assert len(ask.entries) == 2
+
+
+def test_names_for_the_same_thing_share_an_entry(ask: Asker) -> None:
+    ask(Extraction(32, what="map:-1"))
+    ask(Extraction(32, ask.backbone.preprocess.crop_pct, f"map:{ask.backbone.depth - 1}"))
+    assert not ask.computed
+
+
+def test_labels_are_no_part_of_the_key_and_moved_data_is_the_same(ask: Asker, tmp_path: Path) -> None:
+    ask()
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    ask.samples[:] = [Sample(tmp_path / "moved" / sample.image.name, 7) for sample in ask.samples]
+    ask()
+    assert not ask.computed
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "no array", "header"])
+def test_a_damaged_entry_is_computed_again(ask: Asker, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    whole = ask().clone()
+    array = ask.entries[0]
+    content = bytearray(array.read_bytes())
+    if damage == "truncated":
+        array.write_bytes(content[:-5])
+    elif damage == "flipped":
+        content[-3] ^= 1
+        array.write_bytes(content)
+    elif damage == "empty":
+        array.write_bytes(b"")
+    elif damage == "no array":
+        array.unlink()
+    else:
+        array.with_suffix(".json").write_text('{"key": ')
+    assert torch.equal(ask(), whole)
+    assert ask.computed
+    assert "damaged; these features are computed again" in caplog.text
+    assert len(caplog.messages) == 1
+    ask()
+    assert not ask.computed
+
+
+@pytest.mark.parametrize("left", [0, 3, 4, 9])
+def test_an_interrupted_extraction_goes_on_after_its_last_whole_batch(ask: Asker, left: int) -> None:
+    """`left` rows and a piece of one are there."""
+    whole = ask().clone()
+    array, cut = ask.entries[0], ask.entries[0].stat().st_size - (10 - left) * whole[0].nbytes + 3
+    array.with_suffix(".partial").write_bytes(array.read_bytes()[:cut])
+    array.unlink()
+    array.with_suffix(".json").unlink()
+    assert torch.equal(ask(), whole)
+    assert [done for done, _, _ in ask.computed] == [done for done in (4, 8, 10) if done > left // 4 * 4]
+    assert not list(ask.folder.glob("*.partial"))
+
+
+def test_a_broken_image_keeps_what_was_done(ask: Asker) -> None:
+    good = ask.samples[9].image.read_bytes()
+    ask.samples[9].image.write_bytes(bytes(len(good)))  # of the same size, so the same key
+    with pytest.raises(UMTError, match=r"9\.png: image cannot be decoded"):
+        ask()
+    assert not ask.entries
+    ask.samples[9].image.write_bytes(good)
+    ask()
+    assert [done for done, _, _ in ask.computed] == [10]
+
+
+def test_without_room_features_are_computed_in_memory(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(lookup, "free_bytes", lambda folder: 10)
+    found = ask()
+    assert ask.computed
+    assert not ask.folder.exists()
+    assert "are not cached" in caplog.text
+    assert len(caplog.messages) == 1
+    monkeypatch.undo()
+    assert torch.equal(ask(), found)
+
+
+def test_a_disk_that_fills_up_is_one_line_and_keeps_what_was_done(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UMTError, match=r"\.partial: cannot be written \(No space left on device\); make room"):
+        ask()
+    monkeypatch.undo()
+    ask()
+    assert [done for done, _, _ in ask.computed] == [10]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(ask: Asker, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ask.folder = tmp_path / "file" / "cache"
+    with pytest.raises(UMTError, match=r"features cannot be cached there \(Not a directory\); name another --cache"):
+        ask()
+
+
+def test_a_shape_other_than_declared_is_no_entry(ask: Asker) -> None:
+    ask.backbone.dim += 1
+    with pytest.raises(UMTError, match=r"gives features of shape \(\d+,\) and declares"):
+        ask()
+    assert not ask.entries
+
+
+def test_the_file_is_plain_numpy_with_its_key_beside_it(ask: Asker) -> None:
+    found = ask()
+    header = json.loads(ask.entries[0].with_suffix(".json").read_text())
+    np.testing.assert_array_equal(np.load(ask.entries[0]), found.numpy())
+    assert header["shape"] == list(found.shape)
+    assert header["key"]["weights"] == ask.backbone.weights_hash()
+    assert header["key"]["images"] == {
+        "count": 10,
+        "fingerprint": images_fingerprint([sample.image for sample in ask.samples]),
+    }
+
+
+def test_two_processes_that_ask_at_once_compute_once(ask: Asker) -> None:
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    with Entry(ask.folder, "start").locked():
+        other = context.Process(target=_ask_elsewhere, args=(ask.samples, ask.folder, answers))
+        other.start()
+        assert answers.get(timeout=120) == "ready"
+    here = ask()
+    computed, there = answers.get(timeout=120)
+    other.join()
+    assert sorted([computed, sum("img/s" in text for _, _, text in ask.computed)]) == [0, 3]
+    assert there == here.numpy().tobytes()
+
+
+def _ask_elsewhere(samples: list[Sample], folder: Path, answers: Any) -> None:
+    """In a process of its own: batches that were computed, and the features."""
+    torch.set_num_threads(1)
+    backbone = create_backbone("timm:test_resnet?pretrained=false")
+    texts: list[str] = []
+    answers.put("ready")
+    with Entry(folder, "start").locked():
+        pass
+    report = lambda done, total, text: texts.append(text)  # noqa: E731
+    found = cached_features(backbone, samples, Extraction(32), CPU, 4, report, folder)
+    answers.put((sum("img/s" in text for text in texts), found.numpy().tobytes()))
+
+
+def _changed_weights(backbone: Backbone) -> None:
+    last = [module for module in backbone.modules() if isinstance(module, nn.Conv2d)][-1]
+    with torch.no_grad():
+        last.weight[0, 0] += 1

@@ -1,0 +1,81 @@
+"""`umt cache list|prune`: what the feature cache holds, and making room in it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Column, Table
+
+from umt.errors import UMTError
+from umt.feature_cache.folder import Stored, remove, stored_entries, to_prune
+
+EPILOG = """\b
+Examples:
+  umt cache list runs/paper/cache
+  umt cache prune --older-than 30 --keep 20 runs/paper/cache
+  umt cache prune --weights 1f0c9a runs/paper/cache --dry-run
+"""
+FOLDER = click.argument("folder", type=click.Path(path_type=Path), envvar="UMT_CACHE")
+
+
+@click.group()
+def cache() -> None:
+    """Features of frozen backbones on disk: what is there, and making room.
+
+    FOLDER is the `cache` below the results of `umt run`, or what its --cache named; UMT_CACHE stands in for it.
+    """
+
+
+@cache.command("list", epilog=EPILOG)
+@FOLDER
+def list_(folder: Path) -> None:
+    """Print every entry: backbone, features, images, size and last use."""
+    entries = stored_entries(folder)
+    _print(entries, folder)
+
+
+@cache.command(epilog=EPILOG)
+@FOLDER
+@click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="What was not used for so long.")
+@click.option("--keep", type=click.FloatRange(min=0), metavar="GB", help="What was used longest ago, beyond this size.")
+@click.option("--weights", metavar="HASH", help="What belongs to weights: first digits of their hash, or the spec.")
+@click.option("--dry-run", is_flag=True, help="Print what would go, and remove nothing.")
+def prune(folder: Path, older_than: float | None, keep: float | None, weights: str | None, dry_run: bool) -> None:
+    """Remove entries that meet any of the conditions; what a process is at stays."""
+    if older_than is None and keep is None and not weights:
+        raise UMTError("umt cache prune: say what may go, by --older-than DAYS, --keep GB or --weights HASH")
+    age = None if older_than is None else timedelta(days=older_than)
+    size = None if keep is None else keep * 1e9
+    chosen = to_prune(stored_entries(folder), datetime.now(timezone.utc), age, size, weights or None)
+    gone = chosen if dry_run else [found for found in chosen if remove(found)]
+    _print(gone, folder)
+    click.echo(f"{'would remove' if dry_run else 'removed'} {_total(gone)}")
+    if len(gone) < len(chosen):
+        click.echo(f"{len(chosen) - len(gone)} stay: a process is at them")
+
+
+def _print(entries: list[Stored], folder: Path) -> None:
+    table = Table(
+        Column("backbone", overflow="fold"), "weights", "features", "images", "size", "last use", title=str(folder)
+    )
+    for found in entries:
+        used = f"{found.used:%Y-%m-%d %H:%M}"
+        table.add_row(*_described(found.key), f"{found.size / 1e6:.1f} MB", used)
+    table.caption = _total(entries)
+    Console().print(table)
+
+
+def _described(key: dict[str, Any] | None) -> tuple[str, str, str, str]:
+    if key is None:
+        return "unfinished or damaged", "-", "-", "-"
+    extraction = key["extraction"]
+    features = f"{extraction['what']} {extraction['resolution']} px {extraction['precision']}"
+    return key["spec"], key["weights"][:12], features, f"{key['images']['count']:,}"
+
+
+def _total(entries: list[Stored]) -> str:
+    return f"{len(entries)} entries, {sum(found.size for found in entries) / 1e9:.3f} GB"

@@ -1,0 +1,83 @@
+"""What a cache entry belongs to: everything that decides the values of features."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import PIL
+import timm
+import torch
+
+from umt.backbones.contract import Backbone
+from umt.data.registry import Sample
+from umt.errors import UMTError
+from umt.features import Extraction, part_of
+
+SCHEMA = 1  # of keys and files; another one makes all entries new
+
+
+def feature_key(
+    backbone: Backbone, samples: Sequence[Sample], extraction: Extraction, device: torch.device
+) -> dict[str, Any]:
+    """Plain values; equal features are promised where they are equal.
+
+    The spec and the code are among them, because equal weights can be pooled in several ways.
+    """
+    exact = replace(
+        extraction,
+        what=part_of(backbone, extraction).name,
+        crop_pct=extraction.crop_pct or backbone.preprocess.crop_pct,
+    )
+    key = {
+        "schema": SCHEMA,
+        "spec": backbone.spec,
+        "weights": backbone.weights_hash(),
+        "code": _code_hash(backbone),
+        "preprocess": asdict(backbone.preprocess),
+        "extraction": asdict(exact),
+        "images": {"count": len(samples), "fingerprint": images_fingerprint([sample.image for sample in samples])},
+        "device": device.type,
+        "versions": {"torch": torch.__version__, "timm": timm.__version__, "pillow": PIL.__version__},
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(key))
+    return plain
+
+
+def digest(key: Mapping[str, Any]) -> str:
+    """Thirty-two hex digits, the name of the entry."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def images_fingerprint(paths: Sequence[Path]) -> str:
+    """Over sizes and names below the folder that all have in common, in order: data that moved as a whole is the same.
+
+    UMTError for a file that is not there.
+    """
+    absolute = [path.absolute() for path in paths]
+    root = os.path.commonpath([path.parent for path in absolute])
+    found = hashlib.sha256()
+    for path in absolute:
+        found.update(f"{path.relative_to(root)}:{_size(path)}\n".encode(errors="surrogateescape"))
+    return found.hexdigest()[:32]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise UMTError(f"{path}: image cannot be read ({error.strerror}); copy it again") from error
+
+
+def _code_hash(backbone: Backbone) -> str:
+    """Of the file that defines the backbone's class: a plug-in changes while it is written. Empty without a file."""
+    try:
+        return hashlib.sha256(Path(inspect.getfile(type(backbone))).read_bytes()).hexdigest()[:16]
+    except (OSError, TypeError):
+        return ""
