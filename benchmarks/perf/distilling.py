@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from umt.backbones import create_backbone
+from umt.data.image_list import ImageList, find_images
 from umt.data.loaders import worker_count
 from umt.distill.distiller import Cached, Distiller
-from umt.distill.images import ImageList, find_images
 from umt.distill.recipe import DistillRecipe, TeacherSpec, load_recipe
 from umt.distill.spaces import SpaceShape
 from umt.distill.student import build_student, grid_of

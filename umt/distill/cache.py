@@ -13,7 +13,8 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from umt.distill.images import ImageList, Skipped, circle, decode_view, nothing_left
+from umt.data.image_list import ImageList
+from umt.distill.images import Skipped, circle, decode_view, nothing_left
 from umt.distill.options import Prepared
 from umt.distill.recipe import DistillRecipe, differences
 from umt.distill.spaces import SpaceShape

@@ -2,68 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from umt.data.image_list import ImageList
 from umt.data.images import opened
 from umt.data.registry import find_dataset
 from umt.distill.recipe import ViewSpec
 from umt.distill.views import View, draw_view, render
 from umt.errors import UMTError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
 FEW = 10  # damaged images that any folder may have
 SHARE = 0.01  # of the images that may be damaged
-
-
-@dataclass(frozen=True)
-class ImageList:
-    """Image files in a fixed order; `root` is what their names are relative to, `origin` what people call them."""
-
-    root: Path
-    names: np.ndarray  # bytes, one flat array: a million Python objects would be copied into every worker
-    origin: str
-
-    @classmethod
-    def of(cls, root: Path, paths: Sequence[Path], origin: str) -> ImageList:
-        return cls(root, np.array([os.fsencode(path.relative_to(root)) for path in paths]), origin)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def path(self, index: int) -> Path:
-        return self.root / os.fsdecode(self.names[index])
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Sixteen hex digits over every relative name and size; a file that is not there has the size -1."""
-        digest = hashlib.sha256()
-        for index in range(len(self)):
-            path = self.path(index)
-            size = path.stat().st_size if path.is_file() else -1
-            digest.update(self.names[index] + f":{size}\n".encode())
-        return digest.hexdigest()[:16]
-
-
-def find_images(folder: Path) -> ImageList:
-    """All image files below a folder, each once, sorted by name; UMTError where there are none."""
-    if not folder.is_dir():
-        raise UMTError(f"--images {folder}: no such folder")
-    found = [path for path in _files(folder) if path.name.lower().endswith(SUFFIXES)]
-    if not found:
-        raise UMTError(f"--images {folder}: no images below it (known: {' '.join(SUFFIXES)})")
-    return ImageList.of(folder, sorted(found), str(folder))
 
 
 def training_images(names: Sequence[str], data_root: Path, overrides: Mapping[str, Path]) -> ImageList:
@@ -74,19 +32,6 @@ def training_images(names: Sequence[str], data_root: Path, overrides: Mapping[st
     ]
     root = Path(os.path.commonpath([path.parent for path in paths]))
     return ImageList.of(root, paths, ", ".join(dataset.title for dataset in datasets))
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Files below a folder; links are followed, and a folder that several lead to is entered once."""
-    entered: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders.sort()
-        real = os.path.realpath(parent)
-        if real in entered:
-            folders.clear()
-            continue
-        entered.add(real)
-        yield from (Path(parent, name) for name in names)
 
 
 class Skipped:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from umt.backbones.contract import Backbone
-from umt.distill.images import ImageList, find_images, training_images
+from umt.data.image_list import ImageList, find_images
+from umt.distill.images import training_images
 from umt.distill.recipe import DistillRecipe, load_recipe, missing_weights, weights_folder
 from umt.distill.spaces import Grid
 from umt.distill.student import build_student, grid_of

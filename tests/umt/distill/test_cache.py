@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from umt.data.image_list import find_images
 from umt.distill.cache import MANIFEST, CachedViews, open_cache, shard_path
 from umt.distill.cache_writer import fill, plan_cache
 from umt.distill.distiller import as_floats
-from umt.distill.images import Skipped, ViewImages, find_images
+from umt.distill.images import Skipped, ViewImages
 from umt.distill.options import Prepared
 from umt.distill.recipe import DistillRecipe
 from umt.distill.student import build_student, grid_of

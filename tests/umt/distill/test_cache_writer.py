@@ -13,10 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
+from umt.data.image_list import find_images
 from umt.distill import cache_writer
 from umt.distill.cache import Manifest
 from umt.distill.cache_writer import fill, plan_cache
-from umt.distill.images import Skipped, ViewImages, find_images
+from umt.distill.images import Skipped, ViewImages
 from umt.distill.options import Prepared
 from umt.distill.recipe import DistillRecipe
 from umt.distill.student import build_student, grid_of

@@ -1,4 +1,4 @@
-"""Images found, fingerprinted, shown and skipped."""
+"""Images shown and skipped."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from umt.data.image_list import find_images
 from umt.data.mini import write_mini
-from umt.distill.images import FEW, Skipped, ViewImages, decode_view, find_images, training_images
+from umt.distill.images import FEW, Skipped, ViewImages, decode_view, training_images
 from umt.distill.recipe import ViewSpec
 from umt.distill.views import View, draw_view, render
 from umt.errors import UMTError
@@ -31,30 +32,6 @@ def folder(tmp_path: Path) -> Path:
         Image.fromarray(pixels if index else pixels[..., 0]).save(path)
     (root / "notes.txt").write_text("no image")
     return root
-
-
-def test_all_images_below_a_folder_in_order(folder: Path) -> None:
-    images = find_images(folder)
-    assert len(images) == 20
-    assert images.path(0) == folder / "part0" / "00.png"
-    assert [images.path(index) for index in range(20)] == sorted(images.path(index) for index in range(20))
-
-
-def test_the_fingerprint_follows_names_and_sizes(folder: Path) -> None:
-    before = find_images(folder).fingerprint
-    assert find_images(folder).fingerprint == before
-    (folder / "part0" / "00.png").rename(folder / "part0" / "zz.png")
-    renamed = find_images(folder).fingerprint
-    with (folder / "part0" / "zz.png").open("ab") as handle:
-        handle.write(b"x")
-    assert len({before, renamed, find_images(folder).fingerprint}) == 3
-
-
-def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UMTError, match="no such folder"):
-        find_images(tmp_path / "nowhere")
-    with pytest.raises(UMTError, match="no images below it"):
-        find_images(tmp_path)
 
 
 def test_training_images_of_several_sets_are_those_of_their_first_splits(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.preflight import split_label
+from umt.backbones.label import split_label
 
 
 @pytest.mark.parametrize(

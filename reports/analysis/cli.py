@@ -1,0 +1,17 @@
+"""`umt analyze cka|pca|cosine`."""
+
+from __future__ import annotations
+
+import click
+
+from reports.analysis.cka_cli import cka
+from reports.analysis.maps_cli import cosine, pca
+
+
+@click.group()
+def analyze() -> None:
+    """How alike backbones are (cka), and what their tokens show of an image (pca, cosine)."""
+
+
+for command in (cka, pca, cosine):
+    analyze.add_command(command)

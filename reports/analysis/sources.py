@@ -1,0 +1,49 @@
+"""The images of an analysis: a folder of any images, or the last split of a data set."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.results import Data
+from umt.data.image_list import ImageList, find_images
+from umt.data.registry import find_dataset
+from umt.errors import UMTError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images, what they are called in the store, and what a result says of them."""
+
+    name: str
+    images: ImageList
+    data: Data
+
+
+def find_source(folder: Path | None, dataset: str | None, data_root: Path | None, limit: int | None) -> Source:
+    """One of the two; with a limit so many images, evenly spaced. UMTError where both or neither is named."""
+    if folder and not dataset:
+        images = thinned(find_images(folder), limit)
+        return Source(folder.name, images, Data(str(folder), "", False, {"images": len(images)}, str(folder)))
+    if dataset and data_root and not folder:
+        return _of_dataset(dataset, data_root, limit)
+    raise UMTError("name the images: --images FOLDER, or --data NAME with --data-root")
+
+
+def thinned(images: ImageList, limit: int | None) -> ImageList:
+    """At most `limit` images, evenly spaced."""
+    if limit is None or limit >= len(images):
+        return images
+    return ImageList(images.root, images.names[[index * len(images) // limit for index in range(limit)]], images.origin)
+
+
+def _of_dataset(name: str, data_root: Path, limit: int | None) -> Source:
+    found = find_dataset(name, data_root)
+    split = list(found.info.splits)[-1]
+    paths = [sample.image.absolute() for sample in found.samples(split)]
+    root = Path(os.path.commonpath([path.parent for path in paths]))
+    whole = ImageList.of(root, paths, found.title)
+    images = thinned(whole, limit)
+    official = found.official and len(images) == len(whole)
+    return Source(name, images, Data(found.title, found.origin, official, {split: len(images)}, str(found.root)))

@@ -1,0 +1,33 @@
+"""Files of an analysis: pictures as PDF and PNG, numbers as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reports.figures.figure import Figure
+from umt.errors import UMTError
+from umt.files import atomic_file
+
+
+def write_analysis(out: Path, name: str, record: Mapping[str, Any], figures: Sequence[Figure]) -> list[Path]:
+    """`NAME.json` and each figure twice below `out`; the files written. UMTError where they cannot be."""
+    contents = {f"{name}.json": json.dumps(record, indent=1, allow_nan=False).encode()}
+    for figure in figures:
+        contents |= figure.files
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file, content in contents.items():
+            with atomic_file(out / file) as handle:
+                handle.write(content)
+    except OSError as error:
+        raise UMTError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
+    return [out / file for file in contents]
+
+
+def slug(text: str) -> str:
+    """A label as a part of a file name."""
+    return re.sub(r"[^\w.+-]+", "_", text).strip("_")

@@ -1,0 +1,113 @@
+"""Linear CKA (Kornblith et al. 2019) between feature sets that stream past, biased and unbiased in one pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from umt.analysis.hsic import Hsic, from_grams, from_sums
+from umt.analysis.moments import Moments
+from umt.errors import UMTError
+
+CHUNK = 2048  # rows that are multiplied at once: enough for the speed of large matrices, few enough for float32
+FEWEST = 4  # samples: the unbiased estimate divides by n - 3
+
+
+@dataclass(frozen=True)
+class CkaTable:
+    """CKA of every left set with every right one, as float64 [left, right].
+
+    biased: between 0 and 1, and too high where dimensions are many for the samples. unbiased: 0 for independent
+    features whatever their width, so that it can fall a little below 0.
+    """
+
+    biased: Tensor
+    unbiased: Tensor
+    samples: int
+
+
+class LinearCka:
+    """CKA of every left feature set with every right one; the names are those that errors call them by.
+
+    Rows are kept while they are fewer than dimensions, for the Gram form; after that only their moments are.
+    """
+
+    def __init__(self, left: Sequence[str], right: Sequence[str]) -> None:
+        self.names = [*left, *right]
+        self.split = len(left)
+        self.pairs = list(product(range(len(left)), range(len(left), len(self.names))))
+        self.moments = Moments(self.pairs)
+        self.kept: list[list[Tensor]] = [[] for _ in self.names]
+
+    def add(self, left: Sequence[Tensor], right: Sequence[Tensor]) -> None:
+        """Features [n, d] of the next n samples, in the order of the names; UMTError where the sets do not match."""
+        sets = [features.detach().float() for features in (*left, *right)]
+        self._check(sets)
+        for kept, rows in zip(self.kept, sets, strict=True):
+            kept.append(rows)
+        if self._kept_rows() >= max(CHUNK, *(rows.shape[1] for rows in sets)):
+            self._reduce()
+
+    def result(self) -> CkaTable:
+        """UMTError for fewer than 4 samples, or for features that are the same for all of them."""
+        samples = self.moments.rows + self._kept_rows()
+        if samples < FEWEST:
+            raise UMTError(f"CKA of {samples} samples: it takes at least {FEWEST}; give more images")
+        own, crossed = self._hsics(samples)
+        for name, hsic in zip(self.names, own, strict=True):
+            if not (hsic.biased > 0 and hsic.unbiased > 0):
+                raise UMTError(f"{name}: its features are the same for all {samples} samples, CKA is undefined there")
+        tables = {}
+        for kind in ("biased", "unbiased"):
+            norms = [math.sqrt(getattr(hsic, kind)) for hsic in own]
+            values = [getattr(crossed[i, j], kind) / (norms[i] * norms[j]) for i, j in self.pairs]
+            tables[kind] = torch.tensor(values, dtype=torch.float64).view(self.split, -1)
+        return CkaTable(tables["biased"], tables["unbiased"], samples)
+
+    def _hsics(self, samples: int) -> tuple[list[Hsic], dict[tuple[int, int], Hsic]]:
+        """HSIC of each set with itself, and of each pair."""
+        indices = range(len(self.names))
+        if self.moments.rows == 0 and samples < min(kept[0].shape[1] for kept in self.kept):
+            grams = [_gram(torch.cat(kept)) for kept in self.kept]
+            return [from_grams(gram, gram) for gram in grams], {
+                (i, j): from_grams(grams[i], grams[j]) for i, j in self.pairs
+            }
+        self._reduce()
+        return [from_sums(self.moments.sums(i, i)) for i in indices], {
+            (i, j): from_sums(self.moments.sums(i, j)) for i, j in self.pairs
+        }
+
+    def _reduce(self) -> None:
+        """Turn the kept rows into moments."""
+        if self._kept_rows() == 0:
+            return
+        sets = [kept[0] if len(kept) == 1 else torch.cat(kept) for kept in self.kept]
+        for chunk in zip(*(rows.split(CHUNK) for rows in sets), strict=True):
+            self.moments.add(chunk)
+        self.kept = [[] for _ in self.names]
+
+    def _kept_rows(self) -> int:
+        return sum(len(rows) for rows in self.kept[0])
+
+    def _check(self, sets: Sequence[Tensor]) -> None:
+        if len(sets) != len(self.names):
+            raise UMTError(f"CKA of {', '.join(self.names)}: {len(sets)} feature sets were given")
+        for name, rows in zip(self.names, sets, strict=True):
+            if rows.ndim != 2 or len(rows) != len(sets[0]):
+                raise UMTError(
+                    f"{name}: features of shape {tuple(rows.shape)} beside {tuple(sets[0].shape)} of {self.names[0]}; "
+                    "CKA compares [samples, dimensions] of the same samples"
+                )
+            if not rows.sum().isfinite() and not rows.isfinite().all():
+                raise UMTError(f"{name}: its features are not finite; check its weights")
+
+
+def _gram(rows: Tensor) -> Tensor:
+    """X X' in float64, [n, n]."""
+    centred = rows.double() - rows.double().mean(dim=0)
+    return centred @ centred.T

@@ -1,0 +1,89 @@
+"""Sums over the rows of several feature sets, taken in chunks: nothing of a data set stays in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+
+import torch
+from torch import Tensor
+
+from umt.analysis.hsic import Sums
+
+TRIANGLE = 128  # columns of a block of X'X; the blocks below its diagonal are not computed
+NARROW = 256  # dimensions: float32 products of so few do not average their rounding out, and float64 ones cost little
+Pair = tuple[int, int]
+
+
+class Moments:
+    """The sums that HSIC needs of the pairs (i, j) of feature sets, and of each set with itself.
+
+    Rows come as float32, are moved by the mean of the first chunk, which HSIC does not see, and are multiplied as
+    float32 (narrow sets as float64); what the chunks give is added up in float64.
+    """
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self.rows = 0
+        self.pairs = pairs
+
+    def add(self, chunk: Sequence[Tensor]) -> None:
+        """Rows [n, d_i] of every set i, of the same n samples."""
+        if self.rows == 0:
+            self._start(chunk)
+        self.rows += len(chunk[0])
+        sets = [rows - shift for rows, shift in zip(chunk, self.shifts, strict=True)]
+        squares = torch.stack([torch.linalg.vecdot(rows, rows) for rows in sets])  # [sets, n]
+        weights = torch.cat([torch.ones_like(squares[:1]), squares])
+        for index, rows in enumerate(sets):
+            self.weighted[index] += weights @ rows
+            add_square(self.products[index, index], rows)
+        for i, j in self.pairs:
+            self.products[i, j] += product(sets[i], sets[j])
+        weights = weights.double()
+        self.squares += weights @ weights.T
+
+    def sums(self, i: int, j: int) -> Sums:
+        """Of a pair, or of a set with itself."""
+        products = self.products[i, j]
+        return Sums(
+            rows=self.rows,
+            products=mirrored(products) if i == j else products,
+            x=self.weighted[i][0],
+            y=self.weighted[j][0],
+            xx=float(self.squares[0, i + 1]),
+            yy=float(self.squares[0, j + 1]),
+            xx_yy=float(self.squares[i + 1, j + 1]),
+            yy_x=self.weighted[i][j + 1],
+            xx_y=self.weighted[j][i + 1],
+        )
+
+    def _start(self, chunk: Sequence[Tensor]) -> None:
+        count, zeros = len(chunk), chunk[0].new_zeros
+        self.shifts = [rows.mean(dim=0) for rows in chunk]
+        self.squares = zeros((count + 1, count + 1), dtype=torch.float64)  # of 1, |x_1|^2, |x_2|^2 ... with each other
+        self.weighted = [zeros((count + 1, rows.shape[1]), dtype=torch.float64) for rows in chunk]
+        self.products = {
+            (i, j): zeros((chunk[i].shape[1], chunk[j].shape[1]), dtype=torch.float64)
+            for i, j in (*self.pairs, *((index, index) for index in range(count)))
+        }
+
+
+def product(x: Tensor, y: Tensor) -> Tensor:
+    """X'Y, precise enough for CKA to be right to 1e-8."""
+    if max(x.shape[1], y.shape[1]) <= NARROW:
+        return x.double().T @ y.double()
+    return x.T @ y
+
+
+def add_square(total: Tensor, rows: Tensor) -> None:
+    """Add X'X to `total` [d, d], in the blocks on and above the diagonal only."""
+    rows = rows.double() if rows.shape[1] <= NARROW else rows
+    starts = range(0, rows.shape[1], TRIANGLE)
+    for top, left in combinations_with_replacement(starts, 2):
+        across, down = slice(left, left + TRIANGLE), slice(top, top + TRIANGLE)
+        total[down, across] += rows[:, down].T @ rows[:, across]
+
+
+def mirrored(upper: Tensor) -> Tensor:
+    """The whole symmetric matrix."""
+    return upper.triu() + upper.triu(1).T

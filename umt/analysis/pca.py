@@ -1,0 +1,155 @@
+"""The first principal components of very many tokens, by subspace iteration that starts from a sixteenth of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from umt.errors import UMTError
+
+SAMPLE = 16  # every 16th token is enough for a start that is nearly right
+SPARE = 13  # directions beside the wanted ones in the start: they hold what would slow the wanted ones down
+WARM_STEPS = 4
+STEPS = 8  # after which the whole covariance is the cheaper way
+ANGLE = 1e-5  # sine of the angle between the space of the components and the exact one, at most
+ROUNDING = 1e-12  # of the squared mean: a smaller variance is that of float32 itself
+CHUNK = 256  # tokens that are multiplied at once: they stay in the cache between the two products
+
+
+@dataclass(frozen=True)
+class Components:
+    """mean [D]; axes [count, D] of unit length, strongest first; variances [count]; total: that of all dimensions."""
+
+    mean: Tensor
+    axes: Tensor
+    variances: Tensor
+    total: float
+
+    @property
+    def explained(self) -> list[float]:
+        """Share of the variance that each component holds."""
+        return [float(variance) / self.total for variance in self.variances]
+
+    def project(self, tokens: Tensor) -> Tensor:
+        """Coordinates [N, count] of tokens [N, D]."""
+        return (tokens - self.mean) @ self.axes.T
+
+
+def principal_components(tokens: Tensor, count: int = 3) -> Components:
+    """Of tokens float32 [N, D], with signs such that the largest entry of every axis is positive.
+
+    The axes span the space that those of the exact covariance span, within ANGLE by Davis and Kahan's bound; where the
+    spectrum is too flat for iterations to tell directions apart, they are taken from that covariance itself.
+    UMTError for fewer tokens or dimensions than components, or tokens that do not vary.
+    """
+    if min(tokens.shape) <= count:
+        raise UMTError(f"{count} principal components of {tokens.shape[0]} tokens with {tokens.shape[1]} dimensions")
+    found = _iterated(tokens, count) or _exact(tokens, count)
+    signs = found.axes.gather(1, found.axes.abs().argmax(dim=1, keepdim=True)).sign()
+    return replace(found, axes=found.axes * signs)
+
+
+def _iterated(tokens: Tensor, count: int) -> Components | None:
+    """Rayleigh-Ritz in a space that grows by the residuals of the wanted axes, as in Davidson's method.
+
+    None where the axes do not settle, or where the covariance of so few dimensions costs nothing.
+    """
+    width = count + SPARE
+    if tokens.shape[1] <= 4 * width:
+        return None
+    mean, total, basis, images = _first_pass(tokens, width)
+    for _ in range(STEPS):
+        values, ritz = torch.linalg.eigh(images @ basis.T)
+        values, wanted = values.flip(0), ritz.flip(1)[:, :count].T
+        axes = wanted @ basis
+        residuals = wanted @ images - values[:count, None] * axes
+        if torch.linalg.matrix_norm(residuals, 2) <= ANGLE * (values[count - 1] - values[count]):
+            return _components(len(tokens), mean, axes, values[:count], total)
+        fresh = _orthonormal(residuals, basis)
+        basis = torch.cat([basis, fresh])
+        images = torch.cat([images, _scatter(tokens, mean, fresh)])
+    return None
+
+
+def _first_pass(tokens: Tensor, width: int) -> tuple[Tensor, float, Tensor, Tensor]:
+    """Mean [D], sum of all squares, a start [width, D] and its images under the scatter matrix, from one reading.
+
+    Tokens are moved by the mean of the sample; what their own mean differs from it is taken off afterwards.
+    """
+    sample = tokens[::SAMPLE].contiguous()
+    shift, basis = _mean(sample), _warm_start(sample, width)
+    images, single = torch.zeros(width + 1, tokens.shape[1], dtype=torch.float64, device=tokens.device), basis.float()
+    total = 0.0
+    for centred in _centred(tokens, shift):
+        weights = torch.cat([single @ centred.T, centred.new_ones(1, len(centred))])
+        images += weights @ centred
+        total += float(torch.linalg.vector_norm(centred)) ** 2
+    images, offset = images[:-1], images[-1] / len(tokens)
+    mean = (shift + offset).float()
+    total = _checked(total - len(tokens) * float(offset @ offset), mean, len(tokens))
+    images = images - len(tokens) * torch.outer(basis @ offset, offset)
+    return mean, total, basis, images
+
+
+def _warm_start(sample: Tensor, width: int) -> Tensor:
+    """The strongest directions [width, D] of a part of the tokens, about."""
+    generator = torch.Generator().manual_seed(0)
+    basis = torch.randn(width, sample.shape[1], generator=generator, dtype=torch.float64).to(sample.device)
+    mean = _mean(sample)
+    for _ in range(WARM_STEPS):
+        basis = torch.linalg.qr(_scatter(sample, mean, basis).T)[0].T
+    return basis
+
+
+def _exact(tokens: Tensor, count: int) -> Components:
+    """From the scatter matrix in float64."""
+    mean = _mean(tokens)
+    scatter = torch.zeros(2 * tokens.shape[1:], dtype=torch.float64, device=tokens.device)
+    for centred in _centred(tokens, mean):
+        scatter += centred.double().T @ centred.double()
+    total = _checked(float(scatter.trace()), mean, len(tokens))
+    values, vectors = torch.linalg.eigh(scatter)
+    return _components(len(tokens), mean, vectors.flip(1)[:, :count].T, values.flip(0)[:count], total)
+
+
+def _components(rows: int, mean: Tensor, axes: Tensor, values: Tensor, total: float) -> Components:
+    """From eigenvalues and trace of the scatter matrix."""
+    return Components(mean, axes.float(), (values / (rows - 1)).float(), total / (rows - 1))
+
+
+def _checked(total: float, mean: Tensor, rows: int) -> float:
+    """The total, if it is more than the rounding of equal tokens."""
+    if not ROUNDING * rows * float(mean @ mean) < total < float("inf"):
+        raise UMTError(f"principal components of {rows} tokens that are all the same, or not finite")
+    return total
+
+
+def _mean(tokens: Tensor) -> Tensor:
+    """[D], as one product: torch's own sum over the rows of a large matrix takes several times as long."""
+    return tokens.new_ones(len(tokens)) @ tokens / len(tokens)
+
+
+def _scatter(tokens: Tensor, mean: Tensor, vectors: Tensor) -> Tensor:
+    """Vectors [K, D] times the sum of (x - mean)(x - mean)' over the tokens; chunks in float32, sums in float64."""
+    total, single = torch.zeros_like(vectors), vectors.float()
+    for centred in _centred(tokens, mean):
+        total += (single @ centred.T) @ centred
+    return total
+
+
+def _centred(tokens: Tensor, mean: Tensor) -> Iterator[Tensor]:
+    """Chunks of the tokens without their mean, each in the place of the one before."""
+    buffer = torch.empty_like(tokens[:CHUNK])
+    for chunk in tokens.split(CHUNK):
+        yield torch.sub(chunk, mean, out=buffer[: len(chunk)])
+
+
+def _orthonormal(vectors: Tensor, basis: Tensor) -> Tensor:
+    """An orthonormal basis of what the vectors add to the basis; twice, because once leaves rounding errors."""
+    for _ in range(2):
+        vectors = vectors - vectors @ basis.T @ basis
+        vectors = torch.linalg.qr(vectors.T)[0].T
+    return vectors

@@ -1,0 +1,68 @@
+"""Image files without labels: found below a folder, in a fixed order, with a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from umt.errors import UMTError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """Image files in a fixed order; `root` is what their names are relative to, `origin` what people call them."""
+
+    root: Path
+    names: np.ndarray  # bytes, one flat array: a million Python objects would be copied into every worker
+    origin: str
+
+    @classmethod
+    def of(cls, root: Path, paths: Sequence[Path], origin: str) -> ImageList:
+        return cls(root, np.array([os.fsencode(path.relative_to(root)) for path in paths]), origin)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def path(self, index: int) -> Path:
+        return self.root / os.fsdecode(self.names[index])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits over every relative name and size; a file that is not there has the size -1."""
+        digest = hashlib.sha256()
+        for index in range(len(self)):
+            path = self.path(index)
+            size = path.stat().st_size if path.is_file() else -1
+            digest.update(self.names[index] + f":{size}\n".encode())
+        return digest.hexdigest()[:16]
+
+
+def find_images(folder: Path) -> ImageList:
+    """All image files below a folder, each once, sorted by name; UMTError where there are none."""
+    if not folder.is_dir():
+        raise UMTError(f"--images {folder}: no such folder")
+    found = [path for path in _files(folder) if path.name.lower().endswith(SUFFIXES)]
+    if not found:
+        raise UMTError(f"--images {folder}: no images below it (known: {' '.join(SUFFIXES)})")
+    return ImageList.of(folder, sorted(found), str(folder))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files below a folder; links are followed, and a folder that several lead to is entered once."""
+    entered: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        real = os.path.realpath(parent)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        yield from (Path(parent, name) for name in names)
