@@ -66,7 +66,7 @@ Examples:
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Processes that share the batches of a fine-tuning, each with a GPU of its own; other jobs take one.",
+    help="At most so many processes share the batches of a fine-tuning, each with a GPU of its own; others take one.",
 )
 @click.option(
     "--cache",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock, Timeout
 
-from benchmarks.results import Key, Result, ResultStore
+from benchmarks.results import Key, Measured, ResultStore
 from umt.errors import UMTError
 
 
@@ -27,6 +26,9 @@ class Request:
     device: str
     out: Path
     threads: int = 0  # of the CPU, 0 for as many as torch takes
+    cache: Path | None = None  # folder of the feature cache, None for the one below `out`
+    compiled: bool = False  # whether frozen backbones run through torch.compile
+    processes: int = 1  # that the job is spread over
 
     @property
     def title(self) -> str:
@@ -35,6 +37,10 @@ class Request:
     @property
     def log(self) -> Path:
         return self.out / "logs" / f"{self.key.stem}.log"
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.cache or self.out / "cache"
 
     @property
     def work_dir(self) -> Path:
@@ -67,9 +73,13 @@ def run_job(request: Request, progress: Callable[[int, int, str], None] = lambda
     return Report("done", "", time.perf_counter() - started)
 
 
-def _measure(request: Request, progress: Callable[[int, int, str], None]) -> tuple[Result, Mapping[str, np.ndarray]]:
+def _measure(request: Request, progress: Callable[[int, int, str], None]) -> Measured:
     from benchmarks.measure import measure  # imports torch, which a process that only sends requests does not need
 
+    if request.processes > 1:
+        from benchmarks.spread import measure_together
+
+        return measure_together(request, progress)
     return measure(request, progress)
 
 

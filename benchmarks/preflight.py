@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.job import Request
@@ -13,7 +13,7 @@ from benchmarks.results import Key, ResultStore, job_title
 from benchmarks.suite import Column
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
-from umt.backbones.spec import parse_spec
+from umt.backbones.label import split_label
 from umt.data.check import validate
 from umt.data.registry import dataset_info, find_dataset
 from umt.errors import UMTError, unknown_name
@@ -33,24 +33,6 @@ def make_plan(options: Options) -> Plan:
         for seed in range(_seeds(column, options))
     ]
     return Plan(device, tuple(backbones), tuple(datasets.values()), tuple(jobs))
-
-
-def split_label(text: str) -> tuple[str, str]:
-    """`LABEL=SPEC` -> (label, spec); without a label the name itself, shortened to what tells models apart."""
-    label, _, rest = text.partition("=")
-    if rest and _is_label(label, rest) and not Path(text).is_file():
-        return label.strip(), rest.strip()
-    spec = parse_spec(text)
-    name = Path(spec.name).stem if spec.is_file else spec.name
-    options = ", ".join(f"{key}={value}" for key, value in spec.options.items() if key != "weights")
-    return name + (f"#{spec.tap}" if spec.tap else "") + (f" ({options})" if options else ""), text
-
-
-def _is_label(label: str, rest: str) -> bool:
-    """`ViT-B/16=timm:...` has a label, `timm:...?pretrained=false` and `runs/lr=1e-4/ckpt.pth` have none."""
-    if any(mark in label for mark in ":?#"):
-        return False
-    return "/" not in label or ":" in rest or Path(parse_spec(rest).name).is_file()
 
 
 def _seeds(column: Column, options: Options) -> int:
@@ -116,7 +98,9 @@ def _plan_job(
         seed=seed,
     )
     state = "done" if ResultStore(options.out / "results").has(key) else "to run"
-    return PlannedJob(title, protocol.hash, state, _request(options, key, backbone.spec, column.protocol, dataset))
+    request = _request(options, key, backbone.spec, column.protocol, dataset)
+    processes = protocol.settings.processes(options.processes) if task.spreads else 1
+    return PlannedJob(title, protocol.hash, state, replace(request, processes=processes))
 
 
 def _request(options: Options, key: Key, spec: str, protocol: str, dataset: DatasetCheck) -> Request:
@@ -130,7 +114,6 @@ def _request(options: Options, key: Key, spec: str, protocol: str, dataset: Data
         out=options.out,
         cache=options.cache,
         compiled=options.compiled,
-        processes=options.processes if get_task(key.task).spreads else 1,
     )
 
 

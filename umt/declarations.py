@@ -37,7 +37,11 @@ def build(kind: type[Declared], values: dict[str, Any], source: Path | str) -> D
     for name, item in declared.items():
         if name not in values and item.default is MISSING and item.default_factory is MISSING:
             raise UMTError(f"{source}: field '{name}' is missing")
-    return kind(**{name: _typed(hints[name], value, f"{source}: field '{name}'") for name, value in values.items()})
+    typed = {name: _typed(hints[name], value, f"{source}: field '{name}'") for name, value in values.items()}
+    try:
+        return kind(**typed)
+    except UMTError as error:  # values that do not go together
+        raise UMTError(f"{source}: {error}") from error
 
 
 def scalar(text: str) -> Any:

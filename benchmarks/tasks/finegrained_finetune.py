@@ -14,7 +14,7 @@ def run(job: Job) -> Outcome:
         metrics=fine_grained(job.dataset.info.name, found.predictions, found.labels),
         global_batch=job.settings.batch,
         details=found.details,
-        raw={"predictions": found.predictions, "labels": found.labels},
+        raw=found.raw,
     )
 
 
@@ -25,4 +25,5 @@ TASK = Task(
     datasets=("aircraft", "caltech101", "cub"),
     metrics=FINE_GRAINED,
     run=run,
+    spreads=True,
 )

@@ -9,38 +9,22 @@ from typing import Any
 import numpy as np
 import torch
 from timm.data import Mixup
+from torch.nn import functional as F
 
 from benchmarks.tasks.contract import Job
+from benchmarks.tasks.finetune_settings import FinetuneSettings
 from benchmarks.tasks.splits import report_samples, training_samples
-from umt.backbones.contract import round_up
+from umt.backbones.contract import Backbone, round_up
 from umt.data.images import ImageSamples
 from umt.data.registry import Sample
-from umt.data.transforms import train_transform
 from umt.errors import UMTError
 from umt.features import eval_images, run_over
 from umt.training.classifier import Classifier
 from umt.training.drop_path import set_drop_path
-from umt.training.engine import Place, Recipe, fit
+from umt.training.engine import Place, fit
 from umt.training.param_groups import layer_decay_groups
 from umt.training.precision import pick_precision
-
-
-@dataclass(frozen=True)
-class FinetuneSettings(Recipe):
-    """Everything that changes the number: the recipe of the engine, and what is done to images and backbone."""
-
-    layer_decay: float  # lr of a layer over that of the next; 1 for none
-    drop_path: float  # rate at the last block, rising linearly from 0
-    resolution: int  # pixels, of training and test; grows to what the backbone takes
-    crop_pct: float  # share of the test image's shorter side that the centre crop keeps
-    scale: tuple[float, float]  # share of the image's area that a training crop covers
-    hflip: float  # chance of a mirror image
-    auto_augment: str | None  # in timm's notation
-    reprob: float  # chance of erasing a box
-    mixup: float  # alpha of the Beta distribution, 0 for none
-    cutmix: float
-    smoothing: float  # of the labels
-    train_per_class: int | None  # only the first images of each class, null for all
+from umt.training.seeded import SeededViews
 
 
 @dataclass(frozen=True)
@@ -55,15 +39,22 @@ class Finetuned:
     def predictions(self) -> np.ndarray:
         return self.scores.argmax(axis=1)
 
+    @property
+    def raw(self) -> dict[str, np.ndarray]:
+        """What is kept of each image: predicted class, label, and cross-entropy in nats."""
+        losses = F.cross_entropy(torch.from_numpy(self.scores), torch.from_numpy(self.labels), reduction="none")
+        return {"predictions": self.predictions, "labels": self.labels, "losses": losses.numpy()}
+
 
 def finetune(job: Job) -> Finetuned:
     """Train the job's backbone with a linear head on the data set, and score the reported split once, at the end."""
     settings: FinetuneSettings = job.settings
     samples = first_of_each_class(training_samples(job.dataset), settings.train_per_class)
+    _check_classes(samples, job.dataset.class_names)
     preprocess = job.backbone.preprocess
     resolution = round_up(settings.resolution, preprocess.size_multiple)
     test = eval_images(report_samples(job.dataset), preprocess, resolution, settings.crop_pct)
-    model, blocks = build_classifier(job, settings)
+    model, blocks = classifier_of(job.backbone, len(job.dataset.class_names), settings, job.seed)
     groups = layer_decay_groups(
         job.backbone,
         model.head,
@@ -72,7 +63,7 @@ def finetune(job: Job) -> Finetuned:
         layer_decay=settings.layer_decay,
     )
     place = Place(job.device, job.work_dir, job.seed, job.progress)
-    fit(model, groups, _augmented(samples, job, resolution), settings, place)
+    fit(model, groups, _augmented(samples, job, resolution), settings, place, extras=settings.extras())
     scores = run_over(test, model.logits, job.device, settings.device_batch, job.progress)
     details = {
         "resolution": resolution,
@@ -84,12 +75,12 @@ def finetune(job: Job) -> Finetuned:
     return Finetuned(scores.numpy(), test.labels, details)
 
 
-def build_classifier(job: Job, settings: FinetuneSettings) -> tuple[Classifier, int]:
-    """The model to train, its head drawn by the job's seed, and the number of blocks that stochastic depth acts on."""
-    torch.manual_seed(job.seed)
-    classes = len(job.dataset.class_names)
-    model = Classifier(job.backbone, classes, mixing=_mixing(settings, classes), smoothing=settings.smoothing)
-    return model, set_drop_path(job.backbone, settings.drop_path) if settings.drop_path else 0
+def classifier_of(backbone: Backbone, classes: int, settings: FinetuneSettings, seed: int) -> tuple[Classifier, int]:
+    """The model to train, its head drawn by the seed, and the number of blocks that stochastic depth acts on."""
+    torch.manual_seed(seed)
+    mixing = Mixup(settings.mixup, settings.cutmix, label_smoothing=0.0, num_classes=classes)
+    model = Classifier(backbone, classes, mixing=mixing if settings.mixes else None, smoothing=settings.smoothing)
+    return model, set_drop_path(backbone, settings.drop_path) if settings.drop_path else 0
 
 
 def first_of_each_class(samples: Sequence[Sample], count: int | None) -> list[Sample]:
@@ -103,22 +94,16 @@ def first_of_each_class(samples: Sequence[Sample], count: int | None) -> list[Sa
     return kept
 
 
-def _augmented(samples: Sequence[Sample], job: Job, resolution: int) -> ImageSamples:
-    settings: FinetuneSettings = job.settings
-    transform = train_transform(
-        resolution,
-        job.backbone.preprocess.interpolation,
-        auto_augment=settings.auto_augment,
-        reprob=settings.reprob,
-        scale=settings.scale,
-        hflip=settings.hflip,
-    )
-    return ImageSamples(samples, transform)
+def _augmented(samples: Sequence[Sample], job: Job, resolution: int) -> SeededViews:
+    transform = job.settings.transform(job.backbone.preprocess.interpolation, resolution)
+    return SeededViews(ImageSamples(samples, transform), job.seed)
 
 
-def _mixing(settings: FinetuneSettings, classes: int) -> Mixup | None:
-    if not settings.mixup and not settings.cutmix:
-        return None
-    if settings.device_batch % 2:
-        raise UMTError(f"device_batch {settings.device_batch} is odd; mixup and cutmix pair images, take an even one")
-    return Mixup(settings.mixup, settings.cutmix, label_smoothing=0.0, num_classes=classes)
+def _check_classes(samples: Sequence[Sample], names: Sequence[str]) -> None:
+    """UMTError for a class that nothing can be learnt of."""
+    empty = sorted(set(range(len(names))) - {sample.target for sample in samples})
+    if empty:
+        raise UMTError(
+            f"class '{names[empty[0]]}' has no training images ({len(empty)} of {len(names)} classes have none); "
+            "add some, or take the class out of the data set"
+        )

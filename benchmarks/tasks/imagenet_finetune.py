@@ -17,7 +17,7 @@ def run(job: Job) -> Outcome:
         },
         global_batch=job.settings.batch,
         details=found.details,
-        raw={"predictions": found.predictions, "labels": found.labels},
+        raw=found.raw,
     )
 
 
@@ -28,4 +28,5 @@ TASK = Task(
     datasets=("imagenet",),
     metrics=(Metric("top1", "%"), Metric("top5", "%")),
     run=run,
+    spreads=True,
 )

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from benchmarks.example import example_backbones
-from benchmarks.preflight import split_label
 from benchmarks.suite import Suite, load_suite
+from umt.backbones.label import split_label
 from umt.cli import cli
 from umt.errors import UMTError
 

@@ -57,3 +57,10 @@ def test_checkpoints_of_a_finished_job_are_gone_and_those_of_a_failed_one_stay(r
     assert checkpoint.exists()
     run_job(request_of)
     assert not checkpoint.exists()
+
+
+def test_jobs_share_the_cache_beside_their_results_or_the_one_that_is_named(
+    request_of: Request, tmp_path: Path
+) -> None:
+    assert request_of.cache_dir == request_of.out / "cache"
+    assert replace(request_of, cache=tmp_path / "other").cache_dir == tmp_path / "other"

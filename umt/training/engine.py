@@ -18,7 +18,7 @@ from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader, Dataset
 
 from umt.data.loaders import worker_errors
-from umt.errors import UMTError
+from umt.errors import UMTError, unknown_name
 from umt.training.average import AverageHook
 from umt.training.batches import make_loader
 from umt.training.extras import PLAIN, Extras
@@ -27,7 +27,7 @@ from umt.training.hooks import RESUME_FILE, ResumeHook, StepScheduleHook
 from umt.training.logs import LogHook
 from umt.training.parallel import lonely_batchnorm, spread
 from umt.training.param_groups import Group
-from umt.training.precision import make_optim_wrapper
+from umt.training.precision import PRECISIONS, make_optim_wrapper
 from umt.training.progress import ProgressHook
 from umt.training.runner import DeviceRunner
 from umt.training.schedule import warmup_then
@@ -51,6 +51,13 @@ class Recipe:
     precision: str  # fp32, bf16, fp16 (GPUs only), or auto: bf16 where it is faster
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "lr", "clip_norm"):
+            self._require(name, getattr(self, name) is None or getattr(self, name) > 0, "more than 0")
+        for name in ("warmup_epochs", "weight_decay"):
+            self._require(name, getattr(self, name) >= 0, "0 or more")
+        self._require("betas", all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1")
+        if self.precision not in PRECISIONS:
+            raise unknown_name("precision", self.precision, PRECISIONS)
         if self.device_batch < 1 or self.batch % self.device_batch:
             raise UMTError(f"recipe: batch {self.batch} is not a multiple of device_batch {self.device_batch}")
         if self.warmup_epochs >= self.epochs:
@@ -74,6 +81,14 @@ class Recipe:
                 f"processes = {together}; the nearest batch is {nearest}, or lower device_batch"
             )
         return self.batch // together
+
+    def processes(self, most: int) -> int:
+        """The largest number of processes up to `most` that the batch can be shared out to evenly."""
+        return max(count for count in range(1, most + 1) if self.batch % (self.device_batch * count) == 0)
+
+    def _require(self, field: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise UMTError(f"recipe: {field} is {getattr(self, field)}, expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -146,7 +161,7 @@ def _optimiser(groups: list[Group], recipe: Recipe, device: torch.device, forwar
     return make_optim_wrapper(
         recipe.precision,
         device,
-        optimizer=torch.optim.AdamW(groups, betas=recipe.betas),
+        optimizer=torch.optim.AdamW(groups, betas=recipe.betas, fused=True),
         accumulative_counts=forwards,
         clip_grad={"max_norm": recipe.clip_norm} if recipe.clip_norm else None,
     )

@@ -73,16 +73,19 @@ def own_share(value: Tensor) -> Tensor:
 
 
 def placed(value: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor on the device of another, cut up in the same way."""
-    value = value.to(like.device)
-    return distribute_tensor(value, like.device_mesh, like.placements) if isinstance(like, DTensor) else value
+    """A whole tensor on the device of another, in the same layout and cut up in the same way."""
+    if isinstance(like, DTensor):
+        return distribute_tensor(value.to(like.device).contiguous(), like.device_mesh, like.placements)
+    return torch.empty_like(like, dtype=value.dtype).copy_(value)
 
 
 def placed_optimiser(state: dict[str, Any], optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-    """A whole optimiser state, with the values that belong to a weight cut up as the weight is."""
+    """A whole optimiser state, with the values that belong to a weight laid out and cut up as the weight is.
+
+    Fused optimisers walk weights and moments side by side in memory: a moment that was saved in another layout would
+    meet the wrong weights.
+    """
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
-    if not any(isinstance(weight, DTensor) for weight in weights):
-        return state
     cut = {
         number: {
             name: placed(value, weights[number]) if value.shape == weights[number].shape else value

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.preflight import split_label
 from benchmarks.reproduction.__main__ import Folders, cache_command, judge_command, row_names, training_commands
 from benchmarks.reproduction.experiment import load_experiment
 from benchmarks.reproduction.supervised import train
 from umt.backbones import create_backbone
+from umt.backbones.label import split_label
 from umt.distill.recipe import load_recipe
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -17,6 +18,11 @@ from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
 from umt.data.mini.dense import write_ade20k
 from umt.data.registry import Dataset, dataset_info
+from umt.distill.distiller import Distiller
+from umt.distill.recipe import load_recipe
+from umt.distill.spaces import SpaceShape
+from umt.distill.teachers import Teacher
+from umt.distill.train import save_student
 from umt.errors import UMTError
 
 CNN, VIT = "timm:test_resnet?pretrained=false", "timm:test_vit?pretrained=false"
@@ -55,21 +61,101 @@ def test_the_paper_protocol_runs(run: Callable[..., Outcome], spec: str) -> None
     outcome = run("paper", spec, **SHORT, **small)
     assert {"miou", "macc", "aacc"} == outcome.metrics.keys()
     assert all(0 <= value <= 100 for value in outcome.metrics.values())
-    present = [value for value in outcome.details["class_iou"] if value is not None]
+    present = [value for value in outcome.details["class_iou"].values() if value is not None]
     assert len(outcome.details["class_iou"]) == 150
     assert outcome.metrics["miou"] == pytest.approx(sum(present) / len(present))
+    assert list(outcome.details["class_iou"])[:3] == ["wall", "building", "sky"]
     assert outcome.global_batch == 2
+    assert {"crop": 96, "device_batch": 1, "processes": 1}.items() <= outcome.details.items()
+    assert list(outcome.pictures) == ["room_0000", "room_0001"]
+    assert all(panel.dtype == np.uint8 and panel.shape[2] == 3 for panel in outcome.pictures.values())
 
 
-def test_the_paper_protocol_is_the_published_one() -> None:
+COMMON = {
+    "batch": 16, "device_batch": 16, "lr": 1e-3, "betas": (0.9, 0.999), "warmup": 1500, "warmup_start": 1e-6,
+    "scale": (2048, 512), "scale_range": (0.5, 2.0), "crop": 512, "cat_max_ratio": 0.75, "flip": 0.5,
+    "photometric": True,
+}  # fmt: skip
+SLIDE = {"test_mode": "slide", "test_window": 512, "test_stride": 341, "padded_crop": None}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "published"),
+    [
+        (
+            "paper",
+            {
+                "iterations": 80_000, "weight_decay": 0.0, "schedule": "linear", "dropout": 0.0, "best_on_test": None,
+                "padding": "grown", **SLIDE,
+            },
+        ),
+        (
+            "radio",  # radio_linear_8xb2-80k_ade20k-512x512 of its repository
+            {
+                "iterations": 80_000, "weight_decay": 0.0, "schedule": "linear", "dropout": 0.0, "best_on_test": None,
+                "padding": "stretched", "padded_crop": 518, "test_mode": "whole",
+            },
+        ),
+        (
+            "dinov2",  # dinov2_vitb14_ade20k_linear_config of its release
+            {
+                "iterations": 40_000, "weight_decay": 1e-4, "schedule": "linear_from_start", "dropout": 0.0,
+                "best_on_test": None, "padding": "centred", **SLIDE,
+            },
+        ),
+        (
+            "dinov3",  # config-ade20k-linear-training.yaml of its repository
+            {
+                "iterations": 40_000, "weight_decay": 1e-3, "schedule": "cosine_from_start", "dropout": 0.1,
+                "best_on_test": 5000, "precision": "fp32", **SLIDE,
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_published_values(protocol: str, published: dict[str, Any]) -> None:
     task = get_task("ade20k_linear")
-    settings = load_protocol(task.name, "paper", task.settings).settings
-    published = {
-        "iterations": 80_000, "batch": 16, "lr": 1e-3, "betas": (0.9, 0.999), "weight_decay": 0.0, "warmup": 1500,
-        "warmup_start": 1e-6, "scale": (2048, 512), "scale_range": (0.5, 2.0), "crop": 512, "cat_max_ratio": 0.75,
-        "flip": 0.5, "photometric": True, "dropout": 0.0, "test_mode": "slide", "test_window": 512, "test_stride": 341,
-    }  # fmt: skip
-    assert {name: getattr(settings, name) for name in published} == published
+    loaded = load_protocol(task.name, protocol, task.settings)
+    expected = {**COMMON, **published}
+    assert {name: getattr(loaded.settings, name) for name in expected} == expected
+    assert ("trap" in (loaded.footnote or "")) == (protocol != "paper")
+
+
+@pytest.mark.parametrize("protocol", ["radio", "dinov2"])
+def test_published_protocols_run(run: Callable[..., Outcome], protocol: str) -> None:
+    small = {"scale": (512, 128), "crop": 96, "padded_crop": None, "test_window": 96, "test_stride": 64}
+    outcome = run(protocol, VIT, **SHORT, **small)
+    assert 0 <= outcome.metrics["miou"] <= 100
+    assert "best_step" not in outcome.details
+
+
+def test_dinov3s_protocol_reports_the_best_of_its_tests(run: Callable[..., Outcome]) -> None:
+    small = {"scale": (256, 64), "crop": 64, "test_window": 64, "test_stride": 64, "lr": 0.1}
+    best = run("dinov3", **SHORT, **small, best_on_test=1)
+    last = run("dinov3", **SHORT, **small, best_on_test=None)
+    assert best.details["best_step"] in (1, 2, 3)
+    assert best.metrics["miou"] >= last.metrics["miou"]
+
+
+@pytest.mark.parametrize("student", ["timm:test_resnet", "timm:test_vit?img_size=64"])
+def test_a_checkpoint_and_each_of_its_heads(run: Callable[..., Outcome], tmp_path: Path, student: str) -> None:
+    """What distillation saves: its backbone, and the space of each teacher, have maps and numbers of their own."""
+    changes = ["teachers.lite0.backbone=timm:test_convnext?pretrained=false", f"student={student}"]
+    changes += ["teachers.lite2.backbone=timm:test_vit?pretrained=false&img_size=64", "interaction.groups=8"]
+    recipe = load_recipe("mini-cnn-pypi", [*changes, "interaction.heads=4", "views.size=64"])
+    torch.manual_seed(0)
+    backbone = create_backbone(student, pretrained=False)
+    side = 64 // backbone.strides[-1]
+    teachers = [Teacher(spec, create_backbone(spec.backbone), 64, (side, side)) for spec in recipe.teachers]
+    shapes = [SpaceShape(teacher.name, *teacher.widths()) for teacher in teachers]
+    save_student(
+        tmp_path / "ckpt.pth", recipe, Distiller(recipe, backbone, shapes, teachers), {"images": 0}, {"losses": {}}
+    )
+    specs = [f"{tmp_path / 'ckpt.pth'}{tap}" for tap in ("", "#lite0", "#lite2")]
+    assert len({create_backbone(spec).weights_hash() for spec in specs}) == 3, "each has results of its own"
+    for spec in specs:
+        outcome = run("mini", spec, **SHORT, **SMALL)
+        assert 0 <= outcome.metrics["miou"] <= 100
+        assert len(outcome.pictures) == 2
 
 
 def test_equal_seeds_give_equal_metrics_and_other_seeds_others(run: Callable[..., Outcome]) -> None:
@@ -84,8 +170,37 @@ def test_a_head_learns_what_it_is_shown(run: Callable[..., Outcome]) -> None:
     assert longer.metrics["aacc"] > run("mini", **SHORT, **SMALL).metrics["aacc"] + 10
 
 
-def test_a_bad_label_stops_the_job_and_is_named(run: Callable[..., Outcome], tmp_path: Path) -> None:
-    bad = tmp_path / "ADEChallengeData2016" / "annotations" / "validation" / "room_0001.png"
-    Image.new("L", Image.open(bad).size, 151).save(bad)
-    with pytest.raises(UMTError, match=r"room_0001\.png: label 151"):
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("where", "harm", "message"),
+    [
+        (
+            "annotations/validation/room_0001.png",
+            lambda path: Image.new("L", Image.open(path).size, 151).save(path),
+            r"annotations/validation/room_0001\.png: label 151, expected 0\.\.150; replace the file",
+        ),
+        (
+            "annotations/training/room_0002.png",
+            lambda path: Image.new("L", (7, 5)).save(path),
+            r"annotations/training/room_0002\.png: shape 5x7, its image room_0002\.jpg has 120x160; replace one",
+        ),
+        ("images/training/room_0001.jpg", truncate, r"room_0001\.jpg: image cannot be decoded .*; copy it again"),
+        ("annotations/validation/room_0000.png", truncate, r"room_0000\.png: image cannot be decoded"),
+        ("images/validation", empty, r"split 'validation' of ADE20K is empty|no image"),
+    ],
+)  # fmt: skip
+def test_bad_input_stops_the_job_with_one_line(
+    run: Callable[..., Outcome], tmp_path: Path, where: str, harm: Callable[[Path], None], message: str
+) -> None:
+    harm(tmp_path / "ADEChallengeData2016" / where)
+    with pytest.raises(UMTError, match=message) as caught:
         run("mini", **SHORT, **SMALL)
+    assert "\n" not in str(caught.value)

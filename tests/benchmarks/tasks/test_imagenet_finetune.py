@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sklearn.metrics import top_k_accuracy_score
@@ -73,6 +74,28 @@ def test_settings_that_cannot_be_say_why(
 ) -> None:
     with pytest.raises(UMTError, match=message):
         TASK.run(make_job(TASK.name, make_dataset("imagenet"), **{**SHORT, **change}))
+
+
+def test_the_average_of_the_weights_is_what_is_scored(make_job: MakeJob, make_dataset: MakeDataset) -> None:
+    """With a decay next to 1 it stays at the first step, where the head has hardly left zero."""
+    changes = {**SHORT, "epochs": 3, "lr": 1e-2, "mixup": 0.0, "cutmix": 0.0}
+    last, average = (
+        finetune(make_job(TASK.name, make_dataset("imagenet"), **changes, ema=ema)).scores for ema in (None, 0.9999)
+    )
+    assert abs(average).max() < abs(last).max() / 2
+
+
+def test_a_class_without_training_images_is_named(make_job: MakeJob, make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("imagenet")
+    info = replace(dataset.info, class_names=lambda root: ["red", "green", "blue", "black", "white"])
+    with pytest.raises(UMTError, match=r"class 'black' has no training images \(2 of 5 classes have none\)"):
+        TASK.run(make_job(TASK.name, replace(dataset, info=info), **SHORT))
+
+
+def test_a_loss_that_is_no_number_stops_the_job(make_job: MakeJob, make_dataset: MakeDataset) -> None:
+    job = make_job(TASK.name, make_dataset("imagenet"), **{**SHORT, "lr": 1e30, "warmup_epochs": 0.0})
+    with pytest.raises(UMTError, match=r"iteration \d+: (loss|weight .*) is .*; lower lr \(now 1e\+30\) or set clip"):
+        TASK.run(job)
 
 
 def test_an_image_that_cannot_be_decoded_is_named(make_job: MakeJob, make_dataset: MakeDataset) -> None:

@@ -147,6 +147,11 @@ def test_weights_that_the_last_step_spoilt_are_an_error(train: Train, recipe: Re
         train(recipe, extras=Extras(hooks=(Spoil(),)))
 
 
+@pytest.mark.parametrize(("most", "processes"), [(1, 1), (2, 2), (3, 3), (5, 4), (8, 6), (20, 12)])
+def test_as_many_processes_as_can_share_the_batch(recipe: Recipe, most: int, processes: int) -> None:
+    assert replace(recipe, batch=48, device_batch=4).processes(most) == processes
+
+
 def test_the_global_batch_is_shared_out_evenly(recipe: Recipe) -> None:
     assert replace(recipe, batch=48, device_batch=4).forwards(3) == 4
     with pytest.raises(UMTError, match=r"batch 8 is not a multiple of device_batch 8 x 2 processes = 16; .* is 16"):

@@ -1,0 +1,78 @@
+"""One job on several processes of a machine, each with its own GPU where there are any, through torchrun's launcher."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import Any
+from uuid import uuid4
+
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from benchmarks.job import Request
+from benchmarks.measure import measure
+from benchmarks.processes import fork_server
+from benchmarks.results import Measured
+from umt.errors import UMTError
+from umt.training.device import pick_device
+from umt.training.distributed import join
+
+Progress = Callable[[int, int, str], None]
+
+
+def measure_together(request: Request, progress: Progress) -> Measured:
+    """`measure` on `request.processes` processes; the answer is the first one's.
+
+    When one fails the others are ended, and its error is raised here.
+    """
+    ours, theirs = fork_server().Pipe(duplex=False)
+    listener = threading.Thread(target=_pass_on, args=(ours, progress), daemon=True)
+    listener.start()
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=request.processes,
+        run_id=uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        monitor_interval=0.1,
+        start_method="forkserver",
+    )
+    try:
+        answers: dict[int, Measured] = elastic_launch(config, _share)(request, theirs)
+    except ChildFailedError as error:
+        raise _error_of(error, request) from error
+    finally:
+        theirs.send(None)
+        listener.join()
+    return answers[0]
+
+
+def _share(request: Request, connection: Connection) -> Measured | None:
+    """What one of the processes does."""
+    processes = join()
+    if pick_device(request.device).type == "cuda":
+        request = replace(request, device=f"cuda:{processes.local_rank}")
+    request = replace(request, threads=request.threads // processes.world)
+    measured = measure(request, lambda *report: connection.send(report) if processes.main else None)
+    return measured if processes.main else None
+
+
+def _pass_on(connection: Connection, progress: Progress) -> None:
+    while (report := connection.recv()) is not None:
+        progress(*report)
+
+
+def _error_of(error: ChildFailedError, request: Request) -> Exception:
+    """The one line of the process that failed first."""
+    rank, failure = error.get_first_failure()
+    message: Any = failure.message
+    text = str(message.get("message", message) if isinstance(message, dict) else message)
+    kind, found, line = text.partition(f"{UMTError.__name__}: ")
+    if found and not kind.strip():
+        return UMTError(line.strip())
+    return RuntimeError(f"process {rank} of {request.processes} failed: {text.splitlines()[0] if text else ''}")
