@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.environment import describe, peak_memory_mb
 from benchmarks.job import Request
 from benchmarks.protocols import Protocol, load_protocol
-from benchmarks.results import Data, Result
+from benchmarks.results import Data, Measured, Result
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
@@ -23,8 +22,8 @@ from umt.errors import UMTError
 from umt.training.device import pick_device
 
 
-def measure(request: Request, progress: Callable[[int, int, str], None]) -> tuple[Result, Mapping[str, np.ndarray]]:
-    """Run the task of a request: its result, and raw values to lie beside it.
+def measure(request: Request, progress: Callable[[int, int, str], None]) -> Measured:
+    """Run the task of a request: its result, and raw values and pictures to lie beside it.
 
     UMTError where the weights or the protocol are no longer those of the plan, or a metric is not finite.
     """
@@ -38,7 +37,17 @@ def measure(request: Request, progress: Callable[[int, int, str], None]) -> tupl
     dataset = Dataset(dataset_info(request.key.dataset), request.data_root)
     backbone = create_backbone(request.spec)
     _check_unchanged(request, protocol, backbone)
-    job = Job(backbone.to(device), dataset, protocol.settings, request.key.seed, device, request.work_dir, progress)
+    job = Job(
+        backbone.to(device),
+        dataset,
+        protocol.settings,
+        request.key.seed,
+        device,
+        request.work_dir,
+        progress,
+        request.cache_dir,
+        request.compiled,
+    )
     outcome = task.run(job)
     result = Result(
         key=request.key,
@@ -58,7 +67,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None]) -> tupl
         details=outcome.details,
         provenance=backbone.provenance,
     )
-    return result, outcome.raw
+    return result, outcome.raw, outcome.pictures
 
 
 def _limit_threads(threads: int) -> None:

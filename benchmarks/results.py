@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from umt.errors import UMTError
 from umt.files import atomic_file
@@ -97,7 +98,12 @@ class Result:
     details: Mapping[str, Any] = field(default_factory=dict)  # chosen penalty, per-class values, notes
     provenance: Mapping[str, Any] = field(default_factory=dict)  # how the backbone was trained, as its file says
     raw: str | None = None  # name of an .npz beside the JSON: per-image values
+    pictures: Sequence[str] = field(default_factory=list)  # names of .png files beside the JSON, for people
     schema: int = SCHEMA
+
+
+# A result, with the raw values and the pictures that `ResultStore.write` puts beside it.
+Measured = tuple[Result, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
 
 
 class ResultStore:
@@ -112,8 +118,16 @@ class ResultStore:
     def has(self, key: Key) -> bool:
         return self.path(key).is_file()
 
-    def write(self, result: Result, raw: Mapping[str, np.ndarray] | None = None) -> Path:
-        """Store a result; the raw arrays land first, so that a result never points at a missing file."""
+    def write(
+        self,
+        result: Result,
+        raw: Mapping[str, np.ndarray] | None = None,
+        pictures: Mapping[str, np.ndarray] | None = None,
+    ) -> Path:
+        """Store a result; raw arrays and pictures land first, so that a result never points at a missing file.
+
+        pictures: RGB bytes [H, W, 3] by name.
+        """
         path = self.path(result.key)
         path.parent.mkdir(parents=True, exist_ok=True)
         record = asdict(result)
@@ -121,6 +135,8 @@ class ResultStore:
             record["raw"] = path.with_suffix(".npz").name
             with atomic_file(path.with_suffix(".npz")) as handle:
                 np.savez_compressed(handle, allow_pickle=False, **raw)
+        if pictures:
+            record["pictures"] = [_write_picture(path, name, pixels) for name, pixels in pictures.items()]
         with atomic_file(path) as handle:
             handle.write(json.dumps(record, indent=1, allow_nan=False).encode())
         return path
@@ -154,6 +170,14 @@ def read_result(path: Path) -> Result:
         raise UMTError(
             f"{path}: field {error} does not fit schema {SCHEMA}; delete it and run the job again"
         ) from error
+
+
+def _write_picture(result: Path, name: str, pixels: np.ndarray) -> str:
+    """A PNG beside the file of a result; its name."""
+    path = result.with_name(f"{result.stem}--{_slug(name)}.png")
+    with atomic_file(path) as handle:
+        Image.fromarray(pixels).save(handle, format="PNG")
+    return path.name
 
 
 def _slug(text: str) -> str:

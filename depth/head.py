@@ -6,26 +6,24 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-import torch
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.dpt_head import DPTHead, ReassembleBlocks
-from mmseg.models.losses import SiLogLoss
-from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from depth.losses import DepthSupervision
 from umt.errors import UMTError
 
 
 @MODELS.register_module()
-class DPTDepthHead(DPTHead):
+class DPTDepthHead(DepthSupervision, DPTHead):
     """Depth in metres [B, 1, H, W] from four [map, summary token] pairs, shallow to deep.
-
-    The convolution's output goes through a sigmoid that spans (min_depth, max_depth), as in VPD: always positive, so
-    that the logarithms of SiLog and of the metrics exist, and with a gradient everywhere, which a clamp has not.
 
     in_channels, strides: of the four maps. channels: width of the fusion blocks. post_process_channels: width of each
     level before them.
+    bounded: the convolution's output goes through a sigmoid that spans (min_depth, max_depth), as in VPD: always
+    positive, so that the logarithms of SiLog and of the metrics exist, and with a gradient everywhere, which a clamp
+    has not. Otherwise the output is the depth, as Proteus published it, and predictions are clamped to the range.
     """
 
     def __init__(
@@ -36,6 +34,7 @@ class DPTDepthHead(DPTHead):
         post_process_channels: Sequence[int],
         min_depth: float,
         max_depth: float,
+        bounded: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -45,22 +44,22 @@ class DPTDepthHead(DPTHead):
             input_transform="multiple_select",
             num_classes=1,
             threshold=0.0,  # of binary segmentation; mmseg warns where it is missing
-            loss_decode={"type": "SiLogLoss"},
             post_process_channels=list(post_process_channels),
             norm_cfg={"type": "BN"},
             **options,
         )
         self.reassemble_blocks = Reassemble(in_channels, strides, post_process_channels)
-        self.min_depth, self.max_depth = min_depth, max_depth
+        self.min_depth, self.max_depth, self.bounded = min_depth, max_depth, bounded
 
     def forward(self, inputs: Sequence[list[Tensor]]) -> Tensor:
-        share = super().forward(inputs).float().sigmoid()
-        return self.min_depth + (self.max_depth - self.min_depth) * share
+        output = super().forward(inputs).float()
+        if not self.bounded:
+            return output
+        return self.min_depth + (self.max_depth - self.min_depth) * output.sigmoid()
 
-    def loss_by_feat(self, depth: Tensor, batch_data_samples: list[Any]) -> dict[str, Tensor]:
-        truth = torch.stack([sample.gt_depth_map.data for sample in batch_data_samples])
-        depth = resize(depth, size=truth.shape[2:], mode="bilinear", align_corners=self.align_corners)
-        return {"loss_silog": masked_silog(self.loss_decode, depth, truth)}
+    def predict_by_feat(self, depth: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
+        resized: Tensor = super().predict_by_feat(depth, batch_img_metas)
+        return resized.clamp(self.min_depth, self.max_depth)
 
 
 class Reassemble(ReassembleBlocks):
@@ -96,14 +95,3 @@ def resampling(channels: int, factor: Fraction) -> nn.Module:
     if factor.numerator == 1:
         return nn.Conv2d(channels, channels, kernel_size=3, stride=factor.denominator, padding=1)
     raise UMTError(f"a DPT head cannot scale a map by {factor}; the strides of the backbone's maps must be multiples")
-
-
-def masked_silog(loss: SiLogLoss, depth: Tensor, truth: Tensor) -> Tensor:
-    """SiLog (lambda 0.5) over pixels with truth > 0, mean over images [B, 1, H, W].
-
-    An image without such a pixel counts as 0: mmseg's loss takes the square root of zero there, whose gradient is NaN.
-    """
-    measured = (truth > 0).flatten(1).any(dim=1)
-    if not measured.any():
-        return depth.sum() * 0.0
-    return loss(depth[measured], truth[measured]) * measured.float().mean()

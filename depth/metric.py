@@ -30,24 +30,34 @@ class PerImageDepth(DepthMetric):
     """rmse (m), absrel, delta1..3 (share below 1.25, 1.25^2, 1.25^3), log10, silog: means over images; rmse_pooled.
 
     silog is mmseg's: the root of mean(d^2) - 0.5 mean(d)^2 with d the difference of natural logarithms. rmse_pooled
-    is the root over all pixels of all images, which some papers report. `images` holds the values of each image.
+    is the root over all pixels of all images, which some papers report. `images` holds the values of each image, and
+    `pictures` prediction and truth [2, H, W] in metres, float32, of those whose path is in `pictured`.
     """
 
     default_prefix = "depth"
+
+    def __init__(self, pictured: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.pictured = frozenset(pictured)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         for sample in data_samples:
             truth = sample["gt_depth_map"]["data"].squeeze().double()
             mask = self._mask(truth, sample["img_path"])
             depth = sample["pred_depth_map"]["data"].squeeze().to(truth)
-            self.results.append({**self._calc_all_metrics(truth[mask], depth[mask]), "pixels": int(mask.sum())})
+            values = {**self._calc_all_metrics(truth[mask], depth[mask]), "pixels": int(mask.sum())}
+            path = sample["img_path"]
+            shown = {path: torch.stack([depth, truth]).float().cpu().numpy()} if path in self.pictured else {}
+            self.results.append({**values, "pictures": shown})
 
-    def compute_metrics(self, results: Sequence[dict[str, float]]) -> dict[str, Any]:
+    def compute_metrics(self, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         images = {name: [result[theirs] for result in results] for name, theirs in NAMES.items()}
         pixels = [result["pixels"] for result in results]
         squares = sum(rmse**2 * count for rmse, count in zip(images["rmse"], pixels, strict=True))
         means = {name: sum(values) / len(values) for name, values in images.items()}
-        return {**means, "rmse_pooled": math.sqrt(squares / sum(pixels)), "images": images}
+        pictures = {path: maps for result in results for path, maps in result["pictures"].items()}
+        pooled = math.sqrt(squares / sum(pixels))
+        return {**means, "rmse_pooled": pooled, "images": images, "pictures": pictures}
 
     def _mask(self, truth: torch.Tensor, path: str) -> torch.Tensor:
         if self.crop_type == "nyu_crop" and truth.shape != EIGEN_SHAPE:

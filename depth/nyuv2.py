@@ -1,25 +1,33 @@
-"""NYUv2 depth (Proteus, paper A.1): the whole network is trained, the backbone at a tenth of the learning rate."""
+"""NYUv2 depth (paper A.1, Proteus, DINOv3): a head on a backbone that learns slowly, or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
+from mmengine.dist import get_dist_info
 from mmseg.registry import MODELS
 
-from depth.levels import dpt_levels
-from depth.optim import parameter_groups
+from depth.heads import HEADS
+from depth.losses import LOSSES
+from depth.optim import RULES
+from depth.transforms import COLORS
+from depth.windows import WindowedDepthEstimator
 from mmseg_configs.backbone import data_preprocessor
+from mmseg_configs.best import Best
 from mmseg_configs.datasets import NYUSamples
+from mmseg_configs.one_cycle import one_cycle
 from mmseg_configs.runner import Parts, TrainingSettings, check
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
 from umt.data.registry import Sample
+from umt.training.drop_path import set_drop_path
 
+PICTURED = 4  # test images, evenly spaced, of which the prediction is kept
 META_KEYS = ("img_path", "ori_shape", "img_shape", "pad_shape", "flip", "flip_direction")
 
 
@@ -27,71 +35,133 @@ META_KEYS = ("img_path", "ori_shape", "img_shape", "pad_shape", "flip", "flip_di
 class NYUSettings(TrainingSettings):
     """Everything that changes the RMSE. Crops and windows grow to the backbone's size multiple."""
 
-    backbone_scale: float  # of lr, for every parameter of the backbone
+    schedule: str  # linear, or one_cycle: DINOv3's, where warmup_start is its published floor in the warm-up
+    clip_norm: float | None  # largest norm of the gradient, null for no limit
+    best_on_test: int | None  # null: the last weights; else test every so many steps, and report the lowest RMSE
+    head: str  # dpt, dpt_raw (unbounded in training) or bins (linear, on the last map)
+    loss: str  # silog, or sig: AdaBins'
+    trained: str  # all; custom_keys: all as Proteus' configuration matched them; head: a frozen backbone
+    backbone_scale: float  # of lr, for the backbone
+    drop_path: float  # rate at the backbone's last block, rising linearly from 0
     channels: int  # of the fusion blocks
     post_process_channels: tuple[int, int, int, int]  # of the four levels
     dropout: float  # of whole channels, before the last convolution
     min_depth: float  # metres; truth outside the range is invalid, predictions are inside
     max_depth: float
-    size: tuple[int, int]  # height, width in pixels that images are resized to; the truth keeps its own in testing
+    border_crop: bool  # of training images: without the white frame, rows 45..471 and columns 43..607 of 480x640
+    size: tuple[int, int]  # height, width in pixels that training images are fitted into, ratio kept
+    test_size: tuple[int, int]  # height, width that test images are resized to; the truth keeps its own
     scale_range: tuple[float, float]  # random factor on `size` in training
-    crop: int  # side of the training crop
+    rotation: float  # degrees, at most, of half the training images
+    crop: tuple[int, int]  # height, width of the training crop
     depth_mix: float  # probability of pasting a band of depth into the image (CutDepth)
     flip: float  # probability
     color: float  # probability of each colour augmentation
+    color_kind: str  # albumentations or adabins
     test_mode: str  # whole, or slide_flip: windows, each with its mirror image
-    test_window: int  # side, with slide_flip
+    test_window: int  # side, with slide_flip; one window where the image is no larger
     test_stride: int  # step, with slide_flip
     eigen_crop: bool  # evaluate rows 45..470 and columns 41..600 of 480x640 only
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # mmseg's DepthEstimator takes 'slide' as well, and silently tests whole images then
-        check("test_mode", self.test_mode, self.test_mode in ("whole", "slide_flip"), "whole or slide_flip")
+        for field, known in CHOICES.items():
+            check(field, getattr(self, field), getattr(self, field) in known, " or ".join(known))
+        for field in ("test_window", "test_stride", "channels"):
+            check(field, getattr(self, field), getattr(self, field) > 0, "more than 0")
+        check("max_depth", self.max_depth, 0 < self.min_depth < self.max_depth, f"more than min_depth {self.min_depth}")
+        every = self.best_on_test
+        check("best_on_test", every, every is None or every > 0, "null or a number of steps")
+
+    def processes(self, most: int) -> int:
+        """As many as share out a forward evenly; `sig` takes mean and variance over all of its images, in one."""
+        return 1 if self.loss == "sig" else super().processes(most)
+
+
+SCHEDULES: dict[str, Callable[[NYUSettings], list[dict[str, Any]]]] = {
+    "linear": lambda settings: [],  # the runner's own
+    "one_cycle": lambda given: one_cycle(total=given.iterations, warmup=given.warmup, start=given.warmup_start),
+}
+CHOICES = {
+    "head": tuple(HEADS),
+    "loss": tuple(LOSSES),
+    "trained": tuple(RULES),
+    "color_kind": tuple(COLORS),
+    "schedule": tuple(SCHEDULES),
+    # mmseg's DepthEstimator takes 'slide' as well, and silently tests whole images then
+    "test_mode": ("whole", "slide_flip"),
+}
 
 
 def build(
     settings: NYUSettings, backbone: Backbone, train: Sequence[Sample], test: Sequence[Sample], seed: int
 ) -> Parts:
     """The depth network on a backbone, with its optimiser, data and metric; the head's weights depend on the seed."""
+    check("loss", settings.loss, settings.loss != "sig" or get_dist_info()[1] == 1, "silog with several processes")
+    if settings.drop_path:
+        set_drop_path(backbone, settings.drop_path)
     with mmseg_scope(seed):
-        model = MODELS.build(model_config(settings, backbone))
-        groups = parameter_groups(
-            model.backbone,
-            model.decode_head,
-            lr=settings.lr,
-            weight_decay=settings.weight_decay,
-            backbone_scale=settings.backbone_scale,
-        )
-        crop = round_up(settings.crop, backbone.preprocess.size_multiple)
+        model = build_model(settings, backbone)
+        crop = crop_of(settings, backbone)
         return Parts(
             model,
-            torch.optim.AdamW(groups, betas=settings.betas),
+            optimizer_of(settings, model),
             NYUSamples(train, pipeline=train_pipeline(settings, crop)),
             NYUSamples(test, pipeline=evaluation_pipeline(settings), test_mode=True),
-            metric_config(settings),
-            {"crop": crop, "levels": list(dpt_levels(backbone.strides))},
+            {**metric_config(settings), "pictured": pictured(test)},
+            {"crop": list(crop), "levels": list(model.backbone.out_indices), **settings.recorded()},
+            schedule=SCHEDULES[settings.schedule](settings),
+            clip_norm=settings.clip_norm,
+            best=Best("rmse", settings.best_on_test) if settings.best_on_test else None,
         )
+
+
+def build_model(settings: NYUSettings, backbone: Backbone) -> WindowedDepthEstimator:
+    """The depth network; to be called in `mmseg_scope`."""
+    model: WindowedDepthEstimator = MODELS.build(model_config(settings, backbone))
+    return model
+
+
+def optimizer_of(settings: NYUSettings, model: Any) -> torch.optim.Optimizer:
+    """AdamW on the parameters that the protocol trains."""
+    groups = RULES[settings.trained](
+        model.backbone,
+        model.decode_head,
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        backbone_scale=settings.backbone_scale,
+    )
+    return torch.optim.AdamW(groups, betas=settings.betas)
+
+
+def crop_of(settings: NYUSettings, backbone: Backbone) -> tuple[int, int]:
+    """Height and width of the training crop: the protocol's, grown to what the backbone takes."""
+    height, width = (round_up(side, backbone.preprocess.size_multiple) for side in settings.crop)
+    return height, width
+
+
+def pictured(test: Sequence[Sample]) -> list[str]:
+    """The test images of which the prediction is kept."""
+    return [str(sample.image) for sample in test[:: max(1, len(test) // PICTURED)][:PICTURED]]
 
 
 def model_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:
-    """mmseg's DepthEstimator with the backbone and a DPT head on four of its maps."""
-    multiple, levels = backbone.preprocess.size_multiple, dpt_levels(backbone.strides)
+    """mmseg's DepthEstimator with the backbone and the protocol's head."""
+    parts = HEADS[settings.head](settings, backbone)
+    frozen = settings.trained == "head"
+    multiple = backbone.preprocess.size_multiple
     return {
-        "type": "DepthEstimator",
+        "type": "WindowedDepthEstimator",
         # depth is padded with 0, which is invalid; mmseg's 255 would be metres
-        "data_preprocessor": data_preprocessor(multiple, round_up(settings.crop, multiple), label_padding=0),
-        "backbone": {"type": "UMTBackbone", "backbone": backbone, "out_indices": levels, "with_cls": True},
-        "decode_head": {
-            "type": "DPTDepthHead",
-            "in_channels": [backbone.channels[level] for level in levels],
-            "strides": [backbone.strides[level] for level in levels],
-            "channels": settings.channels,
-            "post_process_channels": settings.post_process_channels,
-            "min_depth": settings.min_depth,
-            "max_depth": settings.max_depth,
-            "dropout_ratio": settings.dropout,
+        "data_preprocessor": {
+            **data_preprocessor(multiple, label_padding=0),
+            "size": crop_of(settings, backbone),
+            "size_divisor": None,
+            # windows fit the backbone, so images need not
+            "test_cfg": {"size_divisor": multiple if settings.test_mode == "whole" else 1},
         },
+        "backbone": {"type": "UMTBackbone", "backbone": backbone, "frozen": frozen, **parts["backbone"]},
+        "decode_head": parts["decode_head"],
         "test_cfg": evaluation_config(settings, multiple),
     }
 
@@ -112,17 +182,20 @@ def metric_config(settings: NYUSettings) -> dict[str, Any]:
     }
 
 
-def train_pipeline(settings: NYUSettings, crop: int) -> list[dict[str, Any]]:
+def train_pipeline(settings: NYUSettings, crop: tuple[int, int]) -> list[dict[str, Any]]:
     """mmseg's transforms of a training image."""
     size = settings.size[::-1]
+    turn = {"type": "RandomRotate", "prob": 0.5, "degree": settings.rotation, "pad_val": 0, "seg_pad_val": 0}
     return [
         {"type": "LoadCheckedImage"},
         {"type": "LoadCheckedDepth", "min_depth": settings.min_depth, "max_depth": settings.max_depth},
+        *([{"type": "BorderCrop"}] if settings.border_crop else []),
+        *([turn] if settings.rotation else []),
         {"type": "RandomDepthMix", "prob": settings.depth_mix},
         {"type": "RandomFlip", "prob": settings.flip},
         {"type": "RandomResize", "scale": size, "ratio_range": settings.scale_range, "keep_ratio": True},
-        {"type": "RandomCrop", "crop_size": (crop, crop)},
-        {"type": "RandomColor", "prob": settings.color},
+        {"type": "RandomCrop", "crop_size": crop},
+        {"type": COLORS[settings.color_kind], "prob": settings.color},
         {"type": "PackSegInputs", "meta_keys": META_KEYS},
     ]
 
@@ -131,7 +204,7 @@ def evaluation_pipeline(settings: NYUSettings) -> list[dict[str, Any]]:
     """mmseg's transforms of a test image; predictions are resized to the truth, which keeps its own size."""
     return [
         {"type": "LoadCheckedImage"},
-        {"type": "Resize", "scale": settings.size[::-1], "keep_ratio": False},
+        {"type": "Resize", "scale": settings.test_size[::-1], "keep_ratio": False},
         {"type": "LoadCheckedDepth", "min_depth": settings.min_depth, "max_depth": settings.max_depth},
         {"type": "PackSegInputs", "meta_keys": META_KEYS},
     ]

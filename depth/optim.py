@@ -1,30 +1,65 @@
-"""Parameter groups of fine-tuning with a dense head: a slower backbone, and no decay of vectors."""
+"""Which parameters a depth protocol trains, at which learning rate, and which of them are decayed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import nn
 
 from mmseg_configs.backbone import UMTBackbone
 
+Group = dict[str, Any]
+Rule = Callable[..., list[Group]]
 
-def parameter_groups(
+
+def every_parameter(
     backbone: UMTBackbone, head: nn.Module, *, lr: float, weight_decay: float, backbone_scale: float
-) -> list[dict[str, Any]]:
-    """Groups for AdamW: every backbone parameter, position embedding and class token too, learns at lr x scale.
+) -> list[Group]:
+    """Every backbone parameter, position embedding and class token too, learns at lr x scale.
 
     Parameters of one dimension and those the Backbone names are not decayed.
     """
-    undecayed = backbone.backbone.no_weight_decay()
-    parts: list[tuple[nn.Module, float, set[str]]] = [
-        (backbone.backbone, lr * backbone_scale, undecayed),
-        (head, lr, set()),
+    exempt = backbone.backbone.no_weight_decay()
+    slow = _split(backbone.backbone, exempt, lr * backbone_scale, weight_decay)
+    return [*slow, *_split(head, set(), lr, weight_decay)]
+
+
+def custom_keys(
+    backbone: UMTBackbone, head: nn.Module, *, lr: float, weight_decay: float, backbone_scale: float
+) -> list[Group]:
+    """What mmengine makes of Proteus' `custom_keys`, of which the longest that a name contains decides.
+
+    Position embedding and class token learn at the full lr, undecayed; all else in the backbone at lr x scale,
+    its norms and biases decayed; the head at lr, decayed as a whole.
+    """
+    tokens: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, value in backbone.named_parameters():
+        if value.requires_grad:
+            (tokens if "pos_embed" in name or "cls_token" in name else rest).append(value)
+    return [
+        {"params": tokens, "lr": lr, "weight_decay": 0.0},
+        {"params": rest, "lr": lr * backbone_scale, "weight_decay": weight_decay},
+        {"params": list(head.parameters()), "lr": lr, "weight_decay": weight_decay},
     ]
-    groups = []
-    for module, rate, exempt in parts:
-        named = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
-        plain = {name for name, value in named if value.ndim <= 1 or name in exempt}
-        groups.append({"params": [v for n, v in named if n not in plain], "lr": rate, "weight_decay": weight_decay})
-        groups.append({"params": [v for n, v in named if n in plain], "lr": rate, "weight_decay": 0.0})
-    return groups
+
+
+def head_only(
+    backbone: UMTBackbone, head: nn.Module, *, lr: float, weight_decay: float, backbone_scale: float
+) -> list[Group]:
+    """The head at lr, decayed as a whole; the backbone is frozen, and `backbone_scale` has no meaning."""
+    return [{"params": list(head.parameters()), "lr": lr, "weight_decay": weight_decay}]
+
+
+RULES: dict[str, Rule] = {"all": every_parameter, "custom_keys": custom_keys, "head": head_only}
+
+
+def _split(module: nn.Module, exempt: Iterable[str], lr: float, weight_decay: float) -> list[Group]:
+    """A group of what is decayed, and one of vectors, scalars and exempt names, which are not."""
+    named = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
+    plain = {name for name, value in named if value.ndim <= 1 or name in exempt}
+    return [
+        {"params": [value for name, value in named if name not in plain], "lr": lr, "weight_decay": weight_decay},
+        {"params": [value for name, value in named if name in plain], "lr": lr, "weight_decay": 0.0},
+    ]

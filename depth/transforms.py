@@ -1,4 +1,4 @@
-"""Colour augmentation of depth training, as albumentations' defaults that published configurations use."""
+"""Augmentation of depth training as published configurations have it, where mmseg has none like it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 BYTES = np.arange(256, dtype=np.float64) / 255.0
+BORDER = (45, 472, 43, 608)  # top, bottom, left, right of what a registered 480x640 frame shows, as AdaBins cuts it
+FRAME = (480, 640)
 
 
 @TRANSFORMS.register_module()
 class RandomColor(BaseTransform):
-    """Brightness-contrast, gamma and hue-saturation-value, each with probability `prob`, on BGR bytes [H, W, 3]."""
+    """Brightness-contrast, gamma and hue-saturation-value, each with probability `prob`, on BGR bytes [H, W, 3].
+
+    The limits are albumentations' defaults.
+    """
 
     def __init__(self, prob: float = 0.5) -> None:
         self.prob = prob
@@ -28,6 +33,43 @@ class RandomColor(BaseTransform):
         if np.random.random() < self.prob:
             image = shift_hsv(image, *(np.random.uniform(-limit, limit) for limit in (20, 30, 20)))
         return {**results, "img": image}
+
+
+@TRANSFORMS.register_module()
+class AdaBinsColor(BaseTransform):
+    """Gamma, brightness and the gain of each channel, with probability `prob`, as DINOv3's depth probe trains.
+
+    The published code raises bytes, not values in [0, 1], to the power of gamma: an image becomes up to 1.7 times as
+    bright or dark.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        self.prob = prob
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        if np.random.random() >= self.prob:
+            return results
+        exponent, brightness = np.random.uniform(0.9, 1.1), np.random.uniform(0.75, 1.25)
+        gains = brightness * np.random.uniform(0.9, 1.1, 3)
+        tables = (255 * BYTES)[:, None] ** exponent * gains / 255.0
+        image = np.stack([_mapped(results["img"][..., channel], tables[:, channel]) for channel in range(3)], axis=2)
+        return {**results, "img": image}
+
+
+@TRANSFORMS.register_module()
+class BorderCrop(BaseTransform):
+    """Cuts off the white frame that registering the two cameras left round image and depth, at any size."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        for name in ("img", *results["seg_fields"]):
+            height, width = results[name].shape[:2]
+            top, bottom = (height * side // FRAME[0] for side in BORDER[:2])
+            left, right = (width * side // FRAME[1] for side in BORDER[2:])
+            results[name] = np.ascontiguousarray(results[name][top:bottom, left:right])
+        return {**results, "img_shape": results["img"].shape[:2]}
+
+
+COLORS = {"albumentations": "RandomColor", "adabins": "AdaBinsColor"}  # names of protocols -> of mmseg's registry
 
 
 def brightness_contrast(image: np.ndarray, brightness: float, contrast: float) -> np.ndarray:

@@ -66,16 +66,17 @@ class TrainingStream(Dataset[Any]):
 
 
 class ResumableSampler(Sampler[int]):
-    """0, 1, 2, ... up to `length`; `skip` is how mmengine's loop moves on to where a run was interrupted."""
+    """0, 1, 2, ... up to `length`, of which processes take turns; each skips its own where a run was interrupted."""
 
-    def __init__(self, length: int) -> None:
-        self.length, self.start = length, 0
+    def __init__(self, length: int, rank: int = 0, world: int = 1) -> None:
+        self.draws = range(rank, length, world)
+        self.start = 0
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.start, self.length))
+        return iter(self.draws[self.start :])
 
     def __len__(self) -> int:
-        return self.length - self.start
+        return len(self.draws) - self.start
 
     def skip(self, count: int) -> None:
         self.start += count

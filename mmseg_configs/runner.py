@@ -1,14 +1,17 @@
-"""Training and testing a dense model through the project's engine: mmengine's Runner on one device."""
+"""Training and testing a dense model through the project's engine: mmengine's Runner on any number of devices."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 import torch
+from mmengine.dataset import DefaultSampler
+from mmengine.dist import get_dist_info
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
@@ -16,11 +19,14 @@ from mmengine.runner import Runner
 from mmseg.datasets import BaseSegDataset
 from torch.utils.data import DataLoader
 
+from mmseg_configs.best import Best, BestHook
 from mmseg_configs.datasets import ResumableSampler, TrainingStream
 from umt.data.loaders import worker_count, worker_errors
 from umt.errors import UMTError
-from umt.training.engine import SAVE_SECONDS, Place
+from umt.training.engine import SAVE_SECONDS, UNUSED_HOOKS, Place
+from umt.training.finite import FiniteHook
 from umt.training.hooks import RESUME_FILE, ResumeHook, StepScheduleHook
+from umt.training.parallel import lonely_batchnorm, spread
 from umt.training.precision import PRECISIONS, make_optim_wrapper
 from umt.training.progress import ProgressHook
 from umt.training.runner import DeviceRunner
@@ -33,7 +39,7 @@ class TrainingSettings:
 
     iterations: int  # optimiser steps
     batch: int  # images an optimiser step: the global batch, to which lr belongs
-    device_batch: int  # images a forward, over which BatchNorm averages; the rest is accumulated
+    device_batch: int  # images a forward of all processes, over which BatchNorm averages; the rest is accumulated
     lr: float
     weight_decay: float
     betas: tuple[float, float]
@@ -52,6 +58,21 @@ class TrainingSettings:
         """Forwards an optimiser step."""
         return self.batch // self.device_batch
 
+    def processes(self, most: int) -> int:
+        """The largest number of processes up to `most` that a forward can be shared out to evenly."""
+        return max(count for count in range(1, most + 1) if self.device_batch % count == 0)
+
+    def share(self) -> int:
+        """Images of a forward that each process takes; UMTError where they cannot be shared out evenly."""
+        processes = get_dist_info()[1]
+        holds = self.device_batch % processes == 0
+        check("device_batch", self.device_batch, holds, f"a multiple of the {processes} processes")
+        return self.device_batch // processes
+
+    def recorded(self) -> dict[str, int]:
+        """How the global batch is shared out, for a result's details."""
+        return {"device_batch": self.device_batch, "processes": get_dist_info()[1]}
+
 
 def check(field: str, value: object, holds: bool, wanted: str) -> None:
     """UMTError naming a field of the protocol whose value does not hold."""
@@ -69,6 +90,9 @@ class Parts:
     test_set: BaseSegDataset
     metric: dict[str, Any]
     details: dict[str, Any]  # what the settings became for this backbone
+    schedule: Sequence[dict[str, Any]] = ()  # mmengine's; empty for warm-up and linear decay as the settings say
+    clip_norm: float | None = None  # largest norm of the gradient
+    best: Best | None = None  # which weights are reported instead of the last
 
 
 def train_and_test(
@@ -76,40 +100,59 @@ def train_and_test(
 ) -> dict[str, Any]:
     """Train for the declared iterations, test the last weights, and give the metric's values by name.
 
-    The same seed gives the same values on a CPU. Started again in the same `work_dir`, it goes on from the last save.
+    With `parts.best` the best of the tested weights count, and `best_step` is theirs. With several processes
+    (`umt.training.distributed.join`), each calls it with its own device and the same rest: they share out each forward
+    and the test images, and all get the values. The same seed gives the same values on a CPU. Started again in
+    the same `work_dir`, it goes on from the last save.
     """
-    runner = build_runner(parts, settings, place, save_seconds)
-    with worker_errors():
+    parts.model.to(place.device, memory_format=torch.channels_last)
+    if lonely_batchnorm(parts.model):
+        warnings.warn("BatchNorm sees each process's own images only: CPUs have no SyncBatchNorm", stacklevel=2)
+    with spread(parts.model, [], "ddp") as (model, _), worker_errors():
+        runner = build_runner(replace(parts, model=model), settings, place, save_seconds)
         runner.train()
-        values = runner.test()
-    return {name.rpartition("/")[2]: value for name, value in values.items()}
+        chosen = next((hook for hook in runner.hooks if isinstance(hook, BestHook)), None)
+        if chosen:
+            chosen.restore(runner)
+        values = {name.rpartition("/")[2]: value for name, value in runner.test().items()}
+    return {**values, "best_step": chosen.step} if chosen else values
 
 
 def build_runner(parts: Parts, settings: TrainingSettings, place: Place, save_seconds: float = SAVE_SECONDS) -> Runner:
-    """The Runner of a job: silent on the console, scalars and checkpoints below `place.work_dir`."""
+    """The Runner of a job: silent on the console, checkpoints below `place.work_dir`; the model is on its device."""
     resumable = place.work_dir / RESUME_FILE
     forwards = settings.iterations * settings.accumulation
-    return DeviceRunner(
-        parts.model.to(place.device, memory_format=torch.channels_last),
+    saver = ResumeHook(save_seconds)
+    metric = {**parts.metric, "collect_device": "gpu"}  # mmengine's name for no files in the current folder
+    test_loader = _test_loader(parts.test_set)
+    return DenseRunner(
+        parts.model,
         work_dir=str(place.work_dir),
         train_dataloader=_training_loader(parts.train_set, settings, place),
+        # mmengine's own tests between iterations come after a save, and are left out by a resumed run: see BestHook
         train_cfg={"type": "IterBasedTrainLoop", "max_iters": forwards, "val_interval": forwards + 1},
-        optim_wrapper=_optim_wrapper(parts.optimizer, settings, place),
-        param_scheduler=warmup_then(
-            "linear", total=settings.iterations, warmup=settings.warmup, start_lr_factor=settings.warmup_start
-        ),
-        test_dataloader=_test_loader(parts.test_set),
+        optim_wrapper=_optim_wrapper(parts, settings, place),
+        param_scheduler=list(parts.schedule) or _linear(settings),
+        test_dataloader=test_loader,
         test_cfg={"type": "TestLoop"},
-        test_evaluator=parts.metric,
-        default_hooks={"param_scheduler": StepScheduleHook(), "checkpoint": ResumeHook(save_seconds)},
-        custom_hooks=[ProgressHook(place.report, settings.device_batch), EvaluationProgress(place.report)],
+        test_evaluator=metric,
+        **({"val_dataloader": test_loader, "val_cfg": {}, "val_evaluator": metric} if parts.best else {}),
+        default_hooks={**UNUSED_HOOKS, "param_scheduler": StepScheduleHook(), "checkpoint": saver},
+        custom_hooks=_hooks(saver, parts, settings, place),
         default_scope="mmseg",
         log_level=logging.ERROR,
-        randomness={"seed": place.seed},
+        randomness={"seed": place.seed, "diff_rank_seed": True},
         experiment_name=uuid4().hex,  # mmengine shares its state between runs of one name
         resume=resumable.is_file(),
         load_from=str(resumable) if resumable.is_file() else None,
     )
+
+
+class DenseRunner(DeviceRunner):
+    """mmseg's heads draw their weights when a run starts: those of the first process are given to the others."""
+
+    def _init_model_weights(self) -> None:
+        Runner._init_model_weights(self)
 
 
 class EvaluationProgress(Hook):
@@ -121,27 +164,55 @@ class EvaluationProgress(Hook):
     def after_test_iter(self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any) -> None:
         self.report(batch_idx + 1, len(runner.test_dataloader), "test")
 
+    def after_val_iter(self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any) -> None:
+        step = runner.iter // runner.optim_wrapper._accumulative_counts + 1
+        self.report(batch_idx + 1, len(runner.val_dataloader), f"test of step {step}")
+
+
+def _hooks(saver: ResumeHook, parts: Parts, settings: TrainingSettings, place: Place) -> list[Hook]:
+    """What watches, chooses and reports; only the first process reports."""
+    hooks: list[Hook] = [FiniteHook(saver, settings.lr)]
+    if parts.best:
+        hooks.append(BestHook(parts.best))
+    if get_dist_info()[0] == 0:
+        hooks += [ProgressHook(place.report, settings.device_batch), EvaluationProgress(place.report)]
+    return hooks
+
+
+def _linear(settings: TrainingSettings) -> list[dict[str, Any]]:
+    return warmup_then(
+        "linear", total=settings.iterations, warmup=settings.warmup, start_lr_factor=settings.warmup_start
+    )
+
 
 def _training_loader(dataset: BaseSegDataset, settings: TrainingSettings, place: Place) -> DataLoader[Any]:
     draws = settings.iterations * settings.batch
+    rank, world = get_dist_info()
     return DataLoader(
         TrainingStream(dataset, place.seed, draws),
-        batch_size=settings.device_batch,
-        sampler=ResumableSampler(draws),
-        num_workers=worker_count(draws),
+        batch_size=settings.share(),
+        sampler=ResumableSampler(draws, rank, world),
+        num_workers=worker_count(draws // world),
         collate_fn=_collate,
         generator=torch.Generator(),  # else a new iterator draws from the state that a resumed run has restored
     )
 
 
 def _test_loader(dataset: BaseSegDataset) -> DataLoader[Any]:
-    """One image at a time: their sizes differ."""
-    return DataLoader(dataset, batch_size=1, num_workers=worker_count(len(dataset)), collate_fn=_collate)
+    """One image at a time, because their sizes differ; processes take turns."""
+    sampler = DefaultSampler(dataset, shuffle=False, seed=0)
+    workers = worker_count(len(dataset) // get_dist_info()[1])
+    own = torch.Generator()  # else a test between steps would change what is drawn in the next ones
+    return DataLoader(dataset, batch_size=1, sampler=sampler, num_workers=workers, collate_fn=_collate, generator=own)
 
 
-def _optim_wrapper(optimizer: torch.optim.Optimizer, settings: TrainingSettings, place: Place) -> OptimWrapper:
+def _optim_wrapper(parts: Parts, settings: TrainingSettings, place: Place) -> OptimWrapper:
     return make_optim_wrapper(
-        settings.precision, place.device, optimizer=optimizer, accumulative_counts=settings.accumulation
+        settings.precision,
+        place.device,
+        optimizer=parts.optimizer,
+        accumulative_counts=settings.accumulation,
+        clip_grad={"max_norm": parts.clip_norm} if parts.clip_norm else None,
     )
 
 

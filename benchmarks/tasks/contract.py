@@ -36,6 +36,8 @@ class Job:
     device: torch.device
     work_dir: Path
     progress: Progress
+    cache: Path | None = None  # folder of the feature cache, which jobs share; None for none
+    compiled: bool = False  # whether a frozen backbone runs through torch.compile
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Outcome:
     global_batch: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     raw: Mapping[str, np.ndarray] = field(default_factory=dict)  # per-image values
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)  # for people, by name: RGB bytes [H, W, 3]
 
 
 @dataclass(frozen=True)
@@ -58,4 +61,5 @@ class Task:
     datasets: tuple[str, ...]
     metrics: tuple[Metric, ...]
     run: Callable[[Job], Outcome]
+    spreads: bool = False  # whether it trains on several processes at once; its settings are then a Recipe
     seeded: bool = True  # whether the seed can change its numbers; otherwise one run is all there is

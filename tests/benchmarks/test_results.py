@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.results import Result, ResultStore, read_result
 from umt.errors import UMTError
@@ -77,3 +78,14 @@ def test_file_is_plain_json(tmp_path: Path, make_result: Make) -> None:
     record = json.loads(ResultStore(tmp_path).write(make_result()).read_text())
     assert record["schema"] == 1
     assert record["key"]["dataset"] == "cub"
+
+
+def test_pictures_lie_beside_the_result(tmp_path: Path, make_result: Callable[..., Result]) -> None:
+    store = ResultStore(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 3)).astype(np.uint8)
+    path = store.write(make_result(), pictures={"ADE val/1": pixels})
+    [name] = store.read(make_result().key).pictures
+    assert path.with_name(name).parent == path.parent
+    assert name.endswith("--ADE_val_1.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(path.with_name(name))), pixels)
+    assert [result.key for result in store] == [make_result().key]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 import torch
 from mmengine.structures import PixelData
-from mmseg.models.losses import SiLogLoss
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from depth.head import DPTDepthHead, Reassemble, masked_silog
+from depth.head import DPTDepthHead, Reassemble
 from umt.errors import UMTError
 
 SIDE = 64  # of the image
@@ -27,9 +25,16 @@ def pairs(strides: Sequence[int], widths: Sequence[int]) -> list[list[Tensor]]:
     ]
 
 
-def make_head(strides: Sequence[int], widths: Sequence[int]) -> DPTDepthHead:
+def make_head(strides: Sequence[int], widths: Sequence[int], bounded: bool = True) -> DPTDepthHead:
     head = DPTDepthHead(
-        widths, strides, channels=8, post_process_channels=[4, 6, 8, 10], min_depth=1e-3, max_depth=10.0
+        widths,
+        strides,
+        channels=8,
+        post_process_channels=[4, 6, 8, 10],
+        min_depth=1e-3,
+        max_depth=10.0,
+        bounded=bounded,
+        loss_decode={"type": "MaskedSiLog"},
     )
     return head.eval()
 
@@ -72,16 +77,21 @@ def test_predictions_stay_in_the_range(scale: float) -> None:
     assert float(depth.detach().max()) <= 10.0
 
 
-def test_silog_equals_its_formula_over_measured_pixels() -> None:
-    rng = np.random.default_rng(0)
-    depth, truth = rng.uniform(0.5, 9.5, (2, 3, 1, 4, 5))
-    truth[rng.random(truth.shape) < 0.3] = 0.0
-    expected = []
-    for one, other in zip(depth, truth, strict=True):
-        d = np.log(other[other > 0]) - np.log(one[other > 0])
-        expected.append(np.sqrt((d**2).mean() - 0.5 * d.mean() ** 2))
-    loss = masked_silog(SiLogLoss(), torch.from_numpy(depth), torch.from_numpy(truth))
-    assert float(loss) == pytest.approx(np.mean(expected), rel=1e-6)
+def test_the_raw_head_is_unbounded_in_training_and_clamped_in_testing() -> None:
+    raw, bounded = make_head(CNN, (8,) * 4, bounded=False), make_head(CNN, (8,) * 4)
+    bounded.load_state_dict(raw.state_dict())
+    inputs, metas = pairs(CNN, (8,) * 4), [{"img_shape": torch.Size((SIDE, SIDE))}]
+    output = raw(inputs).detach()
+    torch.testing.assert_close(bounded(inputs).detach(), 1e-3 + (10.0 - 1e-3) * output.sigmoid())
+    assert float(output.min()) < 0
+    predicted = raw.predict(inputs, metas, {}).detach()
+    assert predicted.shape == (2, 1, SIDE, SIDE)
+    assert float(predicted.min()) == pytest.approx(1e-3)
+    torch.testing.assert_close(predicted, resize(output, SIDE).clamp(1e-3, 10.0))
+
+
+def resize(fmap: Tensor, side: int) -> Tensor:
+    return nn.functional.interpolate(fmap, size=(side, side), mode="bilinear", align_corners=False)
 
 
 @pytest.mark.parametrize("empty", [[0], [0, 1]])

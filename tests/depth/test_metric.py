@@ -88,3 +88,10 @@ def test_equal_to_mmseg(maps: tuple[np.ndarray, np.ndarray]) -> None:
 def test_truth_that_gives_nothing_to_measure(truth: np.ndarray, message: str) -> None:
     with pytest.raises(UMTError, match=message):
         evaluate(PerImageDepth(**OPTIONS), np.ones_like(truth), truth)
+
+
+def test_maps_of_the_pictured_images_are_kept(maps: tuple[np.ndarray, np.ndarray]) -> None:
+    kept = evaluate(PerImageDepth(pictured=["2.jpg"], **OPTIONS), *maps)["pictures"]
+    assert kept.keys() == {"2.jpg"}
+    assert kept["2.jpg"].dtype == np.float32
+    np.testing.assert_allclose(kept["2.jpg"], [maps[0][2], maps[1][2]], rtol=1e-6)

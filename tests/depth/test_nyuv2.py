@@ -18,7 +18,7 @@ SETTINGS = load_protocol("nyuv2_depth", "paper", NYUSettings).settings
 
 
 def test_padding_is_invalid_depth_and_not_255_metres() -> None:
-    settings = dataclasses.replace(SETTINGS, crop=64, channels=8, post_process_channels=(4, 4, 4, 4))
+    settings = dataclasses.replace(SETTINGS, crop=(64, 64), channels=8, post_process_channels=(4, 4, 4, 4))
     with DefaultScope.overwrite_default_scope("mmseg"):
         model = MODELS.build(model_config(settings, create_backbone("timm:test_resnet?pretrained=false")))
     sample = SegDataSample()
@@ -37,7 +37,9 @@ def test_windows_fit_patches_of_14() -> None:
 
 
 def test_whole_images_of_any_size_are_predicted_at_their_own() -> None:
-    settings = dataclasses.replace(SETTINGS, crop=64, channels=8, post_process_channels=(4, 4, 4, 4), test_mode="whole")
+    settings = dataclasses.replace(
+        SETTINGS, crop=(64, 64), channels=8, post_process_channels=(4, 4, 4, 4), test_mode="whole"
+    )
     with DefaultScope.overwrite_default_scope("mmseg"):
         model = MODELS.build(model_config(settings, create_backbone("timm:test_vit?pretrained=false")))
     model.eval()

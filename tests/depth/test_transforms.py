@@ -7,7 +7,7 @@ import pytest
 import torch
 import torchvision.transforms.v2.functional as reference
 
-from depth.transforms import RandomColor, brightness_contrast, gamma, shift_hsv
+from depth.transforms import AdaBinsColor, BorderCrop, RandomColor, brightness_contrast, gamma, shift_hsv
 
 
 @pytest.fixture
@@ -49,3 +49,27 @@ def test_saturation_and_value(image: np.ndarray) -> None:
 def test_probability_zero_changes_nothing(image: np.ndarray) -> None:
     np.testing.assert_array_equal(RandomColor(0.0).transform({"img": image})["img"], image)
     assert (RandomColor(1.0).transform({"img": image})["img"] != image).any()
+
+
+def test_adabins_color_is_the_published_arithmetic(image: np.ndarray) -> None:
+    """Bytes to the power of gamma, times a brightness and a gain for each channel, cut at 255."""
+    np.random.seed(3)
+    found = AdaBinsColor(prob=1.0).transform({"img": image})["img"]
+    np.random.seed(3)
+    np.random.random()
+    exponent, brightness = np.random.uniform(0.9, 1.1), np.random.uniform(0.75, 1.25)
+    expected = np.clip(image.astype(float) ** exponent * brightness * np.random.uniform(0.9, 1.1, 3), 0, 255)
+    assert np.abs(found - expected).max() <= 0.5
+    assert np.abs(found.astype(int) - image.astype(int)).max() > 10
+    assert AdaBinsColor(prob=0.0).transform({"img": image})["img"] is image
+
+
+@pytest.mark.parametrize(("shape", "inside"), [((480, 640), (427, 565)), ((240, 320), (214, 283))])
+def test_the_border_is_cut_from_image_and_depth_alike(shape: tuple[int, int], inside: tuple[int, int]) -> None:
+    rows = np.broadcast_to(np.arange(shape[0])[:, None], shape)
+    image = np.stack([rows % 256] * 3, axis=2).astype(np.uint8)
+    results = BorderCrop().transform({"img": image, "depth": rows.astype(np.float32), "seg_fields": ["depth"]})
+    assert results["img"].shape == (*inside, 3)
+    assert results["img_shape"] == results["depth"].shape == inside
+    assert results["depth"][0, 0] == 45 * shape[0] // 480
+    np.testing.assert_array_equal(results["img"][..., 0], results["depth"] % 256)

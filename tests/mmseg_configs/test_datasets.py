@@ -53,3 +53,15 @@ def test_the_sampler_goes_on_where_it_is_told() -> None:
     sampler.skip(7)
     assert list(sampler) == [7, 8, 9]
     assert len(sampler) == 3
+
+
+def test_processes_share_out_every_batch() -> None:
+    """Of a global batch of 4, two processes with 2 each take draws 0..3, then 4..7; each skips its own."""
+    samplers = [ResumableSampler(12, rank, 2) for rank in range(2)]
+    draws = [list(sampler) for sampler in samplers]
+    for step in range(3):
+        batch = sorted(draw for own in draws for draw in own[2 * step : 2 * step + 2])
+        assert batch == list(range(4 * step, 4 * step + 4))
+    samplers[1].skip(4)
+    assert list(samplers[1]) == [9, 11]
+    assert len(samplers[1]) == 2

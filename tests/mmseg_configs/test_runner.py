@@ -132,6 +132,22 @@ def _pointing_to(parts: Parts, annotation: str) -> Callable[[int], dict[str, Any
     return lambda index: {**original(index), "seg_map_path": annotation}
 
 
+def test_a_loss_that_is_no_number_stops_the_run_with_one_line(
+    make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place
+) -> None:
+    parts = make_parts()
+    step = parts.optimizer.step
+
+    def poison() -> None:
+        step()
+        parts.optimizer.param_groups[0]["params"][0].data.fill_(float("nan"))
+
+    parts.optimizer.step = poison  # type: ignore[method-assign, assignment]
+    with pytest.raises(UMTError, match=r"iteration 2: .* is nan; no checkpoint was saved before; lower lr") as caught:
+        train_and_test(parts, settings, place)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("precision", "autocast"), [("fp32", False), ("bf16", True)])
 def test_precision_is_that_of_the_protocol(
     make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place, precision: str, autocast: bool

@@ -1,0 +1,55 @@
+"""The depth heads by name: what each reads of a backbone, and its configuration for mmseg."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from depth.levels import dpt_levels
+from depth.losses import LOSSES
+from umt.backbones import Backbone
+
+if TYPE_CHECKING:
+    from depth.nyuv2 import NYUSettings
+
+BINS = 256  # DINOv2's and DINOv3's
+
+
+def dpt_config(settings: NYUSettings, backbone: Backbone, *, bounded: bool) -> dict[str, Any]:
+    """A DPT head on four maps with their summary tokens."""
+    levels = dpt_levels(backbone.strides)
+    return {
+        "backbone": {"out_indices": levels, "with_cls": True},
+        "decode_head": {
+            **_shared(settings),
+            "type": "DPTDepthHead",
+            "in_channels": [backbone.channels[level] for level in levels],
+            "strides": [backbone.strides[level] for level in levels],
+            "channels": settings.channels,
+            "post_process_channels": settings.post_process_channels,
+            "bounded": bounded,
+        },
+    }
+
+
+def bins_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:
+    """A linear head on the last map; `channels` and `post_process_channels` have no meaning for it."""
+    head = {**_shared(settings), "type": "LinearBinsHead", "in_channels": backbone.channels[-1], "bins": BINS}
+    return {"backbone": {"out_indices": (backbone.depth - 1,)}, "decode_head": head}
+
+
+def _shared(settings: NYUSettings) -> dict[str, Any]:
+    return {
+        "min_depth": settings.min_depth,
+        "max_depth": settings.max_depth,
+        "dropout_ratio": settings.dropout,
+        "loss_decode": {"type": LOSSES[settings.loss]},
+    }
+
+
+HEADS: dict[str, Callable[..., dict[str, Any]]] = {
+    "dpt": partial(dpt_config, bounded=True),
+    "dpt_raw": partial(dpt_config, bounded=False),
+    "bins": bins_config,
+}

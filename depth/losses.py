@@ -1,0 +1,71 @@
+"""Losses between predicted and measured depth, and how every depth head applies them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmseg.models.losses import SiLogLoss
+from mmseg.models.utils import resize
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+LOSSES = {"silog": "MaskedSiLog", "sig": "SigLoss"}  # names of protocols -> of mmseg's registry
+
+
+@MODELS.register_module()
+class MaskedSiLog(SiLogLoss):
+    """SiLog (Eigen et al. 2014) with lambda 0.5 over pixels with truth > 1e-6, mean over images [B, 1, H, W].
+
+    Depth below 1e-6 counts as 1e-6. An image without a measured pixel counts as 0: mmseg's loss takes the square root
+    of zero there, whose gradient is NaN.
+    """
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        measured = (target > 0).flatten(1).any(dim=1)
+        if not measured.any():
+            return pred.sum() * 0.0
+        mean: Tensor = super().forward(pred[measured], target[measured])
+        return mean * measured.float().mean()
+
+
+@MODELS.register_module()
+class SigLoss(nn.Module):
+    """AdaBins' SiLog as DINOv2 and DINOv3 train with: the root of variance + 0.15 mean^2 over all pixels of a batch.
+
+    The variance is left out in the first 100 forwards. `forwards` counts them; it resumes with the weights.
+    """
+
+    WARMUP = 100
+    EPS = 1e-3  # metres, added to both before the logarithm
+    loss_name = "loss_sig"
+    forwards: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("forwards", torch.zeros((), dtype=torch.long))
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        """A scalar from depths [B, 1, H, W] in metres; truth 0 is not measured."""
+        measured = target > 0
+        if measured.sum() < 2:
+            return pred.sum() * 0.0
+        difference = (pred[measured] + self.EPS).log() - (target[measured] + self.EPS).log()
+        value = 0.15 * difference.mean() ** 2
+        if self.forwards >= self.WARMUP:
+            value = value + difference.var()
+        self.forwards += 1
+        return value.clamp(min=1e-12).sqrt()  # the gradient of the root of 0 is infinite
+
+
+class DepthSupervision:
+    """Gives mmseg's decode heads a loss on depth maps: predictions are resized to the truth, and compared in metres."""
+
+    align_corners: bool
+    loss_decode: Any
+
+    def loss_by_feat(self, depth: Tensor, batch_data_samples: Sequence[Any]) -> dict[str, Tensor]:
+        truth = torch.stack([sample.gt_depth_map.data for sample in batch_data_samples])
+        depth = resize(depth, size=truth.shape[2:], mode="bilinear", align_corners=self.align_corners)
+        return {self.loss_decode.loss_name: self.loss_decode(depth, truth)}

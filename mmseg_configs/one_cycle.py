@@ -1,0 +1,64 @@
+"""The learning-rate schedule of DINOv3's published dense probes, in closed form."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from mmengine.optim.scheduler.momentum_scheduler import MomentumSchedulerMixin
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+from mmengine.registry import PARAM_SCHEDULERS
+
+LAST = 1 / 25 / 1000  # of lr, at the end: torch's div_factor and the published final_div_factor
+MOMENTA = (0.85, 0.95)  # first and last after the warm-up
+
+
+@PARAM_SCHEDULERS.register_module()
+class WarmupOneCycleLR(_ParamScheduler):
+    """A linear ramp under a cosine for `warmup` of `end` steps, then the cosine alone; factors on each group's lr."""
+
+    def __init__(self, optimizer: Any, *, end: int, warmup: int, start: float, by_epoch: bool = False) -> None:
+        self.warmup, self.start = warmup, start
+        super().__init__(optimizer, "lr", end=end, by_epoch=by_epoch)
+
+    def _get_value(self) -> list[float]:
+        return [base * self.factor(self.last_step) for base in self.base_values]
+
+    def factor(self, step: int) -> float:
+        """On the peak, at optimiser step 0, 1, ..."""
+        if step < self.warmup:
+            return self.start + _falling(step / self.end) * step / self.warmup
+        return LAST + (1 - LAST) * _falling((step + 1) / self.end)
+
+
+@PARAM_SCHEDULERS.register_module()
+class WarmupOneCycleMomentum(MomentumSchedulerMixin, _ParamScheduler):
+    """AdamW's first beta beside it: 0 in the warm-up, as the published code leaves it, then 0.85 to 0.95."""
+
+    def __init__(self, optimizer: Any, *, end: int, warmup: int, by_epoch: bool = False) -> None:
+        self.warmup = warmup
+        super().__init__(optimizer, end=end, by_epoch=by_epoch)
+
+    def _get_value(self) -> list[float]:
+        return [self.beta(self.last_step)] * len(self.base_values)
+
+    def beta(self, step: int) -> float:
+        """At optimiser step 0, 1, ..."""
+        if step < self.warmup:
+            return 0.0
+        first, last = MOMENTA
+        return last + (first - last) * _falling((step - self.warmup) / (self.end - self.warmup))
+
+
+def one_cycle(*, total: int, warmup: int, start: float) -> list[dict[str, Any]]:
+    """mmengine's `param_scheduler` of the schedule; `start` is the factor on lr at the first step."""
+    steps = {"end": total, "warmup": warmup, "by_epoch": False}
+    return [
+        {"type": "WarmupOneCycleLR", "start": start, **steps},
+        {"type": "WarmupOneCycleMomentum", **steps},
+    ]
+
+
+def _falling(share: float) -> float:
+    """Half a cosine from 1 to 0."""
+    return (1 + math.cos(math.pi * share)) / 2

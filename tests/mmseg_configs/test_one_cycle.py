@@ -1,0 +1,65 @@
+"""DINOv3's schedule: its published values, on a real optimiser and after an interruption."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from mmengine.registry import PARAM_SCHEDULERS
+from torch.optim.lr_scheduler import OneCycleLR
+
+from mmseg_configs.one_cycle import one_cycle
+
+TOTAL, WARMUP = 30, 10
+ANNEAL = OneCycleLR._annealing_cos
+
+
+def make(optimizer: torch.optim.Optimizer) -> list:  # type: ignore[type-arg]
+    declared = one_cycle(total=TOTAL, warmup=WARMUP, start=1e-3)
+    return [PARAM_SCHEDULERS.build(item, default_args={"optimizer": optimizer}) for item in declared]
+
+
+def fresh() -> torch.optim.AdamW:
+    return torch.optim.AdamW([torch.nn.Parameter(torch.zeros(2))], lr=3e-4, betas=(0.9, 0.99))
+
+
+def run(optimizer: torch.optim.Optimizer, schedulers: list, steps: int) -> list[tuple[float, float]]:  # type: ignore[type-arg]
+    seen = []
+    for _ in range(steps):
+        group = optimizer.param_groups[0]
+        seen.append((group["lr"], group["betas"][0]))
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return seen
+
+
+def expected(step: int) -> tuple[float, float]:
+    """From the published code: the ramp times half a cosine, then torch's own annealing."""
+    if step < WARMUP:
+        half = (1 + math.cos(math.pi * step / TOTAL)) / 2
+        return 3e-4 / 1000 + 3e-4 * half * step / WARMUP, 0.0
+    lr = ANNEAL(3e-4, 3e-4 / 25 / 1000, (step + 1) / TOTAL)
+    return lr, ANNEAL(0.85, 0.95, (step - WARMUP) / (TOTAL - WARMUP))
+
+
+def test_values_are_the_published_ones() -> None:
+    optimizer = fresh()
+    seen = run(optimizer, make(optimizer), TOTAL)
+    for step, values in enumerate(seen):
+        assert values == pytest.approx(expected(step), rel=1e-9)
+    assert seen[-1][0] == pytest.approx(3e-4 / 25_000)
+    assert optimizer.param_groups[0]["betas"][1] == 0.99
+
+
+def test_it_goes_on_after_an_interruption() -> None:
+    first = fresh()
+    schedulers = make(first)
+    run(first, schedulers, 12)
+    second = fresh()
+    resumed = make(second)
+    second.load_state_dict(first.state_dict())
+    for scheduler, old in zip(resumed, schedulers, strict=True):
+        scheduler.load_state_dict(old.state_dict())
+    assert run(second, resumed, 5) == run(first, schedulers, 5)
