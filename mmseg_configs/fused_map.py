@@ -1,0 +1,54 @@
+"""The class map of resized logits without the resized logits; compiled where numba is installed."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmseg_configs.resampling import Operator
+
+CHUNK = {"cpu": 2**20, "cuda": 2**25}  # resized logits held at one time
+
+
+@cache
+def kernel() -> ModuleType | None:
+    """The compiled loops, or None without numba."""
+    return import_module("mmseg_configs.fused_kernel") if find_spec("numba") else None
+
+
+def class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tensor:
+    """int64 [H, W]: the first class with the largest value of rows @ logits @ columns', in float64.
+
+    logits: finite, [C, h, w]; rows: [H, h]; columns: [W, w].
+    """
+    compiled = kernel()
+    if compiled is None or logits.device.type != "cpu":
+        return chunked_class_map(logits, rows, columns)
+    classes = np.empty((rows.size, columns.size), np.int64)
+    values = logits.permute(1, 2, 0).contiguous().numpy()
+    compiled.class_map(values, _parts(rows), rows.bands, _parts(columns), columns.bands, classes)
+    return torch.from_numpy(classes)
+
+
+def chunked_class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tensor:
+    """The same in plain torch on any device, some rows at a time."""
+    lines = logits.double().permute(1, 0, 2).contiguous()  # [h, C, w]
+    pieces = [columns.piece(start, stop, lines) for start, stop in columns.tiles()]
+    height = max(1, CHUNK.get(logits.device.type, CHUNK["cuda"]) // (len(logits) * columns.size))
+    return torch.cat([_rows(lines, rows, pieces, start, height) for start in range(0, rows.size, height)])
+
+
+def _rows(lines: Tensor, rows: Operator, pieces: list[tuple[slice, Tensor]], start: int, height: int) -> Tensor:
+    read, vertical = rows.piece(start, min(start + height, rows.size), lines)
+    narrow = torch.einsum("yn,ncw->ycw", vertical, lines[read])
+    return torch.cat([(narrow[..., nodes] @ across.T).argmax(dim=1) for nodes, across in pieces], dim=1)
+
+
+def _parts(operator: Operator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return operator.matrix.indptr, operator.matrix.indices, operator.matrix.data

@@ -1,0 +1,101 @@
+"""Bilinear resizing, cutting and averaging of windows as one sparse operator an axis, because they compose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+TILE = 128  # pixels
+STRAIGHT = 1e-12  # second difference of weights below which three neighbours lie on a line
+
+
+@dataclass(frozen=True, eq=False)
+class Operator:
+    """`size` pixels of one axis as convex combinations of `nodes` values: matrix [size, nodes] in float64."""
+
+    matrix: csr_matrix
+
+    @property
+    def size(self) -> int:
+        return int(self.matrix.shape[0])
+
+    @cached_property
+    def bands(self) -> np.ndarray:
+        """First and last pixel [n, 2] of runs whose weights are an affine function of the position.
+
+        In a band of rows and one of columns every value is bilinear, thus between those of the four corner pixels.
+        """
+        bands, first = [], 0
+        for bent in [*self._bends(), self.size - 1]:
+            if bent > first or bent == self.size - 1:
+                bands.append((first, bent))
+                first = bent + 1
+        return np.array(bands)
+
+    def _bends(self) -> list[int]:
+        """Inner pixels whose weights are not the mean of their neighbours' weights."""
+        if self.size < 3:
+            return []
+        bend = (self.matrix[2:] - 2 * self.matrix[1:-1] + self.matrix[:-2]).tocoo()
+        bent = np.unique(bend.row[np.abs(bend.data) > STRAIGHT]) + 1
+        return [int(pixel) for pixel in bent]
+
+    def tiles(self) -> list[tuple[int, int]]:
+        """Pieces of `TILE` pixels, start and stop: few nodes each, so that dense weights are not mostly zeros."""
+        return [(start, min(start + TILE, self.size)) for start in range(0, self.size, TILE)]
+
+    def piece(self, start: int, stop: int, like: Tensor) -> tuple[slice, Tensor]:
+        """The nodes that pixels start..stop read, and the weights [stop - start, nodes], of the type of `like`."""
+        rows = self.matrix[start:stop]
+        nodes = slice(int(rows.indices.min()), int(rows.indices.max()) + 1)
+        return nodes, torch.from_numpy(rows[:, nodes].toarray()).to(like)
+
+
+@lru_cache(maxsize=256)
+def resize(nodes: int, size: int, align_corners: bool = False) -> Operator:
+    """torch's bilinear `interpolate` from `nodes` values to `size` pixels, without antialiasing."""
+    return Operator(_resize(nodes, size, align_corners))
+
+
+@lru_cache(maxsize=256)
+def evaluation(
+    nodes: int, window: int, starts: tuple[int, ...], kept: tuple[int, int], size: int, align_corners: bool = False
+) -> Operator:
+    """What mmseg does to logits: resized to their window, averaged over windows, cut to `kept`, resized to `size`.
+
+    nodes: of one window; those of the following windows are appended.
+    """
+    up = _resize(nodes, window, align_corners).tocoo()
+    rows = np.concatenate([up.row + start for start in starts])
+    columns = np.concatenate([up.col + index * nodes for index in range(len(starts))])
+    shape = (starts[-1] + window, nodes * len(starts))
+    summed = csr_matrix((np.tile(up.data, len(starts)), (rows, columns)), shape=shape)
+    cut = summed[kept[0] : kept[1]]
+    windows = np.asarray(cut.sum(axis=1)).ravel()  # over each pixel: every window's weights sum to 1
+    cut.data /= np.repeat(windows, np.diff(cut.indptr))
+    return Operator((_resize(kept[1] - kept[0], size, align_corners) @ cut).tocsr())
+
+
+def window_starts(window: int, stride: int, size: int) -> tuple[int, ...]:
+    """First pixels of mmseg's windows: every `stride` pixels, the last one moved back to end with the image."""
+    count = max(size - window + stride - 1, 0) // stride + 1
+    return tuple(max(min(index * stride + window, size) - window, 0) for index in range(count))
+
+
+def _resize(nodes: int, size: int, align_corners: bool) -> csr_matrix:
+    pixels = np.arange(size)
+    if align_corners:
+        position = pixels * ((nodes - 1) / max(size - 1, 1))
+    else:
+        position = np.maximum((pixels + 0.5) * (nodes / size) - 0.5, 0)
+    first = np.minimum(position.astype(np.int64), nodes - 1)
+    second, share = np.minimum(first + 1, nodes - 1), position - first
+    entries = np.concatenate([1 - share, share]), (np.tile(pixels, 2), np.concatenate([first, second]))
+    matrix = csr_matrix(entries, shape=(size, nodes))
+    matrix.eliminate_zeros()
+    return matrix
