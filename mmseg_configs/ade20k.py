@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 
 from mmseg_configs.backbone import data_preprocessor
+from mmseg_configs.best import Best
 from mmseg_configs.datasets import ADE20KSamples
+from mmseg_configs.from_start import falling
 from mmseg_configs.runner import Parts, TrainingSettings, check
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import Backbone
@@ -23,51 +25,96 @@ CLASSES = 150
 
 @dataclass(frozen=True)
 class ADE20KSettings(TrainingSettings):
-    """Everything that changes the mIoU of a linear probe. Crops and windows grow to the backbone's size multiple."""
+    """Everything that changes the mIoU of a linear probe. `device_batch` is that of all processes together."""
 
+    schedule: str  # linear; or linear_from_start, cosine_from_start: already falling in the warm-up
+    best_on_test: int | None  # null: the last weights; else test every so many steps, and report the highest mIoU
     scale: tuple[int, int]  # longer, shorter side in pixels that images are fitted into, ratio kept
     scale_range: tuple[float, float]  # random factor on `scale` in training
-    crop: int  # side of the training crop
+    crop: int  # side of the training crop; it grows to the size multiple where `padding` is grown
+    padded_crop: int | None  # side that crops are padded to below and right; null: only crops of small images are
+    padding: str  # how sizes come to fit the size multiple: grown, stretched or centred, see PADDINGS
     cat_max_ratio: float  # largest share of a crop that one class may take, tried 10 times
     flip: float  # probability
     photometric: bool  # mmseg's PhotoMetricDistortion
     dropout: float  # of whole channels, before the convolution
     test_mode: str  # whole or slide
-    test_window: int  # side, with slide
+    test_window: int  # side, with slide; it grows to the size multiple where `padding` is grown
     test_stride: int  # step, with slide
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check("schedule", self.schedule, self.schedule in SCHEDULES, " or ".join(SCHEDULES))
+        check("padding", self.padding, self.padding in PADDINGS, " or ".join(PADDINGS))
         check("test_mode", self.test_mode, self.test_mode in ("whole", "slide"), "whole or slide")
+        covers = self.test_mode == "whole" or 0 < self.test_stride <= self.test_window
+        check("test_stride", self.test_stride, covers, f"1 to test_window = {self.test_window}")
+        wide = self.padded_crop is None or self.padded_crop >= self.crop
+        check("padded_crop", self.padded_crop, wide, f"null, or at least crop = {self.crop}")
+        every = self.best_on_test
+        check("best_on_test", every, every is None or every > 0, "null or a number of steps")
+
+
+# grown: crops and windows grow; test images are padded below and right, and what is predicted there is cut off
+# stretched: test images are padded below and right, and the prediction of it all is squeezed into the image (RADIO)
+# centred: images are padded all round inside the backbone, and its map is stretched over the image (DINOv2)
+PADDINGS = ("grown", "stretched", "centred")
+SCHEDULES: dict[str, Callable[[ADE20KSettings], list[dict[str, Any]]]] = {
+    "linear": lambda settings: [],  # the runner's own
+    "linear_from_start": lambda given: _falling("linear", given),
+    "cosine_from_start": lambda given: _falling("cosine", given),
+}
 
 
 def build(
     settings: ADE20KSettings, backbone: Backbone, train: Sequence[Sample], test: Sequence[Sample], seed: int
 ) -> Parts:
     """The linear probe of a backbone, with its optimiser, data and metric; the head's weights depend on the seed."""
+    multiple = backbone.preprocess.size_multiple
+    crop, padded = crop_of(settings, multiple), padded_crop_of(settings, multiple)
+    _check_cells(settings, backbone, padded)
     with mmseg_scope(seed):
         model = MODELS.build(model_config(settings, backbone))
         optimizer = torch.optim.AdamW(
             model.decode_head.parameters(), settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
         )
-        crop = round_up(settings.crop, backbone.preprocess.size_multiple)
         return Parts(
             model,
             optimizer,
             ADE20KSamples(train, pipeline=train_pipeline(settings, crop)),
-            ADE20KSamples(test, pipeline=evaluation_pipeline(settings), test_mode=True),
+            ADE20KSamples(test, pipeline=evaluation_pipeline(settings, multiple), test_mode=True),
             {"type": "ClassIoU"},
-            {"crop": crop},
+            {"crop": crop, "padded_crop": padded, **settings.recorded()},
+            schedule=SCHEDULES[settings.schedule](settings),
+            best=Best("miou", settings.best_on_test, higher=True) if settings.best_on_test else None,
         )
+
+
+def crop_of(settings: ADE20KSettings, size_multiple: int) -> int:
+    """Side of the training crop for a backbone."""
+    return round_up(settings.crop, size_multiple) if settings.padding == "grown" else settings.crop
+
+
+def padded_crop_of(settings: ADE20KSettings, size_multiple: int) -> int:
+    """Side of what the segmentor sees of it."""
+    side = settings.padded_crop or settings.crop
+    return side if settings.padding == "centred" else round_up(side, size_multiple)
 
 
 def model_config(settings: ADE20KSettings, backbone: Backbone) -> dict[str, Any]:
     """mmseg's EncoderDecoder with the frozen backbone and the linear head on its last map."""
     multiple = backbone.preprocess.size_multiple
+    centred = settings.padding == "centred"
     return {
-        "type": "EncoderDecoder",
-        "data_preprocessor": data_preprocessor(multiple, round_up(settings.crop, multiple)),
-        "backbone": {"type": "UMTBackbone", "backbone": backbone, "out_indices": (-1,), "frozen": True},
+        "type": "FusedEncoderDecoder",
+        "data_preprocessor": data_preprocessor(1 if centred else multiple, padded_crop_of(settings, multiple)),
+        "backbone": {
+            "type": "UMTBackbone",
+            "backbone": backbone,
+            "out_indices": (-1,),
+            "frozen": True,
+            "centred": centred,
+        },
         "decode_head": {
             "type": "LinearHead",
             "in_channels": backbone.channels[-1],
@@ -80,7 +127,9 @@ def model_config(settings: ADE20KSettings, backbone: Backbone) -> dict[str, Any]
 
 def evaluation_config(settings: ADE20KSettings, size_multiple: int) -> ConfigDict:
     """mmseg's `test_cfg`."""
-    window, stride = round_up(settings.test_window, size_multiple), settings.test_stride
+    window, stride = settings.test_window, settings.test_stride
+    if settings.padding != "centred":
+        window = round_up(window, size_multiple)
     return ConfigDict(mode=settings.test_mode, crop_size=(window, window), stride=(stride, stride))
 
 
@@ -97,11 +146,24 @@ def train_pipeline(settings: ADE20KSettings, crop: int) -> list[dict[str, Any]]:
     ]
 
 
-def evaluation_pipeline(settings: ADE20KSettings) -> list[dict[str, Any]]:
+def evaluation_pipeline(settings: ADE20KSettings, size_multiple: int) -> list[dict[str, Any]]:
     """mmseg's transforms of a test image; its labels keep their own size, at which they are compared."""
     return [
         {"type": "LoadCheckedImage"},
         {"type": "Resize", "scale": settings.scale, "keep_ratio": True},
+        # padded here and not by the preprocessor, mmseg takes the padding for a part of the image
+        *([{"type": "Pad", "size_divisor": size_multiple}] if settings.padding == "stretched" else []),
         {"type": "LoadCheckedLabels", "classes": CLASSES},
         {"type": "PackSegInputs"},
     ]
+
+
+def _falling(curve: str, settings: ADE20KSettings) -> list[dict[str, Any]]:
+    return falling(curve, total=settings.iterations, warmup=settings.warmup, start=settings.warmup_start)
+
+
+def _check_cells(settings: ADE20KSettings, backbone: Backbone, side: int) -> None:
+    """BatchNorm needs two values a channel."""
+    cells = settings.device_batch * (-(-side // backbone.strides[-1])) ** 2
+    wanted = f"larger: '{backbone.spec}' has stride {backbone.strides[-1]}, and one cell is too little for BatchNorm"
+    check("crop", settings.crop, cells > 1, wanted)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from umt.backbones import Backbone, Features, create_backbone
+from umt.backbones.contract import round_up
 from umt.errors import UMTError
 
 
@@ -23,6 +25,8 @@ class UMTBackbone(nn.Module):
     out_indices: which maps, in this order; negative ones count from the end.
     frozen: no gradient, and eval mode always, also while the head trains.
     with_cls: pairs instead of maps; the summary is the class token, else the map pooled over space (paper A.1).
+    centred: images of other sizes are padded here, all round, to the size multiple, in the mean colour, as DINOv2's
+    published code does. The segmentor knows nothing of it, and stretches the map of the padded image over the image.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class UMTBackbone(nn.Module):
         out_indices: Sequence[int] = (-1,),
         frozen: bool = False,
         with_cls: bool = False,
+        centred: bool = False,
     ) -> None:
         super().__init__()
         if (spec is None) == (backbone is None):
@@ -40,10 +45,13 @@ class UMTBackbone(nn.Module):
         self.out_indices = tuple(out_indices)
         self.frozen = frozen
         self.with_cls = with_cls
+        self.centred = centred
         self.backbone.requires_grad_(not frozen)
         self.train()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...] | tuple[list[Tensor], ...]:
+        if self.centred:
+            images = centre(images, self.backbone.preprocess.size_multiple, self.backbone.mean)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             features: Features = self.backbone(images, maps=self.out_indices)
         if not self.with_cls:
@@ -53,6 +61,14 @@ class UMTBackbone(nn.Module):
     def train(self, mode: bool = True) -> UMTBackbone:
         super().train(mode and not self.frozen)
         return self
+
+
+def centre(images: Tensor, size_multiple: int, colour: Tensor) -> Tensor:
+    """Images [B, 3, H, W] with a frame of a colour [1, 3, 1, 1], so that both sides are size multiples."""
+    height, width = (round_up(side, size_multiple) - side for side in images.shape[-2:])
+    if not height and not width:
+        return images
+    return pad(images - colour, (width // 2, width - width // 2, height // 2, height - height // 2)) + colour
 
 
 def data_preprocessor(size_multiple: int, crop: int | None = None, label_padding: int = 255) -> dict[str, object]:
