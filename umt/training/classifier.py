@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from timm.data import Mixup
 from torch import Tensor, nn
@@ -31,7 +32,9 @@ class Classifier(BaseModel):
         if labels is None or mode != "loss":
             return self.logits(images)
         images, targets = self.mixing(images, labels) if self.mixing else (images, labels)
-        return {"loss": F.cross_entropy(self.logits(images).float(), targets, label_smoothing=self.smoothing)}
+        scores = self.logits(images)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        return {"loss": F.cross_entropy(scores, targets, label_smoothing=self.smoothing)}
 
     def logits(self, images: Tensor) -> Tensor:
         """Class scores [B, classes] of images [B, 3, H, W] in [0, 1]."""

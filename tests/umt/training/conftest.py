@@ -61,7 +61,11 @@ def tiny_classifier(noisy: bool = False) -> Classifier:
 
 @pytest.fixture
 def train(images: TensorDataset, tmp_path: Path) -> Callable[..., dict[str, Tensor]]:
-    """Trains a tiny ViT and gives its weights; `noisy` with everything that draws at random, options go to `fit`."""
+    """Trains a tiny ViT and gives its weights; `noisy` with everything that draws at random, options go to `fit`.
+
+    `dtype` float64 is for comparing two orders of summation: AdamW divides small gradients by their own size, and
+    their rounding with them.
+    """
 
     def run(
         recipe: Recipe,
@@ -69,12 +73,14 @@ def train(images: TensorDataset, tmp_path: Path) -> Callable[..., dict[str, Tens
         work_dir: Path | None = None,
         report: Callable[[int, int, str], None] = lambda *_: None,
         noisy: bool = False,
+        dtype: torch.dtype = torch.float32,
         **options: Any,
     ) -> dict[str, Tensor]:
-        model = tiny_classifier(noisy)
+        model = tiny_classifier(noisy).to(dtype)
+        pixels, labels = images.tensors
         groups = layer_decay_groups(model.backbone, model.head, lr=recipe.lr, weight_decay=0.05, layer_decay=0.8)
         place = Place(torch.device("cpu"), work_dir or tmp_path / "work", seed, report)
-        fit(model, groups, images, recipe, place, **options)
+        fit(model, groups, TensorDataset(pixels.to(dtype), labels), recipe, place, **options)
         return model.state_dict()
 
     return run
