@@ -8,82 +8,106 @@ import numpy as np
 from numba import njit
 
 compiled = njit(cache=True, fastmath={"nnan", "nsz", "contract"}, nogil=True)  # the logits are checked to be finite
-DEPTH = 64  # halvings of a block, at most
-BRUTE = 256
+LANES = 32  # a reduction to one number is not vectorised, one to so many is
 
 
 @compiled
-def class_map(logits: Any, rows: Any, row_bands: Any, columns: Any, column_bands: Any, classes: Any) -> None:
+def class_map(logits: Any, rows: Any, columns: Any, classes: Any) -> None:
     """Into `classes` [H, W]: the first class with the largest value of rows @ logits @ columns'.
 
-    logits [h, w, C]; rows and columns are (indptr, indices, data) of sparse matrices [H, h] and [W, w], and their
-    bands [n, 2] are runs in which values are bilinear: those of four corner pixels bound all others.
+    logits [h, w, C]. rows and columns are (matrix, bands, nodes) of an operator, the matrix being the (indptr, indices,
+    data) of [H, h] and [W, w]. In a block, which is a band of rows by one of columns, values are bilinear: its nodes
+    bound them, so that few classes can win, and these are compared pixel by pixel.
     """
-    count = logits.shape[2]
-    top, bottom = np.empty((logits.shape[1], count)), np.empty((logits.shape[1], count))
-    corners, highest = np.empty((4, count)), np.empty(count)
-    candidates = np.empty((DEPTH, count), np.int64)
-    work = np.empty((2 * DEPTH, 6), np.int64), np.empty((4, count)), np.empty(classes.shape[1])
+    width, count = logits.shape[1:]
+    (row_matrix, row_bands, row_nodes), (column_matrix, column_bands, column_nodes) = rows, columns
+    bounds, edges = np.empty((2, width, count), logits.dtype), np.empty((2, width, count))
+    lanes = np.empty((3, max(count, LANES)), logits.dtype)
+    found, surface = np.empty(count + 1, np.int64), np.empty((4, count))
+    pixels = _longest(row_bands) * _longest(column_bands)
+    shares, best, winners = np.empty((3, pixels)), np.empty(pixels), np.empty(pixels, np.int64)
+    shape = (0, 0)
     for row in range(len(row_bands)):
         y0, y1 = row_bands[row]
-        _mix_rows(logits, rows, y0, top)
-        _mix_rows(logits, rows, y1, bottom)
+        _bound_rows(logits, row_nodes[row], bounds)
+        _mix_rows(logits, row_matrix, y0, edges[0])
+        _mix_rows(logits, row_matrix, y1, edges[1])
         for column in range(len(column_bands)):
             x0, x1 = column_bands[column]
-            _mix(top, columns, x0, corners[0])
-            _mix(top, columns, x1, corners[1])
-            _mix(bottom, columns, x0, corners[2])
-            _mix(bottom, columns, x1, corners[3])
-            number = _possible(corners, highest, candidates[0])
+            number = _possible(bounds, column_nodes[column], lanes, found)
+            block = classes[y0 : y1 + 1, x0 : x1 + 1]
             if number == 1:
-                _fill(classes, y0, y1, x0, x1, candidates[0, 0])
-            else:
-                _divide(corners, (y0, y1, x0, x1), candidates, number, classes, work)
+                _fill(block, found[0])
+                continue
+            if shape != block.shape:
+                shape = block.shape
+                _share(shape, shares)
+            _mix_corners(edges, column_matrix, (x0, x1), found[:number], surface)
+            _compare(surface, found[:number], shares, (best, winners), block)
 
 
 @compiled
-def _fill(classes: Any, y0: int, y1: int, x0: int, x1: int, value: int) -> None:
-    for y in range(y0, y1 + 1):
-        for x in range(x0, x1 + 1):
-            classes[y, x] = value
+def _longest(bands: Any) -> int:
+    most = 0
+    for index in range(len(bands)):
+        most = max(most, bands[index, 1] - bands[index, 0] + 1)
+    return most
+
+
+@compiled
+def _fill(block: Any, value: int) -> None:
+    for y in range(block.shape[0]):
+        for x in range(block.shape[1]):
+            block[y, x] = value
+
+
+@compiled
+def _bound_rows(logits: Any, nodes: Any, bounds: Any) -> None:
+    """The lowest and the highest value among rows of nodes, for each column and class."""
+    lowest, highest = bounds[0].ravel(), bounds[1].ravel()
+    one, other = logits[nodes[0]].ravel(), logits[nodes[1]].ravel()
+    for index in range(len(one)):
+        lowest[index] = min(one[index], other[index])
+        highest[index] = max(one[index], other[index])
+    for node in nodes[2:]:
+        line = logits[node].ravel()
+        for index in range(len(line)):
+            lowest[index] = min(lowest[index], line[index])
+            highest[index] = max(highest[index], line[index])
 
 
 @compiled
 def _mix_rows(logits: Any, rows: Any, pixel: int, into: Any) -> None:
     indptr, indices, data = rows
-    into[:] = 0.0
-    for entry in range(indptr[pixel], indptr[pixel + 1]):
-        line, weight = logits[indices[entry]], data[entry]
-        for node in range(into.shape[0]):
-            for c in range(into.shape[1]):
-                into[node, c] += weight * line[node, c]
-
-
-@compiled
-def _mix(line: Any, columns: Any, pixel: int, into: Any) -> None:
-    indptr, indices, data = columns
+    flat = into.ravel()
     first, last = indptr[pixel], indptr[pixel + 1] - 1
-    left, right, a, b = line[indices[first]], line[indices[last]], data[first], data[last]
+    one, other, a, b = logits[indices[first]].ravel(), logits[indices[last]].ravel(), data[first], data[last]
     if first == last:
         b = 0.0
-    for c in range(into.shape[0]):
-        into[c] = a * left[c] + b * right[c]
+    for index in range(len(flat)):
+        flat[index] = a * one[index] + b * other[index]
     for entry in range(first + 1, last):
-        middle, weight = line[indices[entry]], data[entry]
-        for c in range(into.shape[0]):
-            into[c] += weight * middle[c]
+        line, weight = logits[indices[entry]].ravel(), data[entry]
+        for index in range(len(flat)):
+            flat[index] += weight * line[index]
 
 
 @compiled
-def _possible(corners: Any, highest: Any, found: Any) -> int:
-    """Writes the classes that no other one beats at all four corners, in order, and returns their number."""
-    floor = -np.inf
-    for c in range(highest.shape[0]):
-        lowest = min(min(corners[0, c], corners[1, c]), min(corners[2, c], corners[3, c]))
-        highest[c] = max(max(corners[0, c], corners[1, c]), max(corners[2, c], corners[3, c]))
-        floor = max(floor, lowest)
+def _possible(bounds: Any, nodes: Any, lanes: Any, found: Any) -> int:
+    """Writes the classes whose highest node no other one's lowest exceeds, in order, and returns their number."""
+    count = bounds.shape[2]
+    lowest, highest, most = lanes[0, :count], lanes[1, :count], lanes[2, :LANES]
+    one, other = nodes[0], nodes[1]
+    for c in range(count):
+        lowest[c] = min(bounds[0, one, c], bounds[0, other, c])
+        highest[c] = max(bounds[1, one, c], bounds[1, other, c])
+    for node in nodes[2:]:
+        for c in range(count):
+            lowest[c] = min(lowest[c], bounds[0, node, c])
+            highest[c] = max(highest[c], bounds[1, node, c])
+    floor = _maximum(lowest, most)
     number, last = 0, 0
-    for c in range(highest.shape[0]):
+    for c in range(count):
         if highest[c] >= floor:
             number += 1
             last += c
@@ -91,110 +115,71 @@ def _possible(corners: Any, highest: Any, found: Any) -> int:
         found[0] = last
         return 1
     number = 0
-    for c in range(highest.shape[0]):
-        if highest[c] >= floor:
-            found[number] = c
-            number += 1
+    for c in range(count):
+        found[number] = c
+        number += highest[c] >= floor
     return number
 
 
 @compiled
-def _divide(corners: Any, whole: Any, candidates: Any, number: int, classes: Any, work: Any) -> None:
-    """Fills the bilinear block `whole`, of the given corner values, by halves: the fewer pixels, the fewer candidates.
-
-    candidates: a list of classes for each depth of halving; the first has `number` of them.
-    """
-    stack, values, best = work
-    stack[0] = (whole[0], whole[1], whole[2], whole[3], 0, number)
-    waiting = 1
-    while waiting:
-        waiting -= 1
-        y0, y1, x0, x1, depth, number = stack[waiting]
-        block = (y0, y1, x0, x1)
-        if number * (y1 - y0 + 1) * (x1 - x0 + 1) <= BRUTE or (y0 == y1 and x0 == x1):
-            _compare(corners, whole, block, candidates[depth], number, classes, best)
-            continue
-        winner, number = _prune(corners, whole, block, candidates[depth], number, candidates[depth + 1], values)
-        if winner >= 0:
-            _fill(classes, y0, y1, x0, x1, winner)
-        elif y1 - y0 > x1 - x0:
-            middle = (y0 + y1) // 2
-            stack[waiting] = (middle + 1, y1, x0, x1, depth + 1, number)
-            stack[waiting + 1] = (y0, middle, x0, x1, depth + 1, number)
-            waiting += 2
-        else:
-            middle = (x0 + x1) // 2
-            stack[waiting] = (y0, y1, middle + 1, x1, depth + 1, number)
-            stack[waiting + 1] = (y0, y1, x0, middle, depth + 1, number)
-            waiting += 2
+def _maximum(values: Any, most: Any) -> float:
+    most[:] = values[0]
+    whole = len(values) // LANES * LANES
+    for start in range(0, whole, LANES):
+        for lane in range(LANES):
+            most[lane] = max(most[lane], values[start + lane])
+    for index in range(whole, len(values)):
+        most[0] = max(most[0], values[index])
+    for lane in range(LANES):
+        most[0] = max(most[0], most[lane])
+    return most[0]
 
 
 @compiled
-def _share(pixel: int, first: int, last: int) -> float:
-    return (pixel - first) / max(last - first, 1)
+def _mix_corners(edges: Any, columns: Any, ends: Any, found: Any, surface: Any) -> None:
+    """Of each class in `found`: its value at the first corner, how it grows across, down, and both, over the block."""
+    indptr, indices, data = columns
+    surface[:, : len(found)] = 0.0
+    for edge in range(2):
+        for side in range(2):
+            corner, pixel = surface[2 * edge + side], ends[side]
+            for entry in range(indptr[pixel], indptr[pixel + 1]):
+                line, weight = edges[edge, indices[entry]], data[entry]
+                for index in range(len(found)):
+                    corner[index] += weight * line[found[index]]
+    for index in range(len(found)):
+        start, right, below, opposite = surface[0, index], surface[1, index], surface[2, index], surface[3, index]
+        surface[1, index] = right - start
+        surface[2, index] = below - start
+        surface[3, index] = opposite - below - right + start
 
 
 @compiled
-def _prune(
-    corners: Any, whole: Any, block: Any, candidates: Any, number: int, found: Any, values: Any
-) -> tuple[int, int]:
-    """The class that wins at all four corners of `block`, and so in it, or -1; and how many can win, in `found`."""
-    top, bottom = _share(block[0], whole[0], whole[1]), _share(block[1], whole[0], whole[1])
-    left, right = _share(block[2], whole[2], whole[3]), _share(block[3], whole[2], whole[3])
-    floor, largest = -np.inf, (-np.inf, -np.inf, -np.inf, -np.inf)
-    for index in range(number):
-        c = candidates[index]
-        a, b = corners[0, c], corners[1, c]
-        down, across = corners[2, c] - a, corners[3, c] - b
-        start, step = a + top * down, b + top * across - a - top * down
-        p, q = start + left * step, start + right * step
-        start, step = a + bottom * down, b + bottom * across - a - bottom * down
-        r, s = start + left * step, start + right * step
-        values[0, index], values[1, index], values[2, index], values[3, index] = p, q, r, s
-        largest = max(largest[0], p), max(largest[1], q), max(largest[2], r), max(largest[3], s)
-        floor = max(floor, min(min(p, q), min(r, s)))
-    winner = _winner(values, number, largest)
-    if winner >= 0:
-        return candidates[winner], 1
-    left_over = 0
-    for index in range(number):
-        upper = max(max(values[0, index], values[1, index]), max(values[2, index], values[3, index]))
-        if upper >= floor:
-            found[left_over] = candidates[index]
-            left_over += 1
-    return -1, left_over
+def _share(shape: Any, shares: Any) -> None:
+    """How far right, down, and both, each pixel of a block of that shape lies between its corners."""
+    pixel = 0
+    for y in range(shape[0]):
+        for x in range(shape[1]):
+            across, down = x / max(shape[1] - 1, 1), y / max(shape[0] - 1, 1)
+            shares[0, pixel], shares[1, pixel], shares[2, pixel] = across, down, across * down
+            pixel += 1
 
 
 @compiled
-def _winner(values: Any, number: int, largest: Any) -> int:
-    """The first index that attains all four largest values, unless an earlier one attains one of them; else -1."""
-    for index in range(number):
-        hits = 0
-        for corner in range(4):
-            hits += values[corner, index] == largest[corner]
-        if hits:
-            return index if hits == 4 else -1
-    return -1
-
-
-@compiled
-def _compare(corners: Any, whole: Any, block: Any, candidates: Any, number: int, classes: Any, best: Any) -> None:
-    y0, y1, x0, x1 = block
-    span = max(whole[3] - whole[2], 1)
-    for y in range(y0, y1 + 1):
-        down = _share(y, whole[0], whole[1])
-        line = classes[y]
-        for x in range(x0, x1 + 1):
-            best[x] = -np.inf
-        for index in range(number):
-            c = candidates[index]
-            start = corners[0, c] + down * (corners[2, c] - corners[0, c])
-            step = (corners[1, c] + down * (corners[3, c] - corners[1, c]) - start) / span
-            for x in range(x0, x1 + 1):
-                value = start + step * (x - whole[2])
-                better = value > best[x]
-                best[x] = value if better else best[x]
-                line[x] = c if better else line[x]
+def _compare(surface: Any, found: Any, shares: Any, work: Any, block: Any) -> None:
+    """The first class in `found` with the largest value, for each pixel of a block."""
+    best, winners = work
+    size = block.shape[0] * block.shape[1]
+    best[:size] = -np.inf
+    for index in range(len(found)):
+        start, right, below, both = surface[0, index], surface[1, index], surface[2, index], surface[3, index]
+        c = found[index]
+        for pixel in range(size):
+            value = start + shares[0, pixel] * right + shares[1, pixel] * below + shares[2, pixel] * both
+            better = value > best[pixel]
+            best[pixel] = value if better else best[pixel]
+            winners[pixel] = c if better else winners[pixel]
+    block[:, :] = winners[:size].reshape(block.shape)
 
 
 @compiled

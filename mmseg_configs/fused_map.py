@@ -31,8 +31,8 @@ def class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tensor:
     if compiled is None or logits.device.type != "cpu":
         return chunked_class_map(logits, rows, columns)
     classes = np.empty((rows.size, columns.size), np.int64)
-    values = logits.permute(1, 2, 0).contiguous().numpy()
-    compiled.class_map(values, _parts(rows), rows.bands, _parts(columns), columns.bands, classes)
+    values = logits.flatten(1).T.contiguous().view(*logits.shape[1:], -1).numpy()  # 2-D: torch then copies by blocks
+    compiled.class_map(values, _parts(rows), _parts(columns), classes)
     return torch.from_numpy(classes)
 
 
@@ -47,8 +47,9 @@ def chunked_class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tens
 def _rows(lines: Tensor, rows: Operator, pieces: list[tuple[slice, Tensor]], start: int, height: int) -> Tensor:
     read, vertical = rows.piece(start, min(start + height, rows.size), lines)
     narrow = torch.einsum("yn,ncw->ycw", vertical, lines[read])
-    return torch.cat([(narrow[..., nodes] @ across.T).argmax(dim=1) for nodes, across in pieces], dim=1)
+    return torch.cat([(narrow[..., nodes] @ across.T).max(dim=1).indices for nodes, across in pieces], dim=1)
 
 
-def _parts(operator: Operator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return operator.matrix.indptr, operator.matrix.indices, operator.matrix.data
+def _parts(operator: Operator) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
+    matrix = operator.matrix
+    return (matrix.indptr, matrix.indices, matrix.data), operator.bands, operator.band_nodes

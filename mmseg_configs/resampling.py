@@ -10,7 +10,7 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-TILE = 128  # pixels
+TILE = 96  # pixels
 STRAIGHT = 1e-12  # second difference of weights below which three neighbours lie on a line
 
 
@@ -36,6 +36,18 @@ class Operator:
                 bands.append((first, bent))
                 first = bent + 1
         return np.array(bands)
+
+    @cached_property
+    def band_nodes(self) -> np.ndarray:
+        """The nodes [n, 2 or more] that the pixels of each band mix, the last one repeated where they are fewer.
+
+        Weights that are affine over a band are positive at one of its ends if they are anywhere in it.
+        """
+        indptr, indices = self.matrix.indptr, self.matrix.indices
+        ends = [[indices[indptr[pixel] : indptr[pixel + 1]] for pixel in band] for band in self.bands]
+        nodes = [np.unique(np.concatenate(pair)) for pair in ends]
+        most = max(2, *(len(some) for some in nodes))
+        return np.array([np.pad(some, (0, most - len(some)), mode="edge") for some in nodes], dtype=np.int64)
 
     def _bends(self) -> list[int]:
         """Inner pixels whose weights are not the mean of their neighbours' weights."""
