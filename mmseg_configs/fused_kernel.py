@@ -43,6 +43,7 @@ def class_map(logits: Any, rows: Any, columns: Any, classes: Any) -> None:
                 shape = block.shape
                 _share(shape, shares)
             _mix_corners(edges, column_matrix, (x0, x1), found[:number], surface)
+            number = _prune(surface, found, number)
             _compare(surface, found[:number], shares, (best, winners), block)
 
 
@@ -137,7 +138,7 @@ def _maximum(values: Any, most: Any) -> float:
 
 @compiled
 def _mix_corners(edges: Any, columns: Any, ends: Any, found: Any, surface: Any) -> None:
-    """Of each class in `found`: its value at the first corner, how it grows across, down, and both, over the block."""
+    """The values of each class in `found` at the four corner pixels of the block."""
     indptr, indices, data = columns
     surface[:, : len(found)] = 0.0
     for edge in range(2):
@@ -147,11 +148,27 @@ def _mix_corners(edges: Any, columns: Any, ends: Any, found: Any, surface: Any) 
                 line, weight = edges[edge, indices[entry]], data[entry]
                 for index in range(len(found)):
                     corner[index] += weight * line[found[index]]
-    for index in range(len(found)):
+
+
+@compiled
+def _prune(surface: Any, found: Any, number: int) -> int:
+    """Keeps the classes that no other one exceeds at all corners, and returns how many.
+
+    Of each: its value at the first corner, and how much it grows across, down, and both, over the block.
+    """
+    floor = -np.inf
+    for index in range(number):
+        corners = surface[0, index], surface[1, index], surface[2, index], surface[3, index]
+        floor = max(floor, min(min(corners[0], corners[1]), min(corners[2], corners[3])))
+    kept = 0
+    for index in range(number):
         start, right, below, opposite = surface[0, index], surface[1, index], surface[2, index], surface[3, index]
-        surface[1, index] = right - start
-        surface[2, index] = below - start
-        surface[3, index] = opposite - below - right + start
+        if max(max(start, right), max(below, opposite)) >= floor:
+            found[kept] = found[index]
+            surface[0, kept], surface[1, kept], surface[2, kept] = start, right - start, below - start
+            surface[3, kept] = opposite - below - right + start
+            kept += 1
+    return kept
 
 
 @compiled

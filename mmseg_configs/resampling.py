@@ -10,6 +10,7 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+BAND = 16  # pixels at most: the corners of a smaller block bound it more tightly, and more blocks cost more
 TILE = 96  # pixels
 STRAIGHT = 1e-12  # second difference of weights below which three neighbours lie on a line
 
@@ -33,7 +34,8 @@ class Operator:
         bands, first = [], 0
         for bent in [*self._bends(), self.size - 1]:
             if bent > first or bent == self.size - 1:
-                bands.append((first, bent))
+                pieces = np.array_split(np.arange(first, bent + 1), -(-(bent + 1 - first) // BAND))
+                bands += [(piece[0], piece[-1]) for piece in pieces]
                 first = bent + 1
         return np.array(bands)
 
