@@ -33,7 +33,8 @@ from umt.training.param_groups import layer_decay_groups
 
 STUDENT_FILE = "student.pth"
 RECIPE_FILE = "recipe.yaml"
-PROBED = 4  # images that the costs are measured on
+PROBED = 4  # images that the costs are measured on first
+PATIENCE = 1.0  # seconds a forward of all models may take for costs to be measured on a whole batch, as it will be run
 CURVE_POINTS = 60  # of each loss, in the checkpoint and in every result of the student
 
 
@@ -197,11 +198,17 @@ def _last_losses(recipe: DistillRecipe, ingredients: Ingredients, folder: Path) 
 def _announce(
     model: Distiller, recipe: DistillRecipe, ingredients: Ingredients, announce: Callable[[list[Part], float], None]
 ) -> None:
-    indices = [index % len(ingredients.views) for index in range(PROBED)]
-    images = _batch(ingredients.views, indices, _device(model))["images"]
-    parts = measure_cost(model, ingredients.teachers, as_floats(images))
     training = recipe.training
+    parts = _costs(model, ingredients, PROBED)
+    if sum(part.seconds for part in parts) * training.device_batch < PATIENCE:
+        parts = _costs(model, ingredients, training.device_batch)
     announce(parts, training.steps(len(ingredients.views)) * step_seconds(parts, training.batch))
+
+
+def _costs(model: Distiller, ingredients: Ingredients, images: int) -> list[Part]:
+    indices = [index % len(ingredients.views) for index in range(images)]
+    pixels = _batch(ingredients.views, indices, _device(model))["images"]
+    return measure_cost(model, ingredients.teachers, as_floats(pixels))
 
 
 @torch.no_grad()
