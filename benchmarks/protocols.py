@@ -42,9 +42,9 @@ class Protocol(Generic[Settings]):
     @property
     def hash(self) -> str:
         """Twelve hex digits over task, version, every setting and the draw: equal hash, comparable numbers."""
-        parts = [asdict(part) for part in (self.settings, self.draw) if part is not None]  # type: ignore[call-overload]
-        content = json.dumps([self.task, self.version, *parts], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        content = [self.task, self.version, asdict(self.settings)]  # type: ignore[call-overload]
+        content += [asdict(self.draw)] if self.draw else []
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def load_protocol(task: str, name: str, settings: type[Settings], folder: Path = FOLDER) -> Protocol[Settings]:
