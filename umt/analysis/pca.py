@@ -60,7 +60,7 @@ def _iterated(tokens: Tensor, count: int) -> Components | None:
     None where the axes do not settle, or where the covariance of so few dimensions costs nothing.
     """
     width = count + SPARE
-    if tokens.shape[1] <= 4 * width:
+    if tokens.shape[1] <= width + 2 * count * STEPS:  # what the space can grow to
         return None
     sample = tokens[::SAMPLE].contiguous()
     shift = _mean(sample)
@@ -72,16 +72,11 @@ def _iterated(tokens: Tensor, count: int) -> Components | None:
         residuals = wanted @ images - values[:count, None] * axes
         if torch.linalg.matrix_norm(residuals, 2) <= ANGLE * (values[count - 1] - values[count]):
             return _components(len(tokens), mean, axes, values[:count], total)
-        fresh = _orthonormal(_followed(residuals, sample, shift), basis)
+        followed = torch.cat([residuals, _scatter(sample, shift, residuals)])
+        fresh = _orthonormal(followed, basis)
         basis = torch.cat([basis, fresh])
         images = torch.cat([images, _scatter(tokens, mean, fresh)])
     return None
-
-
-def _followed(vectors: Tensor, sample: Tensor, mean: Tensor) -> Tensor:
-    """Vectors [K, D] and their images under the sample's scatter matrix, [2 K, D], all of unit length."""
-    both = torch.cat([vectors, _scatter(sample, mean, vectors)])
-    return both / both.norm(dim=1, keepdim=True)
 
 
 def _first_pass(tokens: Tensor, shift: Tensor, basis: Tensor) -> tuple[Tensor, float, Tensor, Tensor]:
