@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -34,7 +35,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None]) -> Meas
     environment = describe(device)
     task = get_task(request.key.task)
     protocol: Protocol[Any] = load_protocol(task.name, request.protocol, task.settings)
-    dataset = Dataset(dataset_info(request.key.dataset), request.data_root)
+    dataset = Dataset(dataset_info(request.key.dataset, protocol.draw), request.data_root)
     backbone = create_backbone(request.spec)
     _check_unchanged(request, protocol, backbone)
     job = Job(
@@ -63,11 +64,11 @@ def measure(request: Request, progress: Callable[[int, int, str], None]) -> Meas
         wall_seconds=time.perf_counter() - started,
         global_batch=outcome.global_batch,
         peak_memory_mb=peak_memory_mb(device),
-        footnote=protocol.footnote,
+        footnote=_footnote(protocol, dataset),
         details=outcome.details,
         provenance=backbone.provenance,
     )
-    return result, outcome.raw, outcome.pictures
+    return result, {**outcome.raw, **_drawn(dataset)}, outcome.pictures
 
 
 def _limit_threads(threads: int) -> None:
@@ -82,6 +83,20 @@ def _check_unchanged(request: Request, protocol: Protocol[Any], backbone: Backbo
         raise UMTError(f"{request.spec}: its weights have changed since the run was planned; start the run again")
     if protocol.hash != request.key.protocol_hash:
         raise UMTError(f"protocol {request.protocol}: it has changed since the run was planned; start the run again")
+
+
+def _footnote(protocol: Protocol[Any], dataset: Dataset) -> str | None:
+    """What the protocol says of its numbers, and what its draw says of a data set that is split by it."""
+    drawn = protocol.draw.footnote if protocol.draw and dataset.info.redrawn else None
+    return " ".join(note for note in (protocol.footnote, drawn) if note) or None
+
+
+def _drawn(dataset: Dataset) -> dict[str, np.ndarray]:
+    """The images that were drawn to train on, where the data set has no official split that would say so."""
+    if dataset.info.redrawn is None:
+        return {}
+    names = [sample.image.relative_to(dataset.root).as_posix() for sample in dataset.samples("train")]
+    return {"drawn": np.array(names)}
 
 
 def _finite_metrics(task: Task, outcome: Outcome) -> dict[str, float]:

@@ -76,7 +76,7 @@ class Plan:
         return cls(
             plans[0].device,
             tuple(dict.fromkeys(check for plan in plans for check in plan.backbones)),
-            tuple({check.name: check for plan in plans for check in plan.datasets}.values()),
+            tuple({(check.name, check.fingerprint): check for plan in plans for check in plan.datasets}.values()),
             tuple({job.title: job for plan in plans for job in plan.jobs}.values()),
         )
 

@@ -15,6 +15,7 @@ from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
 from umt.backbones.label import split_label
 from umt.data.check import validate
+from umt.data.draw import Draw
 from umt.data.registry import dataset_info, find_dataset
 from umt.errors import UMTError, unknown_name
 from umt.training.device import pick_device
@@ -25,9 +26,9 @@ def make_plan(options: Options) -> Plan:
     device = str(pick_device(options.device))
     columns = _chosen(options)
     backbones = _check_backbones(options.backbones)
-    datasets = {name: _check_dataset(name, options) for name in dict.fromkeys(column.dataset for column in columns)}
+    datasets = {wanted: _check_dataset(*wanted, options) for wanted in dict.fromkeys(map(_wanted, columns))}
     jobs = [
-        _plan_job(options, backbone, datasets[column.dataset], column, seed)
+        _plan_job(options, backbone, datasets[_wanted(column)], column, seed)
         for column in columns  # the long trainings of all backbones come first, and short probes fill the end
         for backbone in backbones
         for seed in range(_seeds(column, options))
@@ -65,10 +66,21 @@ def _check_backbone(label: str, spec: str) -> BackboneCheck:
     return BackboneCheck(label, spec, backbone.weights_hash(), parameters)
 
 
-def _check_dataset(name: str, options: Options) -> DatasetCheck:
+def _wanted(column: Column) -> tuple[str, Draw | None]:
+    """The data set of a column and how it is split; a protocol that cannot be read is what `_plan_job` reports."""
+    if dataset_info(column.dataset).redrawn is None:
+        return column.dataset, None
+    try:
+        task = get_task(column.task)
+        return column.dataset, load_protocol(task.name, column.protocol, task.settings).draw
+    except UMTError:
+        return column.dataset, None
+
+
+def _check_dataset(name: str, draw: Draw | None, options: Options) -> DatasetCheck:
     expected = options.data.get(name, options.data_root / dataset_info(name).folder)
     try:
-        dataset = find_dataset(name, options.data_root, options.data)
+        dataset = find_dataset(name, options.data_root, options.data, draw)
         validate(dataset)
         return DatasetCheck(name, expected, dataset.title, dataset.fingerprint, dataset.sizes)
     except (UMTError, OSError) as error:

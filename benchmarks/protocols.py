@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from umt.data.draw import Draw
 from umt.declarations import build, read_mapping
 from umt.errors import UMTError, unknown_name
 
 FOLDER = Path(__file__).parent / "protocols"
-HEADER = {"version", "about", "extends", "footnote"}
 Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a protocol file holds beside the settings of its task."""
+
+    version: int
+    about: str
+    extends: str | None = None
+    footnote: str | None = None
+    draw: Draw | None = None
 
 
 @dataclass(frozen=True)
@@ -26,22 +37,24 @@ class Protocol(Generic[Settings]):
     about: str  # one sentence: whose protocol this is
     settings: Settings
     footnote: str | None = None  # what a table must say about its numbers
+    draw: Draw | None = None  # of the training images where a data set has no official split
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits over task, version and every setting: equal hash, comparable numbers."""
-        content = json.dumps([self.task, self.version, asdict(self.settings)], sort_keys=True)  # type: ignore[call-overload]
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        """Twelve hex digits over task, version, every setting and the draw: equal hash, comparable numbers."""
+        content = [self.task, self.version, asdict(self.settings)]  # type: ignore[call-overload]
+        content += [asdict(self.draw)] if self.draw else []
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def load_protocol(task: str, name: str, settings: type[Settings], folder: Path = FOLDER) -> Protocol[Settings]:
     """Read `protocols/<task>/<name>.yaml` (or `name` itself where it is a YAML file) into the task's settings."""
     path = protocol_path(task, name, folder)
     record = _resolve(path, task, folder)
-    values = {key: value for key, value in record.items() if key not in HEADER}
-    return Protocol(
-        task, path.stem, int(record["version"]), record["about"], build(settings, values, path), record.get("footnote")
-    )
+    names = {item.name for item in fields(Header)}
+    header = build(Header, {key: value for key, value in record.items() if key in names}, path)
+    values = build(settings, {key: value for key, value in record.items() if key not in names}, path)
+    return Protocol(task, path.stem, header.version, header.about, values, header.footnote, header.draw)
 
 
 def protocol_path(task: str, name: str, folder: Path = FOLDER) -> Path:

@@ -50,7 +50,7 @@ def show(protocol: str) -> None:
     """Every value of a protocol."""
     found = find(protocol)
     console = Console()
-    console.print(_rows(["field", "value"], {**_header(found), **asdict(found.settings)}.items()))
+    console.print(_rows(["field", "value"], {**_header(found), **_choices(found)}.items()))
 
 
 @protocols.command()
@@ -85,10 +85,10 @@ def differences(left: Protocol[Any], right: Protocol[Any]) -> dict[str, tuple[An
     if left.task != right.task:
         raise UMTError(f"{_title(left)} and {_title(right)}: only protocols of one task can be compared")
     ours, theirs = (
-        {"version": protocol.version, **asdict(protocol.settings), "footnote": protocol.footnote}
-        for protocol in (left, right)
+        {"version": protocol.version, **_choices(protocol), "footnote": protocol.footnote} for protocol in (left, right)
     )
-    return {field: (value, theirs[field]) for field, value in ours.items() if value != theirs[field]}
+    names = dict.fromkeys([*ours, *theirs])
+    return {name: (ours.get(name), theirs.get(name)) for name in names if ours.get(name) != theirs.get(name)}
 
 
 def _load(task: str, name: str) -> Protocol[Any]:
@@ -108,6 +108,12 @@ def _header(protocol: Protocol[Any]) -> Mapping[str, Any]:
         "about": protocol.about,
         "footnote": protocol.footnote,
     }
+
+
+def _choices(protocol: Protocol[Any]) -> dict[str, Any]:
+    """Everything that changes its numbers: its settings, and its draw where it has one."""
+    drawn = {f"draw.{name}": value for name, value in asdict(protocol.draw).items()} if protocol.draw else {}
+    return {**asdict(protocol.settings), **drawn}
 
 
 def _rows(heading: list[str], rows: Iterable[tuple[Any, ...]]) -> Table:

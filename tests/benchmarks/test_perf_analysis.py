@@ -1,11 +1,12 @@
-"""The peers of the CKA benchmark compute what ours does, and its rows and those of PCA can be made."""
+"""The peers of the CKA benchmark compute what ours does, and rows of PCA and of penalty paths can be made."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks.perf import cka, pca
+from benchmarks.perf import cka, l2_path, pca
 
 CPU = torch.device("cpu")
 
@@ -27,3 +28,12 @@ def test_rows_hold_ratio_limit_and_error(monkeypatch: pytest.MonkeyPatch) -> Non
     rows = [*cka.measure(CPU), *pca.measure(CPU)]
     assert [row.limit for row in rows] == [1 / 1.25, 40, 40, 40, 1 / 0.45, 1 / 0.45]
     assert all(row.ratio > 0 and "e-" in row.note for row in rows)
+
+
+def test_peers_of_the_penalty_path_get_as_far_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their times stand for the same answers: L-BFGS goes on until it is within the gap."""
+    for name, value in {"IMAGES": 200, "WIDTH": 16, "CLASSES": 5, "GRID": [1e2, 1.0, 1e-2], "SOME": slice(3)}.items():
+        monkeypatch.setattr(l2_path, name, np.array(value) if isinstance(value, list) else value)
+    rows = l2_path.measure(CPU)
+    assert all(row.note.endswith("peer within 1e-06 in 3 of 3") for row in rows)
+    assert all(row.ratio > 0 for row in rows)

@@ -44,14 +44,15 @@ def test_a_protocol_extends_another(tmp_path: Path) -> None:
     assert protocol.footnote is None, "a footnote belongs to the protocol that wrote it"
 
 
-def test_hash_follows_the_settings_alone(tmp_path: Path) -> None:
+def test_hash_follows_settings_and_draw_alone(tmp_path: Path) -> None:
     write(tmp_path, "a", "version: 1\nepochs: 10")
     write(tmp_path, "b", "version: 1\nepochs: 10\nfrozen: true\nfootnote: other words")
     write(tmp_path, "c", "version: 1\nepochs: 11")
     write(tmp_path, "d", "version: 2\nepochs: 10")
-    first, same, other, newer = (load_protocol("task", name, Settings, tmp_path).hash for name in "abcd")
+    write(tmp_path, "e", "version: 1\nepochs: 10\ndraw: {seed: 1}")
+    first, same, *others = (load_protocol("task", name, Settings, tmp_path).hash for name in "abcde")
     assert first == same
-    assert len({first, other, newer}) == 3
+    assert len({first, *others}) == 4
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,9 @@ def test_hash_follows_the_settings_alone(tmp_path: Path) -> None:
         ("version: 1\nepochs: 1\nfrozen: 1", "field 'frozen' is 1, expected bool"),
         ("version: 1\nepochs: [", "not valid YAML"),
         ("epochs: 1", "at least 'version' and 'about'"),
+        ("version: 1\nepochs: 1\ndraw: 30", "field 'draw' is 30, expected Draw"),
+        ("version: 1\nepochs: 1\ndraw: {background: no}", "field 'background' is False, expected str"),
+        ("version: 1\nepochs: 1\ndraw: {background: off_}", "unknown background 'off_'"),
         ("version: 1\nextends: papr\nepochs: 1", "unknown protocol for task 'papr'"),
         ("version: 1\nextends: bad\nepochs: 1", "extends itself"),
     ],

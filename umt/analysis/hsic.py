@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -37,12 +36,13 @@ def from_sums(sums: Sums) -> Hsic:
     The diagonal of a Gram matrix holds |x|^2, so that matrices without it need no more than these sums:
     tr(KL) = |X'Y|^2 - sum |x|^2 |y|^2, and the row sums of K are x'(sum of x) - |x|^2.
     """
-    n = sums.rows
-    centred = sums.products - torch.outer(sums.x, sums.y) / n
-    trace = sums.products.square().sum() - sums.xx_yy
+    n, flat = sums.rows, sums.products.flatten()
+    square, crossed = flat @ flat, sums.x @ sums.products @ sums.y
+    biased = square - 2 / n * crossed + (sums.x @ sums.x) * (sums.y @ sums.y) / n**2
+    trace = square - sums.xx_yy
     totals = (sums.x @ sums.x - sums.xx) * (sums.y @ sums.y - sums.yy)
-    row_sums = sums.x @ sums.products @ sums.y - sums.x @ sums.yy_x - sums.y @ sums.xx_y + sums.xx_yy
-    return Hsic(float(centred.square().sum()), _unbiased(n, trace, totals, row_sums))
+    row_sums = crossed - sums.x @ sums.yy_x - sums.y @ sums.xx_y + sums.xx_yy
+    return Hsic(float(biased), _unbiased(n, trace, totals, row_sums))
 
 
 def from_grams(left: Tensor, right: Tensor) -> Hsic:

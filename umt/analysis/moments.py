@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations_with_replacement
 
 import torch
 from torch import Tensor
 
 from umt.analysis.hsic import Sums
 
-TRIANGLE = 128  # columns of a block of X'X; the blocks below its diagonal are not computed
+STRIP = 96  # rows of X'X that are computed at once
 NARROW = 256  # dimensions: float32 products of so few do not average their rounding out, and float64 ones cost little
 Pair = tuple[int, int]
 
@@ -76,14 +75,13 @@ def product(x: Tensor, y: Tensor) -> Tensor:
 
 
 def add_square(total: Tensor, rows: Tensor) -> None:
-    """Add X'X to `total` [d, d], in the blocks on and above the diagonal only."""
+    """Add X'X to `total` [d, d], in strips from the diagonal to the right: what is below it is not computed."""
     rows = rows.double() if rows.shape[1] <= NARROW else rows
-    starts = range(0, rows.shape[1], TRIANGLE)
-    for top, left in combinations_with_replacement(starts, 2):
-        across, down = slice(left, left + TRIANGLE), slice(top, top + TRIANGLE)
-        total[down, across] += rows[:, down].T @ rows[:, across]
+    for left in range(0, rows.shape[1], STRIP):
+        total[left : left + STRIP, left:] += rows[:, left : left + STRIP].T @ rows[:, left:]
 
 
 def mirrored(upper: Tensor) -> Tensor:
     """The whole symmetric matrix."""
-    return upper.triu() + upper.triu(1).T
+    whole = upper.triu()
+    return whole.add_(upper.triu(1).T)

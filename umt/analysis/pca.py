@@ -55,12 +55,16 @@ def principal_components(tokens: Tensor, count: int = 3) -> Components:
 def _iterated(tokens: Tensor, count: int) -> Components | None:
     """Rayleigh-Ritz in a space that grows by the residuals of the wanted axes, as in Davidson's method.
 
+    With each residual comes what the sample's covariance makes of it: that costs a pass over the tokens little, and
+    one pass in four is saved where the spectrum is flat.
     None where the axes do not settle, or where the covariance of so few dimensions costs nothing.
     """
     width = count + SPARE
-    if tokens.shape[1] <= 4 * width:
+    if tokens.shape[1] <= width + 2 * count * STEPS:  # what the space can grow to
         return None
-    mean, total, basis, images = _first_pass(tokens, width)
+    sample = tokens[::SAMPLE].contiguous()
+    shift = _mean(sample)
+    mean, total, basis, images = _first_pass(tokens, shift, _warm_start(sample, shift, width))
     for _ in range(STEPS):
         values, ritz = torch.linalg.eigh(images @ basis.T)
         values, wanted = values.flip(0), ritz.flip(1)[:, :count].T
@@ -68,21 +72,20 @@ def _iterated(tokens: Tensor, count: int) -> Components | None:
         residuals = wanted @ images - values[:count, None] * axes
         if torch.linalg.matrix_norm(residuals, 2) <= ANGLE * (values[count - 1] - values[count]):
             return _components(len(tokens), mean, axes, values[:count], total)
-        fresh = _orthonormal(residuals, basis)
+        followed = torch.cat([residuals, _scatter(sample, shift, residuals)])
+        fresh = _orthonormal(followed, basis)
         basis = torch.cat([basis, fresh])
         images = torch.cat([images, _scatter(tokens, mean, fresh)])
     return None
 
 
-def _first_pass(tokens: Tensor, width: int) -> tuple[Tensor, float, Tensor, Tensor]:
-    """Mean [D], sum of all squares, a start [width, D] and its images under the scatter matrix, from one reading.
+def _first_pass(tokens: Tensor, shift: Tensor, basis: Tensor) -> tuple[Tensor, float, Tensor, Tensor]:
+    """Mean [D], sum of all squares, the start [width, D] and its images under the scatter matrix, from one reading.
 
     Tokens are moved by the mean of the sample; what their own mean differs from it is taken off afterwards.
     """
-    sample = tokens[::SAMPLE].contiguous()
-    shift, basis = _mean(sample), _warm_start(sample, width)
-    images, single = torch.zeros(width + 1, tokens.shape[1], dtype=torch.float64, device=tokens.device), basis.float()
-    total = 0.0
+    single, total = basis.float(), 0.0
+    images = basis.new_zeros(len(basis) + 1, tokens.shape[1])
     for centred in _centred(tokens, shift):
         weights = torch.cat([single @ centred.T, centred.new_ones(1, len(centred))])
         images += weights @ centred
@@ -94,11 +97,10 @@ def _first_pass(tokens: Tensor, width: int) -> tuple[Tensor, float, Tensor, Tens
     return mean, total, basis, images
 
 
-def _warm_start(sample: Tensor, width: int) -> Tensor:
+def _warm_start(sample: Tensor, mean: Tensor, width: int) -> Tensor:
     """The strongest directions [width, D] of a part of the tokens, about."""
     generator = torch.Generator().manual_seed(0)
     basis = torch.randn(width, sample.shape[1], generator=generator, dtype=torch.float64).to(sample.device)
-    mean = _mean(sample)
     for _ in range(WARM_STEPS):
         basis = torch.linalg.qr(_scatter(sample, mean, basis).T)[0].T
     return basis

@@ -1,53 +1,60 @@
-"""Caltech-101 (Fei-Fei et al. 2004) with the usual 30 training images a class, drawn once and for all."""
+"""Caltech-101 (Fei-Fei et al. 2004), which has no official split: 30 images a class are drawn to train on."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from umt.data.draw import Draw
 from umt.data.layouts import class_images, subfolders
 from umt.data.registry import DatasetInfo, Sample
 from umt.errors import UMTError
 
 BACKGROUND = "BACKGROUND_Google"  # images of nothing in particular, which published code keeps as a 102nd class
-TRAIN_PER_CLASS = 30
+USUAL = Draw()
 
 
-def class_names(root: Path) -> list[str]:
-    """The 101 categories in sorted order; the background folder is none."""
-    return [name for name in subfolders(root) if name != BACKGROUND]
+def class_names(draw: Draw, root: Path) -> list[str]:
+    """The 101 categories in sorted order, and the background folder before them where the draw has it in."""
+    return [name for name in subfolders(root) if name != BACKGROUND or draw.background == "in"]
 
 
-def read(root: Path, split: str) -> list[Sample]:
-    """Images in order of class and name: the draw for `train`, all others for `test`."""
-    return [
-        Sample(root / name / image, index)
-        for index, name in enumerate(class_names(root))
-        for image in _of_split(root / name, split)
-    ]
+def read(draw: Draw, root: Path, split: str) -> list[Sample]:
+    """Images in order of class and name: those that are drawn for `train`, all others for `test`."""
+    names = class_names(draw, root)
+    images = {name: _enough(root / name, draw.per_class) for name in names}
+    drawn = draw.drawn(images)
+    if split == "test":
+        drawn = {name: sorted(set(images[name]).difference(drawn[name])) for name in names}
+    return [Sample(root / name / image, index) for index, name in enumerate(names) for image in drawn[name]]
 
 
-def draw(category: str, images: Sequence[str]) -> set[str]:
-    """The 30 training images of a category, without replacement.
-
-    The first 30 by SHA-256 of `category/image`: the same on every machine, in any order of the files, and where
-    other images are missing.
-    """
-    return set(
-        sorted(images, key=lambda image: hashlib.sha256(f"{category}/{image}".encode()).digest())[:TRAIN_PER_CLASS]
-    )
-
-
-def _of_split(folder: Path, split: str) -> list[str]:
+def _enough(folder: Path, per_class: int) -> list[str]:
     images = class_images(folder)
-    if len(images) <= TRAIN_PER_CLASS:
+    if len(images) <= per_class:
         raise UMTError(
-            f"{folder}: {len(images)} images, {TRAIN_PER_CLASS} to train and at least one to test are needed; "
+            f"{folder}: {len(images)} images, {per_class} to train and at least one to test are needed; "
             "extract the official archive again"
         )
-    train = draw(folder.name, images)
-    return [image for image in images if (image in train) == (split == "train")]
+    return images
+
+
+def redrawn(draw: Draw) -> DatasetInfo:
+    """The same set as another draw splits it."""
+    if draw == USUAL:
+        return INFO
+    classes = INFO.classes
+    if draw.background == "in" and classes is not None:
+        classes += 1
+    return replace(
+        INFO,
+        classes=classes,
+        read=partial(read, draw),
+        class_names=partial(class_names, draw),
+        ends=None,
+        declared=INFO,
+    )
 
 
 INFO = DatasetInfo(
@@ -58,7 +65,8 @@ INFO = DatasetInfo(
     splits={"train": 3030, "test": 5647},
     classes=101,
     source="extract 101_ObjectCategories.tar.gz from https://data.caltech.edu/records/mzrjq-6wc02 into caltech101",
-    read=read,
-    class_names=class_names,
+    read=partial(read, USUAL),
+    class_names=partial(class_names, USUAL),
     ends=("Faces", "yin_yang"),
+    redrawn=redrawn,
 )

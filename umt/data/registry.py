@@ -11,6 +11,7 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
+from umt.data.draw import Draw
 from umt.errors import UMTError, unknown_name
 
 # One file each, in this package; each offers INFO.
@@ -41,6 +42,8 @@ class DatasetInfo:
     class_names: Callable[[Path], list[str]] | None = None
     ends: tuple[str, str] | None = None  # official names of the first and the last class
     variants: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # other published splits, by their title
+    redrawn: Callable[[Draw], DatasetInfo] | None = None  # where no split is official: the set as a draw splits it
+    declared: DatasetInfo | None = None  # of a set that another draw splits: the one whose sizes are official
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Dataset:
     @cached_property
     def official(self) -> bool:
         """Whether every split has its official size, and nothing marks the folder as something else."""
+        if self.info.declared:  # a draw moves images between the splits, it makes the folder no other
+            return Dataset(self.info.declared, self.root).official
         return not self.marked and self.sizes == dict(self.info.splits)
 
     @property
@@ -139,17 +144,19 @@ def read_marker(root: Path) -> dict[str, object]:
         raise UMTError(f"{path}: not a JSON object ({error}); correct it, or remove it with its data") from error
 
 
-def dataset_info(name: str) -> DatasetInfo:
-    """The declaration of a data set; UMTError lists the known names."""
+def dataset_info(name: str, draw: Draw | None = None) -> DatasetInfo:
+    """The declaration of a data set, as `draw` splits it where no split is official; UMTError lists the known names."""
     if name not in NAMES:
         raise unknown_name("data set", name, NAMES)
     info: DatasetInfo = import_module(f"umt.data.{name}").INFO
-    return info
+    return info.redrawn(draw) if draw and info.redrawn else info
 
 
-def find_dataset(name: str, data_root: Path, overrides: Mapping[str, Path] | None = None) -> Dataset:
+def find_dataset(
+    name: str, data_root: Path, overrides: Mapping[str, Path] | None = None, draw: Draw | None = None
+) -> Dataset:
     """The data set below `data_root`, or at its own folder in `overrides`; UMTError says where it was expected."""
-    info = dataset_info(name)
+    info = dataset_info(name, draw)
     root = (overrides or {}).get(name, data_root / info.folder)
     if not root.is_dir():
         raise UMTError(f"{root}: {info.title} is not there; {info.source}")

@@ -20,35 +20,49 @@ MAX_PRODUCTS = 100  # Hessian products a step; more mean that their precision is
 class Curvature:
     """The Hessian at a point, [R, C] and [C]: exact products in the precision of `rows` [N, R].
 
-    With D = P * S - P * rowsum(P * S) for S = rows V + u: H(V, u) = (rows' D + penalty V, colsum D).
+    With D = P * S - P * rowsum(P * S) for S = rows V + u: H(V, u) = (rows' D + penalty V, colsum D). S is taken
+    relative to the true class, whose own D is what the others leave to a sum of 0: an image that is classified almost
+    surely keeps its digits, also in float32.
     """
 
     rows: Tensor
-    probabilities: Tensor
+    others: Tensor  # probabilities [N, C], 0 for the true class
+    targets: Tensor  # [N, 1]
     penalty: float
+
+    @classmethod
+    def at(cls, point: Point, rows: Tensor, targets: Tensor) -> Curvature:
+        """Vectors are in float32, or float64 with the rows."""
+        kind, own = torch.promote_types(rows.dtype, torch.float32), targets[:, None]
+        return cls(rows, point.probabilities.to(kind).scatter(1, own, 0), own, point.penalty)
 
     def times(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         kind = self.rows.dtype
-        moved = torch.mm(self.rows, weights.to(kind)).to(weights.dtype).add_(bias).mul_(self.probabilities)
-        moved.addcmul_(self.probabilities, moved.sum(dim=1, keepdim=True), value=-1)
+        moved = torch.mm(self.rows, weights.to(kind)).to(weights.dtype).add_(bias)
+        moved.sub_(moved.gather(1, self.targets)).mul_(self.others)
+        moved.addcmul_(self.others, moved.sum(dim=1, keepdim=True), value=-1)
+        moved.scatter_(1, self.targets, -moved.sum(dim=1, keepdim=True))
         pulled = torch.mm(self.rows.T, moved.to(kind)).to(weights.dtype)
         return pulled.add_(weights, alpha=self.penalty), moved.sum(dim=0)
 
     def diagonal(self, energies: Tensor) -> tuple[Tensor, Tensor]:
         """Its diagonal as if images and axes were independent; energies [R] are the axes' sums of squares."""
-        spread = (self.probabilities * (1 - self.probabilities)).sum(dim=0)
+        missed = self.others.sum(dim=1, keepdim=True)  # 1 minus the probability of the true class
+        spread = (self.others * (1 - self.others)).scatter_(1, self.targets, missed * (1 - missed)).sum(dim=0)
         tiny = torch.finfo(spread.dtype).tiny
-        images = len(self.probabilities)
+        images = len(self.others)
         return torch.outer(energies, spread / images) + self.penalty, spread.clamp_min(tiny)
 
 
-def newton_step(point: Point, rows: Tensor, energies: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
+def newton_step(
+    point: Point, rows: Tensor, targets: Tensor, energies: Tensor, tolerance: float
+) -> tuple[Tensor, Tensor]:
     """Change of weights and bias, float64, that brings the relative gap to `tolerance` if the model holds that far.
 
-    rows: the objective's rows in the precision of the products; vectors are in float32, or float64 with the rows.
+    rows: the objective's rows in the precision of the products.
     """
-    kind = torch.promote_types(rows.dtype, torch.float32)
-    curvature = Curvature(rows, point.probabilities.to(kind), point.penalty)
+    curvature = Curvature.at(point, rows, targets)
+    kind = curvature.others.dtype
     allowed = (2 * point.penalty * MARGIN * tolerance * point.value) ** 0.5  # by the bound of strong convexity
     enough = max(allowed, FORCING * point.gradient.norm().item())
     residual = (-point.gradient.to(kind), -point.bias_gradient.to(kind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,7 @@ class Point:
     slope: Tensor  # gradient of the losses by the weights [R, C], without the penalty's part
     bias_gradient: Tensor  # [C]
     probabilities: Tensor
+    logits: Tensor  # [N, C], without the bias
 
     @property
     def value(self) -> float:
@@ -61,11 +63,22 @@ class Objective:
 
     def at(self, weights: Tensor, bias: Tensor, penalty: float) -> Point:
         """Everything that is known about weights [R, C] and the best bias near `bias` [C]."""
-        logits = self.rows @ weights
+        return self._at(weights, bias, penalty, self.rows @ weights)
+
+    def between(self, points: Sequence[Point], shares: Sequence[float], penalty: float) -> Point:
+        """The combination of points with these shares; logits are linear in the weights, so it costs one product."""
+
+        def blend(part: str) -> Tensor:
+            first, *others = (share * getattr(point, part) for share, point in zip(shares, points, strict=True))
+            return sum(others, start=first)
+
+        return self._at(blend("weights"), blend("bias"), penalty, blend("logits"))
+
+    def _at(self, weights: Tensor, bias: Tensor, penalty: float, logits: Tensor) -> Point:
         bias = self._balanced(logits, bias)
         losses, probabilities, errors = cross_entropy(logits + bias, self.targets)
         slope, bias_gradient = self.rows.T @ errors, errors.sum(dim=0)
-        return Point(weights, bias, penalty, losses.sum().item(), slope, bias_gradient, probabilities)
+        return Point(weights, bias, penalty, losses.sum().item(), slope, bias_gradient, probabilities, logits)
 
     def _balanced(self, logits: Tensor, bias: Tensor) -> Tensor:
         """The bias after one Newton step on it alone, no longer than 1 in any class.

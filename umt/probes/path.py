@@ -15,7 +15,7 @@ from umt.probes.certificate import Certificate, certify
 from umt.probes.newton import newton_step
 from umt.probes.objective import Objective, Point
 from umt.probes.rotation import Rotation
-from umt.training.precision import has_fast_bf16
+from umt.training.precision import has_bf16_products
 
 MAX_STEPS = 40  # Newton steps a penalty, in all precisions together
 STRIDE = 10.0  # from one penalty to the next
@@ -110,10 +110,8 @@ def _first_guess(objective: Objective, points: Sequence[Point], penalty: float) 
     shares = [
         math.prod((math.log(penalty) - there) / (here - there) for there in places if there != here) for here in places
     ]
-    weights = sum((share * point.weights for share, point in zip(shares, points, strict=True)), start=torch.tensor(0.0))
-    bias = sum((share * point.bias for share, point in zip(shares, points, strict=True)), start=torch.tensor(0.0))
-    guess, last = objective.at(weights, bias, penalty), points[-1]
-    return guess if guess.value <= last.value_under(penalty) else objective.at(last.weights, last.bias, penalty)
+    guess, last = objective.between(points, shares, penalty), points[-1]
+    return guess if guess.value <= last.value_under(penalty) else objective.between([last], [1.0], penalty)
 
 
 class Solver:
@@ -122,7 +120,7 @@ class Solver:
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
         self.energies = objective.rows.square().sum(dim=0)
-        bf16 = objective.rows.device.type == "cpu" and has_fast_bf16(objective.rows.device)
+        bf16 = has_bf16_products(objective.rows.device)
         kinds = ([torch.bfloat16] if bf16 else []) + [torch.float32]
         self.ladder = [objective.rows.to(kind) for kind in kinds] + [objective.rows]
 
@@ -143,7 +141,7 @@ class Solver:
 
     def _step(self, point: Point, rows: Tensor, gap: float) -> Point | None:
         """The point that a Newton step leads to, shortened until it descends; None where it does not."""
-        weights, bias = newton_step(point, rows, self.energies, gap)
+        weights, bias = newton_step(point, rows, self.objective.targets, self.energies, gap)
         for halvings in range(HALVINGS):
             length = 0.5**halvings
             found = self.objective.at(point.weights + length * weights, point.bias + length * bias, point.penalty)

@@ -63,3 +63,12 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
+
+
+def has_bf16_products(device: torch.device) -> bool:
+    """Whether a bare matrix product in bf16 takes less than half of its time in fp32: CPUs with AMX or AVX512-BF16.
+
+    On an EPYC (Zen 4) 6667 x 768 times 768 x 100 runs at 181 GFLOP/s in bf16 and 60 in fp32.
+    """
+    cpu = torch.cpu
+    return device.type == "cpu" and bool(cpu._is_amx_tile_supported() or cpu._is_avx512_bf16_supported())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from umt.backbones import create_backbone
@@ -92,15 +94,40 @@ def test_a_cnn_gives_what_timm_gives(images) -> None:
     assert backbone.strides == tuple(pyramid.feature_info.reduction())
 
 
-def test_other_sizes_resample_the_positions_bicubically(images) -> None:
-    backbone, pixels = build("test_vit"), images(96, 128)
-    fixed = timm.create_model("test_vit", num_classes=0, img_size=(96, 128)).eval()
+SMALL = {"depth": 1, "embed_dim": 32, "num_heads": 2}
+LAYOUTS = {  # name of a model, its options, and how many of its positions belong to no patch
+    "class token": ("vit_tiny_patch16_224", {"img_size": 112}, 1),
+    "no class token": ("vit_tiny_patch16_224", {"img_size": 112, "class_token": False, "global_pool": "avg"}, 0),
+    "DINOv2": ("vit_small_patch14_dinov2", {"img_size": 98}, 1),
+    "DINOv2 with registers": ("vit_small_patch14_reg4_dinov2", {"img_size": 98}, 0),
+}
+
+
+@pytest.mark.parametrize("cells", [(3, 4), (9, 5)], ids=["shrunk", "enlarged and shrunk"])
+@pytest.mark.parametrize(("name", "options", "prefix"), LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_other_sizes_resample_the_positions_bicubically(
+    images, name: str, options: dict, prefix: int, cells: tuple[int, int]
+) -> None:
+    """As a model made for that size, whose positions are those of the native 7 x 7 cells as Pillow resizes them."""
+    backbone = create_backbone(f"timm:{name}", **options, **SMALL, pretrained=False)
     state = backbone.model.state_dict()
-    grid = state["pos_embed"][:, 1:].reshape(1, 10, 10, 64).permute(0, 3, 1, 2)
-    grid = torch.nn.functional.interpolate(grid, size=(6, 8), mode="bicubic", antialias=True)
-    state["pos_embed"] = torch.cat([state["pos_embed"][:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
-    fixed.load_state_dict(state)
-    torch.testing.assert_close(backbone(pixels).pooled, fixed((pixels - 0.5) / 0.5))
+    state["pos_embed"].mul_(50)  # at their random start of 0.02 they would hardly be seen
+    size = tuple(side * backbone.strides[-1] for side in cells)
+    fixed = timm.create_model(name, **{**options, **SMALL, "img_size": size, "num_classes": 0}).eval()
+    positions = state["pos_embed"]
+    resized = [positions[:, :prefix], by_pillow(positions[0, prefix:], *cells)[None]]
+    fixed.load_state_dict({**state, "pos_embed": torch.cat(resized, dim=1)})
+    pixels = images(*size)
+    expected = fixed.forward_features((pixels - backbone.mean) / backbone.std)
+    fmap = backbone(pixels, maps=[0]).maps[0]
+    torch.testing.assert_close(fmap.flatten(2).mT, expected[:, fixed.num_prefix_tokens :], atol=1e-4, rtol=1e-4)
+
+
+def by_pillow(positions: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Positions [49, D] of 7 x 7 cells as [rows * columns, D], each dimension an image of its own."""
+    planes = [Image.fromarray(plane.reshape(7, 7)) for plane in positions.T.contiguous().numpy()]
+    resized = [np.asarray(plane.resize((columns, rows), Image.Resampling.BICUBIC)) for plane in planes]
+    return torch.from_numpy(np.stack(resized)).flatten(1).T
 
 
 def test_layer_decay_groups_follow_the_depth() -> None:

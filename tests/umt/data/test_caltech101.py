@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from umt.data.caltech101 import BACKGROUND, INFO, draw
-from umt.data.registry import Dataset, find_dataset
+from umt.data.caltech101 import BACKGROUND, INFO
+from umt.data.draw import Draw
+from umt.data.registry import Dataset, dataset_info, find_dataset
 from umt.errors import UMTError
 
 
@@ -33,16 +34,33 @@ def test_splits_are_disjoint_complete_and_without_background(tmp_path: Path) -> 
     assert not train & test
 
 
-def test_the_draw_depends_on_names_only() -> None:
-    names = [f"image_{number:04d}.jpg" for number in range(1, 101)]
-    shuffled = random.Random(0).sample(names, len(names))
-    drawn = draw("ant", names)
-    assert drawn == draw("ant", shuffled)
-    assert len(drawn) == 30
-    assert drawn != draw("beaver", names)
-    assert drawn - {names[0]} <= draw("ant", names[1:])  # another image missing moves at most one
-    # Worked out with coreutils' sha256sum and sort; another draw is another data set.
-    assert sorted(drawn)[:3] == ["image_0003.jpg", "image_0007.jpg", "image_0010.jpg"]
+def test_another_draw_is_other_data_in_the_same_folder(tmp_path: Path) -> None:
+    """Every choice changes the fingerprint, on which results depend; none changes what is in the folder."""
+    for name, count in (("ant", 45), ("beaver", 45), (BACKGROUND, 45)):
+        make_class(tmp_path / name, count)
+    draws = [Draw(), Draw(seed=1), Draw(per_class=29), Draw(replacement=True), Draw(background="in")]
+    sets = [Dataset(dataset_info("caltech101", draw), tmp_path) for draw in draws]
+    assert len({found.fingerprint for found in sets}) == len(draws)
+    assert dataset_info("caltech101", Draw()) is INFO
+    for draw, found in zip(draws, sets, strict=True):
+        names = [BACKGROUND, "ant", "beaver"] if draw.background == "in" else ["ant", "beaver"]
+        images = {split: [sample.image for sample in found.samples(split)] for split in ("train", "test")}
+        assert found.class_names == names
+        assert found.sizes["train"] == draw.per_class * len(names)
+        assert not set(images["train"]) & set(images["test"])
+        assert len({*images["train"], *images["test"]}) == 45 * len(names)
+        assert (len(set(images["train"])) < len(images["train"])) == draw.replacement
+        assert len(set(images["test"])) == len(images["test"])
+        assert found.official is sets[0].official is False
+
+
+def test_an_official_folder_is_one_by_any_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_class(tmp_path / "ant", 45)
+    make_class(tmp_path / BACKGROUND, 45)
+    small = replace(INFO, splits={"train": 30, "test": 15})
+    monkeypatch.setattr("umt.data.caltech101.INFO", small)
+    published = Dataset(dataset_info("caltech101", Draw(replacement=True, background="in")), tmp_path)
+    assert (published.official, published.title) == (True, "Caltech-101")
 
 
 def test_a_class_too_small_for_the_draw_is_named(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_stepping_stones_lead_from_strong_to_weak() -> None:
 
 def test_products_in_bf16_end_at_the_same_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     points = clouds(300, 20, 7)
-    monkeypatch.setattr(module, "has_fast_bf16", lambda device: True)
+    monkeypatch.setattr(module, "has_bf16_products", lambda device: True)
     fits = list(penalty_path(*points, [100.0, 1.0, 0.01]))
     assert all(fit.certified for fit in fits)
     for fit in fits:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from umt.data.caltech101 import TRAIN_PER_CLASS, draw
+from umt.data.caltech101 import USUAL
 from umt.data.mini.photos import NAMES, photo
 
 # Shares of a photograph's width: no pixel is in two splits.
@@ -56,14 +56,14 @@ def write_aircraft(folder: Path, counts: tuple[int, int, int]) -> None:
 def write_caltech101(folder: Path, test: int) -> None:
     """30 crops to train and `test` to test of each photograph in Caltech-101's layout.
 
-    The layout names no split, so the crops that the loader draws to train are cut from the training half.
+    The layout names no split, so the crops that the usual draw takes to train are cut from the training half.
     """
     cutter = Cutter(side=96, saved=128, seed=2)
     for name in NAMES:
         (folder / name).mkdir(parents=True)
-        files = [f"image_{number:04d}.jpg" for number in range(1, TRAIN_PER_CLASS + test + 1)]
-        train = draw(name, files)
-        crops = {True: cutter.cut(name, TRAIN, TRAIN_PER_CLASS), False: cutter.cut(name, TEST, test)}
+        files = [f"image_{number:04d}.jpg" for number in range(1, USUAL.per_class + test + 1)]
+        train = set(USUAL.drawn({name: files})[name])
+        crops = {True: cutter.cut(name, TRAIN, USUAL.per_class), False: cutter.cut(name, TEST, test)}
         for file in files:
             _save(crops[file in train].pop(), folder / name / file)
 

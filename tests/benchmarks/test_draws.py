@@ -1,0 +1,79 @@
+"""Two draws of one data set in one suite: each result has its own data, says how it was drawn, and lists what was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.job import run_job
+from benchmarks.plan import Options
+from benchmarks.preflight import make_plan
+from benchmarks.results import Result, ResultStore
+from benchmarks.suite import load_suite
+from umt.data.draw import Draw
+
+SUITE = """
+title: draws
+about: two protocols on one folder
+seeds: 1
+embedded_data: false
+example: []
+columns:
+  - {{heading: usual, task: knn, dataset: caltech101, protocol: {usual}, metric: top1}}
+  - {{heading: published, task: knn, dataset: caltech101, protocol: {published}, metric: top1}}
+"""
+
+
+def write_protocol(path: Path, draw: str = "") -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"version: 1\nabout: test\nextends: mini\nresolution: 32\nfootnote: Small.\n{draw}")
+    return path
+
+
+def write_images(folder: Path, count: int, colour: int) -> None:
+    folder.mkdir(parents=True)
+    for number in range(1, count + 1):
+        Image.new("RGB", (16, 16), (colour, number, 0)).save(folder / f"image_{number:04d}.jpg")
+
+
+def test_each_draw_is_a_result_of_its_own(tmp_path: Path) -> None:
+    root = tmp_path / "data" / "caltech101" / "101_ObjectCategories"
+    counts = {"BACKGROUND_Google": 36, "ant": 34, "beaver": 35}
+    for index, (name, count) in enumerate(counts.items()):
+        write_images(root / name, count, 100 * index)
+    usual = write_protocol(tmp_path / "knn" / "usual.yaml")
+    published = write_protocol(tmp_path / "knn" / "published.yaml", "draw: {replacement: true, background: in}\n")
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(SUITE.format(usual=usual, published=published))
+    plan = make_plan(
+        Options(
+            suite=load_suite(str(suite)),
+            backbones=("timm:test_resnet?pretrained=false",),
+            data_root=tmp_path / "data",
+            data={},
+            out=tmp_path / "out",
+            tasks=(),
+            seeds=1,
+            device="cpu",
+        )
+    )
+    assert [check.sizes["train"] for check in plan.datasets] == [60, 90]
+    assert [run_job(request).message for request in plan.requests()] == ["", ""]
+    found = {result.key.protocol: result for result in ResultStore(tmp_path / "out" / "results")}
+    assert found["usual"].key.data_fingerprint != found["published"].key.data_fingerprint
+    assert found["usual"].key.protocol_hash != found["published"].key.protocol_hash
+    assert found["usual"].footnote == "Small."
+    assert found["published"].footnote == f"Small. {Draw(replacement=True, background='in').footnote}"
+    stored = drawn_of(tmp_path, found["published"])
+    expected = np.random.RandomState(0).choice([f"image_{number:04d}.jpg" for number in range(1, 37)], 30)
+    assert stored[:30] == [f"BACKGROUND_Google/{name}" for name in sorted(expected)]
+    assert len(stored) == 90
+    assert not any(name.startswith("BACKGROUND") for name in drawn_of(tmp_path, found["usual"]))
+
+
+def drawn_of(tmp_path: Path, result: Result) -> list[str]:
+    path = tmp_path / "out" / "results" / f"{result.key.stem}.npz"
+    names: list[str] = np.load(path)["drawn"].tolist()
+    return names
