@@ -53,7 +53,7 @@ def test_files_of_somebody_else_are_safe(tmp_path: Path, mark: str | None) -> No
 def test_a_file_added_to_an_export_is_safe(tmp_path: Path) -> None:
     out = written(tmp_path / "out", "a.bin")
     (out / ".git").mkdir()
-    with pytest.raises(UMTError, match="holds '.git'"):
+    with pytest.raises(UMTError, match=r"holds '\.git'"):
         written(out, "a.bin")
 
 

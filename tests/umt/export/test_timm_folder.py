@@ -46,7 +46,9 @@ def test_the_configuration_speaks_of_these_weights_alone(spec: str, tmp_path: Pa
 
 
 def test_what_is_no_timm_model_is_sent_to_onnx(convolutions: type[Backbone], tmp_path: Path) -> None:
-    with pytest.raises(UMTError, match="Convolutions: the student is no timm model, but a Convolutions; take --to onnx"):
+    with pytest.raises(
+        UMTError, match="Convolutions: the student is no timm model, but a Convolutions; take --to onnx"
+    ):
         write_timm_folder(convolutions(), tmp_path)
 
 
