@@ -70,9 +70,7 @@ def require(agreements: Sequence[Agreement], tolerance: float, what: str) -> Non
     """UMTError where an output differs by more than `tolerance` at any shape."""
     for found in agreements:
         if not found.differences[found.worst] <= tolerance:
-            raise UMTError(
-                f"{what}: differs from the checkpoint by {found} relative, more than {tolerance:g}; nothing was written"
-            )
+            raise UMTError(f"{what}: differs from the checkpoint by {found}, more than {tolerance:g}; it is not kept")
 
 
 def _difference(ours: Tensor, other: Tensor) -> float:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,9 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from umt.backbones.contract import Backbone
-from umt.backbones.weights import first_line
 from umt.errors import UMTError
 from umt.export.agreement import Agreement, Exported, Outputs, Shape, measure, named_outputs, require, shapes_of
+from umt.export.attempt import attempt
 
 FILE = "model.onnx"
 TOLERANCE = 1e-4
@@ -32,12 +29,15 @@ def write_onnx_file(backbone: Backbone, folder: Path) -> Exported:
     where it cannot be exported at all, or gives something else.
     """
     _require_packages()
-    shapes = shapes_of(backbone)
+    shapes, multiple = shapes_of(backbone), backbone.preprocess.size_multiple
+    images, height, width = shapes[0]
+    # Traced at neither the native size nor a square, so that no short cut for these becomes the rule.
+    elsewhere = (images, height + multiple, width + 2 * multiple)
     try:
-        return Exported(_written(backbone, folder, shapes, _any_size(backbone)))
+        return Exported(_written(backbone, folder, elsewhere, _any_size(multiple), shapes))
     except UMTError as error:
-        images, height, width = shapes[0]
-        agreements = _written(backbone, folder, [(images, height, width), (1, height, width)], {0: Dim("batch")})
+        native = [(images, height, width), (1, height, width)]
+        agreements = _written(backbone, folder, native[0], {0: Dim("batch")}, native)
         return Exported(agreements, f"images of {height} x {width} only, because for any size: {error}")
 
 
@@ -52,15 +52,16 @@ class _Tuple(nn.Module):
         return tuple(named_outputs(self.backbone(images)).values())
 
 
-def _any_size(backbone: Backbone) -> dict[int, Any]:
-    multiple = backbone.preprocess.size_multiple
+def _any_size(multiple: int) -> dict[int, Any]:
     return {0: Dim("batch"), 2: multiple * Dim("rows"), 3: multiple * Dim("columns")}
 
 
-def _written(backbone: Backbone, folder: Path, shapes: Sequence[Shape], dynamic: dict[int, Any]) -> list[Agreement]:
-    """Export for images whose `dynamic` dimensions are free, and compare."""
-    example = torch.zeros(shapes[0][0], 3, *shapes[0][1:])
-    with _exporting(backbone.spec):
+def _written(
+    backbone: Backbone, folder: Path, traced: Shape, dynamic: dict[int, Any], shapes: Sequence[Shape]
+) -> list[Agreement]:
+    """Export as `traced` with images of that shape, whose `dynamic` dimensions are free; and compare at `shapes`."""
+    example = torch.zeros(traced[0], 3, *traced[1:])
+    with attempt(backbone.spec, "ONNX"):
         program = torch.onnx.export(
             _Tuple(backbone).eval(),
             (example,),
@@ -92,24 +93,6 @@ def _session(path: Path) -> Callable[[Tensor], Outputs]:
         return {name: torch.from_numpy(value) for name, value in zip(names, values, strict=True)}
 
     return run
-
-
-@contextmanager
-def _exporting(spec: str) -> Iterator[None]:
-    """No warnings of the exporter, whose result is measured; what it raises over pages is one line."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            yield
-    except OSError:
-        raise
-    except Exception as error:  # exporter and runtime have many kinds of their own
-        cause = error.__cause__ or error
-        raise UMTError(f"{spec}: cannot be exported to ONNX ({first_line(cause)})") from error
-    finally:
-        logging.disable(disabled)
 
 
 def _require_packages() -> None:

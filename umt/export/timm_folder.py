@@ -15,6 +15,7 @@ from umt.backbones.contract import Backbone
 from umt.backbones.timm_adapter import Model, TimmBackbone, extract
 from umt.errors import UMTError
 from umt.export.agreement import Exported, Outputs, measure, named_outputs, require, shapes_of
+from umt.export.attempt import attempt
 
 TOLERANCE = 1e-5
 # What timm's configuration says of the weights that it would fetch for this architecture, and not of ours.
@@ -29,8 +30,9 @@ def write_timm_folder(backbone: Backbone, folder: Path) -> Exported:
     if not isinstance(backbone, TimmBackbone):
         raise UMTError(f"{backbone.spec}: {_obstacle(backbone)}; take --to onnx")
     config = {"pretrained_cfg": _pretrained_cfg(backbone)}
-    save_for_hf(backbone.model, str(folder), model_config=config, safe_serialization=True)
-    agreements = measure(backbone, _loaded(folder), shapes_of(backbone))
+    with attempt(backbone.spec, "timm"):
+        save_for_hf(backbone.model, str(folder), model_config=config, safe_serialization=True)
+        agreements = measure(backbone, _loaded(folder), shapes_of(backbone))
     require(agreements, TOLERANCE, "timm")
     return Exported(agreements)
 

@@ -41,5 +41,5 @@ def test_only_small_numbers_pass(value: float, good: bool) -> None:
     if good:
         require(agreements, 1e-4, "there")
     else:
-        with pytest.raises(UMTError, match=r"1 x 8 x 16: \S+ \(pooled\) relative, more than 0.0001"):
+        with pytest.raises(UMTError, match=r"1 x 8 x 16: \S+ \(pooled\), more than 0.0001"):
             require(agreements, 1e-4, "there")

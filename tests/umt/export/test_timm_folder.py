@@ -61,5 +61,12 @@ def test_a_backbone_that_does_more_than_its_model_is_refused(tmp_path: Path, mon
         return Features(found.pooled * 1.01, found.cls, found.maps)
 
     monkeypatch.setattr(backbone, "extract", sharper)
-    with pytest.raises(UMTError, match=r"timm: differs from the checkpoint by .* \(pooled\) relative, more than 1e-05"):
+    with pytest.raises(UMTError, match=r"timm: differs from the checkpoint by .* \(pooled\), more than 1e-05"):
+        write_timm_folder(backbone, tmp_path)
+
+
+def test_arguments_that_no_file_can_hold_are_one_line(tmp_path: Path) -> None:
+    backbone = create_backbone(SPECS[0])
+    backbone.model._model_args = {"norm_layer": torch.nn.BatchNorm2d}
+    with pytest.raises(UMTError, match=r"cannot be exported to timm \(Object of type type is not JSON serializable\)"):
         write_timm_folder(backbone, tmp_path)
