@@ -43,6 +43,17 @@ def test_code_that_asks_for_the_size_is_exported_at_its_own(convolutions: type[B
     assert (isinstance(batch, str), size) == (True, [32, 32])
 
 
+def test_weights_beyond_one_file_lie_beside_it(
+    convolutions: type[Backbone], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("umt.export.onnx_file.ONE_FILE", 0)
+    (tmp_path / "made").mkdir()
+    write_onnx_file(convolutions().eval(), tmp_path / "made")
+    moved = (tmp_path / "made").rename(tmp_path / "moved")
+    assert (moved / f"{FILE}.data").stat().st_size > 0
+    assert session_of(moved).run(["pooled"], {"images": np.zeros((1, 3, 16, 16), np.float32)})[0].shape == (1, 6)
+
+
 def test_what_cannot_be_exported_is_one_line(
     convolutions: type[Backbone], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
