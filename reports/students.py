@@ -22,6 +22,7 @@ class Teacher:
     backbone: str
     objective: str  # feature loss
     losses: Mapping[str, float]  # by part: feature, token
+    weights: str | None = None  # the file of its weights, where no hub has them
 
     @property
     def model(self) -> str:
@@ -60,14 +61,15 @@ def students_of(records: list[Record]) -> list[Seen]:
     """The results whose backbone says how it was distilled; others are of no student."""
     seen = []
     for record in records:
-        student = _student(record)
+        student = student_from(record.result.provenance, record.result.architecture)
         if student is not None:
             seen.append(Seen(student, record.result.provenance.get("space"), record))
     return seen
 
 
-def _student(record: Record) -> Student | None:
-    made = {key: value for key, value in record.result.provenance.items() if key not in TAP_FIELDS}
+def student_from(provenance: Mapping[str, Any], architecture: str) -> Student | None:
+    """The student that a checkpoint's provenance tells of, None where it tells of no recipe."""
+    made = {key: value for key, value in provenance.items() if key not in TAP_FIELDS}
     try:
         recipe = made["recipe"]
         settings = {key: value for key, value in recipe.items() if key not in ("name", "about", "seed", "otherwise")}
@@ -76,7 +78,7 @@ def _student(record: Record) -> Student | None:
             _digest(made),
             str(recipe["name"]),
             _digest(settings),
-            record.result.architecture,
+            architecture,
             dict(recipe["interaction"]),
             teachers,
             _curve(made),
@@ -88,7 +90,8 @@ def _student(record: Record) -> Student | None:
 def _teacher(teacher: Mapping[str, Any], made: Mapping[str, Any]) -> Teacher:
     name = str(teacher["name"])
     losses = {part: float(value) for part, value in made["losses"].get(name, {}).items()}
-    return Teacher(name, str(teacher["kind"]), str(teacher["backbone"]), str(made["objectives"][name]), losses)
+    weights = None if teacher.get("weights") is None else str(teacher["weights"])
+    return Teacher(name, str(teacher["kind"]), str(teacher["backbone"]), str(made["objectives"][name]), losses, weights)
 
 
 def _curve(made: Mapping[str, Any]) -> dict[str, list[float]]:

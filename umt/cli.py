@@ -19,6 +19,10 @@ COMMANDS = {
     "distill": ("umt.distill.cli:distill_command", "Train a student from several teachers."),
     "recipes": ("umt.distill.cli:recipes", "List the recipes of distillation."),
     "teachers": ("umt.distill.teachers_cli:teachers", "Check a recipe's teachers; store their targets."),
+    "export": (
+        "reports.export.cli:export",
+        "Write a student for timm, ONNX or the Hugging Face hub, with a model card.",
+    ),
     "backbones": ("umt.backbones.cli:backbones", "List what can be named; check a backbone against the contract."),
     "cache": ("umt.feature_cache.cli:cache", "List and prune the features of frozen backbones on disk."),
     "data": ("umt.data.cli:data", "List the data sets; write the embedded one."),

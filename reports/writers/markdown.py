@@ -11,33 +11,33 @@ from reports.table import Cell, Row, Table
 
 def markdown_table(table: Table) -> str:
     """Heading, caption, table with the best in bold, footnotes."""
-    headings = [*map(_escape, table.label_headings), *(_escape(f"{c.heading} {c.measure}") for c in table.columns)]
+    headings = [*map(escape, table.label_headings), *(escape(f"{c.heading} {c.measure}") for c in table.columns)]
     rules = [":--"] * len(table.label_headings) + ["--:"] * len(table.columns)
     lines = [_line(headings), _line(rules), *_body(table)]
-    notes = [f"- {_escape(note)}" for note in table.notes]
-    return "\n".join([f"## {_escape(table.heading)}", "", _escape(table.caption), "", *lines, "", *notes]) + "\n"
+    notes = [f"- {escape(note)}" for note in table.notes]
+    return "\n".join([f"## {escape(table.heading)}", "", escape(table.caption), "", *lines, "", *notes]) + "\n"
 
 
 def _body(table: Table) -> Iterator[str]:
     width = len(table.label_headings) + len(table.columns)
     for group in table.groups:
         if group.title:
-            yield _line([f"*{_escape(group.title)}*", *[""] * (width - 1)])
+            yield _line([f"*{escape(group.title)}*", *[""] * (width - 1)])
         yield from (_row(row) for row in group.rows)
 
 
 def _row(row: Row) -> str:
-    return _line([*map(_escape, (row.name, *row.labels[1:])), *map(_cell, row.cells)])
+    return _line([*map(escape, (row.name, *row.labels[1:])), *map(_cell, row.cells)])
 
 
 def _cell(cell: Cell) -> str:
-    return f"**{_escape(cell.text)}**" if cell.best else _escape(cell.text)
+    return f"**{escape(cell.text)}**" if cell.best else escape(cell.text)
 
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Text that stays text: no HTML, no emphasis, links or code, no new cell."""
     return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", html.escape(text, quote=False))

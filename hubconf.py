@@ -1,0 +1,20 @@
+"""Students from a local checkout: torch.hub.load("umt-bench", "umt_student", source="local", checkpoint="ckpt.pth")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from umt.backbones import Backbone
+
+dependencies = ["safetensors", "timm", "torch", "yaml"]
+
+
+def umt_student(checkpoint: str) -> Backbone:
+    """The student of a UMT checkpoint, or with `ckpt.pth#dino` one of its spaces: a Module of RGB images in [0, 1].
+
+    Raises umt.errors.UMTError for a file that is no UMT checkpoint.
+    """
+    from umt.backbones import create_backbone
+
+    return create_backbone(f"umt:{checkpoint}")

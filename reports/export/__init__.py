@@ -1,0 +1,1 @@
+"""`umt export` and the model card that it writes."""

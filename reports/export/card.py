@@ -1,0 +1,86 @@
+"""The model card of an export: what is known of the model, and a plain word where something is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.export.results import ResultLine
+from reports.students import Student, Teacher, student_from
+from reports.table import printable
+from reports.writers.markdown import escape
+from umt.backbones import Backbone
+from umt.export.agreement import Exported
+from umt.export.licence import stated_licence
+from umt.export.targets import Target
+
+NOT_STATED = "not stated"
+
+
+def model_card(backbone: Backbone, target: Target, exported: Exported, results: Sequence[ResultLine]) -> str:
+    """Markdown; in front of it the fields that the Hugging Face hub reads, where the target is one."""
+    student = student_from(backbone.provenance, backbone.architecture)
+    text = _template().render(
+        target=target.name,
+        backbone=backbone,
+        space=backbone.provenance.get("space"),
+        parameters=sum(value.numel() for value in backbone.parameters()),
+        student=student,
+        teachers=[(teacher, _licence(teacher)) for teacher in student.teachers] if student else [],
+        recipe=_recipe(backbone, student),
+        data=_data(backbone.provenance.get("data")),
+        exported=exported,
+        results=results,
+        not_stated=NOT_STATED,
+    )
+    return (_front_matter(backbone, student) if target.hub else "") + text
+
+
+def _front_matter(backbone: Backbone, student: Student | None) -> str:
+    """No licence: that of the weights is for those to state who publish them."""
+    fields = {
+        "library_name": "timm",
+        "pipeline_tag": "image-feature-extraction",
+        "tags": ["timm", "umt-bench", "knowledge-distillation", backbone.architecture],
+    }
+    return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---\n"
+
+
+def _licence(teacher: Teacher) -> str:
+    return stated_licence(teacher.backbone, teacher.weights)
+
+
+def _recipe(backbone: Backbone, student: Student | None) -> Markup | None:
+    """The recipe as a YAML file, as it stands; nothing in it can end the block of code."""
+    if student is None:
+        return None
+    return Markup(yaml.safe_dump(backbone.provenance["recipe"], sort_keys=False).replace("```", "'''"))
+
+
+def _data(data: Any) -> dict[str, Any]:
+    """What the file says of the images; of a folder only the name, for cards are published."""
+    stated = data if isinstance(data, dict) else {}
+    return {
+        "images": stated.get("images", NOT_STATED),
+        "origin": PurePath(str(stated.get("origin", NOT_STATED))).name,
+        "fingerprint": stated.get("fingerprint", NOT_STATED),
+    }
+
+
+def _template() -> Any:
+    """Whatever text is filled in stays text, but for what is marked as Markdown."""
+    environment = Environment(
+        loader=PackageLoader("reports", "export"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,
+        finalize=lambda value: escape(printable(value)) if type(value) is str else value,
+    )
+    return environment.get_template("card.md.j2")

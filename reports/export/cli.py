@@ -1,0 +1,85 @@
+"""`umt export`: a student for other libraries, with its model card."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from reports.export.card import model_card
+from reports.export.results import results_of
+from reports.store import Record
+from reports.suite_report import read_records
+from umt.backbones import Backbone, create_backbone
+from umt.backbones.spec import Spec, parse_spec
+from umt.errors import UMTError
+from umt.export.agreement import Exported
+from umt.export.folder import export_folder
+from umt.export.targets import TARGETS
+
+CARD = "README.md"
+EPILOG = """\b
+Examples:
+  umt export runs/mine/student.pth --to timm
+  umt export 'runs/mine/student.pth#dino' --to onnx --out exported/dino
+  umt export runs/mine/student.pth --to hub --results runs/mini/results
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("checkpoint", metavar="CKPT[#SPACE]")
+@click.option("--to", "target", type=click.Choice(list(TARGETS)), required=True, help="The format.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder. Default: export/TO[-SPACE], beside the file.")
+@click.option("--results", type=click.Path(path_type=Path), help="A result store, whose numbers the card shows.")
+def export(checkpoint: str, target: str, out: Path | None, results: Path | None) -> None:
+    """Write a student, or one of its spaces, for timm, ONNX or the Hugging Face hub, with a model card.
+
+    What was written is loaded and compared with the checkpoint before it takes its place: an export that differs is
+    not left behind.
+    """
+    spec = _checkpoint(checkpoint)
+    backbone = create_backbone(checkpoint)
+    records = _records(results, backbone) if results else []
+    out = out or Path(spec.name).parent / "export" / "-".join([target, *([spec.tap] if spec.tap else [])])
+    about: dict[str, Any] = {"to": target, "space": spec.tap, "weights_hash": backbone.weights_hash()}
+    with export_folder(out, about) as folder:
+        exported = TARGETS[target].write(backbone, folder)
+        about["differences"] = [asdict(found) for found in exported.agreements]
+        card = model_card(backbone, TARGETS[target], exported, results_of(records))
+        (folder / CARD).write_text(card, encoding="utf-8")
+    _tell(out, exported)
+    if TARGETS[target].hub:
+        click.echo(f"upload it with: hf upload OWNER/NAME {out}")
+
+
+def _checkpoint(text: str) -> Spec:
+    spec = parse_spec(text)
+    if spec.is_file or spec.scheme == "umt":
+        return spec
+    raise UMTError(
+        f"{text}: no checkpoint file; name one that `umt distill` wrote, e.g. student.pth or student.pth#dino"
+    )
+
+
+def _records(store: Path, backbone: Backbone) -> list[Record]:
+    """The results of these very weights."""
+    weights = backbone.weights_hash()
+    found = [record for record in read_records(store) if record.result.key.weights_hash == weights]
+    if not found:
+        raise UMTError(
+            f"{store}: no result is of the weights {weights[:12]} of {backbone.spec}; "
+            "evaluate them with `umt run`, or leave out --results"
+        )
+    return found
+
+
+def _tell(out: Path, exported: Exported) -> None:
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for found in exported.agreements:
+        console.print(f"largest relative difference, images {found}")
+    if exported.limit:
+        console.print(f"limit: {exported.limit}")
+    console.print(f"wrote {out}")

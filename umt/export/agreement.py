@@ -1,0 +1,80 @@
+"""Whether an exported model gives what ours gives: measured output by output, at more than one resolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from umt.backbones.contract import Backbone, Features, round_up
+from umt.errors import UMTError
+
+Outputs = dict[str, Tensor]
+Shape = tuple[int, int, int]  # images, height, width
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The largest difference of each output over its largest value, for images of one shape."""
+
+    shape: Shape
+    differences: Mapping[str, float]
+
+    @property
+    def worst(self) -> str:
+        """The output that differs most; NaN is worse than any number."""
+        return max(self.differences, key=lambda name: (math.isnan(self.differences[name]), self.differences[name]))
+
+    def __str__(self) -> str:
+        images, height, width = self.shape
+        return f"{images} x {height} x {width}: {self.differences[self.worst]:.1e} ({self.worst})"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export was measured to be; `limit` says what it cannot do that the checkpoint can."""
+
+    agreements: Sequence[Agreement]
+    limit: str | None = None
+
+
+def named_outputs(features: Features) -> Outputs:
+    """`pooled` [B, D], `cls` [B, C] where there is one, `map_0` [B, C_0, H_0, W_0] to the last map."""
+    cls = {} if features.cls is None else {"cls": features.cls}
+    return {"pooled": features.pooled, **cls, **{f"map_{index}": fmap for index, fmap in enumerate(features.maps)}}
+
+
+def shapes_of(backbone: Backbone) -> list[Shape]:
+    """Two images of the native size, and one that is wider than high."""
+    multiple = backbone.preprocess.size_multiple
+    side = round_up(backbone.preprocess.size, multiple)
+    return [(2, side, side), (1, side, side + multiple)]
+
+
+@torch.no_grad()
+def measure(backbone: Backbone, theirs: Callable[[Tensor], Outputs], shapes: Sequence[Shape]) -> list[Agreement]:
+    """Differences between a backbone and what `theirs` gives for the same random RGB images in [0, 1]."""
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for images, height, width in shapes:
+        batch = torch.rand(images, 3, height, width, generator=generator)
+        ours, other = named_outputs(backbone(batch)), theirs(batch)
+        found.append(Agreement((images, height, width), {name: _difference(ours[name], other[name]) for name in ours}))
+    return found
+
+
+def require(agreements: Sequence[Agreement], tolerance: float, what: str) -> None:
+    """UMTError where an output differs by more than `tolerance` at any shape."""
+    for found in agreements:
+        if not found.differences[found.worst] <= tolerance:
+            raise UMTError(f"{what}: differs from the checkpoint by {found}, more than {tolerance:g}; it is not kept")
+
+
+def _difference(ours: Tensor, other: Tensor) -> float:
+    if ours.shape != other.shape:
+        return math.inf
+    largest = float((ours - other).abs().max())
+    return largest / float(ours.abs().max()) if largest else 0.0

@@ -1,0 +1,54 @@
+"""The folder that an export becomes: whole or not at all, and never in place of somebody else's files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from umt.errors import UMTError
+
+MARK = "export.json"  # what was exported, and the names of the files: by it an export is known
+
+
+@contextmanager
+def export_folder(out: Path, about: Mapping[str, Any]) -> Iterator[Path]:
+    """A folder to fill that takes the name `out` when the block ends well; an earlier export there is replaced.
+
+    UMTError where `out` holds anything else, and where it cannot be written.
+    """
+    _refuse_foreign(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".partial-") as room:
+            folder = Path(room) / out.name
+            folder.mkdir()
+            yield folder
+            files = sorted([*(path.name for path in folder.iterdir()), MARK])
+            (folder / MARK).write_text(json.dumps({**about, "files": files}, indent=1), encoding="utf-8")
+            if out.exists():
+                shutil.rmtree(out)
+            folder.rename(out)
+    except OSError as error:
+        raise UMTError(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from error
+
+
+def _refuse_foreign(out: Path) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UMTError(f"{out}: is a file; choose another --out")
+    strangers = sorted({path.name for path in out.iterdir()} - _own_files(out / MARK))
+    if strangers:
+        raise UMTError(f"{out}: holds '{strangers[0]}', which no export put there; choose another --out")
+
+
+def _own_files(mark: Path) -> set[str]:
+    try:
+        return set(json.loads(mark.read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
