@@ -50,7 +50,7 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class Suite:
-    """`columns` are Table 1, `probes` a table of frozen features, `costs` one of sizes and speeds."""
+    """`columns` are Table 1; `probes`, `zeroshot` and `costs` are tables that the paper does not have."""
 
     name: str
     source: str  # what `load_suite` reads it from: its name, or a file
@@ -61,6 +61,7 @@ class Suite:
     example: tuple[str, ...]  # backbones that are evaluated where none is named; {out} is the folder of results
     columns: tuple[Column, ...]
     probes: tuple[Column, ...] = ()
+    zeroshot: tuple[Column, ...] = ()
     costs: tuple[Column, ...] = ()
     tables: tuple[TablePlan, ...] = ()
     prepare: tuple[tuple[str, ...], ...] = ()  # `umt` commands that make the example's backbones; {data}, {out}
@@ -68,7 +69,7 @@ class Suite:
     @property
     def measured(self) -> tuple[Column, ...]:
         """A column for each kind of job: two metrics of the same job are measured once."""
-        columns = (*self.columns, *self.probes, *self.costs)
+        columns = (*self.columns, *self.probes, *self.zeroshot, *self.costs)
         return tuple({(one.task, one.dataset, one.protocol): one for one in reversed(columns)}.values())[::-1]
 
 
