@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.protocols import protocol_path
@@ -79,8 +80,24 @@ def suite_names() -> list[str]:
 
 
 def load_suite(name: str) -> Suite:
-    """Read `suites/<name>.yaml`, or a YAML file given by its path."""
+    """Read `suites/<name>.yaml`, or a YAML file given by its path; protocol files are looked for beside it first."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise unknown_name("suite", name, suite_names())
-    return build(Suite, {"name": path.stem, "source": name, **read_mapping(path)}, path)
+    suite = build(Suite, {"name": path.stem, "source": name, **read_mapping(path)}, path)
+    return replace(
+        suite,
+        columns=_beside(path, suite.columns),
+        probes=_beside(path, suite.probes),
+        zeroshot=_beside(path, suite.zeroshot),
+        costs=_beside(path, suite.costs),
+    )
+
+
+def _beside(suite: Path, columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Columns whose protocol is a file beside the suite, by its full path; jobs may run in another folder."""
+    places = [(suite.parent / column.protocol).resolve() for column in columns]
+    return tuple(
+        replace(column, protocol=str(place)) if place.is_file() else column
+        for column, place in zip(columns, places, strict=True)
+    )
