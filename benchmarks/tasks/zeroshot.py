@@ -55,7 +55,7 @@ def run(job: Job) -> Outcome:
     language = _language_of(job.backbone)
     names = spoken_names(job.dataset)
     templates = sentences(getattr(settings.templates, job.dataset.info.name))
-    directions = class_directions(language, names, templates, job.device)
+    directions = class_directions(language, names, templates, job.device, job.progress)
     resolution = settings.resolution or job.backbone.preprocess.size
     samples = report_samples(job.dataset)
     features, labels = frozen_features(job, samples, resolution, settings.crop_pct, settings.precision)

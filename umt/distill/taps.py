@@ -88,21 +88,23 @@ def load(spec: Spec) -> SpaceBackbone:
     spaces, standardisers = _modules(path, checkpoint)
     backbone = SpaceBackbone(student, spaces, standardisers, named[spec.tap].name)
     backbone.load_report = student.load_report
-    backbone.language = _language(checkpoint, named[spec.tap]) if backbone.summarises else None
+    backbone.language = _language(path, checkpoint, named[spec.tap]) if backbone.summarises else None
     kinds = {"space": spec.tap, "space_kind": named[spec.tap].kind}
     backbone.provenance = {**checkpoint.provenance, **kinds}
     return backbone
 
 
-def _language(checkpoint: Checkpoint, space: Space) -> str | None:
+def _language(path: Path, checkpoint: Checkpoint, space: Space) -> str | None:
     """The open_clip model whose image encoding the space's summary was held to; None for a space of another kind."""
-    teacher = parse_spec(space.teacher)
-    if space.kind != "clip" or teacher.scheme != "open_clip":
+    if space.kind != "clip" or not space.teacher.startswith("open_clip:"):
         return None
-    recipe = checkpoint.provenance.get("recipe") or {}
-    files = {one["name"]: one.get("weights") for one in recipe.get("teachers", ())}
-    file = files.get(space.name)
-    return teacher.with_options(weights=str(weights_folder(None) / file)).text if file else teacher.text
+    try:
+        teachers = checkpoint.provenance.get("recipe", {}).get("teachers", [])
+        file = {teacher["name"]: teacher.get("weights") for teacher in teachers}.get(space.name)
+        weights = {"weights": str(weights_folder(None) / file)} if file else {}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UMTError(f"{path}: field 'provenance.recipe.teachers' is damaged ({error}); distil it again") from error
+    return parse_spec(space.teacher).with_options(**weights).text
 
 
 def stored_interaction(recipe: DistillRecipe, model: Distiller) -> StoredInteraction:

@@ -22,7 +22,7 @@ from benchmarks.protocols import protocol_names
 from benchmarks.tasks.class_names import spoken_names
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.zeroshot import TASK, sentences
-from umt.backbones import create_backbone
+from umt.backbones import create_backbone, open_clip_text
 from umt.data.registry import Dataset, dataset_info
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import load_recipe
@@ -66,8 +66,9 @@ def open_clips_classifier(clip: nn.Module, names: list[str], templates: list[str
 
 
 def test_scores_and_accuracies_are_open_clips_own(
-    clip: nn.Module, weights: Path, make_job: MakeJob, photographs: Dataset
+    clip: nn.Module, weights: Path, make_job: MakeJob, photographs: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(open_clip_text, "CLASSES", 3)  # of eight: the last part is a smaller one
     outcome = TASK.run(make_job(TASK.name, photographs, spec=spec_of(weights)))
     names = [name.replace("_", " ") for name in photographs.class_names]
     templates = sentences(make_job(TASK.name, photographs).settings.templates.caltech101)
@@ -172,6 +173,15 @@ def test_what_has_no_texts_says_what_has(
 def test_without_a_model_token_a_space_is_not_held_to_the_encoding(tmp_path: Path, weights: Path) -> None:
     path = student(tmp_path, {"backbone": spec_of(weights)}, "interaction.model_token=false")
     assert create_backbone(f"{path}#clip").language is None
+
+
+def test_a_damaged_recipe_is_named(tmp_path: Path, weights: Path) -> None:
+    path = student(tmp_path, {"backbone": spec_of(weights)})
+    content = torch.load(path)
+    content["provenance"]["recipe"]["teachers"] = [7]
+    torch.save(content, path)
+    with pytest.raises(UMTError, match=r"ckpt\.pth: field 'provenance.recipe.teachers' is damaged"):
+        create_backbone(f"{path}#clip")
 
 
 def test_a_clip_teacher_of_another_library_has_no_texts(tmp_path: Path) -> None:
