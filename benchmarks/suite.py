@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.protocols import protocol_path
@@ -50,7 +51,7 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class Suite:
-    """`columns` are Table 1, `probes` a table of frozen features, `costs` one of sizes and speeds."""
+    """`columns` are Table 1; `probes`, `zeroshot` and `costs` are tables that the paper does not have."""
 
     name: str
     source: str  # what `load_suite` reads it from: its name, or a file
@@ -61,6 +62,7 @@ class Suite:
     example: tuple[str, ...]  # backbones that are evaluated where none is named; {out} is the folder of results
     columns: tuple[Column, ...]
     probes: tuple[Column, ...] = ()
+    zeroshot: tuple[Column, ...] = ()
     costs: tuple[Column, ...] = ()
     tables: tuple[TablePlan, ...] = ()
     prepare: tuple[tuple[str, ...], ...] = ()  # `umt` commands that make the example's backbones; {data}, {out}
@@ -68,7 +70,7 @@ class Suite:
     @property
     def measured(self) -> tuple[Column, ...]:
         """A column for each kind of job: two metrics of the same job are measured once."""
-        columns = (*self.columns, *self.probes, *self.costs)
+        columns = (*self.columns, *self.probes, *self.zeroshot, *self.costs)
         return tuple({(one.task, one.dataset, one.protocol): one for one in reversed(columns)}.values())[::-1]
 
 
@@ -78,8 +80,24 @@ def suite_names() -> list[str]:
 
 
 def load_suite(name: str) -> Suite:
-    """Read `suites/<name>.yaml`, or a YAML file given by its path."""
+    """Read `suites/<name>.yaml`, or a YAML file given by its path; protocol files are looked for beside it first."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise unknown_name("suite", name, suite_names())
-    return build(Suite, {"name": path.stem, "source": name, **read_mapping(path)}, path)
+    suite = build(Suite, {"name": path.stem, "source": name, **read_mapping(path)}, path)
+    return replace(
+        suite,
+        columns=_beside(path, suite.columns),
+        probes=_beside(path, suite.probes),
+        zeroshot=_beside(path, suite.zeroshot),
+        costs=_beside(path, suite.costs),
+    )
+
+
+def _beside(suite: Path, columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Columns whose protocol is a file beside the suite, by its full path; jobs may run in another folder."""
+    places = [(suite.parent / column.protocol).resolve() for column in columns]
+    return tuple(
+        replace(column, protocol=str(place)) if place.is_file() else column
+        for column, place in zip(columns, places, strict=True)
+    )

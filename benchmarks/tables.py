@@ -103,7 +103,13 @@ def _with_jobs(suite: Suite, tables: Sequence[TablePlan]) -> Suite:
         named = [(column, f"{column.task}/{column.dataset}") for column in columns]
         return tuple(column for column, name in named if any(fnmatch(name, pattern) for pattern in patterns))
 
-    return replace(suite, columns=kept(suite.columns), probes=kept(suite.probes), costs=kept(suite.costs))
+    return replace(
+        suite,
+        columns=kept(suite.columns),
+        probes=kept(suite.probes),
+        zeroshot=kept(suite.zeroshot),
+        costs=kept(suite.costs),
+    )
 
 
 def _students(tables: Sequence[TablePlan]) -> dict[str, StudentRun]:

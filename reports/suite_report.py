@@ -12,7 +12,7 @@ import click
 from reports.build import build_table
 from reports.columns import comparable_columns
 from reports.declaration import AskedColumn, Declaration
-from reports.extra_tables import COSTS, PROBES
+from reports.extra_tables import COSTS, PROBES, ZEROSHOT
 from reports.figures.curves import training_curves
 from reports.figures.figure import Figure
 from reports.figures.speed import speed_scatter
@@ -54,6 +54,8 @@ class ReportedSuite(Protocol):
     @property
     def probes(self) -> Sequence[AskedColumn]: ...
     @property
+    def zeroshot(self) -> Sequence[AskedColumn]: ...
+    @property
     def costs(self) -> Sequence[AskedColumn]: ...
 
 
@@ -69,7 +71,12 @@ def read_records(store: Path) -> list[Record]:
 
 def suite_tables(suite: ReportedSuite, records: Sequence[Record]) -> list[Table]:
     """Table 1, the frozen features and the students; in the paper suite beside the paper's rows, other data apart."""
-    parts = [(TABLE1, suite.columns), (PROBES, suite.probes), (COSTS, suite.costs)]
+    parts = [
+        (TABLE1, suite.columns),
+        (PROBES, suite.probes),
+        (ZEROSHOT, suite.zeroshot),
+        (COSTS, suite.costs),
+    ]
     caption = f"{suite.title}. {suite.about}"
     if suite.name != PAPER_SUITE:
         return _in_order(
@@ -87,7 +94,7 @@ def suite_tables(suite: ReportedSuite, records: Sequence[Record]) -> list[Table]
 def suite_figures(tables: Sequence[Table], records: Sequence[Record]) -> list[Figure]:
     """What the tables and the results behind them can be drawn as."""
     named = {table.name: table for table in tables}
-    drawn = [task_bars(named[name]) for name in (TABLE1.name, PROBES.name) if name in named]
+    drawn = [task_bars(named[name]) for name in (TABLE1.name, PROBES.name, ZEROSHOT.name) if name in named]
     if TABLE1.name in named and COSTS.name in named:
         drawn.append(speed_scatter(named[TABLE1.name], named[COSTS.name]))
     drawn.append(training_curves(students_of(list(records))))

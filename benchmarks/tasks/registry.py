@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import entry_points
 
 from benchmarks.tasks.contract import Task
+from umt import plugins
 from umt.errors import UMTError, unknown_name
 
 ENTRY_POINT_GROUP = "umt.tasks"
@@ -16,6 +16,7 @@ BUILT_IN = (
     "dinov2_linear",
     "fewshot",
     "knn",
+    "zeroshot",
     "ade20k_linear",
     "nyuv2_depth",
     "throughput",
@@ -24,18 +25,18 @@ BUILT_IN = (
 
 def task_names() -> list[str]:
     """All tasks that can be named."""
-    return [*BUILT_IN, *sorted(point.name for point in entry_points(group=ENTRY_POINT_GROUP))]
+    return [*BUILT_IN, *plugins.installed(ENTRY_POINT_GROUP)]
 
 
 def get_task(name: str) -> Task:
     """The task of that name; UMTError where it is unknown or its optional dependency is missing."""
     if name in BUILT_IN:
         return _built_in(name)
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        if point.name == name:
-            task: Task = point.load()
-            return task
-    raise unknown_name("task", name, task_names())
+    offered = plugins.installed(ENTRY_POINT_GROUP)
+    if name not in offered:
+        raise unknown_name("task", name, task_names())
+    task: Task = plugins.load(offered[name], Task)
+    return task
 
 
 def _built_in(name: str) -> Task:

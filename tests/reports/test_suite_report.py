@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.suite import Column, load_suite
@@ -39,6 +41,14 @@ def test_frozen_features_are_a_table_of_their_own(suite, record, cub):
     tables = suite_tables(suite("mini", probes=(LINEAR,)), [record(cub, 80.0), record(LINEAR, 60.0)])
     assert [table.name for table in tables] == ["table1", "probes"]
     assert [row.cells[0].text for group in tables[1].groups for row in group.rows] == ["60.0"]
+
+
+def test_zero_shot_is_a_table_of_its_own(suite, record, cub):
+    asked = Column("CUB", "zeroshot", "cub", "paper", "top1")
+    chosen = replace(suite("zeroshot", columns=()), zeroshot=(asked,))
+    (table,) = suite_tables(chosen, [record(cub, 80.0), record(asked, 55.0)])
+    assert (table.name, table.heading) == ("zeroshot", "Zero-shot classification")
+    assert [row.cells[0].text for group in table.groups for row in group.rows] == ["55.0"]
 
 
 def test_the_mini_caption_says_what_it_is(record):

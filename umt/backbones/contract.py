@@ -94,6 +94,7 @@ class Backbone(nn.Module):
         self.spec = type(self).__name__
         self.architecture = type(self).__name__
         self.load_report: LoadReport | None = None  # what a weight file gave, None where no file was read here
+        self.language: str | None = None  # the open_clip model whose texts `pooled` can be compared with
         self.provenance: Mapping[str, Any] = {}  # plain values: how it was trained, as far as its file says
 
     def use_preprocess(self, preprocess: Preprocess) -> None:

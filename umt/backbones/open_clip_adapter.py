@@ -103,8 +103,9 @@ def load(spec: Spec) -> OpenClipBackbone:
     weights = options.pop("weights", None)
     pretrained = options.pop("pretrained", weights is None)
     overrides = preprocess_options(options)
-    model = _create(spec.name, pretrained, options)
+    model = create(spec.name, pretrained, options)
     backbone = OpenClipBackbone(f"open_clip:{spec.name}", model.visual, _preprocess_of(model).override(**overrides))
+    backbone.language = spec.text
     if weights is not None:
         state = _image_part(read_state_dict(Path(str(weights))))
         visual = backbone.model.visual
@@ -112,7 +113,8 @@ def load(spec: Spec) -> OpenClipBackbone:
     return backbone
 
 
-def _create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
+def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
+    """open_clip's model of `MODEL/PRETRAINED`, image and text tower; UMTError for an unknown name or a failing hub."""
     architecture, _, tag = name.partition("/")
     if architecture not in open_clip.list_models():
         raise unknown_name(

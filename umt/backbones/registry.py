@@ -8,13 +8,14 @@ import inspect
 import sys
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 
+from umt import plugins
 from umt.backbones.contract import Backbone
 from umt.backbones.spec import Spec, parse_spec
 from umt.errors import UMTError, unknown_name
@@ -53,7 +54,7 @@ def create_backbone(text: str, *, seed: int = 0, **options: Any) -> Backbone:
 
 def installed_plugins() -> dict[str, EntryPoint]:
     """Backbones that installed packages offer under the entry-point group `umt.backbones`."""
-    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return plugins.installed(ENTRY_POINT_GROUP)
 
 
 def _loader(spec: Spec) -> Loader:
@@ -77,10 +78,10 @@ def _plugin_loader(spec: Spec) -> Backbone:
 
 
 def _entry_point_factory(spec: Spec) -> Callable[..., Backbone]:
-    plugins = installed_plugins()
-    if spec.name not in plugins:
-        raise unknown_name("backbone", spec.name, [*plugins, *_schemed_names()], listing="umt backbones list")
-    factory: Callable[..., Backbone] = plugins[spec.name].load()
+    offered = installed_plugins()
+    if spec.name not in offered:
+        raise unknown_name("backbone", spec.name, [*offered, *_schemed_names()], listing="umt backbones list")
+    factory: Callable[..., Backbone] = plugins.load(offered[spec.name])
     return factory
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from umt import plugins
 from umt.backbones.contract import Features
 from umt.distill.losses import FEATURE_LOSSES
-from umt.errors import UMTError, unknown_name
+from umt.errors import unknown_name
 
 
 @dataclass(frozen=True)
@@ -45,22 +46,27 @@ def _no_encoding(features: Features) -> str | None:
     return None
 
 
-KINDS: dict[str, Kind] = {}
-
-
-def register_kind(kind: Kind) -> None:
-    """Make a kind known to recipes; UMTError where the name is taken or the loss unknown."""
-    if kind.name in KINDS:
-        raise UMTError(f"kind of teacher '{kind.name}' is registered twice; choose another name")
-    feature_loss(kind.feature_loss)
-    KINDS[kind.name] = kind
+ENTRY_POINT_GROUP = "umt.kinds"
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("classification", summary_token, "pooled_cosine"),
+        Kind("clip", image_encoding, "pooled_cosine", _no_encoding),
+        Kind("mae", summary_token, "patch_mse"),
+        Kind("dino", summary_token, "patch_cosine"),
+    )
+}
 
 
 def kind_of(name: str) -> Kind:
-    """The registered kind; UMTError lists the known names."""
-    if name not in KINDS:
-        raise unknown_name("kind of teacher", name, KINDS)
-    return KINDS[name]
+    """The kind of that name, of ours or of an installed package's; UMTError lists the known names."""
+    if name in KINDS:
+        return KINDS[name]
+    offered = plugins.installed(ENTRY_POINT_GROUP)
+    if name not in offered:
+        raise unknown_name("kind of teacher", name, [*KINDS, *offered])
+    kind: Kind = plugins.load(offered[name], Kind)
+    return kind
 
 
 def feature_loss(name: str) -> str:
@@ -68,12 +74,3 @@ def feature_loss(name: str) -> str:
     if name not in FEATURE_LOSSES:
         raise unknown_name("feature loss", name, FEATURE_LOSSES)
     return name
-
-
-for _kind in (
-    Kind("classification", summary_token, "pooled_cosine"),
-    Kind("clip", image_encoding, "pooled_cosine", _no_encoding),
-    Kind("mae", summary_token, "patch_mse"),
-    Kind("dino", summary_token, "patch_cosine"),
-):
-    register_kind(_kind)

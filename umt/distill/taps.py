@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from umt.backbones.checkpoint import Checkpoint, read_checkpoint
+from umt.backbones.checkpoint import Checkpoint, Space, read_checkpoint
 from umt.backbones.checkpoint import Interaction as StoredInteraction
 from umt.backbones.checkpoint import load as load_student
 from umt.backbones.contract import Backbone, Features
@@ -18,7 +18,7 @@ from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.weights import load_weights
 from umt.declarations import build
 from umt.distill.distiller import Distiller, Spaces, make_spaces
-from umt.distill.recipe import DistillRecipe, InteractionSpec
+from umt.distill.recipe import DistillRecipe, InteractionSpec, weights_folder
 from umt.distill.spaces import SpaceFeatures, SpaceShape, StudentShape
 from umt.distill.standardise import Standardisers
 from umt.errors import UMTError, unknown_name
@@ -34,12 +34,12 @@ class SpaceBackbone(Backbone):
     def __init__(self, student: Backbone, spaces: Spaces, standardisers: Standardisers | None, name: str) -> None:
         names = [shape.name for shape in spaces.spaces]
         shape = spaces.spaces[names.index(name)]
-        summarises = getattr(spaces, "model_token", True) is not None
+        self.summarises = getattr(spaces, "model_token", True) is not None
         super().__init__(
             student.preprocess,
             channels=(*student.channels[:-1], shape.features),
             strides=student.strides,
-            dim=shape.summary if summarises else shape.features,
+            dim=shape.summary if self.summarises else shape.features,
         )
         spaces.keep_only(names.index(name))
         if standardisers is not None:
@@ -88,9 +88,23 @@ def load(spec: Spec) -> SpaceBackbone:
     spaces, standardisers = _modules(path, checkpoint)
     backbone = SpaceBackbone(student, spaces, standardisers, named[spec.tap].name)
     backbone.load_report = student.load_report
+    backbone.language = _language(path, checkpoint, named[spec.tap]) if backbone.summarises else None
     kinds = {"space": spec.tap, "space_kind": named[spec.tap].kind}
     backbone.provenance = {**checkpoint.provenance, **kinds}
     return backbone
+
+
+def _language(path: Path, checkpoint: Checkpoint, space: Space) -> str | None:
+    """The open_clip model whose image encoding the space's summary was held to; None for a space of another kind."""
+    if space.kind != "clip" or not space.teacher.startswith("open_clip:"):
+        return None
+    try:
+        teachers = checkpoint.provenance.get("recipe", {}).get("teachers", [])
+        file = {teacher["name"]: teacher.get("weights") for teacher in teachers}.get(space.name)
+        weights = {"weights": str(weights_folder(None) / file)} if file else {}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UMTError(f"{path}: field 'provenance.recipe.teachers' is damaged ({error}); distil it again") from error
+    return parse_spec(space.teacher).with_options(**weights).text
 
 
 def stored_interaction(recipe: DistillRecipe, model: Distiller) -> StoredInteraction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from umt.backbones import create_backbone
-from umt.distill.kinds import KINDS, Kind, kind_of, register_kind, summary_token
+from umt.distill.kinds import kind_of
 from umt.distill.recipe import TeacherSpec
 from umt.distill.teachers import Teacher, resampled
 from umt.errors import UMTError
@@ -99,13 +100,43 @@ def test_it_is_never_trained(teacher: Callable[..., Teacher], images: Tensor) ->
     assert all(torch.equal(value, before[name]) for name, value in made.backbone.state_dict().items())
 
 
-def test_a_new_kind_is_its_target_and_its_loss() -> None:
-    register_kind(Kind("sam", summary_token, "patch_mse"))
-    try:
-        assert kind_of("sam").feature_loss == "patch_mse"
-        with pytest.raises(UMTError, match="'sam' is registered twice"):
-            register_kind(Kind("sam", summary_token, "patch_mse"))
-        with pytest.raises(UMTError, match="unknown feature loss"):
-            register_kind(Kind("other", summary_token, "l1"))
-    finally:
-        del KINDS["sam"]
+@pytest.fixture
+def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Installs a package that offers a kind called sam, as some expression gives it."""
+
+    def install(expression: str) -> None:
+        text = f"from umt.distill.kinds import Kind, summary_token\nSAM = {expression}\n"
+        module = f"kind_from_outside_{abs(hash(expression))}"
+        (tmp_path / f"{module}.py").write_text(text)
+        info = tmp_path / "some_kinds-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-kinds\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[umt.kinds]\nsam = {module}:SAM\n")
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return install
+
+
+def test_an_installed_kind_is_its_target_and_its_loss(
+    offered: Callable[[str], None], teacher: Callable[..., Teacher], images: Tensor
+) -> None:
+    offered('Kind("sam", summary_token, "patch_mse")')
+    assert kind_of("sam").feature_loss == "patch_mse"
+    assert torch.equal(teacher("sam", VIT)(images).summary, teacher("dino", VIT)(images).summary)
+    with pytest.raises(UMTError, match=r"unknown kind of teacher 'samm'. Did you mean sam\?"):
+        kind_of("samm")
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ('Kind("sam", summary_token, "l1")', "unknown feature loss 'l1'"),
+        ('"sam"', r"'sam' of some-kinds \(kind_from_outside_\d+:SAM\) is a str; it must be a umt.distill.kinds.Kind"),
+    ],
+)
+def test_an_installed_kind_that_is_none_says_so(
+    offered: Callable[[str], None], teacher: Callable[..., Teacher], expression: str, message: str
+) -> None:
+    offered(expression)
+    with pytest.raises(UMTError, match=message):
+        teacher("sam", VIT)

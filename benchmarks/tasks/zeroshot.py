@@ -1,0 +1,116 @@
+"""Zero-shot classification (Radford et al. 2021): an image belongs to the class whose name is most like it.
+
+Names are encoded by the text tower of the open_clip model whose space the pooled feature lives in: the backbone's own,
+or the CLIP teacher's for the space of a student (`ckpt.pth#clip`), whose model token was held to its image encoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import open_clip
+import torch
+from torch.nn import functional as F
+
+from benchmarks.tasks.accuracy import mean_per_class, top1, top_k
+from benchmarks.tasks.class_names import spoken_names
+from benchmarks.tasks.contract import Job, Metric, Outcome, Task
+from benchmarks.tasks.frozen import frozen_features
+from benchmarks.tasks.splits import report_samples
+from umt.backbones import Backbone
+from umt.backbones.checkpoint import read_checkpoint
+from umt.backbones.open_clip_text import class_directions
+from umt.backbones.spec import parse_spec
+from umt.errors import UMTError
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Sentences around the name of a class, `{}`, by data set; without braces it is a list of open_clip's."""
+
+    name: str  # of the whole set, for people
+    imagenet: tuple[str, ...]
+    aircraft: tuple[str, ...]
+    caltech101: tuple[str, ...]
+    cub: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ZeroShotSettings:
+    """Everything that changes the number."""
+
+    resolution: int | None  # pixels; null for what the weights expect
+    crop_pct: float  # share of the image's shorter side that the centre crop keeps
+    templates: Templates
+    precision: str = "fp32"  # of the image features; "bf16", or "auto" for bf16 where the device is faster in it
+
+
+def run(job: Job) -> Outcome:
+    """Cosine similarity of image and class; the mean over templates stands for a class."""
+    settings: ZeroShotSettings = job.settings
+    language = _language_of(job.backbone)
+    names = spoken_names(job.dataset)
+    templates = sentences(getattr(settings.templates, job.dataset.info.name))
+    directions = class_directions(language, names, templates, job.device, job.progress)
+    resolution = settings.resolution or job.backbone.preprocess.size
+    samples = report_samples(job.dataset)
+    features, labels = frozen_features(job, samples, resolution, settings.crop_pct, settings.precision)
+    images = F.normalize(torch.from_numpy(features).to(job.device), dim=1)
+    scores = (images @ directions.T).cpu().numpy()
+    predictions = scores.argmax(axis=1)
+    return Outcome(
+        metrics={
+            "top1": top1(predictions, labels),
+            "top5": top_k(scores, labels, 5),
+            "mean_per_class": mean_per_class(predictions, labels),
+        },
+        details={
+            "language": language,
+            "templates": {"name": settings.templates.name, "count": len(templates), "hash": _hash(templates)},
+            "class_names": {"count": len(names), "hash": _hash(names)},
+        },
+        raw={"scores": scores, "predictions": predictions, "labels": labels},
+    )
+
+
+def sentences(declared: Sequence[str]) -> list[str]:
+    """Templates with `{}`, the lists of open_clip written out; UMTError for a list that it does not have."""
+    written: list[str] = []
+    for text in declared:
+        if "{}" in text:
+            written.append(text)
+        elif text.endswith("_TEMPLATES") and hasattr(open_clip, text):
+            written += [template("{}") for template in getattr(open_clip, text)]
+        else:
+            raise UMTError(f"template '{text}' has no {{}} for the class, nor is it a list of open_clip")
+    return written
+
+
+def _language_of(backbone: Backbone) -> str:
+    if backbone.language:
+        return backbone.language
+    spec = parse_spec(backbone.spec)
+    spaces = read_checkpoint(Path(spec.name)).spaces if spec.is_file else ()
+    taps = [f"{spec.name}#{space.name}" for space in spaces if space.kind == "clip"]
+    remedy = " or ".join(taps) or "an open_clip model, or a student's space of an open_clip teacher (ckpt.pth#clip)"
+    raise UMTError(f"backbone '{backbone.spec}' has no space in which images and texts can be compared; take {remedy}")
+
+
+def _hash(texts: Sequence[str]) -> str:
+    """Twelve hex digits over texts in their order."""
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:12]
+
+
+TASK = Task(
+    name="zeroshot",
+    about="the class whose name is most similar to the image, in the space of an open_clip model",
+    settings=ZeroShotSettings,
+    datasets=("imagenet", "aircraft", "caltech101", "cub"),
+    metrics=(Metric("top1", "%"), Metric("top5", "%"), Metric("mean_per_class", "%")),
+    run=run,
+    seeded=False,
+)

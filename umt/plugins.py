@@ -1,0 +1,35 @@
+"""What installed packages add: backbones, tasks and kinds of teachers, each under an entry-point group of its own."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from umt.errors import UMTError
+
+
+def installed(group: str) -> dict[str, EntryPoint]:
+    """What installed packages offer in a group, by name; UMTError where two packages claim the same one."""
+    found: dict[str, EntryPoint] = {}
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        other = found.setdefault(point.name, point)
+        if other != point:
+            raise UMTError(f"'{point.name}' is offered twice, by {about(other)} and by {about(point)}; uninstall one")
+    return found
+
+
+def load(point: EntryPoint, expected: type = object) -> Any:
+    """What an entry point stands for; UMTError where it cannot be imported or is no `expected`."""
+    try:
+        value = point.load()
+    except (ImportError, AttributeError) as error:
+        raise UMTError(f"'{point.name}' of {about(point)} cannot be imported ({error}); install it again") from error
+    if not isinstance(value, expected):
+        wanted = f"{expected.__module__}.{expected.__qualname__}"
+        raise UMTError(f"'{point.name}' of {about(point)} is a {type(value).__name__}; it must be a {wanted}")
+    return value
+
+
+def about(point: EntryPoint) -> str:
+    """Its package and what it names there."""
+    return f"{point.dist.name if point.dist else 'a package'} ({point.value})"
