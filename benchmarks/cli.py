@@ -16,12 +16,14 @@ from rich.console import Console
 from benchmarks.console import LiveJobs, print_blocked, print_plan
 from benchmarks.example import example_backbones
 from benchmarks.job import Report
+from benchmarks.limits import Limits
 from benchmarks.plan import Options, Plan
 from benchmarks.processes import Executor, LocalExecutor, call, default_workers, fork_server
 from benchmarks.results import ResultStore
 from benchmarks.suite import Suite, load_suite
 from benchmarks.tables import Part, analyse, chosen_tables, train_students
 from umt.errors import UMTError
+from umt.files import writable_folder
 
 EPILOG = """\b
 Examples:
@@ -75,6 +77,15 @@ Examples:
     show_envvar=True,
     help="Folder for features of frozen backbones, which jobs and runs share. Default: OUT/cache.",
 )
+@click.option(
+    "--time-limit", type=click.FloatRange(0, min_open=True), metavar="MINUTES", help="A job that runs longer is ended."
+)
+@click.option(
+    "--memory-limit",
+    type=click.FloatRange(0, min_open=True),
+    metavar="GB",
+    help="A job that takes more memory of the machine is ended; files that it maps do not count.",
+)
 @click.option("--compile", "compiled", is_flag=True, help="Frozen backbones through torch.compile; a minute to start.")
 @click.option("--cluster", type=click.Choice(["slurm", "local"]), help="Send the jobs through submitit.")
 @click.option("--cluster-option", "cluster_options", multiple=True, metavar="KEY=VALUE", help="E.g. timeout_min=600.")
@@ -97,6 +108,8 @@ def run(
     workers: int | None,
     processes: int,
     cache: Path | None,
+    time_limit: float | None,
+    memory_limit: float | None,
     compiled: bool,
     cluster: str | None,
     cluster_options: tuple[str, ...],
@@ -114,7 +127,12 @@ def run(
         raise click.UsageError("--train distils the students of tables; name them with --tables")
     if not named and not suite.example and not train:
         raise click.UsageError(f"suite '{suite.name}' has no example; name a checkpoint or --backbone SPEC")
+    limits = Limits(time_limit and time_limit * 60, memory_limit and memory_limit * 1e9)
+    if cluster and limits:
+        raise click.UsageError("--cluster has limits of its own: --cluster-option timeout_min=60, mem_gb=16")
     out = (out or Path("runs") / suite.name).resolve()
+    if not dry_run:
+        writable_folder(out, "--out")
     root = _data_root(data_root, suite, out, console)
     asked = chosen_tables(suite, tables) if tables else []
     students = train_students(asked, root, out, console, sure=yes, dry_run=dry_run) if train else ()
@@ -134,6 +152,7 @@ def run(
         cache=cache.resolve() if cache else None,
         compiled=compiled,
         processes=processes,
+        seconds=limits.seconds,
     )
     prepared = time.perf_counter() - started
     with console.status("Loading backbones and looking at the data"):
@@ -147,7 +166,7 @@ def run(
     if cluster:
         executor: Executor = _cluster_executor(cluster, out, cluster_options)
     else:
-        executor = LocalExecutor(server, side_by_side)
+        executor = LocalExecutor(server, side_by_side, limits)
     reports = execute(plan, executor, console)
     analyse(asked, backbones, root, out)
     _write_tables(context, suite, out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +85,8 @@ def _measure(request: Request, progress: Callable[[int, int, str], None]) -> Mea
 
 
 def _explain(error: Exception, request: Request) -> str:
-    traceback.print_exc()
+    with suppress(OSError):  # a full disk takes no log either
+        traceback.print_exc()
     if isinstance(error, UMTError):
         return str(error)
     return f"{type(error).__name__}: {str(error).strip()[:300]} (full trace in {request.log})"

@@ -25,6 +25,7 @@ class Options:
     cache: Path | None = None
     compiled: bool = False
     processes: int = 1  # of a job that can be spread over several
+    seconds: float | None = None  # that a backbone may take to load and to give its first features
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.job import Request
+from benchmarks.limits import deadline
 from benchmarks.plan import BackboneCheck, DatasetCheck, Options, Plan, PlannedJob
 from benchmarks.protocols import Protocol, load_protocol
 from benchmarks.results import Key, ResultStore, job_title
 from benchmarks.suite import Column
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
+from umt.backbones.check import misdeclared
 from umt.backbones.label import split_label
 from umt.data.check import validate
 from umt.data.draw import Draw
@@ -25,7 +27,7 @@ def make_plan(options: Options) -> Plan:
     """Load every backbone and index every data set once, then lay out the jobs; problems block jobs, not the plan."""
     device = str(pick_device(options.device))
     columns = _chosen(options)
-    backbones = _check_backbones(options.backbones)
+    backbones = _check_backbones(options.backbones, options.seconds)
     datasets = {wanted: _check_dataset(*wanted, options) for wanted in dict.fromkeys(map(_wanted, columns))}
     jobs = [
         _plan_job(options, backbone, datasets[_wanted(column)], column, seed)
@@ -48,8 +50,8 @@ def _chosen(options: Options) -> Sequence[Column]:
     return [column for column in options.suite.measured if not options.tasks or column.task in options.tasks]
 
 
-def _check_backbones(texts: Sequence[str]) -> list[BackboneCheck]:
-    checks = [_check_backbone(*split_label(text)) for text in texts]
+def _check_backbones(texts: Sequence[str], seconds: float | None) -> list[BackboneCheck]:
+    checks = [_check_backbone(*split_label(text), seconds) for text in texts]
     labels = [check.label for check in checks]
     for label in labels:
         if labels.count(label) > 1:
@@ -57,13 +59,17 @@ def _check_backbones(texts: Sequence[str]) -> list[BackboneCheck]:
     return checks
 
 
-def _check_backbone(label: str, spec: str) -> BackboneCheck:
+def _check_backbone(label: str, spec: str, seconds: float | None) -> BackboneCheck:
     try:
-        backbone = create_backbone(spec)
+        with deadline(seconds, f"{spec}: the look at it before its jobs"):
+            backbone = create_backbone(spec)
+            digest, problem = backbone.weights_hash(), misdeclared(backbone)
     except Exception as error:  # a plug-in may raise anything; it must not stop the others
         return BackboneCheck(label, spec, problem=_one_line(error))
+    if problem:
+        problem = f"{spec}: {problem}; `umt backbones check` says more"
     parameters = sum(value.numel() for value in backbone.parameters())
-    return BackboneCheck(label, spec, backbone.weights_hash(), parameters)
+    return BackboneCheck(label, spec, digest, parameters, problem)
 
 
 def _wanted(column: Column) -> tuple[str, Draw | None]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -17,11 +19,14 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from benchmarks.job import Report, Request, run_job
+from benchmarks.limits import Limits, kill_family
 from umt.errors import UMTError
 
 OnStart = Callable[[Request], None]
 OnProgress = Callable[[Request, int, int, str], None]
 OnEnd = Callable[[Request, Report], None]
+NO_LIMITS = Limits()
+WATCH_SECONDS = 0.25  # between two looks at what the jobs take
 
 
 class Executor(Protocol):
@@ -66,31 +71,61 @@ def default_workers(device: str) -> int:
     return min(4, os.cpu_count() or 1) if device == "cpu" else 1
 
 
-class LocalExecutor:
-    """Runs jobs on this machine, `workers` at a time."""
+@dataclass(frozen=True)
+class Running:
+    """A job at work."""
 
-    def __init__(self, context: Any, workers: int) -> None:
+    request: Request
+    process: BaseProcess
+    started: float  # on the clock that never goes back
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+
+class LocalExecutor:
+    """Runs jobs on this machine, `workers` at a time, each within the limits."""
+
+    def __init__(self, context: Any, workers: int, limits: Limits = NO_LIMITS) -> None:
         self.context = context
         self.workers = workers
+        self.limits = limits
         self.threads = max(1, (os.cpu_count() or 1) // workers)
 
     def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
         """Run all jobs; an interruption ends the running ones."""
-        waiting, running = list(requests), dict[Connection, tuple[Request, BaseProcess]]()
+        waiting, running = list(requests), dict[Connection, Running]()
+        look = time.monotonic()
         try:
             while waiting or running:
                 while waiting and len(running) < self.workers:
                     request = waiting.pop(0)
                     on_start(request)
                     connection, process = self._start(request)
-                    running[connection] = (request, process)
-                for connection in cast(list[Connection], wait(list(running))):
-                    report = _listen(connection, *running[connection], on_progress)
+                    running[connection] = Running(request, process, time.monotonic())
+                ready = cast(list[Connection], wait(list(running), WATCH_SECONDS if self.limits else None))
+                ended = {connection: _listen(connection, running[connection], on_progress) for connection in ready}
+                if self.limits and time.monotonic() >= look:
+                    look = time.monotonic() + WATCH_SECONDS
+                    ended |= {one: self._stop(job) for one, job in running.items() if not ended.get(one)}
+                for connection, report in ended.items():
                     if report:
-                        on_end(running.pop(connection)[0], report)
+                        on_end(running.pop(connection).request, report)
         finally:
-            for _, process in running.values():
-                process.terminate()
+            for job in running.values():
+                job.process.terminate()
+
+    def _stop(self, job: Running) -> Report | None:
+        """End a job that has taken too much; its report, also at the end of its log."""
+        problem = self.limits.broken(cast(int, job.process.pid), job.seconds)
+        if problem is None:
+            return None
+        kill_family(cast(int, job.process.pid))
+        job.process.join()
+        with suppress(OSError), job.request.log.open("a") as log:
+            log.write(f"{problem}\n")
+        return Report("failed", f"{problem} (log: {job.request.log})", job.seconds)
 
     def _start(self, request: Request) -> tuple[Connection, BaseProcess]:
         ours, theirs = self.context.Pipe()
@@ -100,18 +135,26 @@ class LocalExecutor:
         return ours, process
 
 
-def _listen(connection: Connection, request: Request, process: BaseProcess, on_progress: OnProgress) -> Report | None:
+def _listen(connection: Connection, job: Running, on_progress: OnProgress) -> Report | None:
     """One message of a job; its report when it has ended, also without a word."""
     try:
         message = connection.recv()
-    except EOFError:
-        process.join()
-        return Report("failed", f"the process ended with status {process.exitcode} (log: {request.log})")
+    except (EOFError, ConnectionError):
+        job.process.join()
+        return Report("failed", f"{_ending(job.process.exitcode or 0)} (log: {job.request.log})", job.seconds)
     if isinstance(message, Report):
-        process.join()
+        job.process.join()
         return message
-    on_progress(request, *message)
+    on_progress(job.request, *message)
     return None
+
+
+def _ending(status: int) -> str:
+    """How a process ended that left no report."""
+    if status >= 0:
+        return f"the process ended with status {status}"
+    cause = " (the system does that when memory runs out)" if -status == signal.SIGKILL else ""
+    return f"the process was ended by {signal.Signals(-status).name}{cause}; the same command goes on"
 
 
 def die_with_parent() -> None:
@@ -152,5 +195,6 @@ def _output_to(path: Path) -> Iterator[None]:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     yield
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # on a full disk the log is lost, not the report
+        sys.stdout.flush()
+        sys.stderr.flush()

@@ -30,6 +30,11 @@ def check_backbone(backbone: Backbone) -> list[Finding]:
     return [Finding(name, _outcome(check, backbone)) for name, check in CHECKS.items()]
 
 
+def misdeclared(backbone: Backbone) -> str | None:
+    """A sentence on declarations that cannot be, or that one forward of two small images does not keep."""
+    return _declarations(backbone.eval()) or _shapes(backbone)
+
+
 def _declarations(backbone: Backbone) -> str | None:
     preprocess = backbone.preprocess
     if len(backbone.channels) != len(backbone.strides):

@@ -21,7 +21,7 @@ from umt.distill.options import Prepared
 from umt.distill.spaces import SpaceShape
 from umt.distill.teachers import Targets, Teacher, all_targets
 from umt.errors import UMTError
-from umt.files import atomic_file
+from umt.files import atomic_file, writable_folder
 from umt.training.precision import pick_precision
 
 Report = Callable[[int, int], None]  # items done, items in all
@@ -53,7 +53,7 @@ def fill(
     report: Report,
 ) -> None:
     """Write the shards that are not there yet, with the teachers in the recipe's precision."""
-    folder.mkdir(parents=True, exist_ok=True)
+    writable_folder(folder, "--out")
     precision = pick_precision(prepared.recipe.training.precision, device)
     for teacher in teachers:
         teacher.to(device)

@@ -24,7 +24,7 @@ from umt.distill.spaces import SpaceShape
 from umt.distill.taps import stored_interaction
 from umt.distill.teachers import Targets, Teacher, all_targets
 from umt.errors import UMTError
-from umt.files import atomic_file
+from umt.files import atomic_file, writable_folder
 from umt.training.engine import Place, fit
 from umt.training.extras import Extras
 from umt.training.hooks import RESUME_FILE
@@ -137,7 +137,7 @@ def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
                 f"{path}: this folder belongs to a run with another recipe ({'; '.join(changed)}); "
                 "take back the change, or give another --out"
             )
-    folder.mkdir(parents=True, exist_ok=True)
+    writable_folder(folder, "--out")
     with atomic_file(path) as handle:
         handle.write(yaml.safe_dump(record, sort_keys=False).encode())
     return (folder / STUDENT_FILE).is_file()

@@ -1,0 +1,83 @@
+"""What a job may take, in time and memory, and its end when it takes more."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psutil
+
+from umt.errors import UMTError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of a job with all processes that it starts; None for no limit."""
+
+    seconds: float | None = None  # wall-clock
+    bytes: float | None = None  # of memory that is no file's: a memory-mapped cache is not counted
+
+    def __bool__(self) -> bool:
+        return self.seconds is not None or self.bytes is not None
+
+    def broken(self, pid: int, seconds: float) -> str | None:
+        """What a job of this age has taken too much of, and what to do; None where it keeps within its limits."""
+        if self.seconds is not None and seconds > self.seconds:
+            return f"stopped after {seconds:.0f} s; {self.remedy}"
+        if self.bytes is not None and (taken := own_memory(pid)) > self.bytes:
+            return f"stopped at {taken / 1e9:.2f} GB of memory; {self.remedy}"
+        return None
+
+    @property
+    def remedy(self) -> str:
+        """What to do when a job has met its limits."""
+        time = f"--time-limit {self.seconds / 60:g}" if self.seconds is not None else ""
+        memory = f"--memory-limit {self.bytes / 1e9:g}" if self.bytes is not None else ""
+        given = " ".join(filter(None, (time, memory)))
+        return f"if the job is sound, type the same command again with more than {given}"
+
+
+def own_memory(pid: int) -> int:
+    """Bytes of memory of a process and its descendants, without what they share with files or each other."""
+    total = 0
+    for process in _family(pid):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            memory = process.memory_info()
+            total += memory.rss - getattr(memory, "shared", 0)
+    return total
+
+
+def kill_family(pid: int) -> None:
+    """End a process and its descendants at once: a data loader that lived on would hold the job's lock."""
+    family = _family(pid)
+    for process in family:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(family, timeout=10)
+
+
+@contextmanager
+def deadline(seconds: float | None, what: str) -> Iterator[None]:
+    """UMTError inside the block when it takes longer; for the main thread, between two steps of Python."""
+
+    def expired(*_: object) -> None:
+        raise UMTError(f"{what} takes longer than --time-limit {(seconds or 0) / 60:g}; mend it, or raise the limit")
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """The process and its descendants, as far as they are there."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
