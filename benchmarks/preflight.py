@@ -115,7 +115,10 @@ def _plan_job(
         data_fingerprint=dataset.fingerprint,
         seed=seed,
     )
-    state = "done" if ResultStore(options.out / "results").has(key) else "to run"
+    try:
+        state = "done" if ResultStore(options.out / "results").has(key) else "to run"
+    except UMTError as error:
+        return PlannedJob(title, protocol.hash, "blocked", problem=str(error))
     request = _request(options, key, backbone.spec, column.protocol, dataset)
     processes = protocol.settings.processes(options.processes) if task.spreads else 1
     return PlannedJob(title, protocol.hash, state, replace(request, processes=processes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from umt.errors import UMTError
 from umt.files import atomic_file
 
 SCHEMA = 1
+CHECKSUM = "crc32"  # the field of a file that holds the checksum of the others
 
 
 def job_title(backbone: str, task: str, dataset: str, protocol: str, seed: int) -> str:
@@ -102,6 +104,10 @@ class Result:
     schema: int = SCHEMA
 
 
+class OtherVersionError(UMTError):
+    """A result file of another version of this program: whole, and not to be written over."""
+
+
 # A result, with the raw values and the pictures that `ResultStore.write` puts beside it.
 Measured = tuple[Result, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
 
@@ -116,7 +122,16 @@ class ResultStore:
         return self.folder / f"{key.stem}.json"
 
     def has(self, key: Key) -> bool:
-        return self.path(key).is_file()
+        """Whether the job has a result; a damaged file is none, and the job will write it anew.
+
+        UMTError for one of another version.
+        """
+        try:
+            return self.path(key).is_file() and self.read(key).key == key
+        except OtherVersionError:
+            raise
+        except UMTError:
+            return False
 
     def write(
         self,
@@ -138,7 +153,7 @@ class ResultStore:
         if pictures:
             record["pictures"] = [_write_picture(path, name, pixels) for name, pixels in pictures.items()]
         with atomic_file(path) as handle:
-            handle.write(json.dumps(record, indent=1, allow_nan=False).encode())
+            handle.write(json.dumps({**record, CHECKSUM: _checksum(record)}, indent=1, allow_nan=False).encode())
         return path
 
     def read(self, key: Key) -> Result:
@@ -158,8 +173,13 @@ def read_result(path: Path) -> Result:
     try:
         record = json.loads(path.read_text())
         if record.get("schema") != SCHEMA:
-            raise UMTError(f"{path}: schema {record.get('schema')!r}, this version reads {SCHEMA}; update umt-bench")
+            raise OtherVersionError(
+                f"{path}: schema {record.get('schema')!r}, this version reads {SCHEMA}; update umt-bench"
+            )
         nested: dict[str, type] = {"key": Key, "data": Data, "environment": Environment}
+        written = record.pop(CHECKSUM, None)
+        if written not in (None, _checksum(record)):  # files of before there were checksums have none
+            raise UMTError(f"{path}: its checksum is another; delete it and run the job again")
         parts = {name: kind(**record.pop(name)) for name, kind in nested.items()}
         return Result(**parts, **record)
     except OSError as error:
@@ -170,6 +190,12 @@ def read_result(path: Path) -> Result:
         raise UMTError(
             f"{path}: field {error} does not fit schema {SCHEMA}; delete it and run the job again"
         ) from error
+
+
+def _checksum(record: Mapping[str, Any]) -> int:
+    """CRC-32 of a record as JSON, whatever the order of its fields."""
+    plain = json.loads(json.dumps(record, allow_nan=False))
+    return zlib.crc32(json.dumps(plain, sort_keys=True).encode())
 
 
 def _write_picture(result: Path, name: str, pixels: np.ndarray) -> str:

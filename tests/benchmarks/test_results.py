@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.results import Result, ResultStore, read_result
+from benchmarks.results import CHECKSUM, Result, ResultStore, read_result
 from umt.errors import UMTError
 
 Make = Callable[..., Result]
@@ -61,7 +61,9 @@ def test_failed_write_leaves_nothing(tmp_path: Path, make_result: Make) -> None:
     [
         (lambda text: text[: len(text) // 2], "not a result file"),
         (lambda text: text.replace('"schema": 1', '"schema": 99'), "schema 99, this version reads 1"),
-        (lambda text: text.replace('"wall_seconds"', '"wall_hours"'), "does not fit schema 1"),
+        (lambda text: text.replace('"wall_seconds"', '"wall_hours"'), "its checksum is another"),
+        (lambda text: without_checksum(text).replace('"wall_seconds"', '"wall_hours"'), "does not fit schema 1"),
+        (lambda text: text.replace("80.5", "81.5"), "its checksum is another; delete it and run the job again"),
         (lambda text: "[]", "not a result file"),
     ],
 )
@@ -72,6 +74,37 @@ def test_damaged_file_is_named(tmp_path: Path, make_result: Make, damage: Callab
         read_result(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:-20], lambda text: text.replace("80.5", "81.5")])
+def test_a_damaged_result_is_none(tmp_path: Path, make_result: Make, damage: Callable[[str], str]) -> None:
+    store, result = ResultStore(tmp_path), make_result()
+    path = store.write(result)
+    path.write_text(damage(path.read_text()))
+    assert not store.has(result.key)
+    store.write(result)
+    assert store.has(result.key)
+
+
+def test_a_result_of_a_later_version_is_not_written_over(tmp_path: Path, make_result: Make) -> None:
+    store, result = ResultStore(tmp_path), make_result()
+    path = store.write(result)
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 99'))
+    with pytest.raises(UMTError, match="update umt-bench"):
+        store.has(result.key)
+
+
+def test_a_file_of_before_there_were_checksums_is_read(tmp_path: Path, make_result: Make) -> None:
+    result = make_result()
+    path = ResultStore(tmp_path).write(result)
+    path.write_text(without_checksum(path.read_text()))
+    assert read_result(path) == result
+
+
+def without_checksum(text: str) -> str:
+    record = json.loads(text)
+    del record[CHECKSUM]
+    return json.dumps(record, indent=1)
 
 
 def test_file_is_plain_json(tmp_path: Path, make_result: Make) -> None:

@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -17,16 +16,16 @@ from umt.data.image_list import ImageList
 from umt.distill.images import Skipped, circle, decode_view, nothing_left
 from umt.distill.options import Prepared
 from umt.distill.recipe import DistillRecipe, differences
+from umt.distill.shard import Shard
 from umt.distill.spaces import SpaceShape
 from umt.distill.teachers import Teacher
 from umt.distill.views import View
 from umt.errors import UMTError
 from umt.files import atomic_file
 
-SCHEMA = 2
+SCHEMA = 3
 MANIFEST = "manifest.json"
 Key = Mapping[str, Any]
-Rows = Mapping[str, Any]  # of a shard by tensor name; they are read when they are indexed
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class CachedViews(Dataset[dict[str, Any]]):
         """`shapes` picks spaces of the cache, and their order; all of them by default."""
         self.folder, self.manifest, self.images, self.size, self.skipped = folder, manifest, images, size, skipped
         self.shapes = tuple(shapes or manifest.shapes)
-        self.shards: dict[int, Rows] = {}
+        self.shards: dict[int, Shard] = {}
 
     @property
     def visits(self) -> int:
@@ -110,44 +109,28 @@ class CachedViews(Dataset[dict[str, Any]]):
         index, visit = key
         for near in circle(index, len(self)):
             number, row = divmod(near * self.visits + visit % self.visits, self.manifest.shard)
-            rows = self._rows(number)
-            try:
-                pixels = self._pixels(rows, row)
-            except UMTError as error:
-                self.skipped.add(error)
-                continue
-            return {"images": pixels, "targets": {shape.name: _targets(rows, shape, row) for shape in self.shapes}}
+            shard = self._shard(number)
+            pixels = shard.row("pixels", row) if "pixels" in shard else self._decoded(shard, row)
+            if pixels is not None:
+                return {"images": pixels, "targets": {shape.name: _targets(shard, shape, row) for shape in self.shapes}}
         raise nothing_left(self.images)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "shards": {}}  # open files stay with their process
 
-    def _pixels(self, rows: Rows, row: int) -> Tensor:
-        if "pixels" in rows:
-            stored: Tensor = rows["pixels"][row]
-            return stored
-        view = View(*rows["view"][row].tolist())
-        return decode_view(self.images.path(int(rows["shown"][row])), lambda aspect: view, self.size)[0]
+    def _decoded(self, shard: Shard, row: int) -> Tensor | None:
+        """The pixels of a view, None where its image cannot be decoded any more."""
+        view, shown = View(*shard.row("view", row).tolist()), int(shard.row("shown", row))
+        try:
+            return decode_view(self.images.path(shown), lambda aspect: view, self.size)[0]
+        except UMTError as error:
+            self.skipped.add(error)
+            return None
 
-    def _rows(self, number: int) -> Rows:
+    def _shard(self, number: int) -> Shard:
         if number not in self.shards:
-            self.shards[number] = open_shard(shard_path(self.folder, number), self.manifest.mark)
+            self.shards[number] = Shard(shard_path(self.folder, number), self.manifest.mark)
         return self.shards[number]
-
-
-def open_shard(path: Path, mark: str) -> Rows:
-    """Tensors that are read row by row; UMTError for a file that is missing, truncated or of another cache."""
-    try:
-        opened = safe_open(path, framework="pt")
-        if (opened.metadata() or {}).get("mark") != mark:
-            raise ValueError("it belongs to another cache")
-        return {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
-    except Exception as error:  # safetensors raises its own, the system others
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UMTError(
-            f"{path}: cannot be read ({reason}); remove it if it is there, and run the same `umt teachers cache` "
-            "again, which makes what is missing"
-        ) from error
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -205,8 +188,8 @@ def check_key(folder: Path, stored: Key, asked: Key) -> None:
         )
 
 
-def _targets(rows: Rows, shape: SpaceShape, row: int) -> list[Tensor]:
-    return [rows[f"{shape.name}.summary"][row], rows[f"{shape.name}.features"][row]]
+def _targets(shard: Shard, shape: SpaceShape, row: int) -> list[Tensor]:
+    return [shard.row(f"{shape.name}.{part}", row) for part in ("summary", "features")]
 
 
 def _teacher_key(teacher: Teacher) -> dict[str, Any]:

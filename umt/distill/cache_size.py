@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from umt.distill.shard import SUM_BYTES
 from umt.distill.teachers import Teacher
 from umt.distill.views import NUMBERS
 from umt.errors import UMTError
@@ -34,11 +35,11 @@ class Size:
 
 
 def size_of_view(teachers: Sequence[Teacher], pixels: int | None) -> Size:
-    """Of one view: fp16 targets, the numbers of the view, and its pixels where it is stored with so many a side."""
-    parts = {f"teacher {teacher.name}": 2 * sum(_values(teacher)) for teacher in teachers}
-    parts["views"] = 4 * NUMBERS + 8
+    """Of one view: fp16 targets, its numbers, and its pixels where it is stored with so many a side; and checksums."""
+    parts = {f"teacher {teacher.name}": 2 * sum(_values(teacher)) + 2 * SUM_BYTES for teacher in teachers}
+    parts["views"] = 4 * NUMBERS + 8 + 2 * SUM_BYTES
     if pixels:
-        parts["pixels"] = 3 * pixels**2
+        parts["pixels"] = 3 * pixels**2 + SUM_BYTES
     return Size(parts)
 
 

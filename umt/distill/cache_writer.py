@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -18,6 +17,7 @@ from umt.distill.cache import MANIFEST, Manifest, cache_key, check_key, shard_pa
 from umt.distill.distiller import as_floats
 from umt.distill.images import ViewImages
 from umt.distill.options import Prepared
+from umt.distill.shard import shard_bytes
 from umt.distill.spaces import SpaceShape
 from umt.distill.teachers import Targets, Teacher, all_targets
 from umt.errors import UMTError
@@ -114,7 +114,7 @@ def _batches(items: range, batch: int) -> list[list[int]]:
 def _write(folder: Path, number: int, manifest: Manifest, parts: Sequence[Batch]) -> None:
     tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     with atomic_file(shard_path(folder, number)) as handle:
-        handle.write(save(tensors, metadata={"mark": manifest.mark}))
+        handle.write(shard_bytes(tensors, manifest.mark))
 
 
 def _rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -188,6 +189,27 @@ def test_damage_is_named_with_its_remedy(prepare: Callable[..., Prepared], cache
         open_cache(tmp_path / "nowhere", prepared, skipped)
 
 
+@pytest.mark.parametrize("tensor", ["view", "shown", "pixels", "lite2.summary", "lite2.features"])
+def test_one_bit_of_a_value_is_named_with_its_row(
+    tensor: str, prepare: Callable[..., Prepared], cached: Make, tmp_path: Path
+) -> None:
+    """The file stays readable, and no other row is refused; a damaged view is not taken for a damaged image."""
+    prepared, skipped = prepare(), Skipped(tmp_path / "skipped.txt", 9)
+    cached(prepared, pixels=tensor == "pixels")
+    path = shard_path(tmp_path / "cache", 0)
+    content = bytearray(path.read_bytes())
+    length = int.from_bytes(content[:8], "little")
+    start, end = json.loads(content[8 : 8 + length])[tensor]["data_offsets"]
+    content[8 + length + start + (end - start) // 5 * 2] ^= 1  # the first byte of the third of five rows
+    path.write_bytes(content)
+    views = open_cache(tmp_path / "cache", prepared, skipped)
+    views[0, 0], views[0, 1], views[1, 1]
+    with pytest.raises(UMTError, match=rf"shard-00000.safetensors: row 2 of '{tensor}' is damaged.*`umt teachers"):
+        views[1, 0]
+    path.unlink()
+    assert_as_asked(cached(prepared, pixels=tensor == "pixels")[1, 0], prepared)
+
+
 def test_a_shard_of_another_cache_is_not_taken_for_its_own(
     prepare: Callable[..., Prepared], cached: Make, tmp_path: Path
 ) -> None:
@@ -225,6 +247,6 @@ def test_stored_numbers_name_the_view(
     prepare: Callable[..., Prepared], cached: Make, online: Callable[[Prepared], ViewImages]
 ) -> None:
     prepared = prepare("views.jitter=0.2")
-    rows, (_, view, shown) = cached(prepared)._rows(0), online(prepared).draw(1, 1)
-    assert View(*rows["view"][3].tolist()) == view
-    assert int(rows["shown"][3]) == shown == 1
+    shard, (_, view, shown) = cached(prepared)._shard(0), online(prepared).draw(1, 1)
+    assert View(*shard.row("view", 3).tolist()) == view
+    assert int(shard.row("shown", 3)) == shown == 1

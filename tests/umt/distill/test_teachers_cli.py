@@ -39,7 +39,7 @@ RECIPE = {
         "betas": [0.9, 0.95], "clip_norm": 1.0, "precision": "fp32",
     },
 }  # fmt: skip
-ITEMS, ONE = 16 * 3, 2 * (96 + 96) + 2 * (64 + 64 * 2 * 2) + 8 * 4 + 8  # views, and bytes of each
+ITEMS, ONE = 16 * 3, 2 * (96 + 96) + 2 * (64 + 64 * 2 * 2) + 8 * 4 + 8 + 6 * 8  # views, and bytes of each
 
 
 @pytest.fixture(scope="module")
