@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import sys
+import zipfile
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ def read_file(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        _check_sums(path)
         with torch.serialization.safe_globals([Namespace]):  # the arguments that training scripts save beside weights
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -66,6 +68,14 @@ def read_file(path: Path) -> Any:
         ) from error
     except Exception as error:  # each format and each kind of damage raises its own
         raise UMTError(f"{path}: truncated or not a weight file ({first_line(error)}); copy it again") from error
+
+
+def _check_sums(path: Path) -> None:
+    """ValueError for a torch file in which a bit has flipped: torch stores checksums, and does not look at them."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"the checksum of '{damaged}' is another")
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:

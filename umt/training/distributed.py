@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import subprocess
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -42,6 +43,21 @@ def join() -> Processes:
     if processes.world > 1 and not distributed.is_initialized():
         _meet(processes)
     return processes
+
+
+@contextmanager
+def company() -> Iterator[None]:
+    """UMTError in place of what Gloo or NCCL say when another process has gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = (str(error).strip().splitlines() or [""])[0]
+        if not isinstance(error, distributed.DistError) and "gloo" not in text:
+            raise
+        raise UMTError(
+            f"process {distributed.get_rank()} has lost the others ({text}); see how the first of them ended; the "
+            "same command goes on from the last save"
+        ) from error
 
 
 def slurm_to_torchrun(environment: MutableMapping[str, str]) -> None:

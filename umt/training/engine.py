@@ -21,6 +21,7 @@ from umt.data.loaders import worker_errors
 from umt.errors import UMTError, unknown_name
 from umt.training.average import AverageHook
 from umt.training.batches import make_loader
+from umt.training.distributed import company
 from umt.training.extras import PLAIN, Extras
 from umt.training.finite import FiniteHook
 from umt.training.hooks import RESUME_FILE, ResumeHook, StepScheduleHook
@@ -116,7 +117,7 @@ def fit(
     With several processes (`distributed.join`), each calls it with its own device and the same rest; all models hold
     the same weights in the end, and only the first process writes and reports. The same seed gives the same weights
     on a CPU. Started again in the same `work_dir`, it goes on from the last save, exactly. UMTError when a loss or a
-    weight is not finite: the iteration and the loss are named, and the last save is kept.
+    weight is not finite (the iteration and the loss are named) or another process is gone; the last save is kept.
     """
     model.to(place.device, memory_format=torch.channels_last)
     if lonely_batchnorm(model):
@@ -125,7 +126,7 @@ def fit(
     saver = ResumeHook(save_seconds, extras.save_every)
     count: int = len(images)  # type: ignore[arg-type]
     steps, forwards = recipe.steps(count), recipe.forwards(get_dist_info()[1])
-    with spread(model, groups, extras.parallel) as (trained, trained_groups), worker_errors():
+    with spread(model, groups, extras.parallel) as (trained, trained_groups), worker_errors(), company():
         DeviceRunner(
             trained,
             work_dir=str(place.work_dir),

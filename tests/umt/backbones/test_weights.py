@@ -131,3 +131,17 @@ def test_position_embeddings_are_resampled_and_reported() -> None:
     grid = large.pos_embed[:, 1:].reshape(1, 10, 10, 64).permute(0, 3, 1, 2)
     expected = nn.functional.interpolate(grid, size=(6, 6), mode="bicubic", antialias=True)
     torch.testing.assert_close(small.pos_embed[:, 1:], expected.flatten(2).transpose(1, 2))
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
+    """torch.load reads such a file without a word."""
+    path, values = tmp_path / "weights.pth", torch.arange(1000.0)
+    torch.save({"weight": values}, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(values.numpy().tobytes()) + 403] ^= 1
+    path.write_bytes(content)
+    assert not torch.equal(torch.load(path)["weight"], values)
+    with pytest.raises(
+        UMTError, match=r"weights.pth: truncated or not .* \(the checksum of 'weights/data/0' is another"
+    ):
+        read_file(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +37,14 @@ class PoisonHook(Hook):
             runner.optim_wrapper.optimizer.param_groups[-1]["params"][0].data.fill_(float("nan"))
 
 
+class DieHook(Hook):
+    """The end of this process without a word."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:  # type: ignore[no-untyped-def]
+        if runner.iter == 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 def train(name: str, folder: Path, extras: Extras, rank: int) -> None:
     model = tiny_classifier()
     groups = layer_decay_groups(model.backbone, model.head, lr=RECIPE.lr, weight_decay=0.05, layer_decay=0.8)
@@ -60,6 +70,10 @@ def main(folder: Path) -> None:
         train("poisoned", folder, Extras(save_every=1, hooks=hooks), processes.rank)
     except UMTError as error:
         (folder / f"poisoned-{processes.rank}.txt").write_text(str(error))
+    try:  # the last thing that these two do together
+        train("lost", folder, Extras(save_every=1, hooks=(DieHook(),) if processes.rank == 1 else ()), processes.rank)
+    except UMTError as error:
+        (folder / f"lost-{processes.rank}.txt").write_text(str(error))
 
 
 if __name__ == "__main__":

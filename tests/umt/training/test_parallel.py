@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for rank in ("0", "1")
     ]
     errors = [process.communicate(timeout=300)[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0], errors
+    assert [process.returncode for process in started] == [0, -signal.SIGKILL], errors  # the second dies in the end
     return folder
 
 
@@ -99,6 +100,22 @@ def test_trouble_on_one_process_stops_both_and_saves_nothing_after(runs: Path) -
     assert "iteration 7: loss is nan; the last good checkpoint is" in second
     assert torch.load(runs / "poisoned" / "resume.pth")["meta"]["iter"] == 6
     assert "(step 3)" in first
+
+
+def test_a_process_that_dies_is_told_by_the_other_and_its_work_goes_on(
+    runs: Path,
+    train,  # type: ignore[no-untyped-def]
+    recipe: Recipe,
+    one: State,
+) -> None:
+    said = (runs / "lost-0.txt").read_text()
+    assert said.startswith("process 0 has lost the others (")
+    assert said.endswith("see how the first of them ended; the same command goes on from the last save")
+    assert not (runs / "lost-1.txt").exists()
+    assert torch.load(runs / "lost" / "resume.pth")["meta"]["iter"] == 6
+    recipe = replace(recipe, epochs=20 * 8 / 24, device_batch=4)  # as many forwards a step as each of the two did
+    state = train(recipe, work_dir=runs / "lost")
+    assert all((state[name] - value).norm() <= 1e-5 * value.norm() for name, value in one.items())
 
 
 def test_batchnorm_is_not_lonely_in_one_process() -> None:
