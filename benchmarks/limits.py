@@ -63,10 +63,14 @@ def deadline(seconds: float | None, what: str) -> Iterator[None]:
     """UMTError inside the block when it takes longer; for the main thread, between two steps of Python."""
 
     def expired(*_: object) -> None:
-        raise UMTError(f"{what} takes longer than --time-limit {(seconds or 0) / 60:g}; mend it, or raise the limit")
+        assert seconds is not None
+        raise UMTError(f"{what} takes longer than --time-limit {seconds / 60:g}; mend it, or raise the limit")
 
+    if seconds is None:
+        yield
+        return
     before = signal.signal(signal.SIGALRM, expired)
-    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:

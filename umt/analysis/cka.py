@@ -104,7 +104,8 @@ class LinearCka:
                     "CKA compares [samples, dimensions] of the same samples"
                 )
             if not rows.sum().isfinite() and not rows.isfinite().all():
-                raise UMTError(f"{name}: its features are not finite; check its weights")
+                first = self.moments.rows + self._kept_rows() + int((~rows.isfinite().all(dim=1)).nonzero()[0])
+                raise UMTError(f"{name}: its features are not finite, first of sample {first}; check its weights")
 
 
 def _gram(rows: Tensor) -> Tensor:

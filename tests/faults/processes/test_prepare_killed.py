@@ -40,7 +40,7 @@ def test_killed_before_the_last_step(tmp_path: Path) -> None:
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(tmp_path / "CUB_200_2011", "CUB_200_2011")
 
-    ended = subprocess.run([sys.executable, "-c", KILLED, str(root), str(archive)], timeout=120)
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(root), str(archive)], timeout=300)
     assert ended.returncode == -signal.SIGKILL
     assert list(root.rglob("b.jpg"))
     assert not (root / "CUB_200_2011").exists()

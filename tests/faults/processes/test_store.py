@@ -34,7 +34,7 @@ def test_two_suites_at_once_measure_once(broken: Any) -> None:
     status, said = broken.run("slow")
     assert "another process is running this job" in said
     assert status == 1
-    printed, _ = other.communicate(timeout=120)
+    printed, _ = other.communicate(timeout=300)
     assert other.returncode == 0, printed
     assert len(list(ResultStore(broken.out / "results"))) == 1
     status, said = broken.run("slow")
@@ -78,7 +78,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_runs(broken: A
     broken.out.mkdir()
     broken.out.chmod(0o555)
     command = [sys.executable, "-m", "umt.cli", *broken.command("raise")]
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=_without_override, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=_without_override, timeout=300)
     assert done.returncode == 2
     assert done.stderr == f"umt: {broken.out}: cannot be written (Permission denied); name another --out\n"
     assert not list(broken.out.iterdir())
@@ -100,7 +100,7 @@ def _without_override() -> None:
         assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) == 0
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

@@ -127,7 +127,7 @@ def test_rows_are_not_kept_once_there_are_enough(monkeypatch: pytest.MonkeyPatch
         (torch.randn(3, 5), torch.randn(3, 5), "CKA of 3 samples: it takes at least 4"),
         (torch.randn(9, 5), torch.randn(8, 5), r"b: features of shape \(8, 5\) beside \(9, 5\) of a"),
         (torch.randn(9, 5, 2), torch.randn(9, 5), r"a: features of shape \(9, 5, 2\)"),
-        (torch.randn(9, 5), torch.full((9, 5), float("nan")), "b: its features are not finite"),
+        (torch.randn(9, 5), torch.full((9, 5), float("nan")), "b: its features are not finite, first of sample 0"),
         (torch.randn(9, 5), torch.full((9, 5), 0.3), "b: its features are the same for all 9 samples"),
     ],
 )
