@@ -50,4 +50,4 @@ class Shard:
 
 
 def _crc32(row: Tensor) -> int:
-    return zlib.crc32(row.reshape(-1).view(torch.uint8).numpy())
+    return zlib.crc32(row.reshape(-1).view(torch.uint8).numpy().data)
