@@ -23,29 +23,35 @@ WIDTH = 4
 BALLAST: list[Tensor] = []
 
 
-def full_disk(features: Features) -> None:
+def full_disk(features: Features, trap: Path) -> None:
     """From now on a file of this process takes 1500 bytes: enough for features, too little for a result."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
 
 
-def hoard(features: Features) -> None:
+def hoard(features: Features, trap: Path) -> None:
     for _ in range(600):
         BALLAST.append(torch.ones(1 << 20))  # 4 MiB, each of them touched
         time.sleep(0.02)
 
 
-def fail(features: Features) -> None:
+def fail(features: Features, trap: Path) -> None:
     raise RuntimeError("an error of the plug-in's own")
 
 
-FAULTS: dict[str, Callable[[Features], object]] = {
-    "nan": lambda features: features.pooled[1].fill_(float("nan")),
+def wait(features: Features, trap: Path) -> None:
+    """Until the test says go."""
+    while not Path(f"{trap}.go").exists():
+        time.sleep(0.05)
+
+
+FAULTS: dict[str, Callable[[Features, Path], object]] = {
+    "nan": lambda features, trap: features.pooled[1].fill_(float("nan")),
     "raise": fail,
-    "hang": lambda features: time.sleep(600),
+    "hang": lambda features, trap: time.sleep(600),
     "hoard": hoard,
-    "die": lambda features: os.kill(os.getpid(), signal.SIGKILL),
+    "die": lambda features, trap: os.kill(os.getpid(), signal.SIGKILL),
     "full disk": full_disk,
-    "slow": lambda features: time.sleep(4),
+    "wait": wait,
 }
 
 
@@ -62,7 +68,7 @@ class Faulty(Backbone):
         self.forwards += 1
         if self.forwards >= self.at and self.trap.exists():
             self.trap.rename(f"{self.trap}.sprung")
-            FAULTS[self.fault](features)
+            FAULTS[self.fault](features, self.trap)
         return features
 
 

@@ -71,7 +71,8 @@ def main(folder: Path) -> None:
     except UMTError as error:
         (folder / f"poisoned-{processes.rank}.txt").write_text(str(error))
     try:  # the last thing that these two do together
-        train("lost", folder, Extras(save_every=1, hooks=(DieHook(),) if processes.rank == 1 else ()), processes.rank)
+        hooks = (DieHook(),) if processes.rank == 1 else ()
+        train("lost", folder, Extras(ema=0.5, save_every=1, hooks=hooks), processes.rank)
     except UMTError as error:
         (folder / f"lost-{processes.rank}.txt").write_text(str(error))
 
