@@ -29,6 +29,7 @@ from reports.writers.html import html_page
 from reports.writers.latex import latex_document, latex_table
 from reports.writers.markdown import markdown_table
 from umt.errors import UMTError
+from umt.files import atomic_file
 
 PAPER_SUITE = "paper"  # the one whose numbers may stand beside published ones
 TABLE_FILES: dict[str, Callable[[Table], str]] = {".csv": csv_table, ".tex": latex_table, ".md": markdown_table}
@@ -112,7 +113,8 @@ def write_files(tables: Sequence[Table], figures: Sequence[Figure], title: str, 
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            (out / name).write_bytes(content)
+            with atomic_file(out / name) as handle:
+                handle.write(content)
     except OSError as error:
         raise UMTError(f"{out}: tables cannot be written there ({error.strerror}); choose another --out") from error
     return [out / name for name in contents]

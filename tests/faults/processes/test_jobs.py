@@ -16,7 +16,7 @@ REMEDY = "if the job is sound, type the same command again with more than"
 FAULTS: dict[str, tuple[tuple[str, ...], str]] = {
     "nan": ((), "gives features that are not finite (so are 1 of its batch of 32); check its weights"),
     "raise": ((), "RuntimeError: an error of the plug-in's own (full trace in "),
-    "hang": (("--time-limit", "0.1"), f" s; {REMEDY} --time-limit 0.1"),
+    "hang": (("--time-limit", "0.2"), f" s; {REMEDY} --time-limit 0.2"),
     "hoard": (("--memory-limit", "1.2"), f" GB of memory; {REMEDY} --memory-limit 1.2"),
     "die": ((), "ended by SIGKILL (the system does that when memory runs out); the same command goes on"),
     "full_disk": ((), ".json: cannot be written (File too large); nothing was there before; free some space"),
@@ -66,9 +66,9 @@ def test_features_before_the_kill_are_not_computed_again(broken: Any) -> None:
 
 
 def test_a_stopped_job_says_why_in_its_log(broken: Any) -> None:
-    broken.run("hang", "--time-limit", "0.05")
+    broken.run("hang", "--time-limit", "0.1")
     (log,) = (broken.out / "logs").rglob("*.log")
-    assert "--time-limit 0.05" in log.read_text().splitlines()[-1]
+    assert "--time-limit 0.1" in log.read_text().splitlines()[-1]
 
 
 def test_a_backbone_that_hangs_before_its_jobs_blocks_only_its_own(broken: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from benchmarks.results import ResultStore
+from umt.cli import cli
+from umt.errors import UMTError
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
@@ -95,6 +99,22 @@ def test_a_folder_below_a_file_is_named(broken: Any, tmp_path: Path) -> None:
         2,
         f"{tmp_path / 'file' / 'out'}: cannot be written (Not a directory); name another --out",
     )
+
+
+def test_a_full_disk_keeps_the_tables_of_before(broken: Any) -> None:
+    run(broken)
+    tables = {path: path.read_bytes() for path in (broken.out / "tables").iterdir()}
+    command = ["report", "--results", str(broken.out / "results"), "--suite", str(broken.folder / "faults.yaml")]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))
+    try:
+        done = CliRunner().invoke(cli, command)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert isinstance(done.exception, UMTError)
+    assert "cannot be written (File too large); the file before it is kept; free some space" in str(done.exception)
+    assert {path: path.read_bytes() for path in (broken.out / "tables").iterdir()} == tables
+    assert CliRunner().invoke(cli, command).exit_code == 0
 
 
 def _without_override() -> None:
