@@ -195,7 +195,7 @@ def test_cluster_path_gives_the_same_numbers(small_suite: Make) -> None:
     assert json.loads(path.read_text())["metrics"]["brightness"] == pytest.approx(brightness(suite.data_root))
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
