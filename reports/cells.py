@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 
-from benchmarks.results import Environment, Result
+from benchmarks.results import Result
 from reports.metrics import Metric
 from reports.store import Record
 from reports.table import Cell, printable
@@ -29,7 +29,8 @@ def loss_cell(losses: Sequence[tuple[Record, float]], metric: Metric) -> Cell:
     values = [value for _, value in losses]
     mean, std = fmean(values), stdev(values) if len(values) > 1 else None
     lines = [
-        f"{record.result.spec}: {value:.6g}, as its checkpoint says; read from {record.path.name}"
+        f"{record.result.spec}: {value:.6g}, as its checkpoint says; distilled by code {_distilled_by(record.result)}; "
+        f"read from {record.path.name}"
         for record, value in losses
     ]
     return Cell(_text(mean, std, metric.decimals), mean, std, len(values), provenance=tuple(map(printable, lines)))
@@ -63,7 +64,7 @@ def _provenance(runs: Sequence[Record], values: Sequence[float]) -> tuple[str, .
         f"backbone {result.spec}, weights {key.weights_hash[:12]}",
         f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}: "
         + ", ".join(f"seed {run.result.key.seed} {value:.6g}" for run, value in zip(runs, values, strict=True)),
-        f"code {_joined(_code(run.result.environment) for run in runs)}",
+        f"code {_joined(_code(run.result.environment.commit, run.result.environment.dirty) for run in runs)}",
         f"device {_joined(run.result.environment.device for run in runs)}",
         f"files {_joined(run.path.name for run in runs)}",
         f"again: {_command(result, max(run.result.key.seed for run in runs) + 1)}",
@@ -78,10 +79,16 @@ def _command(result: Result, seeds: int) -> str:
     return shlex.join(["umt", "run", *options, "--seeds", str(seeds)])
 
 
-def _code(environment: Environment) -> str:
-    if environment.commit is None:
+def _distilled_by(result: Result) -> str:
+    """The commit that a student's checkpoint names; a file says what it likes, and older ones say nothing."""
+    code = result.provenance.get("code")
+    return _code(code.get("commit"), code.get("dirty")) if isinstance(code, Mapping) else "of no stated commit"
+
+
+def _code(commit: object, dirty: object) -> str:
+    if commit is None:
         return "not under version control"
-    return f"commit {environment.commit[:12]}{' with uncommitted changes' if environment.dirty else ''}"
+    return f"commit {str(commit)[:12]}{' with uncommitted changes' if dirty else ''}"
 
 
 def _joined(texts: Iterable[str]) -> str:

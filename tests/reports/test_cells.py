@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from reports.cells import measured_cell, published_cell
+from reports.cells import loss_cell, measured_cell, published_cell
 from reports.metrics import get_metric
 
 
@@ -68,3 +68,14 @@ def test_provenance_names_protocol_data_seeds_and_commit(record, cub):
 def test_published_value_stands_as_printed():
     assert (published_cell("15.83", 1).text, published_cell("15.83", 1).value) == ("15.83", 15.83)
     assert published_cell("", 1).value is None
+
+
+def test_a_loss_names_the_commit_that_distilled_the_student(record, cub):
+    """Not that of the code which evaluated it; older checkpoints name none."""
+    said = [{"code": {"commit": "d1571" * 8, "dirty": True}}, {"code": {"commit": None, "dirty": None}}, {}]
+    losses = [(record(cub, 80.0, provenance=made, seed=seed), 0.5) for seed, made in enumerate(said)]
+    new, unversioned, old = loss_cell(losses, get_metric("rmse")).provenance
+    assert "distilled by code commit d1571d1571d1 with uncommitted changes;" in new
+    assert "c0ffee" not in new
+    assert "distilled by code not under version control;" in unversioned
+    assert "distilled by code of no stated commit;" in old

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from umt.distill.taps import stored_interaction
 from umt.distill.teachers import Targets, Teacher, all_targets
 from umt.errors import UMTError
 from umt.files import atomic_file, writable_folder
+from umt.revision import revision
 from umt.training.engine import Place, fit
 from umt.training.extras import Extras
 from umt.training.hooks import RESUME_FILE
@@ -165,6 +166,7 @@ def save_student(
             "data": dict(data),
             "objectives": {teacher.name: loss_name(teacher) for teacher in recipe.teachers},
             **history,
+            "code": asdict(revision(Path(umt.__file__).parent)),
             "versions": {
                 "umt-bench": umt.__version__,
                 "torch": str(torch.__version__),

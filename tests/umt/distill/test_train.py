@@ -24,6 +24,7 @@ from umt.distill.cli import distill_command
 from umt.distill.recipe import load_recipe
 from umt.distill.train import claim_folder
 from umt.errors import UMTError
+from umt.revision import revision
 from umt.training.hooks import RESUME_FILE
 
 RECIPE = {
@@ -113,6 +114,7 @@ def test_one_command_gives_a_checkpoint_with_its_heads(finished: tuple[Path, str
     assert provenance["curve"]["step"] == [line["step"] for line in lines]
     assert provenance["curve"]["dino token"] == [line["dino token"] for line in lines]
     assert provenance["objectives"] == {"cls": "pooled_cosine", "dino": "patch_cosine"}
+    assert provenance["code"]["commit"] == revision(Path(__file__).parent).commit
     assert provenance["losses"].keys() == {"cls", "dino"}
     for name, losses in provenance["losses"].items():
         assert losses == {part: pytest.approx(lines[-1][f"{name} {part}"]) for part in ("feature", "token")}
