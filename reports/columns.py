@@ -55,8 +55,16 @@ def _heading(asked: AskedColumn, record: Record) -> str:
     return asked.heading if record.result.data.official else printable(record.result.data.title)
 
 
+WORDS = {  # for people; a task from outside is called by its own name
+    "imagenet_finetune": "fine-tuned",
+    "finegrained_finetune": "fine-tuned",
+    "finegrained_linear": "linear",
+    "dinov2_linear": "DINOv2's linear",
+    "fewshot": "few-shot",
+    "knn": "k-NN",
+}
 TRAITS: tuple[Callable[[MeasuredColumn], str], ...] = (
-    lambda column: column.asked.task,
+    lambda column: WORDS.get(column.asked.task, column.asked.task),
     lambda column: f"protocol {column.asked.protocol_name}",
     lambda column: f"protocol hash {column.example.key.protocol_hash[:8]}" if column.records else "",
     lambda column: f"data {column.example.key.data_fingerprint[:8]}" if column.records else "",

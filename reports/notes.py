@@ -23,7 +23,7 @@ def _column_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:
 def column_note(heading: str, result: Result) -> str:
     """What a column was measured on and how, given any of its results."""
     sizes = ", ".join(f"{size:,} {split}" for split, size in result.data.sizes.items())
-    data = "" if heading == result.data.title else f"{result.data.title}, "
+    data = "" if heading.startswith(result.data.title) else f"{result.data.title}, "
     origin = f" ({result.data.origin})" if result.data.origin else ""
     return (
         f"{heading}: {data}{sizes}{origin}; {result.key.task}, protocol {result.key.protocol} "

@@ -41,7 +41,7 @@ class Seen:
         """Grid, pixels, and whether the image was cut."""
         rows, columns = self.map.fmap.shape[1:]
         tiles = f", {self.map.tiles} tiles" if self.map.tiles > 1 else ""
-        return f"{rows}x{columns} tokens of {self.map.side} px{tiles}"
+        return f"{rows}x{columns} tokens at {self.map.side} px{tiles}"
 
     @property
     def record(self) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def _finish(
     for one, panel in zip(seen, panels, strict=True):
         by_line.setdefault((one.image, one.resolution), []).append(panel)
     lines = [
-        Line(f"{image.name}, {resolution} px", [Panel(photograph(image, named[0].backbone.preprocess), ""), *row])
+        Line(f"{image.name}\n{resolution} px", [Panel(photograph(image, named[0].backbone.preprocess), ""), *row])
         for (image, resolution), row in by_line.items()
     ]
     figure = sheet(name, name, caption, ["photo", *(one.label for one in named)], lines)

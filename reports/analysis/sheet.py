@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from reports.figures.figure import Figure, rendered
 
 COLOURS = "cividis"  # grows in lightness, and looks the same to the colour-blind
 INCHES = 2.4  # of a picture
+LETTERS = 32  # of a heading that fit beside a picture; a file's name goes on in the next line
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ def sheet(name: str, title: str, caption: str, columns: Sequence[str], lines: Se
     for line, row in zip(lines, every, strict=True):
         for axes, panel in zip(row, line.panels, strict=True):
             _draw(axes, panel)
-        row[0].set_ylabel(line.heading, fontsize=7)
+        row[0].set_ylabel(_wrapped(line.heading), fontsize=7)
     for axes, column in zip(every[0], columns, strict=True):
-        axes.set_title(column, fontsize=8)
+        axes.set_title(_wrapped(column), fontsize=8)
     drawing.supxlabel(caption, fontsize=6, wrap=True)
     return rendered(name, title, caption, drawing)
 
@@ -51,3 +53,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_xlabel(panel.note, fontsize=6)
+
+
+def _wrapped(heading: str) -> str:
+    return "\n".join(part for line in heading.splitlines() for part in textwrap.wrap(line, LETTERS))

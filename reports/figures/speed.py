@@ -23,12 +23,12 @@ def speed_scatter(tasks: Table, costs: Table) -> Figure | None:
     shown = {index: points for index, points in found.items() if len(points) > 1}
     if not shown:
         return None
-    drawing, axes = panels(len(shown), height=2.6)
+    drawing, axes = panels(len(shown), height=3.0)
     names = sorted(speeds)
     for one, (index, points) in zip(axes, shown.items(), strict=True):
         _scatter(one, tasks.columns[index], points, names)
     handles, labels = axes[0].get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7, frameon=False)
+    drawing.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
     return rendered(
         f"{tasks.name}-speed",
         "Accuracy and speed",
@@ -43,10 +43,11 @@ def _scatter(axes: Axes, column: Column, points: list[Point], names: list[str]) 
         axes.scatter(
             speed, value, color=colours(len(names))[place], marker=markers(len(names))[place], s=36, label=name
         )
+    axes.margins(y=0.1)  # no mark is cut by an axis
     logarithmic(axes, "x")
     axes.set_xlabel("images a second", fontsize=7)
     axes.tick_params(which="both", labelsize=7)
-    axes.set_title("\n".join([*textwrap.wrap(column.heading, 30), column.measure]), fontsize=8)
+    axes.set_title("\n".join([*textwrap.wrap(column.heading, 36), column.measure]), fontsize=8)
     if not column.metric.higher_is_better:
         axes.invert_yaxis()  # better is up in every panel
 

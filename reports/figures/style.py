@@ -7,12 +7,13 @@ from itertools import cycle, islice
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 # Okabe and Ito 2008, without yellow, which is hard to see on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
+SHORT = 5.0  # from end to end of a logarithmic axis: less may hold but one of 1, 2 and 5
 
 matplotlib.use("Agg")  # pictures go to files, also where there is a screen
 
@@ -46,9 +47,11 @@ def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def logarithmic(axes: Axes, direction: str) -> None:
-    """A logarithmic axis, 'x' or 'y', with plain numbers at 1, 2 and 5."""
+    """A logarithmic axis, 'x' or 'y', of what is drawn: plain numbers at 1, 2 and 5, or more of them on a short one."""
     (axes.set_xscale if direction == "x" else axes.set_yscale)("log")
+    axes.margins(**{direction: 0.1})
+    low, high = axes.get_xlim() if direction == "x" else axes.get_ylim()
     axis = axes.xaxis if direction == "x" else axes.yaxis
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(MaxNLocator(4) if high < SHORT * low else LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -10,7 +10,7 @@ from reports.figures.figure import Figure, rendered
 from reports.figures.style import colours, hatches, panels
 from reports.table import Cell, Column, Row, Table
 
-ROOM = 1.35  # of the longest bar, for the numbers behind the bars
+ROOM = 1.6  # of the longest bar, for the numbers behind the bars
 
 
 def task_bars(table: Table) -> Figure | None:
@@ -44,8 +44,11 @@ def _bars(axes: Axes, column: Column, cells: list[Cell], rows: list[Row]) -> Non
     )
     texts = [cell.text + (" ★" if cell.best else "") for cell in cells]
     axes.bar_label(bars, texts, padding=3, fontsize=7, fontfamily="DejaVu Sans")
-    axes.set_yticks(range(len(rows)), ["\n".join(textwrap.wrap(row.name, 22)) for row in rows], fontsize=7)
+    first = axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]  # every panel has a place in the grid
+    names = ["\n".join(textwrap.wrap(row.name, 22)) if first else "" for row in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=7)
     axes.invert_yaxis()
     axes.set_xlim(min(0.0, *values), ROOM * max(*values, 1e-9))
     axes.tick_params(axis="x", labelsize=7)
-    axes.set_title("\n".join([*textwrap.wrap(column.heading, 30), column.measure]), fontsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.set_title("\n".join([*textwrap.wrap(column.heading, 36), column.measure]), fontsize=8)

@@ -44,8 +44,11 @@ def test_data_that_differs_is_a_column_apart(record, cub):
 def test_two_tasks_on_the_same_other_data_are_told_apart(record):
     linear = Column("CUB linear", "finegrained_linear", "cub", "mini", "top1")
     nearest = Column("CUB k-NN", "knn", "cub", "mini", "top1")
-    records = [record(one, 50.0, title="crops", official=False) for one in (linear, nearest)]
-    assert [column.heading for column in comparable_columns([linear, nearest], records)] == [
-        "crops, finegrained_linear",
-        "crops, knn",
+    foreign = Column("CUB colours", "colours", "cub", "mini", "top1")
+    asked = [linear, nearest, foreign]
+    records = [record(one, 50.0, title="crops", official=False) for one in asked]
+    assert [column.heading for column in comparable_columns(asked, records)] == [
+        "crops, linear",
+        "crops, k-NN",
+        "crops, colours",
     ]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from reports.figures import curves, speed, tasks
 from reports.figures.figure import rendered
-from reports.figures.style import COLOURS, panels
+from reports.figures.style import COLOURS, logarithmic, panels
 from reports.metrics import METRICS
 from reports.students import students_of
 from reports.table import Cell, Column, Group, Row, Table
@@ -41,6 +41,29 @@ def test_bars_are_as_long_as_the_values(drawn: list[Drawing]) -> None:
     assert [bar.get_width() for bar in accuracy.patches] == [80.0, 40.0, 60.0]  # type: ignore[attr-defined]
     assert [bar.get_width() for bar in rmse.patches] == [0.5, 0.0, 0.4]  # type: ignore[attr-defined]
     assert {bar.get_x() for bar in accuracy.patches} == {0.0}, "a bar that does not begin at zero lies"  # type: ignore[attr-defined]
+
+
+def test_names_stand_once_a_row_and_numbers_inside_their_panel(drawn: list[Drawing]) -> None:
+    seeds = Cell("99.9 ± 0.1", 99.9, 0.1, 3, best=True)
+    columns = tuple(Column(f"set {index}", METRICS["top1"]) for index in range(3))
+    tasks.task_bars(Table("t", "t", "", "", ("B",), columns, (Group("", (Row(("a",), (seeds,) * 3),) * 2),), ()))
+    drawn[0].draw_without_rendering()
+    names = [[label.get_text() for label in axes.get_yticklabels()] for axes in drawn[0].axes]
+    assert names == [["a", "a"], ["", ""], ["", ""]]
+    for axes in drawn[0].axes:
+        ends = [text.get_window_extent().x1 for text in axes.texts]
+        assert len(ends) == 2
+        assert max(ends) <= axes.get_window_extent().x1
+
+
+@pytest.mark.parametrize("ends", [(700, 1800), (990, 1010), (20, 99), (3, 5000)])
+def test_a_logarithmic_axis_says_its_scale_however_short_it_is(ends: tuple[float, float]) -> None:
+    _, (axes,) = panels(1, height=2)
+    axes.plot(ends, [0, 1])
+    logarithmic(axes, "x")
+    low, high = axes.get_xlim()
+    assert low < ends[0] < ends[1] < high
+    assert 2 <= sum(low <= tick <= high for tick in axes.get_xticks()) <= 12
 
 
 def test_points_are_speed_and_value_of_the_same_backbone(drawn: list[Drawing]) -> None:
