@@ -10,8 +10,9 @@ from reports.table import DASH, Cell, Group, printable
 
 
 def notes_of(columns: Sequence[MeasuredColumn], groups: Sequence[Group]) -> tuple[str, ...]:
-    """One line for each measured column, then one for each mark that the table uses."""
-    return tuple(map(printable, (*_column_notes(columns), *_mark_notes(groups))))
+    """A line for each measurement that columns show, then one for each mark that the table uses."""
+    notes = (*_column_notes(columns), *_mark_notes(groups))
+    return tuple(dict.fromkeys(map(printable, notes)))  # columns of one measurement share their note
 
 
 def _column_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:

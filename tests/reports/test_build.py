@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.suite import Column
 from reports.build import build_table
+from reports.extra_tables import COSTS
 from reports.table1 import TABLE1
 
 
@@ -114,3 +116,15 @@ def test_dagger_marks_official_results(cub, name):
     table = build_table(TABLE1, [cub], [], "About.", with_paper=True)
     assert name in _groups(table)["ViT-B"]
     assert any(note.startswith("†: ") for note in table.notes)
+
+
+def test_columns_of_one_measurement_share_their_footnote(record):
+    asked = [Column("Speed", "throughput", "imagenet", "mini", name) for name in ("images_per_second", "gmacs")]
+    measured = {"images_per_second": 9.0, "gmacs": 2.0}
+    table = build_table(
+        COSTS, asked, [record(asked[0], 9.0, metrics=measured, title="photos", official=False)], "About."
+    )
+    assert len(table.columns) == 2
+    assert [note for note in table.notes if note.startswith("photos")] == [
+        "photos: 20 train, 10 test; throughput, protocol mini version 1 (01234567)."
+    ]

@@ -44,12 +44,13 @@ def test_bars_are_as_long_as_the_values(drawn: list[Drawing]) -> None:
 
 
 def test_names_stand_once_a_row_and_numbers_inside_their_panel(drawn: list[Drawing]) -> None:
-    seeds = Cell("99.9 ± 0.1", 99.9, 0.1, 3, best=True)
-    columns = tuple(Column(f"set {index}", METRICS["top1"]) for index in range(3))
-    tasks.task_bars(Table("t", "t", "", "", ("B",), columns, (Group("", (Row(("a",), (seeds,) * 3),) * 2),), ()))
+    seeds = Cell("1.111 ± 0.011", 1.111, 0.011, 3, best=True)
+    columns = tuple(Column(f"set {index}", METRICS["rmse"]) for index in range(4))
+    rows = (Row(("EfficientNet-Lite0",), (seeds,) * 4),) * 2
+    tasks.task_bars(Table("t", "t", "", "", ("B",), columns, (Group("", rows),), ()))
     drawn[0].draw_without_rendering()
     names = [[label.get_text() for label in axes.get_yticklabels()] for axes in drawn[0].axes]
-    assert names == [["a", "a"], ["", ""], ["", ""]]
+    assert names == [["EfficientNet-Lite0"] * 2, *[["", ""]] * 3]
     for axes in drawn[0].axes:
         ends = [text.get_window_extent().x1 for text in axes.texts]
         assert len(ends) == 2
