@@ -62,9 +62,18 @@ WORDS = {  # for people; a task from outside is called by its own name
     "dinov2_linear": "DINOv2's linear",
     "fewshot": "few-shot",
     "knn": "k-NN",
+    "ade20k_linear": "linear",
+    "nyuv2_depth": "depth",
 }
+
+
+def task_words(task: str) -> str:
+    """What a heading calls a task."""
+    return WORDS.get(task, task)
+
+
 TRAITS: tuple[Callable[[MeasuredColumn], str], ...] = (
-    lambda column: WORDS.get(column.asked.task, column.asked.task),
+    lambda column: task_words(column.asked.task),
     lambda column: f"protocol {column.asked.protocol_name}",
     lambda column: f"protocol hash {column.example.key.protocol_hash[:8]}" if column.records else "",
     lambda column: f"data {column.example.key.data_fingerprint[:8]}" if column.records else "",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.results import Result
+from reports.columns import task_words
 from reports.metrics import Metric, get_metric
 from reports.notes import column_note
 from reports.rows import model_names
@@ -65,7 +66,7 @@ def _board(records: Sequence[Record], names: Mapping[tuple[str, str], str]) -> B
         runs[names[record.result.key.backbone, record.result.key.weights_hash]].append(record)
     metric = get_metric(metric_name, example)
     estimates = {name: estimate(part, metric_name) for name, part in runs.items()}
-    heading = printable(f"{example.data.title}, {example.key.task}")
+    heading = printable(f"{example.data.title}, {task_words(example.key.task)}")
     return Board(heading, metric, example, standings(estimates, metric.higher_is_better))
 
 

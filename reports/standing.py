@@ -36,14 +36,34 @@ class Standing:
 
 
 def estimate(records: Sequence[Record], metric: str) -> Estimate:
-    """Mean over runs; its 95% interval is Student's over runs, or that of a single run over its test images."""
+    """Mean over runs and its 95% interval: Student's over runs and that over test images, added in squares.
+
+    All runs are tested on the same images, so that more of them do not lessen what those leave open.
+    """
     values = [record.result.metrics[metric] for record in records]
-    if len(values) > 1:
-        half = student_t.ppf(0.5 + LEVEL / 2, len(values) - 1) * stdev(values) / math.sqrt(len(values))
-        return Estimate(fmean(values), (fmean(values) - half, fmean(values) + half))
-    result = records[0].result
-    bounds = result.details.get(INTERVAL) if metric == next(iter(result.metrics)) else None
-    return Estimate(values[0], (float(bounds["low"]), float(bounds["high"])) if bounds else None)
+    mean, runs, images = fmean(values), _over_runs(values), _over_images(records, metric)
+    if runs is None and images is None:
+        return Estimate(mean, None)
+    below, above = (math.hypot(runs or 0.0, side) for side in images or (0.0, 0.0))
+    return Estimate(mean, (mean - below, mean + above))
+
+
+def _over_runs(values: Sequence[float]) -> float | None:
+    """Half of Student's interval of the mean; None for one run."""
+    if len(values) < 2:
+        return None
+    return float(student_t.ppf(0.5 + LEVEL / 2, len(values) - 1) * stdev(values) / math.sqrt(len(values)))
+
+
+def _over_images(records: Sequence[Record], metric: str) -> tuple[float, float] | None:
+    """How far the runs' own intervals reach below and above their values, in the mean; None where one has none."""
+    results = [record.result for record in records]
+    bounds = [one.details.get(INTERVAL) if metric == next(iter(one.metrics)) else None for one in results]
+    known = [(one.metrics[metric], bound) for one, bound in zip(results, bounds, strict=True) if bound]
+    if len(known) < len(results):
+        return None
+    below = fmean(value - float(bound["low"]) for value, bound in known)
+    return below, fmean(float(bound["high"]) - value for value, bound in known)
 
 
 def standings(estimates: Mapping[str, Estimate], higher_is_better: bool) -> dict[str, Standing]:

@@ -23,6 +23,27 @@ def test_one_run_has_the_interval_that_it_measured_or_none(record, cub) -> None:
     assert estimate([measured], "accuracy") == Estimate(80.0, (78.0, 82.5))
 
 
+def test_equal_runs_are_no_surer_than_the_images_that_all_of_them_saw(record, cub) -> None:  # type: ignore[no-untyped-def]
+    images = {"interval": {"low": 70.0, "high": 90.0}}
+    same = [record(cub, 80.0, seed=seed, details=images) for seed in range(3)]
+    assert estimate(same, "accuracy").interval == pytest.approx((70.0, 90.0))
+    values = [78.0, 80.0, 82.0]
+    runs = [
+        record(cub, value, seed=seed, details={"interval": {"low": value - 8, "high": value + 8}})
+        for seed, value in enumerate(values)
+    ]
+    low, high = estimate(runs, "accuracy").interval
+    half = np.sqrt(np.ptp(stats.t.interval(0.95, 2, scale=stats.sem(values))) ** 2 / 4 + 8**2)
+    assert (low, high) == pytest.approx((80 - half, 80 + half))
+
+
+def test_an_interval_that_one_run_lacks_is_left_out(record, cub) -> None:  # type: ignore[no-untyped-def]
+    runs = [record(cub, 80.0, details={"interval": {"low": 70, "high": 90}}), record(cub, 82.0, seed=1)]
+    assert estimate(runs, "accuracy").interval == pytest.approx(
+        stats.t.interval(0.95, 1, loc=81, scale=stats.sem([80.0, 82.0]))
+    )
+
+
 @pytest.mark.parametrize("higher", [True, False])
 def test_places_are_shared_by_equals_and_open_where_intervals_meet(higher: bool) -> None:
     sign = 1 if higher else -1
