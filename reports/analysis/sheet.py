@@ -14,7 +14,7 @@ from reports.figures.figure import Figure, rendered
 
 COLOURS = "cividis"  # grows in lightness, and looks the same to the colour-blind
 INCHES = 2.4  # of a picture
-LETTERS = 32  # of a heading that fit beside a picture; a file's name goes on in the next line
+LETTERS = 36  # of a heading that fit beside a picture; a file's name goes on in the next line
 
 
 @dataclass(frozen=True)
