@@ -49,7 +49,7 @@ def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 def logarithmic(axes: Axes, direction: str) -> None:
     """A logarithmic axis, 'x' or 'y', of what is drawn: plain numbers at 1, 2 and 5, or more of them on a short one."""
     (axes.set_xscale if direction == "x" else axes.set_yscale)("log")
-    axes.margins(**{direction: 0.1})
+    (axes.set_xmargin if direction == "x" else axes.set_ymargin)(0.1)
     low, high = axes.get_xlim() if direction == "x" else axes.get_ylim()
     axis = axes.xaxis if direction == "x" else axes.yaxis
     axis.set_major_locator(MaxNLocator(4) if high < SHORT * low else LogLocator(subs=(1.0, 2.0, 5.0)))
