@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from rich.console import Console
 
 from benchmarks.console import LiveJobs, print_blocked, print_plan
@@ -22,6 +21,7 @@ from benchmarks.processes import Executor, LocalExecutor, call, default_workers,
 from benchmarks.results import ResultStore
 from benchmarks.suite import Suite, load_suite
 from benchmarks.tables import Part, analyse, chosen_tables, train_students
+from umt.declarations import scalar
 from umt.errors import UMTError
 from umt.files import writable_folder
 
@@ -211,7 +211,7 @@ def _summary(console: Console, plan: Plan, reports: list[Report]) -> int:
 def _cluster_executor(kind: str, out: Path, options: tuple[str, ...]) -> Executor:
     from benchmarks.cluster import ClusterExecutor
 
-    return ClusterExecutor(kind, out / "cluster", _pairs("--cluster-option", options, yaml.safe_load))
+    return ClusterExecutor(kind, out / "cluster", _pairs("--cluster-option", options, scalar))
 
 
 def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console) -> Path:

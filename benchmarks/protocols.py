@@ -27,6 +27,9 @@ class Header:
     draw: Draw | None = None
 
 
+HEADER = {item.name for item in fields(Header)}
+
+
 @dataclass(frozen=True)
 class Protocol(Generic[Settings]):
     """A named set of choices for one task; `settings` is the task's own frozen dataclass."""
@@ -51,9 +54,8 @@ def load_protocol(task: str, name: str, settings: type[Settings], folder: Path =
     """Read `protocols/<task>/<name>.yaml` (or `name` itself where it is a YAML file) into the task's settings."""
     path = protocol_path(task, name, folder)
     record = _resolve(path, task, folder)
-    names = {item.name for item in fields(Header)}
-    header = build(Header, {key: value for key, value in record.items() if key in names}, path)
-    values = build(settings, {key: value for key, value in record.items() if key not in names}, path)
+    header = _header(record, path)
+    values = build(settings, {key: value for key, value in record.items() if key not in HEADER}, path)
     return Protocol(task, path.stem, header.version, header.about, values, header.footnote, header.draw)
 
 
@@ -74,9 +76,12 @@ def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = (
     if path in children:
         raise UMTError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
     record = read_mapping(path)
-    if not {"version", "about"} <= record.keys():
-        raise UMTError(f"{path}: a protocol is a mapping with at least 'version' and 'about'")
-    if "extends" not in record:
+    extended = _header(record, path).extends
+    if extended is None:
         return record
-    parent = _resolve(protocol_path(task, record["extends"], folder), task, folder, (*children, path))
+    parent = _resolve(protocol_path(task, extended, folder), task, folder, (*children, path))
     return {**{key: value for key, value in parent.items() if key != "footnote"}, **record}
+
+
+def _header(record: dict[str, Any], path: Path) -> Header:
+    return build(Header, {key: value for key, value in record.items() if key in HEADER}, path)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from umt.declarations import read_json
 from umt.errors import UMTError
 from umt.files import atomic_file
 
@@ -171,7 +172,7 @@ class ResultStore:
 def read_result(path: Path) -> Result:
     """Read one result file; UMTError names the file and the field that is wrong."""
     try:
-        record = json.loads(path.read_text())
+        record = read_json(path, "a result file", "delete it and run the job again")
         if record.get("schema") != SCHEMA:
             raise OtherVersionError(
                 f"{path}: schema {record.get('schema')!r}, this version reads {SCHEMA}; update umt-bench"
@@ -184,8 +185,6 @@ def read_result(path: Path) -> Result:
         return Result(**parts, **record)
     except OSError as error:
         raise UMTError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, AttributeError) as error:
-        raise UMTError(f"{path}: not a result file ({error}); delete it and run the job again") from error
     except (KeyError, TypeError) as error:
         raise UMTError(
             f"{path}: field {error} does not fit schema {SCHEMA}; delete it and run the job again"

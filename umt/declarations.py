@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -10,20 +11,50 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from umt.errors import UMTError, unknown_name
+from umt.errors import UMTError, first_line, unknown_name
 
 Declared = TypeVar("Declared")
 EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3 is a number for everyone but YAML 1.1
 
 
+class PlainLoader(yaml.SafeLoader):
+    """YAML without aliases: nested, a dozen lines of them unfold into more than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"an alias, *{self.peek_event().anchor}; write out what it stands for")
+        return super().compose_node(parent, index)
+
+
+def parse(text: str) -> Any:
+    """The plain value that a YAML text holds; UMTError says why it is none."""
+    try:
+        return PlainLoader(text).get_single_data()
+    except Exception as error:  # '2001-13-01', '!!bool x' and deep nesting raise whatever Python does on them
+        raise UMTError(f"not valid YAML ({first_line(error)})") from error
+
+
 def read_mapping(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; UMTError where it holds anything else."""
     try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UMTError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
+        record = parse(path.read_text(encoding="utf-8-sig"))
+    except UMTError as error:
+        raise UMTError(f"{path}: {error}; correct it") from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise UMTError(f"{path}: not valid YAML ({first_line(error)}); save it as UTF-8") from error
     if not isinstance(record, dict):
         raise UMTError(f"{path}: holds no mapping of fields to values")
+    return record
+
+
+def read_json(path: Path, kind: str, remedy: str) -> dict[str, Any]:
+    """The object in a JSON file; UMTError, which ends in the remedy, where it is not of the kind: no object."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UMTError(f"{path}: not {kind} ({first_line(error)}); {remedy}") from error
+    if not isinstance(record, dict):
+        raise UMTError(f"{path}: not {kind} (holds no object of fields); {remedy}")
     return record
 
 
@@ -33,7 +64,7 @@ def build(kind: type[Declared], values: dict[str, Any], source: Path | str) -> D
     declared = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
     for name in values:
         if name not in declared:
-            raise UMTError(f"{source}: {unknown_name('field', name, declared)}")
+            raise UMTError(f"{source}: {unknown_name('field', str(name), declared)}")
     for name, item in declared.items():
         if name not in values and item.default is MISSING and item.default_factory is MISSING:
             raise UMTError(f"{source}: field '{name}' is missing")
@@ -47,8 +78,8 @@ def build(kind: type[Declared], values: dict[str, Any], source: Path | str) -> D
 def scalar(text: str) -> Any:
     """A YAML value as people write it on a command line; UMTError where it is none."""
     try:
-        return float(text) if EXPONENT.fullmatch(text) else yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return float(text) if EXPONENT.fullmatch(text) else parse(text)
+    except UMTError as error:
         raise UMTError(f"value '{text}' is no number, word or [list]") from error
 
 
@@ -56,22 +87,30 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     """Lists become tuples, mappings nested dataclasses and integers floats as declared; the rest has its type."""
     if get_origin(hint) in (Union, UnionType):
         return _one_of(get_args(hint), value, where)
-    if get_origin(hint) is tuple and isinstance(value, list):
+    kind = get_origin(hint) or hint
+    if kind is tuple and isinstance(value, list):
         return _tuple(get_args(hint), value, where)
     if is_dataclass(hint) and isinstance(value, dict):
         return build(hint, value, where)  # type: ignore[arg-type]
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
-        raise UMTError(f"{where} is {value!r}, expected {hint.__name__}")
+        return _float(value, where)
+    if isinstance(kind, type) and (not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))):
+        raise UMTError(f"{where} is {value!r:.80}, expected {'list' if kind is tuple else kind.__name__}")
     return value
+
+
+def _float(value: int, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise UMTError(f"{where} is an integer beyond any float, expected float") from error
 
 
 def _tuple(kinds: tuple[Any, ...], values: list[Any], where: str) -> tuple[Any, ...]:
     """Values of `tuple[kind, ...]`, or of a tuple of so many kinds."""
     wanted = [kinds[0]] * len(values) if kinds[-1] is Ellipsis else list(kinds)
     if len(wanted) != len(values):
-        raise UMTError(f"{where} is {values}, expected {len(wanted)} values")
+        raise UMTError(f"{where} is {values!r:.80}, expected {len(wanted)} values")
     return tuple(_typed(kind, value, where) for kind, value in zip(wanted, values, strict=True))
 
 
@@ -83,5 +122,5 @@ def _one_of(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     if len(others) == 1:
         return _typed(others[0], value, where)
     if not isinstance(value, tuple(others)):
-        raise UMTError(f"{where} is {value!r}, expected {' or '.join(kind.__name__ for kind in others)}")
+        raise UMTError(f"{where} is {value!r:.80}, expected {' or '.join(kind.__name__ for kind in others)}")
     return value

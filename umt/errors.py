@@ -12,6 +12,15 @@ class UMTError(Exception):
     Commands print it without a traceback and exit with status 2.
     """
 
+    def __str__(self) -> str:
+        """The line; names out of files from anywhere cannot break it, nor write to the terminal."""
+        return "".join(map(_printable, super().__str__()))
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says, or its error's type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
+
 
 def unknown_name(kind: str, name: str, known: Iterable[str], *, listing: str | None = None) -> UMTError:
     """Error for a name that is not registered: close matches first, then what there is.
@@ -24,3 +33,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, listing: str | N
     shown = f" Known: {', '.join(names)}." if len(names) <= 30 else ""
     see = f" `{listing}` lists them." if listing else ""
     return UMTError(f"unknown {kind} '{name}'.{guess}{shown}{see}")
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

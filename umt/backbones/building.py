@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from umt.backbones.weights import first_line
-from umt.errors import UMTError
+from umt.errors import UMTError, first_line
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from umt.backbones.check_outputs import difference, first, misshapen, named, picked
 from umt.backbones.contract import Backbone, Features
-from umt.backbones.weights import first_line
+from umt.errors import first_line
 
 SIDE = 64  # pixels of a test image's side, or the next multiple of what the backbone takes
 MIN_REACHED = 0.99  # share of the trainable numbers that a gradient must reach

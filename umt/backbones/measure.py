@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from umt.backbones.contract import Features
-from umt.backbones.weights import first_line
-from umt.errors import UMTError
+from umt.errors import UMTError, first_line
 
 SHORT_SIDE = 128  # pixels of the shorter side that is tried, or the next multiple
 

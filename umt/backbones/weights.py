@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from umt.backbones.layouts import backbone_part
-from umt.errors import UMTError
+from umt.errors import UMTError, first_line
 
 MIN_MATCHED = 0.99  # share of the model's parameters that a file must provide
 STATISTICS = ("running_mean", "running_var")  # too few numbers to matter in that share, and fatal when missing
@@ -118,11 +118,6 @@ def load_weights(
         raise UMTError(f"{source}: does not fit the model: {report}, e.g. '{example}'; check the architecture's name")
     model.load_state_dict(usable, strict=False)
     return report
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
 
 
 def _refuse_other_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> None:

@@ -33,9 +33,12 @@ def class_images(folder: Path) -> list[str]:
 
 
 def read_table(path: Path, columns: int) -> list[list[str]]:
-    """Rows of a text list with `columns` fields separated by blanks; the last field may hold blanks itself."""
+    """Rows of a text list with `columns` fields separated by blanks; the last field may hold blanks itself.
+
+    UTF-8 with or without a byte order mark, lines ended in any way.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UMTError(f"{path}: file of the data set is missing; extract the official archive again") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -86,5 +89,5 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name that holds a NUL
         raise UMTError(f"{folder}: folder of the data set is missing; extract the official archive again") from None

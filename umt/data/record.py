@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from umt.declarations import build
+from umt.declarations import build, read_json
 from umt.errors import UMTError
 from umt.files import atomic_file
 
@@ -34,8 +34,8 @@ def read_record(data_root: Path, name: str) -> Record:
     if not path.is_file():
         return Record()
     try:
-        return build(Record, json.loads(path.read_bytes()), path)
-    except (ValueError, TypeError, AttributeError, UMTError) as error:
+        return build(Record, read_json(path, "a JSON object", "remove it"), path)
+    except UMTError as error:
         raise UMTError(f"{path}: not a record of a data set ({error}); remove it") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from umt.data.draw import Draw
+from umt.declarations import read_json
 from umt.errors import UMTError, unknown_name
 
 # One file each, in this package; each offers INFO.
@@ -138,10 +138,7 @@ def read_marker(root: Path) -> dict[str, object]:
     path = root / MARKER
     if not path.is_file():
         return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise UMTError(f"{path}: not a JSON object ({error}); correct it, or remove it with its data") from error
+    return read_json(path, "a JSON object", "correct it, or remove it with its data")
 
 
 def dataset_info(name: str, draw: Draw | None = None) -> DatasetInfo:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from umt.data.image_list import ImageList
+from umt.declarations import build, read_json
 from umt.distill.images import Skipped, circle, decode_view, nothing_left
 from umt.distill.options import Prepared
 from umt.distill.recipe import DistillRecipe, differences
@@ -37,6 +38,13 @@ class Manifest:
     visits: int  # views of each image
     shard: int  # items in a shard; item = image * visits + visit
     seed: int  # that the views were drawn from; a student may have another one
+
+    def __post_init__(self) -> None:
+        teachers = self.key.get("teachers")
+        if not isinstance(teachers, Mapping) or set(teachers) != {shape.name for shape in self.shapes}:
+            raise UMTError("fields 'shapes' and 'key.teachers' name different spaces")
+        if min(self.visits, self.shard) < 1:
+            raise UMTError(f"fields 'visits' ({self.visits}) and 'shard' ({self.shard}) must be positive")
 
     def items(self) -> int:
         return int(self.key["images"]["count"]) * self.visits
@@ -65,12 +73,10 @@ class Manifest:
         """UMTError where there is none, or it is damaged."""
         path = folder / MANIFEST
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            shapes = tuple(SpaceShape(**shape) for shape in record["shapes"])
-            return cls(record["key"], shapes, record["visits"], record["shard"], record["seed"])
+            return build(cls, read_json(path, "the manifest of a cache", "make it again"), path)
         except FileNotFoundError:
             raise UMTError(f"{path}: no cache there; make one with `umt teachers cache --out {folder}`") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except UMTError as error:
             raise UMTError(f"{path}: damaged ({error}); remove {folder} and make the cache again") from error
 
     def _record(self) -> dict[str, Any]:

@@ -144,11 +144,17 @@ def _resolve(path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     parent = record.pop("extends", None)
     if parent is None:
         return record
+    if not isinstance(parent, str):
+        raise UMTError(f"{path}: field 'extends' is {parent!r:.80}, expected the name of a recipe")
     beside = path.parent / f"{parent}.yaml"
     base = _resolve(beside if beside.is_file() else recipe_path(parent), (*children, path))
     base.pop("otherwise", None)
-    merged = {key: {**base.get(key, {}), **record[key]} for key in MERGED if isinstance(record.get(key), dict)}
+    merged = {key: {**base[key], **record[key]} for key in MERGED if _both_mappings(base.get(key), record.get(key))}
     return {**base, **record, **merged}
+
+
+def _both_mappings(*values: Any) -> bool:
+    return all(isinstance(value, dict) for value in values)
 
 
 def _apply(record: dict[str, Any], change: str) -> None:
@@ -167,7 +173,7 @@ def _apply(record: dict[str, Any], change: str) -> None:
 
 def _child(record: Any, part: str, change: str) -> Any:
     if isinstance(record, list):
-        named = {item["name"]: item for item in record if isinstance(item, dict) and "name" in item}
+        named = {str(item["name"]): item for item in record if isinstance(item, dict) and "name" in item}
         if part not in named:
             raise UMTError(f"--set {change}: {unknown_name('teacher', part, named)}")
         return named[part]

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from umt.errors import UMTError
+from umt.errors import UMTError, first_line
 
 SUMS = ".crc32"  # what the checksums of a tensor add to its name
 SUM_BYTES = 8  # of one of them
@@ -35,8 +35,7 @@ class Shard:
                 raise ValueError("it belongs to another cache")
             self.tensors = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
         except Exception as error:  # safetensors raises its own, the system others
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UMTError(f"{path}: cannot be read ({reason}); {AGAIN}") from error
+            raise UMTError(f"{path}: cannot be read ({first_line(error)}); {AGAIN}") from error
 
     def __contains__(self, name: str) -> bool:
         return name in self.tensors

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset, default_collate
 import umt
 from umt.backbones.checkpoint import Space, save_checkpoint
 from umt.backbones.contract import Backbone
+from umt.declarations import read_mapping
 from umt.distill.cost import Part, measure_cost, step_seconds
 from umt.distill.distiller import Distiller, as_floats, loss_name
 from umt.distill.recipe import DistillRecipe, differences
@@ -132,7 +133,7 @@ def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
     path = folder / RECIPE_FILE
     record = _plain(recipe.record())
     if path.is_file():
-        changed = differences(yaml.safe_load(path.read_text(encoding="utf-8")), record)
+        changed = differences(read_mapping(path), record)
         if changed:
             raise UMTError(
                 f"{path}: this folder belongs to a run with another recipe ({'; '.join(changed)}); "

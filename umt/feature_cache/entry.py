@@ -79,11 +79,14 @@ class Entry:
         if header is None or not self.array.is_file() or checksum(self.array) != header.get("crc32"):
             return None
         os.utime(self.header)  # the time of the last use, by which entries are pruned
-        return self.open()
+        try:
+            return self.open()
+        except ValueError:  # no array of numbers; pickled objects are never read
+            return None
 
     def open(self) -> np.ndarray:
         """The features as they are on disk, unchecked."""
-        array: np.ndarray = np.load(self.array, mmap_mode="c")
+        array: np.ndarray = np.load(self.array, mmap_mode="c", allow_pickle=False)
         return array
 
     def read_header(self) -> dict[str, Any] | None:

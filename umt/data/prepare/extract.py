@@ -16,7 +16,7 @@ from typing import IO
 
 from rich.progress import Progress
 
-from umt.errors import UMTError
+from umt.errors import UMTError, first_line
 
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 CHUNK = 1 << 20
@@ -182,8 +182,3 @@ def zip_kind(info: zipfile.ZipInfo) -> str:
 def printable(name: str) -> str:
     """A name from an archive, safe on a terminal."""
     return name.encode("unicode_escape").decode()[:120]
-
-
-def first_line(error: Exception) -> str:
-    """What a library says, as short as an error of ours."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

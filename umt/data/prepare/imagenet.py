@@ -10,9 +10,9 @@ from typing import Any
 from rich.progress import Progress
 
 from umt.data.layouts import read_table
-from umt.data.prepare.extract import Budget, Entry, entries, extract, first_line, tar_entries, write_entries
+from umt.data.prepare.extract import Budget, Entry, entries, extract, tar_entries, write_entries
 from umt.data.prepare.sources import sources
-from umt.errors import UMTError
+from umt.errors import UMTError, first_line
 
 TRAIN = "ILSVRC2012_img_train.tar"
 VAL = "ILSVRC2012_img_val.tar"

@@ -10,9 +10,9 @@ from PIL import Image
 from rich.progress import Progress
 
 from umt.data.layouts import read_table
-from umt.data.prepare.extract import extract, first_line
+from umt.data.prepare.extract import extract
 from umt.data.prepare.sources import sources
-from umt.errors import UMTError
+from umt.errors import UMTError, first_line
 
 LABELLED = "nyu_depth_v2_labeled.mat"
 SPLITS = "splits.mat"
