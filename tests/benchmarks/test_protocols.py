@@ -65,7 +65,7 @@ def test_hash_follows_settings_and_draw_alone(tmp_path: Path) -> None:
         ("version: 1\nepochs: true", "field 'epochs' is True, expected int"),
         ("version: 1\nepochs: 1\nfrozen: 1", "field 'frozen' is 1, expected bool"),
         ("version: 1\nepochs: [", "not valid YAML"),
-        ("epochs: 1", "at least 'version' and 'about'"),
+        ("epochs: 1", "field 'version' is missing"),
         ("version: 1\nepochs: 1\ndraw: 30", "field 'draw' is 30, expected Draw"),
         ("version: 1\nepochs: 1\ndraw: {background: no}", "field 'background' is False, expected str"),
         ("version: 1\nepochs: 1\ndraw: {background: off_}", "unknown background 'off_'"),

@@ -86,7 +86,7 @@ class Entry:
 
     def open(self) -> np.ndarray:
         """The features as they are on disk, unchecked."""
-        array: np.ndarray = np.load(self.array, mmap_mode="c", allow_pickle=False)
+        array: np.ndarray = np.lib.format.open_memmap(self.array, mode="c")  # np.load would also take a zip
         return array
 
     def read_header(self) -> dict[str, Any] | None:

@@ -11,8 +11,11 @@ from mmengine.runner import Runner
 from torch import nn
 
 from umt.backbones.weights import read_file
+from umt.errors import UMTError
 from umt.files import atomic_file
 from umt.training.parallel import bare, placed, placed_optimiser, whole
+
+SAVED = {"meta", "state_dict", "optimizer", "param_schedulers", "message_hub"}  # fields of a saved run
 
 
 class DeviceRunner(Runner):
@@ -43,7 +46,7 @@ class DeviceRunner(Runner):
 
     def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> dict[str, Any]:
         """Read a checkpoint of this run; mmengine's loader falls back to unpickling arbitrary code."""
-        checkpoint: dict[str, Any] = read_file(Path(filename))
+        checkpoint = _saved_run(Path(filename))
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = bare(self.model)
         live = model.state_dict()
@@ -61,3 +64,14 @@ class DeviceRunner(Runner):
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         """Left out: it takes two seconds, and every result records its environment."""
+
+
+def _saved_run(path: Path) -> dict[str, Any]:
+    """What `save_run` wrote; UMTError for a file that holds anything else."""
+    try:
+        content = read_file(path)
+    except UMTError as error:
+        raise UMTError(f"{error}; or remove it, and the run starts anew") from error
+    if not isinstance(content, dict) or not content.keys() >= SAVED:
+        raise UMTError(f"{path}: no saved run; remove it, and the run starts anew")
+    return content
