@@ -9,7 +9,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from umt.data.images import decode
+from umt.data.images import decode, decode_rgb
 from umt.errors import UMTError
 
 
@@ -18,7 +18,7 @@ class LoadCheckedImage(BaseTransform):
     """`img`: uint8 [H, W, 3] in mmseg's channel order, BGR. EXIF orientation is ignored: annotations do not have it."""
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        image = np.asarray(decode(Path(results["img_path"])).convert("RGB"))[..., ::-1]
+        image = np.asarray(decode_rgb(Path(results["img_path"])))[..., ::-1]
         shape = image.shape[:2]
         return {**results, "img": np.ascontiguousarray(image), "img_shape": shape, "ori_shape": shape}
 

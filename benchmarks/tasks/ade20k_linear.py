@@ -12,7 +12,7 @@ from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from mmseg_configs.ade20k import ADE20KSettings, build
 from mmseg_configs.panel import segmentation_panel
 from mmseg_configs.runner import Parts, train_and_test
-from umt.data.images import decode
+from umt.data.images import decode_rgb
 from umt.training.engine import Place
 
 PICTURED = 4  # test images, evenly spaced
@@ -43,7 +43,7 @@ def pictures(parts: Parts) -> dict[str, np.ndarray]:
         [sample] = model.test_step({name: [value] for name, value in item.items()})
         path = Path(sample.img_path)
         prediction, truth = (part.data.squeeze().cpu().numpy() for part in (sample.pred_sem_seg, sample.gt_sem_seg))
-        image = np.asarray(decode(path).convert("RGB"))
+        image = np.asarray(decode_rgb(path))
         panels[path.stem] = segmentation_panel(
             image, prediction, truth, dataset.metainfo["classes"], dataset.metainfo["palette"]
         )

@@ -11,7 +11,7 @@ from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from depth.nyuv2 import NYUSettings, build
 from depth.panel import depth_panel
 from mmseg_configs.runner import train_and_test
-from umt.data.images import decode
+from umt.data.images import decode_rgb
 from umt.training.engine import Place
 
 
@@ -32,7 +32,7 @@ def run(job: Job) -> Outcome:
 
 def panels(shown: Mapping[Path, np.ndarray]) -> dict[str, np.ndarray]:
     """A panel of each image with its prediction and truth [2, H, W], by the name of the image."""
-    images = {path: np.asarray(decode(path).convert("RGB")) for path in shown}
+    images = {path: np.asarray(decode_rgb(path)) for path in shown}
     return {path.stem: depth_panel(images[path], *maps) for path, maps in shown.items()}
 
 

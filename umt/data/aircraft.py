@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from umt.data.layouts import listed_samples, read_table
+from umt.data.layouts import listed_samples, read_table, refuse_twice
 from umt.data.registry import DatasetInfo, Sample
 from umt.errors import UMTError
 
 
 def class_names(root: Path) -> list[str]:
     """Variants in the order of `variants.txt`, which is the class index."""
-    return [name for (name,) in read_table(root / "data" / "variants.txt", 1)]
+    path = root / "data" / "variants.txt"
+    names = [name for (name,) in read_table(path, 1)]
+    refuse_twice(names, path)
+    return names
 
 
 def read(root: Path, split: str) -> list[Sample]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from umt.data.images import decode
+from umt.data.images import decode, decode_rgb
 from umt.data.registry import Dataset, Sample
 from umt.errors import UMTError
 
@@ -26,7 +26,7 @@ def validate(dataset: Dataset) -> None:
 
 def check_image(path: Path) -> tuple[int, int]:
     """Decode an image and give its (width, height) in pixels; UMTError names a file that cannot be decoded."""
-    return decode(path).size
+    return decode_rgb(path).size
 
 
 def check_annotation(image: Path, annotation: Path, max_label: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from umt.data.layouts import listed_samples, read_table
+from umt.data.layouts import listed_samples, read_table, refuse_twice
 from umt.data.registry import DatasetInfo, Sample
 from umt.errors import UMTError
 
@@ -18,11 +18,14 @@ def class_names(root: Path) -> list[str]:
 
 def read(root: Path, split: str) -> list[Sample]:
     """Images of a split in the order of `images.txt`."""
-    index = {number: label for label, (number, _) in enumerate(read_table(root / "classes.txt", 2))}
-    classes = _by_image(root / "image_class_labels.txt")
-    in_train = _by_image(root / "train_test_split.txt")
+    index = {number: label for label, number in enumerate(_by_number(root / "classes.txt"))}
+    classes = _by_number(root / "image_class_labels.txt")
+    in_train = _by_number(root / "train_test_split.txt")
+    names = _by_number(root / "images.txt")
+    for image in classes:  # of a list that was cut short, the other split might lack items unnoticed
+        _look_up(names, image, root / "images.txt")
     entries = []
-    for image, name in read_table(root / "images.txt", 2):
+    for image, name in names.items():
         number = _look_up(classes, image, root / "image_class_labels.txt")
         if number not in index:
             raise UMTError(
@@ -34,13 +37,16 @@ def read(root: Path, split: str) -> list[Sample]:
     return listed_samples(root / "images", entries, root / "images.txt")
 
 
-def _by_image(path: Path) -> dict[str, str]:
-    return {row[0]: row[1] for row in read_table(path, columns=2)}
+def _by_number(path: Path) -> dict[str, str]:
+    """The second column by the first; UMTError for a number that comes twice."""
+    rows = read_table(path, columns=2)
+    refuse_twice([number for number, _ in rows], path)
+    return {row[0]: row[1] for row in rows}
 
 
 def _look_up(values: dict[str, str], image: str, path: Path) -> str:
     if image not in values:
-        raise UMTError(f"{path}: no line for image {image}, which images.txt names; extract the archive again")
+        raise UMTError(f"{path}: no line for image {image}, which the other lists name; extract the archive again")
     return values[image]
 
 

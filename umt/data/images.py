@@ -33,6 +33,25 @@ def decode(path: Path) -> Image.Image:
         return image
 
 
+def decode_rgb(path: Path) -> Image.Image:
+    """The decoded image in RGB; UMTError as `opened` gives it."""
+    with opened(path) as image:
+        return to_rgb(image)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Eight bits of red, green and blue, as Pillow converts; ValueError for floats, whose white nobody knows.
+
+    Of 16 bits of grey the upper eight: Pillow would cut at 255, and most of the image would be white.
+    """
+    if image.mode == "F":
+        raise ValueError("floats, not colours")
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    image.load()
+    return image if image.mode == "RGB" else image.convert("RGB")  # which copies even where nothing changes
+
+
 class ImageSamples(Dataset[tuple[Tensor, int]]):
     """(transformed image, class index) of each sample.
 
@@ -50,6 +69,5 @@ class ImageSamples(Dataset[tuple[Tensor, int]]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = decode(Path(os.fsdecode(self.paths[index])))
-        colours = image if image.mode == "RGB" else image.convert("RGB")  # which copies even where nothing changes
-        return self.transform(colours), int(self.labels[index])
+        image = decode_rgb(Path(os.fsdecode(self.paths[index])))
+        return self.transform(image), int(self.labels[index])

@@ -54,17 +54,28 @@ def read_table(path: Path, columns: int) -> list[list[str]]:
 
 
 def listed_samples(folder: Path, entries: Sequence[tuple[str, int]], source: Path) -> list[Sample]:
-    """Samples of (path below `folder`, class) entries of the list `source`; UMTError for an image that is not there."""
+    """Samples of (path below `folder`, class) entries of the list `source`; UMTError for one twice or not there."""
+    refuse_twice([name for name, _ in entries], source)
     missing = _first_missing(folder, (name for name, _ in entries))
     if missing is not None:
         raise UMTError(f"{folder / missing}: image is listed in {source} and not there; extract the archive again")
     return [Sample(folder / name, label) for name, label in entries]
 
 
+def refuse_twice(names: Iterable[str], source: Path) -> None:
+    """UMTError for a name that a list holds twice: an image would count double, a class stay empty."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise UMTError(f"{source}: '{name}' comes twice; extract the official archive again")
+        seen.add(name)
+
+
 def annotated_samples(images: Path, annotations: Path) -> list[Sample]:
     """Every image with the PNG of the same stem in `annotations`; UMTError for an image without one."""
     have = set(image_names(annotations))
     names = [(name, f"{Path(name).stem}.png") for name in image_names(images)]
+    refuse_twice((annotation for _, annotation in names), images)
     for image, annotation in names:
         if annotation not in have:
             raise UMTError(f"{images / image}: no annotation {annotations / annotation}; add it, or remove the image")

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from umt.data.image_list import ImageList
-from umt.data.images import opened
+from umt.data.images import opened, to_rgb
 from umt.data.registry import find_dataset
 from umt.distill.recipe import ViewSpec
 from umt.distill.views import View, draw_view, render
@@ -99,7 +99,7 @@ def decode_view(path: Path, draw: Callable[[float], View], size: int) -> tuple[T
     with opened(path) as image:
         view = draw(image.width / image.height)
         image.draft(None, (math.ceil(size / view.width), math.ceil(size / view.height)))
-        decoded = image.convert("RGB")
+        decoded = to_rgb(image)
     return render(view, decoded, size), view
 
 
