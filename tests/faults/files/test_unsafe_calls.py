@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ROOMS = ("umt", "benchmarks", "mmseg_configs", "depth", "reports")
 FORBIDDEN = {  # what a call goes to, by its full name, or by the package it is in
     "builtins": ("eval", "exec", "compile"),
