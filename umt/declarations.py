@@ -18,12 +18,21 @@ EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3 is a number for e
 
 
 class PlainLoader(yaml.SafeLoader):
-    """YAML without aliases: nested, a dozen lines of them unfold into more than any memory holds."""
+    """YAML without aliases in what has a name itself: a dozen such lines unfold into more than any memory holds."""
+
+    named = 0  # anchors of the nodes around the one that is read
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f"an alias, *{self.peek_event().anchor}; write out what it stands for")
-        return super().compose_node(parent, index)
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            if self.named:
+                raise yaml.YAMLError(f"alias *{event.anchor} in what has a name itself; write out what it stands for")
+            return super().compose_node(parent, index)
+        own = event.anchor is not None
+        self.named += own
+        node = super().compose_node(parent, index)
+        self.named -= own
+        return node
 
 
 def parse(text: str) -> Any:

@@ -26,8 +26,8 @@ from umt.cli import cli
 from umt.data.images import decode
 from umt.data.prepare.imagenet import read_truth
 from umt.data.prepare.nyuv2 import labelled_pairs, read_splits
-from umt.distill.cache import open_shard
 from umt.distill.recipe import TeacherSpec, load_recipe
+from umt.distill.shard import Shard
 from umt.distill.teachers import load_teacher
 from umt.errors import UMTError
 from umt.feature_cache.entry import Entry, checksum
@@ -149,7 +149,7 @@ def devkit(path: Path) -> None:
 
 
 FILES: dict[str, tuple[str, Door]] = {
-    "shard of cached teachers": ("shard-00000.safetensors", lambda path: open_shard(path, "0" * 16)),
+    "shard of cached teachers": ("shard-00000.safetensors", lambda path: Shard(path, "0" * 16)),
     "cached features": ("features.npy", cached_features),
     "splits of NYUv2": ("splits.mat", read_splits),
     "pairs of NYUv2": ("labelled.mat", lambda path: list(labelled_pairs(path))),
