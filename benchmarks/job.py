@@ -86,7 +86,7 @@ def _measure(request: Request, progress: Callable[[int, int, str], None]) -> Mea
 def _explain(error: Exception, request: Request) -> str:
     traceback.print_exc()
     if isinstance(error, UMTError):
-        return str(error)
+        return error.coded
     return f"{type(error).__name__}: {str(error).strip()[:300]} (full trace in {request.log})"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from umt.declarations import build, read_mapping
-from umt.errors import UMTError, unknown_name
+from umt.errors import DeclarationError, unknown_name
 
 FOLDER = Path(__file__).parent / "protocols"
 HEADER = {"version", "about", "extends", "footnote"}
@@ -59,10 +59,10 @@ def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = (
     if not path.is_file():
         raise unknown_name(f"protocol for {task}", path.stem, protocol_names(task, folder))
     if path in children:
-        raise UMTError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
+        raise DeclarationError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
     record = read_mapping(path)
     if not {"version", "about"} <= record.keys():
-        raise UMTError(f"{path}: a protocol is a mapping with at least 'version' and 'about'")
+        raise DeclarationError(f"{path}: a protocol is a mapping with at least 'version' and 'about'")
     if "extends" not in record:
         return record
     parent = _resolve(protocol_path(task, record["extends"], folder), task, folder, (*children, path))

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from benchmarks.protocols import Protocol, load_protocol, protocol_names
 from benchmarks.tasks.registry import get_task, task_names
-from umt.errors import UMTError, unknown_name
+from umt.errors import OptionError, unknown_name
 
 EPILOG = """\b
 Examples:
@@ -74,7 +74,7 @@ def find(text: str) -> Protocol[Any]:
     else:
         task, _, name = text.partition("/")
     if not name:
-        raise UMTError(f"protocol '{text}': write it as TASK/NAME, e.g. {task}/paper, or as the path of a YAML file")
+        raise OptionError(f"protocol '{text}': write it as TASK/NAME, e.g. {task}/paper, or as the path of a YAML file")
     if task not in task_names():
         raise unknown_name("task", task, task_names())
     return _load(task, name)
@@ -83,7 +83,7 @@ def find(text: str) -> Protocol[Any]:
 def differences(left: Protocol[Any], right: Protocol[Any]) -> dict[str, tuple[Any, Any]]:
     """Version and settings that are not equal, by name; UMTError for protocols of two tasks."""
     if left.task != right.task:
-        raise UMTError(f"{_title(left)} and {_title(right)}: only protocols of one task can be compared")
+        raise OptionError(f"{_title(left)} and {_title(right)}: only protocols of one task can be compared")
     ours, theirs = (
         {"version": protocol.version, **asdict(protocol.settings), "footnote": protocol.footnote}
         for protocol in (left, right)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from umt.errors import UMTError
+from umt.errors import ResultError
 from umt.files import atomic_file
 
 SCHEMA = 1
@@ -158,16 +158,16 @@ def read_result(path: Path) -> Result:
     try:
         record = json.loads(path.read_text())
         if record.get("schema") != SCHEMA:
-            raise UMTError(f"{path}: schema {record.get('schema')!r}, this version reads {SCHEMA}; update umt-bench")
+            raise ResultError(f"{path}: schema {record.get('schema')!r}, this version reads {SCHEMA}; update umt-bench")
         nested: dict[str, type] = {"key": Key, "data": Data, "environment": Environment}
         parts = {name: kind(**record.pop(name)) for name, kind in nested.items()}
         return Result(**parts, **record)
     except OSError as error:
-        raise UMTError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, AttributeError) as error:
-        raise UMTError(f"{path}: not a result file ({error}); delete it and run the job again") from error
+        raise ResultError(f"{path}: not a result file ({error}); delete it and run the job again") from error
     except (KeyError, TypeError) as error:
-        raise UMTError(
+        raise ResultError(
             f"{path}: field {error} does not fit schema {SCHEMA}; delete it and run the job again"
         ) from error
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from umt.errors import UMTError, unknown_name
+from umt.errors import DeclarationError, UMTError, unknown_name
 
 Declared = TypeVar("Declared")
 EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3 is a number for everyone but YAML 1.1
@@ -21,9 +21,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
     try:
         record = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UMTError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
+        raise DeclarationError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(record, dict):
-        raise UMTError(f"{path}: holds no mapping of fields to values")
+        raise DeclarationError(f"{path}: holds no mapping of fields to values")
     return record
 
 
@@ -33,15 +33,15 @@ def build(kind: type[Declared], values: dict[str, Any], source: Path | str) -> D
     declared = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
     for name in values:
         if name not in declared:
-            raise UMTError(f"{source}: {unknown_name('field', name, declared)}")
+            raise DeclarationError(f"{source}: {unknown_name('field', name, declared)}")
     for name, item in declared.items():
         if name not in values and item.default is MISSING and item.default_factory is MISSING:
-            raise UMTError(f"{source}: field '{name}' is missing")
+            raise DeclarationError(f"{source}: field '{name}' is missing")
     typed = {name: _typed(hints[name], value, f"{source}: field '{name}'") for name, value in values.items()}
     try:
         return kind(**typed)
     except UMTError as error:  # values that do not go together
-        raise UMTError(f"{source}: {error}") from error
+        raise type(error)(f"{source}: {error}") from error
 
 
 def scalar(text: str) -> Any:
@@ -49,7 +49,7 @@ def scalar(text: str) -> Any:
     try:
         return float(text) if EXPONENT.fullmatch(text) else yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UMTError(f"value '{text}' is no number, word or [list]") from error
+        raise DeclarationError(f"value '{text}' is no number, word or [list]") from error
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:
@@ -63,7 +63,7 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
-        raise UMTError(f"{where} is {value!r}, expected {hint.__name__}")
+        raise DeclarationError(f"{where} is {value!r}, expected {hint.__name__}")
     return value
 
 
@@ -71,7 +71,7 @@ def _tuple(kinds: tuple[Any, ...], values: list[Any], where: str) -> tuple[Any, 
     """Values of `tuple[kind, ...]`, or of a tuple of so many kinds."""
     wanted = [kinds[0]] * len(values) if kinds[-1] is Ellipsis else list(kinds)
     if len(wanted) != len(values):
-        raise UMTError(f"{where} is {values}, expected {len(wanted)} values")
+        raise DeclarationError(f"{where} is {values}, expected {len(wanted)} values")
     return tuple(_typed(kind, value, where) for kind, value in zip(wanted, values, strict=True))
 
 
@@ -83,5 +83,5 @@ def _one_of(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     if len(others) == 1:
         return _typed(others[0], value, where)
     if not isinstance(value, tuple(others)):
-        raise UMTError(f"{where} is {value!r}, expected {' or '.join(kind.__name__ for kind in others)}")
+        raise DeclarationError(f"{where} is {value!r}, expected {' or '.join(kind.__name__ for kind in others)}")
     return value

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from umt.errors import UMTError
+from umt.errors import WriteError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -34,7 +34,9 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             if reason is None:
                 raise
             kept = "the file before it is kept" if path.is_file() else "nothing was there before"
-            raise UMTError(f"{path}: cannot be written ({reason}); {kept}; free some space and start again") from error
+            raise WriteError(
+                f"{path}: cannot be written ({reason}); {kept}; free some space and start again"
+            ) from error
     Path(handle.name).replace(path)
 
 

@@ -13,7 +13,7 @@ from umt.backbones import listing
 from umt.backbones.check import Finding, check_backbone
 from umt.backbones.contract import Backbone
 from umt.backbones.registry import create_backbone, installed_plugins
-from umt.errors import UMTError
+from umt.errors import OptionError
 
 
 @click.group()
@@ -30,7 +30,7 @@ def list_(pattern: str | None) -> None:
         return
     found = listing.find(pattern)
     if not found:
-        raise UMTError(f"no backbone matches '{pattern}'; `umt backbones list` shows the schemes")
+        raise OptionError(f"no backbone matches '{pattern}'; `umt backbones list` shows the schemes")
     click.echo("\n".join(found))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from umt.backbones.contract import Features
 from umt.backbones.weights import first_line
-from umt.errors import UMTError
+from umt.errors import BackboneError
 
 SHORT_SIDE = 128  # pixels of the shorter side that is tried, or the next multiple
 
@@ -46,7 +46,7 @@ def measure(
         model.train(training)
         channels = tuple(fmap.shape[1] for fmap in features.maps)
         return Shape(multiple, channels, _strides(name, features.maps, height, width), features.pooled.shape[1])
-    raise UMTError(
+    raise BackboneError(
         f"{name} takes images of {native}x{native} only ({problem}), and a backbone must take "
         "larger and non-square ones; choose a relative of it that does"
     )
@@ -56,7 +56,7 @@ def _strides(name: str, maps: Sequence[Tensor], height: int, width: int) -> tupl
     for fmap in maps:
         rows, columns = fmap.shape[2:]
         if height % rows or width % columns or height // rows != width // columns:
-            raise UMTError(
+            raise BackboneError(
                 f"{name} is not supported: its {rows}x{columns} map of a {height}x{width} image has no stride"
             )
     return tuple(height // fmap.shape[2] for fmap in maps)

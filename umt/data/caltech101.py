@@ -8,7 +8,7 @@ from pathlib import Path
 
 from umt.data.layouts import class_images, subfolders
 from umt.data.registry import DatasetInfo, Sample
-from umt.errors import UMTError
+from umt.errors import TooFewError
 
 BACKGROUND = "BACKGROUND_Google"  # images of nothing in particular, which published code keeps as a 102nd class
 TRAIN_PER_CLASS = 30
@@ -42,7 +42,7 @@ def draw(category: str, images: Sequence[str]) -> set[str]:
 def _of_split(folder: Path, split: str) -> list[str]:
     images = class_images(folder)
     if len(images) <= TRAIN_PER_CLASS:
-        raise UMTError(
+        raise TooFewError(
             f"{folder}: {len(images)} images, {TRAIN_PER_CLASS} to train and at least one to test are needed; "
             "extract the official archive again"
         )

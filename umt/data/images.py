@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from umt.data.registry import Sample
-from umt.errors import UMTError
+from umt.errors import DataError
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
             yield image
     except Exception as error:  # each format and each kind of damage raises its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UMTError(f"{path}: image cannot be decoded ({reason}); copy it again, or remove it") from error
+        raise DataError(f"{path}: image cannot be decoded ({reason}); copy it again, or remove it") from error
 
 
 def decode(path: Path) -> Image.Image:

@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
-from umt.errors import UMTError, unknown_name
+from umt.errors import LayoutError, unknown_name
 
 # One file each, in this package; each offers INFO.
 NAMES = ("imagenet", "aircraft", "caltech101", "cub", "ade20k", "nyuv2")
@@ -116,7 +116,7 @@ class Dataset:
             raise unknown_name(f"split of {self.info.title}", split, self.info.splits)
         samples = self.info.read(self.root, split)
         if not samples:
-            raise UMTError(f"{self.root}: split '{split}' of {self.info.title} is empty; {self.info.source}")
+            raise LayoutError(f"{self.root}: split '{split}' of {self.info.title} is empty; {self.info.source}")
         self._samples[split] = samples
         return samples
 
@@ -136,7 +136,7 @@ def read_marker(root: Path) -> dict[str, object]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise UMTError(f"{path}: not a JSON object ({error}); correct it, or remove it with its data") from error
+        raise LayoutError(f"{path}: not a JSON object ({error}); correct it, or remove it with its data") from error
 
 
 def dataset_info(name: str) -> DatasetInfo:
@@ -152,5 +152,5 @@ def find_dataset(name: str, data_root: Path, overrides: Mapping[str, Path] | Non
     info = dataset_info(name)
     root = (overrides or {}).get(name, data_root / info.folder)
     if not root.is_dir():
-        raise UMTError(f"{root}: {info.title} is not there; {info.source}")
+        raise LayoutError(f"{root}: {info.title} is not there; {info.source}")
     return Dataset(info, root)

@@ -20,7 +20,7 @@ from umt.distill.recipe import DistillRecipe, differences
 from umt.distill.spaces import SpaceShape
 from umt.distill.teachers import Teacher
 from umt.distill.views import View
-from umt.errors import UMTError
+from umt.errors import CacheError, UMTError
 from umt.files import atomic_file
 
 SCHEMA = 2
@@ -70,9 +70,9 @@ class Manifest:
             shapes = tuple(SpaceShape(**shape) for shape in record["shapes"])
             return cls(record["key"], shapes, record["visits"], record["shard"], record["seed"])
         except FileNotFoundError:
-            raise UMTError(f"{path}: no cache there; make one with `umt teachers cache --out {folder}`") from None
+            raise CacheError(f"{path}: no cache there; make one with `umt teachers cache --out {folder}`") from None
         except (ValueError, KeyError, TypeError) as error:
-            raise UMTError(f"{path}: damaged ({error}); remove {folder} and make the cache again") from error
+            raise CacheError(f"{path}: damaged ({error}); remove {folder} and make the cache again") from error
 
     def _record(self) -> dict[str, Any]:
         return {**asdict(self), "key": dict(self.key)}
@@ -144,7 +144,7 @@ def open_shard(path: Path, mark: str) -> Rows:
         return {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
     except Exception as error:  # safetensors raises its own, the system others
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UMTError(
+        raise CacheError(
             f"{path}: cannot be read ({reason}); remove it if it is there, and run the same `umt teachers cache` "
             "again, which makes what is missing"
         ) from error
@@ -169,7 +169,7 @@ def open_cache(folder: Path, prepared: Prepared, skipped: Skipped) -> CachedView
     check_key(folder, {**manifest.key, "teachers": stored}, asked)
     missing = manifest.missing(folder)
     if missing:
-        raise UMTError(
+        raise CacheError(
             f"{folder}: {len(missing)} of {manifest.shards()} shards are missing, first "
             f"{shard_path(folder, missing[0]).name}; run the same `umt teachers cache` again, which makes them"
         )
@@ -199,7 +199,7 @@ def check_key(folder: Path, stored: Key, asked: Key) -> None:
     """UMTError where the key of a cache is not the one that is asked for."""
     changed = differences(dict(stored), dict(asked))
     if changed:
-        raise UMTError(
+        raise CacheError(
             f"{folder}: this cache is for something else ({'; '.join(changed)}); give the cache's own recipe and data, "
             "or make another cache"
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from umt.backbones.contract import Features
 from umt.distill.losses import FEATURE_LOSSES
-from umt.errors import UMTError, unknown_name
+from umt.errors import DeclarationError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ KINDS: dict[str, Kind] = {}
 def register_kind(kind: Kind) -> None:
     """Make a kind known to recipes; UMTError where the name is taken or the loss unknown."""
     if kind.name in KINDS:
-        raise UMTError(f"kind of teacher '{kind.name}' is registered twice; choose another name")
+        raise DeclarationError(f"kind of teacher '{kind.name}' is registered twice; choose another name")
     feature_loss(kind.feature_loss)
     KINDS[kind.name] = kind
 

@@ -20,7 +20,7 @@ from umt.distill.options import CHANGES, FOLDER, RECIPE, WEIGHTS, Sources, choos
 from umt.distill.recipe import load_recipe, missing_weights, weights_folder
 from umt.distill.student import build_student, grid_of
 from umt.distill.teachers import Teacher, load_teacher
-from umt.errors import UMTError
+from umt.errors import OptionError, UMTError
 from umt.training.device import pick_device
 
 
@@ -92,7 +92,7 @@ def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None) -> N
         try:
             table.add_row(*_row(load_teacher(spec, folder, recipe.views.size, grid)))
         except UMTError as error:
-            failed.append(f"teacher '{spec.name}': {error}")
+            failed.append(f"teacher '{spec.name}': {error.coded}")
     Console().print(table)
     for line in failed:
         click.echo(f"umt: {line}", err=True)
@@ -121,7 +121,7 @@ def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: boo
     if yes:
         return
     if not _attended():
-        raise UMTError("nobody is there to agree to this size; add --yes")
+        raise OptionError("nobody is there to agree to this size; add --yes")
     click.confirm("Go on?", abort=True)
 
 

@@ -23,7 +23,7 @@ from umt.distill.recipe import DistillRecipe, differences
 from umt.distill.spaces import SpaceShape
 from umt.distill.taps import stored_interaction
 from umt.distill.teachers import Targets, Teacher, all_targets
-from umt.errors import UMTError
+from umt.errors import ChangedError
 from umt.files import atomic_file
 from umt.training.engine import Place, fit
 from umt.training.extras import Extras
@@ -133,7 +133,7 @@ def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
     if path.is_file():
         changed = differences(yaml.safe_load(path.read_text(encoding="utf-8")), record)
         if changed:
-            raise UMTError(
+            raise ChangedError(
                 f"{path}: this folder belongs to a run with another recipe ({'; '.join(changed)}); "
                 "take back the change, or give another --out"
             )

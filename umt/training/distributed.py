@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import distributed
 
-from umt.errors import UMTError
+from umt.errors import DeviceError
 
 FIRST_PORT = 20_000  # of the ports that Slurm jobs are spread over, so that two on one machine do not meet
 
@@ -64,7 +64,7 @@ def _first_host(nodes: str) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
     except (OSError, subprocess.CalledProcessError, IndexError) as error:
-        raise UMTError(
+        raise DeviceError(
             f"SLURM_NODELIST '{nodes}': scontrol does not say its first host; set MASTER_ADDR to the host of task 0"
         ) from error
 
@@ -73,14 +73,14 @@ def _meet(processes: Processes) -> None:
     gpus = torch.cuda.device_count()
     if gpus:
         if processes.local_rank >= gpus:
-            raise UMTError(
+            raise DeviceError(
                 f"LOCAL_RANK is {processes.local_rank}, but this machine has {gpus} GPUs; start one process a GPU"
             )
         torch.cuda.set_device(processes.local_rank)
     try:
         distributed.init_process_group("nccl" if gpus else "gloo")
     except ValueError as error:  # torch names the variable that is missing
-        raise UMTError(f"WORLD_SIZE is {processes.world}, but {error}; start with torchrun or srun") from error
+        raise DeviceError(f"WORLD_SIZE is {processes.world}, but {error}; start with torchrun or srun") from error
     atexit.register(_leave)
 
 
@@ -92,5 +92,5 @@ def _leave() -> None:
 def _number(name: str, default: int) -> int:
     text = os.environ.get(name, str(default))
     if not text.isdigit():
-        raise UMTError(f"environment variable {name} is '{text}', expected a number; start with torchrun or srun")
+        raise DeviceError(f"environment variable {name} is '{text}', expected a number; start with torchrun or srun")
     return int(text)
