@@ -67,6 +67,7 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytes
     shell = [block for block in doc_blocks.blocks(page) if block.language == "bash"]
     for block in found:
         if block.file:
+            Path(block.file).parent.mkdir(parents=True, exist_ok=True)
             Path(block.file).write_text(block.text, encoding="utf-8")
             assert any(block.file in other.text for other in shell), f"{block.place}: no command uses {block.file}"
         if block.language == "bash":
