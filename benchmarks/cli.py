@@ -22,7 +22,7 @@ from benchmarks.results import ResultStore
 from benchmarks.suite import Suite, load_suite
 from benchmarks.tables import Part, analyse, chosen_tables, train_students
 from umt.declarations import scalar
-from umt.errors import UMTError
+from umt.errors import OptionError
 from umt.files import writable_folder
 
 EPILOG = """\b
@@ -231,7 +231,7 @@ def _pairs(option: str, texts: tuple[str, ...], convert: Callable[[str], Any]) -
     for text in texts:
         name, found, value = text.partition("=")
         if not found:
-            raise UMTError(f"{option} {text}: write it as NAME=VALUE")
+            raise OptionError(f"{option} {text}: write it as NAME=VALUE")
         pairs[name] = convert(value)
     return pairs
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.suite import Suite
-from umt.errors import UMTError
+from umt.errors import ProcessError
 
 
 def example_backbones(suite: Suite, data_root: Path, out: Path, console: Console, *, dry_run: bool) -> tuple[str, ...]:
@@ -31,4 +31,6 @@ def run_command(arguments: list[str]) -> None:
     """A `umt` command in a process of its own, which may use all cores and shows its progress itself."""
     status = subprocess.run([sys.executable, "-m", "umt.cli", *arguments]).returncode
     if status:
-        raise UMTError(f"`umt {' '.join(arguments)}` ended with exit status {status}; the same command goes on there")
+        raise ProcessError(
+            f"`umt {' '.join(arguments)}` ended with exit status {status}; the same command goes on there"
+        )

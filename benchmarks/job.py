@@ -88,7 +88,7 @@ def _explain(error: Exception, request: Request) -> str:
     with suppress(OSError):  # a full disk takes no log either
         traceback.print_exc()
     if isinstance(error, UMTError):
-        return str(error)
+        return error.coded
     return f"{type(error).__name__}: {str(error).strip()[:300]} (full trace in {request.log})"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from umt.errors import UMTError
+from umt.errors import ProcessError
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def deadline(seconds: float | None, what: str) -> Iterator[None]:
 
     def expired(*_: object) -> None:
         assert seconds is not None
-        raise UMTError(f"{what} takes longer than --time-limit {seconds / 60:g}; mend it, or raise the limit")
+        raise ProcessError(f"{what} takes longer than --time-limit {seconds / 60:g}; mend it, or raise the limit")
 
     if seconds is None:
         yield

@@ -19,7 +19,7 @@ from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
 from umt.data.registry import Dataset, dataset_info
-from umt.errors import UMTError
+from umt.errors import ChangedError, NotFiniteError
 from umt.training.device import pick_device
 
 
@@ -80,9 +80,11 @@ def _limit_threads(threads: int) -> None:
 def _check_unchanged(request: Request, protocol: Protocol[Any], backbone: Backbone) -> None:
     """A result must belong to its key, also when a file was replaced while the suite was running."""
     if backbone.weights_hash() != request.key.weights_hash:
-        raise UMTError(f"{request.spec}: its weights have changed since the run was planned; start the run again")
+        raise ChangedError(f"{request.spec}: its weights have changed since the run was planned; start the run again")
     if protocol.hash != request.key.protocol_hash:
-        raise UMTError(f"protocol {request.protocol}: it has changed since the run was planned; start the run again")
+        raise ChangedError(
+            f"protocol {request.protocol}: it has changed since the run was planned; start the run again"
+        )
 
 
 def _footnote(protocol: Protocol[Any], dataset: Dataset) -> str | None:
@@ -103,5 +105,7 @@ def _finite_metrics(task: Task, outcome: Outcome) -> dict[str, float]:
     values = {metric.name: float(outcome.metrics[metric.name]) for metric in task.metrics}
     for name, value in values.items():
         if not math.isfinite(value):
-            raise UMTError(f"metric '{name}' is {value}: the run diverged, or its test data give nothing to measure")
+            raise NotFiniteError(
+                f"metric '{name}' is {value}: the run diverged, or its test data give nothing to measure"
+            )
     return values

@@ -19,7 +19,7 @@ from umt.backbones.label import split_label
 from umt.data.check import validate
 from umt.data.draw import Draw
 from umt.data.registry import dataset_info, find_dataset
-from umt.errors import UMTError, unknown_name
+from umt.errors import OptionError, UMTError, unknown_name
 from umt.training.device import pick_device
 
 
@@ -55,7 +55,7 @@ def _check_backbones(texts: Sequence[str], seconds: float | None) -> list[Backbo
     labels = [check.label for check in checks]
     for label in labels:
         if labels.count(label) > 1:
-            raise UMTError(f"two backbones are called '{label}'; name them apart with --backbone LABEL=SPEC")
+            raise OptionError(f"two backbones are called '{label}'; name them apart with --backbone LABEL=SPEC")
     return checks
 
 
@@ -101,7 +101,7 @@ def _plan_job(
         task = get_task(column.task)
         protocol: Protocol[Any] = load_protocol(task.name, column.protocol, task.settings)
     except UMTError as error:
-        return PlannedJob(title, "", "blocked", problem=str(error))
+        return PlannedJob(title, "", "blocked", problem=error.coded)
     problem = backbone.problem or dataset.problem
     if problem:
         return PlannedJob(title, protocol.hash, "blocked", problem=problem)
@@ -140,6 +140,6 @@ def _request(options: Options, key: Key, spec: str, protocol: str, dataset: Data
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, UMTError):
-        return str(error)
+        return error.coded
     first = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {first}"

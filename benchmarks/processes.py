@@ -20,7 +20,7 @@ from typing import Any, Protocol, cast
 
 from benchmarks.job import Report, Request, run_job
 from benchmarks.limits import Limits, kill_family
-from umt.errors import UMTError
+from umt.errors import ProcessError, UMTError
 
 OnStart = Callable[[Request], None]
 OnProgress = Callable[[Request, int, int, str], None]
@@ -56,14 +56,14 @@ def call(context: Any, function: str, *arguments: Any) -> Any:
     process.start()
     theirs.close()
     try:
-        kind, value = ours.recv()
+        answer = ours.recv()
     except EOFError:
         process.join()
-        raise UMTError(f"the pre-flight process ended with status {process.exitcode}") from None
+        raise ProcessError(f"the pre-flight process ended with status {process.exitcode}") from None
     process.join()
-    if kind == "error":
-        raise UMTError(value)
-    return value
+    if isinstance(answer, UMTError):
+        raise answer
+    return answer
 
 
 def default_workers(device: str) -> int:
@@ -180,9 +180,9 @@ def _answer(connection: Connection, function: str, arguments: tuple[Any, ...]) -
     die_with_parent()
     module, _, name = function.partition(":")
     try:
-        connection.send(("answer", getattr(import_module(module), name)(*arguments)))
+        connection.send(getattr(import_module(module), name)(*arguments))
     except UMTError as error:
-        connection.send(("error", str(error)))
+        connection.send(error)
 
 
 @contextmanager

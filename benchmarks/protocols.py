@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from umt.data.draw import Draw
 from umt.declarations import build, read_mapping
-from umt.errors import UMTError, unknown_name
+from umt.errors import DeclarationError, unknown_name
 
 FOLDER = Path(__file__).parent / "protocols"
 Settings = TypeVar("Settings")
@@ -74,7 +74,7 @@ def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = (
     if not path.is_file():
         raise unknown_name(f"protocol for {task}", path.stem, protocol_names(task, folder))
     if path in children:
-        raise UMTError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
+        raise DeclarationError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
     record = read_mapping(path)
     extended = _header(record, path).extends
     if extended is None:

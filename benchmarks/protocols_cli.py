@@ -15,7 +15,7 @@ from rich.table import Table
 
 from benchmarks.protocols import Protocol, load_protocol, protocol_names
 from benchmarks.tasks.registry import get_task, task_names
-from umt.errors import UMTError, unknown_name
+from umt.errors import OptionError, unknown_name
 
 EPILOG = """\b
 Examples:
@@ -33,7 +33,7 @@ def protocols() -> None:
     """List the protocols; show one in full, or what two of a task do differently."""
 
 
-@protocols.command("list")
+@protocols.command("list", epilog=EPILOG)
 @click.argument("task", required=False)
 def list_(task: str | None) -> None:
     """All protocols, or those of TASK, with version, hash and origin. Equal hash, comparable numbers."""
@@ -44,7 +44,7 @@ def list_(task: str | None) -> None:
     Console().print(table)
 
 
-@protocols.command()
+@protocols.command(epilog=EPILOG)
 @click.argument("protocol", metavar="TASK/NAME|FILE")
 def show(protocol: str) -> None:
     """Every value of a protocol."""
@@ -53,7 +53,7 @@ def show(protocol: str) -> None:
     console.print(_rows(["field", "value"], {**_header(found), **_choices(found)}.items()))
 
 
-@protocols.command()
+@protocols.command(epilog=EPILOG)
 @click.argument("first", metavar="TASK/NAME|FILE")
 @click.argument("second", metavar="TASK/NAME|FILE")
 def diff(first: str, second: str) -> None:
@@ -74,7 +74,7 @@ def find(text: str) -> Protocol[Any]:
     else:
         task, _, name = text.partition("/")
     if not name:
-        raise UMTError(f"protocol '{text}': write it as TASK/NAME, e.g. {task}/paper, or as the path of a YAML file")
+        raise OptionError(f"protocol '{text}': write it as TASK/NAME, e.g. {task}/paper, or as the path of a YAML file")
     if task not in task_names():
         raise unknown_name("task", task, task_names())
     return _load(task, name)
@@ -83,7 +83,7 @@ def find(text: str) -> Protocol[Any]:
 def differences(left: Protocol[Any], right: Protocol[Any]) -> dict[str, tuple[Any, Any]]:
     """Version and settings that are not equal, by name; UMTError for protocols of two tasks."""
     if left.task != right.task:
-        raise UMTError(f"{_title(left)} and {_title(right)}: only protocols of one task can be compared")
+        raise OptionError(f"{_title(left)} and {_title(right)}: only protocols of one task can be compared")
     ours, theirs = (
         {"version": protocol.version, **_choices(protocol), "footnote": protocol.footnote} for protocol in (left, right)
     )

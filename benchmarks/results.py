@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from umt.declarations import read_json
-from umt.errors import UMTError
+from umt.errors import ResultError, UMTError
 from umt.files import atomic_file
 
 SCHEMA = 1
@@ -180,13 +180,13 @@ def read_result(path: Path) -> Result:
         nested: dict[str, type] = {"key": Key, "data": Data, "environment": Environment}
         written = record.pop(CHECKSUM, None)
         if written is not None and written != _checksum(record):  # files of before there were checksums have none
-            raise UMTError(f"{path}: its checksum is another; delete it and run the job again")
+            raise ResultError(f"{path}: its checksum is another; delete it and run the job again")
         parts = {name: kind(**record.pop(name)) for name, kind in nested.items()}
         return Result(**parts, **record)
     except OSError as error:
-        raise UMTError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
     except (KeyError, TypeError) as error:
-        raise UMTError(
+        raise ResultError(
             f"{path}: field {error} does not fit schema {SCHEMA}; delete it and run the job again"
         ) from error
 

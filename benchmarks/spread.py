@@ -16,7 +16,7 @@ from benchmarks.job import Request
 from benchmarks.measure import measure
 from benchmarks.processes import fork_server
 from benchmarks.results import Measured
-from umt.errors import UMTError
+from umt.errors import KINDS
 from umt.training.device import pick_device
 from umt.training.distributed import join
 
@@ -72,7 +72,7 @@ def _error_of(error: ChildFailedError, request: Request) -> Exception:
     rank, failure = error.get_first_failure()
     message: Any = failure.message
     text = str(message.get("message", message) if isinstance(message, dict) else message)
-    kind, found, line = text.partition(f"{UMTError.__name__}: ")
-    if found and not kind.strip():
-        return UMTError(line.strip())
+    name, _, line = text.partition(": ")
+    if name.strip() in KINDS:
+        return KINDS[name.strip()](line.strip())
     return RuntimeError(f"process {rank} of {request.processes} failed: {text.splitlines()[0] if text else ''}")

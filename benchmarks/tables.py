@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks.example import run_command
 from benchmarks.suite import Column, StudentRun, Suite, TablePlan
-from umt.errors import UMTError, unknown_name
+from umt.errors import OptionError, unknown_name
 
 Part = tuple[Suite, tuple[str, ...]]  # a suite of some columns, and the backbones that it is for
 
@@ -116,9 +116,9 @@ def _students(tables: Sequence[TablePlan]) -> dict[str, StudentRun]:
     students: dict[str, StudentRun] = {}
     for student in (student for table in tables for student in table.students):
         if students.setdefault(student.label, student) != student:
-            raise UMTError(f"two tables call different students '{student.label}'; ask for them in two runs")
+            raise OptionError(f"two tables call different students '{student.label}'; ask for them in two runs")
     if not students:
-        raise UMTError("--train: the tables that were asked for name no students; leave it out")
+        raise OptionError("--train: the tables that were asked for name no students; leave it out")
     return students
 
 

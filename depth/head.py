@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from depth.losses import DepthSupervision
-from umt.errors import UMTError
+from umt.errors import SizeError
 
 
 @MODELS.register_module()
@@ -94,4 +94,4 @@ def resampling(channels: int, factor: Fraction) -> nn.Module:
         return nn.ConvTranspose2d(channels, channels, kernel_size=int(factor), stride=int(factor))
     if factor.numerator == 1:
         return nn.Conv2d(channels, channels, kernel_size=3, stride=factor.denominator, padding=1)
-    raise UMTError(f"a DPT head cannot scale a map by {factor}; the strides of the backbone's maps must be multiples")
+    raise SizeError(f"a DPT head cannot scale a map by {factor}; the strides of the backbone's maps must be multiples")

@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from mmseg_configs.loading import read_annotation
-from umt.errors import UMTError
+from umt.errors import DataError
 
 MILLIMETRES = 1000.0
 
@@ -29,11 +29,15 @@ class LoadCheckedDepth(BaseTransform):
         path = results["depth_map_path"]
         values = read_annotation(results, "depth_map_path")
         if values.dtype.itemsize < 2:
-            raise UMTError(f"{path}: depth of {8 * values.dtype.itemsize} bit, expected a 16-bit PNG in mm; convert it")
+            raise DataError(
+                f"{path}: depth of {8 * values.dtype.itemsize} bit, expected a 16-bit PNG in mm; convert it"
+            )
         depth = values.astype(np.float32) / np.float32(MILLIMETRES)
         depth[(depth <= self.min_depth) | (depth >= self.max_depth)] = 0.0
         if not depth.any():
-            raise UMTError(f"{path}: no pixel between {self.min_depth} and {self.max_depth} m; remove it and its image")
+            raise DataError(
+                f"{path}: no pixel between {self.min_depth} and {self.max_depth} m; remove it and its image"
+            )
         results["gt_depth_map"] = depth
         results["depth_rescale_factor"] = self.max_depth / 255.0
         results["seg_fields"].append("gt_depth_map")

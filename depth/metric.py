@@ -10,7 +10,7 @@ import torch
 from mmseg.evaluation import DepthMetric
 from mmseg.registry import METRICS
 
-from umt.errors import UMTError
+from umt.errors import DataError
 
 EIGEN_SHAPE = (480, 640)  # on which the crop [45:471, 41:601] is defined (Eigen et al. 2014)
 # ours -> mmseg's
@@ -62,8 +62,8 @@ class PerImageDepth(DepthMetric):
     def _mask(self, truth: torch.Tensor, path: str) -> torch.Tensor:
         if self.crop_type == "nyu_crop" and truth.shape != EIGEN_SHAPE:
             height, width = truth.shape
-            raise UMTError(f"{path}: {width}x{height} pixels, the Eigen crop needs 640x480; resize it and its depth")
+            raise DataError(f"{path}: {width}x{height} pixels, the Eigen crop needs 640x480; resize it and its depth")
         mask: torch.Tensor = self._get_eval_mask(truth)
         if not mask.any():
-            raise UMTError(f"{path}: no valid depth where it is evaluated; remove it and its depth")
+            raise DataError(f"{path}: no valid depth where it is evaluated; remove it and its depth")
         return mask

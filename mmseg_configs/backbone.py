@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from umt.backbones import Backbone, Features, create_backbone
 from umt.backbones.contract import round_up
-from umt.errors import UMTError
+from umt.errors import DeclarationError
 
 
 @MODELS.register_module()
@@ -40,7 +40,9 @@ class UMTBackbone(nn.Module):
     ) -> None:
         super().__init__()
         if (spec is None) == (backbone is None):
-            raise UMTError("UMTBackbone takes either spec='timm:...' or backbone=a Backbone, exactly one of them")
+            raise DeclarationError(
+                "UMTBackbone takes either spec='timm:...' or backbone=a Backbone, exactly one of them"
+            )
         self.backbone = backbone if backbone is not None else create_backbone(str(spec))
         self.out_indices = tuple(out_indices)
         self.frozen = frozen

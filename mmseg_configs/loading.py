@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from umt.data.images import decode, decode_rgb
-from umt.errors import UMTError
+from umt.errors import DataError
 
 
 @TRANSFORMS.register_module()
@@ -33,7 +33,7 @@ class LoadCheckedLabels(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         labels = read_annotation(results, "seg_map_path")
         if labels.max() > self.classes:
-            raise UMTError(
+            raise DataError(
                 f"{results['seg_map_path']}: label {labels.max()}, expected 0..{self.classes}; replace the file"
             )
         results["gt_seg_map"] = labels.astype(np.uint8) - np.uint8(1)
@@ -47,7 +47,7 @@ def read_annotation(results: dict[str, Any], field: str) -> np.ndarray:
     values = np.asarray(decode(Path(path)))
     if values.shape != results["ori_shape"]:
         found, wanted = "x".join(map(str, values.shape)), "x".join(map(str, results["ori_shape"]))
-        raise UMTError(
+        raise DataError(
             f"{path}: shape {found}, its image {Path(results['img_path']).name} has {wanted}; replace one of them"
         )
     return values

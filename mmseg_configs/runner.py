@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from mmseg_configs.best import Best, BestHook
 from mmseg_configs.datasets import ResumableSampler, TrainingStream
 from umt.data.loaders import worker_count, worker_errors
-from umt.errors import UMTError
+from umt.errors import DeclarationError
 from umt.training.engine import SAVE_SECONDS, UNUSED_HOOKS, Place
 from umt.training.finite import FiniteHook
 from umt.training.hooks import RESUME_FILE, ResumeHook, StepScheduleHook
@@ -77,7 +77,7 @@ class TrainingSettings:
 def check(field: str, value: object, holds: bool, wanted: str) -> None:
     """UMTError naming a field of the protocol whose value does not hold."""
     if not holds:
-        raise UMTError(f"protocol field '{field}' is {value!r}; it must be {wanted}")
+        raise DeclarationError(f"protocol field '{field}' is {value!r}; it must be {wanted}")
 
 
 @dataclass(frozen=True)

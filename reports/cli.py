@@ -15,7 +15,7 @@ from reports.suite_report import read_records, suite_figures, suite_tables, writ
 from reports.table import Table
 from reports.table1 import TABLE1
 from reports.terminal import print_table
-from umt.errors import UMTError
+from umt.errors import ResultError
 
 EPILOG = """\b
 Examples:
@@ -36,7 +36,7 @@ def report(results: Path | None, out: Path | None, compare: str | None, suite: s
     chosen = load_suite(suite) if suite else _suite_of(records)
     tables = suite_tables(chosen, records)
     if not tables:
-        raise UMTError(f"{results}: no result belongs to suite '{chosen.name}'; choose another with --suite")
+        raise ResultError(f"{results}: no result belongs to suite '{chosen.name}'; choose another with --suite")
     if compare:
         tables += _compared(chosen, records)
     console = Console()
@@ -51,7 +51,7 @@ def _compared(suite: Suite, records: Sequence[Record]) -> list[Table]:
     assert TABLE1.published is not None
     table = comparison(TABLE1.published, suite.columns, records)
     if table is None:
-        raise UMTError(
+        raise ResultError(
             "--compare paper: no result is of a backbone, a protocol and the official data that the paper has"
         )
     return [table]
@@ -60,7 +60,7 @@ def _compared(suite: Suite, records: Sequence[Record]) -> list[Table]:
 def _suite_of(records: Sequence[Record]) -> Suite:
     names = sorted({record.result.suite for record in records} - {ANALYSIS})
     if not names:
-        raise UMTError("the results are of analyses alone; choose the suite to report on with --suite")
+        raise ResultError("the results are of analyses alone; choose the suite to report on with --suite")
     if len(names) > 1:
-        raise UMTError(f"the results are of suites {', '.join(names)}; choose one with --suite")
+        raise ResultError(f"the results are of suites {', '.join(names)}; choose one with --suite")
     return load_suite(names[0])

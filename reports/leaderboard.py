@@ -14,7 +14,7 @@ from reports.rows import model_names
 from reports.standing import Standing, estimate, mean_place, standings
 from reports.store import Record
 from reports.table import DASH, Cell, Column, Group, Row, Table, printable
-from umt.errors import UMTError
+from umt.errors import ResultError
 
 PLACE = Metric("mean place", "", higher_is_better=False, decimals=2)
 CAPTION = (
@@ -80,7 +80,7 @@ def _refuse_mixture(records: Sequence[Record]) -> None:
     for what, values in found.items():
         if len(values) > 1:
             key = records[0].result.key
-            raise UMTError(
+            raise ResultError(
                 f"{key.task} on {key.dataset}: results of different {what} are not ranked together: "
                 f"{'; '.join(sorted(values))}; choose one with --{what}, or leave the task out with --tasks"
             )

@@ -11,7 +11,7 @@ from reports.leaderboard import leaderboard
 from reports.store import ANALYSIS, RESULTS_HELP, newest_store
 from reports.suite_report import read_records, write_files
 from reports.terminal import print_table
-from umt.errors import UMTError
+from umt.errors import ResultError
 
 EPILOG = """\b
 Examples:
@@ -45,7 +45,7 @@ def leaderboard_command(
         and (not data or _begins(record.result.key.data_fingerprint, data))
     ]
     if not chosen:
-        raise UMTError(f"{results}: no result is left by --tasks {tasks}, --protocol {protocol}, --data {data}")
+        raise ResultError(f"{results}: no result is left by --tasks {tasks}, --protocol {protocol}, --data {data}")
     table = leaderboard(chosen)
     console = Console()
     print_table(table, console)

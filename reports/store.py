@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from benchmarks.results import Key, Result, ResultStore, read_result
-from umt.errors import UMTError
+from umt.errors import ResultError, UMTError
 
 ANALYSIS = "analysis"  # the suite of results that `umt analyze` makes: they are in tables of any suite
 RESULTS_HELP = "The result store: OUT/results of a run. Default: the newest below runs/."
@@ -28,7 +28,9 @@ def newest_store(runs: Path = Path("runs")) -> Path:
     """The result store below `runs` that was written last; UMTError where there is none."""
     stores = [folder for folder in runs.glob("*/results") if folder.is_dir()]
     if not stores:
-        raise UMTError(f"{runs}/*/results: no result store there; name one with --results, or make one with `umt run`")
+        raise ResultError(
+            f"{runs}/*/results: no result store there; name one with --results, or make one with `umt run`"
+        )
     return max(stores, key=lambda folder: max(path.stat().st_mtime_ns for path in (folder, *folder.iterdir())))
 
 
@@ -38,7 +40,7 @@ def read_store(folder: Path) -> tuple[list[Record], list[UMTError]]:
     UMTError where there is no such folder, or where two files give the same job different numbers.
     """
     if not folder.is_dir():
-        raise UMTError(f"{folder}: no such result store; `umt run` makes one below its --out folder, as OUT/results")
+        raise ResultError(f"{folder}: no such result store; `umt run` makes one below its --out folder, as OUT/results")
     records, problems = [], []
     for path in ResultStore(folder).paths():
         try:
@@ -74,7 +76,7 @@ def _without_copies(records: Iterable[Record]) -> list[Record]:
     for record in records:
         first = found.setdefault(record.result.key, record)
         if first.result.metrics != record.result.metrics:
-            raise UMTError(
+            raise ResultError(
                 f"{first.path} and {record.path}: different values ({dict(first.result.metrics)}, "
                 f"{dict(record.result.metrics)}) for the same job ({', '.join(map(str, astuple(first.result.key)))}); "
                 "delete the wrong one"
@@ -83,4 +85,4 @@ def _without_copies(records: Iterable[Record]) -> list[Record]:
 
 
 def _misfit(path: Path, name: str, value: object, expected: str) -> UMTError:
-    return UMTError(f"{path}: field '{name}' is {value!r:.80}, expected {expected}; delete it and run the job again")
+    return ResultError(f"{path}: field '{name}' is {value!r:.80}, expected {expected}; delete it and run the job again")

@@ -28,7 +28,7 @@ from reports.writers.csv import csv_table
 from reports.writers.html import html_page
 from reports.writers.latex import latex_document, latex_table
 from reports.writers.markdown import markdown_table
-from umt.errors import UMTError
+from umt.errors import ResultError, WriteError
 from umt.files import atomic_file
 
 PAPER_SUITE = "paper"  # the one whose numbers may stand beside published ones
@@ -66,7 +66,7 @@ def read_records(store: Path) -> list[Record]:
     for problem in problems:
         click.echo(f"left out: {problem}", err=True)
     if not records:
-        raise UMTError(f"{store}: holds no readable result; run `umt run` again, which repeats what has no result")
+        raise ResultError(f"{store}: holds no readable result; run `umt run` again, which repeats what has no result")
     return records
 
 
@@ -116,7 +116,7 @@ def write_files(tables: Sequence[Table], figures: Sequence[Figure], title: str, 
             with atomic_file(out / name) as handle:
                 handle.write(content)
     except OSError as error:
-        raise UMTError(f"{out}: tables cannot be written there ({error.strerror}); choose another --out") from error
+        raise WriteError(f"{out}: tables cannot be written there ({error.strerror}); choose another --out") from error
     return [out / name for name in contents]
 
 

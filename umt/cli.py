@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 import umt
-from umt.errors import UMTError
+from umt.errors import PAGE, UMTError
 
 COMMANDS = {
     "run": ("benchmarks.cli:run", "Evaluate backbones on a suite and write its tables."),
@@ -55,11 +55,11 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: a UMTError is one line on stderr and exit status 2."""
+    """Entry point: a UMTError is one line on stderr, with its code, and exit status 2."""
     try:
         cli(prog_name="umt")
     except UMTError as error:
-        click.echo(f"umt: {error}", err=True)
+        click.echo(f"umt: {error} [{error.code}: {PAGE}]", err=True)
         sys.exit(2)
 
 

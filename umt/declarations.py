@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from umt.errors import UMTError, first_line, unknown_name
+from umt.errors import DeclarationError, UMTError, first_line, unknown_name
 
 Declared = TypeVar("Declared")
 EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3 is a number for everyone but YAML 1.1
@@ -40,7 +40,7 @@ def parse(text: str) -> Any:
     try:
         return PlainLoader(text).get_single_data()
     except Exception as error:  # '2001-13-01', '!!bool x' and deep nesting raise whatever Python does on them
-        raise UMTError(f"not valid YAML ({first_line(error)})") from error
+        raise DeclarationError(f"not valid YAML ({first_line(error)})") from error
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -48,11 +48,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
     try:
         record = parse(path.read_text(encoding="utf-8-sig"))
     except UMTError as error:
-        raise UMTError(f"{path}: {error}; correct it") from error
+        raise type(error)(f"{path}: {error}; correct it") from error
     except (UnicodeDecodeError, OSError) as error:
-        raise UMTError(f"{path}: not valid YAML ({first_line(error)}); save it as UTF-8") from error
+        raise DeclarationError(f"{path}: not valid YAML ({first_line(error)}); save it as UTF-8") from error
     if not isinstance(record, dict):
-        raise UMTError(f"{path}: holds no mapping of fields to values")
+        raise DeclarationError(f"{path}: holds no mapping of fields to values")
     return record
 
 
@@ -61,9 +61,9 @@ def read_json(path: Path, kind: str, remedy: str) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise UMTError(f"{path}: not {kind} ({first_line(error)}); {remedy}") from error
+        raise DeclarationError(f"{path}: not {kind} ({first_line(error)}); {remedy}") from error
     if not isinstance(record, dict):
-        raise UMTError(f"{path}: not {kind} (holds no object of fields); {remedy}")
+        raise DeclarationError(f"{path}: not {kind} (holds no object of fields); {remedy}")
     return record
 
 
@@ -73,15 +73,15 @@ def build(kind: type[Declared], values: dict[str, Any], source: Path | str) -> D
     declared = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
     for name in values:
         if name not in declared:
-            raise UMTError(f"{source}: {unknown_name('field', str(name), declared)}")
+            raise DeclarationError(f"{source}: {unknown_name('field', str(name), declared)}")
     for name, item in declared.items():
         if name not in values and item.default is MISSING and item.default_factory is MISSING:
-            raise UMTError(f"{source}: field '{name}' is missing")
+            raise DeclarationError(f"{source}: field '{name}' is missing")
     typed = {name: _typed(hints[name], value, f"{source}: field '{name}'") for name, value in values.items()}
     try:
         return kind(**typed)
     except UMTError as error:  # values that do not go together
-        raise UMTError(f"{source}: {error}") from error
+        raise type(error)(f"{source}: {error}") from error
 
 
 def scalar(text: str) -> Any:
@@ -89,7 +89,7 @@ def scalar(text: str) -> Any:
     try:
         return float(text) if EXPONENT.fullmatch(text) else parse(text)
     except UMTError as error:
-        raise UMTError(f"value '{text}' is no number, word or [list]") from error
+        raise DeclarationError(f"value '{text}' is no number, word or [list]") from error
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:
@@ -104,7 +104,7 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return _float(value, where)
     if isinstance(kind, type) and (not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))):
-        raise UMTError(f"{where} is {value!r:.80}, expected {'list' if kind is tuple else kind.__name__}")
+        raise DeclarationError(f"{where} is {value!r:.80}, expected {'list' if kind is tuple else kind.__name__}")
     return value
 
 
@@ -112,14 +112,14 @@ def _float(value: int, where: str) -> float:
     try:
         return float(value)
     except OverflowError as error:
-        raise UMTError(f"{where} is an integer beyond any float, expected float") from error
+        raise DeclarationError(f"{where} is an integer beyond any float, expected float") from error
 
 
 def _tuple(kinds: tuple[Any, ...], values: list[Any], where: str) -> tuple[Any, ...]:
     """Values of `tuple[kind, ...]`, or of a tuple of so many kinds."""
     wanted = [kinds[0]] * len(values) if kinds[-1] is Ellipsis else list(kinds)
     if len(wanted) != len(values):
-        raise UMTError(f"{where} is {values!r:.80}, expected {len(wanted)} values")
+        raise DeclarationError(f"{where} is {values!r:.80}, expected {len(wanted)} values")
     return tuple(_typed(kind, value, where) for kind, value in zip(wanted, values, strict=True))
 
 
@@ -131,5 +131,5 @@ def _one_of(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     if len(others) == 1:
         return _typed(others[0], value, where)
     if not isinstance(value, tuple(others)):
-        raise UMTError(f"{where} is {value!r:.80}, expected {' or '.join(kind.__name__ for kind in others)}")
+        raise DeclarationError(f"{where} is {value!r:.80}, expected {' or '.join(kind.__name__ for kind in others)}")
     return value

@@ -16,7 +16,7 @@ from umt.data.images import ImageSamples
 from umt.data.loaders import decoded_batches, decoding_threads
 from umt.data.registry import Sample
 from umt.data.transforms import eval_pixels
-from umt.errors import UMTError, unknown_name
+from umt.errors import BackboneError, NotFiniteError, SizeError, unknown_name
 
 Progress = Callable[[int, int, str], None]  # done, total, what is counted
 Consume = Callable[[Tensor], None]
@@ -112,7 +112,7 @@ def part_of(backbone: Backbone, extraction: Extraction) -> Part:
     if kind not in ("map", "summary") or not text.removeprefix("-").isdigit():
         raise unknown_name("part of the features", extraction.what, ("pooled", "map:INDEX", "summary:INDEX"))
     if not -backbone.depth <= int(text) < backbone.depth:
-        raise UMTError(f"{extraction.what}: backbone '{backbone.spec}' has the maps 0 to {backbone.depth - 1}")
+        raise BackboneError(f"{extraction.what}: backbone '{backbone.spec}' has the maps 0 to {backbone.depth - 1}")
     index = int(text) % backbone.depth
     width, side = backbone.channels[index], extraction.resolution // backbone.strides[index]
     if kind == "summary":
@@ -125,7 +125,7 @@ def eval_images(
 ) -> ImageSamples:
     """Images as they are evaluated, uint8 [3, R, R]; UMTError where the backbone cannot take the resolution."""
     if resolution % preprocess.size_multiple:
-        raise UMTError(
+        raise SizeError(
             f"resolution {resolution} is not a multiple of {preprocess.size_multiple}, which this backbone needs; "
             f"take {round(resolution / preprocess.size_multiple) * preprocess.size_multiple}"
         )
@@ -195,7 +195,7 @@ def _compiled(compute: Callable[[Tensor], Tensor], batch_size: int) -> Callable[
 def _check_finite(batch: Tensor, samples: Sequence[Sample], backbone: Backbone) -> None:
     bad = ~batch.flatten(1).isfinite().all(dim=1)
     if bad.any():
-        raise UMTError(
+        raise NotFiniteError(
             f"{samples[int(bad.nonzero()[0])].image}: backbone '{backbone.spec}' gives features that are "
             f"not finite (so are {int(bad.sum())} of its batch of {len(batch)}); check its weights"
         )

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from umt.errors import UMTError
+from umt.errors import WriteError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -36,7 +36,9 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             if reason is None:
                 raise
             kept = "the file before it is kept" if path.is_file() else "nothing was there before"
-            raise UMTError(f"{path}: cannot be written ({reason}); {kept}; free some space and start again") from error
+            raise WriteError(
+                f"{path}: cannot be written ({reason}); {kept}; free some space and start again"
+            ) from error
     Path(handle.name).replace(path)
 
 
@@ -47,7 +49,7 @@ def writable_folder(folder: Path, option: str) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        raise UMTError(f"{folder}: cannot be written ({error.strerror}); name another {option}") from error
+        raise WriteError(f"{folder}: cannot be written ({error.strerror}); name another {option}") from error
 
 
 def free_bytes(folder: Path) -> int:
@@ -61,7 +63,7 @@ def _beside(path: Path) -> IO[bytes]:
     try:
         return tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False)
     except OSError as error:
-        raise UMTError(
+        raise WriteError(
             f"{path}: cannot be written ({error.strerror}); make its folder one that can be, and start again"
         ) from error
 

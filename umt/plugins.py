@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from umt.errors import UMTError
+from umt.errors import DeclarationError, PackageError
 
 
 def installed(group: str) -> dict[str, EntryPoint]:
@@ -14,7 +14,9 @@ def installed(group: str) -> dict[str, EntryPoint]:
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
         other = found.setdefault(point.name, point)
         if other != point:
-            raise UMTError(f"'{point.name}' is offered twice, by {about(other)} and by {about(point)}; uninstall one")
+            raise DeclarationError(
+                f"'{point.name}' is offered twice, by {about(other)} and by {about(point)}; uninstall one"
+            )
     return found
 
 
@@ -23,10 +25,12 @@ def load(point: EntryPoint, expected: type = object) -> Any:
     try:
         value = point.load()
     except (ImportError, AttributeError) as error:
-        raise UMTError(f"'{point.name}' of {about(point)} cannot be imported ({error}); install it again") from error
+        raise PackageError(
+            f"'{point.name}' of {about(point)} cannot be imported ({error}); install it again"
+        ) from error
     if not isinstance(value, expected):
         wanted = f"{expected.__module__}.{expected.__qualname__}"
-        raise UMTError(f"'{point.name}' of {about(point)} is a {type(value).__name__}; it must be a {wanted}")
+        raise DeclarationError(f"'{point.name}' of {about(point)} is a {type(value).__name__}; it must be a {wanted}")
     return value
 
 

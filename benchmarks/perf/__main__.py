@@ -33,7 +33,7 @@ def main(names: tuple[str, ...], wanted: str) -> None:
         torch.set_num_threads(1)  # figures of several threads break down when the machine has other work
         rows = [row for name in names or KNOWN for row in import_module(f"benchmarks.perf.{name}").measure(device)]
     except UMTError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(error.coded) from error
     Console().print(table(rows, about(device)))
 
 

@@ -18,7 +18,7 @@ from benchmarks.reproduction.split import DISTIL, JUDGE, make_split
 from benchmarks.reproduction.table import collect, insert, markdown
 from benchmarks.results import ResultStore
 from benchmarks.suite import load_suite
-from umt.errors import UMTError
+from umt.errors import ProcessError, UMTError
 
 FOLDER = click.Path(path_type=Path)
 STUDENT_FILE = "student.pth"
@@ -107,7 +107,9 @@ def run_all(console: Console, commands: Sequence[list[str]], workers: int) -> No
         console.print(" ".join(command[2:7]), "...", markup=False, soft_wrap=True, highlight=False)
         done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": threads}, capture_output=True, text=True)
         if done.returncode:
-            raise UMTError(f"{' '.join(command)} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+            raise ProcessError(
+                f"{' '.join(command)} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+            )
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(run, commands))
@@ -143,4 +145,4 @@ if __name__ == "__main__":
     try:
         main(standalone_mode=False)
     except UMTError as error:
-        sys.exit(f"umt: {error}")
+        sys.exit(f"umt: {error.coded}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from umt.data.layouts import subfolders
 from umt.data.registry import MARKER
-from umt.errors import UMTError
+from umt.errors import MissingFileError
 
 DISTIL = "distil"  # one folder a class
 JUDGE = "judge"  # a data root
@@ -24,7 +24,9 @@ def make_split(source: Path, out: Path) -> None:
     """Link every first class of Caltech-101 and all ImageNet photos into `distil`, the rest into `judge`."""
     for name in NEEDED:
         if not (source / name).is_dir():
-            raise UMTError(f"{source / name}: no such folder; --data is the folder that holds {', '.join(NEEDED)}")
+            raise MissingFileError(
+                f"{source / name}: no such folder; --data is the folder that holds {', '.join(NEEDED)}"
+            )
     caltech = source / "caltech101" / "101_ObjectCategories"
     classes = [name for name in subfolders(caltech) if name != "BACKGROUND_Google"]
     for name in classes[::2]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.results import Result
 from benchmarks.suite import Column
-from umt.errors import UMTError
+from umt.errors import WriteError
 
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 SEED = re.compile(r" seed \d+$")
@@ -42,7 +42,7 @@ def insert(path: Path, table: str) -> None:
     """Replace what stands between the marks of a document; UMTError where there are none."""
     text = path.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
-        raise UMTError(f"{path}: the marks '{BEGIN}' and '{END}' are missing; put them where the table belongs")
+        raise WriteError(f"{path}: the marks '{BEGIN}' and '{END}' are missing; put them where the table belongs")
     head, _, rest = text.partition(BEGIN)
     path.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 

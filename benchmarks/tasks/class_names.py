@@ -10,7 +10,7 @@ import open_clip
 from timm.data import ImageNetInfo
 
 from umt.data.registry import Dataset
-from umt.errors import UMTError
+from umt.errors import LayoutError
 
 WORDNET_ID = re.compile(r"n\d{8}")
 
@@ -20,7 +20,7 @@ def spoken_names(dataset: Dataset) -> list[str]:
     try:
         return [SPOKEN[dataset.info.name](name) for name in dataset.class_names]
     except KeyError as error:
-        raise UMTError(
+        raise LayoutError(
             f"{dataset.root}: class folder {error} is no class of ImageNet-1k; call the folder by the name of its class"
         ) from None
 

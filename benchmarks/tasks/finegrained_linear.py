@@ -12,7 +12,7 @@ from benchmarks.tasks.bootstrap import bootstrap_interval
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
 from benchmarks.tasks.splits import SPLITS, hold_out, report_samples, training_samples
-from umt.errors import UMTError, unknown_name
+from umt.errors import TooFewError, unknown_name
 from umt.probes.path import Fit, penalty_path
 
 TIES = ("strongest", "weakest")
@@ -92,7 +92,7 @@ def _validation(job: Job, labels: np.ndarray) -> np.ndarray:
 def _drawn(images: int, share: float, seed: int) -> np.ndarray:
     """Mask of a random share of the images, at least one and never all."""
     if images < 2:
-        raise UMTError(f"{images} training image; choosing a penalty needs one more to validate on")
+        raise TooFewError(f"{images} training image; choosing a penalty needs one more to validate on")
     size = min(max(1, int(share * images)), images - 1)
     held = np.zeros(images, dtype=bool)
     held[np.random.default_rng(seed).permutation(images)[:size]] = True

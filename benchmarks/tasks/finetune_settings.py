@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from umt.data.transforms import Transform, train_transform
-from umt.errors import UMTError
+from umt.errors import DeclarationError, SizeError
 from umt.training.engine import Recipe
 from umt.training.extras import Extras
 
@@ -43,7 +43,7 @@ class FinetuneSettings(Recipe):
         self.transform("bicubic")
         self.extras()
         if self.mixes and self.device_batch % 2:
-            raise UMTError(f"device_batch {self.device_batch} is odd; mixup and cutmix pair images, take an even one")
+            raise SizeError(f"device_batch {self.device_batch} is odd; mixup and cutmix pair images, take an even one")
 
     @property
     def mixes(self) -> bool:
@@ -62,7 +62,7 @@ class FinetuneSettings(Recipe):
                 hflip=self.hflip,
             )
         except (AssertionError, ValueError) as error:  # timm's words about its notation
-            raise UMTError(
+            raise DeclarationError(
                 f"recipe: auto_augment is '{self.auto_augment}', which timm does not know ({error}); "
                 "take rand-m9-mstd0.5-inc1 or null"
             ) from error

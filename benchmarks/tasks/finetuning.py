@@ -17,7 +17,7 @@ from benchmarks.tasks.splits import report_samples, training_samples
 from umt.backbones.contract import Backbone, round_up
 from umt.data.images import ImageSamples
 from umt.data.registry import Sample
-from umt.errors import UMTError
+from umt.errors import TooFewError
 from umt.features import eval_images, run_over
 from umt.training.classifier import Classifier
 from umt.training.drop_path import set_drop_path
@@ -103,7 +103,7 @@ def _check_classes(samples: Sequence[Sample], names: Sequence[str]) -> None:
     """UMTError for a class that nothing can be learnt of."""
     empty = sorted(set(range(len(names))) - {sample.target for sample in samples})
     if empty:
-        raise UMTError(
+        raise TooFewError(
             f"class '{names[empty[0]]}' has no training images ({len(empty)} of {len(names)} classes have none); "
             "add some, or take the class out of the data set"
         )

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from benchmarks.tasks.contract import Task
 from umt import plugins
-from umt.errors import UMTError, unknown_name
+from umt.errors import PackageError, unknown_name
 
 ENTRY_POINT_GROUP = "umt.tasks"
 BUILT_IN = (
@@ -43,5 +43,5 @@ def _built_in(name: str) -> Task:
     try:
         task: Task = import_module(f"benchmarks.tasks.{name}").TASK
     except ModuleNotFoundError as error:
-        raise UMTError(f"task '{name}' needs {error.name}; install it with: pip install -e '.[mmseg]'") from error
+        raise PackageError(f"task '{name}' needs {error.name}; install it with: pip install -e '.[mmseg]'") from error
     return task

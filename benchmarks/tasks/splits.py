@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from umt.data.registry import Dataset, Sample
-from umt.errors import UMTError
+from umt.errors import TooFewError
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def hold_out(labels: np.ndarray, share: float, names: Sequence[str], seed: int) 
     held = np.zeros(len(labels), dtype=bool)
     for label, count in sorted(Counter(labels.tolist()).items()):
         if count < 2:
-            raise UMTError(
+            raise TooFewError(
                 f"class '{names[label]}' has 1 training image; choosing a penalty needs one more to validate on"
             )
         size = min(max(1, round(share * count)), count - 1)

@@ -25,7 +25,7 @@ from umt.backbones import Backbone
 from umt.backbones.checkpoint import read_checkpoint
 from umt.backbones.open_clip_text import class_directions
 from umt.backbones.spec import parse_spec
-from umt.errors import UMTError
+from umt.errors import BackboneError, DeclarationError
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def sentences(declared: Sequence[str]) -> list[str]:
         elif text.endswith("_TEMPLATES") and hasattr(open_clip, text):
             written += [template("{}") for template in getattr(open_clip, text)]
         else:
-            raise UMTError(f"template '{text}' has no {{}} for the class, nor is it a list of open_clip")
+            raise DeclarationError(f"template '{text}' has no {{}} for the class, nor is it a list of open_clip")
     return written
 
 
@@ -97,7 +97,9 @@ def _language_of(backbone: Backbone) -> str:
     spaces = read_checkpoint(Path(spec.name)).spaces if spec.is_file else ()
     taps = [f"{spec.name}#{space.name}" for space in spaces if space.kind == "clip"]
     remedy = " or ".join(taps) or "an open_clip model, or a student's space of an open_clip teacher (ckpt.pth#clip)"
-    raise UMTError(f"backbone '{backbone.spec}' has no space in which images and texts can be compared; take {remedy}")
+    raise BackboneError(
+        f"backbone '{backbone.spec}' has no space in which images and texts can be compared; take {remedy}"
+    )
 
 
 def _hash(texts: Sequence[str]) -> str:

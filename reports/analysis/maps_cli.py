@@ -66,6 +66,7 @@ def pca(
     """The first three principal components of the tokens as colours: pca.png, pca.pdf and pca.json.
 
     \b
+    Examples:
     umt analyze pca ckpt.pth 'ckpt.pth#dino' --image a.jpg --image b.jpg --resolution 2048 --out runs/pca
     umt analyze pca ckpt.pth --image a.jpg --resolution 512 --resolution 1024 --resolution 2048 --out runs/figure4
     """
@@ -98,6 +99,7 @@ def cosine(
     as wide as the map; else the mean of the map.
 
     \b
+    Example:
     umt analyze cosine ckpt.pth 'ckpt.pth#dino' --image a.jpg --resolution 2048 --out runs/cosine
     """
     named, seen = _seen(specs, images, resolutions, max_tokens, device)

@@ -10,7 +10,7 @@ from pathlib import Path
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.label import split_label
 from umt.backbones.spec import parse_spec
-from umt.errors import UMTError
+from umt.errors import MissingFileError, OptionError
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def load_named(texts: Sequence[str]) -> list[Named]:
     labels = [label for label, _ in split]
     for label in labels:
         if labels.count(label) > 1:
-            raise UMTError(f"two backbones are called '{label}'; name them apart as LABEL=SPEC")
+            raise OptionError(f"two backbones are called '{label}'; name them apart as LABEL=SPEC")
     return [Named(label, create_backbone(spec)) for label, spec in split]
 
 
@@ -47,7 +47,7 @@ def load_teachers(student: Named, weights: Path | None) -> list[Named]:
     recipe = student.backbone.provenance.get("recipe")
     teachers = recipe.get("teachers") if isinstance(recipe, dict) else None
     if not teachers:
-        raise UMTError(f"{student.label}: names no teachers; give them as backbones instead of --teachers")
+        raise OptionError(f"{student.label}: names no teachers; give them as backbones instead of --teachers")
     return [
         Named(f"{teacher['name']} teacher", create_backbone(_with_weights(teacher, weights)), teacher["name"])
         for teacher in teachers
@@ -60,7 +60,7 @@ def _with_weights(teacher: dict[str, str | None], weights: Path | None) -> str:
         return spec
     path = (weights or Path()) / file
     if not path.is_file():
-        raise UMTError(
+        raise MissingFileError(
             f"{path}: the weights of teacher '{teacher['name']}' are not there; name their folder: --weights"
         )
     return parse_spec(spec).with_options(weights=str(path)).text

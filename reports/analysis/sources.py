@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.results import Data
 from umt.data.image_list import ImageList, find_images
 from umt.data.registry import find_dataset
-from umt.errors import UMTError
+from umt.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def find_source(folder: Path | None, dataset: str | None, data_root: Path | None
         return Source(folder.name, images, Data(str(folder), "", False, {"images": len(images)}, str(folder)))
     if dataset and data_root and not folder:
         return _of_dataset(dataset, data_root, limit)
-    raise UMTError("name the images: --images FOLDER, or --data NAME with --data-root")
+    raise OptionError("name the images: --images FOLDER, or --data NAME with --data-root")
 
 
 def thinned(images: ImageList, limit: int | None) -> ImageList:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.figures.figure import Figure
-from umt.errors import UMTError
+from umt.errors import WriteError
 from umt.files import atomic_file
 
 
@@ -24,7 +24,7 @@ def write_analysis(out: Path, name: str, record: Mapping[str, Any], figures: Seq
             with atomic_file(out / file) as handle:
                 handle.write(content)
     except OSError as error:
-        raise UMTError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
+        raise WriteError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
     return [out / file for file in contents]
 
 

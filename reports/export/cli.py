@@ -15,7 +15,7 @@ from reports.store import Record
 from reports.suite_report import read_records
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.spec import Spec, parse_spec
-from umt.errors import UMTError
+from umt.errors import MissingFileError, ResultError
 from umt.export.agreement import Exported
 from umt.export.folder import export_folder
 from umt.export.targets import TARGETS
@@ -59,7 +59,7 @@ def _checkpoint(text: str) -> Spec:
     spec = parse_spec(text)
     if spec.is_file or spec.scheme == "umt":
         return spec
-    raise UMTError(
+    raise MissingFileError(
         f"{text}: no checkpoint file; name one that `umt distill` wrote, e.g. student.pth or student.pth#dino"
     )
 
@@ -69,7 +69,7 @@ def _records(store: Path, backbone: Backbone) -> list[Record]:
     weights = backbone.weights_hash()
     found = [record for record in read_records(store) if record.result.key.weights_hash == weights]
     if not found:
-        raise UMTError(
+        raise ResultError(
             f"{store}: no result is of the weights {weights[:12]} of {backbone.spec}; "
             "evaluate them with `umt run`, or leave out --results"
         )

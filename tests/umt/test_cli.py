@@ -45,4 +45,5 @@ def test_mistake_is_one_line_and_status_2() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("umt: no/such/checkpoint.pth: no such")
+    assert done.stderr.endswith(" [UMT-MISSING: docs/troubleshooting.md]\n")
     assert done.stderr.count("\n") == 1

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from umt.analysis.hsic import Hsic, from_grams, from_sums
 from umt.analysis.moments import Moments
-from umt.errors import UMTError
+from umt.errors import NotFiniteError, SizeError, TooFewError
 
 CHUNK = 2048  # rows that are multiplied at once: enough for the speed of large matrices, few enough for float32
 FEWEST = 4  # samples: the unbiased estimate divides by n - 3
@@ -57,11 +57,13 @@ class LinearCka:
         """UMTError for fewer than 4 samples, or for features that are the same for all of them."""
         samples = self.moments.rows + self._kept_rows()
         if samples < FEWEST:
-            raise UMTError(f"CKA of {samples} samples: it takes at least {FEWEST}; give more images")
+            raise TooFewError(f"CKA of {samples} samples: it takes at least {FEWEST}; give more images")
         own, crossed = self._hsics(samples)
         for name, hsic in zip(self.names, own, strict=True):
             if not (hsic.biased > 0 and hsic.unbiased > 0):
-                raise UMTError(f"{name}: its features are the same for all {samples} samples, CKA is undefined there")
+                raise TooFewError(
+                    f"{name}: its features are the same for all {samples} samples, CKA is undefined there"
+                )
         tables = {}
         for kind in ("biased", "unbiased"):
             norms = [math.sqrt(getattr(hsic, kind)) for hsic in own]
@@ -96,16 +98,16 @@ class LinearCka:
 
     def _check(self, sets: Sequence[Tensor]) -> None:
         if len(sets) != len(self.names):
-            raise UMTError(f"CKA of {', '.join(self.names)}: {len(sets)} feature sets were given")
+            raise SizeError(f"CKA of {', '.join(self.names)}: {len(sets)} feature sets were given")
         for name, rows in zip(self.names, sets, strict=True):
             if rows.ndim != 2 or len(rows) != len(sets[0]):
-                raise UMTError(
+                raise SizeError(
                     f"{name}: features of shape {tuple(rows.shape)} beside {tuple(sets[0].shape)} of {self.names[0]}; "
                     "CKA compares [samples, dimensions] of the same samples"
                 )
             if not rows.sum().isfinite() and not rows.isfinite().all():
                 first = self.moments.rows + self._kept_rows() + int((~rows.isfinite().all(dim=1)).nonzero()[0])
-                raise UMTError(f"{name}: its features are not finite, first of sample {first}; check its weights")
+                raise NotFiniteError(f"{name}: its features are not finite, first of sample {first}; check its weights")
 
 
 def _gram(rows: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from umt.errors import UMTError
+from umt.errors import NotFiniteError, SizeError
 
 SAMPLE = 16  # every 16th token is enough for a start that is nearly right
 SPARE = 13  # directions beside the wanted ones in the start: they hold what would slow the wanted ones down
@@ -46,7 +46,7 @@ def principal_components(tokens: Tensor, count: int = 3) -> Components:
     UMTError for fewer tokens or dimensions than components, or tokens that do not vary.
     """
     if min(tokens.shape) <= count:
-        raise UMTError(f"{count} principal components of {tokens.shape[0]} tokens with {tokens.shape[1]} dimensions")
+        raise SizeError(f"{count} principal components of {tokens.shape[0]} tokens with {tokens.shape[1]} dimensions")
     found = _iterated(tokens, count) or _exact(tokens, count)
     signs = found.axes.gather(1, found.axes.abs().argmax(dim=1, keepdim=True)).sign()
     return replace(found, axes=found.axes * signs)
@@ -125,7 +125,7 @@ def _components(rows: int, mean: Tensor, axes: Tensor, values: Tensor, total: fl
 def _checked(total: float, mean: Tensor, rows: int) -> float:
     """The total, if it is more than the rounding of equal tokens."""
     if not ROUNDING * rows * float(mean @ mean) < total < float("inf"):
-        raise UMTError(f"principal components of {rows} tokens that are all the same, or not finite")
+        raise NotFiniteError(f"principal components of {rows} tokens that are all the same, or not finite")
     return total
 
 

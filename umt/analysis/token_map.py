@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from umt.backbones.contract import Backbone, Features
-from umt.errors import UMTError
+from umt.errors import NotFiniteError, OptionError
 
 OVERLAP = 8  # neighbouring tiles share about an eighth of their side, rounded to patches
 
@@ -49,7 +49,9 @@ def token_map(backbone: Backbone, image: Tensor, max_tokens: int) -> TokenMap:
         summaries.append(summary)
     fmap, token = total / weights, torch.stack(summaries).mean(dim=0)
     if not (fmap.isfinite().all() and token.isfinite().all()):
-        raise UMTError(f"backbone '{backbone.spec}' gives tokens that are not finite at {side} px; check its weights")
+        raise NotFiniteError(
+            f"backbone '{backbone.spec}' gives tokens that are not finite at {side} px; check its weights"
+        )
     return TokenMap(fmap, token, name, side, len(summaries))
 
 
@@ -59,7 +61,9 @@ def _tile_side(backbone: Backbone, side: int, max_tokens: int) -> int:
         return side
     tile = int(max_tokens**0.5) * stride // multiple * multiple
     if tile == 0:
-        raise UMTError(f"--max-tokens {max_tokens}: fewer than an image has at all; give {(multiple // stride) ** 2}")
+        raise OptionError(
+            f"--max-tokens {max_tokens}: fewer than an image has at all; give {(multiple // stride) ** 2}"
+        )
     return tile
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from umt.errors import UMTError, first_line
+from umt.errors import BackboneError, WeightsError, first_line
 
 
 @contextmanager
@@ -19,10 +19,10 @@ def building(name: str, options: Mapping[str, Any]) -> Iterator[None]:
         yield
     except Exception as error:  # whatever an architecture makes of its options, and a hub of its network
         if isinstance(error, OSError) or isinstance(error.__context__, OSError):
-            raise UMTError(
+            raise WeightsError(
                 f"{name}: pretrained weights could not be fetched ({first_line(error)}); "
                 f"pass them as {name}?weights=FILE, or take random ones with {name}?pretrained=false"
             ) from error
-        raise UMTError(f"{name} with options {dict(options)}: {first_line(error)}") from error
+        raise BackboneError(f"{name} with options {dict(options)}: {first_line(error)}") from error
     finally:
         logging.disable(disabled)

@@ -23,7 +23,7 @@ from umt.backbones.contract import Backbone, Preprocess, preprocess_options
 from umt.backbones.registry import create_backbone
 from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.weights import load_weights, read_file
-from umt.errors import UMTError
+from umt.errors import PackageError, UMTError, WeightsError
 from umt.files import atomic_file
 
 FORMAT = "umt-checkpoint"
@@ -102,7 +102,7 @@ def load(spec: Spec) -> Backbone:
     checkpoint = read_checkpoint(path)
     if spec.tap:
         spaces = ", ".join(space.name for space in checkpoint.spaces) or "none"
-        raise UMTError(
+        raise PackageError(
             f"{path}: its spaces ({spaces}) need umt.distill, which is not installed; leave out '#{spec.tap}'"
         )
     options = dict(spec.options)
@@ -155,7 +155,7 @@ def _parse(path: Path, content: Mapping[str, Any]) -> Checkpoint:
     fields = Fields(path, content)
     version = fields.positive("version")
     if version > VERSION:
-        raise UMTError(f"{path}: version {version} of the checkpoint format; update umt-bench, it knows {VERSION}")
+        raise WeightsError(f"{path}: version {version} of the checkpoint format; update umt-bench, it knows {VERSION}")
     return Checkpoint(
         student=_student(fields.record("student")),
         state_dict=fields.tensors("state_dict"),
@@ -193,6 +193,6 @@ def _no_checkpoint(path: Path, content: Any) -> UMTError:
     """Weights without an architecture, most often; training scripts of timm save its name as `arch`."""
     named = content.get("arch") if isinstance(content, Mapping) else None
     architecture = named if isinstance(named, str) else "ARCHITECTURE"
-    return UMTError(
+    return WeightsError(
         f"{path}: no UMT checkpoint; for plain weights name the model too: timm:{architecture}?weights={path}"
     )

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from umt.backbones.contract import RGB
-from umt.errors import UMTError
+from umt.errors import UMTError, WeightsError
 
 
 class Fields:
@@ -60,7 +60,7 @@ class Fields:
 
     def error(self, name: str, expected: str) -> UMTError:
         value = f"is {str(self._content[name])[:60]!r}" if name in self._content else "is missing"
-        return UMTError(
+        return WeightsError(
             f"{self._path}: field '{self._where}{name}' {value}, not {expected}; write the file with save_checkpoint"
         )
 

@@ -13,15 +13,23 @@ from umt.backbones import listing
 from umt.backbones.check import Finding, check_backbone
 from umt.backbones.contract import Backbone
 from umt.backbones.registry import create_backbone, installed_plugins
-from umt.errors import UMTError
+from umt.errors import OptionError
+
+EPILOG = """\b
+Examples:
+  umt backbones list
+  umt backbones list '*dinov3*'
+  umt backbones check timm:resnet50
+  umt backbones check 'my_backbone.py:PatchMean?width=32'
+"""
 
 
-@click.group()
+@click.group(epilog=EPILOG)
 def backbones() -> None:
     """List what can be named; check a backbone against the contract."""
 
 
-@backbones.command("list")
+@backbones.command("list", epilog=EPILOG)
 @click.argument("pattern", required=False)
 def list_(pattern: str | None) -> None:
     """Schemes with their counts; or the names of a scheme (timm), or those that match PATTERN (*dinov3*)."""
@@ -30,11 +38,11 @@ def list_(pattern: str | None) -> None:
         return
     found = listing.find(pattern)
     if not found:
-        raise UMTError(f"no backbone matches '{pattern}'; `umt backbones list` shows the schemes")
+        raise OptionError(f"no backbone matches '{pattern}'; `umt backbones list` shows the schemes")
     click.echo("\n".join(found))
 
 
-@backbones.command()
+@backbones.command(epilog=EPILOG)
 @click.argument("spec")
 def check(spec: str) -> None:
     """Build SPEC and check it against the Backbone contract; exit status 1 if something is wrong."""

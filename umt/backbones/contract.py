@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from umt.backbones.weights import LoadReport
-from umt.errors import UMTError
+from umt.errors import BackboneError, SpecError
 
 RGB = tuple[float, float, float]
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
@@ -149,7 +149,9 @@ class Backbone(nn.Module):
         try:
             return list(every) if maps is None else [every[index] for index in maps]
         except IndexError:
-            raise UMTError(f"backbone '{self.spec}': maps {list(maps or ())}; it has 0 to {self.depth - 1}") from None
+            raise BackboneError(
+                f"backbone '{self.spec}': maps {list(maps or ())}; it has 0 to {self.depth - 1}"
+            ) from None
 
 
 def _rgb(own: RGB, given: Any) -> RGB:
@@ -157,7 +159,7 @@ def _rgb(own: RGB, given: Any) -> RGB:
     try:
         red, green, blue = (float(value) for value in values)
     except (TypeError, ValueError):
-        raise UMTError(f"mean and std are one number or [three, of, them], not {given!r}") from None
+        raise SpecError(f"mean and std are one number or [three, of, them], not {given!r}") from None
     return red, green, blue
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from umt.backbones.contract import Features
-from umt.errors import UMTError, first_line
+from umt.errors import BackboneError, first_line
 
 SHORT_SIDE = 128  # pixels of the shorter side that is tried, or the next multiple
 
@@ -45,7 +45,7 @@ def measure(
         model.train(training)
         channels = tuple(fmap.shape[1] for fmap in features.maps)
         return Shape(multiple, channels, _strides(name, features.maps, height, width), features.pooled.shape[1])
-    raise UMTError(
+    raise BackboneError(
         f"{name} takes images of {native}x{native} only ({problem}), and a backbone must take "
         "larger and non-square ones; choose a relative of it that does"
     )
@@ -55,7 +55,7 @@ def _strides(name: str, maps: Sequence[Tensor], height: int, width: int) -> tupl
     for fmap in maps:
         rows, columns = fmap.shape[2:]
         if height % rows or width % columns or height // rows != width // columns:
-            raise UMTError(
+            raise BackboneError(
                 f"{name} is not supported: its {rows}x{columns} map of a {height}x{width} image has no stride"
             )
     return tuple(height // fmap.shape[2] for fmap in maps)

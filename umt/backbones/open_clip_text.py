@@ -14,7 +14,7 @@ from umt.backbones.contract import preprocess_options
 from umt.backbones.open_clip_adapter import create
 from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.weights import load_weights, read_state_dict
-from umt.errors import UMTError
+from umt.errors import WeightsError
 
 CLASSES = 10  # encoded at once, in all their sentences; it changes no number
 
@@ -64,5 +64,5 @@ def _load_text(model: nn.Module, path: Path) -> None:
     """The weights of all but the image tower."""
     state = {name: value for name, value in read_state_dict(path).items() if not name.startswith("visual.")}
     if not state.keys() & model.state_dict().keys() - {"logit_scale", "logit_bias"}:
-        raise UMTError(f"{path}: holds no text tower; name classes with a file of the whole open_clip model")
+        raise WeightsError(f"{path}: holds no text tower; name classes with a file of the whole open_clip model")
     load_weights(model, state, source=str(path))

@@ -14,7 +14,7 @@ from timm.models import group_parameters
 from torch import Tensor, nn
 
 from umt.backbones import timm_adapter
-from umt.errors import UMTError
+from umt.errors import BackboneError
 
 # In the form of timm's group_matcher; 99999 joins the layer before.
 VIT_GROUPS: Mapping[str, Any] = {
@@ -50,7 +50,7 @@ def describe(visual: nn.Module) -> Tower:
         return Tower(maps=5, multiple=32, layer_ids=ids, position="attnpool.positional_embedding")
     if isinstance(visual, TimmModel):
         return _timm(visual)
-    raise UMTError(
+    raise BackboneError(
         f"open_clip's image tower {type(visual).__name__} is not supported; take a ViT, ResNet or timm tower"
     )
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from umt.backbones.spec import Spec
 from umt.backbones.timm_adapter import TimmBackbone, build
 from umt.backbones.weights import load_weights, read_file
-from umt.errors import UMTError, unknown_name
+from umt.errors import PackageError, WeightsError, unknown_name
 
 # timm name -> (pip package, class that knows the file); Apache-2.0
 PACKAGES = {
@@ -38,7 +38,7 @@ def read_weights(name: str, model: nn.Module) -> dict[str, Tensor]:
     source = read_file(file)
     names = [*model.state_dict(), *(("classifier.weight", "classifier.bias") if model.num_classes == 0 else ())]
     if len(names) != len(source):
-        raise UMTError(f"{file}: {len(source)} tensors, {len(names)} expected; install the package again")
+        raise WeightsError(f"{file}: {len(source)} tensors, {len(names)} expected; install the package again")
     return dict(zip(names, source.values(), strict=True))
 
 
@@ -48,5 +48,7 @@ def weight_file(name: str) -> Path:
     try:
         module = import_module(package.replace("-", "_"))
     except ModuleNotFoundError as error:
-        raise UMTError(f"pypi:{name} needs the package {package}; install it with: pip install {package}") from error
+        raise PackageError(
+            f"pypi:{name} needs the package {package}; install it with: pip install {package}"
+        ) from error
     return Path(getattr(module, file_class).get_model_file_path())

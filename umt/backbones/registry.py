@@ -18,7 +18,7 @@ import torch
 from umt import plugins
 from umt.backbones.contract import Backbone
 from umt.backbones.spec import Spec, parse_spec
-from umt.errors import UMTError, unknown_name
+from umt.errors import BackboneError, MissingFileError, SpecError, unknown_name
 
 ENTRY_POINT_GROUP = "umt.backbones"
 Loader = Callable[[Spec], Backbone]
@@ -45,7 +45,7 @@ def create_backbone(text: str, *, seed: int = 0, **options: Any) -> Backbone:
         torch.manual_seed(seed)
         backbone = _loader(spec)(spec)
     if not isinstance(backbone, Backbone):
-        raise UMTError(
+        raise BackboneError(
             f"backbone '{spec.text}' gave a {type(backbone).__name__}; its factory must return a umt.backbones.Backbone"
         )
     backbone.spec = spec.text
@@ -61,7 +61,7 @@ def _loader(spec: Spec) -> Loader:
     if spec.is_file or spec.scheme == "umt":
         return _import(TAPS if spec.tap and importlib.util.find_spec("umt.distill") else SCHEMES["umt"])
     if spec.tap:
-        raise UMTError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
+        raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
     if spec.scheme in SCHEMES:
         return _import(SCHEMES[spec.scheme])
     return _plugin_loader
@@ -73,7 +73,7 @@ def _plugin_loader(spec: Spec) -> Backbone:
     try:
         inspect.signature(factory).bind(**spec.options)
     except TypeError as error:
-        raise UMTError(f"backbone '{spec.text}': {error}; it takes {inspect.signature(factory)}") from None
+        raise SpecError(f"backbone '{spec.text}': {error}; it takes {inspect.signature(factory)}") from None
     return factory(**spec.options)
 
 
@@ -102,7 +102,7 @@ def _plugin_module(spec: Spec) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not spec.scheme.startswith(error.name):
             raise  # the plug-in exists, and one of its own imports is missing
-        raise UMTError(
+        raise SpecError(
             f"backbone '{spec.text}': no scheme or importable module '{spec.scheme}' "
             f"(schemes: {', '.join(SCHEMES)}); a plug-in is path.py:factory, or my_package.module:factory that is "
             "installed or on PYTHONPATH"
@@ -112,7 +112,7 @@ def _plugin_module(spec: Spec) -> ModuleType:
 @cache
 def _module_from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UMTError(f"{path}: no such plug-in file; a plug-in is path.py:factory")
+        raise MissingFileError(f"{path}: no such plug-in file; a plug-in is path.py:factory")
     module_spec = importlib.util.spec_from_file_location(f"umt_plugin_{path.stem}", path)
     assert module_spec
     assert module_spec.loader

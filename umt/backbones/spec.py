@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from umt.declarations import scalar
-from umt.errors import UMTError
+from umt.errors import SpecError, UMTError
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar")
 
@@ -46,7 +46,7 @@ def parse_spec(text: str) -> Spec:
     if body.endswith(WEIGHT_SUFFIXES) and scheme != "umt":
         scheme, name = "", body
     if not name:
-        raise UMTError(
+        raise SpecError(
             f"backbone '{text}' names nothing; write e.g. timm:resnet50, ckpt.pth or my_package.module:factory"
         )
     return Spec(text.strip(), scheme, name, _options(text, query), tap or None)
@@ -55,7 +55,7 @@ def parse_spec(text: str) -> Spec:
 def _options(text: str, query: str) -> dict[str, Any]:
     pairs = [pair.partition("=") for pair in query.split("&")] if query else []
     if not all(key and equals for key, equals, _ in pairs):
-        raise UMTError(f"backbone '{text}': options '{query}' are not key=value pairs joined by '&'")
+        raise SpecError(f"backbone '{text}': options '{query}' are not key=value pairs joined by '&'")
     return {key: _value(text, value) for key, _, value in pairs}
 
 
@@ -63,4 +63,4 @@ def _value(text: str, value: str) -> Any:
     try:
         return scalar(value)
     except UMTError as error:
-        raise UMTError(f"backbone '{text}': option {error}") from error
+        raise SpecError(f"backbone '{text}': option {error}") from error

@@ -18,7 +18,7 @@ from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_op
 from umt.backbones.measure import measure
 from umt.backbones.spec import Spec
 from umt.backbones.weights import load_weights, read_state_dict
-from umt.errors import UMTError, unknown_name
+from umt.errors import BackboneError, unknown_name
 
 Model = Any  # a timm model: nn.Module declares nothing of what timm adds
 NO_FINAL_NORM = ("Hiera", "HieraDet")  # the norm is part of their head, and timm refuses norm=True
@@ -99,7 +99,7 @@ def create_model(name: str, options: Mapping[str, Any]) -> Model:
     with building(f"timm:{name}", options):
         model = _create(name, dict(options))
     if not hasattr(model, "forward_intermediates"):
-        raise UMTError(f"timm:{name} is not supported: timm gives it no forward_intermediates")
+        raise BackboneError(f"timm:{name} is not supported: timm gives it no forward_intermediates")
     return model
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from umt.backbones.layouts import backbone_part
-from umt.errors import UMTError, first_line
+from umt.errors import MissingFileError, WeightsError, first_line
 
 MIN_MATCHED = 0.99  # share of the model's parameters that a file must provide
 STATISTICS = ("running_mean", "running_var")  # too few numbers to matter in that share, and fatal when missing
@@ -54,7 +54,7 @@ class LoadReport:
 def read_file(path: Path) -> Any:
     """Tensors and plain values of a .safetensors or torch file; code inside a pickle is refused, not run."""
     if not path.is_file():
-        raise UMTError(f"{path}: no such weight file")
+        raise MissingFileError(f"{path}: no such weight file")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -62,12 +62,12 @@ def read_file(path: Path) -> Any:
         with torch.serialization.safe_globals([Namespace]):  # the arguments that training scripts save beside weights
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UMTError(
+        raise WeightsError(
             f"{path}: refused, because it is no plain weight file ({_refusal(error)}); "
             "save its state_dict alone with torch.save or safetensors"
         ) from error
     except Exception as error:  # each format and each kind of damage raises its own
-        raise UMTError(f"{path}: truncated or not a weight file ({first_line(error)}); copy it again") from error
+        raise WeightsError(f"{path}: truncated or not a weight file ({first_line(error)}); copy it again") from error
 
 
 def _check_sums(path: Path) -> None:
@@ -87,7 +87,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             break
         content = inner
     if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
-        raise UMTError(
+        raise WeightsError(
             f"{path}: holds no state dict, but a {type(content).__name__} without tensors; "
             "save the model's state_dict() with torch.save or safetensors"
         )
@@ -115,7 +115,9 @@ def load_weights(
     report = _report(model, state, found, usable)
     if not (report.complete if exact else report.sufficient):
         example = (report.missing or report.unexpected)[0]
-        raise UMTError(f"{source}: does not fit the model: {report}, e.g. '{example}'; check the architecture's name")
+        raise WeightsError(
+            f"{source}: does not fit the model: {report}, e.g. '{example}'; check the architecture's name"
+        )
     model.load_state_dict(usable, strict=False)
     return report
 
@@ -124,7 +126,7 @@ def _refuse_other_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, Tenso
     for name in wanted.keys() & found.keys():
         if wanted[name].shape != found[name].shape:
             has, wants = tuple(found[name].shape), tuple(wanted[name].shape)
-            raise UMTError(
+            raise WeightsError(
                 f"{source}: '{name}' is {has}, the model's {wants}; check the architecture's name and options"
             )
 
@@ -152,7 +154,9 @@ def _converted(
         return convert(dict(state), model) if convert else state
     except Exception as error:  # the converters take the architecture for granted
         name = type(model).__name__
-        raise UMTError(f"{source}: is not for a {name} ({first_line(error)}); check the architecture's name") from error
+        raise WeightsError(
+            f"{source}: is not for a {name} ({first_line(error)}); check the architecture's name"
+        ) from error
 
 
 def _strip_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from umt.data.layouts import listed_samples, read_table, refuse_twice
 from umt.data.registry import DatasetInfo, Sample
-from umt.errors import UMTError
+from umt.errors import DataError
 
 
 def class_names(root: Path) -> list[str]:
@@ -24,7 +24,7 @@ def read(root: Path, split: str) -> list[Sample]:
     rows = read_table(path, 2)
     for image, variant in rows:
         if variant not in index:
-            raise UMTError(f"{path}: image {image} has variant '{variant}', which is not in variants.txt; correct it")
+            raise DataError(f"{path}: image {image} has variant '{variant}', which is not in variants.txt; correct it")
     return listed_samples(root / "data" / "images", [(f"{image}.jpg", index[name]) for image, name in rows], path)
 
 

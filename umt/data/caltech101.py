@@ -9,7 +9,7 @@ from pathlib import Path
 from umt.data.draw import Draw
 from umt.data.layouts import class_images, subfolders
 from umt.data.registry import DatasetInfo, Sample
-from umt.errors import UMTError
+from umt.errors import TooFewError
 
 BACKGROUND = "BACKGROUND_Google"  # images of nothing in particular, which published code keeps as a 102nd class
 USUAL = Draw()
@@ -33,7 +33,7 @@ def read(draw: Draw, root: Path, split: str) -> list[Sample]:
 def _enough(folder: Path, per_class: int) -> list[str]:
     images = class_images(folder)
     if len(images) <= per_class:
-        raise UMTError(
+        raise TooFewError(
             f"{folder}: {len(images)} images, {per_class} to train and at least one to test are needed; "
             "extract the official archive again"
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from umt.data.images import decode, decode_rgb
 from umt.data.registry import Dataset, Sample
-from umt.errors import UMTError
+from umt.errors import DataError
 
 
 def validate(dataset: Dataset) -> None:
@@ -34,16 +34,16 @@ def check_annotation(image: Path, annotation: Path, max_label: int) -> None:
     labels = _same_size(image, annotation)
     if labels.ndim != 2 or labels.max() > max_label:
         found = f"label {labels.max()}" if labels.ndim == 2 else f"{labels.shape[2]} channels"
-        raise UMTError(f"{annotation}: {found}, expected one channel of labels 0..{max_label}; replace the file")
+        raise DataError(f"{annotation}: {found}, expected one channel of labels 0..{max_label}; replace the file")
 
 
 def check_depth(image: Path, annotation: Path) -> None:
     """A depth map: 16-bit, as large as its image, something measured."""
     depth = _same_size(image, annotation)
     if depth.ndim != 2 or depth.dtype.itemsize < 2:
-        raise UMTError(f"{annotation}: {_kind(depth)}, expected a 16-bit grey PNG in millimetres; convert it")
+        raise DataError(f"{annotation}: {_kind(depth)}, expected a 16-bit grey PNG in millimetres; convert it")
     if not depth.any():
-        raise UMTError(f"{annotation}: no valid depth (all values are 0); remove it and its image")
+        raise DataError(f"{annotation}: no valid depth (all values are 0); remove it and its image")
 
 
 def check_indices(dataset: Dataset, samples: list[Sample]) -> None:
@@ -51,7 +51,7 @@ def check_indices(dataset: Dataset, samples: list[Sample]) -> None:
     classes = len(dataset.class_names)
     for sample in samples:
         if not isinstance(sample.target, int) or not 0 <= sample.target < classes:
-            raise UMTError(f"{sample.image}: class {sample.target}, expected 0..{classes - 1}; correct the label")
+            raise DataError(f"{sample.image}: class {sample.target}, expected 0..{classes - 1}; correct the label")
 
 
 def check_item(dataset: Dataset, sample: Sample) -> None:
@@ -67,7 +67,7 @@ def check_item(dataset: Dataset, sample: Sample) -> None:
 def _same_size(image: Path, annotation: Path) -> np.ndarray:
     size, values = check_image(image), decode(annotation)
     if values.size != size:
-        raise UMTError(
+        raise DataError(
             f"{annotation}: {values.size[0]}x{values.size[1]} pixels, its image {image.name} has {size[0]}x{size[1]}; "
             "replace one of them"
         )

@@ -21,6 +21,7 @@ Examples:
   umt data prepare imagenet --data-root /data --from /downloads           ILSVRC2012_img_*.tar and the devkit there
   umt data prepare nyuv2 --data-root /data --from /downloads/nyu_depth_v2_labeled.mat
   umt data verify cub --data-root /data
+  umt data mini --out data/mini
 """
 NAME = click.argument("name")
 DATA_ROOT = click.option(
@@ -89,7 +90,7 @@ def verify(name: str, data_root: Path) -> None:
     click.echo(f"{report.title}: {_sizes(report.sizes)}; nothing wrong")
 
 
-@data.command()
+@data.command(epilog=EPILOG)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Data root to write.")
 def mini(out: Path) -> None:
     """Write the embedded data below OUT, in the official layouts, from photographs in pip packages and a renderer."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from umt.data.layouts import listed_samples, read_table, refuse_twice
 from umt.data.registry import DatasetInfo, Sample
-from umt.errors import UMTError
+from umt.errors import DataError, LayoutError
 
 IN_TRAIN = {"train": "1", "test": "0"}  # the second column of train_test_split.txt
 
@@ -28,7 +28,7 @@ def read(root: Path, split: str) -> list[Sample]:
     for image, name in names.items():
         number = _look_up(classes, image, root / "image_class_labels.txt")
         if number not in index:
-            raise UMTError(
+            raise DataError(
                 f"{root / 'image_class_labels.txt'}: image {image} has class {number}, which is not in classes.txt; "
                 "extract the archive again"
             )
@@ -46,7 +46,7 @@ def _by_number(path: Path) -> dict[str, str]:
 
 def _look_up(values: dict[str, str], image: str, path: Path) -> str:
     if image not in values:
-        raise UMTError(f"{path}: no line for image {image}, which the other lists name; extract the archive again")
+        raise LayoutError(f"{path}: no line for image {image}, which the other lists name; extract the archive again")
     return values[image]
 
 

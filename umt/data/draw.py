@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from umt.errors import UMTError, unknown_name
+from umt.errors import DeclarationError, unknown_name
 
 BACKGROUND = ("out", "in")
 
@@ -24,7 +24,9 @@ class Draw:
 
     def __post_init__(self) -> None:
         if self.per_class < 1 or self.seed < 0:
-            raise UMTError(f"draw: per_class {self.per_class} and seed {self.seed}; give at least 1, and 0 or more")
+            raise DeclarationError(
+                f"draw: per_class {self.per_class} and seed {self.seed}; give at least 1, and 0 or more"
+            )
         if self.background not in BACKGROUND:
             raise unknown_name("background", self.background, BACKGROUND)
 

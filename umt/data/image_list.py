@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from umt.errors import UMTError
+from umt.errors import MissingFileError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
 
@@ -48,10 +48,10 @@ class ImageList:
 def find_images(folder: Path) -> ImageList:
     """All image files below a folder, each once, sorted by name; UMTError where there are none."""
     if not folder.is_dir():
-        raise UMTError(f"--images {folder}: no such folder")
+        raise MissingFileError(f"--images {folder}: no such folder")
     found = [path for path in _files(folder) if path.name.lower().endswith(SUFFIXES)]
     if not found:
-        raise UMTError(f"--images {folder}: no images below it (known: {' '.join(SUFFIXES)})")
+        raise MissingFileError(f"--images {folder}: no images below it (known: {' '.join(SUFFIXES)})")
     return ImageList.of(folder, sorted(found), str(folder))
 
 

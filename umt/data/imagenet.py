@@ -6,7 +6,7 @@ from pathlib import Path
 
 from umt.data.layouts import class_images, subfolders
 from umt.data.registry import DatasetInfo, Sample
-from umt.errors import UMTError
+from umt.errors import LayoutError
 
 
 def class_names(root: Path) -> list[str]:
@@ -19,7 +19,9 @@ def read(root: Path, split: str) -> list[Sample]:
     names = class_names(root)
     different = sorted(set(names) ^ set(subfolders(root / split)))
     if different:
-        raise UMTError(f"{root}: class folder '{different[0]}' is in one of train and {split} only; complete the other")
+        raise LayoutError(
+            f"{root}: class folder '{different[0]}' is in one of train and {split} only; complete the other"
+        )
     folders = [root / split / name for name in names]
     return [Sample(folder / image, index) for index, folder in enumerate(folders) for image in class_images(folder)]
 

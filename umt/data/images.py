@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from umt.data.registry import Sample
-from umt.errors import UMTError, first_line
+from umt.errors import DataError, first_line
 
 
 @contextmanager
@@ -23,7 +23,9 @@ def opened(path: Path) -> Iterator[Image.Image]:
         with Image.open(path) as image:
             yield image
     except Exception as error:  # each format and each kind of damage raises its own
-        raise UMTError(f"{path}: image cannot be decoded ({first_line(error)}); copy it again, or remove it") from error
+        raise DataError(
+            f"{path}: image cannot be decoded ({first_line(error)}); copy it again, or remove it"
+        ) from error
 
 
 def decode(path: Path) -> Image.Image:

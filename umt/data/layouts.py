@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from umt.data.registry import Sample
-from umt.errors import UMTError
+from umt.errors import LayoutError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -28,7 +28,7 @@ def class_images(folder: Path) -> list[str]:
     """Names of the images of one class; UMTError where it has none."""
     names = image_names(folder)
     if not names:
-        raise UMTError(f"{folder}: class folder holds no images; fill it from the official archive, or remove it")
+        raise LayoutError(f"{folder}: class folder holds no images; fill it from the official archive, or remove it")
     return names
 
 
@@ -40,14 +40,16 @@ def read_table(path: Path, columns: int) -> list[list[str]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        raise UMTError(f"{path}: file of the data set is missing; extract the official archive again") from None
+        raise LayoutError(f"{path}: file of the data set is missing; extract the official archive again") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UMTError(f"{path}: cannot be read ({error}); extract the official archive again") from error
+        raise LayoutError(f"{path}: cannot be read ({error}); extract the official archive again") from error
     rows = []
     for number, line in enumerate(lines, start=1):
         fields = line.split(maxsplit=columns - 1)
         if fields and len(fields) != columns:
-            raise UMTError(f"{path}: line {number} is {line!r}, expected {columns} fields; extract the archive again")
+            raise LayoutError(
+                f"{path}: line {number} is {line!r}, expected {columns} fields; extract the archive again"
+            )
         if fields:
             rows.append([field.strip() for field in fields])
     return rows
@@ -58,7 +60,7 @@ def listed_samples(folder: Path, entries: Sequence[tuple[str, int]], source: Pat
     refuse_twice([name for name, _ in entries], source)
     missing = _first_missing(folder, (name for name, _ in entries))
     if missing is not None:
-        raise UMTError(f"{folder / missing}: image is listed in {source} and not there; extract the archive again")
+        raise LayoutError(f"{folder / missing}: image is listed in {source} and not there; extract the archive again")
     return [Sample(folder / name, label) for name, label in entries]
 
 
@@ -67,7 +69,7 @@ def refuse_twice(names: Iterable[str], source: Path) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise UMTError(f"{source}: '{name}' comes twice; extract the official archive again")
+            raise LayoutError(f"{source}: '{name}' comes twice; extract the official archive again")
         seen.add(name)
 
 
@@ -78,7 +80,9 @@ def annotated_samples(images: Path, annotations: Path) -> list[Sample]:
     refuse_twice((annotation for _, annotation in names), images)
     for image, annotation in names:
         if annotation not in have:
-            raise UMTError(f"{images / image}: no annotation {annotations / annotation}; add it, or remove the image")
+            raise LayoutError(
+                f"{images / image}: no annotation {annotations / annotation}; add it, or remove the image"
+            )
     return [Sample(images / image, annotations / annotation) for image, annotation in names]
 
 
@@ -101,4 +105,4 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name that holds a NUL
-        raise UMTError(f"{folder}: folder of the data set is missing; extract the official archive again") from None
+        raise LayoutError(f"{folder}: folder of the data set is missing; extract the official archive again") from None

@@ -32,7 +32,8 @@ def worker_errors() -> Iterator[None]:
     try:
         yield
     except UMTError as error:
-        raise UMTError(error.args[0].rpartition(f"{UMTError.__name__}: ")[2].strip()) from error
+        kind = type(error)
+        raise kind(error.args[0].rpartition(f"{kind.__name__}: ")[2].strip()) from error
 
 
 def decoding_threads(device: torch.device) -> int:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from umt.declarations import build, read_json
-from umt.errors import UMTError
+from umt.errors import LayoutError, UMTError
 from umt.files import atomic_file
 
 FOLDER = ".umt-data"  # below the data root, beside the sets and never inside them
@@ -36,7 +36,7 @@ def read_record(data_root: Path, name: str) -> Record:
     try:
         return build(Record, read_json(path, "a JSON object", "remove it"), path)
     except UMTError as error:
-        raise UMTError(f"{path}: not a record of a data set ({error}); remove it") from error
+        raise LayoutError(f"{path}: not a record of a data set ({error}); remove it") from error
 
 
 def write_record(data_root: Path, name: str, record: Record) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from umt.data.draw import Draw
 from umt.declarations import read_json
-from umt.errors import UMTError, unknown_name
+from umt.errors import LayoutError, unknown_name
 
 # One file each, in this package; each offers INFO.
 NAMES = ("imagenet", "aircraft", "caltech101", "cub", "ade20k", "nyuv2")
@@ -121,7 +121,7 @@ class Dataset:
             raise unknown_name(f"split of {self.info.title}", split, self.info.splits)
         samples = self.info.read(self.root, split)
         if not samples:
-            raise UMTError(f"{self.root}: split '{split}' of {self.info.title} is empty; {self.info.source}")
+            raise LayoutError(f"{self.root}: split '{split}' of {self.info.title} is empty; {self.info.source}")
         self._samples[split] = samples
         return samples
 
@@ -156,5 +156,5 @@ def find_dataset(
     info = dataset_info(name, draw)
     root = (overrides or {}).get(name, data_root / info.folder)
     if not root.is_dir():
-        raise UMTError(f"{root}: {info.title} is not there; {info.source}")
+        raise LayoutError(f"{root}: {info.title} is not there; {info.source}")
     return Dataset(info, root)

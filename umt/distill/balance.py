@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from umt.distill.recipe import AlignmentSpec
-from umt.errors import UMTError, unknown_name
+from umt.errors import DeclarationError, unknown_name
 
 BALANCES = ("none", "magnitude")
 MOMENTUM = 0.99  # of the running mean of a teacher's loss
@@ -26,7 +26,7 @@ class Balance(nn.Module):
         if spec.balance not in BALANCES:
             raise unknown_name("alignment.balance", spec.balance, BALANCES)
         if not 0 <= spec.teacher_drop < 1:
-            raise UMTError(f"recipe: alignment.teacher_drop {spec.teacher_drop}; take a probability below 1")
+            raise DeclarationError(f"recipe: alignment.teacher_drop {spec.teacher_drop}; take a probability below 1")
         self.spec = spec
         self.register_buffer("running", torch.zeros(teachers))
 

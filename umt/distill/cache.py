@@ -21,7 +21,7 @@ from umt.distill.shard import Shard
 from umt.distill.spaces import SpaceShape
 from umt.distill.teachers import Teacher
 from umt.distill.views import View
-from umt.errors import UMTError
+from umt.errors import CacheError, UMTError
 from umt.files import atomic_file
 
 SCHEMA = 3
@@ -42,9 +42,9 @@ class Manifest:
     def __post_init__(self) -> None:
         teachers = self.key.get("teachers")
         if not isinstance(teachers, Mapping) or set(teachers) != {shape.name for shape in self.shapes}:
-            raise UMTError("fields 'shapes' and 'key.teachers' name different spaces")
+            raise CacheError("fields 'shapes' and 'key.teachers' name different spaces")
         if min(self.visits, self.shard) < 1:
-            raise UMTError(f"fields 'visits' ({self.visits}) and 'shard' ({self.shard}) must be positive")
+            raise CacheError(f"fields 'visits' ({self.visits}) and 'shard' ({self.shard}) must be positive")
 
     def items(self) -> int:
         return int(self.key["images"]["count"]) * self.visits
@@ -75,9 +75,9 @@ class Manifest:
         try:
             return build(cls, read_json(path, "the manifest of a cache", "make it again"), path)
         except FileNotFoundError:
-            raise UMTError(f"{path}: no cache there; make one with `umt teachers cache --out {folder}`") from None
+            raise CacheError(f"{path}: no cache there; make one with `umt teachers cache --out {folder}`") from None
         except UMTError as error:
-            raise UMTError(f"{path}: damaged ({error}); remove {folder} and make the cache again") from error
+            raise CacheError(f"{path}: damaged ({error}); remove {folder} and make the cache again") from error
 
     def _record(self) -> dict[str, Any]:
         return {**asdict(self), "key": dict(self.key)}
@@ -158,7 +158,7 @@ def open_cache(folder: Path, prepared: Prepared, skipped: Skipped) -> CachedView
     check_key(folder, {**manifest.key, "teachers": stored}, asked)
     missing = manifest.missing(folder)
     if missing:
-        raise UMTError(
+        raise CacheError(
             f"{folder}: {len(missing)} of {manifest.shards()} shards are missing, first "
             f"{shard_path(folder, missing[0]).name}; run the same `umt teachers cache` again, which makes them"
         )
@@ -188,7 +188,7 @@ def check_key(folder: Path, stored: Key, asked: Key) -> None:
     """UMTError where the key of a cache is not the one that is asked for."""
     changed = differences(dict(stored), dict(asked))
     if changed:
-        raise UMTError(
+        raise CacheError(
             f"{folder}: this cache is for something else ({'; '.join(changed)}); give the cache's own recipe and data, "
             "or make another cache"
         )

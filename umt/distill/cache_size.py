@@ -9,7 +9,7 @@ from pathlib import Path
 from umt.distill.shard import SUM_BYTES
 from umt.distill.teachers import Teacher
 from umt.distill.views import NUMBERS
-from umt.errors import UMTError
+from umt.errors import WriteError
 from umt.files import free_bytes
 
 SHARD_BYTES = 256e6  # enough for long reads and writes; an interruption costs one such file
@@ -48,7 +48,7 @@ def check_room(folder: Path, size: Size) -> None:
     taken = sum(path.stat().st_size for path in folder.glob("shard-*"))
     free = free_bytes(folder)
     if size.total - taken > free:
-        raise UMTError(
+        raise WriteError(
             f"{folder}: the cache takes {size.total / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; make room, "
             "lower --views, or give another --out"
         )

@@ -20,7 +20,7 @@ from umt.distill.options import Prepared
 from umt.distill.shard import shard_bytes
 from umt.distill.spaces import SpaceShape
 from umt.distill.teachers import Targets, Teacher, all_targets
-from umt.errors import UMTError
+from umt.errors import CacheError
 from umt.files import atomic_file, writable_folder
 from umt.training.precision import pick_precision
 
@@ -93,7 +93,7 @@ def _alone(folder: Path) -> Iterator[None]:
                 path.unlink()
             yield
     except Timeout:
-        raise UMTError(f"{folder}: another process is filling this cache; wait for it, or stop it") from None
+        raise CacheError(f"{folder}: another process is filling this cache; wait for it, or stop it") from None
 
 
 def _loader(
@@ -136,7 +136,7 @@ def _halves(name: str, asked: Targets, shown: Tensor, prepared: Prepared) -> tup
         bad = ~half.flatten(1).isfinite().all(dim=1)
         if bad.any():
             path = prepared.images.path(int(shown[bad][0]))
-            raise UMTError(
+            raise CacheError(
                 f"teacher '{name}': its features of {path} do not fit into fp16; leave it out of the cache's recipe"
             )
     return summary, features

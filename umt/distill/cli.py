@@ -84,7 +84,7 @@ def distill_command(
     console.print(f"wrote {path}; evaluate it with: umt run {path}")
 
 
-@click.command()
+@click.command(epilog="\b\nExample:\n  umt recipes\n")
 def recipes() -> None:
     """List the recipes that `umt distill` knows by name."""
     table = Table("recipe", "about")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from umt.distill.spaces import Grid
-from umt.errors import UMTError
+from umt.errors import SizeError
 
 
 class ConvBlock(nn.Module):
@@ -47,7 +47,7 @@ def chunk_of(width: int, token_width: int, groups: int) -> int:
     """The largest chunk of channels by which groups can take turns; UMTError where `groups` divides no width."""
     for name, value in (("width", width), ("token_width", token_width)):
         if value % groups:
-            raise UMTError(
+            raise SizeError(
                 f"recipe: interaction.{name} {value} is not divisible by interaction.groups {groups}; "
                 f"nearest {_nearest_multiple(value, groups)}"
             )

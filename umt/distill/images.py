@@ -18,7 +18,7 @@ from umt.data.images import opened, to_rgb
 from umt.data.registry import find_dataset
 from umt.distill.recipe import ViewSpec
 from umt.distill.views import View, draw_view, render
-from umt.errors import UMTError
+from umt.errors import DataError, UMTError
 
 FEW = 10  # damaged images that any folder may have
 SHARE = 0.01  # of the images that may be damaged
@@ -53,7 +53,7 @@ class Skipped:
                     handle.write(f"{problem}\n")
                 known.append(str(problem))
         if len(known) > self.limit:
-            raise UMTError(
+            raise DataError(
                 f"{len(known)} images cannot be decoded, more than the {self.limit} that are skipped; {self.path} "
                 f"lists them: mend or remove them, then remove that list; the first is {known[0]}"
             )
@@ -110,4 +110,4 @@ def circle(index: int, count: int) -> Iterator[int]:
 
 def nothing_left(images: ImageList) -> UMTError:
     """The error where no image stands in any more."""
-    return UMTError(f"{images.root}: no image there can be decoded; name other images")
+    return DataError(f"{images.root}: no image there can be decoded; name other images")

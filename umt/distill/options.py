@@ -16,7 +16,7 @@ from umt.distill.recipe import DistillRecipe, load_recipe, missing_weights, weig
 from umt.distill.spaces import Grid
 from umt.distill.student import build_student, grid_of
 from umt.distill.teachers import Teacher, load_teacher
-from umt.errors import UMTError
+from umt.errors import MissingFileError, OptionError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Say = Callable[[str], None]
@@ -74,7 +74,7 @@ class Sources:
         pairs = [text.partition("=") for text in single]
         for text, (_, found, _) in zip(single, pairs, strict=True):
             if not found:
-                raise UMTError(f"--data {text}: write it as NAME=DIR")
+                raise OptionError(f"--data {text}: write it as NAME=DIR")
         return cls(data_root, {name: Path(folder) for name, _, folder in pairs}, images, weights_folder(weights))
 
 
@@ -102,7 +102,7 @@ def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, say: Say) 
         say(f"{missing[0]}\ntaking recipe {recipe.otherwise} instead of {recipe.name}")
         return choose_recipe(recipe.otherwise, changes, weights, say)
     if missing:
-        raise UMTError("; ".join(missing))
+        raise MissingFileError("; ".join(missing))
     return recipe
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from umt.declarations import build, read_mapping, scalar
-from umt.errors import UMTError, unknown_name
+from umt.errors import DeclarationError, OptionError, unknown_name
 from umt.training.engine import Recipe as Training
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -86,9 +86,9 @@ class DistillRecipe:
 
     def __post_init__(self) -> None:
         if not self.teachers:
-            raise UMTError(f"recipe '{self.name}': field 'teachers' is empty; name at least one")
+            raise DeclarationError(f"recipe '{self.name}': field 'teachers' is empty; name at least one")
         if self.seed < 0:
-            raise UMTError(f"recipe '{self.name}': seed {self.seed}; take 0 or more")
+            raise DeclarationError(f"recipe '{self.name}': seed {self.seed}; take 0 or more")
         _refuse_twice(self.name, "name", [teacher.name for teacher in self.teachers])
         _refuse_twice(
             self.name, "backbone", [f"{item.backbone} {item.weights or ''}".strip() for item in self.teachers]
@@ -139,13 +139,13 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
 def _resolve(path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The record of a recipe over those that it extends; `children` are the files that led here."""
     if path in children:
-        raise UMTError(f"{path}: field 'extends' goes in a circle; a recipe extends itself")
+        raise DeclarationError(f"{path}: field 'extends' goes in a circle; a recipe extends itself")
     record = read_mapping(path)
     parent = record.pop("extends", None)
     if parent is None:
         return record
     if not isinstance(parent, str):
-        raise UMTError(f"{path}: field 'extends' is {parent!r:.80}, expected the name of a recipe")
+        raise DeclarationError(f"{path}: field 'extends' is {parent!r:.80}, expected the name of a recipe")
     beside = path.parent / f"{parent}.yaml"
     base = _resolve(beside if beside.is_file() else recipe_path(parent), (*children, path))
     base.pop("otherwise", None)
@@ -161,13 +161,13 @@ def _apply(record: dict[str, Any], change: str) -> None:
     """Set one field by its dotted path; a teacher is found by its name."""
     path, found, text = change.partition("=")
     if not found:
-        raise UMTError(f"--set {change}: write it as FIELD=VALUE, e.g. training.batch=64")
+        raise OptionError(f"--set {change}: write it as FIELD=VALUE, e.g. training.batch=64")
     *parents, last = path.split(".")
     target: Any = record
     for part in parents:
         target = _child(target, part, change)
     if not isinstance(target, dict):
-        raise UMTError(f"--set {change}: '{'.'.join(parents)}' has no fields")
+        raise OptionError(f"--set {change}: '{'.'.join(parents)}' has no fields")
     target[last] = scalar(text)
 
 
@@ -175,10 +175,10 @@ def _child(record: Any, part: str, change: str) -> Any:
     if isinstance(record, list):
         named = {str(item["name"]): item for item in record if isinstance(item, dict) and "name" in item}
         if part not in named:
-            raise UMTError(f"--set {change}: {unknown_name('teacher', part, named)}")
+            raise OptionError(f"--set {change}: {unknown_name('teacher', part, named)}")
         return named[part]
     if not isinstance(record, dict):
-        raise UMTError(f"--set {change}: '{part}' has no fields")
+        raise OptionError(f"--set {change}: '{part}' has no fields")
     return record.setdefault(part, {})
 
 
@@ -186,7 +186,9 @@ def _refuse_twice(recipe: str, field: str, values: Iterable[str]) -> None:
     seen: set[str] = set()
     for value in values:
         if value in seen:
-            raise UMTError(f"recipe '{recipe}': teacher {field} '{value}' is listed twice; remove one or change it")
+            raise DeclarationError(
+                f"recipe '{recipe}': teacher {field} '{value}' is listed twice; remove one or change it"
+            )
         seen.add(value)
 
 

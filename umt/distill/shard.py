@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from umt.errors import UMTError, first_line
+from umt.errors import CacheError, first_line
 
 SUMS = ".crc32"  # what the checksums of a tensor add to its name
 SUM_BYTES = 8  # of one of them
@@ -35,7 +35,7 @@ class Shard:
                 raise ValueError("it belongs to another cache")
             self.tensors = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
         except Exception as error:  # safetensors raises its own, the system others
-            raise UMTError(f"{path}: cannot be read ({first_line(error)}); {AGAIN}") from error
+            raise CacheError(f"{path}: cannot be read ({first_line(error)}); {AGAIN}") from error
 
     def __contains__(self, name: str) -> bool:
         return name in self.tensors
@@ -44,7 +44,7 @@ class Shard:
         """One row of a tensor, whole."""
         row: Tensor = self.tensors[name][index]
         if _crc32(row) != int(self.tensors[f"{name}{SUMS}"][index]):
-            raise UMTError(f"{self.path}: row {index} of '{name}' is damaged, its checksum is another; {AGAIN}")
+            raise CacheError(f"{self.path}: row {index} of '{name}' is damaged, its checksum is another; {AGAIN}")
         return row
 
 

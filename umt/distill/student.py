@@ -8,7 +8,7 @@ from umt.backbones.contract import Backbone
 from umt.backbones.spec import parse_spec
 from umt.distill.recipe import DistillRecipe
 from umt.distill.spaces import Grid
-from umt.errors import UMTError
+from umt.errors import SizeError
 
 
 def build_student(recipe: DistillRecipe) -> Backbone:
@@ -23,7 +23,7 @@ def grid_of(student: Backbone, view_size: int) -> Grid:
     multiple = student.preprocess.size_multiple
     if view_size % multiple:
         nearest = max(1, round(view_size / multiple)) * multiple
-        raise UMTError(
+        raise SizeError(
             f"recipe: views.size {view_size} is not a multiple of {multiple}, which the student needs; take {nearest}"
         )
     side = view_size // student.strides[-1]

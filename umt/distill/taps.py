@@ -21,7 +21,7 @@ from umt.distill.distiller import Distiller, Spaces, make_spaces
 from umt.distill.recipe import DistillRecipe, InteractionSpec, weights_folder
 from umt.distill.spaces import SpaceFeatures, SpaceShape, StudentShape
 from umt.distill.standardise import Standardisers
-from umt.errors import UMTError, unknown_name
+from umt.errors import WeightsError, unknown_name
 
 
 class SpaceBackbone(Backbone):
@@ -103,7 +103,9 @@ def _language(path: Path, checkpoint: Checkpoint, space: Space) -> str | None:
         file = {teacher["name"]: teacher.get("weights") for teacher in teachers}.get(space.name)
         weights = {"weights": str(weights_folder(None) / file)} if file else {}
     except (AttributeError, KeyError, TypeError) as error:
-        raise UMTError(f"{path}: field 'provenance.recipe.teachers' is damaged ({error}); distil it again") from error
+        raise WeightsError(
+            f"{path}: field 'provenance.recipe.teachers' is damaged ({error}); distil it again"
+        ) from error
     return parse_spec(space.teacher).with_options(**weights).text
 
 
@@ -131,7 +133,7 @@ def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers 
         )
         method = options["standardise"]
     except (KeyError, TypeError, ValueError) as error:
-        raise UMTError(f"{path}: field 'interaction.options' is incomplete ({error}); distil it again") from error
+        raise WeightsError(f"{path}: field 'interaction.options' is incomplete ({error}); distil it again") from error
     standardisers = None if method == "none" else Standardisers(method, shapes)
     load_weights(_held(spaces, standardisers), checkpoint.interaction.state_dict, source=str(path), exact=True)
     return spaces, standardisers

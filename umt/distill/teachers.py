@@ -18,7 +18,7 @@ from umt.distill.kinds import feature_loss, kind_of
 from umt.distill.losses import FEATURE_LOSSES
 from umt.distill.recipe import TeacherSpec
 from umt.distill.spaces import Grid
-from umt.errors import UMTError
+from umt.errors import BackboneError, SizeError
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,9 @@ class Teacher:
         noise = torch.rand(2, 3, self.size, self.size, generator=torch.Generator().manual_seed(0))
         problem = self.kind.misfit(self.backbone(noise, maps=(-1,)))
         if problem:
-            raise UMTError(f"teacher '{self.name}': {self.spec.backbone} is not of kind {self.kind.name}: {problem}")
+            raise BackboneError(
+                f"teacher '{self.name}': {self.spec.backbone} is not of kind {self.kind.name}: {problem}"
+            )
 
 
 def load_teacher(spec: TeacherSpec, weights: Path, view_size: int, grid: Grid) -> Teacher:
@@ -131,5 +133,5 @@ def _input_size(spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Gri
         return round_up(view_size, multiple)
     size = grid[0] * backbone.strides[-1] if spec.size == "grid" else spec.size
     if not isinstance(size, int) or size % multiple:
-        raise UMTError(f"teacher '{spec.name}': size {size} is not a multiple of {multiple}, which it needs")
+        raise SizeError(f"teacher '{spec.name}': size {size} is not a multiple of {multiple}, which it needs")
     return size

@@ -20,16 +20,23 @@ from umt.distill.options import CHANGES, FOLDER, RECIPE, WEIGHTS, Sources, choos
 from umt.distill.recipe import load_recipe, missing_weights, weights_folder
 from umt.distill.student import build_student, grid_of
 from umt.distill.teachers import Teacher, load_teacher
-from umt.errors import UMTError
+from umt.errors import OptionError, UMTError
 from umt.training.device import pick_device
 
+EPILOG = """\b
+Examples:
+  umt teachers check --recipe resnet50 --weights /weights
+  umt teachers cache --recipe vit-b --data-root /data --views 4 --out cache
+  umt teachers cache --recipe mini-cnn-pypi --images photos --out cache --yes
+"""
 
-@click.group()
+
+@click.group(epilog=EPILOG)
 def teachers() -> None:
     """Check a recipe's teachers; store their targets, so that training runs without them."""
 
 
-@teachers.command()
+@teachers.command(epilog=EPILOG)
 @recipe_options
 @click.option("--out", type=FOLDER, required=True, help="Folder of the cache.")
 @click.option("--views", "visits", type=click.IntRange(1), default=4, show_default=True, help="Views of each image.")
@@ -76,7 +83,7 @@ def cache(
     )
 
 
-@teachers.command()
+@teachers.command(epilog=EPILOG)
 @RECIPE
 @CHANGES
 @WEIGHTS
@@ -92,7 +99,7 @@ def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None) -> N
         try:
             table.add_row(*_row(load_teacher(spec, folder, recipe.views.size, grid)))
         except UMTError as error:
-            failed.append(f"teacher '{spec.name}': {error}")
+            failed.append(f"teacher '{spec.name}': {error.coded}")
     Console().print(table)
     for line in failed:
         click.echo(f"umt: {line}", err=True)
@@ -121,7 +128,7 @@ def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: boo
     if yes:
         return
     if not _attended():
-        raise UMTError("nobody is there to agree to this size; add --yes")
+        raise OptionError("nobody is there to agree to this size; add --yes")
     click.confirm("Go on?", abort=True)
 
 

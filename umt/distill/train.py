@@ -24,7 +24,7 @@ from umt.distill.recipe import DistillRecipe, differences
 from umt.distill.spaces import SpaceShape
 from umt.distill.taps import stored_interaction
 from umt.distill.teachers import Targets, Teacher, all_targets
-from umt.errors import UMTError
+from umt.errors import ChangedError
 from umt.files import atomic_file, writable_folder
 from umt.revision import revision
 from umt.training.engine import Place, fit
@@ -135,7 +135,7 @@ def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
     if path.is_file():
         changed = differences(read_mapping(path), record)
         if changed:
-            raise UMTError(
+            raise ChangedError(
                 f"{path}: this folder belongs to a run with another recipe ({'; '.join(changed)}); "
                 "take back the change, or give another --out"
             )

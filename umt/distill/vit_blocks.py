@@ -6,7 +6,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from umt.distill.spaces import Grid
-from umt.errors import UMTError
+from umt.errors import SizeError
 
 
 class AttentionBlock(nn.Module):
@@ -15,7 +15,7 @@ class AttentionBlock(nn.Module):
     def __init__(self, spaces: int, width: int, heads: int, ffn_ratio: float) -> None:
         super().__init__()
         if width % heads:
-            raise UMTError(
+            raise SizeError(
                 f"recipe: interaction.heads {heads} does not divide width + token_width {width}; "
                 f"nearest {_nearest_divisor(width, heads)}"
             )

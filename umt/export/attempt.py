@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 
 from umt.backbones.weights import first_line
-from umt.errors import UMTError
+from umt.errors import BackboneError, UMTError
 
 
 @contextmanager
@@ -25,6 +25,8 @@ def attempt(spec: str, library: str) -> Iterator[None]:
     except (OSError, UMTError):
         raise
     except Exception as error:  # exporters and runtimes have many kinds of their own
-        raise UMTError(f"{spec}: cannot be exported to {library} ({first_line(error.__cause__ or error)})") from error
+        raise BackboneError(
+            f"{spec}: cannot be exported to {library} ({first_line(error.__cause__ or error)})"
+        ) from error
     finally:
         logging.disable(disabled)

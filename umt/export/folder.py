@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from umt.errors import UMTError
+from umt.errors import WriteError
 
 MARK = "export.json"  # what was exported, and the names of the files: by it an export is known
 
@@ -34,17 +34,17 @@ def export_folder(out: Path, about: Mapping[str, Any]) -> Iterator[Path]:
                 shutil.rmtree(out)
             folder.rename(out)
     except OSError as error:
-        raise UMTError(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from error
+        raise WriteError(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from error
 
 
 def _refuse_foreign(out: Path) -> None:
     if not out.exists():
         return
     if not out.is_dir():
-        raise UMTError(f"{out}: is a file; choose another --out")
+        raise WriteError(f"{out}: is a file; choose another --out")
     strangers = sorted({path.name for path in out.iterdir()} - _own_files(out / MARK))
     if strangers:
-        raise UMTError(f"{out}: holds '{strangers[0]}', which no export put there; choose another --out")
+        raise WriteError(f"{out}: holds '{strangers[0]}', which no export put there; choose another --out")
 
 
 def _own_files(mark: Path) -> set[str]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from umt.backbones.contract import Backbone
-from umt.errors import UMTError
+from umt.errors import PackageError, UMTError
 from umt.export.agreement import Agreement, Exported, Outputs, Shape, measure, named_outputs, require, shapes_of
 from umt.export.attempt import attempt
 
@@ -98,7 +98,7 @@ def _session(path: Path) -> Callable[[Tensor], Outputs]:
 def _require_packages() -> None:
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise UMTError(f"--to onnx needs {', '.join(missing)}; install with: pip install 'umt-bench[export]'")
+        raise PackageError(f"--to onnx needs {', '.join(missing)}; install with: pip install 'umt-bench[export]'")
 
 
 def _bytes(backbone: Backbone) -> int:

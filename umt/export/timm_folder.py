@@ -13,7 +13,7 @@ from torch import Tensor
 
 from umt.backbones.contract import Backbone
 from umt.backbones.timm_adapter import Model, TimmBackbone, extract
-from umt.errors import UMTError
+from umt.errors import BackboneError
 from umt.export.agreement import Exported, Outputs, measure, named_outputs, require, shapes_of
 from umt.export.attempt import attempt
 
@@ -28,7 +28,7 @@ def write_timm_folder(backbone: Backbone, folder: Path) -> Exported:
     UMTError for a backbone that is no timm model, and where what timm loads differs.
     """
     if not isinstance(backbone, TimmBackbone):
-        raise UMTError(f"{backbone.spec}: {_obstacle(backbone)}; take --to onnx")
+        raise BackboneError(f"{backbone.spec}: {_obstacle(backbone)}; take --to onnx")
     config = {"pretrained_cfg": _pretrained_cfg(backbone)}
     with attempt(backbone.spec, "timm"):
         save_for_hf(backbone.model, str(folder), model_config=config, safe_serialization=True)

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from umt.errors import UMTError
+from umt.errors import OptionError
 from umt.feature_cache.folder import Stored, remove, stored_entries, to_prune
 
 EPILOG = """\b
@@ -47,7 +47,7 @@ def list_(folder: Path) -> None:
 def prune(folder: Path, older_than: float | None, keep: float | None, weights: str | None, dry_run: bool) -> None:
     """Remove entries that meet any of the conditions; what a process is at stays."""
     if older_than is None and keep is None and not weights:
-        raise UMTError("umt cache prune: say what may go, by --older-than DAYS, --keep GB or --weights HASH")
+        raise OptionError("umt cache prune: say what may go, by --older-than DAYS, --keep GB or --weights HASH")
     age = None if older_than is None else timedelta(days=older_than)
     size = None if keep is None else keep * 1e9
     chosen = to_prune(stored_entries(folder), datetime.now(timezone.utc), age, size, weights or None)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from umt.errors import UMTError
+from umt.errors import WriteError
 from umt.files import atomic_file
 
 DTYPE = np.dtype("<f4")
@@ -65,7 +65,7 @@ class Entry:
         except Timeout:
             raise
         except OSError as error:
-            raise UMTError(
+            raise WriteError(
                 f"{self.folder}: features cannot be cached there ({error.strerror}); name another --cache"
             ) from error
         try:
@@ -123,7 +123,7 @@ class Entry:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
-            raise UMTError(
+            raise WriteError(
                 f"{self.partial}: cannot be written ({error.strerror}); make room, `umt cache prune` may help"
             ) from error
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import Timeout
 
-from umt.errors import UMTError
+from umt.errors import MissingFileError
 from umt.feature_cache.entry import Entry
 
 
@@ -27,7 +27,7 @@ class Stored:
 def stored_entries(folder: Path) -> list[Stored]:
     """All entries, the one that was used last first; UMTError where there is no such folder."""
     if not folder.is_dir():
-        raise UMTError(f"{folder}: no such folder; `umt run` makes one below its results")
+        raise MissingFileError(f"{folder}: no such folder; `umt run` makes one below its results")
     names = {path.stem for suffix in ("json", "npy", "partial") for path in folder.glob(f"*.{suffix}")}
     return sorted((_look(Entry(folder, name)) for name in names), key=lambda found: found.used, reverse=True)
 

@@ -17,7 +17,7 @@ import torch
 
 from umt.backbones.contract import Backbone
 from umt.data.registry import Sample
-from umt.errors import UMTError
+from umt.errors import DataError
 from umt.features import Extraction, part_of
 
 SCHEMA = 1  # of keys and files; another one makes all entries new
@@ -72,7 +72,7 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        raise UMTError(f"{path}: image cannot be read ({error.strerror}); copy it again") from error
+        raise DataError(f"{path}: image cannot be read ({error.strerror}); copy it again") from error
 
 
 def _code_hash(backbone: Backbone) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from umt.backbones.contract import Backbone
 from umt.data.registry import Sample
-from umt.errors import UMTError
+from umt.errors import BackboneError
 from umt.feature_cache.entry import DTYPE, Entry, total_bytes
 from umt.feature_cache.key import digest, feature_key
 from umt.features import Consume, Extraction, Progress, each_features, part_of
@@ -97,7 +97,7 @@ def _fill(entry: Entry, shape: tuple[int, ...], compute: Callable[..., None], ba
 
         def write(batch: Tensor) -> None:
             if batch.shape[1:] != shape[1:]:
-                raise UMTError(
+                raise BackboneError(
                     f"the backbone gives features of shape {tuple(batch.shape[1:])} and declares {shape[1:]}; "
                     "`umt backbones check` says more"
                 )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from umt.errors import UMTError
+from umt.errors import DeclarationError, NotFiniteError, SizeError
 from umt.probes.certificate import Certificate, certify
 from umt.probes.newton import newton_step
 from umt.probes.objective import Objective, Point
@@ -96,12 +96,12 @@ def stepping_stones(penalties: Sequence[float], energy: float) -> list[float]:
 
 def _check(features: np.ndarray, labels: np.ndarray, penalties: Sequence[float]) -> None:
     if not len(features) or len(features) != len(labels):
-        raise UMTError(f"{len(features)} rows of features and {len(labels)} labels; a probe needs one label a row")
+        raise SizeError(f"{len(features)} rows of features and {len(labels)} labels; a probe needs one label a row")
     if not np.isfinite(features).all():
         bad = int((~np.isfinite(features).all(axis=1)).argmax())
-        raise UMTError(f"features: row {bad} holds a value that is not finite; check the backbone on that image")
+        raise NotFiniteError(f"features: row {bad} holds a value that is not finite; check the backbone on that image")
     if not all(0 < penalty < math.inf for penalty in penalties):
-        raise UMTError(f"penalties are {list(penalties)}; each must be positive and finite")
+        raise DeclarationError(f"penalties are {list(penalties)}; each must be positive and finite")
 
 
 def _first_guess(objective: Objective, points: Sequence[Point], penalty: float) -> Point:

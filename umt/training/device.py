@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from umt.errors import UMTError
+from umt.errors import DeviceError
 
 
 def pick_device(name: str) -> torch.device:
@@ -14,7 +14,7 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UMTError(f"--device {name}: not a torch device; write auto, cpu, cuda or cuda:0") from error
+        raise DeviceError(f"--device {name}: not a torch device; write auto, cpu, cuda or cuda:0") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UMTError(f"--device {name}: this machine has no GPU that torch can use; write --device cpu")
+        raise DeviceError(f"--device {name}: this machine has no GPU that torch can use; write --device cpu")
     return device

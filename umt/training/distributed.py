@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import distributed
 
-from umt.errors import UMTError
+from umt.errors import DeviceError, ProcessError
 
 FIRST_PORT = 20_000  # of the ports that Slurm jobs are spread over, so that two on one machine do not meet
 
@@ -54,7 +54,7 @@ def company() -> Iterator[None]:
         text = (str(error).strip().splitlines() or [""])[0]
         if not isinstance(error, distributed.DistError) and "gloo" not in text:
             raise
-        raise UMTError(
+        raise ProcessError(
             f"process {distributed.get_rank()} has lost the others ({text}); see how the first of them ended; the "
             "same command goes on from the last save"
         ) from error
@@ -80,7 +80,7 @@ def _first_host(nodes: str) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
     except (OSError, subprocess.CalledProcessError, IndexError) as error:
-        raise UMTError(
+        raise DeviceError(
             f"SLURM_NODELIST '{nodes}': scontrol does not say its first host; set MASTER_ADDR to the host of task 0"
         ) from error
 
@@ -89,14 +89,14 @@ def _meet(processes: Processes) -> None:
     gpus = torch.cuda.device_count()
     if gpus:
         if processes.local_rank >= gpus:
-            raise UMTError(
+            raise DeviceError(
                 f"LOCAL_RANK is {processes.local_rank}, but this machine has {gpus} GPUs; start one process a GPU"
             )
         torch.cuda.set_device(processes.local_rank)
     try:
         distributed.init_process_group("nccl" if gpus else "gloo")
     except ValueError as error:  # torch names the variable that is missing
-        raise UMTError(f"WORLD_SIZE is {processes.world}, but {error}; start with torchrun or srun") from error
+        raise DeviceError(f"WORLD_SIZE is {processes.world}, but {error}; start with torchrun or srun") from error
     atexit.register(_leave)
 
 
@@ -108,5 +108,5 @@ def _leave() -> None:
 def _number(name: str, default: int) -> int:
     text = os.environ.get(name, str(default))
     if not text.isdigit():
-        raise UMTError(f"environment variable {name} is '{text}', expected a number; start with torchrun or srun")
+        raise DeviceError(f"environment variable {name} is '{text}', expected a number; start with torchrun or srun")
     return int(text)

@@ -18,7 +18,7 @@ from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader, Dataset
 
 from umt.data.loaders import worker_errors
-from umt.errors import UMTError, unknown_name
+from umt.errors import DeclarationError, NotFiniteError, SizeError, unknown_name
 from umt.training.average import AverageHook
 from umt.training.batches import make_loader
 from umt.training.distributed import company
@@ -60,9 +60,9 @@ class Recipe:
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS)
         if self.device_batch < 1 or self.batch % self.device_batch:
-            raise UMTError(f"recipe: batch {self.batch} is not a multiple of device_batch {self.device_batch}")
+            raise SizeError(f"recipe: batch {self.batch} is not a multiple of device_batch {self.device_batch}")
         if self.warmup_epochs >= self.epochs:
-            raise UMTError(f"recipe: warmup_epochs {self.warmup_epochs} must be less than epochs {self.epochs}")
+            raise DeclarationError(f"recipe: warmup_epochs {self.warmup_epochs} must be less than epochs {self.epochs}")
 
     def steps(self, images: int) -> int:
         """Optimiser steps on a training set of so many images; at least one."""
@@ -77,7 +77,7 @@ class Recipe:
         together = self.device_batch * processes
         if self.batch % together:
             nearest = max(1, round(self.batch / together)) * together
-            raise UMTError(
+            raise SizeError(
                 f"recipe: batch {self.batch} is not a multiple of device_batch {self.device_batch} x {processes} "
                 f"processes = {together}; the nearest batch is {nearest}, or lower device_batch"
             )
@@ -89,7 +89,7 @@ class Recipe:
 
     def _require(self, field: str, holds: bool, expected: str) -> None:
         if not holds:
-            raise UMTError(f"recipe: {field} is {getattr(self, field)}, expected {expected}")
+            raise DeclarationError(f"recipe: {field} is {getattr(self, field)}, expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -184,4 +184,4 @@ def _hooks(saver: ResumeHook, recipe: Recipe, place: Place, extras: Extras) -> l
 
 def _check_finite(model: BaseModel, recipe: Recipe) -> None:
     if not all(bool(value.isfinite().all()) for value in model.parameters()):
-        raise UMTError(f"training diverged at lr {recipe.lr}: weights are not finite; lower lr or set clip_norm")
+        raise NotFiniteError(f"training diverged at lr {recipe.lr}: weights are not finite; lower lr or set clip_norm")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mmengine.hooks import Hook
 
-from umt.errors import UMTError, unknown_name
+from umt.errors import DeclarationError, unknown_name
 from umt.training.logs import LOGGERS
 from umt.training.parallel import PARALLEL
 
@@ -26,9 +26,9 @@ class Extras:
 
     def __post_init__(self) -> None:
         if self.save_every is not None and self.save_every < 1:
-            raise UMTError(f"save_every {self.save_every}: take at least 1 optimiser step")
+            raise DeclarationError(f"save_every {self.save_every}: take at least 1 optimiser step")
         if self.ema is not None and not 0 < self.ema < 1:
-            raise UMTError(f"ema {self.ema}: take a decay between 0 and 1, such as 0.9998")
+            raise DeclarationError(f"ema {self.ema}: take a decay between 0 and 1, such as 0.9998")
         for name in self.loggers:
             if name not in LOGGERS:
                 raise unknown_name("logger", name, LOGGERS)

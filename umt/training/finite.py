@@ -11,7 +11,7 @@ from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from torch import Tensor
 
-from umt.errors import UMTError
+from umt.errors import NotFiniteError
 from umt.training.hooks import ResumeHook
 
 
@@ -47,7 +47,9 @@ class FiniteHook(Hook):
     def _stop(self, runner: Any, what: str) -> None:
         saved = self.saver.last_save(runner)
         kept = f"the last good checkpoint is {saved}" if saved else "no checkpoint was saved before"
-        raise UMTError(f"iteration {runner.iter + 1}: {what}; {kept}; lower lr (now {self.lr:g}) or set clip_norm")
+        raise NotFiniteError(
+            f"iteration {runner.iter + 1}: {what}; {kept}; lower lr (now {self.lr:g}) or set clip_norm"
+        )
 
 
 def _word(value: Tensor) -> str:

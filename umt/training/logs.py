@@ -16,7 +16,7 @@ from mmengine.visualization import TensorboardVisBackend, WandbVisBackend
 from mmengine.visualization.vis_backend import BaseVisBackend
 from torch import Tensor
 
-from umt.errors import UMTError
+from umt.errors import PackageError
 from umt.training.hooks import steps_done
 
 LOG_FILE = "log.jsonl"
@@ -33,7 +33,7 @@ class LogHook(Hook):
     def __init__(self, loggers: tuple[str, ...], folder: Path, images: int) -> None:
         for name in loggers:
             if not find_spec(name):
-                raise UMTError(f"logger '{name}': the package is not installed; pip install {name}")
+                raise PackageError(f"logger '{name}': the package is not installed; pip install {name}")
         self.backends = [LOGGERS[name](folder) for name in loggers]
         self.file = folder / LOG_FILE
         self.images = images  # of a forward, over all processes

@@ -11,7 +11,7 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
-from umt.errors import UMTError, unknown_name
+from umt.errors import DeviceError, unknown_name
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -48,7 +48,7 @@ def pick_precision(setting: str, device: torch.device) -> str:
     if setting not in PRECISIONS:
         raise unknown_name("precision", setting, PRECISIONS)
     if setting == "fp16" and device.type != "cuda":
-        raise UMTError(f"precision fp16 trains on GPUs only, the device is {device.type}; take bf16 or fp32")
+        raise DeviceError(f"precision fp16 trains on GPUs only, the device is {device.type}; take bf16 or fp32")
     if setting != "auto":
         return setting
     return "bf16" if has_fast_bf16(device) else "fp32"

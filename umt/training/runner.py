@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from umt.backbones.weights import read_file
-from umt.errors import UMTError
+from umt.errors import UMTError, WeightsError
 from umt.files import atomic_file
 from umt.training.parallel import bare, placed, placed_optimiser, whole
 
@@ -71,7 +71,7 @@ def _saved_run(path: Path) -> dict[str, Any]:
     try:
         content = read_file(path)
     except UMTError as error:
-        raise UMTError(f"{error}; or remove it, and the run starts anew") from error
+        raise WeightsError(f"{error}; or remove it, and the run starts anew") from error
     if not isinstance(content, dict) or not content.keys() >= SAVED:
-        raise UMTError(f"{path}: no saved run; remove it, and the run starts anew")
+        raise WeightsError(f"{path}: no saved run; remove it, and the run starts anew")
     return content

@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-from umt.errors import UMTError
+from umt.errors import PackageError
 
 SCIKIT_IMAGE = (
     "astronaut",
@@ -53,6 +53,6 @@ def _skimage_data() -> ModuleType:
     try:
         from skimage import data
     except ModuleNotFoundError as error:
-        raise UMTError("the embedded data needs scikit-image; install it with: pip install scikit-image") from error
+        raise PackageError("the embedded data needs scikit-image; install it with: pip install scikit-image") from error
     module: ModuleType = data
     return module

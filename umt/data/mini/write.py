@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from umt.data.mini import crops, dense, digits
 from umt.data.registry import MARKER, dataset_info, read_marker
-from umt.errors import UMTError
+from umt.errors import WriteError
 
 MADE_BY = "umt data mini"
 VERSION = 1  # raised whenever the content changes
@@ -114,7 +114,7 @@ def write_part(part: Part, out: Path, size: MiniSize = MINI) -> Path:
             if not _is_current(folder, marker):
                 _replace(folder, part, counts, marker)
     except OSError as error:
-        raise UMTError(f"{folder}: cannot be written ({error}); choose another data root") from error
+        raise WriteError(f"{folder}: cannot be written ({error}); choose another data root") from error
     return folder
 
 
@@ -124,7 +124,7 @@ def _is_current(folder: Path, marker: str) -> bool:
         return False
     found = read_marker(folder)
     if found.get("made_by") != MADE_BY:
-        raise UMTError(f"{folder}: holds other data, which is not overwritten; choose another data root")
+        raise WriteError(f"{folder}: holds other data, which is not overwritten; choose another data root")
     return found == json.loads(marker)
 
 

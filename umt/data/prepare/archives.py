@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from umt.data.prepare.extract import extract
 from umt.data.prepare.sources import sources
-from umt.errors import UMTError
+from umt.errors import SourceError
 
 CATEGORIES = "101_ObjectCategories"
 
@@ -28,13 +28,13 @@ def build_caltech101(files: Mapping[str, Path], out: Path, scratch: Path, progre
     extract(archive, scratch / "zip", sources()[name].limits, progress)
     nested = scratch / "zip" / "caltech-101" / inner
     if not nested.is_file():
-        raise UMTError(f"{archive}: no caltech-101/{inner} in it; get the official archive")
+        raise SourceError(f"{archive}: no caltech-101/{inner} in it; get the official archive")
     build_folder({inner: nested}, out, scratch, progress, CATEGORIES)
 
 
 def take(folder: Path, out: Path, archive: Path) -> None:
     """Move what is in `folder` to `out`; UMTError where the archive held something else."""
     if not folder.is_dir():
-        raise UMTError(f"{archive}: no folder {folder.name} in it; get the official archive")
+        raise SourceError(f"{archive}: no folder {folder.name} in it; get the official archive")
     for path in folder.iterdir():
         path.rename(out / path.name)

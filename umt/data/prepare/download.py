@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 from rich.progress import Progress
 
 from umt.data.prepare.sources import Source
-from umt.errors import UMTError
+from umt.errors import SourceError
 
 CHUNK = 1 << 20
 TIMEOUT = 60  # seconds without a byte
@@ -27,12 +27,12 @@ def download(name: str, source: Source, folder: Path, progress: Progress) -> Pat
     if path.is_file():
         return path
     if not source.url:
-        raise UMTError(f"{name}: cannot be downloaded by itself; {source.get}, and give its place with --from")
+        raise SourceError(f"{name}: cannot be downloaded by itself; {source.get}, and give its place with --from")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         fetch(source.url, part, progress)
     except (OSError, HTTPException, ValueError) as error:
-        raise UMTError(
+        raise SourceError(
             f"{source.url}: download stopped ({error}); repeat the command to go on, or give --from"
         ) from error
     check_md5(part, source, progress)
@@ -83,4 +83,4 @@ def check_md5(part: Path, source: Source, progress: Progress) -> None:
             found.update(chunk)
     if found.hexdigest() != source.md5:
         part.unlink()
-        raise UMTError(f"{source.url}: MD5 is {found.hexdigest()}, expected {source.md5}; repeat the command")
+        raise SourceError(f"{source.url}: MD5 is {found.hexdigest()}, expected {source.md5}; repeat the command")

@@ -16,7 +16,7 @@ from typing import IO
 
 from rich.progress import Progress
 
-from umt.errors import UMTError, first_line
+from umt.errors import SourceError, UMTError, first_line
 
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 CHUNK = 1 << 20
@@ -78,7 +78,7 @@ class Budget:
             raise self.refusal(entry, f"{self.size / self.packed:.0f} times the archive's size, expected a few times")
 
     def refusal(self, entry: str, reason: str) -> UMTError:
-        return UMTError(f"{self.archive}: entry '{printable(entry)}' is {reason}; get the official archive")
+        return SourceError(f"{self.archive}: entry '{printable(entry)}' is {reason}; get the official archive")
 
 
 def extract(archive: Path, target: Path, limits: Limits, progress: Progress) -> None:
@@ -132,7 +132,7 @@ def entries(archive: Path, progress: Progress) -> Iterator[Iterator[Entry]]:
             yield followed(kind(file), file, lambda done: progress.update(task, completed=done))
             progress.remove_task(task)
     except BROKEN as error:
-        raise UMTError(f"{archive}: cannot be read ({first_line(error)}); download it again") from error
+        raise SourceError(f"{archive}: cannot be read ({first_line(error)}); download it again") from error
 
 
 def followed(found: Iterator[Entry], file: IO[bytes], report: Callable[[int], None]) -> Iterator[Entry]:

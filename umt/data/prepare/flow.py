@@ -17,7 +17,7 @@ from umt.data.prepare.parts import PARTS, Part
 from umt.data.prepare.sources import sources
 from umt.data.record import FOLDER, read_record, write_record
 from umt.data.registry import Dataset, dataset_info
-from umt.errors import UMTError
+from umt.errors import LayoutError, MissingFileError, SourceError, UMTError, WriteError
 
 DOWNLOADS = "downloads"
 
@@ -48,9 +48,9 @@ def prepare(name: str, data_root: Path, origin: Path | None, progress: Progress)
                 if (outcome := _prepare_target(name, data_root, target, origin, progress))
             ]
     except OSError as error:
-        raise UMTError(f"{data_root}: {name} cannot be prepared ({error}); mend that and start again") from error
+        raise WriteError(f"{data_root}: {name} cannot be prepared ({error}); mend that and start again") from error
     if not outcomes:
-        raise UMTError(f"{origin}: holds nothing that {name} is made of; {_wanted(name)}")
+        raise SourceError(f"{origin}: holds nothing that {name} is made of; {_wanted(name)}")
     return outcomes
 
 
@@ -71,7 +71,9 @@ def _count_there(name: str, target: str, place: Path) -> dict[str, int]:
     try:
         return count_items(name, target, place)
     except UMTError as error:
-        raise UMTError(f"{place}: is there already and not in order; move it away and start again ({error})") from error
+        raise LayoutError(
+            f"{place}: is there already and not in order; move it away and start again ({error})"
+        ) from error
 
 
 def _find_layout(origin: Path, target: str) -> Path | None:
@@ -84,7 +86,7 @@ def _find_layout(origin: Path, target: str) -> Path | None:
 def _find_files(name: str, parts: list[Part], origin: Path) -> tuple[Part, dict[str, Path]] | None:
     """The first way whose files are at `origin`, or beside it where it is a file; UMTError where one of them lacks."""
     if not origin.exists():
-        raise UMTError(f"--from {origin}: no such file or folder; {_wanted(name)}")
+        raise MissingFileError(f"--from {origin}: no such file or folder; {_wanted(name)}")
     if origin.is_file() and _may_have_any_name(name, origin):
         return parts[0], {parts[0].files[0]: origin}
     folder = origin if origin.is_dir() else origin.parent
@@ -93,7 +95,7 @@ def _find_files(name: str, parts: list[Part], origin: Path) -> tuple[Part, dict[
         if not there or (origin.is_file() and origin.name not in there):
             continue
         for file in set(part.files) - set(there):
-            raise UMTError(f"{folder / file}: is needed beside {there[0]}; {_how(file)}")
+            raise SourceError(f"{folder / file}: is needed beside {there[0]}; {_how(file)}")
         return part, {file: folder / file for file in part.files}
     return None
 
@@ -137,7 +139,7 @@ def _count_new(name: str, target: str, out: Path, files: Mapping[str, Path]) -> 
     except UMTError as error:
         found = str(error).replace(f"{out}/", "")  # a folder that is gone when this is read
         made_of = ", ".join(map(str, files.values())) or "the folder"
-        raise UMTError(f"{made_of}: does not hold the whole set: {found}") from error
+        raise SourceError(f"{made_of}: does not hold the whole set: {found}") from error
 
 
 def count_items(name: str, target: str, folder: Path) -> dict[str, int]:
@@ -147,7 +149,7 @@ def count_items(name: str, target: str, folder: Path) -> dict[str, int]:
         return Dataset(info, folder).sizes
     classes = subfolders(folder)
     if not classes:
-        raise UMTError(f"{folder}: holds no class folder; {info.source}")
+        raise SourceError(f"{folder}: holds no class folder; {info.source}")
     return {PurePosixPath(target).name: sum(len(class_images(folder / wnid)) for wnid in classes)}
 
 

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from umt.data.layouts import read_table
 from umt.data.prepare.extract import Budget, Entry, entries, extract, tar_entries, write_entries
 from umt.data.prepare.sources import sources
-from umt.errors import UMTError, first_line
+from umt.errors import SourceError, first_line
 
 TRAIN = "ILSVRC2012_img_train.tar"
 VAL = "ILSVRC2012_img_val.tar"
@@ -37,7 +37,7 @@ def build_val(files: Mapping[str, Path], out: Path, scratch: Path, progress: Pro
     extract(files[VAL], flat, sources()[VAL].limits, progress)
     images = sorted(flat.iterdir())
     if len(images) != len(wnids):
-        raise UMTError(
+        raise SourceError(
             f"{files[VAL]}: {len(images):,} images, {DEVKIT} has the classes of {len(wnids):,}; get both archives again"
         )
     for image, wnid in zip(images, wnids, strict=True):
@@ -54,7 +54,9 @@ def read_truth(devkit: Path) -> list[str]:
     wnids = _read_synsets(devkit / META)
     for line, number in enumerate(numbers, start=1):
         if number not in wnids:
-            raise UMTError(f"{DEVKIT}: {TRUTH} line {line} is '{number}', no class of meta.mat; get the devkit again")
+            raise SourceError(
+                f"{DEVKIT}: {TRUTH} line {line} is '{number}', no class of meta.mat; get the devkit again"
+            )
     return [wnids[number] for number in numbers]
 
 
@@ -69,7 +71,7 @@ def _read_synsets(path: Path) -> dict[str, str]:
             str(int(number)): str(wnid) for number, wnid in zip(leaves["ILSVRC2012_ID"], leaves["WNID"], strict=True)
         }
     except Exception as error:  # scipy raises many kinds on a damaged file
-        raise UMTError(f"{DEVKIT}: {META} cannot be read ({first_line(error)}); get the devkit again") from error
+        raise SourceError(f"{DEVKIT}: {META} cannot be read ({first_line(error)}); get the devkit again") from error
 
 
 def _write_class(entry: Entry, out: Path, budget: Budget) -> None:

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from umt.data.layouts import read_table
 from umt.data.prepare.extract import extract
 from umt.data.prepare.sources import sources
-from umt.errors import UMTError, first_line
+from umt.errors import PackageError, SourceError, first_line
 
 LABELLED = "nyu_depth_v2_labeled.mat"
 SPLITS = "splits.mat"
@@ -33,12 +33,12 @@ def build_labelled(files: Mapping[str, Path], out: Path, scratch: Path, progress
     pairs = progress.track(labelled_pairs(files[LABELLED]), total=len(of_split), description=f"convert {LABELLED}")
     for done, (image, depth) in enumerate(pairs, start=1):
         if done not in of_split:
-            raise UMTError(f"{files[SPLITS]}: pair {done} of {LABELLED} is in no split; get both files again")
+            raise SourceError(f"{files[SPLITS]}: pair {done} of {LABELLED} is in no split; get both files again")
         name = f"{of_split[done]}/{done:04d}.png"
         Image.fromarray(_framed(image)).save(out / "images" / name)
         Image.fromarray(_millimetres(depth)).save(out / "annotations" / name)
     if done != len(of_split):
-        raise UMTError(f"{files[LABELLED]}: {done} pairs, {SPLITS} splits {len(of_split)}; get both files again")
+        raise SourceError(f"{files[LABELLED]}: {done} pairs, {SPLITS} splits {len(of_split)}; get both files again")
 
 
 def build_pairs(files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
@@ -60,7 +60,9 @@ def read_splits(path: Path) -> dict[int, str]:
         record = loadmat(path)
         return {int(number): split for split, field in SPLIT_FIELDS.items() for number in record[field].ravel()}
     except Exception as error:  # scipy raises many kinds on a damaged file
-        raise UMTError(f"{path}: cannot be read as the official splits ({first_line(error)}); get it again") from error
+        raise SourceError(
+            f"{path}: cannot be read as the official splits ({first_line(error)}); get it again"
+        ) from error
 
 
 def labelled_pairs(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -68,12 +70,12 @@ def labelled_pairs(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     try:
         import h5py
     except ImportError as error:
-        raise UMTError(f"{path}: needs h5py to be read; pip install 'umt-bench[nyuv2]'") from error
+        raise PackageError(f"{path}: needs h5py to be read; pip install 'umt-bench[nyuv2]'") from error
     try:
         with h5py.File(path, "r") as file:
             yield from zip(file["images"], file["rawDepths"], strict=True)
     except (OSError, KeyError, ValueError) as error:
-        raise UMTError(
+        raise SourceError(
             f"{path}: cannot be read as the official labelled set ({first_line(error)}); get it again"
         ) from error
 
@@ -100,7 +102,7 @@ def _fields(row: str) -> tuple[str, str]:
     """Image and depth of a line; the focal length behind them is not needed."""
     image, _, rest = row.partition(" ")
     if not rest.split():
-        raise UMTError(f"{PAIRS}: line '{row}' names an image without depth; get the archive again")
+        raise SourceError(f"{PAIRS}: line '{row}' names an image without depth; get the archive again")
     return image, rest.split()[0]
 
 
@@ -108,5 +110,5 @@ def _move(folder: Path, name: str, infix: str, target: Path) -> None:
     relative = name.strip("/")
     source = folder / relative
     if ".." in source.parts or not source.is_file():
-        raise UMTError(f"{PAIRS}: {name} is listed and not there; get the archive again")
+        raise SourceError(f"{PAIRS}: {name} is listed and not there; get the archive again")
     source.rename(target / relative.replace(infix, "").replace("/", "_"))

@@ -1,0 +1,42 @@
+"""Every command explains itself with an example, whose options exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+from doc_blocks import check_command, umt_arguments
+
+from umt.cli import cli
+
+
+def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command that is no group, by its full name."""
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    context = click.Context(command)
+    for below in command.list_commands(context):
+        found = command.get_command(context, below)
+        assert found
+        yield from leaves(found, f"{name} {below}")
+
+
+STARTS = (["umt"], ["bash"], ["torchrun"])
+EVERY = dict(leaves(cli, "umt"))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_help_ends_with_an_example_of_the_command(name: str) -> None:
+    text = EVERY[name].get_help(click.Context(EVERY[name], info_name=name, terminal_width=200))
+    _, found, examples = text.partition("Example")
+    assert found, f"{name} --help has no example; give its decorator an epilog"
+    lines = [re.split(r"  +", line.strip())[0] for line in examples.splitlines() if line.split()[:1] in STARTS]
+    commands = [arguments for line in lines if (arguments := umt_arguments(shlex.split(line)))]
+    assert len(commands) == len(lines)
+    assert any(f"umt {shlex.join(arguments)} ".startswith(f"{name} ") for arguments in commands), lines
+    for arguments in commands:
+        check_command(["umt", *arguments])
