@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ def job_title(backbone: str, task: str, dataset: str, protocol: str, seed: int) 
     return f"{backbone} · {task} · {dataset} · {protocol} · seed {seed}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Key:
     """What a result belongs to; two runs with equal keys must give the same numbers."""
 
@@ -57,7 +58,7 @@ class Key:
         return f"{_slug(self.backbone)}/{_slug(job)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Data:
     """The data set a result was measured on."""
 
@@ -68,7 +69,7 @@ class Data:
     root: str  # where it was read from
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Environment:
     """The circumstances of a run."""
 
@@ -80,7 +81,7 @@ class Environment:
     started: str  # ISO 8601, UTC
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Result:
     """One finished job."""
 
@@ -166,7 +167,17 @@ class ResultStore:
             yield read_result(path)
 
     def paths(self) -> list[Path]:
-        return sorted(self.folder.glob("*/*.json"))
+        return [self.folder / name for name in self.stamps()]
+
+    def stamps(self) -> dict[str, str]:
+        """What changes with a file's content (time, size, inode), of each result file by its path below the folder."""
+        stamps = {}
+        for backbone in sorted(entry.name for entry in os.scandir(self.folder) if entry.is_dir()):
+            for entry in os.scandir(self.folder / backbone):
+                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                    stat = entry.stat()
+                    stamps[f"{backbone}/{entry.name}"] = f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}"
+        return dict(sorted(stamps.items()))
 
 
 def read_result(path: Path) -> Result:
