@@ -144,7 +144,7 @@ def run(
         suite=suite,
         backbones=backbones,
         data_root=root,
-        data=_pairs("--data", single, lambda folder: Path(folder).resolve()),
+        data=pairs("--data", single, lambda folder: Path(folder).resolve()),
         out=out,
         tasks=tuple(name for part in tasks for name in part.split(",")),
         seeds=seeds or suite.seeds,
@@ -211,7 +211,7 @@ def _summary(console: Console, plan: Plan, reports: list[Report]) -> int:
 def _cluster_executor(kind: str, out: Path, options: tuple[str, ...]) -> Executor:
     from benchmarks.cluster import ClusterExecutor
 
-    return ClusterExecutor(kind, out / "cluster", _pairs("--cluster-option", options, scalar))
+    return ClusterExecutor(kind, out / "cluster", pairs("--cluster-option", options, scalar))
 
 
 def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console) -> Path:
@@ -226,7 +226,7 @@ def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console
     return out / "data"
 
 
-def _pairs(option: str, texts: tuple[str, ...], convert: Callable[[str], Any]) -> dict[str, Any]:
+def pairs(option: str, texts: tuple[str, ...], convert: Callable[[str], Any]) -> dict[str, Any]:
     pairs = {}
     for text in texts:
         name, found, value = text.partition("=")

@@ -61,7 +61,8 @@ def _read(path: Path) -> Result:
 
 def _checked(result: Result, path: Path) -> Result:
     """The result, if its values are of the kinds that its declaration promises, and its metrics are finite."""
-    for part in (result, result.key, result.data, result.environment):
+    parts: tuple[Any, ...] = (result, result.key, result.data, result.environment)
+    for part in parts:
         for name, hint, kinds in _fields(type(part)):
             value = getattr(part, name)
             if not isinstance(value, kinds):
@@ -73,7 +74,7 @@ def _checked(result: Result, path: Path) -> Result:
 
 
 @cache
-def _fields(declared: type) -> list[tuple[str, Any, tuple[type, ...]]]:
+def _fields(declared: Any) -> list[tuple[str, Any, tuple[type, ...]]]:
     """Name, type hint and classes of each field; looking them up takes longer than reading a result."""
     return [(name, hint, _kinds(hint)) for name, hint in get_type_hints(declared).items()]
 
