@@ -110,4 +110,6 @@ def _totals(found: Sequence[Estimate], took: Mapping[str, float], gpus: int, dat
 
 
 def _size(count: float) -> str:
-    return f"{count / 1e9:.2f} GB" if count else "–"
+    if not count:
+        return "–"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -8,6 +8,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,13 +172,21 @@ class ResultStore:
 
     def stamps(self) -> dict[str, str]:
         """What changes with a file's content (time, size, inode), of each result file by its path below the folder."""
-        stamps = {}
-        for backbone in sorted(entry.name for entry in os.scandir(self.folder) if entry.is_dir()):
-            for entry in os.scandir(self.folder / backbone):
-                if entry.name.endswith(".json") and not entry.name.startswith("."):
-                    stat = entry.stat()
-                    stamps[f"{backbone}/{entry.name}"] = f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}"
-        return dict(sorted(stamps.items()))
+        return {
+            f"{folder.name}/{entry.name}": f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}"
+            for folder in _entries(self.folder)
+            if folder.is_dir()
+            for entry in _entries(folder)
+            if entry.name.endswith(".json")
+            for stat in [entry.stat()]
+        }
+
+
+def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """What is in a folder in order of name; nothing where there is no such folder."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+    return []
 
 
 def read_result(path: Path) -> Result:

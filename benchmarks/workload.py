@@ -32,9 +32,7 @@ def kind_of(settings: Any) -> str:
     for kind, field in (("dense", "iterations"), ("frozen", "crop_pct"), ("forward", "forwards")):
         if hasattr(settings, field):
             return kind
-    raise UMTError(
-        f"{type(settings).__name__}: the cost of tasks from outside is not known; leave it out with --tasks"
-    )
+    raise UMTError(f"{type(settings).__name__}: the cost of tasks from outside is not known; leave it out with --tasks")
 
 
 def workload(dataset: str, settings: Any, sizes: Mapping[str, int]) -> Workload:
