@@ -78,7 +78,7 @@ def _estimates_of(
     ]
     try:
         task = get_task(column.task)
-        settings = load_protocol(task.name, column.protocol, task.settings).settings
+        settings: Any = load_protocol(task.name, column.protocol, task.settings).settings
         dataset, sizes = _material(column.dataset, options, folder)
         work = workload(column.dataset, settings, sizes)
         rates = rehearse(task, settings, spec, dataset, device, folder / "work" / str(len(list(folder.rglob("*")))))

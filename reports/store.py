@@ -61,9 +61,9 @@ def _read(path: Path) -> Result:
 
 def _checked(result: Result, path: Path) -> Result:
     """The result, if its values are of the kinds that its declaration promises, and its metrics are finite."""
-    parts: tuple[Any, ...] = (result, result.key, result.data, result.environment)
-    for part in parts:
-        for name, hint, kinds in _fields(type(part)):
+    for part in (result, result.key, result.data, result.environment):
+        declared: Any = type(part)
+        for name, hint, kinds in _fields(declared):
             value = getattr(part, name)
             if not isinstance(value, kinds):
                 raise _misfit(path, name, value, getattr(hint, "__name__", str(hint)))
