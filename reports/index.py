@@ -105,8 +105,8 @@ def _believed(lines: Iterator[str], stamps: Mapping[str, str]) -> Iterator[tuple
 
 def _key(values: list[Any]) -> Key:
     """Many keys are made of the same texts, which are kept once."""
-    kept: list[Any] = [intern(value) if isinstance(value, str) else value for value in values]
-    return Key(*kept)
+    fields_of_key: list[Any] = [intern(value) if isinstance(value, str) else value for value in values]
+    return Key(*fields_of_key)
 
 
 def _plain(part: Any) -> Any:
