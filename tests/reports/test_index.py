@@ -59,8 +59,8 @@ def test_only_what_has_changed_is_read_again(
 ) -> None:
     records(filled.folder)
     read_files.clear()
-    edited, gone, *_ = filled.paths()
-    edited.write_text(edited.read_text().replace("80.0", "83.25"))
+    edited = filled.write(result(cub, 83.25))
+    gone = next(path for path in filled.paths() if path != edited)
     gone.unlink()
     new = filled.write(result(cub, 60.0, backbone="new"))
     values = {record.path: record.result.metrics["accuracy"] for record in records(filled.folder)}
@@ -123,10 +123,13 @@ def test_a_bad_result_is_named_each_time(filled: ResultStore) -> None:
         assert [str(problem).startswith(f"{bad}: ") for problem in problems] == [True]
 
 
-def test_a_contradiction_is_found_in_the_index_too(filled: ResultStore) -> None:
+def test_a_contradiction_is_found_in_the_index_too(
+    filled: ResultStore, result: Callable[..., Result], cub: object
+) -> None:
     records(filled.folder)
-    path = filled.paths()[0]
-    path.with_name("copy.json").write_text(path.read_text().replace("80.0", "81.5").replace("70.0", "71.5"))
+    path = filled.write(result(cub, 81.5))
+    path.rename(path.with_name("copy.json"))
+    filled.write(result(cub, 80.0))
     for _ in range(2):
         with pytest.raises(store.UMTError, match="different values"):
             read_store(filled.folder)
