@@ -62,7 +62,9 @@ Examples:
 @click.option("--yes", is_flag=True, help="With --train: do not ask.")
 @click.option("--seeds", type=click.IntRange(1), help="Runs of each job. Default: the suite's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--workers", type=click.IntRange(1), help="Jobs at a time. Default: 1 on a GPU, up to 4 on the CPU.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Jobs at a time. Default: 1 on a GPU, up to 4 on the CPU, all on Slurm."
+)
 @click.option(
     "--processes",
     type=click.IntRange(1),
@@ -144,7 +146,7 @@ def run(
         suite=suite,
         backbones=backbones,
         data_root=root,
-        data=_pairs("--data", single, lambda folder: Path(folder).resolve()),
+        data=pairs("--data", single, lambda folder: Path(folder).resolve()),
         out=out,
         tasks=tuple(name for part in tasks for name in part.split(",")),
         seeds=seeds or suite.seeds,
@@ -164,7 +166,8 @@ def run(
         return
     side_by_side = workers or default_workers(plan.device)
     if cluster:
-        executor: Executor = _cluster_executor(cluster, out, cluster_options)
+        at_once = side_by_side if cluster == "local" else workers
+        executor: Executor = _cluster_executor(cluster, out, cluster_options, at_once)
     else:
         executor = LocalExecutor(server, side_by_side, limits)
     reports = execute(plan, executor, console)
@@ -208,10 +211,10 @@ def _summary(console: Console, plan: Plan, reports: list[Report]) -> int:
     return 1 if blocked or failed else 0
 
 
-def _cluster_executor(kind: str, out: Path, options: tuple[str, ...]) -> Executor:
+def _cluster_executor(kind: str, out: Path, options: tuple[str, ...], at_once: int | None) -> Executor:
     from benchmarks.cluster import ClusterExecutor
 
-    return ClusterExecutor(kind, out / "cluster", _pairs("--cluster-option", options, scalar))
+    return ClusterExecutor(kind, out / "cluster", pairs("--cluster-option", options, scalar), at_once)
 
 
 def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console) -> Path:
@@ -226,14 +229,15 @@ def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console
     return out / "data"
 
 
-def _pairs(option: str, texts: tuple[str, ...], convert: Callable[[str], Any]) -> dict[str, Any]:
-    pairs = {}
+def pairs(option: str, texts: tuple[str, ...], convert: Callable[[str], Any]) -> dict[str, Any]:
+    """NAME=VALUE texts of an option as a mapping; UMTError for a text that is none."""
+    values = {}
     for text in texts:
         name, found, value = text.partition("=")
         if not found:
             raise OptionError(f"{option} {text}: write it as NAME=VALUE")
-        pairs[name] = convert(value)
-    return pairs
+        values[name] = convert(value)
+    return values
 
 
 def _write_tables(context: click.Context, suite: Suite, out: Path) -> None:

@@ -13,20 +13,32 @@ from benchmarks.processes import OnEnd, OnProgress, OnStart
 
 
 class ClusterExecutor:
-    """Submits every job and waits; `kind` is 'slurm' or 'local', `parameters` are submitit's (timeout_min, ...)."""
+    """Submits jobs and waits; `kind` is 'slurm' or 'local', `parameters` are submitit's (timeout_min, ...).
 
-    def __init__(self, kind: str, folder: Path, parameters: dict[str, Any], poll_seconds: float = 2.0) -> None:
+    At most `at_once` jobs are submitted and not yet done; None for all, where the cluster has a queue of its own.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        folder: Path,
+        parameters: dict[str, Any],
+        at_once: int | None = None,
+        poll_seconds: float = 2.0,
+    ) -> None:
         self.executor = submitit.AutoExecutor(folder=folder, cluster=kind)
         self.executor.update_parameters(name="umt-bench", **parameters)
+        self.at_once = at_once
         self.poll_seconds = poll_seconds
 
     def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
-        """Submit all jobs at once; each reports when it ends."""
-        running = []
-        for request in requests:
-            running.append((request, self.executor.submit(run_job, request)))
-            on_start(request)
-        while running:
+        """Submit jobs in order; each reports when it ends."""
+        waiting, running = list(requests), list[tuple[Request, submitit.Job[Report]]]()
+        while waiting or running:
+            while waiting and len(running) < (self.at_once or len(requests)):
+                request = waiting.pop(0)
+                running.append((request, self.executor.submit(run_job, request)))
+                on_start(request)
             ended = [(request, job) for request, job in running if job.done()]
             running = [(request, job) for request, job in running if (request, job) not in ended]
             for request, job in ended:

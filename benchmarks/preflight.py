@@ -26,23 +26,23 @@ from umt.training.device import pick_device
 def make_plan(options: Options) -> Plan:
     """Load every backbone and index every data set once, then lay out the jobs; problems block jobs, not the plan."""
     device = str(pick_device(options.device))
-    columns = _chosen(options)
+    columns = chosen_columns(options)
     backbones = _check_backbones(options.backbones, options.seconds)
     datasets = {wanted: _check_dataset(*wanted, options) for wanted in dict.fromkeys(map(_wanted, columns))}
     jobs = [
         _plan_job(options, backbone, datasets[_wanted(column)], column, seed)
         for column in columns  # the long trainings of all backbones come first, and short probes fill the end
         for backbone in backbones
-        for seed in range(_seeds(column, options))
+        for seed in range(seeds_of(column, options))
     ]
     return Plan(device, tuple(backbones), tuple(datasets.values()), tuple(jobs))
 
 
-def _seeds(column: Column, options: Options) -> int:
+def seeds_of(column: Column, options: Options) -> int:
     return options.seeds if get_task(column.task).seeded else 1
 
 
-def _chosen(options: Options) -> Sequence[Column]:
+def chosen_columns(options: Options) -> Sequence[Column]:
     known = [column.task for column in options.suite.measured]
     for task in options.tasks:
         if task not in known:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ def job_title(backbone: str, task: str, dataset: str, protocol: str, seed: int) 
     return f"{backbone} · {task} · {dataset} · {protocol} · seed {seed}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Key:
     """What a result belongs to; two runs with equal keys must give the same numbers."""
 
@@ -57,7 +59,7 @@ class Key:
         return f"{_slug(self.backbone)}/{_slug(job)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Data:
     """The data set a result was measured on."""
 
@@ -68,7 +70,7 @@ class Data:
     root: str  # where it was read from
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Environment:
     """The circumstances of a run."""
 
@@ -80,7 +82,7 @@ class Environment:
     started: str  # ISO 8601, UTC
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Result:
     """One finished job."""
 
@@ -166,7 +168,25 @@ class ResultStore:
             yield read_result(path)
 
     def paths(self) -> list[Path]:
-        return sorted(self.folder.glob("*/*.json"))
+        return [self.folder / name for name in self.stamps()]
+
+    def stamps(self) -> dict[str, str]:
+        """What changes with a file's content (time, size, inode), of each result file by its path below the folder."""
+        return {
+            f"{folder.name}/{entry.name}": f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}"
+            for folder in _entries(self.folder)
+            if folder.is_dir()
+            for entry in _entries(folder)
+            if entry.name.endswith(".json")
+            for stat in [entry.stat()]
+        }
+
+
+def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """What is in a folder in order of name; nothing where there is no such folder."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+    return []
 
 
 def read_result(path: Path) -> Result:

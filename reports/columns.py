@@ -34,17 +34,21 @@ class MeasuredColumn:
 
 def comparable_columns(asked: Sequence[AskedColumn], records: Iterable[Record]) -> list[MeasuredColumn]:
     """One column for each asked one, and more where its results differ in data or protocol: the newest first."""
-    records = list(records)
-    return _distinct([column for one in asked for column in _split(one, records)])
+    measured: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        key = record.result.key
+        measured[key.task, key.dataset, key.protocol].append(record)
+    return _distinct(
+        [column for one in asked for column in _split(one, measured[one.task, one.dataset, one.protocol_name])]
+    )
 
 
 def _split(asked: AskedColumn, records: Sequence[Record]) -> list[MeasuredColumn]:
+    """The records of its task, data set and protocol, apart where data or protocol differ all the same."""
     parts: dict[tuple[object, ...], list[Record]] = defaultdict(list)
     for record in records:
-        key, data = record.result.key, record.result.data
-        if (key.task, key.dataset, key.protocol) == (asked.task, asked.dataset, asked.protocol_name):
-            age = -record.result.protocol_version
-            parts[not data.official, age, key.protocol_hash, data.title, key.data_fingerprint].append(record)
+        key, data, age = record.result.key, record.result.data, -record.result.protocol_version
+        parts[not data.official, age, key.protocol_hash, data.title, key.data_fingerprint].append(record)
     if not parts:
         return [MeasuredColumn(asked, asked.heading)]
     return [MeasuredColumn(asked, _heading(asked, part[0]), tuple(part)) for _, part in sorted(parts.items())]

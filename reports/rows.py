@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,12 +31,13 @@ def measured_rows(families: Sequence[Family], columns: Sequence[MeasuredColumn],
     """
     records = [record for column in columns for record in column.records]
     architectures = {model_of(record): record.result.architecture for record in records}
+    found = [_by_model(column) for column in columns]
     rows = []
     for model, name in sorted(model_names(records).items()):
         architecture = architectures[model]
         texts = (name, printable(architecture), *[DASH] * width)[:width]
         family = next((family.title for family in families if family.holds(architecture)), "")
-        rows.append(FamilyRow(family, Row(texts, _measured_cells(columns, model))))
+        rows.append(FamilyRow(family, Row(texts, _measured_cells(columns, found, model))))
     return rows
 
 
@@ -62,14 +63,21 @@ def published_rows(
     ]
 
 
-def _measured_cells(columns: Sequence[MeasuredColumn], model: tuple[str, str]) -> tuple[Cell, ...]:
+def _by_model(column: MeasuredColumn) -> dict[tuple[str, str], list[Record]]:
+    records: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in column.records:
+        records[model_of(record)].append(record)
+    return records
+
+
+def _measured_cells(
+    columns: Sequence[MeasuredColumn],
+    found: Sequence[Mapping[tuple[str, str], Sequence[Record]]],
+    model: tuple[str, str],
+) -> tuple[Cell, ...]:
     return tuple(
-        measured_cell(
-            [record for record in column.records if model_of(record) == model],
-            column.asked.metric,
-            column.metric,
-        )
-        for column in columns
+        measured_cell(records.get(model, ()), column.asked.metric, column.metric)
+        for column, records in zip(columns, found, strict=True)
     )
 
 

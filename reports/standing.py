@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from reports.store import Record
 
@@ -52,7 +53,7 @@ def _over_runs(values: Sequence[float]) -> float | None:
     """Half of Student's interval of the mean; None for one run."""
     if len(values) < 2:
         return None
-    return float(student_t.ppf(0.5 + LEVEL / 2, len(values) - 1) * stdev(values) / math.sqrt(len(values)))
+    return float(stdtrit(len(values) - 1, 0.5 + LEVEL / 2) * stdev(values) / math.sqrt(len(values)))
 
 
 def _over_images(records: Sequence[Record], metric: str) -> tuple[float, float] | None:
@@ -69,16 +70,13 @@ def _over_images(records: Sequence[Record], metric: str) -> tuple[float, float] 
 def standings(estimates: Mapping[str, Estimate], higher_is_better: bool) -> dict[str, Standing]:
     """The place of each by name. Two change places only where their intervals overlap."""
     sign = 1 if higher_is_better else -1
-    values = {name: sign * one.value for name, one in estimates.items()}
-    spans = {name: _span(one, sign) for name, one in estimates.items()}
+    values = sorted(sign * one.value for one in estimates.values())
+    spans = [_span(one, sign) for one in estimates.values()]
+    lows, highs = sorted(low for low, _ in spans), sorted(high for _, high in spans)
     known = all(one.interval for one in estimates.values())
     return {
-        name: Standing(
-            one,
-            1 + sum(other > values[name] for other in values.values()),
-            _places(spans, name) if known else None,
-        )
-        for name, one in estimates.items()
+        name: Standing(one, 1 + _above(values, sign * one.value), _places(lows, highs, span) if known else None)
+        for (name, one), span in zip(estimates.items(), spans, strict=True)
     }
 
 
@@ -96,8 +94,12 @@ def _span(one: Estimate, sign: int) -> tuple[float, float]:
     return (low, high) if sign > 0 else (-high, -low)
 
 
-def _places(spans: Mapping[str, tuple[float, float]], name: str) -> tuple[int, int]:
-    low, high = spans[name]
-    surely_better = sum(other[0] > high for other in spans.values())
-    surely_worse = sum(other[1] < low for other in spans.values())
-    return 1 + surely_better, len(spans) - surely_worse
+def _places(lows: Sequence[float], highs: Sequence[float], span: tuple[float, float]) -> tuple[int, int]:
+    """Best and worst place, given the ends of all intervals in order: some are surely better, some surely worse."""
+    low, high = span
+    return 1 + _above(lows, high), len(highs) - bisect_left(highs, low)
+
+
+def _above(values: Sequence[float], limit: float) -> int:
+    """How many of the sorted values are above a limit."""
+    return len(values) - bisect_right(values, limit)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from benchmarks.results import Key, Result, ResultStore, read_result
+from reports.index import read_index, shown, uncollected, write_index
 from umt.errors import ResultError, UMTError
 
 ANALYSIS = "analysis"  # the suite of results that `umt analyze` makes: they are in tables of any suite
 RESULTS_HELP = "The result store: OUT/results of a run. Default: the newest below runs/."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
-    """A result and the file it was read from."""
+    """A result and the file it was read from; of the result only what tables show, see `index.shown`."""
 
     path: Path
     result: Result
@@ -41,26 +43,42 @@ def read_store(folder: Path) -> tuple[list[Record], list[UMTError]]:
     """
     if not folder.is_dir():
         raise ResultError(f"{folder}: no such result store; `umt run` makes one below its --out folder, as OUT/results")
-    records, problems = [], []
-    for path in ResultStore(folder).paths():
+    stamps = ResultStore(folder).stamps()
+    known = read_index(folder, stamps)
+    results, problems = {}, []
+    for name in stamps:
         try:
-            records.append(Record(path, _checked(read_result(path), path)))
+            results[name] = known.get(name) or _read(folder / name)
         except UMTError as error:
             problems.append(error)
-    return _without_copies(records), problems
+    if len(known) < len(results):
+        write_index(folder, stamps, results)
+    with uncollected():
+        return _without_copies(Record(folder / name, result) for name, result in results.items()), problems
+
+
+def _read(path: Path) -> Result:
+    return shown(_checked(read_result(path), path))
 
 
 def _checked(result: Result, path: Path) -> Result:
     """The result, if its values are of the kinds that its declaration promises, and its metrics are finite."""
     for part in (result, result.key, result.data, result.environment):
-        for name, hint in get_type_hints(type(part)).items():
+        declared: Any = type(part)
+        for name, hint, kinds in _fields(declared):
             value = getattr(part, name)
-            if not isinstance(value, _kinds(hint)):
+            if not isinstance(value, kinds):
                 raise _misfit(path, name, value, getattr(hint, "__name__", str(hint)))
     for name, value in result.metrics.items():
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             raise _misfit(path, f"metrics.{name}", value, "a finite number")
     return result
+
+
+@cache
+def _fields(declared: Any) -> list[tuple[str, Any, tuple[type, ...]]]:
+    """Name, type hint and classes of each field; looking them up takes longer than reading a result."""
+    return [(name, hint, _kinds(hint)) for name, hint in get_type_hints(declared).items()]
 
 
 def _kinds(hint: Any) -> tuple[type, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 
 import rich.table
 from rich.box import SIMPLE_HEAD
@@ -14,15 +15,29 @@ from reports.table import Cell, Row, Table
 
 NAME_WIDTH = 24  # a longer name goes on in the next line
 WIDE = 120  # columns of a console that has room for more than the name of a row
+MOST = 200  # rows that are printed; drawing more takes longer than all the rest
 FEW = 4  # rows that fit beside each other on a narrow console
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table with the best in bold; on a narrow console one with few rows is turned on its side."""
+    """Print a table with the best in bold, `MOST` rows of it; on a narrow console few rows are turned on their side."""
+    table = _first(table, MOST)
     rows = [row for group in table.groups for row in group.rows]
     few = len(rows) <= FEW < len(table.columns) or len(table.columns) > 2 * len(rows)
     turned = console.width < WIDE and few
     console.print(_turned(table, rows) if turned else _upright(table, console.width))
+
+
+def _first(table: Table, most: int) -> Table:
+    """Its first rows; the caption says how many there are beside them."""
+    left, groups = most, []
+    for group in table.groups:
+        groups.append(replace(group, rows=group.rows[:left]))
+        left -= len(groups[-1].rows)
+    hidden = sum(len(group.rows) for group in table.groups) - (most - left)
+    if not hidden:
+        return table
+    return replace(table, groups=tuple(groups), caption=f"{table.caption} {hidden} more rows, which --out writes.")
 
 
 def _upright(table: Table, width: int) -> rich.table.Table:

@@ -12,6 +12,7 @@ from umt.errors import PAGE, UMTError
 
 COMMANDS = {
     "run": ("benchmarks.cli:run", "Evaluate backbones on a suite and write its tables."),
+    "plan": ("benchmarks.plan_cli:plan", "Tell device hours and disk of a suite before it runs."),
     "protocols": ("benchmarks.protocols_cli:protocols", "List, show and compare what numbers are measured by."),
     "report": ("reports.cli:report", "Write the tables of a result store."),
     "leaderboard": ("reports.leaderboard_cli:leaderboard_command", "Rank the backbones of a result store."),

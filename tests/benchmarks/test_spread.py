@@ -15,6 +15,7 @@ from benchmarks.plan import Options
 from benchmarks.preflight import make_plan
 from benchmarks.results import ResultStore
 from benchmarks.suite import load_suite
+from umt.data.mini.dense import write_ade20k
 
 # No BatchNorm, and nothing that draws at random besides the augmentations, which depend on image and showing alone.
 PROTOCOL = {
@@ -98,3 +99,28 @@ def test_tasks_that_cannot_be_spread_take_one_process(tmp_path: Path, image_fold
     image_folder(tmp_path / "imagenet")
     options = Options(load_suite("mini"), (SPEC,), tmp_path, {}, tmp_path / "out", ("knn",), 1, "cpu", processes=4)
     assert {request.processes for request in make_plan(options).requests()} == {1}
+
+
+def test_a_segmentation_job_is_shared_out_too(tmp_path: Path) -> None:
+    """Its numbers are not those of one process here: on CPUs the head's BatchNorm sees each process's images alone."""
+    write_ade20k(tmp_path / "ade", (4, 3))
+    protocol, file = tmp_path / "short.yaml", tmp_path / "suite.yaml"
+    short = {"iterations": 3, "warmup": 1, "batch": 4, "device_batch": 4, "scale": [256, 64], "crop": 64}
+    protocol.write_text(yaml.safe_dump({"version": 1, "about": "test", "extends": "mini", **short}))
+    column = {"heading": "A", "task": "ade20k_linear", "dataset": "ade20k", "metric": "miou", "protocol": str(protocol)}
+    suite = {"title": "t", "about": "t", "seeds": 1, "embedded_data": False, "example": [], "columns": [column]}
+    file.write_text(yaml.safe_dump(suite))
+    data, out = {"ade20k": tmp_path / "ade"}, tmp_path / "out"
+    options = Options(
+        load_suite(str(file)), ("tiny=timm:test_resnet?pretrained=false",), tmp_path, data, out, (), 1, "cpu",
+        processes=2,
+    )  # fmt: skip
+    (request,) = make_plan(options).requests()
+    heard: list[tuple[int, int, str]] = []
+    report = run_job(request, lambda *message: heard.append(message))
+    assert (report.status, report.message) == ("done", "")
+    result = ResultStore(out / "results").read(request.key)
+    assert (result.details["processes"], result.details["device_batch"], result.global_batch) == (2, 4, 4)
+    assert 0 <= result.metrics["miou"] <= 100
+    assert len(result.pictures) == 3
+    assert [message[:2] for message in heard if "loss" in message[2]][-1] == (3, 3)

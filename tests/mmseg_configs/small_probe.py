@@ -1,4 +1,4 @@
-"""A small linear probe in a process of its own, which kills itself in its third step or at its second test image."""
+"""A small linear probe in a process of its own: one of two, or one that kills itself in the middle."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from benchmarks.protocols import load_protocol
 from mmseg_configs.ade20k import ADE20KSettings, build
 from mmseg_configs.runner import Parts, train_and_test
 from umt.backbones import create_backbone
 from umt.data.registry import Dataset, dataset_info
+from umt.training.distributed import join
 from umt.training.engine import Place
 
 SMALL = {
@@ -31,12 +34,29 @@ def probe(data: Path) -> Parts:
     return build(SETTINGS, backbone, samples("training"), samples("validation"), seed=0)
 
 
+def train_alike(data: Path, folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Values and weights at the end, without what sees the images of one forward on one process alone."""
+    settings = replace(SETTINGS, dropout=0.0)
+    samples = Dataset(dataset_info("ade20k"), data).samples
+    backbone = create_backbone("timm:test_resnet?pretrained=false")
+    parts = build(settings, backbone, samples("training"), samples("validation"), seed=0)
+    parts.model.decode_head.norm = nn.Identity()
+    values = train_and_test(parts, settings, Place(torch.device("cpu"), folder, 0, lambda *_: None))
+    return values, parts.model.state_dict()
+
+
 def kill() -> None:
     """As kill -9 or a power cut does it."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(data: Path, folder: Path, moment: str) -> None:
+def one_of_two(data: Path, folder: Path) -> None:
+    rank = join().rank
+    values, weights = train_alike(data, folder)
+    torch.save({"values": values, "weights": weights}, folder / f"end-{rank}.pth")
+
+
+def killed(data: Path, folder: Path, moment: str) -> None:
     def report(done: int, total: int, text: str) -> None:
         if (moment, text, done) == ("test", "test", 2):
             kill()
@@ -49,4 +69,8 @@ def main(data: Path, folder: Path, moment: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    place = Path(sys.argv[1]), Path(sys.argv[2])
+    if sys.argv[3] == "two":
+        one_of_two(*place)
+    else:
+        killed(*place, sys.argv[3])

@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from reports import terminal
 from reports.table import Table
 from reports.terminal import print_table
 
@@ -50,3 +51,11 @@ def test_few_models_stand_side_by_side_on_a_narrow_console(printed, table):
 
 def _tripled(group):
     return replace(group, rows=tuple(replace(row, cells=row.cells * 3) for row in group.rows))
+
+
+def test_of_a_long_table_the_first_rows_are_printed(printed, monkeypatch):
+    monkeypatch.setattr(terminal, "MOST", 2)
+    said = printed(width=200)
+    assert "Proteus" in said
+    assert "=1+1" not in said
+    assert "About A&B. 1 more rows, which --out writes." in said

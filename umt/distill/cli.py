@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from umt.distill.console import TrainingBar
-from umt.distill.cost import Part, cost_table, duration
+from umt.distill.cost import Part, cost_table
 from umt.distill.images import Skipped, ViewImages
 from umt.distill.options import Prepared, Sources, choose_recipe, prepare, recipe_options
 from umt.distill.recipe import load_recipe, recipe_names
 from umt.distill.spaces import SpaceShape
 from umt.distill.train import STUDENT_FILE, Ingredients, Running, claim_folder, distill, estimate
+from umt.durations import duration
 from umt.training.device import pick_device
 from umt.training.distributed import Processes, join
 from umt.training.engine import Place

@@ -14,12 +14,12 @@ from umt.distill.cache import Manifest
 from umt.distill.cache_size import Size, check_room, free_bytes, size_of_view
 from umt.distill.cache_writer import fill, plan_cache
 from umt.distill.console import TrainingBar
-from umt.distill.cost import duration
 from umt.distill.images import Skipped, ViewImages
 from umt.distill.options import CHANGES, FOLDER, RECIPE, WEIGHTS, Sources, choose_recipe, prepare, recipe_options
 from umt.distill.recipe import load_recipe, missing_weights, weights_folder
 from umt.distill.student import build_student, grid_of
 from umt.distill.teachers import Teacher, load_teacher
+from umt.durations import duration
 from umt.errors import OptionError, UMTError
 from umt.training.device import pick_device
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from umt.distill.cost import Part, cost_table, duration, measure_cost, step_seconds
+from umt.distill.cost import Part, cost_table, measure_cost, step_seconds
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import DistillRecipe
+from umt.durations import duration
 
 
 def test_parameters_and_multiply_adds_are_those_of_the_layers(

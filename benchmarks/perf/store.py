@@ -1,0 +1,111 @@
+"""Commands over stores of 10, 1 000 and 100 000 results: seconds and memory of each, its imports included."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from benchmarks.perf.row import Row
+from benchmarks.results import Data, Environment, Key, Result, ResultStore
+from benchmarks.suite import load_suite
+
+COUNTS = (10, 1_000, 100_000)
+SEEDS = 3
+LIMIT_S, LIMIT_MB = 2.0, 200  # of each command
+COMMANDS = ("leaderboard", "report")
+PROGRAM = """
+import sys
+from pathlib import Path
+from umt.cli import cli
+status = Path(sys.argv.pop())
+cli(standalone_mode=False)
+status.write_text(Path("/proc/self/status").read_text())
+"""
+ENVIRONMENT = Environment("c0ffee" * 6, False, {"torch": "2.6.0"}, "GPU", "3.11.0", "2026-01-01T00:00:00+00:00")
+
+
+def measure(_: torch.device) -> list[Row]:
+    """A command is run twice, because the first run reads every file and keeps what it needs of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [row for count in COUNTS for row in rows(Path(folder) / str(count) / "results", count)]
+
+
+def rows(folder: Path, count: int) -> list[Row]:
+    """The store's own look-ups, and the commands that read all of it."""
+    write_store(folder, count)
+    made = [look_up(folder, count)]
+    for command in COMMANDS:
+        for again in ("first run", "again"):
+            arguments = [command, "--results", str(folder), "--out", str(folder.with_name("out"))]
+            seconds, megabytes = cost_of(arguments, folder.with_name("status"))
+            made.append(
+                _row(f"umt {command} of {count} results, {again}", seconds, f"{megabytes:.0f} MB of {LIMIT_MB}")
+            )
+    return made
+
+
+def look_up(folder: Path, count: int) -> Row:
+    """What starting a suite again asks: which results there are, and whether those of 1 000 jobs are among them."""
+    store, keys = ResultStore(folder), [result.key for result in islice(results(), 1000)]
+    started = time.process_time()
+    names = store.paths()
+    found = sum(store.has(key) for key in keys)
+    return _row(
+        f"list {count} results, look up 1000 jobs", time.process_time() - started, f"{len(names)}, {found} done"
+    )
+
+
+def write_store(folder: Path, count: int) -> None:
+    """So many results of a store, as plain files."""
+    store = ResultStore(folder)
+    for result in islice(results(), count):
+        path = store.path(result.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(result)))
+
+
+def results() -> Iterator[Result]:
+    """Results without end: every column of the paper suite in three seeds, backbone after backbone."""
+    draw, columns, number = random.Random(0), load_suite("paper").measured, 0
+    while True:
+        number += 1
+        for column in columns:
+            for seed in range(SEEDS):
+                names = (column.task, column.dataset, column.protocol_name)
+                key = Key(f"backbone {number}", f"{number:064x}", *names, "0123456789ab", "f" * 16, seed)
+                metrics = {column.metric: draw.uniform(50, 90)}
+                data = Data(column.dataset, "", True, {"train": 1000, "test": 1000}, f"data/{column.dataset}")
+                details = {"class_iou": dict.fromkeys(map(str, range(150)), 0.123456789)}
+                yield Result(
+                    key, "timm:resnet50", "resnet50", "paper", 1, metrics, {}, [], data, ENVIRONMENT, 1.5,
+                    details=details if column.task == "ade20k_linear" else {},
+                )  # fmt: skip
+
+
+def cost_of(arguments: list[str], status: Path) -> tuple[float, float]:
+    """CPU seconds and the largest memory, in MB, of a `umt` command in a process of its own (Linux).
+
+    The process writes its own /proc status to a file: what wait4 says of memory includes its parent's.
+    """
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments, str(status)], stdout=subprocess.DEVNULL)
+    _, ended, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(ended)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return usage.ru_utime + usage.ru_stime, int(peak.split()[1]) / 1024
+
+
+def _row(job: str, seconds: float, note: str) -> Row:
+    return Row(job, "at most", LIMIT_S, seconds, limit=1, note=note)

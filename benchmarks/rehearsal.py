@@ -1,0 +1,117 @@
+"""A job cut to a few steps and a few images, run for real on this machine: what an image costs in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.tasks.contract import Job, Task
+from benchmarks.tasks.frozen import BATCH
+from benchmarks.workload import kind_of
+from umt.backbones import Backbone, create_backbone
+from umt.backbones.contract import round_up
+from umt.data.registry import Dataset, Sample
+from umt.features import extract_features
+
+STEPS = 4  # of training; the first is not counted, because it also warms up
+TESTS = 4  # images, or batches of them
+CPU_BATCH = 4  # on a CPU an image costs the same in any batch
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds."""
+
+    fixed: float  # of a job, whatever its length: loading, first step, pictures
+    trained: float  # of an image forward and backward, its loading included
+    tested: float  # of an image that is tested, or whose features are extracted
+
+    def seconds(self, trained: int, tested: int) -> float:
+        """Of a whole job."""
+        return self.fixed + trained * self.trained + tested * self.tested
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A report of progress: when, of what, and how much was done."""
+
+    at: float
+    phase: str
+    done: int
+
+
+def rehearse(task: Task, settings: Any, spec: str, dataset: Dataset, device: torch.device, folder: Path) -> Rates:
+    """Measure a job of the task with a backbone on images of the data set; `folder` is for its files."""
+    heard: list[Heard] = []
+    batch = _batch(settings, device)
+    started = time.perf_counter()
+
+    def listen(done: int, total: int, text: str) -> None:
+        heard.append(Heard(time.perf_counter(), "trained" if "loss" in text else "tested", done))
+
+    backbone = create_backbone(spec).to(device)
+    small = _few(dataset, TESTS if kind_of(settings) == "dense" else TESTS * batch)
+    if kind_of(settings) in ("fine-tuning", "dense"):
+        task.run(Job(backbone, small, _shortened(settings, dataset, batch), 0, device, folder, listen))
+    else:
+        _extract(backbone, settings, small, device, batch, listen)
+    trained, tested = _pace(heard, "trained") / batch, _pace(heard, "tested")
+    seen = sum(part.done * pace for part, pace in _ends(heard, {"trained": trained * batch, "tested": tested}))
+    return Rates(max(0.0, time.perf_counter() - started - seen), trained, tested)
+
+
+def _batch(settings: Any, device: torch.device) -> int:
+    if device.type == "cpu":
+        return CPU_BATCH
+    return getattr(settings, "device_batch", BATCH.get(device.type, CPU_BATCH))
+
+
+def _shortened(settings: Any, dataset: Dataset, batch: int) -> Any:
+    """The protocol as it is, but for the number of steps and, on a CPU, the images of each."""
+    if kind_of(settings) == "dense":
+        few = {"iterations": STEPS, "warmup": 0, "best_on_test": None}
+        return replace(settings, **few, batch=batch, device_batch=batch)
+    *training, _ = dataset.sizes.values()
+    epochs = STEPS * batch / sum(training)
+    return replace(settings, epochs=epochs, warmup_epochs=0.0, batch=batch, device_batch=batch, train_per_class=None)
+
+
+def _few(dataset: Dataset, count: int) -> Dataset:
+    """The data set with at most so many images to report on."""
+    *_, reported = dataset.info.splits
+
+    def read(root: Path, split: str) -> list[Sample]:
+        samples = dataset.samples(split)
+        return samples[:count] if split == reported else samples
+
+    return Dataset(replace(dataset.info, read=read), dataset.root)
+
+
+def _extract(
+    backbone: Backbone, settings: Any, dataset: Dataset, device: torch.device, batch: int, listen: Any
+) -> None:
+    """Frozen features of the reported images, as probes ask for them."""
+    *_, reported = dataset.info.splits
+    resolution = round_up(settings.resolution, backbone.preprocess.size_multiple)
+    extract_features(
+        backbone, dataset.samples(reported), resolution, device, batch, listen,
+        crop_pct=getattr(settings, "crop_pct", None),
+    )  # fmt: skip
+
+
+def _pace(heard: Sequence[Heard], phase: str) -> float:
+    """Seconds of one unit between the first and the last report of a phase; 0 where it was reported once or never."""
+    own = [one for one in heard if one.phase == phase]
+    units = own[-1].done - own[0].done if own else 0
+    return (own[-1].at - own[0].at) / units if units else 0.0
+
+
+def _ends(heard: Sequence[Heard], paces: dict[str, float]) -> list[tuple[Heard, float]]:
+    """The last report of each phase, with the phase's pace."""
+    last = {one.phase: one for one in heard}
+    return [(one, paces[phase]) for phase, one in last.items()]

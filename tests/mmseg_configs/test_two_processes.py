@@ -1,0 +1,52 @@
+"""A probe that two processes train and test together ends like one that was trained alone at the same global batch."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from umt.data.registry import Dataset
+
+SCRIPT = Path(__file__).with_name("small_probe.py")
+
+
+@pytest.fixture(scope="module")
+def two(rooms: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of the processes ended with."""
+    folder = tmp_path_factory.mktemp("two")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(SCRIPT), str(rooms.root), str(folder), "two"]
+    started = [
+        subprocess.Popen(command, env={**os.environ, **world, "RANK": str(rank)}, stderr=subprocess.PIPE)
+        for rank in range(2)
+    ]
+    for process in started:
+        said = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, said.decode()
+    return [torch.load(folder / f"end-{rank}.pth", weights_only=True) for rank in range(2)]
+
+
+def test_both_end_the_same(two: list[dict[str, Any]]) -> None:
+    first, second = two
+    assert first["values"] == second["values"]
+    assert all(torch.equal(value, second["weights"][name]) for name, value in first["weights"].items())
+
+
+def test_two_processes_end_like_one(two: list[dict[str, Any]], rooms: Dataset, tmp_path: Path) -> None:
+    values, weights = runpy.run_path(str(SCRIPT))["train_alike"](rooms.root, tmp_path / "alone")
+    assert weights["decode_head.conv_seg.weight"].norm() > 0.1, "something was learnt"
+    for name, value in weights.items():
+        torch.testing.assert_close(two[0]["weights"][name], value, rtol=1e-4, atol=1e-6)
+    assert two[0]["values"]["class_iou"] == pytest.approx(values["class_iou"], abs=0.1)  # a pixel at a tie may flip
+    assert two[0]["values"]["miou"] == pytest.approx(values["miou"], abs=0.1)
