@@ -86,10 +86,8 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_runs(broken: A
     command = [sys.executable, "-m", "umt.cli", *broken.command("raise")]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=_without_override, timeout=300)
     assert done.returncode == 2
-    assert (
-        done.stderr
-        == f"umt: {broken.out}: cannot be written (Permission denied); name another --out [UMT-WRITE: docs/troubleshooting.md]\n"
-    )
+    line = f"umt: {broken.out}: cannot be written (Permission denied); name another --out"
+    assert done.stderr == f"{line} [UMT-WRITE: docs/troubleshooting.md]\n"
     assert not list(broken.out.iterdir())
     broken.out.chmod(0o755)
     assert run(broken)
