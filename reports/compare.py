@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import yaml
-from scipy.stats import t as student_t
+from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
 from reports.columns import MeasuredColumn, comparable_columns
 from reports.declaration import AskedColumn, Published
@@ -61,7 +61,7 @@ def inside_spread(difference: float, values: Sequence[float]) -> tuple[bool, flo
     """
     if len(values) < 2:
         return None
-    share = student_t.ppf(0.5 + LEVEL / 2, len(values) - 1)
+    share = stdtrit(len(values) - 1, 0.5 + LEVEL / 2)
     half = float(share * stdev(values) * math.sqrt(1 + 1 / len(values)))
     return abs(difference) <= half, half
 

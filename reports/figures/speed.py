@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
 from reports.figures.figure import Figure, rendered
+from reports.figures.leading import leading, left_out, measured_rows
 from reports.figures.style import colours, logarithmic, markers, panels
-from reports.table import Column, Table
+from reports.table import Column, Row, Table
 
 Point = tuple[str, float, float]  # backbone, images a second, value
 
 
 def speed_scatter(tasks: Table, costs: Table) -> Figure | None:
     """Points of two finished tables; None where fewer than two backbones have both a speed and a value."""
-    speeds = _column(costs, "images a second")
+    measured = _column(costs, "images a second")
+    rows = [row for row in measured_rows(tasks) if row.name in measured]
+    drawn = leading(rows, tasks.columns)
+    names = {row.name for row in drawn}
+    speeds = {name: speed for name, speed in measured.items() if name in names}
     found = {
         index: [(name, speed, values[name]) for name, speed in speeds.items() if name in values]
-        for index, values in ((index, _values(tasks, index)) for index in range(len(tasks.columns)))
+        for index, values in ((index, _values(drawn, index)) for index in range(len(tasks.columns)))
     }
     shown = {index: points for index, points in found.items() if len(points) > 1}
     if not shown:
         return None
     drawing, axes = panels(len(shown), height=3.0)
-    names = sorted(speeds)
     for one, (index, points) in zip(axes, shown.items(), strict=True):
-        _scatter(one, tasks.columns[index], points, names)
+        _scatter(one, tasks.columns[index], points, sorted(speeds))
     handles, labels = axes[0].get_legend_handles_labels()
     drawing.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
     return rendered(
         f"{tasks.name}-speed",
         "Accuracy and speed",
-        "Images a second of the forward, as the suite measured them; only points of one device compare.",
+        "Images a second of the forward, as the suite measured them; only points of one device compare."
+        + left_out(rows),
         drawing,
     )
 
@@ -55,11 +61,10 @@ def _scatter(axes: Axes, column: Column, points: list[Point], names: list[str]) 
 def _column(table: Table, label: str) -> dict[str, float]:
     for index, column in enumerate(table.columns):
         if column.metric.label == label:
-            return _values(table, index)
+            return _values(measured_rows(table), index)
     return {}
 
 
-def _values(table: Table, index: int) -> dict[str, float]:
-    """Measured values of a column by the name of the row."""
-    rows = [row for group in table.groups for row in group.rows if row.source == "measured"]
+def _values(rows: Sequence[Row], index: int) -> dict[str, float]:
+    """Values of a column by the name of the row."""
     return {row.name: value for row in rows if (value := row.cells[index].value) is not None}

@@ -7,6 +7,7 @@ import textwrap
 from matplotlib.axes import Axes
 
 from reports.figures.figure import Figure, rendered
+from reports.figures.leading import leading, left_out, measured_rows
 from reports.figures.style import colours, hatches, panels
 from reports.table import Cell, Column, Row, Table
 
@@ -15,7 +16,8 @@ ROOM = 1.6  # of the longest bar, for the numbers behind the bars
 
 def task_bars(table: Table) -> Figure | None:
     """Bars of a finished table; None where it has no two measured values to compare."""
-    rows = [row for group in table.groups for row in group.rows if row.source == "measured"]
+    measured = measured_rows(table)
+    rows = leading(measured, table.columns)
     shown = [
         index for index in range(len(table.columns)) if sum(row.cells[index].value is not None for row in rows) > 1
     ]
@@ -27,7 +29,7 @@ def task_bars(table: Table) -> Figure | None:
     return rendered(
         f"{table.name}-bars",
         f"{table.heading}, as bars",
-        "Each task on its own scale. Lines: deviation over seeds. A star marks the best.",
+        f"Each task on its own scale. Lines: deviation over seeds. A star marks the best.{left_out(measured)}",
         drawing,
     )
 

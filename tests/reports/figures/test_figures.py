@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
-from reports.figures import curves, speed, tasks
+from reports.figures import curves, leading, speed, tasks
 from reports.figures.figure import rendered
 from reports.figures.style import COLOURS, logarithmic, panels
 from reports.metrics import METRICS
@@ -119,3 +119,24 @@ def test_colours_are_told_apart_by_the_colour_blind() -> None:
     pairs = [(one, other) for index, one in enumerate(COLOURS) for other in COLOURS[:index]]
     for one, other in pairs:
         assert max(abs(a - b) for a, b in zip(seen(one), seen(other), strict=True)) > 0.05, (one, other)
+
+
+def test_of_a_long_table_the_best_backbones_are_drawn(drawn: list[Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mean places from 0: c 1, b 1, d 2 for want of a second value, a 2.5."""
+    monkeypatch.setattr(leading, "MOST", 2)
+    values = {"a": [40.0, 0.9], "b": [80.0, 0.4], "c": [60.0, 0.3], "d": [90.0, None]}
+    table = made("t", ["top1", "rmse"], values)
+    tasks.task_bars(table)
+    assert [bar.get_width() for bar in drawn[0].axes[0].patches] == [80.0, 60.0]  # type: ignore[attr-defined]
+    costs = made("c", ["images_per_second"], {name: [100.0] for name in "abce"})
+    speed.speed_scatter(table, costs)
+    points = sorted(tuple(points.get_offsets().data[0]) for points in drawn[1].axes[0].collections)  # type: ignore[union-attr]
+    assert points == [(100.0, 60.0), (100.0, 80.0)]
+
+
+def test_a_caption_says_how_many_backbones_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = made("t", ["top1"], {"a": [40.0], "b": [80.0], "c": [60.0]})
+    said = "Of 3 backbones the 2 with the best mean place."
+    assert said not in tasks.task_bars(table).caption  # type: ignore[union-attr]
+    monkeypatch.setattr(leading, "MOST", 2)
+    assert said in tasks.task_bars(table).caption  # type: ignore[union-attr]
