@@ -1,4 +1,4 @@
-"""Which rows of a long table a figure draws: more than a page holds nobody can read, and drawing them takes hours."""
+"""Which rows of a long table a figure draws: nobody can read thousands, and drawing them takes minutes."""
 
 from __future__ import annotations
 
