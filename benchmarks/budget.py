@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from benchmarks.processes import call, fork_server, threads_of
 from benchmarks.protocols import load_protocol
 from benchmarks.rehearsal import Rates, rehearse
 from benchmarks.results import ResultStore, job_title
+from benchmarks.solving import solving_seconds
 from benchmarks.suite import Column
 from benchmarks.tasks.registry import get_task
 from benchmarks.workload import Workload, workload
@@ -38,6 +40,7 @@ class Cost:
 
     work: Workload
     rates: Rates
+    solving: float  # seconds
     dim: int
     parameters: int
 
@@ -98,13 +101,16 @@ def measured_seconds(results: Path) -> dict[str, float]:
 def cost_of(column: Column, spec: str, options: Options, device: torch.device, threads: int, folder: str) -> Cost:
     """Rehearse a job in this process, which is its own."""
     limit_threads(threads)
+    warnings.simplefilter("ignore")  # they belong into the log of a job, not into the table
     task = get_task(column.task)
     settings: Any = load_protocol(task.name, column.protocol, task.settings).settings
     dataset, sizes = _material(column.dataset, options, Path(folder))
     work = workload(column.dataset, settings, sizes)
     rates = rehearse(task, settings, spec, dataset, device, Path(tempfile.mkdtemp(dir=folder)))
     backbone = create_backbone(spec)
-    return Cost(work, rates, backbone.dim, sum(value.numel() for value in backbone.parameters()))
+    *training, _ = sizes.values()
+    solving = solving_seconds(settings, sum(training), backbone.dim, len(dataset.class_names), device)
+    return Cost(work, rates, solving, backbone.dim, sum(value.numel() for value in backbone.parameters()))
 
 
 def _asked(options: Options) -> list[tuple[str, str, Column]]:
@@ -127,7 +133,7 @@ def _estimates_of(
             cached.add(features)
         yield Estimate(
             title,
-            cost.rates.seconds(new.trained, new.tested),
+            cost.rates.seconds(new.trained, new.tested) + cost.solving,
             features=4.0 * cost.dim * new.tested if features else 0.0,
             checkpoint=4.0 * cost.parameters * TRAINING_COPIES if cost.work.trained else 0.0,
         )

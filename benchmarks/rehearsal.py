@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from benchmarks.environment import describe
-from benchmarks.solving import solving_seconds
 from benchmarks.tasks.contract import Job, Task
 from benchmarks.tasks.frozen import BATCH
 from benchmarks.workload import kind_of
@@ -29,7 +28,7 @@ CPU_BATCH = 4  # on a CPU an image costs the same in any batch
 class Rates:
     """Seconds."""
 
-    fixed: float  # of a job, whatever its length: loading, first step, pictures, the solving of a probe
+    fixed: float  # of a job, whatever its length: loading, first step, pictures
     trained: float  # of an image forward and backward, its loading included
     tested: float  # of an image that is tested, or whose features are extracted
 
@@ -72,9 +71,7 @@ def rehearse(task: Task, settings: Any, spec: str, dataset: Dataset, device: tor
     paces = {phase: _pace(heard, phase) for phase in ("trained", "tested")}
     seen = sum(max((one.images for one in heard if one.phase == phase), default=0) * paces[phase] for phase in paces)
     fixed = max(0.0, time.perf_counter() - started - seen)
-    *training, _ = dataset.sizes.values()
-    solving = solving_seconds(settings, sum(training), backbone.dim, len(dataset.class_names) or 1, device)
-    return Rates(fixed + solving, **paces)
+    return Rates(fixed, **paces)
 
 
 def _batch(settings: Any, device: torch.device) -> int:
