@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import heapq
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.measure import limit_threads
 from benchmarks.plan import Options
 from benchmarks.preflight import chosen_columns, seeds_of
+from benchmarks.processes import call, fork_server, threads_of
 from benchmarks.protocols import load_protocol
-from benchmarks.rehearsal import rehearse
+from benchmarks.rehearsal import Rates, rehearse
 from benchmarks.results import ResultStore, job_title
+from benchmarks.solving import solving_seconds
 from benchmarks.suite import Column
 from benchmarks.tasks.registry import get_task
 from benchmarks.workload import Workload, workload
@@ -30,6 +35,17 @@ TRAINING_COPIES = 4  # of the weights, in the file that a training resumes from:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a rehearsal found."""
+
+    work: Workload
+    rates: Rates
+    solving: float  # seconds
+    dim: int
+    parameters: int
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What one job takes; `problem` where it could not be rehearsed."""
 
@@ -40,14 +56,27 @@ class Estimate:
     problem: str = ""
 
 
-def estimates(options: Options, device: torch.device) -> Iterator[Estimate]:
-    """One for each job, as soon as its kind has been rehearsed; features that jobs share count in the first."""
-    with tempfile.TemporaryDirectory() as folder:
-        for text in options.backbones:
-            label, spec = split_label(text)
-            cached: set[Any] = set()
-            for column in chosen_columns(options):
-                yield from _estimates_of(column, label, spec, options, device, Path(folder), cached)
+def estimates(options: Options, device: torch.device, workers: int) -> list[Estimate]:
+    """One for each job; features that jobs share count in the first.
+
+    Rehearsals run as jobs do: each in a process of its own, `workers` side by side, with their share of the threads.
+    """
+    server, asked = fork_server(), _asked(options)
+    threads = threads_of(workers)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
+
+        def cost(one: tuple[str, str, Column]) -> Cost | UMTError:
+            _, spec, column = one
+            try:
+                found: Cost = call(server, "benchmarks.budget:cost_of", column, spec, options, device, threads, folder)
+            except UMTError as error:
+                return error
+            return found
+
+        costs = list(pool.map(cost, asked))
+    cached: set[Any] = set()
+    pairs = zip(asked, costs, strict=True)
+    return [estimate for one, found in pairs for estimate in _estimates_of(*one, found, options, cached)]
 
 
 def devices_needed(seconds: Sequence[float], devices: int) -> float:
@@ -69,33 +98,44 @@ def measured_seconds(results: Path) -> dict[str, float]:
     return {result.key.title: result.wall_seconds for result in ResultStore(results)}
 
 
+def cost_of(column: Column, spec: str, options: Options, device: torch.device, threads: int, folder: str) -> Cost:
+    """Rehearse a job in this process, which is its own."""
+    limit_threads(threads)
+    warnings.simplefilter("ignore")  # they belong into the log of a job, not into the table
+    task = get_task(column.task)
+    settings: Any = load_protocol(task.name, column.protocol, task.settings).settings
+    dataset, sizes = _material(column.dataset, options, Path(folder))
+    work = workload(column.dataset, settings, sizes)
+    rates = rehearse(task, settings, spec, dataset, device, Path(tempfile.mkdtemp(dir=folder)))
+    backbone = create_backbone(spec)
+    *training, _ = sizes.values()
+    solving = solving_seconds(settings, sum(training), backbone.dim, len(dataset.class_names), device)
+    return Cost(work, rates, solving, backbone.dim, sum(value.numel() for value in backbone.parameters()))
+
+
+def _asked(options: Options) -> list[tuple[str, str, Column]]:
+    """Label and spec of every backbone with every column."""
+    return [(*split_label(text), column) for text in options.backbones for column in chosen_columns(options)]
+
+
 def _estimates_of(
-    column: Column, label: str, spec: str, options: Options, device: torch.device, folder: Path, cached: set[Any]
+    label: str, spec: str, column: Column, cost: Cost | UMTError, options: Options, cached: set[Any]
 ) -> Iterator[Estimate]:
-    titles = [
-        job_title(label, column.task, column.dataset, column.protocol_name, seed)
-        for seed in range(seeds_of(column, options))
-    ]
-    try:
-        task = get_task(column.task)
-        settings: Any = load_protocol(task.name, column.protocol, task.settings).settings
-        dataset, sizes = _material(column.dataset, options, folder)
-        work = workload(column.dataset, settings, sizes)
-        rates = rehearse(task, settings, spec, dataset, device, folder / "work" / str(len(list(folder.rglob("*")))))
-        backbone = create_backbone(spec)
-    except UMTError as error:
-        yield from (Estimate(title, problem=str(error)) for title in titles)
-        return
-    parameters = sum(value.numel() for value in backbone.parameters())
-    for title in titles:
-        new = work if work.features not in cached else Workload()
-        if work.features:
-            cached.add(work.features)
+    """One for each seed; `cached` collects the features that need not be computed again."""
+    for seed in range(seeds_of(column, options)):
+        title = job_title(label, column.task, column.dataset, column.protocol_name, seed)
+        if isinstance(cost, UMTError):
+            yield Estimate(title, problem=str(cost))
+            continue
+        features = cost.work.features and (spec, *cost.work.features)
+        new = Workload() if features in cached else cost.work
+        if features:
+            cached.add(features)
         yield Estimate(
             title,
-            rates.seconds(new.trained, new.tested),
-            features=4.0 * backbone.dim * new.tested if work.features else 0.0,
-            checkpoint=4.0 * parameters * TRAINING_COPIES if work.trained else 0.0,
+            cost.rates.seconds(new.trained, new.tested) + cost.solving,
+            features=4.0 * cost.dim * new.tested if features else 0.0,
+            checkpoint=4.0 * cost.parameters * TRAINING_COPIES if cost.work.trained else 0.0,
         )
 
 

@@ -29,7 +29,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None]) -> Meas
     UMTError where the weights or the protocol are no longer those of the plan, or a metric is not finite.
     """
     started = time.perf_counter()
-    _limit_threads(request.threads)
+    limit_threads(request.threads)
     torch.manual_seed(request.key.seed)
     device = pick_device(request.device)
     environment = describe(device)
@@ -71,7 +71,8 @@ def measure(request: Request, progress: Callable[[int, int, str], None]) -> Meas
     return result, {**outcome.raw, **_drawn(dataset)}, outcome.pictures
 
 
-def _limit_threads(threads: int) -> None:
+def limit_threads(threads: int) -> None:
+    """Let this process take so many threads of the CPU; 0 leaves them as they are."""
     if threads:
         torch.set_num_threads(threads)
         threadpool_limits(threads)  # of NumPy and SciPy

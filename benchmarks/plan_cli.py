@@ -13,6 +13,7 @@ from benchmarks.budget import Estimate, dataset_gigabytes, devices_needed, estim
 from benchmarks.cli import pairs
 from benchmarks.plan import Options
 from benchmarks.preflight import chosen_columns
+from benchmarks.processes import default_workers
 from benchmarks.suite import load_suite
 from umt.durations import duration
 from umt.errors import OptionError
@@ -35,6 +36,9 @@ Examples:
 @click.option("--seeds", type=click.IntRange(1), help="Runs of each job. Default: the suite's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--gpus", type=click.IntRange(1), default=1, show_default=True, help="Devices that share the jobs.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Jobs at a time on a device. Default: 1 on a GPU, up to 4 on the CPU."
+)
 @click.option("--check", type=click.Path(path_type=Path), help="A result store: what the jobs in it really took.")
 def plan(
     checkpoints: tuple[str, ...],
@@ -46,6 +50,7 @@ def plan(
     seeds: int | None,
     device: str,
     gpus: int,
+    workers: int | None,
     check: Path | None,
 ) -> None:
     """Run a few steps of every job here, and tell the device hours and the disk that the whole suite would take.
@@ -66,18 +71,19 @@ def plan(
         device=device,
     )
     chosen = pick_device(device)
+    at_once = workers or default_workers(str(chosen))
     took = measured_seconds(check) if check else {}
     with console.status("Running a few steps of every job"):
-        found = list(estimates(options, chosen))
+        found = estimates(options, chosen, at_once)
     console.print(_table(found, took))
-    for line in _totals(found, took, gpus, [column.dataset for column in chosen_columns(options)]):
+    for line in _totals(found, took, gpus, at_once, [column.dataset for column in chosen_columns(options)]):
         console.print(line, soft_wrap=True, highlight=False)
     if not any(estimate.seconds for estimate in found):
         raise OptionError("no job could be rehearsed; the table says why")
 
 
 def _table(found: Sequence[Estimate], took: Mapping[str, float]) -> Table:
-    table = Table("job", "time on one device", "features", "checkpoint", *(("took", "took / planned") if took else ()))
+    table = Table("job", "time", "features", "checkpoint", *(("took", "took / planned") if took else ()))
     for estimate in found:
         if estimate.problem:
             table.add_row(estimate.title, f"[red]{estimate.problem}")
@@ -88,15 +94,17 @@ def _table(found: Sequence[Estimate], took: Mapping[str, float]) -> Table:
     return table
 
 
-def _totals(found: Sequence[Estimate], took: Mapping[str, float], gpus: int, datasets: Sequence[str]) -> list[str]:
+def _totals(
+    found: Sequence[Estimate], took: Mapping[str, float], gpus: int, workers: int, datasets: Sequence[str]
+) -> list[str]:
     seconds = [estimate.seconds for estimate in found]
     data = sum(dataset_gigabytes(datasets).values())
     features = sum(estimate.features for estimate in found)
     lines = [
-        f"{len(found)} jobs: {sum(seconds) / 3600:.2f} device hours, {duration(devices_needed(seconds, gpus))} "
-        f"on {gpus} {'device' if gpus == 1 else 'devices'}",
+        f"{len(found)} jobs: {sum(seconds) / workers / 3600:.2f} device hours, "
+        f"{duration(devices_needed(seconds, gpus * workers))} on {gpus} {'device' if gpus == 1 else 'devices'}",
         f"disk: official data sets {data:.0f} GB, features {_size(features)}, checkpoints while jobs run "
-        f"{_size(gpus * max(estimate.checkpoint for estimate in found))}",
+        f"{_size(gpus * workers * max(estimate.checkpoint for estimate in found))}",
     ]
     checked = [estimate for estimate in found if estimate.title in took and estimate.seconds]
     if checked:

@@ -71,6 +71,11 @@ def default_workers(device: str) -> int:
     return min(4, os.cpu_count() or 1) if device == "cpu" else 1
 
 
+def threads_of(workers: int) -> int:
+    """Threads of each of so many jobs at a time."""
+    return max(1, (os.cpu_count() or 1) // workers)
+
+
 @dataclass(frozen=True)
 class Running:
     """A job at work."""
@@ -91,7 +96,7 @@ class LocalExecutor:
         self.context = context
         self.workers = workers
         self.limits = limits
-        self.threads = max(1, (os.cpu_count() or 1) // workers)
+        self.threads = threads_of(workers)
 
     def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
         """Run all jobs; an interruption ends the running ones."""

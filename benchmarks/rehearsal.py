@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.environment import describe
 from benchmarks.tasks.contract import Job, Task
 from benchmarks.tasks.frozen import BATCH
 from benchmarks.workload import kind_of
@@ -38,31 +39,39 @@ class Rates:
 
 @dataclass(frozen=True)
 class Heard:
-    """A report of progress: when, of what, and how much was done."""
+    """A report of progress: when, of what, and how many images were done."""
 
     at: float
     phase: str
-    done: int
+    images: int
 
 
 def rehearse(task: Task, settings: Any, spec: str, dataset: Dataset, device: torch.device, folder: Path) -> Rates:
-    """Measure a job of the task with a backbone on images of the data set; `folder` is for its files."""
+    """Measure a job of the task with a backbone on images of the data set; `folder` is for its files.
+
+    It takes the threads that torch has, which must be those that the job will get.
+    """
     heard: list[Heard] = []
-    batch = _batch(settings, device)
+    kind, batch = kind_of(settings), _batch(settings, device)
     started = time.perf_counter()
 
     def listen(done: int, total: int, text: str) -> None:
-        heard.append(Heard(time.perf_counter(), "trained" if "loss" in text else "tested", done))
+        phase = "trained" if "loss" in text else "tested"
+        images = done * batch if phase == "trained" or kind == "forward" else done
+        heard.append(Heard(time.perf_counter(), phase, images))
 
+    describe(device)  # as every job does
     backbone = create_backbone(spec).to(device)
-    small = _few(dataset, TESTS if kind_of(settings) == "dense" else TESTS * batch)
-    if kind_of(settings) in ("fine-tuning", "dense"):
-        task.run(Job(backbone, small, _shortened(settings, dataset, batch), 0, device, folder, listen))
-    else:
+    backbone.weights_hash()
+    small = _few(dataset, TESTS if kind == "dense" else TESTS * batch)
+    if kind == "frozen":
         _extract(backbone, settings, small, device, batch, listen)
-    trained, tested = _pace(heard, "trained") / batch, _pace(heard, "tested")
-    seen = sum(part.done * pace for part, pace in _ends(heard, {"trained": trained * batch, "tested": tested}))
-    return Rates(max(0.0, time.perf_counter() - started - seen), trained, tested)
+    else:
+        task.run(Job(backbone, small, _shortened(settings, dataset, batch), 0, device, folder, listen))
+    paces = {phase: _pace(heard, phase) for phase in ("trained", "tested")}
+    seen = sum(max((one.images for one in heard if one.phase == phase), default=0) * paces[phase] for phase in paces)
+    fixed = max(0.0, time.perf_counter() - started - seen)
+    return Rates(fixed, **paces)
 
 
 def _batch(settings: Any, device: torch.device) -> int:
@@ -73,6 +82,8 @@ def _batch(settings: Any, device: torch.device) -> int:
 
 def _shortened(settings: Any, dataset: Dataset, batch: int) -> Any:
     """The protocol as it is, but for the number of steps and, on a CPU, the images of each."""
+    if kind_of(settings) == "forward":
+        return replace(settings, batch=batch, warmup=1, forwards=TESTS)
     if kind_of(settings) == "dense":
         few = {"iterations": STEPS, "warmup": 0, "best_on_test": None}
         return replace(settings, **few, batch=batch, device_batch=batch)
@@ -105,13 +116,7 @@ def _extract(
 
 
 def _pace(heard: Sequence[Heard], phase: str) -> float:
-    """Seconds of one unit between the first and the last report of a phase; 0 where it was reported once or never."""
+    """Seconds of an image between the first and the last report of a phase; 0 where it was reported once or never."""
     own = [one for one in heard if one.phase == phase]
-    units = own[-1].done - own[0].done if own else 0
-    return (own[-1].at - own[0].at) / units if units else 0.0
-
-
-def _ends(heard: Sequence[Heard], paces: dict[str, float]) -> list[tuple[Heard, float]]:
-    """The last report of each phase, with the phase's pace."""
-    last = {one.phase: one for one in heard}
-    return [(one, paces[phase]) for phase, one in last.items()]
+    images = own[-1].images - own[0].images if own else 0
+    return (own[-1].at - own[0].at) / images if images else 0.0

@@ -17,12 +17,14 @@ from benchmarks.budget import dataset_gigabytes, devices_needed
 from benchmarks.protocols import load_protocol
 from benchmarks.rehearsal import Rates, rehearse
 from benchmarks.results import Result, ResultStore
+from benchmarks.solving import MOST, solving_seconds
 from benchmarks.tasks.registry import get_task
 from benchmarks.workload import workload
 from umt.backbones import create_backbone
 from umt.cli import cli
 from umt.data.mini.dense import write_ade20k
-from umt.data.registry import NAMES, Dataset, dataset_info
+from umt.data.mini.write import PARTS, MiniSize, write_part
+from umt.data.registry import NAMES, Dataset, dataset_info, find_dataset
 from umt.errors import UMTError
 
 SPEC = "timm:test_resnet?pretrained=false"
@@ -88,6 +90,24 @@ def test_a_dense_job_is_rehearsed_by_its_own_training_and_test(tmp_path: Path) -
     assert rates.trained >= 0
     assert rates.tested > 0
     assert rates.fixed > rates.tested
+
+
+def test_solving_counts_for_probes_that_have_a_grid_in_proportion_to_their_images() -> None:
+    linear, device = settings_of("finegrained_linear", "mini"), torch.device("cpu")
+    assert solving_seconds(settings_of("knn", "mini"), 100, 8, 5, device) == 0
+    assert solving_seconds(linear, 100, 8, 5, device) > 0
+    few, many = (solving_seconds(linear, MOST * times, 8, 5, device) for times in (1, 1000))
+    assert many > 50 * few, "the same images are solved for, and count a thousand times"
+
+
+def test_speed_is_rehearsed_by_its_own_forwards(tmp_path: Path) -> None:
+    write_part(next(part for part in PARTS if part.dataset == "imagenet"), tmp_path, MiniSize(imagenet=20))
+    rates = rehearse(
+        get_task("throughput"), settings_of("throughput", "mini"), SPEC,
+        find_dataset("imagenet", tmp_path, {}), torch.device("cpu"), tmp_path / "work",
+    )  # fmt: skip
+    assert rates.tested > 0
+    assert rates.trained == 0
 
 
 def test_the_command_counts_absent_data_by_official_sizes_and_checks_against_results(

@@ -1,0 +1,34 @@
+"""The rehearsal of many backbones runs, with few of them and in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmarks.perf.many_backbones import SUITE, Overhead, run_suite, specs
+from benchmarks.suite import load_suite
+from benchmarks.tasks.registry import BUILT_IN
+
+
+def test_three_backbones_do_two_tasks_and_are_found_done(tmp_path: Path) -> None:
+    """By submitit's executor that runs jobs here, when they are waited for."""
+    found = run_suite(specs(3), ["knn", "throughput"], 1, tmp_path, Console(quiet=True), kind="debug")
+    assert (found.jobs, found.done) == (6, 6)
+    assert 0 < found.in_jobs < found.running
+    assert found.each < 5
+    assert str(found).startswith("6 jobs, 6 done: ")
+
+
+def test_overhead_is_what_workers_spent_beside_jobs() -> None:
+    found = Overhead(jobs=10, done=10, planning=1, running=30, in_jobs=40, again=1, workers=2)
+    assert found.each == pytest.approx(2)
+
+
+def test_every_task_without_a_text_encoder_is_in_it() -> None:
+    assert {column.task for column in load_suite(str(SUITE)).measured} == set(BUILT_IN) - {"zeroshot"}
+
+
+def test_backbones_are_called_apart() -> None:
+    assert len({text.partition("=")[0] for text in specs(20)}) == len(set(specs(20))) == 20
