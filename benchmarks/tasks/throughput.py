@@ -32,7 +32,8 @@ def run(job: Job) -> Outcome:
     settings: ThroughputSettings = job.settings
     side = round_up(settings.resolution, job.backbone.preprocess.size_multiple)
     images = torch.rand(settings.batch, 3, side, side, device=job.device).contiguous(memory_format=torch.channels_last)
-    backbone = job.backbone.to(memory_format=torch.channels_last).eval()
+    # without gradients, which torch's counter asks for where a model hands a parameter to one of its modules
+    backbone = job.backbone.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     seconds = []
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(pick_precision(settings.precision, job.device))
     with torch.autocast(job.device.type, dtype, enabled=dtype is not None):

@@ -1,4 +1,4 @@
-"""Which rows of a long table a figure draws: nobody can read thousands, and drawing them takes minutes."""
+"""Which rows of a long table a figure draws: nobody can read thousands, and matplotlib draws them slowly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What accuracy costs: each task against images a second, a point for every backbone of the store."""
+"""What accuracy costs: each task against images a second, a point for every leading backbone of the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figure 1b: every backbone on every task, each task on its own scale."""
+"""Figure 1b: the leading backbones on every task, each task on its own scale."""
 
 from __future__ import annotations
 

@@ -88,7 +88,9 @@ def check_command(words: list[str]) -> None:
         return
     match words:
         case ["python", "-m", module, *rest]:
-            _parse(importlib.import_module(f"{module}.__main__").main, rest)
+            named = importlib.import_module(module)
+            runs = importlib.import_module(f"{module}.__main__") if hasattr(named, "__path__") else named
+            _parse(runs.main, rest)
         case ["pip", "install", *rest]:
             assert _extras(rest) <= _declared_extras(), f"{rest}: setup.cfg has no such extra"
         case ["bash", script, *_] if (ROOT / script).is_file():

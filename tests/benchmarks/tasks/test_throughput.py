@@ -32,3 +32,8 @@ def test_the_resolution_grows_to_what_the_backbone_takes(make_job, make_dataset)
 
 def test_protocols() -> None:
     assert protocol_names("throughput") == ["mini", "paper"]
+
+
+def test_a_model_that_hands_a_parameter_to_a_module(make_job, make_dataset) -> None:  # type: ignore[no-untyped-def]
+    job = make_job("throughput", make_dataset("imagenet"), "mini", "timm:test_vit3?pretrained=false", batch=1)
+    assert TASK.run(job).metrics["gmacs"] > 0
