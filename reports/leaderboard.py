@@ -40,7 +40,7 @@ def leaderboard(records: Sequence[Record]) -> Table:
     for record in records:
         tasks[record.result.key.task, record.result.key.dataset].append(record)
     boards = [_board(part, names) for part in tasks.values()]
-    models = sorted(set(names.values()), key=lambda name: (_overall(boards, name) or (len(names) + 1.0, None))[0])
+    models = sorted(set(names.values()), key=lambda name: ((_overall(boards, name) or (len(names) + 1.0,))[0], name))
     rows = tuple(
         Row((name,), (_overall_cell(boards, name), *(_cell(board, name) for board in boards))) for name in models
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import rich.table
 from rich.box import SIMPLE_HEAD
@@ -17,6 +19,7 @@ NAME_WIDTH = 24  # a longer name goes on in the next line
 WIDE = 120  # columns of a console that has room for more than the name of a row
 MOST = 200  # rows that are printed; drawing more takes longer than all the rest
 FEW = 4  # rows that fit beside each other on a narrow console
+NARROW, ROOMY = 9, 12  # characters a column at least, and where a table goes on in another one below
 
 
 def print_table(table: Table, console: Console) -> None:
@@ -25,7 +28,31 @@ def print_table(table: Table, console: Console) -> None:
     rows = [row for group in table.groups for row in group.rows]
     few = len(rows) <= FEW < len(table.columns) or len(table.columns) > 2 * len(rows)
     turned = console.width < WIDE and few
-    console.print(_turned(table, rows) if turned else _upright(table, console.width))
+    if turned:
+        console.print(_turned(table, rows))
+        return
+    for piece in _pieces(table, console.width - NAME_WIDTH):
+        console.print(_upright(piece, console.width))
+
+
+def _pieces(table: Table, room: int) -> list[Table]:
+    """The table, or where its columns have no room tables of some of them, to be printed below each other."""
+    count = len(table.columns)
+    if count * NARROW <= room:
+        return [table]
+    number = math.ceil(count / max(1, room // ROOMY))
+    cuts = [count * index // number for index in range(number + 1)]
+    pieces = [_columns(table, slice(*ends)) for ends in pairwise(cuts)]
+    first, *others = (replace(piece, caption="") for piece in pieces[:-1])
+    last = pieces[-1]
+    return [first, *(replace(piece, number="", title="") for piece in (*others, last))]
+
+
+def _columns(table: Table, some: slice) -> Table:
+    groups = [
+        replace(group, rows=tuple(replace(row, cells=row.cells[some]) for row in group.rows)) for group in table.groups
+    ]
+    return replace(table, columns=table.columns[some], groups=tuple(groups))
 
 
 def _first(table: Table, most: int) -> Table:

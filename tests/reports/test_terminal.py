@@ -59,3 +59,18 @@ def test_of_a_long_table_the_first_rows_are_printed(printed, monkeypatch):
     assert "Proteus" in said
     assert "=1+1" not in said
     assert "About A&B. 1 more rows, which --out writes." in said
+
+
+def test_a_table_of_many_columns_goes_on_below(printed, table):
+    wide = replace(table, columns=table.columns * 6, groups=tuple(map(_tripled, map(_tripled, table.groups * 3))))
+    wide = replace(wide, columns=wide.columns[:12], groups=tuple(map(_twelve, wide.groups)))
+    text = printed(wide, width=80)
+    words = [line.split() for line in text.splitlines()]
+    names = [line for line in words if line[:1] == ["Proteus"]]
+    assert max(map(len, text.splitlines())) <= 80
+    assert len(names) == 3 * 3  # pieces of four columns, groups
+    assert (text.count(wide.title), text.count(wide.caption.split(".")[0])) == (1, 1)
+
+
+def _twelve(group):
+    return replace(group, rows=tuple(replace(row, cells=row.cells[:12]) for row in group.rows))
