@@ -44,4 +44,4 @@ def _curves(axes: Axes, curve: Mapping[str, Sequence[float]]) -> None:
     logarithmic(axes, "y")
     axes.set_xlabel("step", fontsize=7)
     axes.tick_params(which="both", labelsize=7)
-    axes.legend(fontsize=6, frameon=False)
+    axes.legend(fontsize=6, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)

@@ -50,7 +50,10 @@ def _bars(axes: Axes, column: Column, cells: list[Cell], rows: list[Row]) -> Non
     names = ["\n".join(textwrap.wrap(row.name, 22)) if first else "" for row in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=7)
     axes.invert_yaxis()
-    axes.set_xlim(min(0.0, *values), ROOM * max(*values, 1e-9))
+    low, high = min(0.0, *values), ROOM * max(*values, 1e-9)
+    axes.set_xlim(low, high)
+    if column.metric.unit == "%":  # what lies beyond is room for the numbers
+        axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= min(high, 100)])
     axes.tick_params(axis="x", labelsize=7)
     axes.tick_params(axis="y", length=0)
-    axes.set_title("\n".join([*textwrap.wrap(column.heading, 36), column.measure]), fontsize=8)
+    axes.set_title("\n".join([*textwrap.wrap(column.heading, 36, break_on_hyphens=False), column.measure]), fontsize=8)

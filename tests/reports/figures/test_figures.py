@@ -57,6 +57,13 @@ def test_names_stand_once_a_row_and_numbers_inside_their_panel(drawn: list[Drawi
         assert max(ends) <= axes.get_window_extent().x1
 
 
+def test_no_axis_of_percent_goes_beyond_a_hundred(drawn: list[Drawing]) -> None:
+    tasks.task_bars(made("t", ["top1", "rmse"], {"a": [99.0, 99.0], "b": [40.0, 120.0]}))
+    percent, metres = (max(axes.get_xticks()) for axes in drawn[0].axes[:2])
+    assert percent == 100
+    assert metres > 100
+
+
 @pytest.mark.parametrize("ends", [(700, 1800), (990, 1010), (20, 99), (3, 5000)])
 def test_a_logarithmic_axis_says_its_scale_however_short_it_is(ends: tuple[float, float]) -> None:
     _, (axes,) = panels(1, height=2)
@@ -87,6 +94,10 @@ def test_curves_are_those_of_the_checkpoint(record, cub, provenance, drawn: list
     (axes,) = drawn[0].axes
     lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     assert lines == {"cls feature": [1, 0.5], "cls token": [2, 1.5], "all that is minimised": [3, 2]}
+    drawn[0].draw_without_rendering()
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().y1 < axes.get_window_extent().y0, "it hides no curve"
 
 
 def test_nothing_to_compare_is_no_figure(record, cub, provenance) -> None:  # type: ignore[no-untyped-def]
