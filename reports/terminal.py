@@ -38,9 +38,9 @@ def print_table(table: Table, console: Console) -> None:
 def _pieces(table: Table, room: int) -> list[Table]:
     """The table, or where its columns have no room tables of some of them, to be printed below each other."""
     count = len(table.columns)
-    if count * NARROW <= room:
-        return [table]
     number = math.ceil(count / max(1, room // ROOMY))
+    if count * NARROW <= room or number < 2:
+        return [table]
     cuts = [count * index // number for index in range(number + 1)]
     pieces = [_columns(table, slice(*ends)) for ends in pairwise(cuts)]
     first, *others = (replace(piece, caption="") for piece in pieces[:-1])

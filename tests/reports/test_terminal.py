@@ -72,5 +72,15 @@ def test_a_table_of_many_columns_goes_on_below(printed, table):
     assert (text.count(wide.title), text.count(wide.caption.split(".")[0])) == (1, 1)
 
 
+@pytest.mark.parametrize("columns", [0, 1, 2])
+def test_a_console_as_narrow_as_a_name_prints_all_the_same(printed, table, columns):
+    groups = tuple(
+        replace(group, rows=tuple(replace(row, cells=row.cells[:columns]) for row in group.rows))
+        for group in table.groups
+    )
+    few = replace(table, columns=table.columns[:columns], groups=groups)
+    assert "Proteus" in printed(few, width=20)
+
+
 def _twelve(group):
     return replace(group, rows=tuple(replace(row, cells=row.cells[:12]) for row in group.rows))

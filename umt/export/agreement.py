@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from umt.backbones.contract import Backbone, Features, round_up
-from umt.errors import ChangedError
+from umt.errors import BackboneError
 
 Outputs = dict[str, Tensor]
 Shape = tuple[int, int, int]  # images, height, width
@@ -70,7 +70,7 @@ def require(agreements: Sequence[Agreement], tolerance: float, what: str) -> Non
     """UMTError where an output differs by more than `tolerance` at any shape."""
     for found in agreements:
         if not found.differences[found.worst] <= tolerance:
-            raise ChangedError(
+            raise BackboneError(
                 f"{what}: differs from the checkpoint by {found}, more than {tolerance:g}; it is not kept"
             )
 
