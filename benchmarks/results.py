@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from umt.declarations import read_json
 from umt.errors import ResultError, UMTError
@@ -168,18 +167,17 @@ class ResultStore:
             yield read_result(path)
 
     def paths(self) -> list[Path]:
-        return [self.folder / name for name in self.stamps()]
+        return [Path(entry.path) for _, entries in self._folders() for entry in entries]
 
-    def stamps(self) -> dict[str, str]:
-        """What changes with a file's content (time, size, inode), of each result file by its path below the folder."""
-        return {
-            f"{folder.name}/{entry.name}": f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}"
-            for folder in _entries(self.folder)
-            if folder.is_dir()
-            for entry in _entries(folder)
-            if entry.name.endswith(".json")
-            for stat in [entry.stat()]
-        }
+    def stamps(self) -> dict[str, dict[str, str]]:
+        """Of each folder its result files, with what changes with their content: time, size, inode."""
+        return {name: {entry.name: _stamp(entry) for entry in entries} for name, entries in self._folders()}
+
+    def _folders(self) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+        """Folders with their result files, in order of name."""
+        for folder in _entries(self.folder):
+            if folder.is_dir():
+                yield folder.name, [entry for entry in _entries(folder) if entry.name.endswith(".json")]
 
 
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
@@ -187,6 +185,11 @@ def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
     return []
+
+
+def _stamp(entry: os.DirEntry[str]) -> str:
+    stat = entry.stat()
+    return f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}"
 
 
 def read_result(path: Path) -> Result:
@@ -220,6 +223,8 @@ def _checksum(record: Mapping[str, Any]) -> int:
 def _write_picture(result: Path, name: str, pixels: np.ndarray) -> str:
     """A PNG beside the file of a result; its name."""
     path = result.with_name(f"{result.stem}--{_slug(name)}.png")
+    from PIL import Image  # a report needs the store, but no pictures
+
     with atomic_file(path) as handle:
         Image.fromarray(pixels).save(handle, format="PNG")
     return path.name

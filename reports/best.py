@@ -25,6 +25,8 @@ def _target(cells: Sequence[Cell], metric: Metric) -> float | None:
 
 def _marked(cells: Sequence[Cell], columns: Sequence[Column], targets: Sequence[float | None]) -> tuple[Cell, ...]:
     return tuple(
-        replace(cell, best=cell.value is not None and round(cell.value, column.metric.decimals) == target)
+        replace(cell, best=True)
+        if cell.value is not None and round(cell.value, column.metric.decimals) == target
+        else cell
         for cell, column, target in zip(cells, columns, targets, strict=True)
     )

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from reports.best import mark_best
 from reports.columns import comparable_columns
 from reports.declaration import AskedColumn, Declaration
+from reports.measurement import Measurement
 from reports.notes import notes_of
 from reports.rows import FamilyRow, measured_rows, published_rows
-from reports.store import Record
 from reports.table import Column, Group, Table, printable
 
 OTHER = "Other architectures"
@@ -18,16 +18,16 @@ OTHER = "Other architectures"
 def build_table(
     declaration: Declaration,
     asked: Sequence[AskedColumn],
-    records: Sequence[Record],
+    measurements: Sequence[Measurement],
     caption: str,
     *,
     with_paper: bool = False,
 ) -> Table | None:
-    """A table of all results that the asked columns match; None where it would have no row.
+    """A table of all measurements that the asked columns match; None where it would have no row.
 
     `with_paper` adds the paper's rows, marked as such, above ours.
     """
-    columns = comparable_columns(asked, records)
+    columns = comparable_columns(asked, measurements)
     published = declaration.published if with_paper else None
     labels = tuple(published.labels) if published else ("Backbone",)
     rows = published_rows(published, declaration.families, columns) if published else []

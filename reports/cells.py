@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean, stdev
+from functools import partial
+from statistics import fmean
 
-from benchmarks.results import Result
+from reports.deviation import mean_and_deviation
+from reports.measurement import Measurement
 from reports.metrics import Metric
-from reports.store import Record
 from reports.table import Cell, printable
 
 
-def measured_cell(records: Sequence[Record], name: str, metric: Metric) -> Cell:
+def measured_cell(measurements: Sequence[Measurement], name: str, metric: Metric) -> Cell:
     """Mean of metric `name` over seeds, and the sample standard deviation from two seeds on."""
-    runs = sorted((record for record in records if name in record.result.metrics), key=lambda run: run.result.key.seed)
-    if not runs:
-        return Cell(provenance=tuple(f"no metric '{name}' in {record.path.name}" for record in records))
-    values = [run.result.metrics[name] for run in runs]
-    mean, std = fmean(values), stdev(values) if len(values) > 1 else None
-    return Cell(_text(mean, std, metric.decimals), mean, std, len(values), provenance=_provenance(runs, values))
+    found = [one for one in measurements if one.has(name)]
+    if not found:
+        return Cell(told=partial(_missing, measurements, name))
+    values = [value for one in found for value in one.values(name)]
+    mean, std = mean_and_deviation(values)
+    return Cell(_text(mean, std, metric.decimals), mean, std, len(values), told=partial(_provenance, found, name))
 
 
-def loss_cell(losses: Sequence[tuple[Record, float]], metric: Metric) -> Cell:
+def loss_cell(losses: Sequence[tuple[Measurement, float]], metric: Metric) -> Cell:
     """Mean over students of what each lost; each comes with a result that its checkpoint's word was read from."""
     if not losses:
         return Cell()
     values = [value for _, value in losses]
-    mean, std = fmean(values), stdev(values) if len(values) > 1 else None
+    mean, std = mean_and_deviation(values)
     lines = [
-        f"{record.result.spec}: {value:.6g}, as its checkpoint says; distilled by code {_distilled_by(record.result)}; "
-        f"read from {record.path.name}"
-        for record, value in losses
+        f"{one.model.spec}: {value:.6g}, as its checkpoint says; distilled by code "
+        f"{_distilled_by(one.model.provenance)}; read from {next(iter(one.files))}"
+        for one, value in losses
     ]
-    return Cell(_text(mean, std, metric.decimals), mean, std, len(values), provenance=tuple(map(printable, lines)))
+    return Cell(_text(mean, std, metric.decimals), mean, std, len(values), told=lambda: map(printable, lines))
 
 
 def mean_cell(cells: Sequence[Cell], metric: Metric) -> Cell:
@@ -47,7 +48,7 @@ def mean_cell(cells: Sequence[Cell], metric: Metric) -> Cell:
 
 def published_cell(text: str, number: int) -> Cell:
     """A value as the paper prints it."""
-    return Cell(text, float(text), runs=1, provenance=(f"table {number} of the paper",)) if text else Cell()
+    return Cell(text, float(text), runs=1, told=lambda: [f"table {number} of the paper"]) if text else Cell()
 
 
 def _text(mean: float, std: float | None, decimals: int) -> str:
@@ -55,33 +56,41 @@ def _text(mean: float, std: float | None, decimals: int) -> str:
     return f"{mean:.{decimals}f}{deviation}"
 
 
-def _provenance(runs: Sequence[Record], values: Sequence[float]) -> tuple[str, ...]:
-    result = runs[0].result
-    key = result.key
+def _missing(measurements: Sequence[Measurement], name: str) -> Iterable[str]:
+    return [f"no metric '{name}' in {file}" for one in measurements for file in one.files]
+
+
+def _provenance(found: Sequence[Measurement], name: str) -> Iterable[str]:
+    """How the value of a cell came about; the measurements agree in model and protocol."""
+    model, setup = found[0].model, found[0].setup
+    valued = [pair for one in found for pair in zip(one.runs, one.values(name), strict=True)]
+    valued.sort(key=lambda pair: pair[0].seed)
+    runs = [run for run, _ in valued]
     lines = (
-        f"task {key.task}, protocol {key.protocol} version {result.protocol_version}, hash {key.protocol_hash}",
-        f"data {result.data.title}, fingerprint {key.data_fingerprint}",
-        f"backbone {result.spec}, weights {key.weights_hash[:12]}",
+        f"task {setup.task}, protocol {setup.protocol} version {setup.protocol_version}, hash {setup.protocol_hash}",
+        f"data {setup.data.title}, fingerprint {setup.data_fingerprint}",
+        f"backbone {model.spec}, weights {model.weights_hash[:12]}",
         f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}: "
-        + ", ".join(f"seed {run.result.key.seed} {value:.6g}" for run, value in zip(runs, values, strict=True)),
-        f"code {_joined(_code(run.result.environment.commit, run.result.environment.dirty) for run in runs)}",
-        f"device {_joined(run.result.environment.device for run in runs)}",
+        + ", ".join(f"seed {run.seed} {value:.6g}" for run, value in valued),
+        f"code {_joined(_code(run.environment.commit, run.environment.dirty) for run in runs)}",
+        f"device {_joined(run.environment.device for run in runs)}",
         f"files {_joined(run.path.name for run in runs)}",
-        f"again: {_command(result, max(run.result.key.seed for run in runs) + 1)}",
+        f"again: {_command(found[0], runs[-1].seed + 1)}",
     )
-    return tuple(map(printable, lines))
+    return map(printable, lines)
 
 
-def _command(result: Result, seeds: int) -> str:
+def _command(one: Measurement, seeds: int) -> str:
     """What repeats the runs where their results are not stored yet."""
-    named, root = f"{result.key.backbone}={result.spec}", f"{result.key.dataset}={result.data.root}"
-    options = ["--backbone", named, "--suite", result.suite, "--tasks", result.key.task, "--data", root]
+    model, setup = one.model, one.setup
+    named, root = f"{model.backbone}={model.spec}", f"{setup.dataset}={setup.data.root}"
+    options = ["--backbone", named, "--suite", setup.suite, "--tasks", setup.task, "--data", root]
     return shlex.join(["umt", "run", *options, "--seeds", str(seeds)])
 
 
-def _distilled_by(result: Result) -> str:
+def _distilled_by(provenance: Mapping[str, object]) -> str:
     """The commit that a student's checkpoint names; a file says what it likes, and older ones say nothing."""
-    code = result.provenance.get("code")
+    code = provenance.get("code")
     return _code(code.get("commit"), code.get("dirty")) if isinstance(code, Mapping) else "of no stated commit"
 
 

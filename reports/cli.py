@@ -10,8 +10,9 @@ from rich.console import Console
 
 from benchmarks.suite import Suite, load_suite
 from reports.compare import comparison
-from reports.store import ANALYSIS, RESULTS_HELP, Record, newest_store
-from reports.suite_report import read_records, suite_figures, suite_tables, write_files
+from reports.measurement import Measurement
+from reports.store import ANALYSIS, RESULTS_HELP, newest_store
+from reports.suite_report import read_measurements, suite_figures, suite_tables, write_files
 from reports.table import Table
 from reports.table1 import TABLE1
 from reports.terminal import print_table
@@ -32,24 +33,26 @@ Examples:
 def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None) -> None:
     """Write the tables and figures of a result store, and print the tables that have results."""
     results = results or newest_store()
-    records = read_records(results)
-    chosen = load_suite(suite) if suite else _suite_of(records)
-    tables = suite_tables(chosen, records)
+    measurements = read_measurements(results)
+    chosen = load_suite(suite) if suite else _suite_of(measurements)
+    tables = suite_tables(chosen, measurements)
     if not tables:
         raise ResultError(f"{results}: no result belongs to suite '{chosen.name}'; choose another with --suite")
     if compare:
-        tables += _compared(chosen, records)
+        tables += _compared(chosen, measurements)
     console = Console()
     for table in tables:
         if any(row.source == "measured" for group in table.groups for row in group.rows):
             print_table(table, console)
-    for path in write_files(tables, suite_figures(tables, records), chosen.title, out or results.parent / "tables"):
+    for path in write_files(
+        tables, suite_figures(tables, measurements), chosen.title, out or results.parent / "tables"
+    ):
         console.print(path, soft_wrap=True, highlight=False, markup=False)
 
 
-def _compared(suite: Suite, records: Sequence[Record]) -> list[Table]:
+def _compared(suite: Suite, measurements: Sequence[Measurement]) -> list[Table]:
     assert TABLE1.published is not None
-    table = comparison(TABLE1.published, suite.columns, records)
+    table = comparison(TABLE1.published, suite.columns, measurements)
     if table is None:
         raise ResultError(
             "--compare paper: no result is of a backbone, a protocol and the official data that the paper has"
@@ -57,8 +60,8 @@ def _compared(suite: Suite, records: Sequence[Record]) -> list[Table]:
     return [table]
 
 
-def _suite_of(records: Sequence[Record]) -> Suite:
-    names = sorted({record.result.suite for record in records} - {ANALYSIS})
+def _suite_of(measurements: Sequence[Measurement]) -> Suite:
+    names = sorted({one.setup.suite for one in measurements} - {ANALYSIS})
     if not names:
         raise ResultError("the results are of analyses alone; choose the suite to report on with --suite")
     if len(names) > 1:

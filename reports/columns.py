@@ -6,57 +6,60 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.results import Result
 from reports.declaration import AskedColumn
+from reports.measurement import Measurement, Setup
 from reports.metrics import Metric, get_metric
-from reports.store import Record
 from reports.table import printable
 
 
 @dataclass(frozen=True)
 class MeasuredColumn:
-    """Results of one asked column on the same data by the same protocol; none where nothing was measured."""
+    """Measurements of one asked column on the same data by the same protocol; none where nothing was measured."""
 
     asked: AskedColumn
     heading: str
-    records: tuple[Record, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
 
     @property
-    def example(self) -> Result:
-        """Any of its results: they agree in data and protocol."""
-        return self.records[0].result
+    def example(self) -> Setup:
+        """Any of its setups: they agree in data and protocol."""
+        return self.measurements[0].setup
 
     @property
     def metric(self) -> Metric:
         """What its numbers are."""
-        return get_metric(self.asked.metric, self.example if self.records else None)
+        return get_metric(self.asked.metric, self.example if self.measurements else None)
 
 
-def comparable_columns(asked: Sequence[AskedColumn], records: Iterable[Record]) -> list[MeasuredColumn]:
+def comparable_columns(asked: Sequence[AskedColumn], measurements: Iterable[Measurement]) -> list[MeasuredColumn]:
     """One column for each asked one, and more where its results differ in data or protocol: the newest first."""
-    measured: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
-    for record in records:
-        key = record.result.key
-        measured[key.task, key.dataset, key.protocol].append(record)
+    setups: dict[int, list[Measurement]] = defaultdict(list)
+    for one in measurements:
+        setups[id(one.setup)].append(one)
+    measured: dict[tuple[str, str, str], list[list[Measurement]]] = defaultdict(list)
+    for alike in setups.values():
+        setup = alike[0].setup
+        measured[setup.task, setup.dataset, setup.protocol].append(alike)
     return _distinct(
         [column for one in asked for column in _split(one, measured[one.task, one.dataset, one.protocol_name])]
     )
 
 
-def _split(asked: AskedColumn, records: Sequence[Record]) -> list[MeasuredColumn]:
-    """The records of its task, data set and protocol, apart where data or protocol differ all the same."""
-    parts: dict[tuple[object, ...], list[Record]] = defaultdict(list)
-    for record in records:
-        key, data, age = record.result.key, record.result.data, -record.result.protocol_version
-        parts[not data.official, age, key.protocol_hash, data.title, key.data_fingerprint].append(record)
+def _split(asked: AskedColumn, setups: Sequence[Sequence[Measurement]]) -> list[MeasuredColumn]:
+    """What was measured in the setups of its task, data set and protocol, apart where data or protocol differ."""
+    parts: dict[tuple[object, ...], list[Measurement]] = defaultdict(list)
+    for alike in setups:
+        setup = alike[0].setup
+        data, age = setup.data, -setup.protocol_version
+        parts[not data.official, age, setup.protocol_hash, data.title, setup.data_fingerprint] += alike
     if not parts:
         return [MeasuredColumn(asked, asked.heading)]
-    return [MeasuredColumn(asked, _heading(asked, part[0]), tuple(part)) for _, part in sorted(parts.items())]
+    return [MeasuredColumn(asked, _heading(asked, part[0].setup), tuple(part)) for _, part in sorted(parts.items())]
 
 
-def _heading(asked: AskedColumn, record: Record) -> str:
+def _heading(asked: AskedColumn, setup: Setup) -> str:
     """The suite's heading is the official name, so it stands over official data only."""
-    return asked.heading if record.result.data.official else printable(record.result.data.title)
+    return asked.heading if setup.data.official else printable(setup.data.title)
 
 
 WORDS = {  # for people; a task from outside is called by its own name
@@ -79,8 +82,8 @@ def task_words(task: str) -> str:
 TRAITS: tuple[Callable[[MeasuredColumn], str], ...] = (
     lambda column: task_words(column.asked.task),
     lambda column: f"protocol {column.asked.protocol_name}",
-    lambda column: f"protocol hash {column.example.key.protocol_hash[:8]}" if column.records else "",
-    lambda column: f"data {column.example.key.data_fingerprint[:8]}" if column.records else "",
+    lambda column: f"protocol hash {column.example.protocol_hash[:8]}" if column.measurements else "",
+    lambda column: f"data {column.example.data_fingerprint[:8]}" if column.measurements else "",
 )
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 import yaml
 from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
 from reports.columns import MeasuredColumn, comparable_columns
 from reports.declaration import AskedColumn, Published
+from reports.deviation import mean_and_deviation
+from reports.measurement import Measurement, Model
 from reports.paper import published_table
-from reports.rows import model_names, model_of
+from reports.rows import model_names
 from reports.standing import LEVEL
-from reports.store import Record
 from reports.table import Cell, Column, Group, Row, Table, printable
 
 CAPTION = (
@@ -25,20 +26,20 @@ CAPTION = (
 Line = Mapping[str, str]
 
 
-def comparison(published: Published, asked: Sequence[AskedColumn], records: Sequence[Record]) -> Table | None:
+def comparison(published: Published, asked: Sequence[AskedColumn], measurements: Sequence[Measurement]) -> Table | None:
     """A row for each backbone that the paper has too; None where there is none."""
-    official = [record for record in records if record.result.data.official]
+    official = [one for one in measurements if one.setup.data.official]
+    models = {one.model.key: one.model for one in official}
     columns = [
         (column, published.columns[key])
         for column in comparable_columns(asked, official)
-        if (key := _key(column.asked)) in published.columns and column.records
+        if (key := _key(column.asked)) in published.columns and column.measurements
     ]
     rows = []
-    for model, name in sorted(model_names(official).items()):
-        own = [record for record in official if model_of(record) == model]
-        line = _counterpart(own[0], published.number)
+    for model, name in sorted(model_names(models).items()):
+        line = _counterpart(models[model], published.number)
         if line is not None:
-            cells = tuple(_cell(column, field, line, own) for column, field in columns)
+            cells = tuple(_cell(column, field, line, model) for column, field in columns)
             rows.append(Row((name, printable(f"{line['method']}, {line['student_arch']}")), cells))
     if not any(cell.value is not None for row in rows for cell in row.cells):
         return None
@@ -59,30 +60,31 @@ def inside_spread(difference: float, values: Sequence[float]) -> tuple[bool, flo
 
     None for a single run, which has no spread.
     """
-    if len(values) < 2:
+    _, deviation = mean_and_deviation(values)
+    if deviation is None:
         return None
     share = stdtrit(len(values) - 1, 0.5 + LEVEL / 2)
-    half = float(share * stdev(values) * math.sqrt(1 + 1 / len(values)))
+    half = float(share * deviation * math.sqrt(1 + 1 / len(values)))
     return abs(difference) <= half, half
 
 
-def _cell(column: MeasuredColumn, field: str, line: Line, own: Sequence[Record]) -> Cell:
-    inside = {id(record) for record in column.records}
-    values = [record.result.metrics[column.asked.metric] for record in own if id(record) in inside]
+def _cell(column: MeasuredColumn, field: str, line: Line, model: tuple[str, str]) -> Cell:
+    own = [one for one in column.measurements if one.model.key == model and one.has(column.asked.metric)]
+    values = [value for one in own for value in one.values(column.asked.metric)]
     if not values or not line[field]:
         return Cell()
     difference, digits = fmean(values) - float(line[field]), column.metric.decimals
     verdict = inside_spread(difference, values)
     spread = f" ({'inside' if verdict[0] else 'outside'} ±{verdict[1]:.{digits}f})" if verdict else ""
     told = f"ours {', '.join(f'{value:.6g}' for value in values)}; the paper {line[field]}"
-    return Cell(f"{difference:+.{digits}f}{spread}", difference, runs=len(values), provenance=(told,))
+    return Cell(f"{difference:+.{digits}f}{spread}", difference, runs=len(values), told=lambda: [told])
 
 
-def _counterpart(record: Record, number: int) -> Line | None:
+def _counterpart(model: Model, number: int) -> Line | None:
     """The paper's row of a backbone; a head of a student has none of its own there."""
-    said = record.result.provenance
+    said = model.provenance
     recipe = said.get("recipe", {}) if "space" not in said else {}
-    made = {"recipe": recipe.get("name") if isinstance(recipe, Mapping) else None, "backbone": record.result.spec}
+    made = {"recipe": recipe.get("name") if isinstance(recipe, Mapping) else None, "backbone": model.spec}
     for entry in yaml.safe_load((Path(__file__).parent / "paper" / "counterparts.yaml").read_text(encoding="utf-8")):
         if any(made[way] == entry[way] for way in made if way in entry):
             fields = ("method", "student_arch", "setting")

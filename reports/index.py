@@ -1,35 +1,29 @@
 """What tables need of a large result store, in one file beside it: a cache that is believed file by file.
 
-Each line belongs to one result file as it was when it was read. Where the file has changed the line says nothing, and
-where the index is missing or damaged all files are read and it is written anew. The JSON files stay the truth.
+A line belongs to the result files of one backbone as they were when they were read. A file that has changed since is
+read again, and where the index is missing or damaged all of them are. The JSON files stay the truth.
 """
 
 from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields
+from itertools import chain
 from pathlib import Path
-from sys import intern
 from typing import Any
+from zlib import crc32
 
-from benchmarks.results import SCHEMA, Data, Environment, Key, Result
+from benchmarks.results import SCHEMA, Data, Environment
+from reports.measurement import Measurement, Model, Setup, plain
 from umt.errors import UMTError
 from umt.files import atomic_file
 
-NOTHING: dict[str, Any] = {}  # one for all
 WORTH = 500  # result files; fewer are read in a tenth of a second
-KEPT = ("interval", "settings", "against")  # details that tables show
-SHARED = (  # fields that are equal in many results, stored once
-    "spec", "architecture", "suite", "units", "lower_is_better", "data", "environment", "footnote", "pictures",
-    "provenance",
-)  # fmt: skip
-SCALARS = tuple(field.name for field in fields(Result) if field.name not in ("key", *SHARED))
-NAMES = (*SHARED, *SCALARS)
-MADE: dict[str, Any] = {"data": Data, "environment": Environment}
-HEADER = [SCHEMA, KEPT, NAMES, *([field.name for field in fields(part)] for part in (Key, Data, Environment))]
+PARTS: dict[str, Any] = {part.__name__: part for part in (Model, Setup, Environment)}  # which many results share
+HEADER = [SCHEMA, *([field.name for field in fields(part)] for part in (Measurement, Data, *PARTS.values()))]
 
 
 def index_file(store: Path) -> Path:
@@ -37,20 +31,15 @@ def index_file(store: Path) -> Path:
     return store.with_name(f".{store.name}-index.jsonl")
 
 
-def shown(result: Result) -> Result:
-    """Without what no table shows: other details, and the start time of each run."""
-    details = {name: value for name, value in result.details.items() if name in KEPT}
-    return replace(result, details=details or NOTHING, environment=replace(result.environment, started=""))
-
-
-def read_index(store: Path, stamps: Mapping[str, str]) -> dict[str, Result]:
-    """The results of files that have not changed, by their path below the store; none where the index is no good."""
+def read_index(store: Path) -> dict[str, list[Measurement]]:
+    """What was written for each folder of the store; nothing where the index is no good."""
     try:
-        with index_file(store).open(encoding="utf-8") as lines:
+        with index_file(store).open("rb") as file:
+            lines = _sound(file)
             if json.loads(next(lines)) != json.loads(json.dumps(HEADER)):
                 return {}
             with uncollected():
-                return dict(_believed(lines, stamps))
+                return dict(_folders(store, lines))
     except (OSError, ValueError, TypeError, KeyError, IndexError, StopIteration):
         return {}
 
@@ -67,48 +56,76 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def write_index(store: Path, stamps: Mapping[str, str], results: Mapping[str, Result]) -> None:
+def write_index(store: Path, folders: Mapping[str, Sequence[Measurement]]) -> None:
     """Write it anew, whole or not at all; where the folder takes no file, there is none."""
-    if len(results) < WORTH:
+    if sum(len(one.files) for folder in folders.values() for one in folder) < WORTH:
         return
     with suppress(OSError, UMTError), atomic_file(index_file(store)) as handle:
-        handle.write(f"{json.dumps(HEADER)}\n".encode())
-        for line in _lines(stamps, results):
-            handle.write(f"{line}\n".encode())
+        checksum = 0
+        for text in chain([json.dumps(HEADER)], _lines(folders)):
+            line = f"{text}\n".encode()
+            checksum = crc32(line, checksum)
+            handle.write(line)
+        handle.write(b"%d" % checksum)
 
 
-def _lines(stamps: Mapping[str, str], results: Mapping[str, Result]) -> Iterator[str]:
-    """A part that results share stands in a line of its own, `{FIELD: value}`, ahead of the first that numbers it."""
-    numbers: dict[str, int] = {}
-    for name, result in results.items():
-        parts = [json.dumps({field: _plain(getattr(result, field))}) for field in SHARED]
-        for text in parts:
+def _sound(file: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines up to the last, which holds the checksum of all before; ValueError at the end where it is another."""
+    checksum, line = 0, b""
+    for line in file:
+        if not line.endswith(b"\n"):
+            break
+        checksum = crc32(line, checksum)
+        yield line
+    if line != b"%d" % checksum:
+        raise ValueError("damaged")
+
+
+def _lines(folders: Mapping[str, Sequence[Measurement]]) -> Iterator[str]:
+    """A shared part stands in a line of its own, `{KIND: values}`, ahead of the first folder that numbers it."""
+    numbers: dict[str, int] = {}  # of parts, by their text
+    known: dict[int, int] = {}  # the same by their identity, to write out each object once
+
+    def number(part: Any) -> Iterator[str]:
+        if id(part) not in known:
+            text = json.dumps({type(part).__name__: plain(part)}, default=plain)
             if text not in numbers:
-                numbers[text] = len(numbers)
                 yield text
-        scalars = [getattr(result, field) for field in SCALARS]
-        yield json.dumps([name, stamps[name], _plain(result.key), [numbers[text] for text in parts], scalars])
+            known[id(part)] = numbers.setdefault(text, len(numbers))
+
+    for name, folder in folders.items():
+        groups = []
+        for one in folder:
+            for part in (one.model, one.setup, *one.environments):
+                yield from number(part)
+            parts = known[id(one.model)], known[id(one.setup)], [known[id(part)] for part in one.environments]
+            groups.append([*parts, one.files, one.seeds, one.table, one.intervals])
+        yield json.dumps([name, groups])
 
 
-def _believed(lines: Iterator[str], stamps: Mapping[str, str]) -> Iterator[tuple[str, Result]]:
+def _folders(store: Path, lines: Iterator[bytes]) -> Iterator[tuple[str, list[Measurement]]]:
     parts: list[Any] = []
     for line in lines:
         read = json.loads(line)
         if isinstance(read, dict):
-            parts += [MADE[field](*value) if field in MADE else value for field, value in read.items()]
+            parts += [_part(kind, values) for kind, values in read.items()]
             continue
-        name, stamp, key, numbers, scalars = read
-        if stamps.get(name) == stamp:
-            values = zip(NAMES, [*(parts[number] for number in numbers), *scalars], strict=True)
-            yield name, Result(_key(key), **dict(values))
+        name, groups = read
+        folder = store / name
+        yield (
+            name,
+            [
+                Measurement(
+                    parts[model], parts[setup], folder, files, seeds, table, [parts[one] for one in used], intervals
+                )
+                for model, setup, used, files, seeds, table, intervals in groups
+            ],
+        )
 
 
-def _key(values: list[Any]) -> Key:
-    """Many keys are made of the same texts, which are kept once."""
-    fields_of_key: list[Any] = [intern(value) if isinstance(value, str) else value for value in values]
-    return Key(*fields_of_key)
-
-
-def _plain(part: Any) -> Any:
-    """The values of a part in order of its fields."""
-    return [getattr(part, field.name) for field in fields(part)] if is_dataclass(part) else part
+def _part(kind: str, values: list[Any]) -> Any:
+    part = PARTS[kind]
+    if part is Setup:
+        place = next(index for index, field in enumerate(fields(Setup)) if field.name == "data")
+        values[place] = Data(*values[place])
+    return part(*values)

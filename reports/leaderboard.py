@@ -6,13 +6,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.results import Result
 from reports.columns import task_words
+from reports.measurement import Measurement, Setup
 from reports.metrics import Metric, get_metric
 from reports.notes import column_note
 from reports.rows import model_names
 from reports.standing import Standing, estimate, mean_place, standings
-from reports.store import Record
 from reports.table import DASH, Cell, Column, Group, Row, Table, printable
 from umt.errors import ResultError
 
@@ -25,20 +24,20 @@ CAPTION = (
 
 @dataclass(frozen=True)
 class Board:
-    """One column: all results of a task on a data set, by backbone."""
+    """One column: all measurements of a task on a data set, by backbone."""
 
     heading: str
     metric: Metric
-    example: Result
+    example: Setup
     places: Mapping[str, Standing]
 
 
-def leaderboard(records: Sequence[Record]) -> Table:
-    """The table; UMTError where results of one task and data set differ in protocol or data."""
-    names = model_names(records)
-    tasks: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in records:
-        tasks[record.result.key.task, record.result.key.dataset].append(record)
+def leaderboard(measurements: Sequence[Measurement]) -> Table:
+    """The table; UMTError where measurements of one task and data set differ in protocol or data."""
+    names = model_names(one.model.key for one in measurements)
+    tasks: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
+    for one in measurements:
+        tasks[one.setup.task, one.setup.dataset].append(one)
     boards = [_board(part, names) for part in tasks.values()]
     models = sorted(set(names.values()), key=lambda name: ((_overall(boards, name) or (len(names) + 1.0,))[0], name))
     rows = tuple(
@@ -57,31 +56,30 @@ def leaderboard(records: Sequence[Record]) -> Table:
     )
 
 
-def _board(records: Sequence[Record], names: Mapping[tuple[str, str], str]) -> Board:
-    example = records[0].result
-    _refuse_mixture(records)
-    metric_name = next(iter(example.metrics))  # a task declares first what its tables show
-    runs: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        runs[names[record.result.key.backbone, record.result.key.weights_hash]].append(record)
+def _board(measurements: Sequence[Measurement], names: Mapping[tuple[str, str], str]) -> Board:
+    example = measurements[0].setup
+    _refuse_mixture(measurements)
+    metric_name = example.metrics[0]  # a task declares first what its tables show
+    found: dict[str, list[Measurement]] = defaultdict(list)
+    for one in measurements:
+        found[names[one.model.key]].append(one)
     metric = get_metric(metric_name, example)
-    estimates = {name: estimate(part, metric_name) for name, part in runs.items()}
-    heading = printable(f"{example.data.title}, {task_words(example.key.task)}")
+    estimates = {name: estimate(part, metric_name) for name, part in found.items()}
+    heading = printable(f"{example.data.title}, {task_words(example.task)}")
     return Board(heading, metric, example, standings(estimates, metric.higher_is_better))
 
 
-def _refuse_mixture(records: Sequence[Record]) -> None:
+def _refuse_mixture(measurements: Sequence[Measurement]) -> None:
     """Places say nothing where the numbers come from different protocols or data."""
     found: dict[str, set[str]] = {"protocol": set(), "data": set()}
-    for record in records:
-        key, result = record.result.key, record.result
-        found["protocol"].add(f"{key.protocol} version {result.protocol_version} ({key.protocol_hash[:8]})")
-        found["data"].add(f"{result.data.title} ({key.data_fingerprint[:8]})")
+    for setup in {id(one.setup): one.setup for one in measurements}.values():
+        found["protocol"].add(f"{setup.protocol} version {setup.protocol_version} ({setup.protocol_hash[:8]})")
+        found["data"].add(f"{setup.data.title} ({setup.data_fingerprint[:8]})")
     for what, values in found.items():
         if len(values) > 1:
-            key = records[0].result.key
+            setup = measurements[0].setup
             raise ResultError(
-                f"{key.task} on {key.dataset}: results of different {what} are not ranked together: "
+                f"{setup.task} on {setup.dataset}: results of different {what} are not ranked together: "
                 f"{'; '.join(sorted(values))}; choose one with --{what}, or leave the task out with --tasks"
             )
 

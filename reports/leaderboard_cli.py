@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from reports.leaderboard import leaderboard
+from reports.measurement import Setup
 from reports.store import ANALYSIS, RESULTS_HELP, newest_store
-from reports.suite_report import read_records, write_files
+from reports.suite_report import read_measurements, write_files
 from reports.terminal import print_table
 from umt.errors import ResultError
 
@@ -34,16 +36,8 @@ def leaderboard_command(
     Results of different protocols or data are never ranked together: the command says which there are.
     """
     results = results or newest_store()
-    chosen = [
-        record
-        for record in read_records(results)
-        if record.result.suite != ANALYSIS
-        and (not tasks or record.result.key.task in tasks.split(","))
-        and (
-            not protocol or record.result.key.protocol == protocol or _begins(record.result.key.protocol_hash, protocol)
-        )
-        and (not data or _begins(record.result.key.data_fingerprint, data))
-    ]
+    wanted = tasks.split(",") if tasks else []
+    chosen = [one for one in read_measurements(results) if _chosen(one.setup, wanted, protocol, data)]
     if not chosen:
         raise ResultError(f"{results}: no result is left by --tasks {tasks}, --protocol {protocol}, --data {data}")
     table = leaderboard(chosen)
@@ -51,6 +45,16 @@ def leaderboard_command(
     print_table(table, console)
     for path in write_files([table], [], "Leaderboard", out) if out else ():
         console.print(path, soft_wrap=True, highlight=False, markup=False)
+
+
+def _chosen(setup: Setup, tasks: Sequence[str], protocol: str | None, data: str | None) -> bool:
+    """Whether a setup is among those that the options leave."""
+    return (
+        setup.suite != ANALYSIS
+        and (not tasks or setup.task in tasks)
+        and (not protocol or setup.protocol == protocol or _begins(setup.protocol_hash, protocol))
+        and (not data or _begins(setup.data_fingerprint, data))
+    )
 
 
 def _begins(text: str, start: str) -> bool:

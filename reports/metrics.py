@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from benchmarks.results import Result
+from reports.measurement import Setup
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ METRICS = {
 }
 
 
-def get_metric(name: str, measured: Result | None = None) -> Metric:
+def get_metric(name: str, measured: Setup | None = None) -> Metric:
     """Presentation of the metric of that name; one of a task from outside is shown by its own name."""
     known = METRICS.get(name, Metric(name, "", decimals=3))
     if measured is None or name not in measured.units:

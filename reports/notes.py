@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.results import Result
 from reports.columns import MeasuredColumn
+from reports.measurement import Setup
 from reports.table import DASH, Cell, Group, printable
 
 
@@ -17,19 +17,19 @@ def notes_of(columns: Sequence[MeasuredColumn], groups: Sequence[Group]) -> tupl
 
 def _column_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:
     for column in columns:
-        if column.records:
+        if column.measurements:
             yield column_note(column.heading, column.example)
 
 
-def column_note(heading: str, result: Result) -> str:
-    """What a column was measured on and how, given any of its results."""
-    sizes = ", ".join(f"{size:,} {split}" for split, size in result.data.sizes.items())
-    data = "" if heading.startswith(result.data.title) else f"{result.data.title}, "
-    origin = f" ({result.data.origin})" if result.data.origin else ""
+def column_note(heading: str, setup: Setup) -> str:
+    """What a column was measured on and how."""
+    sizes = ", ".join(f"{size:,} {split}" for split, size in setup.data.sizes.items())
+    data = "" if heading.startswith(setup.data.title) else f"{setup.data.title}, "
+    origin = f" ({setup.data.origin})" if setup.data.origin else ""
     return (
-        f"{heading}: {data}{sizes}{origin}; {result.key.task}, protocol {result.key.protocol} "
-        f"version {result.protocol_version} ({result.key.protocol_hash[:8]})."
-        f"{' ' if result.footnote else ''}{result.footnote or ''}"
+        f"{heading}: {data}{sizes}{origin}; {setup.task}, protocol {setup.protocol} "
+        f"version {setup.protocol_version} ({setup.protocol_hash[:8]})."
+        f"{' ' if setup.footnote else ''}{setup.footnote or ''}"
     )
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from reports.cells import measured_cell, published_cell
 from reports.columns import MeasuredColumn
 from reports.declaration import Family, Published
+from reports.measurement import Measurement
 from reports.paper import published_table
-from reports.store import Record
 from reports.table import DASH, Cell, Row, printable
 
 DAGGER = "†"
@@ -29,25 +29,24 @@ def measured_rows(families: Sequence[Family], columns: Sequence[MeasuredColumn],
 
     Different weights under one label are rows apart, with the hash behind the label.
     """
-    records = [record for column in columns for record in column.records]
-    architectures = {model_of(record): record.result.architecture for record in records}
     found = [_by_model(column) for column in columns]
+    models = {one.model.key: one.model for by_model in found for (one, *_) in by_model.values()}
     rows = []
-    for model, name in sorted(model_names(records).items()):
-        architecture = architectures[model]
+    for key, name in sorted(model_names(models).items()):
+        architecture = models[key].architecture
         texts = (name, printable(architecture), *[DASH] * width)[:width]
         family = next((family.title for family in families if family.holds(architecture)), "")
-        rows.append(FamilyRow(family, Row(texts, _measured_cells(columns, found, model))))
+        rows.append(FamilyRow(family, Row(texts, _measured_cells(columns, found, key))))
     return rows
 
 
-def model_names(records: Iterable[Record]) -> dict[tuple[str, str], str]:
+def model_names(models: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """What a table calls each (label, weights hash): the label, with the hash where weights differ under one label."""
-    models = {model_of(record) for record in records}
-    namesakes = Counter(label for label, _ in models)
+    different = dict.fromkeys(models)
+    namesakes = Counter(label for label, _ in different)
     return {
         (label, weights): printable(f"{label} [{weights[:8]}]" if namesakes[label] > 1 else label)
-        for label, weights in models
+        for label, weights in different
     }
 
 
@@ -63,27 +62,22 @@ def published_rows(
     ]
 
 
-def _by_model(column: MeasuredColumn) -> dict[tuple[str, str], list[Record]]:
-    records: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in column.records:
-        records[model_of(record)].append(record)
-    return records
+def _by_model(column: MeasuredColumn) -> dict[tuple[str, str], list[Measurement]]:
+    found: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
+    for one in column.measurements:
+        found[one.model.key].append(one)
+    return found
 
 
 def _measured_cells(
     columns: Sequence[MeasuredColumn],
-    found: Sequence[Mapping[tuple[str, str], Sequence[Record]]],
+    found: Sequence[Mapping[tuple[str, str], Sequence[Measurement]]],
     model: tuple[str, str],
 ) -> tuple[Cell, ...]:
     return tuple(
-        measured_cell(records.get(model, ()), column.asked.metric, column.metric)
-        for column, records in zip(columns, found, strict=True)
+        measured_cell(by_model.get(model, ()), column.asked.metric, column.metric)
+        for column, by_model in zip(columns, found, strict=True)
     )
-
-
-def model_of(record: Record) -> tuple[str, str]:
-    """What makes a row of its own."""
-    return record.result.key.backbone, record.result.key.weights_hash
 
 
 def _published_row(published: Published, fields: Sequence[str | None], line: Mapping[str, str]) -> Row:

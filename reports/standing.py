@@ -6,14 +6,15 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from functools import cache
+from statistics import fmean
 
 from scipy.special import stdtrit
 
-from reports.store import Record
+from reports.deviation import mean_and_deviation
+from reports.measurement import Measurement
 
 LEVEL = 0.95
-INTERVAL = "interval"  # field of a result's details: 95% of its first metric over its test images, low and high
 
 
 @dataclass(frozen=True)
@@ -36,35 +37,36 @@ class Standing:
     places: tuple[int, int] | None
 
 
-def estimate(records: Sequence[Record], metric: str) -> Estimate:
+def estimate(measurements: Sequence[Measurement], metric: str) -> Estimate:
     """Mean over runs and its 95% interval: Student's over runs and that over test images, added in squares.
 
     All runs are tested on the same images, so that more of them do not lessen what those leave open.
     """
-    values = [record.result.metrics[metric] for record in records]
-    mean, runs, images = fmean(values), _over_runs(values), _over_images(records, metric)
+    values = [value for one in measurements for value in one.values(metric)]
+    mean, deviation = mean_and_deviation(values)
+    runs = None if deviation is None else _student(len(values) - 1) * deviation / math.sqrt(len(values))
+    images = _over_images(measurements, metric, values)
     if runs is None and images is None:
         return Estimate(mean, None)
     below, above = (math.hypot(runs or 0.0, side) for side in images or (0.0, 0.0))
     return Estimate(mean, (mean - below, mean + above))
 
 
-def _over_runs(values: Sequence[float]) -> float | None:
-    """Half of Student's interval of the mean; None for one run."""
-    if len(values) < 2:
-        return None
-    return float(stdtrit(len(values) - 1, 0.5 + LEVEL / 2) * stdev(values) / math.sqrt(len(values)))
+@cache
+def _student(freedom: int) -> float:
+    """Half of Student's interval of a mean, in units of its deviation."""
+    return float(stdtrit(freedom, 0.5 + LEVEL / 2))
 
 
-def _over_images(records: Sequence[Record], metric: str) -> tuple[float, float] | None:
+def _over_images(
+    measurements: Sequence[Measurement], metric: str, values: Sequence[float]
+) -> tuple[float, float] | None:
     """How far the runs' own intervals reach below and above their values, in the mean; None where one has none."""
-    results = [record.result for record in records]
-    bounds = [one.details.get(INTERVAL) if metric == next(iter(one.metrics)) else None for one in results]
-    known = [(one.metrics[metric], bound) for one, bound in zip(results, bounds, strict=True) if bound]
-    if len(known) < len(results):
+    bounds = [bound for one in measurements if metric == one.setup.metrics[0] for bound in one.intervals if bound]
+    if len(bounds) < len(values):
         return None
-    below = fmean(value - float(bound["low"]) for value, bound in known)
-    return below, fmean(float(bound["high"]) - value for value, bound in known)
+    below = fmean(value - float(bound["low"]) for value, bound in zip(values, bounds, strict=True))
+    return below, fmean(float(bound["high"]) - value for value, bound in zip(values, bounds, strict=True))
 
 
 def standings(estimates: Mapping[str, Estimate], higher_is_better: bool) -> dict[str, Standing]:

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from benchmarks.results import Key, Result, ResultStore, read_result
-from reports.index import read_index, shown, uncollected, write_index
+from benchmarks.results import Result, ResultStore, read_result
+from reports.index import read_index, uncollected, write_index
+from reports.measurement import Measurement, Shared, grouped, measured
 from umt.errors import ResultError, UMTError
 
 ANALYSIS = "analysis"  # the suite of results that `umt analyze` makes: they are in tables of any suite
 RESULTS_HELP = "The result store: OUT/results of a run. Default: the newest below runs/."
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A result and the file it was read from; of the result only what tables show, see `index.shown`."""
-
-    path: Path
-    result: Result
 
 
 def newest_store(runs: Path = Path("runs")) -> Path:
@@ -36,7 +28,7 @@ def newest_store(runs: Path = Path("runs")) -> Path:
     return max(stores, key=lambda folder: max(path.stat().st_mtime_ns for path in (folder, *folder.iterdir())))
 
 
-def read_store(folder: Path) -> tuple[list[Record], list[UMTError]]:
+def read_store(folder: Path) -> tuple[list[Measurement], list[UMTError]]:
     """All results below a folder, and one error for every file that cannot be read.
 
     UMTError where there is no such folder, or where two files give the same job different numbers.
@@ -44,21 +36,39 @@ def read_store(folder: Path) -> tuple[list[Record], list[UMTError]]:
     if not folder.is_dir():
         raise ResultError(f"{folder}: no such result store; `umt run` makes one below its --out folder, as OUT/results")
     stamps = ResultStore(folder).stamps()
-    known = read_index(folder, stamps)
-    results, problems = {}, []
-    for name in stamps:
+    known, shared = read_index(folder), Shared()
+    problems: list[UMTError] = []
+    with uncollected():
+        found = {
+            name: _folder(folder / name, files, known.get(name, []), shared, problems) for name, files in stamps.items()
+        }
+        if any(found[name] is not known.get(name) for name in found):
+            write_index(folder, found)
+        return _without_copies([one for part in found.values() for one in part]), problems
+
+
+def _folder(
+    folder: Path, stamps: Mapping[str, str], known: list[Measurement], shared: Shared, problems: list[UMTError]
+) -> list[Measurement]:
+    """The results of a folder: what is known of files that are as they were, and the others read."""
+    before = {name: stamp for one in known for name, stamp in one.files.items()}
+    if before == stamps:
+        return known
+    same = {name for name, stamp in before.items() if stamps.get(name) == stamp}
+    read = []
+    for name in stamps.keys() - same:
         try:
-            results[name] = known.get(name) or _read(folder / name)
+            read.append(_read(folder / name, stamps[name]))
         except UMTError as error:
             problems.append(error)
-    if len(known) < len(results):
-        write_index(folder, stamps, results)
-    with uncollected():
-        return _without_copies(Record(folder / name, result) for name, result in results.items()), problems
+    if not read and len(same) == len(before):
+        return known
+    kept = (one.only([place for place, name in enumerate(one.files) if name in same]) for one in known)
+    return grouped((*(one for one in kept if one.seeds), *read), shared)
 
 
-def _read(path: Path) -> Result:
-    return shown(_checked(read_result(path), path))
+def _read(path: Path, stamp: str) -> Measurement:
+    return measured(path, _checked(read_result(path), path), stamp)
 
 
 def _checked(result: Result, path: Path) -> Result:
@@ -88,18 +98,45 @@ def _kinds(hint: Any) -> tuple[type, ...]:
     return (*kinds, int) if float in kinds else tuple(kinds)
 
 
-def _without_copies(records: Iterable[Record]) -> list[Record]:
-    """One record a job: a copied file counts once, a contradiction is an error."""
-    found: dict[Key, Record] = {}
-    for record in records:
-        first = found.setdefault(record.result.key, record)
-        if first.result.metrics != record.result.metrics:
-            raise ResultError(
-                f"{first.path} and {record.path}: different values ({dict(first.result.metrics)}, "
-                f"{dict(record.result.metrics)}) for the same job ({', '.join(map(str, astuple(first.result.key)))}); "
-                "delete the wrong one"
-            )
-    return list(found.values())
+def _without_copies(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """One run a job: a copied file counts once, a contradiction is an error."""
+    models = {number: model.key for number, model in {id(one.model): one.model for one in measurements}.items()}
+    setups = {number: setup.job for number, setup in {id(one.setup): one.setup for one in measurements}.items()}
+    jobs: dict[tuple[object, ...], list[Measurement]] = {}
+    for one in measurements:
+        jobs.setdefault((models[id(one.model)], setups[id(one.setup)]), []).append(one)
+    return [one for same in jobs.values() for one in (_distinct(same) if _repeats(same) else same)]
+
+
+def _repeats(same: Sequence[Measurement]) -> bool:
+    """Whether a seed stands in more than one run."""
+    seeds = same[0].seeds if len(same) == 1 else [seed for one in same for seed in one.seeds]
+    return len(set(seeds)) < len(seeds)
+
+
+def _distinct(same: Sequence[Measurement]) -> Iterator[Measurement]:
+    """Measurements of one job but for the seeds, each with the runs whose seed is in none before."""
+    first: dict[int, tuple[Path, dict[str, float]]] = {}
+    for one in same:
+        new = []
+        for place, run in enumerate(one.runs):
+            values = {name: row[place] for name, row in zip(one.setup.metrics, one.table, strict=True)}
+            if run.seed not in first:
+                first[run.seed] = run.path, values
+                new.append(place)
+            elif first[run.seed][1] != values:
+                raise _contradiction(first[run.seed], (run.path, values), (*one.model.key, *one.setup.job, run.seed))
+        if new:
+            yield one.only(new)
+
+
+def _contradiction(
+    one: tuple[Path, dict[str, float]], other: tuple[Path, dict[str, float]], job: Sequence[object]
+) -> UMTError:
+    return ResultError(
+        f"{one[0]} and {other[0]}: different values ({one[1]}, {other[1]}) for the same job "
+        f"({', '.join(map(str, job))}); delete the wrong one"
+    )
 
 
 def _misfit(path: Path, name: str, value: object, expected: str) -> UMTError:

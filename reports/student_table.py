@@ -10,10 +10,10 @@ from reports.best import mark_best
 from reports.cells import loss_cell, mean_cell, measured_cell, published_cell
 from reports.columns import MeasuredColumn, comparable_columns
 from reports.declaration import AskedColumn
+from reports.measurement import Measurement
 from reports.metrics import METRICS, Metric
 from reports.notes import notes_of
 from reports.paper import published_table
-from reports.store import Record
 from reports.students import Seen, Student, students_of
 from reports.table import DASH, Cell, Column, Group, Row, Table, printable
 
@@ -74,7 +74,7 @@ class Numbers:
 def build_student_table(
     declaration: StudentTable,
     asked: Sequence[AskedColumn],
-    records: Sequence[Record],
+    measurements: Sequence[Measurement],
     caption: str,
     *,
     with_paper: bool = False,
@@ -85,10 +85,10 @@ def build_student_table(
     """
     seen = [
         one
-        for one in students_of(list(records))
+        for one in students_of(measurements)
         if declaration.holds(one.student) and (declaration.heads or one.space is None)
     ]
-    measured = _measured(declaration, asked, [one.record for one in seen])
+    measured = _measured(declaration, asked, [one.measurement for one in seen])
     numbers = list(_numbers(declaration, measured))
     columns = [number.column for number in numbers]
     groups = [
@@ -112,15 +112,15 @@ def build_student_table(
 
 
 def _measured(
-    declaration: StudentTable, asked: Sequence[AskedColumn], records: Sequence[Record]
+    declaration: StudentTable, asked: Sequence[AskedColumn], measurements: Sequence[Measurement]
 ) -> list[tuple[TaskColumn, MeasuredColumn]]:
-    """The suite's columns that the table shows, each with the results that may be compared."""
+    """The suite's columns that the table shows, each with the measurements that may be compared."""
     return [
         (task, column)
         for task in declaration.tasks
         for one in asked
         if (one.task, one.dataset) == (task.task, task.dataset)
-        for column in comparable_columns([one], records)
+        for column in comparable_columns([one], measurements)
     ]
 
 
@@ -140,17 +140,18 @@ def _numbers(declaration: StudentTable, measured: Sequence[tuple[TaskColumn, Mea
 def _loss_cell(loss: LossColumn) -> Callable[[Sequence[Seen]], Cell]:
     def cell(row: Sequence[Seen]) -> Cell:
         students = {one.student.digest: one for one in row}
-        values = [(one.record, loss.value(one.student)) for one in students.values()]
-        return loss_cell([(record, value) for record, value in values if value is not None], LOSS)
+        values = [(one.measurement, loss.value(one.student)) for one in students.values()]
+        return loss_cell([(one, value) for one, value in values if value is not None], LOSS)
 
     return cell
 
 
 def _task_cell(column: MeasuredColumn) -> Callable[[Sequence[Seen]], Cell]:
+    inside = {id(one) for one in column.measurements}
+
     def cell(row: Sequence[Seen]) -> Cell:
-        inside = {id(record) for record in column.records}
-        records = [one.record for one in row if id(one.record) in inside]
-        return measured_cell(records, column.asked.metric, column.metric)
+        own = [one.measurement for one in row if id(one.measurement) in inside]
+        return measured_cell(own, column.asked.metric, column.metric)
 
     return cell
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.store import Record
+from reports.measurement import Measurement, Model
 
 TAP_FIELDS = ("space", "space_kind")  # what a head adds to its student's provenance
 
@@ -50,21 +50,26 @@ class Student:
 
 @dataclass(frozen=True)
 class Seen:
-    """A result of a student, through one of its spaces or as the backbone that it is."""
+    """A measurement of a student, through one of its spaces or as the backbone that it is."""
 
     student: Student
     space: str | None
-    record: Record
+    measurement: Measurement
 
 
-def students_of(records: list[Record]) -> list[Seen]:
-    """The results whose backbone says how it was distilled; others are of no student."""
-    seen = []
-    for record in records:
-        student = student_from(record.result.provenance, record.result.architecture)
-        if student is not None:
-            seen.append(Seen(student, record.result.provenance.get("space"), record))
-    return seen
+def students_of(measurements: Sequence[Measurement]) -> list[Seen]:
+    """The measurements whose model says how it was distilled; others are of no student."""
+    models = {id(one.model): one.model for one in measurements if one.model.provenance}
+    students = {number: _student(model) for number, model in models.items()}
+    return [
+        Seen(student, one.model.provenance.get("space"), one)
+        for one in measurements
+        if (student := students.get(id(one.model))) is not None
+    ]
+
+
+def _student(model: Model) -> Student | None:
+    return student_from(model.provenance, model.architecture)
 
 
 def student_from(provenance: Mapping[str, Any], architecture: str) -> Student | None:

@@ -17,7 +17,8 @@ from reports.figures.curves import training_curves
 from reports.figures.figure import Figure
 from reports.figures.speed import speed_scatter
 from reports.figures.tasks import task_bars
-from reports.store import Record, read_store
+from reports.measurement import Measurement
+from reports.store import read_store
 from reports.student_table import build_student_table
 from reports.student_tables import STUDENT_TABLES
 from reports.students import students_of
@@ -60,17 +61,17 @@ class ReportedSuite(Protocol):
     def costs(self) -> Sequence[AskedColumn]: ...
 
 
-def read_records(store: Path) -> list[Record]:
+def read_measurements(store: Path) -> list[Measurement]:
     """The readable results of a store; each other file is named on stderr. UMTError where nothing is left."""
-    records, problems = read_store(store)
+    found, problems = read_store(store)
     for problem in problems:
         click.echo(f"left out: {problem}", err=True)
-    if not records:
+    if not found:
         raise ResultError(f"{store}: holds no readable result; run `umt run` again, which repeats what has no result")
-    return records
+    return found
 
 
-def suite_tables(suite: ReportedSuite, records: Sequence[Record]) -> list[Table]:
+def suite_tables(suite: ReportedSuite, measurements: Sequence[Measurement]) -> list[Table]:
     """Table 1, the frozen features and the students; in the paper suite beside the paper's rows, other data apart."""
     parts = [
         (TABLE1, suite.columns),
@@ -81,24 +82,28 @@ def suite_tables(suite: ReportedSuite, records: Sequence[Record]) -> list[Table]
     caption = f"{suite.title}. {suite.about}"
     if suite.name != PAPER_SUITE:
         return _in_order(
-            [*_built(parts, records, caption), *_student_tables(suite, records, caption), cka_table(records, caption)]
+            [
+                *_built(parts, measurements, caption),
+                *_student_tables(suite, measurements, caption),
+                cka_table(measurements, caption),
+            ]
         )
-    official = [record for record in records if record.result.data.official]
-    other = [record for record in records if not record.result.data.official]
+    official = [one for one in measurements if one.setup.data.official]
+    other = [one for one in measurements if not one.setup.data.official]
     apart = [(_on_other_data(declaration), _measured(asked, other)) for declaration, asked in parts]
     with_paper = _built(parts, official, caption, with_paper=True)
     students = _student_tables(suite, official, caption, with_paper=True)
-    alike = cka_table(records, caption, with_paper=True)  # the paper does not say on which images its own is
+    alike = cka_table(measurements, caption, with_paper=True)  # the paper does not say on which images its own is
     return [*_in_order([*with_paper, *students, alike]), *_built(apart, other, f"{suite.title}. {OTHER_DATA}")]
 
 
-def suite_figures(tables: Sequence[Table], records: Sequence[Record]) -> list[Figure]:
-    """What the tables and the results behind them can be drawn as."""
+def suite_figures(tables: Sequence[Table], measurements: Sequence[Measurement]) -> list[Figure]:
+    """What the tables and the measurements behind them can be drawn as."""
     named = {table.name: table for table in tables}
     drawn = [task_bars(named[name]) for name in (TABLE1.name, PROBES.name, ZEROSHOT.name) if name in named]
     if TABLE1.name in named and COSTS.name in named:
         drawn.append(speed_scatter(named[TABLE1.name], named[COSTS.name]))
-    drawn.append(training_curves(students_of(list(records))))
+    drawn.append(training_curves(students_of(measurements)))
     return [figure for figure in drawn if figure]
 
 
@@ -120,16 +125,20 @@ def write_files(tables: Sequence[Table], figures: Sequence[Figure], title: str, 
     return [out / name for name in contents]
 
 
-def _built(parts: Sequence[Part], records: Sequence[Record], caption: str, *, with_paper: bool = False) -> list[Table]:
-    tables = [build_table(declaration, asked, records, caption, with_paper=with_paper) for declaration, asked in parts]
+def _built(
+    parts: Sequence[Part], measurements: Sequence[Measurement], caption: str, *, with_paper: bool = False
+) -> list[Table]:
+    tables = [
+        build_table(declaration, asked, measurements, caption, with_paper=with_paper) for declaration, asked in parts
+    ]
     return [table for table in tables if table]
 
 
 def _student_tables(
-    suite: ReportedSuite, records: Sequence[Record], caption: str, *, with_paper: bool = False
+    suite: ReportedSuite, measurements: Sequence[Measurement], caption: str, *, with_paper: bool = False
 ) -> list[Table]:
     asked = [*suite.columns, *suite.probes]
-    tables = [build_student_table(one, asked, records, caption, with_paper=with_paper) for one in STUDENT_TABLES]
+    tables = [build_student_table(one, asked, measurements, caption, with_paper=with_paper) for one in STUDENT_TABLES]
     return [table for table in tables if table]
 
 
@@ -138,9 +147,11 @@ def _in_order(tables: Sequence[Table | None]) -> list[Table]:
     return sorted((table for table in tables if table), key=lambda table: (not table.number, table.number))
 
 
-def _measured(asked: Sequence[AskedColumn], records: Sequence[Record]) -> list[AskedColumn]:
+def _measured(asked: Sequence[AskedColumn], measurements: Sequence[Measurement]) -> list[AskedColumn]:
     """The asked columns that have a result."""
-    return list(dict.fromkeys(column.asked for column in comparable_columns(asked, records) if column.records))
+    return list(
+        dict.fromkeys(column.asked for column in comparable_columns(asked, measurements) if column.measurements)
+    )
 
 
 def _on_other_data(declaration: Declaration) -> Declaration:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from reports.metrics import Metric
 
 DASH = "–"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """A number as it is shown, as it was measured, and where it comes from; without value it is a dash."""
 
@@ -18,7 +19,12 @@ class Cell:
     std: float | None = None  # sample standard deviation, from two runs on
     runs: int = 0
     best: bool = False
-    provenance: tuple[str, ...] = ()
+    told: Callable[[], Iterable[str]] = field(default=tuple, compare=False)
+
+    @property
+    def provenance(self) -> tuple[str, ...]:
+        """Where it comes from, line by line; worked out when it is asked for, since of long tables few ask."""
+        return tuple(self.told())
 
 
 @dataclass(frozen=True)
@@ -79,4 +85,6 @@ class Table:
 
 def printable(text: str) -> str:
     """Without control characters and direction marks, which would act on the reader's screen."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else " " for character in text)

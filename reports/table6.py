@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports.cells import measured_cell, published_cell
+from reports.measurement import Measurement
 from reports.metrics import Metric
 from reports.paper import published_table
-from reports.rows import model_names, model_of
-from reports.store import Record
+from reports.rows import model_names
 from reports.table import DASH, Cell, Column, Group, Row, Table, printable
 
 TASK = "cka"
@@ -20,10 +20,10 @@ PUBLISHED = {"clip": "cka_clip", "mae": "cka_mae", "dino": "cka_dinov3"}  # spac
 NOTE = "Linear CKA, unbiased; patches on the coarser of two grids. The paper does not say on which images it measured."
 
 
-def cka_table(records: Sequence[Record], caption: str, *, with_paper: bool = False) -> Table | None:
+def cka_table(measurements: Sequence[Measurement], caption: str, *, with_paper: bool = False) -> Table | None:
     """A row for each student, level and set of images, a column for each teacher by its space; None without rows."""
-    pairs = [record for record in records if record.result.key.task == TASK and _space(record)]
-    found = [_space(record) for record in pairs]
+    pairs = [one for one in measurements if one.setup.task == TASK and _space(one)]
+    found = [_space(one) for one in pairs]
     spaces = list(dict.fromkeys([*(PUBLISHED if with_paper else ()), *found]))
     published = Group("Published", tuple(_published_rows(spaces))) if with_paper else None
     measured = Group("Measured" if published else "", tuple(_measured_rows(pairs, spaces)))
@@ -42,14 +42,14 @@ def cka_table(records: Sequence[Record], caption: str, *, with_paper: bool = Fal
     )
 
 
-def _measured_rows(pairs: Sequence[Record], spaces: Sequence[str]) -> list[Row]:
+def _measured_rows(pairs: Sequence[Measurement], spaces: Sequence[str]) -> list[Row]:
     """Pairs on equal images and by equal settings share a row."""
-    names = model_names(pairs)
-    rows: dict[tuple[object, ...], dict[str, list[Record]]] = {}
-    for record in pairs:
-        settings = json.dumps(record.result.details.get("settings"), sort_keys=True)
-        key = (names[model_of(record)], _images(record), record.result.key.data_fingerprint, settings)
-        rows.setdefault(key, {}).setdefault(_space(record), []).append(record)
+    names = model_names(one.model.key for one in pairs)
+    rows: dict[tuple[object, ...], dict[str, list[Measurement]]] = {}
+    for one in pairs:
+        settings = json.dumps(one.setup.details.get("settings"), sort_keys=True)
+        key = (names[one.model.key], _images(one), one.setup.data_fingerprint, settings)
+        rows.setdefault(key, {}).setdefault(_space(one), []).append(one)
     return [
         Row(
             (str(name), level, str(images)),
@@ -71,17 +71,17 @@ def _published_rows(spaces: Sequence[str]) -> list[Row]:
     ]
 
 
-def _cell(records: Sequence[Record], level: str) -> Cell:
-    cell = measured_cell(records, level, CKA) if records else Cell()
-    return replace(cell, provenance=tuple(line for line in cell.provenance if not line.startswith("again: ")))
+def _cell(pairs: Sequence[Measurement], level: str) -> Cell:
+    cell = measured_cell(pairs, level, CKA)
+    return replace(cell, told=lambda: (line for line in cell.provenance if not line.startswith("again: ")))
 
 
-def _space(record: Record) -> str:
+def _space(pair: Measurement) -> str:
     """The space of the student that the other backbone taught; empty where it taught none."""
-    against = record.result.details.get("against", {})
+    against = pair.setup.details.get("against", {})
     return str(against.get("teaches") or "") if isinstance(against, dict) else ""
 
 
-def _images(record: Record) -> str:
-    data = record.result.data
+def _images(pair: Measurement) -> str:
+    data = pair.setup.data
     return printable(f"{sum(data.sizes.values()):,} of {data.title}")

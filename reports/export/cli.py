@@ -11,8 +11,8 @@ from rich.console import Console
 
 from reports.export.card import model_card
 from reports.export.results import results_of
-from reports.store import Record
-from reports.suite_report import read_records
+from reports.measurement import Measurement
+from reports.suite_report import read_measurements
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.spec import Spec, parse_spec
 from umt.errors import MissingFileError, ResultError
@@ -42,13 +42,13 @@ def export(checkpoint: str, target: str, out: Path | None, results: Path | None)
     """
     spec = _checkpoint(checkpoint)
     backbone = create_backbone(checkpoint)
-    records = _records(results, backbone) if results else []
+    found = _measurements(results, backbone) if results else []
     out = out or Path(spec.name).parent / "export" / "-".join([target, *([spec.tap] if spec.tap else [])])
     about: dict[str, Any] = {"to": target, "space": spec.tap, "weights_hash": backbone.weights_hash()}
     with export_folder(out, about) as folder:
         exported = TARGETS[target].write(backbone, folder)
         about["differences"] = [asdict(found) for found in exported.agreements]
-        card = model_card(backbone, TARGETS[target], exported, results_of(records))
+        card = model_card(backbone, TARGETS[target], exported, results_of(found))
         (folder / CARD).write_text(card, encoding="utf-8")
     _tell(out, exported)
     if TARGETS[target].hub:
@@ -64,10 +64,10 @@ def _checkpoint(text: str) -> Spec:
     )
 
 
-def _records(store: Path, backbone: Backbone) -> list[Record]:
+def _measurements(store: Path, backbone: Backbone) -> list[Measurement]:
     """The results of these very weights."""
     weights = backbone.weights_hash()
-    found = [record for record in read_records(store) if record.result.key.weights_hash == weights]
+    found = [one for one in read_measurements(store) if one.model.weights_hash == weights]
     if not found:
         raise ResultError(
             f"{store}: no result is of the weights {weights[:12]} of {backbone.spec}; "

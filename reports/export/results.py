@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.cells import measured_cell
+from reports.measurement import Measurement
 from reports.metrics import get_metric
 from reports.notes import column_note
-from reports.store import ANALYSIS, Record
+from reports.store import ANALYSIS
 
 
 @dataclass(frozen=True)
@@ -25,28 +26,27 @@ class ResultLine:
     note: str
 
 
-def results_of(records: Sequence[Record]) -> list[ResultLine]:
+def results_of(measurements: Sequence[Measurement]) -> list[ResultLine]:
     """One line for each task, data and protocol; comparisons with other backbones are no results of the model."""
-    jobs: dict[tuple[str, ...], list[Record]] = defaultdict(list)
-    for record in records:
-        key = record.result.key
-        if record.result.suite != ANALYSIS:
-            jobs[key.task, key.dataset, key.protocol, key.protocol_hash, key.data_fingerprint].append(record)
+    jobs: dict[tuple[str, ...], list[Measurement]] = defaultdict(list)
+    for one in measurements:
+        if one.setup.suite != ANALYSIS:
+            jobs[one.setup.job].append(one)
     return [_line(part) for _, part in sorted(jobs.items())]
 
 
-def _line(runs: Sequence[Record]) -> ResultLine:
-    result = runs[0].result
-    name = next(iter(result.metrics))  # a task declares first what its tables show
-    metric = get_metric(name, result)
-    cell = measured_cell(runs, name, metric)
+def _line(part: Sequence[Measurement]) -> ResultLine:
+    setup = part[0].setup
+    name = setup.metrics[0]  # a task declares first what its tables show
+    metric = get_metric(name, setup)
+    cell = measured_cell(part, name, metric)
     unit = f" ({metric.unit})" if metric.unit else ""
     return ResultLine(
-        data=result.data.title,
-        task=result.key.task,
-        protocol=f"{result.key.protocol} version {result.protocol_version} ({result.key.protocol_hash})",
+        data=setup.data.title,
+        task=setup.task,
+        protocol=f"{setup.protocol} version {setup.protocol_version} ({setup.protocol_hash})",
         metric=f"{metric.label}{unit} {'↑' if metric.higher_is_better else '↓'}",
         value=cell.text,
         runs=cell.runs,
-        note=column_note(result.data.title, result),
+        note=column_note(setup.data.title, setup),
     )

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.results import Data, Environment, Key, Result, ResultStore
 from benchmarks.suite import Column, Suite
+from reports.measurement import Measurement, measured
 from reports.metrics import Metric
-from reports.store import Record
 from reports.table import Cell, Group, Row, Table
 from reports.table import Column as TableColumn
 
@@ -63,10 +63,10 @@ def result() -> Callable[..., Result]:
 
 
 @pytest.fixture
-def record() -> Callable[..., Record]:
-    def make(column: Column, value: float, **changes: Any) -> Record:
+def measurement() -> Callable[..., Measurement]:
+    def make(column: Column, value: float, **changes: Any) -> Measurement:
         found = make_result(column, value, **changes)
-        return Record(Path(f"{found.key.stem}.json"), found)
+        return measured(Path(f"{found.key.stem}.json"), found)
 
     return make
 
@@ -103,7 +103,7 @@ def hostile() -> str:
 def table() -> Table:
     """Two groups, a hostile label, a dash, a best cell, a paper row with a dagger."""
     columns = (TableColumn("CUB", Metric("accuracy")), TableColumn("rooms (NYU layout)", Metric("RMSE", "m", False, 3)))
-    best = Cell("83.3 ± 0.1", 83.3333333333333, 0.1, 3, True, ("task t", 'title "><script>x</script>'))
+    best = Cell("83.3 ± 0.1", 83.3333333333333, 0.1, 3, True, lambda: ("task t", 'title "><script>x</script>'))
     ours = Row((HOSTILE, "vit, base"), (best, Cell()))
     paper = Row(("Proteus", "–"), (Cell("81.20", 81.2, runs=1), Cell("0.300", 0.3, runs=1)), source="paper", mark="†")
     groups = (Group("ViT-B", (paper, ours)), Group("Other architectures", (Row(("=1+1", "–"), (Cell(), Cell())),)))

@@ -20,9 +20,13 @@ def _groups(table):
     return {group.title: [row.name for row in group.rows] for group in table.groups}
 
 
-def test_measured_rows_without_the_paper(record, cub, nyu):
-    records = [record(cub, 80.0, backbone="b"), record(cub, 81.0, backbone="a"), record(nyu, 0.3, backbone="a")]
-    table = build_table(TABLE1, [cub, nyu], records, "About.")
+def test_measured_rows_without_the_paper(measurement, cub, nyu):
+    measurements = [
+        measurement(cub, 80.0, backbone="b"),
+        measurement(cub, 81.0, backbone="a"),
+        measurement(nyu, 0.3, backbone="a"),
+    ]
+    table = build_table(TABLE1, [cub, nyu], measurements, "About.")
     assert list(_rows(table)) == ["a", "b"]
     assert [cell.text for cell in _rows(table)["a"].cells] == ["81.0", "0.300"]
     assert [cell.text for cell in _rows(table)["b"].cells] == ["80.0", "–"]
@@ -30,9 +34,9 @@ def test_measured_rows_without_the_paper(record, cub, nyu):
     assert not any("paper)" in note or "†" in note for note in table.notes)
 
 
-def test_paper_rows_are_marked_and_stand_in_their_columns(record, cub, nyu):
-    records = [record(cub, 80.0, architecture="vit_base_patch16_clip_224")]
-    table = build_table(TABLE1, [cub, nyu], records, "About.", with_paper=True)
+def test_paper_rows_are_marked_and_stand_in_their_columns(measurement, cub, nyu):
+    measurements = [measurement(cub, 80.0, architecture="vit_base_patch16_clip_224")]
+    table = build_table(TABLE1, [cub, nyu], measurements, "About.", with_paper=True)
     rows = [row for group in table.groups for row in group.rows]
     assert [row.source for row in rows].count("paper") == 21
     (student,) = [row for row in rows if row.labels == ("UMT", "ViT-B/16", "ViT->ViT", "1.2M")]
@@ -40,7 +44,7 @@ def test_paper_rows_are_marked_and_stand_in_their_columns(record, cub, nyu):
     assert _rows(table)["mine"].labels == ("mine", "vit_base_patch16_clip_224", "–", "–")
 
 
-def test_groups_follow_the_architecture(record, cub):
+def test_groups_follow_the_architecture(measurement, cub):
     architectures = {
         "a": "resnet50",
         "b": "convnext_base",
@@ -50,10 +54,11 @@ def test_groups_follow_the_architecture(record, cub):
         "f": "PatchMean",
         "g": "resnet50x4_clip",
     }
-    records = [
-        record(cub, 80.0, backbone=label, architecture=architecture) for label, architecture in architectures.items()
+    measurements = [
+        measurement(cub, 80.0, backbone=label, architecture=architecture)
+        for label, architecture in architectures.items()
     ]
-    assert _groups(build_table(TABLE1, [cub], records, "About.")) == {
+    assert _groups(build_table(TABLE1, [cub], measurements, "About.")) == {
         "ResNet-50": ["a"],
         "ConvNeXt-B": ["b"],
         "ViT-B": ["c"],
@@ -62,20 +67,26 @@ def test_groups_follow_the_architecture(record, cub):
     }
 
 
-def test_bold_is_per_group(record, cub):
+def test_bold_is_per_group(measurement, cub):
     values = {"a": ("resnet50", 70.0), "b": ("resnet50", 71.0), "c": ("x", 90.0), "d": ("x", 89.0)}
-    records = [record(cub, value, backbone=label, architecture=name) for label, (name, value) in values.items()]
-    rows = _rows(build_table(TABLE1, [cub], records, "About."))
+    measurements = [
+        measurement(cub, value, backbone=label, architecture=name) for label, (name, value) in values.items()
+    ]
+    rows = _rows(build_table(TABLE1, [cub], measurements, "About."))
     assert [rows[label].cells[0].best for label in "abcd"] == [False, True, True, False]
 
 
-def test_a_single_group_has_no_title(record, cub):
-    assert list(_groups(build_table(TABLE1, [cub], [record(cub, 1.0)], "About."))) == [""]
+def test_a_single_group_has_no_title(measurement, cub):
+    assert list(_groups(build_table(TABLE1, [cub], [measurement(cub, 1.0)], "About."))) == [""]
 
 
-def test_other_weights_under_the_same_label_are_a_row_of_their_own(record, cub):
-    records = [record(cub, 80.0), record(cub, 81.0, weights_hash="b" * 64), record(cub, 82.0, backbone="other")]
-    rows = _rows(build_table(TABLE1, [cub], records, "About."))
+def test_other_weights_under_the_same_label_are_a_row_of_their_own(measurement, cub):
+    measurements = [
+        measurement(cub, 80.0),
+        measurement(cub, 81.0, weights_hash="b" * 64),
+        measurement(cub, 82.0, backbone="other"),
+    ]
+    rows = _rows(build_table(TABLE1, [cub], measurements, "About."))
     assert {name: row.cells[0].text for name, row in rows.items()} == {
         "mine [aaaaaaaa]": "80.0",
         "mine [bbbbbbbb]": "81.0",
@@ -83,25 +94,25 @@ def test_other_weights_under_the_same_label_are_a_row_of_their_own(record, cub):
     }
 
 
-def test_paper_values_never_stand_under_other_protocols(record, cub, nyu):
+def test_paper_values_never_stand_under_other_protocols(measurement, cub, nyu):
     table = build_table(TABLE1, [replace(cub, protocol="mini"), nyu], [], "About.", with_paper=True)
     values = [[cell.value for cell in row.cells] for group in table.groups for row in group.rows]
     assert {first for first, _ in values} == {None}
     assert 0.300 in [second for _, second in values]
 
 
-def test_footnotes_say_what_was_measured(record, cub):
-    notes = build_table(TABLE1, [cub], [record(cub, 1.0), record(cub, 2.0, seed=1)], "About.").notes
+def test_footnotes_say_what_was_measured(measurement, cub):
+    notes = build_table(TABLE1, [cub], [measurement(cub, 1.0), measurement(cub, 2.0, seed=1)], "About.").notes
     assert notes == (
         "CUB: CUB-200-2011, 20 train, 10 test; finegrained_finetune, protocol paper version 1 (01234567).",
         "±: sample standard deviation over seeds.",
     )
 
 
-def test_control_characters_do_not_reach_a_reader(record, cub):
+def test_control_characters_do_not_reach_a_reader(measurement, cub):
     evil = "a\x1b[31m\n\u202eb"
-    records = [record(cub, 1.0, backbone=evil, title=evil, official=False, architecture=evil)]
-    table = build_table(TABLE1, [cub], records, evil)
+    measurements = [measurement(cub, 1.0, backbone=evil, title=evil, official=False, architecture=evil)]
+    table = build_table(TABLE1, [cub], measurements, evil)
     texts = [table.caption, *table.notes, table.columns[0].heading, *_rows(table)]
     texts += [line for row in _rows(table).values() for line in row.cells[0].provenance]
     assert all(text.isprintable() for text in texts)
@@ -118,11 +129,11 @@ def test_dagger_marks_official_results(cub, name):
     assert any(note.startswith("†: ") for note in table.notes)
 
 
-def test_columns_of_one_measurement_share_their_footnote(record):
+def test_columns_of_one_measurement_share_their_footnote(measurement):
     asked = [Column("Speed", "throughput", "imagenet", "mini", name) for name in ("images_per_second", "gmacs")]
     measured = {"images_per_second": 9.0, "gmacs": 2.0}
     table = build_table(
-        COSTS, asked, [record(asked[0], 9.0, metrics=measured, title="photos", official=False)], "About."
+        COSTS, asked, [measurement(asked[0], 9.0, metrics=measured, title="photos", official=False)], "About."
     )
     assert len(table.columns) == 2
     assert [note for note in table.notes if note.startswith("photos")] == [

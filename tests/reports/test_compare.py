@@ -28,11 +28,11 @@ def test_the_spread_is_the_prediction_interval_of_one_more_run() -> None:
     assert inside_spread(0.0, [1.0, 2.0]) == (True, pytest.approx(half))
 
 
-def test_differences_have_the_sign_of_ours_minus_the_papers(record, cub, nyu) -> None:  # type: ignore[no-untyped-def]
-    records = [record(cub, value, seed=seed, **DINO) for seed, value in enumerate((91.0, 91.2, 91.4))]
-    records += [record(nyu, 0.290, **DINO), record(cub, 70.0, backbone="mine", weights_hash="b" * 64)]
+def test_differences_have_the_sign_of_ours_minus_the_papers(measurement, cub, nyu) -> None:  # type: ignore[no-untyped-def]
+    measurements = [measurement(cub, value, seed=seed, **DINO) for seed, value in enumerate((91.0, 91.2, 91.4))]
+    measurements += [measurement(nyu, 0.290, **DINO), measurement(cub, 70.0, backbone="mine", weights_hash="b" * 64)]
     assert TABLE1.published is not None
-    table = comparison(TABLE1.published, [cub, nyu], records)
+    table = comparison(TABLE1.published, [cub, nyu], measurements)
     assert table is not None
     (row,) = table.groups[0].rows
     assert row.labels == ("DINOv3", "DINOv3, ViT-B/16")
@@ -40,9 +40,9 @@ def test_differences_have_the_sign_of_ours_minus_the_papers(record, cub, nyu) ->
     assert row.cells[0].value == pytest.approx(91.2 - 90.3)
 
 
-def test_a_student_is_found_by_its_recipe_and_its_heads_are_not(record, cub, provenance) -> None:  # type: ignore[no-untyped-def]
-    student = record(cub, 80.0, provenance=provenance(name="resnet50"), backbone="student")
-    head = record(
+def test_a_student_is_found_by_its_recipe_and_its_heads_are_not(measurement, cub, provenance) -> None:  # type: ignore[no-untyped-def]
+    student = measurement(cub, 80.0, provenance=provenance(name="resnet50"), backbone="student")
+    head = measurement(
         cub, 81.0, provenance=provenance(name="resnet50", space="dino"), weights_hash="b" * 64, backbone="head"
     )
     assert TABLE1.published is not None
@@ -52,11 +52,11 @@ def test_a_student_is_found_by_its_recipe_and_its_heads_are_not(record, cub, pro
     assert (row.labels, row.cells[0].text) == (("student", "UMT, ResNet-50"), "+0.3")
 
 
-def test_other_data_and_other_protocols_are_not_compared(record, cub) -> None:  # type: ignore[no-untyped-def]
+def test_other_data_and_other_protocols_are_not_compared(measurement, cub) -> None:  # type: ignore[no-untyped-def]
     assert TABLE1.published is not None
-    assert comparison(TABLE1.published, [cub], [record(cub, 91.0, official=False, **DINO)]) is None
+    assert comparison(TABLE1.published, [cub], [measurement(cub, 91.0, official=False, **DINO)]) is None
     mini = type(cub)(cub.heading, cub.task, cub.dataset, "mini", cub.metric)
-    assert comparison(TABLE1.published, [mini], [record(mini, 91.0, **DINO)]) is None
+    assert comparison(TABLE1.published, [mini], [measurement(mini, 91.0, **DINO)]) is None
 
 
 def test_every_counterpart_is_a_row_of_the_paper() -> None:

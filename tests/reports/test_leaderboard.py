@@ -10,14 +10,14 @@ from reports.leaderboard_cli import leaderboard_command
 from umt.errors import UMTError
 
 
-def test_backbones_are_in_order_of_their_mean_place(record, cub, nyu) -> None:  # type: ignore[no-untyped-def]
+def test_backbones_are_in_order_of_their_mean_place(measurement, cub, nyu) -> None:  # type: ignore[no-untyped-def]
     table = leaderboard(
         [
-            record(cub, 80.0, backbone="a", weights_hash="a" * 64),
-            record(cub, 90.0, backbone="b", weights_hash="b" * 64),
-            record(cub, 95.0, backbone="half", weights_hash="c" * 64),
-            record(nyu, 0.5, backbone="a", weights_hash="a" * 64, lower_is_better=["rmse"], units={"rmse": "m"}),
-            record(nyu, 0.4, backbone="b", weights_hash="b" * 64, lower_is_better=["rmse"], units={"rmse": "m"}),
+            measurement(cub, 80.0, backbone="a", weights_hash="a" * 64),
+            measurement(cub, 90.0, backbone="b", weights_hash="b" * 64),
+            measurement(cub, 95.0, backbone="half", weights_hash="c" * 64),
+            measurement(nyu, 0.5, backbone="a", weights_hash="a" * 64, lower_is_better=["rmse"], units={"rmse": "m"}),
+            measurement(nyu, 0.4, backbone="b", weights_hash="b" * 64, lower_is_better=["rmse"], units={"rmse": "m"}),
         ]
     )
     texts = {row.name: [cell.text for cell in row.cells] for row in table.groups[0].rows}
@@ -29,14 +29,14 @@ def test_backbones_are_in_order_of_their_mean_place(record, cub, nyu) -> None:  
     }
 
 
-def test_different_protocols_and_data_are_refused_by_name(record, cub) -> None:  # type: ignore[no-untyped-def]
-    first = record(cub, 80.0)
+def test_different_protocols_and_data_are_refused_by_name(measurement, cub) -> None:  # type: ignore[no-untyped-def]
+    first = measurement(cub, 80.0)
     for change, said in (
         ({"protocol": "mae", "protocol_hash": "f00dfeed0000"}, "mae version 1 (f00dfeed); paper version 1 (01234567)"),
         ({"data_fingerprint": "0" * 16}, "CUB-200-2011 (00000000); CUB-200-2011 (ffffffff)"),
     ):
         with pytest.raises(UMTError, match="not ranked together") as caught:
-            leaderboard([first, record(cub, 81.0, backbone="b", **change)])
+            leaderboard([first, measurement(cub, 81.0, backbone="b", **change)])
         assert said in str(caught.value)
 
 

@@ -9,27 +9,27 @@ from scipy import stats
 from reports.standing import Estimate, estimate, mean_place, standings
 
 
-def test_the_interval_over_runs_is_students(record, cub) -> None:  # type: ignore[no-untyped-def]
+def test_the_interval_over_runs_is_students(measurement, cub) -> None:  # type: ignore[no-untyped-def]
     values = [80.0, 82.5, 81.0]
-    found = estimate([record(cub, value, seed=seed) for seed, value in enumerate(values)], "accuracy")
+    found = estimate([measurement(cub, value, seed=seed) for seed, value in enumerate(values)], "accuracy")
     assert found.value == pytest.approx(np.mean(values))
     expected = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
     assert found.interval == pytest.approx(expected)
 
 
-def test_one_run_has_the_interval_that_it_measured_or_none(record, cub) -> None:  # type: ignore[no-untyped-def]
-    assert estimate([record(cub, 80.0)], "accuracy") == Estimate(80.0, None)
-    measured = record(cub, 80.0, details={"interval": {"low": 78, "high": 82.5, "percent": 95}})
+def test_one_run_has_the_interval_that_it_measured_or_none(measurement, cub) -> None:  # type: ignore[no-untyped-def]
+    assert estimate([measurement(cub, 80.0)], "accuracy") == Estimate(80.0, None)
+    measured = measurement(cub, 80.0, details={"interval": {"low": 78, "high": 82.5, "percent": 95}})
     assert estimate([measured], "accuracy") == Estimate(80.0, (78.0, 82.5))
 
 
-def test_equal_runs_are_no_surer_than_the_images_that_all_of_them_saw(record, cub) -> None:  # type: ignore[no-untyped-def]
+def test_equal_runs_are_no_surer_than_the_images_that_all_of_them_saw(measurement, cub) -> None:  # type: ignore[no-untyped-def]
     images = {"interval": {"low": 70.0, "high": 90.0}}
-    same = [record(cub, 80.0, seed=seed, details=images) for seed in range(3)]
+    same = [measurement(cub, 80.0, seed=seed, details=images) for seed in range(3)]
     assert estimate(same, "accuracy").interval == pytest.approx((70.0, 90.0))
     values = [78.0, 80.0, 82.0]
     runs = [
-        record(cub, value, seed=seed, details={"interval": {"low": value - 8, "high": value + 8}})
+        measurement(cub, value, seed=seed, details={"interval": {"low": value - 8, "high": value + 8}})
         for seed, value in enumerate(values)
     ]
     low, high = estimate(runs, "accuracy").interval
@@ -37,8 +37,8 @@ def test_equal_runs_are_no_surer_than_the_images_that_all_of_them_saw(record, cu
     assert (low, high) == pytest.approx((80 - half, 80 + half))
 
 
-def test_an_interval_that_one_run_lacks_is_left_out(record, cub) -> None:  # type: ignore[no-untyped-def]
-    runs = [record(cub, 80.0, details={"interval": {"low": 70, "high": 90}}), record(cub, 82.0, seed=1)]
+def test_an_interval_that_one_run_lacks_is_left_out(measurement, cub) -> None:  # type: ignore[no-untyped-def]
+    runs = [measurement(cub, 80.0, details={"interval": {"low": 70, "high": 90}}), measurement(cub, 82.0, seed=1)]
     assert estimate(runs, "accuracy").interval == pytest.approx(
         stats.t.interval(0.95, 1, loc=81, scale=stats.sem([80.0, 82.0]))
     )

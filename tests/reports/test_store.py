@@ -16,10 +16,11 @@ from umt.errors import UMTError
 def test_reads_what_was_written(store, result, cub, nyu):
     written = [result(cub, 80.0), result(cub, 82.0, seed=1), result(nyu, 1)]
     paths = {store.write(one) for one in written}
-    records, problems = read_store(store.folder)
+    (accuracy, rmse), problems = read_store(store.folder)
     assert problems == []
-    assert {record.path for record in records} == paths
-    assert {record.result.metrics.get("accuracy") for record in records} == {80.0, 82.0, None}
+    assert {run.path for one in (accuracy, rmse) for run in one.runs} == paths
+    assert (list(accuracy.values("accuracy")), list(accuracy.seeds)) == ([80.0, 82.0], [0, 1])
+    assert (accuracy.has("rmse"), list(rmse.values("rmse"))) == (False, [1])
 
 
 def test_missing_folder_is_an_error(tmp_path):
@@ -32,8 +33,8 @@ def test_unreadable_file_is_named_and_left_out(store, result, cub, content):
     good = store.write(result(cub, 80.0))
     bad = good.with_name("bad.json")
     bad.write_bytes(content)
-    records, problems = read_store(store.folder)
-    assert [record.path for record in records] == [good]
+    found, problems = read_store(store.folder)
+    assert [run.path for one in found for run in one.runs] == [good]
     assert [str(problem).startswith(f"{bad}: ") for problem in problems] == [True]
 
 
@@ -56,8 +57,8 @@ def test_field_of_the_wrong_kind_is_named(store, result, cub, part, field, value
     del content["crc32"]  # as in a file of another program
     content[part][field] = value
     path.write_text(json.dumps(content))
-    records, (problem,) = read_store(store.folder)
-    assert records == []
+    found, (problem,) = read_store(store.folder)
+    assert found == []
     assert str(path) in str(problem)
     assert field in str(problem)
     assert "\n" not in str(problem)
@@ -66,8 +67,8 @@ def test_field_of_the_wrong_kind_is_named(store, result, cub, part, field, value
 def test_copied_file_counts_once(store, result, cub):
     path = store.write(result(cub, 80.0))
     shutil.copy(path, path.with_name("copy.json"))
-    records, problems = read_store(store.folder)
-    assert (len(records), problems) == (1, [])
+    (one,), problems = read_store(store.folder)
+    assert (len(one.runs), problems) == (1, [])
 
 
 def test_contradiction_names_both_files(store, result, cub):
@@ -79,6 +80,18 @@ def test_contradiction_names_both_files(store, result, cub):
         read_store(store.folder)
     assert str(path) in str(caught.value)
     assert str(other) in str(caught.value)
+
+
+def test_a_copy_under_another_root_counts_once_beside_new_seeds(store, result, cub):
+    """As when the results of two machines are put together."""
+    store.write(result(cub, 80.0))
+    path = store.write(result(cub, 80.0, root="elsewhere"))
+    path.rename(path.with_name("copy.json"))
+    store.write(result(cub, 80.0))
+    store.write(result(cub, 81.0, seed=1, root="elsewhere"))
+    found, problems = read_store(store.folder)
+    assert problems == []
+    assert sorted(value for one in found for value in one.values("accuracy")) == [80.0, 81.0]
 
 
 def test_the_newest_store_is_the_one_that_was_written_last(tmp_path, result, cub):

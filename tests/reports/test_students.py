@@ -10,8 +10,8 @@ import pytest
 from reports.students import students_of
 
 
-def test_a_student_is_read_from_what_its_checkpoint_says(record, cub, provenance) -> None:  # type: ignore[no-untyped-def]
-    (seen,) = students_of([record(cub, 70.0, provenance=provenance(), architecture="convnext_base")])
+def test_a_student_is_read_from_what_its_checkpoint_says(measurement, cub, provenance) -> None:  # type: ignore[no-untyped-def]
+    (seen,) = students_of([measurement(cub, 70.0, provenance=provenance(), architecture="convnext_base")])
     assert (seen.space, seen.student.recipe, seen.student.architecture) == (None, "mine", "convnext_base")
     cls, dino = seen.student.teachers
     assert (cls.name, cls.kind, cls.model) == ("cls", "classification", "resnet50.tv2_in1k")
@@ -19,23 +19,23 @@ def test_a_student_is_read_from_what_its_checkpoint_says(record, cub, provenance
     assert seen.student.lineage == "convnext_base of resnet50.tv2_in1k, vit_base_patch16_dinov3"
 
 
-def test_a_head_is_of_the_same_student(record, cub, provenance) -> None:  # type: ignore[no-untyped-def]
+def test_a_head_is_of_the_same_student(measurement, cub, provenance) -> None:  # type: ignore[no-untyped-def]
     heads = students_of(
         [
-            record(cub, 70.0, provenance=provenance()),
-            record(cub, 71.0, provenance=provenance(space="dino", space_kind="dino"), weights_hash="b" * 64),
+            measurement(cub, 70.0, provenance=provenance()),
+            measurement(cub, 71.0, provenance=provenance(space="dino", space_kind="dino"), weights_hash="b" * 64),
         ]
     )
     assert [seen.space for seen in heads] == [None, "dino"]
     assert heads[0].student == heads[1].student
 
 
-def test_seeds_are_students_of_equal_settings(record, cub, provenance) -> None:  # type: ignore[no-untyped-def]
+def test_seeds_are_students_of_equal_settings(measurement, cub, provenance) -> None:  # type: ignore[no-untyped-def]
     one, other, more = students_of(
         [
-            record(cub, 70.0, provenance=provenance(seed=0)),
-            record(cub, 70.0, provenance=provenance(seed=1)),
-            record(cub, 70.0, provenance=provenance(training={"epochs": 9})),
+            measurement(cub, 70.0, provenance=provenance(seed=0)),
+            measurement(cub, 70.0, provenance=provenance(seed=1)),
+            measurement(cub, 70.0, provenance=provenance(training={"epochs": 9})),
         ]
     )
     assert one.student.digest != other.student.digest
@@ -43,7 +43,7 @@ def test_seeds_are_students_of_equal_settings(record, cub, provenance) -> None: 
 
 
 @pytest.mark.parametrize("broken", ["recipe", "objectives", "losses"])
-def test_what_is_no_recipe_is_no_student(record, cub, provenance, broken: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_recipe_is_no_student(measurement, cub, provenance, broken: str) -> None:  # type: ignore[no-untyped-def]
     said: dict[str, Any] = copy.deepcopy(provenance())
     said[broken] = ["anything"]
-    assert students_of([record(cub, 70.0, provenance=said), record(cub, 70.0)]) == []
+    assert students_of([measurement(cub, 70.0, provenance=said), measurement(cub, 70.0)]) == []

@@ -11,7 +11,8 @@ import yaml
 from benchmarks.suite import Column
 from reports.export.card import model_card
 from reports.export.results import results_of
-from reports.store import ANALYSIS, Record
+from reports.measurement import Measurement
+from reports.store import ANALYSIS
 from umt.backbones import Backbone, create_backbone
 from umt.export.agreement import Agreement, Exported
 from umt.export.targets import TARGETS
@@ -54,16 +55,16 @@ def test_what_was_measured_of_the_export_is_said(backbone: Backbone) -> None:
 
 
 def test_results_name_their_protocol_and_average_seeds(
-    backbone: Backbone, record: Callable[..., Record], cub: Column, nyu: Column
+    backbone: Backbone, measurement: Callable[..., Measurement], cub: Column, nyu: Column
 ) -> None:
-    records = [
-        record(cub, 80.0, seed=0),
-        record(cub, 81.0, seed=1),
-        record(cub, 60.0, protocol="mini", protocol_hash="ba9876543210"),
-        record(nyu, 0.5, title="rendered rooms", official=False, footnote="A note."),
-        record(nyu, 99.0, suite=ANALYSIS),
+    measurements = [
+        measurement(cub, 80.0, seed=0),
+        measurement(cub, 81.0, seed=1),
+        measurement(cub, 60.0, protocol="mini", protocol_hash="ba9876543210"),
+        measurement(nyu, 0.5, title="rendered rooms", official=False, footnote="A note."),
+        measurement(nyu, 99.0, suite=ANALYSIS),
     ]
-    card = model_card(backbone, TARGETS["timm"], EXPORTED, results_of(records))
+    card = model_card(backbone, TARGETS["timm"], EXPORTED, results_of(measurements))
     table = [line for line in card.splitlines() if "finegrained" in line and line.startswith("|")]
     assert [line.split(" | ")[2:] for line in table] == [
         ["mini version 1 (ba9876543210)", "acc. (%) ↑", "60.0", "1 |"],

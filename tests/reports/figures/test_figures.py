@@ -85,11 +85,11 @@ def test_points_are_speed_and_value_of_the_same_backbone(drawn: list[Drawing]) -
     assert rmse.yaxis_inverted(), "better is up"
 
 
-def test_curves_are_those_of_the_checkpoint(record, cub, provenance, drawn: list[Drawing]) -> None:  # type: ignore[no-untyped-def]
+def test_curves_are_those_of_the_checkpoint(measurement, cub, provenance, drawn: list[Drawing]) -> None:  # type: ignore[no-untyped-def]
     said = provenance()
     said["curve"] = {"step": [1, 2], "loss": [3, 2], "cls feature": [1, 0.5], "cls token": [2, 1.5]}
     curves.training_curves(
-        students_of([record(cub, 80.0, provenance=said), record(cub, 81.0, provenance=said, seed=1)])
+        students_of([measurement(cub, 80.0, provenance=said), measurement(cub, 81.0, provenance=said, seed=1)])
     )
     (axes,) = drawn[0].axes
     lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
@@ -100,11 +100,11 @@ def test_curves_are_those_of_the_checkpoint(record, cub, provenance, drawn: list
     assert legend.get_window_extent().y1 < axes.get_window_extent().y0, "it hides no curve"
 
 
-def test_nothing_to_compare_is_no_figure(record, cub, provenance) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_to_compare_is_no_figure(measurement, cub, provenance) -> None:  # type: ignore[no-untyped-def]
     alone = made("t", ["top1"], {"a": [80.0], "b": [None]})
     assert tasks.task_bars(alone) is None
     assert speed.speed_scatter(alone, made("c", ["images_per_second"], {"a": [1.0], "b": [2.0]})) is None
-    assert curves.training_curves(students_of([record(cub, 80.0, provenance=provenance())])) is None
+    assert curves.training_curves(students_of([measurement(cub, 80.0, provenance=provenance())])) is None
 
 
 def test_pictures_repeat_and_a_pdf_has_its_fonts_inside() -> None:

@@ -15,7 +15,9 @@ NAMES = "[...document.querySelectorAll('tbody tr:not(.group)')].filter(r => !r.h
 
 
 def number(value: float | None) -> Cell:
-    return Cell() if value is None else Cell(f"{value:.1f}", value, runs=1, provenance=(f"measured as {value}", "<b>"))
+    return (
+        Cell() if value is None else Cell(f"{value:.1f}", value, runs=1, told=lambda: [f"measured as {value}", "<b>"])
+    )
 
 
 @pytest.fixture
