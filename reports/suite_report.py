@@ -14,9 +14,10 @@ from reports.columns import comparable_columns
 from reports.declaration import AskedColumn, Declaration
 from reports.extra_tables import COSTS, PROBES, ZEROSHOT
 from reports.figures.curves import training_curves
-from reports.figures.figure import Figure
+from reports.figures.figure import Sketch, finished
 from reports.figures.speed import speed_scatter
 from reports.figures.tasks import task_bars
+from reports.leading import shortened
 from reports.measurement import Measurement
 from reports.store import read_store
 from reports.student_table import build_student_table
@@ -33,7 +34,8 @@ from umt.errors import ResultError, WriteError
 from umt.files import atomic_file
 
 PAPER_SUITE = "paper"  # the one whose numbers may stand beside published ones
-TABLE_FILES: dict[str, Callable[[Table], str]] = {".csv": csv_table, ".tex": latex_table, ".md": markdown_table}
+READ: dict[str, Callable[[Table], str]] = {".tex": latex_table, ".md": markdown_table}  # by people
+MOST = 200  # rows of a table that people read
 OTHER_DATA = (
     "Measured by the paper's protocols on data that is not the complete official set; "
     "compares backbones with each other, and with nothing that is published."
@@ -97,7 +99,7 @@ def suite_tables(suite: ReportedSuite, measurements: Sequence[Measurement]) -> l
     return [*_in_order([*with_paper, *students, alike]), *_built(apart, other, f"{suite.title}. {OTHER_DATA}")]
 
 
-def suite_figures(tables: Sequence[Table], measurements: Sequence[Measurement]) -> list[Figure]:
+def suite_figures(tables: Sequence[Table], measurements: Sequence[Measurement]) -> list[Sketch]:
     """What the tables and the measurements behind them can be drawn as."""
     named = {table.name: table for table in tables}
     drawn = [task_bars(named[name]) for name in (TABLE1.name, PROBES.name, ZEROSHOT.name) if name in named]
@@ -107,11 +109,17 @@ def suite_figures(tables: Sequence[Table], measurements: Sequence[Measurement]) 
     return [figure for figure in drawn if figure]
 
 
-def write_files(tables: Sequence[Table], figures: Sequence[Figure], title: str, out: Path) -> list[Path]:
-    """`report.html`, `report.tex`, each table as CSV, LaTeX and Markdown, each figure as PDF and PNG; below `out`."""
-    files = {"report.html": html_page(title, tables, figures), "report.tex": latex_document(tables)}
-    for table in tables:
-        files |= {f"{table.name}{suffix}": write(table) for suffix, write in TABLE_FILES.items()}
+def write_files(tables: Sequence[Table], sketches: Sequence[Sketch], title: str, out: Path) -> list[Path]:
+    """`report.html`, `report.tex`, each table as CSV, LaTeX and Markdown, each figure as PDF and PNG; below `out`.
+
+    A CSV has all rows; of a table that is too long to be read, the other formats have the leading ones.
+    """
+    figures = [finished(sketch, out) for sketch in sketches]
+    short = [shortened(table, MOST) for table in tables]
+    files = {"report.html": html_page(title, short, figures), "report.tex": latex_document(short)}
+    for table, read in zip(tables, short, strict=True):
+        files |= {f"{table.name}.csv": csv_table(table)}
+        files |= {f"{table.name}{suffix}": write(read) for suffix, write in READ.items()}
     contents = {name: text.encode() for name, text in files.items()}
     for figure in figures:
         contents |= figure.files

@@ -13,18 +13,19 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.text import Text
 
+from reports.leading import shortened
 from reports.table import Cell, Row, Table
 
 NAME_WIDTH = 24  # a longer name goes on in the next line
 WIDE = 120  # columns of a console that has room for more than the name of a row
-MOST = 200  # rows that are printed; drawing more takes longer than all the rest
+MOST = 40  # rows that are printed
 FEW = 4  # rows that fit beside each other on a narrow console
 NARROW, ROOMY = 9, 12  # characters a column at least, and where a table goes on in another one below
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table with the best in bold, `MOST` rows of it; on a narrow console few rows are turned on their side."""
-    table = _first(table, MOST)
+    """Print the leading rows of a table, the best in bold; on a narrow console few rows are turned on their side."""
+    table = shortened(table, MOST)
     rows = [row for group in table.groups for row in group.rows]
     few = len(rows) <= FEW < len(table.columns) or len(table.columns) > 2 * len(rows)
     turned = console.width < WIDE and few
@@ -53,18 +54,6 @@ def _columns(table: Table, some: slice) -> Table:
         replace(group, rows=tuple(replace(row, cells=row.cells[some]) for row in group.rows)) for group in table.groups
     ]
     return replace(table, columns=table.columns[some], groups=tuple(groups))
-
-
-def _first(table: Table, most: int) -> Table:
-    """Its first rows; the caption says how many there are beside them."""
-    left, groups = most, []
-    for group in table.groups:
-        groups.append(replace(group, rows=group.rows[:left]))
-        left -= len(groups[-1].rows)
-    hidden = sum(len(group.rows) for group in table.groups) - (most - left)
-    if not hidden:
-        return table
-    return replace(table, groups=tuple(groups), caption=f"{table.caption} {hidden} more rows, which --out writes.")
 
 
 def _upright(table: Table, width: int) -> rich.table.Table:

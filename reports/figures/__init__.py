@@ -1,1 +1,1 @@
-"""Figures of a report, one a file, drawn from finished tables and results."""
+"""Figures of a report, one a file, of finished tables and measurements."""

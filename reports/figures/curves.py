@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
-
-from reports.figures.figure import Figure, rendered
+from reports.figures.figure import Sketch
 from reports.figures.style import colours, logarithmic, panels
 from reports.students import Seen
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
 
 SUM = "loss"
 
 
-def training_curves(seen: Sequence[Seen]) -> Figure | None:
+def training_curves(seen: Sequence[Seen]) -> Sketch | None:
     """The curves that checkpoints of the students hold; None where none does."""
     students = {one.student.digest: one.student for one in seen if one.student.curve}
     if not students:
         return None
-    drawing, axes = panels(len(students), height=2.8)
-    for one, student in zip(axes, students.values(), strict=True):
-        _curves(one, student.curve)
-        one.set_title(f"{student.recipe}: {student.architecture}", fontsize=8)
-    return rendered(
+    return Sketch(
         "distillation-curves",
         "Losses of the distillations",
         "Means between the points, on a logarithmic scale. Feature losses drawn through, model token losses dashed.",
-        drawing,
+        _draw,
+        [[f"{student.recipe}: {student.architecture}", student.curve] for student in students.values()],
     )
+
+
+def _draw(shows: Any) -> Drawing:
+    drawing, axes = panels(len(shows), height=2.8)
+    for one, (title, curve) in zip(axes, shows, strict=True):
+        _curves(one, curve)
+        one.set_title(title, fontsize=8)
+    return drawing
 
 
 def _curves(axes: Axes, curve: Mapping[str, Sequence[float]]) -> None:

@@ -1,13 +1,42 @@
-"""A finished figure: its pictures, ready for the page and for files of their own."""
+"""A figure: the plain values that it shows, and its pictures, drawn only where what it shows has changed."""
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
 from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-from matplotlib.figure import Figure as Drawing
+from reports.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+SOURCE = "Source"  # the field of a PNG that says what it was drawn from
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A figure that is not drawn yet; `shows` is JSON, and all that `draw` knows of it."""
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Any], Drawing]
+    shows: Any
+
+    @property
+    def digest(self) -> str:
+        """Of what it shows and of the code that draws it."""
+        code = [Path(file).read_text(encoding="utf-8") for file in (self.draw.__code__.co_filename, style.__file__)]
+        content = json.dumps([self.shows, code, version("matplotlib")])
+        return sha256(content.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -22,7 +51,7 @@ class Figure:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """Contents by file name."""
+        """Contents by file name. The PNG comes last: where it is, the PDF is that of the same drawing."""
         return {f"{self.name}.pdf": self.pdf, f"{self.name}.png": self.png}
 
     @property
@@ -31,14 +60,38 @@ class Figure:
         return f"data:image/png;base64,{b64encode(self.png).decode()}"
 
 
-def rendered(name: str, title: str, caption: str, drawing: Drawing) -> Figure:
+def finished(sketch: Sketch, folder: Path) -> Figure:
+    """The figure with the pictures that lie in the folder, if they show the same, else drawn anew."""
+    kept = _kept(folder / sketch.name, sketch.digest)
+    if kept:
+        return Figure(sketch.name, sketch.title, sketch.caption, *kept)
+    return rendered(sketch.name, sketch.title, sketch.caption, sketch.draw(sketch.shows), sketch.digest)
+
+
+def rendered(name: str, title: str, caption: str, drawing: Drawing, source: str = "") -> Figure:
     """The figure of a drawing; equal drawings give equal bytes."""
-    return Figure(name, title, caption, _saved(drawing, "png"), _saved(drawing, "pdf"))
+    drawing.draw_without_rendering()
+    drawing.set_layout_engine("none")  # it is laid out: not once more for each format
+    png, pdf = _saved(drawing, "png", {SOURCE: source}), _saved(drawing, "pdf", {"CreationDate": None})
+    return Figure(name, title, caption, png, pdf)
 
 
-def _saved(drawing: Drawing, kind: str) -> bytes:
+def _kept(stem: Path, digest: str) -> tuple[bytes, bytes] | None:
+    """PNG and PDF of an earlier report that show the same."""
+    from PIL import Image
+
+    with suppress(OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        png, pdf = (stem.with_name(f"{stem.name}.{kind}").read_bytes() for kind in ("png", "pdf"))
+        with Image.open(BytesIO(png), formats=["PNG"]) as picture:
+            if picture.info.get(SOURCE) == digest:
+                return png, pdf
+    return None
+
+
+def _saved(drawing: Drawing, kind: str, metadata: dict[str, Any]) -> bytes:
+    import matplotlib
+
     buffer = BytesIO()
-    stamps = {"CreationDate": None} if kind == "pdf" else {}
     with matplotlib.rc_context({"pdf.fonttype": 42}):  # TrueType: some publishers refuse the default, Type 3
-        drawing.savefig(buffer, format=kind, dpi=150, bbox_inches="tight", metadata=stamps)
+        drawing.savefig(buffer, format=kind, dpi=150, metadata=metadata)
     return buffer.getvalue()

@@ -4,57 +4,66 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
-
-from reports.figures.figure import Figure, rendered
-from reports.figures.leading import leading, left_out, measured_rows
-from reports.figures.style import colours, logarithmic, markers, panels
+from reports.figures.figure import Sketch
+from reports.figures.style import MOST, colours, logarithmic, markers, panels
+from reports.leading import leading, left_out, measured_rows
 from reports.table import Column, Row, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
 
 Point = tuple[str, float, float]  # backbone, images a second, value
 
 
-def speed_scatter(tasks: Table, costs: Table) -> Figure | None:
+def speed_scatter(tasks: Table, costs: Table) -> Sketch | None:
     """Points of two finished tables; None where fewer than two backbones have both a speed and a value."""
     measured = _column(costs, "images a second")
     rows = [row for row in measured_rows(tasks) if row.name in measured]
-    drawn = leading(rows, tasks.columns)
-    names = {row.name for row in drawn}
-    speeds = {name: speed for name, speed in measured.items() if name in names}
-    found = {
-        index: [(name, speed, values[name]) for name, speed in speeds.items() if name in values]
-        for index, values in ((index, _values(drawn, index)) for index in range(len(tasks.columns)))
-    }
-    shown = {index: points for index, points in found.items() if len(points) > 1}
+    drawn = leading(rows, tasks.columns, MOST)
+    names = [row.name for row in drawn]
+    found = [_panel(column, drawn, index, measured) for index, column in enumerate(tasks.columns)]
+    shown = [panel for panel in found if len(panel["points"]) > 1]
     if not shown:
         return None
-    drawing, axes = panels(len(shown), height=3.0)
-    for one, (index, points) in zip(axes, shown.items(), strict=True):
-        _scatter(one, tasks.columns[index], points, sorted(speeds))
-    handles, labels = axes[0].get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
-    return rendered(
+    return Sketch(
         f"{tasks.name}-speed",
         "Accuracy and speed",
         "Images a second of the forward, as the suite measured them; only points of one device compare."
-        + left_out(rows),
-        drawing,
+        + left_out(rows, MOST),
+        _draw,
+        {"names": sorted(names), "panels": shown},
     )
 
 
-def _scatter(axes: Axes, column: Column, points: list[Point], names: list[str]) -> None:
-    for name, speed, value in points:
-        place = names.index(name)
-        axes.scatter(
-            speed, value, color=colours(len(names))[place], marker=markers(len(names))[place], s=36, label=name
-        )
+def _panel(column: Column, rows: Sequence[Row], index: int, speeds: dict[str, float]) -> dict[str, Any]:
+    points: list[Point] = [(name, speeds[name], value) for name, value in _values(rows, index).items()]
+    higher = column.metric.higher_is_better
+    return {"heading": column.heading, "measure": column.measure, "higher": higher, "points": points}
+
+
+def _draw(shows: Any) -> Drawing:
+    drawing, axes = panels(len(shows["panels"]), height=3.0)
+    for one, panel in zip(axes, shows["panels"], strict=True):
+        _scatter(one, panel, shows["names"])
+    handles, labels = axes[0].get_legend_handles_labels()
+    drawing.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
+    return drawing
+
+
+def _scatter(axes: Axes, panel: Any, names: list[str]) -> None:
+    looks = dict(zip(names, zip(colours(len(names)), markers(len(names)), strict=True), strict=True))
+    for name, speed, value in panel["points"]:
+        colour, marker = looks[name]
+        axes.scatter(speed, value, color=colour, marker=marker, s=36, label=name)
     axes.margins(y=0.1)  # no mark is cut by an axis
     logarithmic(axes, "x")
     axes.set_xlabel("images a second", fontsize=7)
     axes.tick_params(which="both", labelsize=7)
-    axes.set_title("\n".join([*textwrap.wrap(column.heading, 36), column.measure]), fontsize=8)
-    if not column.metric.higher_is_better:
+    axes.set_title("\n".join([*textwrap.wrap(panel["heading"], 36), panel["measure"]]), fontsize=8)
+    if not panel["higher"]:
         axes.invert_yaxis()  # better is up in every panel
 
 

@@ -1,21 +1,23 @@
-"""How figures look: colours that the colour-blind tell apart, and a mark of its own for each backbone."""
+"""How figures look: colours that the colour-blind tell apart, and a mark of its own for each backbone.
+
+matplotlib takes longer to import than a report to be made, so it is imported by what draws.
+"""
 
 from __future__ import annotations
 
 from itertools import cycle, islice
+from typing import TYPE_CHECKING
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito 2008, without yellow, which is hard to see on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
 SHORT = 5.0  # from end to end of a logarithmic axis: less may hold but one of 1, 2 and 5
-
-matplotlib.use("Agg")  # pictures go to files, also where there is a screen
+MOST = 30  # backbones in a figure
 
 
 def colours(count: int) -> list[str]:
@@ -35,6 +37,10 @@ def hatches(count: int) -> list[str]:
 
 def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
     """A figure with up to four panels a row, or three where that leaves fewer places empty."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    matplotlib.use("Agg")  # pictures go to files, also where there is a screen
     columns = min(count, min((4, 3), key=lambda width: -count % width))
     rows = -(-count // columns)
     drawing = Figure(figsize=(3.2 * columns, height * rows), layout="constrained")
@@ -48,6 +54,8 @@ def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 def logarithmic(axes: Axes, direction: str) -> None:
     """A logarithmic axis, 'x' or 'y', of what is drawn: plain numbers at 1, 2 and 5, or more of them on a short one."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
     (axes.set_xscale if direction == "x" else axes.set_yscale)("log")
     (axes.set_xmargin if direction == "x" else axes.set_ymargin)(0.1)
     low, high = axes.get_xlim() if direction == "x" else axes.get_ylim()

@@ -3,57 +3,78 @@
 from __future__ import annotations
 
 import textwrap
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
+from reports.figures.figure import Sketch
+from reports.figures.style import MOST, colours, hatches, panels
+from reports.leading import leading, left_out, measured_rows
+from reports.table import Row, Table
 
-from reports.figures.figure import Figure, rendered
-from reports.figures.leading import leading, left_out, measured_rows
-from reports.figures.style import colours, hatches, panels
-from reports.table import Cell, Column, Row, Table
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
 
 ROOM = 1.6  # of the longest bar, for the numbers behind the bars
 
 
-def task_bars(table: Table) -> Figure | None:
+def task_bars(table: Table) -> Sketch | None:
     """Bars of a finished table; None where it has no two measured values to compare."""
     measured = measured_rows(table)
-    rows = leading(measured, table.columns)
+    rows = leading(measured, table.columns, MOST)
     shown = [
         index for index in range(len(table.columns)) if sum(row.cells[index].value is not None for row in rows) > 1
     ]
     if not shown:
         return None
-    drawing, axes = panels(len(shown), height=1.2 + 0.28 * len(rows))
-    for one, index in zip(axes, shown, strict=True):
-        _bars(one, table.columns[index], [row.cells[index] for row in rows], rows)
-    return rendered(
+    return Sketch(
         f"{table.name}-bars",
         f"{table.heading}, as bars",
-        f"Each task on its own scale. Lines: deviation over seeds. A star marks the best.{left_out(measured)}",
-        drawing,
+        f"Each task on its own scale. Lines: deviation over seeds. A star marks the best.{left_out(measured, MOST)}",
+        _draw,
+        {"names": [row.name for row in rows], "panels": [_panel(table, rows, index) for index in shown]},
     )
 
 
-def _bars(axes: Axes, column: Column, cells: list[Cell], rows: list[Row]) -> None:
-    values = [cell.value or 0.0 for cell in cells]
+def _panel(table: Table, rows: list[Row], index: int) -> dict[str, Any]:
+    column, cells = table.columns[index], [row.cells[index] for row in rows]
+    return {
+        "heading": column.heading,
+        "measure": column.measure,
+        "percent": column.metric.unit == "%",
+        "values": [cell.value or 0.0 for cell in cells],
+        "deviations": [cell.std or 0.0 for cell in cells],
+        "texts": [cell.text + (" ★" if cell.best else "") for cell in cells],
+    }
+
+
+def _draw(shows: Any) -> Drawing:
+    names = shows["names"]
+    drawing, axes = panels(len(shows["panels"]), height=1.2 + 0.28 * len(names))
+    for one, panel in zip(axes, shows["panels"], strict=True):
+        _bars(one, panel, names)
+    return drawing
+
+
+def _bars(axes: Axes, panel: Any, names: list[str]) -> None:
+    count, values, deviations = len(names), panel["values"], panel["deviations"]
     bars = axes.barh(
-        range(len(rows)),
+        range(count),
         values,
-        color=colours(len(rows)),
-        hatch=hatches(len(rows)),
+        color=colours(count),
+        hatch=hatches(count),
         edgecolor="white",
-        xerr=[cell.std or 0.0 for cell in cells] if any(cell.std for cell in cells) else None,
+        xerr=deviations if any(deviations) else None,
     )
-    texts = [cell.text + (" ★" if cell.best else "") for cell in cells]
-    axes.bar_label(bars, texts, padding=3, fontsize=7, fontfamily="DejaVu Sans")
-    first = axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]  # every panel has a place in the grid
-    names = ["\n".join(textwrap.wrap(row.name, 22)) if first else "" for row in rows]
-    axes.set_yticks(range(len(rows)), names, fontsize=7)
+    axes.bar_label(bars, panel["texts"], padding=3, fontsize=7, fontfamily="DejaVu Sans")
+    axes.set_yticks([])
+    if axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]  # every panel has a place in the grid
+        axes.set_yticks(range(count), ["\n".join(textwrap.wrap(name, 22)) for name in names], fontsize=7)
     axes.invert_yaxis()
     low, high = min(0.0, *values), ROOM * max(*values, 1e-9)
     axes.set_xlim(low, high)
-    if column.metric.unit == "%":  # what lies beyond is room for the numbers
+    if panel["percent"]:  # what lies beyond is room for the numbers
         axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= min(high, 100)])
     axes.tick_params(axis="x", labelsize=7)
     axes.tick_params(axis="y", length=0)
-    axes.set_title("\n".join([*textwrap.wrap(column.heading, 36, break_on_hyphens=False), column.measure]), fontsize=8)
+    heading = textwrap.wrap(panel["heading"], 36, break_on_hyphens=False)
+    axes.set_title("\n".join([*heading, panel["measure"]]), fontsize=8)
