@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from umt.declarations import read_json
 from umt.errors import ResultError, UMTError
 from umt.files import atomic_file
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SCHEMA = 1
 CHECKSUM = "crc32"  # the field of a file that holds the checksum of the others
@@ -111,7 +112,7 @@ class OtherVersionError(UMTError):
 
 
 # A result, with the raw values and the pictures that `ResultStore.write` puts beside it.
-Measured = tuple[Result, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
+Measured: TypeAlias = "tuple[Result, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]"
 
 
 class ResultStore:
@@ -150,6 +151,8 @@ class ResultStore:
         record = asdict(result)
         if raw:
             record["raw"] = path.with_suffix(".npz").name
+            import numpy as np  # a report reads the store, and takes less time than this import
+
             with atomic_file(path.with_suffix(".npz")) as handle:
                 np.savez_compressed(handle, allow_pickle=False, **raw)
         if pictures:
@@ -167,24 +170,28 @@ class ResultStore:
             yield read_result(path)
 
     def paths(self) -> list[Path]:
-        return [Path(entry.path) for _, entries in self._folders() for entry in entries]
+        return [self.folder / name / file for name, entries in self._folders() for file in sorted(map(_name, entries))]
 
     def stamps(self) -> dict[str, dict[str, str]]:
         """Of each folder its result files, with what changes with their content: time, size, inode."""
         return {name: {entry.name: _stamp(entry) for entry in entries} for name, entries in self._folders()}
 
     def _folders(self) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-        """Folders with their result files, in order of name."""
-        for folder in _entries(self.folder):
+        """Folders in order of name, with their result files."""
+        for folder in sorted(_entries(self.folder), key=_name):
             if folder.is_dir():
                 yield folder.name, [entry for entry in _entries(folder) if entry.name.endswith(".json")]
 
 
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
-    """What is in a folder in order of name; nothing where there is no such folder."""
+    """What is in a folder; nothing where there is no such folder."""
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
+        return list(entries)
     return []
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
 
 
 def _stamp(entry: os.DirEntry[str]) -> str:
@@ -223,7 +230,7 @@ def _checksum(record: Mapping[str, Any]) -> int:
 def _write_picture(result: Path, name: str, pixels: np.ndarray) -> str:
     """A PNG beside the file of a result; its name."""
     path = result.with_name(f"{result.stem}--{_slug(name)}.png")
-    from PIL import Image  # a report needs the store, but no pictures
+    from PIL import Image
 
     with atomic_file(path) as handle:
         Image.fromarray(pixels).save(handle, format="PNG")

@@ -1,10 +1,11 @@
-"""From the results of a model in a column to one cell: mean, deviation over seeds, provenance."""
+"""From what was measured of a model in a column to one cell: mean, deviation over seeds, provenance."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from statistics import fmean
 
 from reports.deviation import mean_and_deviation
@@ -63,19 +64,21 @@ def _missing(measurements: Sequence[Measurement], name: str) -> Iterable[str]:
 def _provenance(found: Sequence[Measurement], name: str) -> Iterable[str]:
     """How the value of a cell came about; the measurements agree in model and protocol."""
     model, setup = found[0].model, found[0].setup
-    valued = [pair for one in found for pair in zip(one.runs, one.values(name), strict=True)]
-    valued.sort(key=lambda pair: pair[0].seed)
-    runs = [run for run, _ in valued]
+    runs = sorted(
+        (run for one in found for run in zip(one.seeds, one.values(name), one.environments, one.files, strict=True)),
+        key=itemgetter(0),
+    )
+    seeds, values, environments, files = zip(*runs, strict=True)
     lines = (
         f"task {setup.task}, protocol {setup.protocol} version {setup.protocol_version}, hash {setup.protocol_hash}",
         f"data {setup.data.title}, fingerprint {setup.data_fingerprint}",
         f"backbone {model.spec}, weights {model.weights_hash[:12]}",
         f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}: "
-        + ", ".join(f"seed {run.seed} {value:.6g}" for run, value in valued),
-        f"code {_joined(_code(run.environment.commit, run.environment.dirty) for run in runs)}",
-        f"device {_joined(run.environment.device for run in runs)}",
-        f"files {_joined(run.path.name for run in runs)}",
-        f"again: {_command(found[0], runs[-1].seed + 1)}",
+        + ", ".join(f"seed {seed} {value:.6g}" for seed, value in zip(seeds, values, strict=True)),
+        f"code {_joined(_code(one.commit, one.dirty) for one in environments)}",
+        f"device {_joined(one.device for one in environments)}",
+        f"files {_joined(files)}",
+        f"again: {_command(found[0], seeds[-1] + 1)}",
     )
     return map(printable, lines)
 

@@ -6,10 +6,9 @@ read again, and where the index is missing or damaged all of them are. The JSON 
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import fields
 from itertools import chain
 from pathlib import Path
@@ -38,22 +37,9 @@ def read_index(store: Path) -> dict[str, list[Measurement]]:
             lines = _sound(file)
             if json.loads(next(lines)) != json.loads(json.dumps(HEADER)):
                 return {}
-            with uncollected():
-                return dict(_folders(store, lines))
+            return dict(_folders(store, lines))
     except (OSError, ValueError, TypeError, KeyError, IndexError, StopIteration):
         return {}
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without garbage collection, which looks again and again for garbage in results that all stay."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def write_index(store: Path, folders: Mapping[str, Sequence[Measurement]]) -> None:

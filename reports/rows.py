@@ -30,13 +30,25 @@ def measured_rows(families: Sequence[Family], columns: Sequence[MeasuredColumn],
     Different weights under one label are rows apart, with the hash behind the label.
     """
     found = [_by_model(column) for column in columns]
+    asked = [(column.asked.metric, column.metric) for column in columns]
     models = {one.model.key: one.model for by_model in found for (one, *_) in by_model.values()}
     rows = []
     for key, name in sorted(model_names(models).items()):
         architecture = models[key].architecture
         texts = (name, printable(architecture), *[DASH] * width)[:width]
         family = next((family.title for family in families if family.holds(architecture)), "")
-        rows.append(FamilyRow(family, Row(texts, _measured_cells(columns, found, key))))
+        rows.append(
+            FamilyRow(
+                family,
+                Row(
+                    texts,
+                    tuple(
+                        measured_cell(by_model.get(key, ()), *metric)
+                        for by_model, metric in zip(found, asked, strict=True)
+                    ),
+                ),
+            )
+        )
     return rows
 
 
@@ -67,17 +79,6 @@ def _by_model(column: MeasuredColumn) -> dict[tuple[str, str], list[Measurement]
     for one in column.measurements:
         found[one.model.key].append(one)
     return found
-
-
-def _measured_cells(
-    columns: Sequence[MeasuredColumn],
-    found: Sequence[Mapping[tuple[str, str], Sequence[Measurement]]],
-    model: tuple[str, str],
-) -> tuple[Cell, ...]:
-    return tuple(
-        measured_cell(by_model.get(model, ()), column.asked.metric, column.metric)
-        for column, by_model in zip(columns, found, strict=True)
-    )
 
 
 def _published_row(published: Published, fields: Sequence[str | None], line: Mapping[str, str]) -> Row:

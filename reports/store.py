@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from benchmarks.results import Result, ResultStore, read_result
-from reports.index import read_index, uncollected, write_index
+from reports.index import read_index, write_index
 from reports.measurement import Measurement, Shared, grouped, measured
 from umt.errors import ResultError, UMTError
 
@@ -38,13 +38,12 @@ def read_store(folder: Path) -> tuple[list[Measurement], list[UMTError]]:
     stamps = ResultStore(folder).stamps()
     known, shared = read_index(folder), Shared()
     problems: list[UMTError] = []
-    with uncollected():
-        found = {
-            name: _folder(folder / name, files, known.get(name, []), shared, problems) for name, files in stamps.items()
-        }
-        if any(found[name] is not known.get(name) for name in found):
-            write_index(folder, found)
-        return _without_copies([one for part in found.values() for one in part]), problems
+    found = {
+        name: _folder(folder / name, files, known.get(name, []), shared, problems) for name, files in stamps.items()
+    }
+    if any(found[name] is not known.get(name) for name in found):
+        write_index(folder, found)
+    return _without_copies([one for part in found.values() for one in part]), problems
 
 
 def _folder(
@@ -56,7 +55,7 @@ def _folder(
         return known
     same = {name for name, stamp in before.items() if stamps.get(name) == stamp}
     read = []
-    for name in stamps.keys() - same:
+    for name in sorted(stamps.keys() - same):
         try:
             read.append(_read(folder / name, stamps[name]))
         except UMTError as error:
@@ -100,12 +99,20 @@ def _kinds(hint: Any) -> tuple[type, ...]:
 
 def _without_copies(measurements: Sequence[Measurement]) -> list[Measurement]:
     """One run a job: a copied file counts once, a contradiction is an error."""
-    models = {number: model.key for number, model in {id(one.model): one.model for one in measurements}.items()}
-    setups = {number: setup.job for number, setup in {id(one.setup): one.setup for one in measurements}.items()}
-    jobs: dict[tuple[object, ...], list[Measurement]] = {}
+    models = {id(one.model): one.model for one in measurements}
+    setups = {id(one.setup): one.setup for one in measurements}
+    model_numbers = _numbered({identity: model.key for identity, model in models.items()})
+    job_numbers = _numbered({identity: setup.job for identity, setup in setups.items()})
+    jobs: dict[tuple[int, int], list[Measurement]] = {}
     for one in measurements:
-        jobs.setdefault((models[id(one.model)], setups[id(one.setup)]), []).append(one)
+        jobs.setdefault((model_numbers[id(one.model)], job_numbers[id(one.setup)]), []).append(one)
     return [one for same in jobs.values() for one in (_distinct(same) if _repeats(same) else same)]
+
+
+def _numbered(keys: Mapping[int, tuple[str, ...]]) -> dict[int, int]:
+    """Equal keys as equal numbers, which are compared much faster than tuples of texts."""
+    numbers: dict[tuple[str, ...], int] = {}
+    return {identity: numbers.setdefault(key, len(numbers)) for identity, key in keys.items()}
 
 
 def _repeats(same: Sequence[Measurement]) -> bool:

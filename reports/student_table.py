@@ -88,6 +88,8 @@ def build_student_table(
         for one in students_of(measurements)
         if declaration.holds(one.student) and (declaration.heads or one.space is None)
     ]
+    if not seen and not with_paper:
+        return None
     measured = _measured(declaration, asked, [one.measurement for one in seen])
     numbers = list(_numbers(declaration, measured))
     columns = [number.column for number in numbers]

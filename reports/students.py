@@ -60,7 +60,9 @@ class Seen:
 def students_of(measurements: Sequence[Measurement]) -> list[Seen]:
     """The measurements whose model says how it was distilled; others are of no student."""
     models = {id(one.model): one.model for one in measurements if one.model.provenance}
-    students = {number: _student(model) for number, model in models.items()}
+    students = {number: student for number, model in models.items() if (student := _student(model))}
+    if not students:
+        return []
     return [
         Seen(student, one.model.provenance.get("space"), one)
         for one in measurements

@@ -35,7 +35,7 @@ from umt.files import atomic_file
 
 PAPER_SUITE = "paper"  # the one whose numbers may stand beside published ones
 READ: dict[str, Callable[[Table], str]] = {".tex": latex_table, ".md": markdown_table}  # by people
-MOST = 200  # rows of a table that people read
+MOST = 100  # rows of a table that people read
 OTHER_DATA = (
     "Measured by the paper's protocols on data that is not the complete official set; "
     "compares backbones with each other, and with nothing that is published."

@@ -18,7 +18,7 @@ from reports.table import Cell, Row, Table
 
 NAME_WIDTH = 24  # a longer name goes on in the next line
 WIDE = 120  # columns of a console that has room for more than the name of a row
-MOST = 40  # rows that are printed
+MOST = 25  # rows that are printed
 FEW = 4  # rows that fit beside each other on a narrow console
 NARROW, ROOMY = 9, 12  # characters a column at least, and where a table goes on in another one below
 

@@ -17,7 +17,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
 SHORT = 5.0  # from end to end of a logarithmic axis: less may hold but one of 1, 2 and 5
-MOST = 30  # backbones in a figure
+MOST = 16  # backbones in a figure
 
 
 def colours(count: int) -> list[str]:

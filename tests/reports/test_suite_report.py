@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 
 import pytest
 
 from benchmarks.suite import Column, load_suite
+from reports import suite_report
 from reports.suite_report import read_measurements, suite_figures, suite_tables, write_files
 from umt.errors import UMTError
 
@@ -82,6 +84,20 @@ def test_files(suite, measurement, cub, tmp_path):
     names = ["report.html", "report.tex", *names]
     assert [path.name for path in paths] == names
     assert sorted(path.name for path in (tmp_path / "new" / "tables").iterdir()) == sorted(names)
+
+
+def test_of_a_long_table_people_read_the_leading_rows_and_programs_all(suite, measurement, cub, tmp_path, monkeypatch):
+    monkeypatch.setattr(suite_report, "MOST", 2)
+    names = {"a": 70.0, "b": 90.0, "c": 80.0}
+    tables = suite_tables(suite("mini"), [measurement(cub, value, backbone=name) for name, value in names.items()])
+    write_files(tables, [], "Title", tmp_path)
+    with (tmp_path / "table1.csv").open() as file:
+        assert [line["Backbone"] for line in csv.DictReader(file)] == ["a", "b", "c"]
+    for name in ("table1.md", "table1.tex", "report.tex", "report.html"):
+        text = (tmp_path / name).read_text()
+        assert "90.0" in text
+        assert "70.0" not in text
+        assert "Of 3 backbones the 2 with the best mean place. All are in table1.csv." in text
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(suite, measurement, cub, tmp_path):

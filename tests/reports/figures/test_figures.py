@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
-from reports.figures import curves, leading, speed, tasks
-from reports.figures.figure import rendered
+from reports.figures import curves, figure, speed, tasks
+from reports.figures.figure import Sketch, finished, rendered
 from reports.figures.style import COLOURS, logarithmic, panels
 from reports.metrics import METRICS
 from reports.students import students_of
@@ -26,40 +29,39 @@ def made(name: str, metrics: list[str], values: dict[str, list[float | None]]) -
     return Table(name, name, "", "", ("Backbone",), columns, (Group("", rows),), ())
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Drawing]:
-    """The drawings as they are before they become pictures."""
-    kept: list[Drawing] = []
-    for module in (tasks, speed, curves):
-        monkeypatch.setattr(module, "rendered", lambda name, title, caption, drawing: kept.append(drawing) or drawing)
-    return kept
+def drawing_of(sketch: Sketch | None) -> Drawing:
+    """Drawn from what the JSON of it holds, as after a journey through a file."""
+    assert sketch is not None
+    return sketch.draw(json.loads(json.dumps(sketch.shows)))
 
 
-def test_bars_are_as_long_as_the_values(drawn: list[Drawing]) -> None:
-    tasks.task_bars(made("t", ["top1", "rmse"], {"a": [80.0, 0.5], "b": [40.0, None], "c": [60.0, 0.4]}))
-    accuracy, rmse = drawn[0].axes[:2]
+def test_bars_are_as_long_as_the_values() -> None:
+    drawing = drawing_of(
+        tasks.task_bars(made("t", ["top1", "rmse"], {"a": [80.0, 0.5], "b": [40.0, None], "c": [60.0, 0.4]}))
+    )
+    accuracy, rmse = drawing.axes[:2]
     assert [bar.get_width() for bar in accuracy.patches] == [80.0, 40.0, 60.0]  # type: ignore[attr-defined]
     assert [bar.get_width() for bar in rmse.patches] == [0.5, 0.0, 0.4]  # type: ignore[attr-defined]
     assert {bar.get_x() for bar in accuracy.patches} == {0.0}, "a bar that does not begin at zero lies"  # type: ignore[attr-defined]
 
 
-def test_names_stand_once_a_row_and_numbers_inside_their_panel(drawn: list[Drawing]) -> None:
+def test_names_stand_once_a_row_and_numbers_inside_their_panel() -> None:
     seeds = Cell("1.111 ± 0.011", 1.111, 0.011, 3, best=True)
     columns = tuple(Column(f"set {index}", METRICS["rmse"]) for index in range(4))
     rows = (Row(("EfficientNet-Lite0",), (seeds,) * 4),) * 2
-    tasks.task_bars(Table("t", "t", "", "", ("B",), columns, (Group("", rows),), ()))
-    drawn[0].draw_without_rendering()
-    names = [[label.get_text() for label in axes.get_yticklabels()] for axes in drawn[0].axes]
-    assert names == [["EfficientNet-Lite0"] * 2, *[["", ""]] * 3]
-    for axes in drawn[0].axes:
+    drawing = drawing_of(tasks.task_bars(Table("t", "t", "", "", ("B",), columns, (Group("", rows),), ())))
+    drawing.draw_without_rendering()
+    names = [[label.get_text() for label in axes.get_yticklabels()] for axes in drawing.axes]
+    assert names == [["EfficientNet-Lite0"] * 2, *[[]] * 3]
+    for axes in drawing.axes:
         ends = [text.get_window_extent().x1 for text in axes.texts]
         assert len(ends) == 2
         assert max(ends) <= axes.get_window_extent().x1
 
 
-def test_no_axis_of_percent_goes_beyond_a_hundred(drawn: list[Drawing]) -> None:
-    tasks.task_bars(made("t", ["top1", "rmse"], {"a": [99.0, 99.0], "b": [40.0, 120.0]}))
-    percent, metres = (max(axes.get_xticks()) for axes in drawn[0].axes[:2])
+def test_no_axis_of_percent_goes_beyond_a_hundred() -> None:
+    drawing = drawing_of(tasks.task_bars(made("t", ["top1", "rmse"], {"a": [99.0, 99.0], "b": [40.0, 120.0]})))
+    percent, metres = (max(axes.get_xticks()) for axes in drawing.axes[:2])
     assert percent == 100
     assert metres > 100
 
@@ -74,27 +76,25 @@ def test_a_logarithmic_axis_says_its_scale_however_short_it_is(ends: tuple[float
     assert 2 <= sum(low <= tick <= high for tick in axes.get_xticks()) <= 12
 
 
-def test_points_are_speed_and_value_of_the_same_backbone(drawn: list[Drawing]) -> None:
+def test_points_are_speed_and_value_of_the_same_backbone() -> None:
     values = made("t", ["top1", "rmse"], {"a": [80.0, 0.5], "b": [40.0, None], "c": [60.0, 0.4]})
     costs = made("c", ["gmacs", "images_per_second"], {"c": [1.0, 300.0], "a": [2.0, 100.0], "b": [3.0, 200.0]})
-    speed.speed_scatter(values, costs)
-    accuracy, rmse = drawn[0].axes[:2]
+    accuracy, rmse = drawing_of(speed.speed_scatter(values, costs)).axes[:2]
     points = sorted(tuple(points.get_offsets().data[0]) for points in accuracy.collections)  # type: ignore[union-attr]
     assert points == [(100.0, 80.0), (200.0, 40.0), (300.0, 60.0)]
     assert len(rmse.collections) == 2
     assert rmse.yaxis_inverted(), "better is up"
 
 
-def test_curves_are_those_of_the_checkpoint(measurement, cub, provenance, drawn: list[Drawing]) -> None:  # type: ignore[no-untyped-def]
+def test_curves_are_those_of_the_checkpoint(measurement, cub, provenance) -> None:  # type: ignore[no-untyped-def]
     said = provenance()
     said["curve"] = {"step": [1, 2], "loss": [3, 2], "cls feature": [1, 0.5], "cls token": [2, 1.5]}
-    curves.training_curves(
-        students_of([measurement(cub, 80.0, provenance=said), measurement(cub, 81.0, provenance=said, seed=1)])
-    )
-    (axes,) = drawn[0].axes
+    seen = students_of([measurement(cub, 80.0, provenance=said), measurement(cub, 81.0, provenance=said, seed=1)])
+    drawing = drawing_of(curves.training_curves(seen))
+    (axes,) = drawing.axes
     lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     assert lines == {"cls feature": [1, 0.5], "cls token": [2, 1.5], "all that is minimised": [3, 2]}
-    drawn[0].draw_without_rendering()
+    drawing.draw_without_rendering()
     legend = axes.get_legend()
     assert legend is not None
     assert legend.get_window_extent().y1 < axes.get_window_extent().y0, "it hides no curve"
@@ -132,16 +132,17 @@ def test_colours_are_told_apart_by_the_colour_blind() -> None:
         assert max(abs(a - b) for a, b in zip(seen(one), seen(other), strict=True)) > 0.05, (one, other)
 
 
-def test_of_a_long_table_the_best_backbones_are_drawn(drawn: list[Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_long_table_the_best_backbones_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mean places from 0: c 1, b 1, d 2 for want of a second value, a 2.5."""
-    monkeypatch.setattr(leading, "MOST", 2)
+    monkeypatch.setattr(tasks, "MOST", 2)
+    monkeypatch.setattr(speed, "MOST", 2)
     values = {"a": [40.0, 0.9], "b": [80.0, 0.4], "c": [60.0, 0.3], "d": [90.0, None]}
     table = made("t", ["top1", "rmse"], values)
-    tasks.task_bars(table)
-    assert [bar.get_width() for bar in drawn[0].axes[0].patches] == [80.0, 60.0]  # type: ignore[attr-defined]
+    drawing = drawing_of(tasks.task_bars(table))
+    assert [bar.get_width() for bar in drawing.axes[0].patches] == [80.0, 60.0]  # type: ignore[attr-defined]
     costs = made("c", ["images_per_second"], {name: [100.0] for name in "abce"})
-    speed.speed_scatter(table, costs)
-    points = sorted(tuple(points.get_offsets().data[0]) for points in drawn[1].axes[0].collections)  # type: ignore[union-attr]
+    scatter = drawing_of(speed.speed_scatter(table, costs))
+    points = sorted(tuple(points.get_offsets().data[0]) for points in scatter.axes[0].collections)  # type: ignore[union-attr]
     assert points == [(100.0, 60.0), (100.0, 80.0)]
 
 
@@ -149,5 +150,61 @@ def test_a_caption_says_how_many_backbones_are_not_drawn(monkeypatch: pytest.Mon
     table = made("t", ["top1"], {"a": [40.0], "b": [80.0], "c": [60.0]})
     said = "Of 3 backbones the 2 with the best mean place."
     assert said not in tasks.task_bars(table).caption  # type: ignore[union-attr]
-    monkeypatch.setattr(leading, "MOST", 2)
+    monkeypatch.setattr(tasks, "MOST", 2)
+    monkeypatch.setattr(speed, "MOST", 2)
     assert said in tasks.task_bars(table).caption  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def sketch() -> Sketch:
+    found = tasks.task_bars(made("t", ["top1", "rmse"], {"a": [80.0, 0.5], "b": [40.0, 0.4]}))
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def draws(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Kinds of the pictures that are drawn from now on."""
+    kinds: list[str] = []
+    save = figure._saved
+    monkeypatch.setattr(figure, "_saved", lambda drawing, kind, said: kinds.append(kind) or save(drawing, kind, said))
+    return kinds
+
+
+def write(one: figure.Figure, folder: Path) -> None:
+    for name, content in one.files.items():
+        (folder / name).write_bytes(content)
+
+
+def test_a_figure_that_shows_the_same_is_not_drawn_again(sketch: Sketch, draws: list[str], tmp_path: Path) -> None:
+    first = finished(sketch, tmp_path)
+    write(first, tmp_path)
+    again = finished(replace(sketch, caption="Another."), tmp_path)
+    assert draws == ["png", "pdf"]
+    assert (again.png, again.pdf, again.caption) == (first.png, first.pdf, "Another.")
+
+
+def test_other_values_are_drawn(sketch: Sketch, draws: list[str], tmp_path: Path) -> None:
+    first = finished(sketch, tmp_path)
+    write(first, tmp_path)
+    other = tasks.task_bars(made("t", ["top1", "rmse"], {"a": [80.0, 0.5], "b": [40.1, 0.4]}))
+    assert other is not None
+    assert finished(other, tmp_path).png != first.png
+    assert len(draws) == 4
+
+
+@pytest.mark.parametrize("harm", ["no pdf", "no png", "cut", "another picture"])
+def test_pictures_that_are_not_those_of_a_report_are_drawn(
+    sketch: Sketch, draws: list[str], tmp_path: Path, harm: str
+) -> None:
+    first = finished(sketch, tmp_path)
+    write(first, tmp_path)
+    png, pdf = tmp_path / "t-bars.png", tmp_path / "t-bars.pdf"
+    if harm == "another picture":
+        Image.new("RGB", (8, 8)).save(png)
+    elif harm == "cut":
+        png.write_bytes(first.png[:-1000])
+    else:
+        (pdf if harm == "no pdf" else png).unlink()
+    assert finished(sketch, tmp_path) == first
+    assert len(draws) == 4
