@@ -108,8 +108,9 @@ def cost_of(column: Column, spec: str, options: Options, device: torch.device, t
     work = workload(column.dataset, settings, sizes)
     rates = rehearse(task, settings, spec, dataset, device, Path(tempfile.mkdtemp(dir=folder)))
     backbone = create_backbone(spec)
-    *training, _ = sizes.values()
-    solving = solving_seconds(settings, sum(training), backbone.dim, len(dataset.class_names), device)
+    *training, reported = sizes.values()
+    classes = len(dataset.class_names) if dataset.sizes == sizes else dataset.info.classes or 0  # of a stand-in few
+    solving = solving_seconds(settings, sum(training), reported, backbone.dim, classes, device)
     return Cost(work, rates, solving, backbone.dim, sum(value.numel() for value in backbone.parameters()))
 
 

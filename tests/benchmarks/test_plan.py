@@ -17,7 +17,7 @@ from benchmarks.budget import dataset_gigabytes, devices_needed
 from benchmarks.protocols import load_protocol
 from benchmarks.rehearsal import Rates, rehearse
 from benchmarks.results import Result, ResultStore
-from benchmarks.solving import MOST, solving_seconds
+from benchmarks.solving import MOST, VOTERS, solving_seconds
 from benchmarks.tasks.registry import get_task
 from benchmarks.workload import workload
 from umt.backbones import create_backbone
@@ -94,10 +94,17 @@ def test_a_dense_job_is_rehearsed_by_its_own_training_and_test(tmp_path: Path) -
 
 def test_solving_counts_for_probes_that_have_a_grid_in_proportion_to_their_images() -> None:
     linear, device = settings_of("finegrained_linear", "mini"), torch.device("cpu")
-    assert solving_seconds(settings_of("knn", "mini"), 100, 8, 5, device) == 0
-    assert solving_seconds(linear, 100, 8, 5, device) > 0
-    few, many = (solving_seconds(linear, MOST * times, 8, 5, device) for times in (1, 1000))
+    assert solving_seconds(settings_of("fewshot", "mini"), 100, 10, 8, 5, device) == 0
+    assert solving_seconds(linear, 100, 10, 8, 5, device) > 0
+    few, many = (solving_seconds(linear, MOST * times, 10, 8, 5, device) for times in (1, 1000))
     assert many > 50 * few, "the same images are solved for, and count a thousand times"
+
+
+def test_neighbours_count_in_proportion_to_the_images_that_vote_and_are_voted_on() -> None:
+    knn, device = settings_of("knn"), torch.device("cpu")
+    one = solving_seconds(knn, VOTERS, 1000, 8, 5, device)
+    more = solving_seconds(knn, VOTERS * 50, 1000 * 40, 8, 5, device)
+    assert more > 100 * one > 0, "the same neighbours are looked for, and count two thousand times"
 
 
 def test_speed_is_rehearsed_by_its_own_forwards(tmp_path: Path) -> None:
