@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks.suite import Suite, load_suite
+from benchmarks.suite import Suite, load_suite, suite_names
 from reports.garbage import uncollected
 from reports.measurement import Measurement
 from reports.store import ANALYSIS, RESULTS_HELP, newest_store
@@ -69,4 +69,9 @@ def _suite_of(measurements: Sequence[Measurement]) -> Suite:
         raise ResultError("the results are of analyses alone; choose the suite to report on with --suite")
     if len(names) > 1:
         raise ResultError(f"the results are of suites {', '.join(names)}; choose one with --suite")
+    if names[0] not in suite_names():
+        raise ResultError(
+            f"the results are of suite '{names[0]}', which does not come with umt-bench; "
+            f"name its file, e.g. --suite {names[0]}.yaml"
+        )
     return load_suite(names[0])

@@ -16,9 +16,10 @@ from reports.table import DASH, Cell, Column, Group, Row, Table, printable
 from umt.errors import ResultError
 
 PLACE = Metric("mean place", "", higher_is_better=False, decimals=2)
+COSTS = ("throughput",)  # tasks whose columns say nothing of how good a backbone is
 CAPTION = (
     "Place, value and 95% interval. Over columns: the mean place, and between which means the intervals leave it open; "
-    "only backbones with a value in every column have one."
+    "only backbones with a value in every column have one. Speed does not count in it."
 )
 
 
@@ -39,9 +40,11 @@ def leaderboard(measurements: Sequence[Measurement]) -> Table:
     for one in measurements:
         tasks[one.setup.task, one.setup.dataset].append(one)
     boards = [_board(part, names) for part in tasks.values()]
-    models = sorted(set(names.values()), key=lambda name: ((_overall(boards, name) or (len(names) + 1.0,))[0], name))
+    counted = [board for board in boards if board.example.task not in COSTS] or boards
+    overall = {name: _overall(counted, name) for name in set(names.values())}
+    models = sorted(overall, key=lambda name: ((overall[name] or (len(names) + 1.0,))[0], name))
     rows = tuple(
-        Row((name,), (_overall_cell(boards, name), *(_cell(board, name) for board in boards))) for name in models
+        Row((name,), (_overall_cell(overall[name]), *(_cell(board, name) for board in boards))) for name in models
     )
     notes = [column_note(board.heading, board.example) for board in boards]
     return Table(
@@ -84,13 +87,15 @@ def _refuse_mixture(measurements: Sequence[Measurement]) -> None:
             )
 
 
-def _overall(boards: Sequence[Board], name: str) -> tuple[float, tuple[float, float] | None] | None:
+Overall = tuple[float, tuple[float, float] | None]  # a mean place, and the means that the intervals leave open
+
+
+def _overall(boards: Sequence[Board], name: str) -> Overall | None:
     places = [board.places[name] for board in boards if name in board.places]
     return mean_place(places) if len(places) == len(boards) else None
 
 
-def _overall_cell(boards: Sequence[Board], name: str) -> Cell:
-    overall = _overall(boards, name)
+def _overall_cell(overall: Overall | None) -> Cell:
     if overall is None:
         return Cell()
     mean, bounds = overall

@@ -41,6 +41,13 @@ def test_results_of_several_suites_need_a_choice(store, result, run):
     assert run("--suite", "mini").exit_code == 0
 
 
+def test_results_of_a_suite_of_ones_own_need_its_file(store, result, cub, run):
+    store.write(result(cub, 90.0, suite="mine"))
+    assert "suite 'mine', which does not come with umt-bench; name its file, e.g. --suite mine.yaml" in str(
+        run().exception
+    )
+
+
 def test_results_of_no_column_are_an_error(store, result, cub, run):
     store.write(result(cub, 90.0))
     assert "no result belongs to suite 'mini'" in str(run("--suite", "mini").exception)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.suite import Column
 from reports.leaderboard import leaderboard
 from reports.leaderboard_cli import leaderboard_command
 from umt.errors import UMTError
@@ -27,6 +28,17 @@ def test_backbones_are_in_order_of_their_mean_place(measurement, cub, nyu) -> No
         "a": ["2.50", "3. 80.0", "2. 0.500"],
         "half": ["–", "1. 95.0", "–"],
     }
+
+
+def test_speed_has_places_of_its_own(measurement, cub) -> None:  # type: ignore[no-untyped-def]
+    speed = Column("Speed", "throughput", "imagenet", "paper", "images_per_second")
+    weights = {"a": "a" * 64, "b": "b" * 64}
+    found = [measurement(cub, 80.0 + 10 * (name == "a"), backbone=name, weights_hash=weights[name]) for name in "ab"]
+    found += [measurement(speed, 300.0, backbone="b", weights_hash=weights["b"])]
+    texts = {row.name: [cell.text for cell in row.cells] for row in leaderboard(found).groups[0].rows}
+    assert texts == {"a": ["1.00", "1. 90.0", "–"], "b": ["2.00", "2. 80.0", "1. 300"]}
+    alone = leaderboard([measurement(speed, 300.0)])
+    assert [cell.text for cell in alone.groups[0].rows[0].cells] == ["1.00", "1. 300"]
 
 
 def test_different_protocols_and_data_are_refused_by_name(measurement, cub) -> None:  # type: ignore[no-untyped-def]
