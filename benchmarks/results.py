@@ -8,7 +8,6 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -170,32 +169,36 @@ class ResultStore:
             yield read_result(path)
 
     def paths(self) -> list[Path]:
-        return [self.folder / name / file for name, entries in self._folders() for file in sorted(map(_name, entries))]
+        return [
+            folder / name for folder in self._folders() for name in sorted(entry.name for entry in _results(folder))
+        ]
 
     def stamps(self) -> dict[str, dict[str, str]]:
         """Of each folder its result files, with what changes with their content: time, size, inode."""
-        return {name: {entry.name: _stamp(entry) for entry in entries} for name, entries in self._folders()}
+        return {folder.name: _stamps(folder) for folder in self._folders()}
 
-    def _folders(self) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-        """Folders in order of name, with their result files."""
-        for folder in sorted(_entries(self.folder), key=_name):
-            if folder.is_dir():
-                yield folder.name, [entry for entry in _entries(folder) if entry.name.endswith(".json")]
-
-
-def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
-    """What is in a folder; nothing where there is no such folder."""
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        return list(entries)
-    return []
+    def _folders(self) -> list[Path]:
+        """Those of the backbones, in order of name; none where there is no store."""
+        if not self.folder.is_dir():
+            return []
+        with os.scandir(self.folder) as entries:
+            return [self.folder / name for name in sorted(entry.name for entry in entries if entry.is_dir())]
 
 
-def _name(entry: os.DirEntry[str]) -> str:
-    return entry.name
+def _results(folder: Path | int) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return [entry for entry in entries if entry.name.endswith(".json")]
 
 
-def _stamp(entry: os.DirEntry[str]) -> str:
-    stat = entry.stat()
+def _stamps(folder: Path) -> dict[str, str]:
+    handle = os.open(folder, os.O_RDONLY)  # looking files up by a path of their own takes a quarter longer
+    try:
+        return {entry.name: _stamp(entry.stat()) for entry in _results(handle)}
+    finally:
+        os.close(handle)
+
+
+def _stamp(stat: os.stat_result) -> str:
     return f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}"
 
 
