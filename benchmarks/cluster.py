@@ -5,9 +5,10 @@ A submission is a worker: it imports once, then takes jobs from a board until no
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -79,7 +80,8 @@ class ClusterExecutor:
         wanted = min(most, len(crew.keys() & watch.busy) + watch.untaken)
         for _ in range(wanted - len(crew)):
             name = uuid4().hex
-            crew[name] = self.executor.submit(worker, name)
+            with _errors_to(self.folder / "submitit.log"):
+                crew[name] = self.executor.submit(worker, name)
 
 
 class Watch:
@@ -159,6 +161,19 @@ def _do(index: int, request: Request, executor: LocalExecutor, board: Board) -> 
         lambda _, done, total, text: board.advance(index, done, total, text),
         lambda _, report: board.end(index, report),
     )
+
+
+@contextmanager
+def _errors_to(path: Path) -> Iterator[None]:
+    """What processes that start here print as errors, for good: the traceback of one that Ctrl-C ends is nobody's."""
+    kept = os.dup(2)
+    try:
+        with path.open("a") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _last_words(job: submitit.Job[None]) -> str:
