@@ -130,8 +130,9 @@ def run(
     if not named and not suite.example and not train:
         raise click.UsageError(f"suite '{suite.name}' has no example; name a checkpoint or --backbone SPEC")
     limits = Limits(time_limit and time_limit * 60, memory_limit and memory_limit * 1e9)
-    if cluster and limits:
-        raise click.UsageError("--cluster has limits of its own: --cluster-option timeout_min=60, mem_gb=16")
+    submission = pairs("--cluster-option", cluster_options, scalar)
+    if cluster == "slurm" and not submission.keys() & {"timeout_min", "slurm_time"}:
+        raise click.UsageError("--cluster slurm ends what takes too long: add --cluster-option timeout_min=MINUTES")
     out = (out or Path("runs") / suite.name).resolve()
     if not dry_run:
         writable_folder(out, "--out")
@@ -167,7 +168,7 @@ def run(
     side_by_side = workers or default_workers(plan.device)
     if cluster:
         at_once = side_by_side if cluster == "local" else workers
-        executor: Executor = _cluster_executor(cluster, out, cluster_options, at_once)
+        executor: Executor = _cluster_executor(cluster, out, submission, at_once, limits)
     else:
         executor = LocalExecutor(server, side_by_side, limits)
     reports = execute(plan, executor, console)
@@ -211,10 +212,12 @@ def _summary(console: Console, plan: Plan, reports: list[Report]) -> int:
     return 1 if blocked or failed else 0
 
 
-def _cluster_executor(kind: str, out: Path, options: tuple[str, ...], at_once: int | None) -> Executor:
+def _cluster_executor(
+    kind: str, out: Path, submission: dict[str, Any], at_once: int | None, limits: Limits
+) -> Executor:
     from benchmarks.cluster import ClusterExecutor
 
-    return ClusterExecutor(kind, out / "cluster", pairs("--cluster-option", options, scalar), at_once)
+    return ClusterExecutor(kind, out / "cluster", submission, at_once, limits)
 
 
 def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console) -> Path:

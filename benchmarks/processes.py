@@ -68,12 +68,17 @@ def call(context: Any, function: str, *arguments: Any) -> Any:
 
 def default_workers(device: str) -> int:
     """One job at a time on a GPU; on the CPU several with few threads each, which waste less on each other."""
-    return min(4, os.cpu_count() or 1) if device == "cpu" else 1
+    return min(4, _cores()) if device == "cpu" else 1
 
 
 def threads_of(workers: int) -> int:
     """Threads of each of so many jobs at a time."""
-    return max(1, (os.cpu_count() or 1) // workers)
+    return max(1, _cores() // workers)
+
+
+def _cores() -> int:
+    """Of the machine, as far as this process may use them: a cluster gives it some."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,10 @@ class Running:
 
 
 class LocalExecutor:
-    """Runs jobs on this machine, `workers` at a time, each within the limits."""
+    """Runs jobs on this machine, `workers` at a time, each within the limits and with its share of the cores.
+
+    A request that names its threads gets those.
+    """
 
     def __init__(self, context: Any, workers: int, limits: Limits = NO_LIMITS) -> None:
         self.context = context
@@ -134,7 +142,8 @@ class LocalExecutor:
 
     def _start(self, request: Request) -> tuple[Connection, BaseProcess]:
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=_work, args=(theirs, replace(request, threads=self.threads)))
+        request = replace(request, threads=request.threads or self.threads)
+        process = self.context.Process(target=_work, args=(theirs, request))
         process.start()
         theirs.close()
         return ours, process

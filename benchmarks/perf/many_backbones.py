@@ -1,6 +1,6 @@
 """`python -m benchmarks.perf.many_backbones`: what the suite itself takes when 20 small backbones do every task.
 
-Jobs go through submitit's local executor, the path that a cluster takes: each starts an interpreter of its own.
+Workers go through submitit's local executor, the path that a cluster takes: each imports once for all its jobs.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Overhead:
     done: int
     planning: float
     running: float  # from the first submission to the last report
-    in_jobs: float  # their measurements, summed; not the imports of their interpreters
+    in_jobs: float  # their measurements, summed; not the imports of their workers
     again: float  # to find that everything is done
     workers: int
 
     @property
     def each(self) -> float:
-        """What a job takes of a worker beside its own work: the start of its interpreter, and waiting to be noticed."""
+        """What a job takes of a worker beside its own work: a share of imports, a process, waiting to be noticed."""
         return (self.running * self.workers - self.in_jobs) / self.jobs
 
     def __str__(self) -> str:
