@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from reports.figures.figure import Figure, rendered
 from reports.figures.style import colours, logarithmic, panels
 from reports.students import Seen
+from reports.table import printable
 
 SUM = "loss"
 
@@ -21,7 +22,7 @@ def training_curves(seen: Sequence[Seen]) -> Figure | None:
     drawing, axes = panels(len(students), height=2.8)
     for one, student in zip(axes, students.values(), strict=True):
         _curves(one, student.curve)
-        one.set_title(f"{student.recipe}: {student.architecture}", fontsize=8)
+        one.set_title(printable(f"{student.recipe}: {student.architecture}"), fontsize=8)
     return rendered(
         "distillation-curves",
         "Losses of the distillations",
@@ -36,9 +37,8 @@ def _curves(axes: Axes, curve: Mapping[str, Sequence[float]]) -> None:
     palette = dict(zip(spaces, colours(len(spaces)), strict=True))
     for name in names:
         space, _, part = name.rpartition(" ")
-        axes.plot(
-            curve["step"], curve[name], color=palette[space], ls="--" if part == "token" else "-", lw=1, label=name
-        )
+        style = "--" if part == "token" else "-"
+        axes.plot(curve["step"], curve[name], color=palette[space], ls=style, lw=1, label=printable(name))
     if SUM in curve:
         axes.plot(curve["step"], curve[SUM], color="#888888", lw=2, label="all that is minimised")
     logarithmic(axes, "y")
