@@ -19,7 +19,7 @@ from umt.backbones.label import split_label
 from umt.data.check import validate
 from umt.data.draw import Draw
 from umt.data.registry import dataset_info, find_dataset
-from umt.errors import OptionError, UMTError, unknown_name
+from umt.errors import OptionError, UMTError, first_line, unknown_name
 from umt.training.device import pick_device
 
 
@@ -141,5 +141,4 @@ def _request(options: Options, key: Key, spec: str, protocol: str, dataset: Data
 def _one_line(error: BaseException) -> str:
     if isinstance(error, UMTError):
         return error.coded
-    first = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}"
+    return f"{type(error).__name__}: {first_line(error)}"

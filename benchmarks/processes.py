@@ -155,7 +155,7 @@ def _listen(connection: Connection, job: Running, on_progress: OnProgress) -> Re
         message = connection.recv()
     except (EOFError, ConnectionError):
         job.process.join()
-        return Report("failed", f"{_ending(job.process.exitcode or 0)} (log: {job.request.log})", job.seconds)
+        return Report("failed", f"{ending(job.process.exitcode or 0)} (log: {job.request.log})", job.seconds)
     if isinstance(message, Report):
         job.process.join()
         return message
@@ -163,7 +163,7 @@ def _listen(connection: Connection, job: Running, on_progress: OnProgress) -> Re
     return None
 
 
-def _ending(status: int) -> str:
+def ending(status: int) -> str:
     """How a process ended that left no report."""
     if status >= 0:
         return f"the process ended with status {status}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -14,13 +15,14 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from benchmarks.job import Request
 from benchmarks.measure import measure
-from benchmarks.processes import fork_server
+from benchmarks.processes import ending, fork_server
 from benchmarks.results import Measured
-from umt.errors import KINDS
+from umt.errors import KINDS, ProcessError
 from umt.training.device import pick_device
 from umt.training.distributed import join
 
 Progress = Callable[[int, int, str], None]
+LOOK = 0.1  # seconds between two looks of the launcher
 
 
 def measure_together(request: Request, progress: Progress) -> Measured:
@@ -39,7 +41,7 @@ def measure_together(request: Request, progress: Progress) -> Measured:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
-        monitor_interval=0.1,
+        monitor_interval=LOOK,
         start_method="forkserver",
     )
     try:
@@ -58,7 +60,11 @@ def _share(request: Request, connection: Connection) -> Measured | None:
     if pick_device(request.device).type == "cuda":
         request = replace(request, device=f"cuda:{processes.local_rank}")
     request = replace(request, threads=request.threads // processes.world)
-    measured = measure(request, lambda *report: connection.send(report) if processes.main else None)
+    try:
+        measured = measure(request, lambda *report: connection.send(report) if processes.main else None)
+    except ProcessError:  # it has lost the others: the launcher must see first how they ended, and ends this one then
+        time.sleep(10 * LOOK)
+        raise
     return measured if processes.main else None
 
 
@@ -70,9 +76,12 @@ def _pass_on(connection: Connection, progress: Progress) -> None:
 def _error_of(error: ChildFailedError, request: Request) -> Exception:
     """The one line of the process that failed first."""
     rank, failure = error.get_first_failure()
+    which = f"process {rank} of {request.processes}"
+    if failure.exitcode < 0:
+        return ProcessError(f"{which}: {ending(failure.exitcode)} from the last save")
     message: Any = failure.message
     text = str(message.get("message", message) if isinstance(message, dict) else message)
     name, _, line = text.partition(": ")
     if name.strip() in KINDS:
         return KINDS[name.strip()](line.strip())
-    return RuntimeError(f"process {rank} of {request.processes} failed: {text.splitlines()[0] if text else ''}")
+    return RuntimeError(f"{which} failed: {text.splitlines()[0] if text else ''}")

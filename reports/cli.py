@@ -17,6 +17,7 @@ from reports.table import Table
 from reports.table1 import TABLE1
 from reports.terminal import print_table
 from umt.errors import ResultError
+from umt.files import writable_folder
 
 EPILOG = """\b
 Examples:
@@ -39,15 +40,14 @@ def report(results: Path | None, out: Path | None, compare: str | None, suite: s
     tables = suite_tables(chosen, measurements)
     if not tables:
         raise ResultError(f"{results}: no result belongs to suite '{chosen.name}'; choose another with --suite")
+    out = writable_folder(out or results.parent / "tables", "--out")
     if compare:
         tables += _compared(chosen, measurements)
     console = Console()
     for table in tables:
         if any(row.source == "measured" for group in table.groups for row in group.rows):
             print_table(table, console)
-    for path in write_files(
-        tables, suite_figures(tables, measurements), chosen.title, out or results.parent / "tables"
-    ):
+    for path in write_files(tables, suite_figures(tables, measurements), chosen.title, out):
         console.print(path, soft_wrap=True, highlight=False, markup=False)
 
 

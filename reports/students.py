@@ -11,6 +11,7 @@ from typing import Any
 from reports.measurement import Measurement, Model
 
 TAP_FIELDS = ("space", "space_kind")  # what a head adds to its student's provenance
+LARGEST = 1e30  # of a loss or step: the axes of a drawing overflow long before floats do
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def _student(model: Model) -> Student | None:
 
 def student_from(provenance: Mapping[str, Any], architecture: str) -> Student | None:
     """The student that a checkpoint's provenance tells of, None where it tells of no recipe."""
-    made = {key: value for key, value in provenance.items() if key not in TAP_FIELDS}
     try:
+        made = {key: value for key, value in provenance.items() if key not in TAP_FIELDS}
         recipe = made["recipe"]
         settings = {key: value for key, value in recipe.items() if key not in ("name", "about", "seed", "otherwise")}
         teachers = tuple(_teacher(teacher, made) for teacher in recipe["teachers"])
@@ -90,7 +91,7 @@ def student_from(provenance: Mapping[str, Any], architecture: str) -> Student | 
             teachers,
             _curve(made),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         return None  # a file says what it likes of its training; what is no recipe has no place in these tables
 
 
@@ -102,10 +103,11 @@ def _teacher(teacher: Mapping[str, Any], made: Mapping[str, Any]) -> Teacher:
 
 
 def _curve(made: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Curves of equal length, or none."""
+    """Curves of equal length, which can be drawn, or none."""
     curve = {str(name): [float(value) for value in values] for name, values in made.get("curve", {}).items()}
     lengths = {len(values) for values in curve.values()}
-    return curve if "step" in curve and len(lengths) == 1 else {}
+    drawable = all(abs(value) <= LARGEST for values in curve.values() for value in values)
+    return curve if "step" in curve and len(lengths) == 1 and drawable else {}
 
 
 def _digest(content: Any) -> str:

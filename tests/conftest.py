@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from umt.errors import UMTError
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
@@ -18,6 +20,21 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("UMT_REAL_DATA is not set: no real data here")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def outcome() -> Callable[[Callable[[], object]], None]:
+    """Checks that reading gives something, or a UMTError of one line without control characters."""
+
+    def check(read: Callable[[], object]) -> None:
+        message = ""
+        try:
+            read()
+        except UMTError as error:
+            message = str(error)
+        assert message.isprintable()
+
+    return check
 
 
 @pytest.fixture

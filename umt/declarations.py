@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -101,18 +102,22 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
         return _tuple(get_args(hint), value, where)
     if is_dataclass(hint) and isinstance(value, dict):
         return build(hint, value, where)  # type: ignore[arg-type]
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return _float(value, where)
     if isinstance(kind, type) and (not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))):
         raise DeclarationError(f"{where} is {value!r:.80}, expected {'list' if kind is tuple else kind.__name__}")
     return value
 
 
-def _float(value: int, where: str) -> float:
+def _float(value: float, where: str) -> float:
+    """A finite one: results and checkpoints, which keep what was declared, hold no other."""
     try:
-        return float(value)
+        number = float(value)
     except OverflowError as error:
         raise DeclarationError(f"{where} is an integer beyond any float, expected float") from error
+    if not math.isfinite(number):
+        raise DeclarationError(f"{where} is {number}, expected a finite float")
+    return number
 
 
 def _tuple(kinds: tuple[Any, ...], values: list[Any], where: str) -> tuple[Any, ...]:

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from umt.errors import DeclarationError, PackageError
 
 
-def installed(group: str) -> dict[str, EntryPoint]:
-    """What installed packages offer in a group, by name; UMTError where two packages claim the same one."""
+def installed(group: str, built_in: tuple[str, ...] = ()) -> dict[str, EntryPoint]:
+    """What installed packages offer in a group, by name; UMTError where two claim the same one, or one of ours.
+
+    `built_in` are our own names, and the schemes of names such as `timm:resnet50`.
+    """
     found: dict[str, EntryPoint] = {}
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        if point.name.partition(":")[0] in built_in:
+            raise DeclarationError(
+                f"'{point.name}' is offered twice, by umt-bench itself and by {about(point)}; uninstall that package"
+            )
         other = found.setdefault(point.name, point)
         if other != point:
             raise DeclarationError(
                 f"'{point.name}' is offered twice, by {about(other)} and by {about(point)}; uninstall one"
             )
     return found
+
+
+@cache
+def refuse_claims(group: str, built_in: tuple[str, ...]) -> None:
+    """UMTError as `installed` gives it, for who takes what is built in; a process looks once, because it takes time."""
+    installed(group, built_in)
 
 
 def load(point: EntryPoint, expected: type = object) -> Any:

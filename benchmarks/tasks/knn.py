@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.tasks.accuracy import mean_per_class, top1, top_k
-from benchmarks.tasks.contract import Job, Metric, Outcome, Task
+from benchmarks.tasks.accuracy import CLASSES, of_classes, top1
+from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
 from benchmarks.tasks.splits import report_samples, training_samples
 
@@ -41,11 +41,7 @@ def run(job: Job) -> Outcome:
     scores = votes[settings.k]
     predictions = scores.argmax(axis=1)
     return Outcome(
-        metrics={
-            "top1": top1(predictions, answers),
-            "top5": top_k(scores, answers, 5),
-            "mean_per_class": mean_per_class(predictions, answers),
-        },
+        metrics=of_classes(scores, answers),
         details={
             "top1_by_k": {str(k): top1(found.argmax(axis=1), answers) for k, found in votes.items()},
             "neighbours": {str(k): min(k, len(train)) for k in wanted},  # fewer than k where there are fewer images
@@ -111,7 +107,7 @@ TASK = Task(
     about="weighted k-nearest neighbours on frozen pooled features, cosine similarity",
     settings=KnnSettings,
     datasets=("imagenet", "aircraft", "caltech101", "cub"),
-    metrics=(Metric("top1", "%"), Metric("top5", "%"), Metric("mean_per_class", "%")),
+    metrics=CLASSES,
     run=run,
     seeded=False,
 )

@@ -25,14 +25,15 @@ BUILT_IN = (
 
 def task_names() -> list[str]:
     """All tasks that can be named."""
-    return [*BUILT_IN, *plugins.installed(ENTRY_POINT_GROUP)]
+    return [*BUILT_IN, *plugins.installed(ENTRY_POINT_GROUP, BUILT_IN)]
 
 
 def get_task(name: str) -> Task:
-    """The task of that name; UMTError where it is unknown or its optional dependency is missing."""
+    """The task of that name; UMTError where it is unknown, claimed twice, or lacks its dependency."""
     if name in BUILT_IN:
+        plugins.refuse_claims(ENTRY_POINT_GROUP, BUILT_IN)
         return _built_in(name)
-    offered = plugins.installed(ENTRY_POINT_GROUP)
+    offered = plugins.installed(ENTRY_POINT_GROUP, BUILT_IN)
     if name not in offered:
         raise unknown_name("task", name, task_names())
     task: Task = plugins.load(offered[name], Task)

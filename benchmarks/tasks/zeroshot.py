@@ -16,9 +16,9 @@ import open_clip
 import torch
 from torch.nn import functional as F
 
-from benchmarks.tasks.accuracy import mean_per_class, top1, top_k
+from benchmarks.tasks.accuracy import CLASSES, of_classes
 from benchmarks.tasks.class_names import spoken_names
-from benchmarks.tasks.contract import Job, Metric, Outcome, Task
+from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
 from benchmarks.tasks.splits import report_samples
 from umt.backbones import Backbone
@@ -63,11 +63,7 @@ def run(job: Job) -> Outcome:
     scores = (images @ directions.T).cpu().numpy()
     predictions = scores.argmax(axis=1)
     return Outcome(
-        metrics={
-            "top1": top1(predictions, labels),
-            "top5": top_k(scores, labels, 5),
-            "mean_per_class": mean_per_class(predictions, labels),
-        },
+        metrics=of_classes(scores, labels),
         details={
             "language": language,
             "templates": {"name": settings.templates.name, "count": len(templates), "hash": _hash(templates)},
@@ -112,7 +108,7 @@ TASK = Task(
     about="the class whose name is most similar to the image, in the space of an open_clip model",
     settings=ZeroShotSettings,
     datasets=("imagenet", "aircraft", "caltech101", "cub"),
-    metrics=(Metric("top1", "%"), Metric("top5", "%"), Metric("mean_per_class", "%")),
+    metrics=CLASSES,
     run=run,
     seeded=False,
 )

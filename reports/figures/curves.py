@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reports.figures.figure import Sketch
 from reports.figures.style import colours, logarithmic, panels
 from reports.students import Seen
+from reports.table import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ def training_curves(seen: Sequence[Seen]) -> Sketch | None:
         "Losses of the distillations",
         "Means between the points, on a logarithmic scale. Feature losses drawn through, model token losses dashed.",
         _draw,
-        [[f"{student.recipe}: {student.architecture}", student.curve] for student in students.values()],
+        [[printable(f"{student.recipe}: {student.architecture}"), student.curve] for student in students.values()],
     )
 
 
@@ -44,9 +45,8 @@ def _curves(axes: Axes, curve: Mapping[str, Sequence[float]]) -> None:
     palette = dict(zip(spaces, colours(len(spaces)), strict=True))
     for name in names:
         space, _, part = name.rpartition(" ")
-        axes.plot(
-            curve["step"], curve[name], color=palette[space], ls="--" if part == "token" else "-", lw=1, label=name
-        )
+        style = "--" if part == "token" else "-"
+        axes.plot(curve["step"], curve[name], color=palette[space], ls=style, lw=1, label=printable(name))
     if SUM in curve:
         axes.plot(curve["step"], curve[SUM], color="#888888", lw=2, label="all that is minimised")
     logarithmic(axes, "y")

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from umt.backbones.checkpoint_fields import Fields
-from umt.backbones.contract import Backbone, Preprocess, preprocess_options
+from umt.backbones.contract import LARGEST_SIDE, Backbone, Preprocess, preprocess_options
 from umt.backbones.registry import create_backbone
 from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.weights import load_weights, read_file
@@ -28,10 +29,11 @@ from umt.files import atomic_file
 
 FORMAT = "umt-checkpoint"
 VERSION = 1
+SMALLEST_CROP = 0.1  # the image around the crop has a side of one over it
 # A file must not choose which code runs: no module or path as a student, but these and installed entry points ("").
 HUB_SCHEMES = ("timm", "open_clip", "pypi")
 STUDENT_SCHEMES = (*HUB_SCHEMES, "")
-FETCHING = ("weights", "pretrained")  # options that would load other weights than the file's own
+FETCHING = ("weights", "pretrained", "checkpoint_path")  # options that would load other weights than the file's own
 
 
 @dataclass(frozen=True)
@@ -171,13 +173,24 @@ def _student(fields: Fields) -> Student:
         raise fields.error("spec", "the plain name of a timm, open_clip or pypi model or of an installed plug-in")
     options = fields.plain("options")
     if any(name in FETCHING for name in options):
-        raise fields.error("options", f"options without {' and '.join(FETCHING)}")
-    preprocess = fields.record("preprocess")
-    mean, std = preprocess.triple("mean"), preprocess.triple("std")
+        raise fields.error("options", f"options without {', '.join(FETCHING)}")
+    return Student(spec.text, options, _preprocess(fields.record("preprocess")))
+
+
+def _preprocess(fields: Fields) -> Preprocess:
+    """Within bounds in which an image takes no memory without end, and no number overflows."""
+    mean, std = fields.triple("mean"), fields.triple("std")
     if min(std) <= 0:
-        raise preprocess.error("std", "three positive numbers")
-    interpolation, crop_pct = preprocess.text("interpolation"), preprocess.positive("crop_pct", float)
-    return Student(spec.text, options, Preprocess(mean, std, interpolation, crop_pct, preprocess.positive("size")))
+        raise fields.error("std", "three positive numbers")
+    interpolation, crop_pct = fields.text("interpolation"), fields.positive("crop_pct", float)
+    if interpolation.upper() not in Image.Resampling.__members__:
+        raise fields.error("interpolation", f"one of {', '.join(Image.Resampling.__members__).lower()}")
+    if not SMALLEST_CROP <= crop_pct <= 1:
+        raise fields.error("crop_pct", f"a share from {SMALLEST_CROP} to 1")
+    size = fields.positive("size")
+    if size > LARGEST_SIDE:
+        raise fields.error("size", f"a side in pixels of at most {LARGEST_SIDE}")
+    return Preprocess(mean, std, interpolation, crop_pct, size)
 
 
 def _space(fields: Fields) -> Space:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
 from torch import Tensor
 
 from umt.backbones.contract import RGB
 from umt.errors import UMTError, WeightsError
+
+DEEPEST = 32  # levels of plain values: recipes have five
+MUCH = 1e6  # for a mean or a deviation of colours from 0 to 1, or even to 255
+MOST = 1_000_000  # of plain values in a level
+BRIEF = Repr()  # of the first few values of the first few levels
 
 
 class Fields:
@@ -32,7 +39,7 @@ class Fields:
 
     def triple(self, name: str) -> RGB:
         values = self._take(name, (tuple, list), "three numbers")
-        if len(values) != 3 or not all(isinstance(value, (int, float)) for value in values):
+        if len(values) != 3 or not all(isinstance(value, (int, float)) and abs(value) < MUCH for value in values):
             raise self.error(name, "three numbers")
         red, green, blue = values
         return red, green, blue
@@ -40,7 +47,9 @@ class Fields:
     def plain(self, name: str) -> Mapping[str, Any]:
         value: Mapping[str, Any] = self._take(name, dict, "a dictionary of plain values")
         if not _is_plain(value):
-            raise self.error(name, "a dictionary of plain values (numbers, text, lists)")
+            raise self.error(
+                name, f"a dictionary of plain values (finite numbers, text, lists; at most {DEEPEST} deep)"
+            )
         return value
 
     def tensors(self, name: str) -> Mapping[str, Tensor]:
@@ -59,7 +68,7 @@ class Fields:
         return [Fields(self._path, value, f"{self._where}{name}[{index}].") for index, value in enumerate(values)]
 
     def error(self, name: str, expected: str) -> UMTError:
-        value = f"is {str(self._content[name])[:60]!r}" if name in self._content else "is missing"
+        value = f"is {_shown(self._content[name])!r}" if name in self._content else "is missing"
         return WeightsError(
             f"{self._path}: field '{self._where}{name}' {value}, not {expected}; write the file with save_checkpoint"
         )
@@ -72,9 +81,38 @@ class Fields:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a file that holds it can be read without running code."""
+    """Whether a file that holds it can be read without running code, and a walk through it comes to an end.
+
+    A list may hold itself, or one list many times over, which holds another as often: a small file, and no end of it.
+    """
+    level = [value]
+    for _ in range(DEEPEST):
+        if sum(map(_size, level)) > MOST or not all(map(_is_sound, level)):
+            return False
+        level = [part for one in level for part in _parts(one)]
+        if not level:
+            return True
+    return False
+
+
+def _is_sound(value: Any) -> bool:
+    """What results, which are JSON, can hold, too."""
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
-    if isinstance(value, (list, tuple)):
-        return all(_is_plain(part) for part in value)
-    return value is None or type(value) in (str, int, float, bool)
+        return all(type(key) is str for key in value)
+    finite = type(value) is not float or math.isfinite(value)
+    return finite and (value is None or type(value) in (str, int, float, bool) or isinstance(value, (list, tuple)))
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, (Mapping, list, tuple)) else 1
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a value, also of one that would not end."""
+    return (value if isinstance(value, str) else BRIEF.repr(value))[:60]

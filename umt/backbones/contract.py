@@ -18,6 +18,7 @@ from umt.errors import BackboneError, SpecError
 
 RGB = tuple[float, float, float]
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
+LARGEST_SIDE = 8192  # pixels that weights may call native: a backbone is tried at that size
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
 
 
@@ -38,7 +39,7 @@ class Preprocess:
 
     def override(self, mean: Any = None, std: Any = None, size: int | None = None) -> Preprocess:
         """With the values that a backbone's name gives; one number stands for all three channels."""
-        return replace(self, mean=_rgb(self.mean, mean), std=_rgb(self.std, std), size=size or self.size)
+        return replace(self, mean=_rgb(self.mean, mean), std=_rgb(self.std, std), size=_side(self.size, size))
 
 
 def preprocess_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -158,9 +159,17 @@ def _rgb(own: RGB, given: Any) -> RGB:
     values = own if given is None else given if isinstance(given, list) else [given] * 3
     try:
         red, green, blue = (float(value) for value in values)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise SpecError(f"mean and std are one number or [three, of, them], not {given!r}") from None
     return red, green, blue
+
+
+def _side(own: int, given: Any) -> int:
+    if given is None:
+        return own
+    if type(given) is not int or not 0 < given <= LARGEST_SIDE:
+        raise SpecError(f"size is a side in pixels, 1 to {LARGEST_SIDE}, not {str(given)[:60]!r}")
+    return given
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:

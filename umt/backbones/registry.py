@@ -33,7 +33,7 @@ SCHEMES = {
 TAPS = "umt.distill.taps:load"  # ckpt.pth#dino: the student seen through one of its spaces
 
 
-def create_backbone(text: str, *, seed: int = 0, **options: Any) -> Backbone:
+def create_backbone(text: str, /, *, seed: int = 0, **options: Any) -> Backbone:
     """Build the backbone that `text` names (see `umt backbones list`), in eval mode; `options` join those in the name.
 
     Weights that are drawn at random are those of `seed`: one name is one model, in every process.
@@ -54,7 +54,7 @@ def create_backbone(text: str, *, seed: int = 0, **options: Any) -> Backbone:
 
 def installed_plugins() -> dict[str, EntryPoint]:
     """Backbones that installed packages offer under the entry-point group `umt.backbones`."""
-    return plugins.installed(ENTRY_POINT_GROUP)
+    return plugins.installed(ENTRY_POINT_GROUP, tuple(SCHEMES))
 
 
 def _loader(spec: Spec) -> Loader:
@@ -63,6 +63,7 @@ def _loader(spec: Spec) -> Loader:
     if spec.tap:
         raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
     if spec.scheme in SCHEMES:
+        plugins.refuse_claims(ENTRY_POINT_GROUP, tuple(SCHEMES))
         return _import(SCHEMES[spec.scheme])
     return _plugin_loader
 

@@ -29,7 +29,7 @@ class Spec:
         """Whether the name is a checkpoint file rather than something registered."""
         return not self.scheme and (self.name.endswith(WEIGHT_SUFFIXES) or Path(self.name).is_file())
 
-    def with_options(self, **options: Any) -> Spec:
+    def with_options(self, /, **options: Any) -> Spec:
         """The same name with more options, which win over its own."""
         merged = {**self.options, **options}
         body = self.text.partition("#")[0].partition("?")[0]

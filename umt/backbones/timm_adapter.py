@@ -98,6 +98,8 @@ def create_model(name: str, options: Mapping[str, Any]) -> Model:
         raise unknown_name("timm model", name, timm.list_models(), listing="umt backbones list timm")
     with building(f"timm:{name}", options):
         model = _create(name, dict(options))
+    if not model.feature_info:
+        raise BackboneError(f"timm:{name} with options {dict(options)}: has no block that gives a map")
     if not hasattr(model, "forward_intermediates"):
         raise BackboneError(f"timm:{name} is not supported: timm gives it no forward_intermediates")
     return model

@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from umt.data.record import read_record
 from umt.data.registry import NAMES, DatasetInfo, dataset_info
 from umt.errors import UMTError
+from umt.files import writable_folder
 
 EPILOG = """\b
 Examples:
@@ -61,6 +62,7 @@ def prepare(name: str, origin: Path | None, data_root: Path) -> None:
     in the official layout, which is copied. Without it the archive is downloaded where that is possible, and an
     interrupted download goes on. Archives are extracted without trust: no path outside, no links, limited sizes.
     """
+    writable_folder(data_root, "--data-root")
     from umt.data.prepare import prepare as run  # brings torch and scipy
 
     with _progress() as progress:

@@ -13,15 +13,22 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from umt.data.registry import Sample
-from umt.errors import DataError, first_line
+from umt.errors import DataError, UMTError, first_line
+
+# Longer side over shorter, wide beyond any panorama. The shorter side is scaled to a model's resolution, whatever that
+# makes of the longer: at this limit and 512 pixels 79 MB, while 1x20000, a file of a few bytes, would become 16 GB.
+LONGEST = 100
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """An image that is decoded when it is used; UMTError names a file that is missing, truncated or no image."""
+    """An image that is decoded when it is used; UMTError names a file that is missing, damaged, too long or none."""
     try:
         with Image.open(path) as image:
+            _check_shape(path, *image.size)
             yield image
+    except UMTError:
+        raise
     except Exception as error:  # each format and each kind of damage raises its own
         raise DataError(
             f"{path}: image cannot be decoded ({first_line(error)}); copy it again, or remove it"
@@ -73,3 +80,12 @@ class ImageSamples(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         image = decode_rgb(Path(os.fsdecode(self.paths[index])))
         return self.transform(image), int(self.labels[index])
+
+
+def _check_shape(path: Path, width: int, height: int) -> None:
+    """Before anything is decoded."""
+    if max(width, height) > LONGEST * min(width, height):
+        raise DataError(
+            f"{path}: image of {width}x{height} pixels, longer than {LONGEST} times its shorter side; "
+            "cut it into pieces, or remove it"
+        )

@@ -61,8 +61,9 @@ KINDS = {
 def kind_of(name: str) -> Kind:
     """The kind of that name, of ours or of an installed package's; UMTError lists the known names."""
     if name in KINDS:
+        plugins.refuse_claims(ENTRY_POINT_GROUP, tuple(KINDS))
         return KINDS[name]
-    offered = plugins.installed(ENTRY_POINT_GROUP)
+    offered = plugins.installed(ENTRY_POINT_GROUP, tuple(KINDS))
     if name not in offered:
         raise unknown_name("kind of teacher", name, [*KINDS, *offered])
     kind: Kind = plugins.load(offered[name], Kind)

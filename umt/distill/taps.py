@@ -131,7 +131,7 @@ def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers 
             build(StudentShape, dict(options["student"]), path),
             shapes,
         )
-        method = options["standardise"]
+        method = str(options["standardise"])
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: field 'interaction.options' is incomplete ({error}); distil it again") from error
     standardisers = None if method == "none" else Standardisers(method, shapes)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import distributed
 
-from umt.errors import DeviceError, ProcessError
+from umt.errors import DeviceError, ProcessError, first_line
 
 FIRST_PORT = 20_000  # of the ports that Slurm jobs are spread over, so that two on one machine do not meet
 
@@ -51,12 +51,11 @@ def company() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        text = (str(error).strip().splitlines() or [""])[0]
-        if not isinstance(error, distributed.DistError) and "gloo" not in text:
+        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
             raise
         raise ProcessError(
-            f"process {distributed.get_rank()} has lost the others ({text}); see how the first of them ended; the "
-            "same command goes on from the last save"
+            f"process {distributed.get_rank()} has lost the others ({first_line(error)}); see how the "
+            "first of them ended; the same command goes on from the last save"
         ) from error
 
 

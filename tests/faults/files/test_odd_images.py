@@ -18,8 +18,9 @@ from torch import Tensor
 from depth.loading import LoadCheckedDepth
 from mmseg_configs.loading import LoadCheckedImage, LoadCheckedLabels
 from umt.backbones.contract import Preprocess
+from umt.data.check import check_image
 from umt.data.image_list import find_images
-from umt.data.images import ImageSamples
+from umt.data.images import LONGEST, ImageSamples
 from umt.data.registry import Sample
 from umt.data.transforms import eval_pixels, train_transform
 from umt.distill.images import Skipped, ViewImages
@@ -95,6 +96,12 @@ def write_floats(folder: Path) -> Path:
     return path
 
 
+def write_long(folder: Path, width: int, height: int) -> Path:
+    """A small file, which would be gigabytes once its shorter side has the resolution of a model."""
+    Image.new("RGB", (width, height), (10, 200, 30)).save(path := folder / "long.png")
+    return path
+
+
 def write_text(folder: Path) -> Path:
     (path := folder / "text.jpg").write_text("<html>404</html>")
     return path
@@ -143,6 +150,11 @@ def dense(path: Path) -> Tensor:
     return torch.from_numpy(LoadCheckedImage().transform({"img_path": str(path)})["img"])
 
 
+def checking(path: Path) -> Tensor:
+    """What `umt data verify` decodes images with."""
+    return torch.tensor(check_image(path))
+
+
 READERS: tuple[Read, ...] = (extraction, fine_tuning, distillation, dense)
 
 
@@ -177,6 +189,20 @@ def test_broken_images_are_named(tmp_path: Path, write: Callable[[Path], Path], 
     with pytest.raises(UMTError, match=rf"{path.name}: image cannot be decoded \(.+\); copy it again, or remove it"):
         read(path)
     rgb().save(path)  # mended, it is read
+    (tmp_path / "skipped.txt").unlink(missing_ok=True)
+    assert read(path) is not None
+
+
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (2, 30_000), (LONGEST + 1, 1)])
+@pytest.mark.parametrize("read", [*READERS, checking])
+def test_an_image_too_long_to_be_resized_is_named(tmp_path: Path, size: tuple[int, int], read: Read) -> None:
+    path = write_long(tmp_path, *size)
+    rgb().save(tmp_path / "whole.png")
+    with pytest.raises(UMTError) as caught:
+        read(path)
+    shape = f"image of {size[0]}x{size[1]} pixels, longer than {LONGEST} times its shorter side"
+    assert str(caught.value) == f"{path}: {shape}; cut it into pieces, or remove it"
+    write_long(tmp_path, *(min(side, LONGEST * min(size)) for side in size))  # cut off, it is read
     (tmp_path / "skipped.txt").unlink(missing_ok=True)
     assert read(path) is not None
 

@@ -53,8 +53,9 @@ class Broken:
     def out(self) -> Path:
         return self.folder / "out"
 
-    def command(self, fault: str, *more: str, at: int = 2, width: int = 4) -> list[str]:
-        spec = f"broken={FAULTY}:faulty?fault={fault}&trap={self.trap}&at={at}&width={width}"
+    def command(self, fault: str, *more: str, **options: int) -> list[str]:
+        more_options = "".join(f"&{name}={value}" for name, value in options.items())
+        spec = f"broken={FAULTY}:faulty?fault={fault}&trap={self.trap}{more_options}"
         where = ["--suite", str(self.folder / "faults.yaml"), "--data-root", str(self.data_root)]
         return ["run", "--backbone", spec, *where, "--out", str(self.out), "--device", "cpu", *more]
 

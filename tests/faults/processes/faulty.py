@@ -56,24 +56,28 @@ FAULTS: dict[str, Callable[[Features, Path], object]] = {
 
 
 class Faulty(Backbone):
-    def __init__(self, fault: str, trap: str, at: int, width: int) -> None:
+    def __init__(self, fault: str, trap: str, at: int, width: int, rank: int | None) -> None:
         super().__init__(Preprocess(size_multiple=16), channels=[width], strides=[16], dim=width)
         torch.manual_seed(0)
         self.embed = torch.nn.Conv2d(3, width, 16, 16)
         self.fault, self.trap, self.at, self.forwards = fault, Path(trap), at, 0
+        self.here = rank is None or os.environ.get("RANK") == str(rank)
 
     def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
         fmap = self.embed(images)
         features = Features(fmap.mean(dim=(2, 3)), None, [fmap for _ in maps])
         self.forwards += 1
-        if self.forwards >= self.at and self.trap.exists():
+        if self.here and self.forwards >= self.at and self.trap.exists():
             self.trap.rename(f"{self.trap}.sprung")
             FAULTS[self.fault](features, self.trap)
         return features
 
 
-def faulty(fault: str = "raise", trap: str = "/nowhere", at: int = 2, width: int = WIDTH) -> Backbone:
-    return Faulty(fault.replace("_", " "), trap, at, width)
+def faulty(
+    fault: str = "raise", trap: str = "/nowhere", at: int = 2, width: int = WIDTH, rank: int | None = None
+) -> Backbone:
+    """`rank` is that of the process which goes wrong, where several share a job."""
+    return Faulty(fault.replace("_", " "), trap, at, width, rank)
 
 
 def liar(channels: int = WIDTH, stride: int = 16, dim: int = WIDTH) -> Backbone:
