@@ -19,9 +19,10 @@ from umt.backbones.contract import round_up
 from umt.data.registry import Dataset, Sample
 from umt.features import extract_features
 
-STEPS = 4  # of training; the first is not counted, because it also warms up
+STEPS = range(4, 17)  # of training, more of small images, whose first ones wait for the processes that decode
 TESTS = 4  # images, or batches of them
-CPU_BATCH = 4  # on a CPU an image costs the same in any batch
+CPU_BATCH = 4  # images at least: on a CPU a large image costs the same in any batch
+CPU_PIXELS = 32 * 96 * 96  # of a batch of small ones, which by fours cost up to twice as much
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,30 @@ def rehearse(task: Task, settings: Any, spec: str, dataset: Dataset, device: tor
 
 
 def _batch(settings: Any, device: torch.device) -> int:
-    if device.type == "cpu":
-        return CPU_BATCH
-    return getattr(settings, "device_batch", BATCH.get(device.type, CPU_BATCH))
+    """Images at a time: those of the job, or on a CPU as many of them as cost what they cost there."""
+    batch: int = getattr(settings, "device_batch", BATCH.get(device.type, CPU_BATCH))
+    if device.type != "cpu":
+        return batch
+    return min(batch, max(CPU_BATCH, CPU_PIXELS // _pixels(settings)))
+
+
+def _pixels(settings: Any) -> int:
+    """Of an image as the network takes it."""
+    side = settings.crop if kind_of(settings) == "dense" else settings.resolution
+    height, width = side if isinstance(side, tuple) else (side, side)
+    return height * width
 
 
 def _shortened(settings: Any, dataset: Dataset, batch: int) -> Any:
     """The protocol as it is, but for the number of steps and, on a CPU, the images of each."""
+    steps = min(max(CPU_PIXELS // _pixels(settings), STEPS.start), STEPS.stop - 1)
     if kind_of(settings) == "forward":
         return replace(settings, batch=batch, warmup=1, forwards=TESTS)
     if kind_of(settings) == "dense":
-        few = {"iterations": STEPS, "warmup": 0, "best_on_test": None}
+        few = {"iterations": steps, "warmup": 0, "best_on_test": None}
         return replace(settings, **few, batch=batch, device_batch=batch)
     *training, _ = dataset.sizes.values()
-    epochs = STEPS * batch / sum(training)
+    epochs = steps * batch / sum(training)
     return replace(settings, epochs=epochs, warmup_epochs=0.0, batch=batch, device_batch=batch, train_per_class=None)
 
 
@@ -116,7 +127,8 @@ def _extract(
 
 
 def _pace(heard: Sequence[Heard], phase: str) -> float:
-    """Seconds of an image between the first and the last report of a phase; 0 where it was reported once or never."""
+    """Seconds of an image in the second half of a phase; 0 where it was reported once or never."""
     own = [one for one in heard if one.phase == phase]
+    own = own[(len(own) - 1) // 2 :]
     images = own[-1].images - own[0].images if own else 0
     return (own[-1].at - own[0].at) / images if images else 0.0

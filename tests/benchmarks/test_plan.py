@@ -13,6 +13,7 @@ import torch
 import yaml
 from click.testing import CliRunner
 
+from benchmarks import rehearsal
 from benchmarks.budget import dataset_gigabytes, devices_needed
 from benchmarks.protocols import load_protocol
 from benchmarks.rehearsal import Rates, rehearse
@@ -90,6 +91,21 @@ def test_a_dense_job_is_rehearsed_by_its_own_training_and_test(tmp_path: Path) -
     assert rates.trained >= 0
     assert rates.tested > 0
     assert rates.fixed > rates.tested
+
+
+@pytest.mark.parametrize(
+    ("task", "protocol", "images"),
+    [
+        ("finegrained_finetune", "mini", 16),  # all that a step has on a device
+        ("knn", "mini", 32),
+        ("imagenet_finetune", "paper", 5),
+        ("ade20k_linear", "paper", 4),
+    ],
+)
+def test_on_a_cpu_small_images_are_rehearsed_by_the_batch_and_large_ones_by_few(
+    task: str, protocol: str, images: int
+) -> None:
+    assert rehearsal._batch(settings_of(task, protocol), torch.device("cpu")) == images
 
 
 def test_solving_counts_for_probes_that_have_a_grid_in_proportion_to_their_images() -> None:
