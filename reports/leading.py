@@ -32,7 +32,7 @@ def left_out(rows: Sequence[Row], most: int) -> str:
 
 
 def shortened(table: Table, most: int) -> Table:
-    """The table with all rows of the paper and the leading ones of ours; the caption says where the others are."""
+    """The table with all rows of the paper and the leading ones of ours; the caption says where all are."""
     rows = measured_rows(table)
     if len(rows) <= most:
         return table
@@ -41,7 +41,7 @@ def shortened(table: Table, most: int) -> Table:
         replace(group, rows=tuple(row for row in group.rows if row.source != "measured" or id(row) in kept))
         for group in table.groups
     ]
-    caption = f"{table.caption}{left_out(rows, most)} All are in {table.name}.csv."
+    caption = f"{table.caption}{left_out(rows, most)} The CSV has all."
     return replace(table, caption=caption, groups=tuple(group for group in groups if group.rows))
 
 

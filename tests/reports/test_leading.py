@@ -36,4 +36,4 @@ def test_a_short_table_stays_and_a_long_one_keeps_the_papers_rows() -> None:
         ("y", "b"),
         ("z", "c"),
     ]
-    assert short.caption == "About. Of 4 backbones the 2 with the best mean place. All are in t.csv."
+    assert short.caption == "About. Of 4 backbones the 2 with the best mean place. The CSV has all."

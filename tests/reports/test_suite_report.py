@@ -97,7 +97,7 @@ def test_of_a_long_table_people_read_the_leading_rows_and_programs_all(suite, me
         text = (tmp_path / name).read_text()
         assert "90.0" in text
         assert "70.0" not in text
-        assert "Of 3 backbones the 2 with the best mean place. All are in table1.csv." in text
+        assert "Of 3 backbones the 2 with the best mean place. The CSV has all." in text
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(suite, measurement, cub, tmp_path):

@@ -59,7 +59,7 @@ def test_of_a_long_table_the_leading_rows_are_printed(printed, monkeypatch):
     assert "Proteus" in said
     assert "83.3" in said
     assert "=1+1" not in said
-    assert "Of 2 backbones the 1 with the best mean place. All are in t.csv." in said
+    assert "Of 2 backbones the 1 with the best mean place. The CSV has all." in said
 
 
 def test_a_table_of_many_columns_goes_on_below(printed, table):
