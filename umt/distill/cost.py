@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from rich.table import Table
@@ -17,6 +18,8 @@ from umt.distill.distiller import Distiller
 from umt.distill.teachers import Teacher
 
 REPEATS = 3  # the least time counts: the machine may have other work
+TRAINED = 3  # forwards that a forward and its backward cost: gradients of inputs and of weights are a forward each
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,14 @@ def measure_cost(model: Distiller, teachers: Sequence[Teacher], images: Tensor) 
 
 def step_seconds(parts: Sequence[Part], images: int) -> float:
     """Estimate of one step on so many images: a backward takes about twice its forward, and teachers have none."""
-    return images * sum(part.seconds * (3 if part.name in ("student", "interaction") else 1) for part in parts)
+    return images * sum(part.seconds * (TRAINED if part.name in ("student", "interaction") else 1) for part in parts)
+
+
+def counted(forward: Callable[[], Given]) -> tuple[Given, float]:
+    """What a forward gives, and its multiply-adds in 10^9: of matrix products, convolutions and attention."""
+    with FlopCounterMode(display=False) as counter:
+        given = forward()
+    return given, counter.get_total_flops() / 2e9
 
 
 def cost_table(parts: Sequence[Part]) -> Table:
@@ -66,11 +76,10 @@ def _teacher_part(teacher: Teacher, images: Tensor) -> Part:
 
 
 def _part(name: str, about: str, module: nn.Module, forward: Callable[[], object], images: int) -> Part:
-    with FlopCounterMode(display=False) as counter:
-        forward()
+    _, gmacs = counted(forward)
     seconds = min(_seconds(module, forward) for _ in range(REPEATS)) / images
     parameters = sum(value.numel() for value in module.parameters())
-    return Part(name, about, parameters, counter.get_total_flops() / 2e9 / images, seconds)
+    return Part(name, about, parameters, gmacs / images, seconds)
 
 
 def _seconds(module: nn.Module, forward: Callable[[], object]) -> float:
