@@ -140,12 +140,13 @@ COUNTED: dict[str, Callable[[Backbone, Any, Any], Gmacs]] = {
 
 def table(jobs: Sequence[Job], tflops: float) -> str:
     """In Markdown: a row for each job, and the hours of each student's jobs one after another."""
-    rows = [HEADINGS, ("---", "---", *["---:"] * (len(HEADINGS) - 2))]
+    rows = []
     for student in dict.fromkeys(job.student for job in jobs):
         own = [job for job in jobs if job.student == student]
         rows += [_row(job, tflops) for job in own]
         rows.append((student, "**all**", "", "", "", "", "", f"**{sum(job.hours(tflops) for job in own):,.1f}**"))
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = [f"| {' | '.join(row)} |" for row in (HEADINGS, *rows)]
+    return "\n".join([lines[0], f"|---|---{'|---:' * (len(HEADINGS) - 2)}|", *lines[1:]])
 
 
 def _task_job(student: str, backbone: Backbone, column: Column, seeds: int, gpus: int) -> Job:
@@ -165,6 +166,7 @@ def _teacher(spec: TeacherSpec, student: Backbone, view_size: int) -> tuple[Spac
     return SpaceShape(spec.name, summary.shape[1], features.maps[-1].shape[1]), gmacs
 
 
+@cache  # windows have the size of crops
 @torch.no_grad()
 def _encoded(model: Any, height: int, width: int) -> tuple[float, float]:
     """GMACs of the backbone and of the head of a dense model, on one image."""
