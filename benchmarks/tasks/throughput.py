@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
+from umt.backbones.multiply_adds import counted
 from umt.training.precision import pick_precision
 
 
@@ -60,9 +60,7 @@ def _seconds(backbone: Backbone, images: Tensor) -> float:
 
 def _gmacs(backbone: Backbone, image: Tensor) -> float:
     """Multiply-adds of one image in 10^9, of matrix products, convolutions and attention, as torch counts them."""
-    with FlopCounterMode(display=False) as counter:
-        backbone(image, maps=(-1,))
-    return counter.get_total_flops() / 2e9
+    return counted(lambda: backbone(image, maps=(-1,)))[1]
 
 
 TASK = Task(

@@ -7,15 +7,12 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmarks.protocols import load_protocol, protocol_names
 from benchmarks.results import Data, Environment, Key, Result
 from benchmarks.tasks.registry import get_task, task_names
-from umt.data.registry import dataset_info
-from umt.distill.recipe import load_recipe
 
 pytest.importorskip("mkdocs", reason="mkdocs builds the site; it comes with umt-bench[docs]")
 ROOT = Path(__file__).parents[2]
@@ -55,27 +52,3 @@ def test_every_field_of_a_result_is_there(site: Path) -> None:
     for kind in (Result, Key, Data, Environment):
         for field in fields(kind):
             assert f"<td><code>{field.name}</code></td>" in page, f"{kind.__name__}.{field.name}"
-
-
-def test_the_work_of_table_1_is_what_the_declarations_say() -> None:
-    page = (ROOT / "docs" / "table1.md").read_text(encoding="utf-8")
-    epochs = {task: _paper(task).epochs for task in ("imagenet_finetune", "finegrained_finetune")}
-    steps = {task: _paper(task).iterations * _paper(task).batch for task in ("ade20k_linear", "nyuv2_depth")}
-    images = {name: dataset_info(name).splits for name in ("imagenet", "aircraft", "caltech101", "cub")}
-    work = {
-        "a student (300 epochs of ImageNet)": round(load_recipe("resnet50").training.epochs)
-        * images["imagenet"]["train"],
-        "ImageNet, one seed": epochs["imagenet_finetune"] * images["imagenet"]["train"],
-        "Aircraft, one seed": epochs["finegrained_finetune"]
-        * (images["aircraft"]["train"] + images["aircraft"]["val"]),
-        "Caltech-101, one seed": epochs["finegrained_finetune"] * images["caltech101"]["train"],
-        "CUB, one seed": epochs["finegrained_finetune"] * images["cub"]["train"],
-        "ADE20K, one seed": steps["ade20k_linear"],
-        "NYUv2, one seed": steps["nyuv2_depth"],
-    }
-    for job, count in work.items():
-        assert f"| {job} | {count:,.0f} |" in page
-
-
-def _paper(task: str) -> Any:
-    return load_protocol(task, "paper", get_task(task).settings).settings

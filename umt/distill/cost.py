@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import torch
 from rich.table import Table
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from umt.backbones.contract import Backbone
+from umt.backbones.multiply_adds import counted
 from umt.backbones.spec import parse_spec
 from umt.distill.distiller import Distiller
 from umt.distill.teachers import Teacher
 
 REPEATS = 3  # the least time counts: the machine may have other work
+TRAINED = 3  # forwards that a forward and its backward cost: gradients of inputs and of weights are a forward each
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def measure_cost(model: Distiller, teachers: Sequence[Teacher], images: Tensor) 
 
 def step_seconds(parts: Sequence[Part], images: int) -> float:
     """Estimate of one step on so many images: a backward takes about twice its forward, and teachers have none."""
-    return images * sum(part.seconds * (3 if part.name in ("student", "interaction") else 1) for part in parts)
+    return images * sum(part.seconds * (TRAINED if part.name in ("student", "interaction") else 1) for part in parts)
 
 
 def cost_table(parts: Sequence[Part]) -> Table:
@@ -66,11 +67,10 @@ def _teacher_part(teacher: Teacher, images: Tensor) -> Part:
 
 
 def _part(name: str, about: str, module: nn.Module, forward: Callable[[], object], images: int) -> Part:
-    with FlopCounterMode(display=False) as counter:
-        forward()
+    _, gmacs = counted(forward)
     seconds = min(_seconds(module, forward) for _ in range(REPEATS)) / images
     parameters = sum(value.numel() for value in module.parameters())
-    return Part(name, about, parameters, counter.get_total_flops() / 2e9 / images, seconds)
+    return Part(name, about, parameters, gmacs / images, seconds)
 
 
 def _seconds(module: nn.Module, forward: Callable[[], object]) -> float:

@@ -42,7 +42,7 @@ class Teacher:
         self.grid = grid
         self.backbone = backbone.eval().requires_grad_(False)
         self.frozen = False
-        self.size = _input_size(spec, backbone, view_size, grid)
+        self.size = input_size(spec, backbone, view_size, grid)
         self._check_kind()
 
     @property
@@ -127,7 +127,8 @@ def _constant_weights() -> AbstractContextManager[None]:
     return context
 
 
-def _input_size(spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> int:
+def input_size(spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> int:
+    """Pixels of the teacher's input; UMTError where the recipe's own size does not fit the backbone."""
     multiple = backbone.preprocess.size_multiple
     if spec.size is None:
         return round_up(view_size, multiple)
