@@ -67,7 +67,9 @@ def test_memory_of_a_step_is_that_of_the_student_and_its_spaces(setting: Setting
     """Exact on a CPU: teachers add nothing, because a step's peak comes after they are done."""
     given, alone = distill_memory.rows(setting, model)
     assert given.ours == alone.ours
-    assert given.theirs > given.ours > alone.theirs
+    with_spaces, without = (float(row.note.split(" + ")[0]) for row in (given, alone))
+    assert given.ours == pytest.approx(with_spaces, rel=1e-3), "as on targets that are given, to the digits printed"
+    assert without < with_spaces
 
 
 def test_peaks_count_all_tensors_that_live_at_one_time() -> None:
