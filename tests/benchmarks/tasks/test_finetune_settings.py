@@ -31,7 +31,7 @@ def test_maes_recipes(name: str, epochs: int, base_lr: float, layer_decay: float
     ("field", "message"),
     [
         ("lr: -1.0", "lr is -1.0, expected more than 0"),
-        ("lr: .nan", "lr is nan, expected more than 0"),
+        ("lr: .nan", "lr.* is nan, expected a finite float"),
         ("epochs: 0", "epochs is 0.0, expected more than 0"),
         ("clip_norm: 0.0", "clip_norm is 0.0, expected more than 0"),
         ("weight_decay: -0.1", "weight_decay is -0.1, expected 0 or more"),
