@@ -91,5 +91,5 @@ def _saved(drawing: Drawing, kind: str, metadata: dict[str, Any]) -> bytes:
 
     buffer = BytesIO()
     with matplotlib.rc_context({"pdf.fonttype": 42}):  # TrueType: some publishers refuse the default, Type 3
-        drawing.savefig(buffer, format=kind, dpi=150, metadata=metadata)
+        drawing.savefig(buffer, format=kind, dpi=150, bbox_inches="tight", metadata=metadata)
     return buffer.getvalue()
