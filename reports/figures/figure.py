@@ -35,7 +35,10 @@ class Sketch:
     @property
     def digest(self) -> str:
         """Of what it shows and of the code that draws it."""
-        code = [Path(file).read_text(encoding="utf-8") for file in (self.draw.__code__.co_filename, style.__file__)]
+        code = [
+            Path(file).read_text(encoding="utf-8")
+            for file in (self.draw.__code__.co_filename, style.__file__, __file__)
+        ]
         content = json.dumps([self.shows, code, version("matplotlib")])
         return sha256(content.encode()).hexdigest()[:32]
 
