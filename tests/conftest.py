@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,34 @@ def outcome() -> Callable[[Callable[[], object]], None]:
         assert message.isprintable()
 
     return check
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[..., None]:
+    """Waits until a condition holds, and fails when it never does."""
+
+    def wait(condition: Callable[[], object], seconds: float = 300) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.05)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def processes_mentioning() -> Callable[[str], list[int]]:
+    """Finds processes that hold a file below a path open, as workers and jobs hold their logs."""
+
+    def find(text: str) -> list[int]:
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended
+                if any(text in str(link.readlink()) for link in (folder / "fd").iterdir()):
+                    found.append(int(folder.name))
+        return found
+
+    return find
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -179,7 +178,7 @@ def test_limits_are_those_of_a_job(planned: Callable[..., list[Request]], run: C
 
 
 def test_a_worker_that_is_killed_loses_its_job_and_no_other(
-    planned: Callable[..., list[Request]], run: Callable[..., Told], tmp_path: Path
+    planned: Callable[..., list[Request]], run: Callable[..., Told], tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:
     class Killing(Told):
         def start(self, request: Request) -> None:
@@ -220,7 +219,7 @@ def test_what_a_worker_died_of_is_told(
 
 
 def test_an_error_of_the_one_who_waits_ends_the_workers(
-    planned: Callable[..., list[Request]], run: Callable[..., Told]
+    planned: Callable[..., list[Request]], run: Callable[..., Told], wait_for: Callable[..., None]
 ) -> None:
     class Failing(Told):
         def start(self, request: Request) -> None:
@@ -261,7 +260,9 @@ def test_threads_count_the_cores_that_this_process_may_use() -> None:
 
 
 @pytest.mark.parametrize("whom", ["the command", "everybody, as a terminal does"])
-def test_ctrl_c_ends_command_and_workers(small_suite: Make, whom: str) -> None:
+def test_ctrl_c_ends_command_and_workers(
+    small_suite: Make, whom: str, wait_for: Callable[..., None], processes_mentioning: Callable[[str], list[int]]
+) -> None:
     suite = small_suite(slow="ok, 300", slow_too="ok, 300")
     process = start(suite, "--workers", "2")
     wait_for(lambda: len(list(suite.out.glob("work/*/*slow*/lock"))) == 2)
@@ -276,7 +277,7 @@ def test_ctrl_c_ends_command_and_workers(small_suite: Make, whom: str) -> None:
     wait_for(lambda: not processes_mentioning(str(suite.out)), seconds=30)
 
 
-def test_workers_outlive_a_command_that_is_killed(small_suite: Make) -> None:
+def test_workers_outlive_a_command_that_is_killed(small_suite: Make, wait_for: Callable[..., None]) -> None:
     """What they are at is left to them by the same command; what they have done, it finds done."""
     suite = small_suite(first="ok", second="ok, 25")
     process = start(suite, "--workers", "1")
@@ -309,23 +310,3 @@ def start(suite: Any, *options: str) -> subprocess.Popen[str]:
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
-def processes_mentioning(text: str) -> list[int]:
-    """Processes that hold a file below that path open, as workers and jobs hold their logs."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            links = [str(link.readlink()) for link in Path(f"/proc/{process.pid}/fd").iterdir()]
-        except OSError:
-            continue
-        if any(text in link for link in links):
-            found.append(process.pid)
-    return found

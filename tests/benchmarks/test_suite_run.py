@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,9 @@ def test_jobs_run_side_by_side(small_suite: Make) -> None:
     assert max(start_a, start_b) < min(end_a, end_b)
 
 
-def test_killed_suite_takes_its_job_along_and_goes_on_later(small_suite: Make) -> None:
+def test_killed_suite_takes_its_job_along_and_goes_on_later(
+    small_suite: Make, wait_for: Callable[..., None], processes_mentioning: Callable[[str], list[int]]
+) -> None:
     suite = small_suite(first="ok", second="ok, 60")
     process = subprocess.Popen(suite.command(), stdout=subprocess.DEVNULL)
     wait_for(lambda: len(suite.results()) == 1 and list(suite.out.glob("work/*/*second*/lock")))
@@ -92,7 +93,9 @@ def test_killed_suite_takes_its_job_along_and_goes_on_later(small_suite: Make) -
     assert first in [path.stat().st_mtime_ns for path in suite.results()]
 
 
-def test_interrupted_suite_ends_its_job_and_says_how_to_go_on(small_suite: Make) -> None:
+def test_interrupted_suite_ends_its_job_and_says_how_to_go_on(
+    small_suite: Make, wait_for: Callable[..., None], processes_mentioning: Callable[[str], list[int]]
+) -> None:
     suite = small_suite(first="ok", second="ok, 60")
     process = subprocess.Popen(
         suite.command("--workers", "1"),
@@ -193,23 +196,3 @@ def test_cluster_path_gives_the_same_numbers(small_suite: Make) -> None:
     assert "this task always fails" in done.stdout
     (path,) = suite.results()
     assert json.loads(path.read_text())["metrics"]["brightness"] == pytest.approx(brightness(suite.data_root))
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
-def processes_mentioning(text: str) -> list[int]:
-    """Processes that hold a file below that path open: the suite's jobs hold their log."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            links = [str(link.readlink()) for link in (folder / "fd").iterdir()]
-        except OSError:
-            continue
-        if any(text in link for link in links):
-            found.append(int(folder.name))
-    return found

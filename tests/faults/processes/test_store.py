@@ -31,7 +31,7 @@ def run(broken: Any, fault: str = "raise") -> dict[str, dict[str, float]]:
     return results
 
 
-def test_two_suites_at_once_measure_once(broken: Any) -> None:
+def test_two_suites_at_once_measure_once(broken: Any, wait_for: Callable[..., None]) -> None:
     """The other one is in the job when this one comes to it, and ends it after."""
     other = broken.start("wait")
     wait_for(lambda: broken.sprung)
@@ -121,10 +121,3 @@ def test_a_full_disk_keeps_the_tables_of_before(broken: Any) -> None:
 def _without_override() -> None:
     if os.geteuid() == 0:
         assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) == 0
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
