@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
 
+from umt.text import printable
+
 PAGE = "docs/troubleshooting.md"
 
 
@@ -23,7 +25,7 @@ class UMTError(Exception):
 
     def __str__(self) -> str:
         """The line; names out of files from anywhere cannot break it, nor write to the terminal."""
-        return "".join(map(_printable, super().__str__()))
+        return printable(super().__str__())
 
     @property
     def coded(self) -> str:
@@ -71,6 +73,12 @@ class WeightsError(UMTError):
     """A weight file or checkpoint cannot be read, is refused, or does not fit the model."""
 
     code = "UMT-WEIGHTS"
+
+
+class TrustError(UMTError):
+    """A file from outside names code, a place or an address that such a file may not choose."""
+
+    code = "UMT-TRUST"
 
 
 class MissingFileError(UMTError):
@@ -171,7 +179,3 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, listing: str | N
     shown = f" Known: {', '.join(names)}." if len(names) <= 30 else ""
     see = f" `{listing}` lists them." if listing else ""
     return UnknownNameError(f"unknown {kind} '{name}'.{guess}{shown}{see}")
-
-
-def _printable(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -1,19 +1,82 @@
-"""Files that appear whole or not at all, and the room for them."""
+"""Files: written whole or not at all, opened only if they are plain files, and kept below their folder."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from umt.errors import WriteError
+from umt.errors import TrustError, WriteError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LONGEST_PART = 200  # bytes of one part of a path; file systems take 255, and suffixes are added to it
+FLAGS = {
+    "rb": os.O_RDONLY,
+    "r+b": os.O_RDWR,
+    "ab": os.O_WRONLY | os.O_APPEND | os.O_CREAT,
+    "wb": os.O_WRONLY | os.O_CREAT,
+}
+SPECIAL = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+
+
+def open_plain(path: Path, mode: str = "rb", *, links: bool = False, most: int | None = None) -> IO[Any]:
+    """Open a plain file in binary, without waiting for a writer: no pipe, no device, and by default no link.
+
+    links: whether the last part of the path may be a link; for files that the user alone has put there. most: the
+    largest size in bytes that is opened. Raises OSError, whose `strerror` says what is wrong.
+    """
+    try:
+        descriptor = os.open(path, FLAGS[mode] | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW), 0o666)
+    except OSError as error:
+        if not links and error.errno == errno.ELOOP:
+            raise OSError(
+                errno.ELOOP, "is a link, which is not followed here; put the file itself there", path
+            ) from None
+        raise
+    try:
+        _refuse_special(os.fstat(descriptor), path, most)
+        if mode == "wb":
+            os.ftruncate(descriptor, 0)
+        return os.fdopen(descriptor, mode)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_plain(path: Path, *, links: bool = False, most: int | None = None) -> bytes:
+    """Return the content of a plain file, as `open_plain` opens it."""
+    with open_plain(path, links=links, most=most) as handle:
+        content: bytes = handle.read()
+        return content
+
+
+def component(text: str, joint: str = "_") -> str:
+    """Return text as one part of a path: letters, digits and `_.+-`, with `joint` for everything between them.
+
+    It is never empty, hidden, `.` or `..`, and has at most 200 bytes: text that would be ends in a digest of itself.
+    """
+    part = re.sub(r"[^\w.+-]+", joint, text).strip(joint)
+    if part and not part.startswith(".") and len(part.encode()) <= LONGEST_PART:
+        return part
+    digest = sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
+    start = part.strip(".").encode()[: LONGEST_PART - len(digest) - 1].decode(errors="ignore")
+    return f"{start or 'unnamed'}-{digest}"
+
+
+def below(folder: Path, *parts: str | Path) -> Path:
+    """Return the path of the parts below a folder; TrustError if it lies elsewhere, by `..`, a root or a link."""
+    path = folder.joinpath(*parts)
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise TrustError(f"{path}: lies outside {folder}, where it must be; put it there, or name it below that folder")
+    return path
 
 
 @contextmanager
@@ -80,3 +143,11 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def _refuse_special(facts: os.stat_result, path: Path, most: int | None) -> None:
+    kind = stat.S_IFMT(facts.st_mode)
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, f"is {SPECIAL.get(kind, 'a device')}, not a plain file", path)
+    if most is not None and facts.st_size > most:
+        raise OSError(errno.EFBIG, f"has {facts.st_size:,} bytes, at most {most:,} are read", path)

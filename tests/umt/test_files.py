@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from umt.errors import UMTError
-from umt.files import atomic_file
+from umt.errors import TrustError, UMTError
+from umt.files import atomic_file, below, component, open_plain, read_plain
 
 
 def test_file_takes_its_name_at_the_end(tmp_path: Path) -> None:
@@ -63,3 +64,82 @@ def test_a_full_disk_is_one_line_and_keeps_the_old_file(tmp_path: Path, wrapped:
             raise RuntimeError("archive not closed")  # as torch does
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("ViT-B/16", "ViT-B_16"),
+        ("UMT student, lite0 head", "UMT_student_lite0_head"),
+        ("Größe", "Größe"),
+        ("_x_", "x"),
+    ],
+)
+def test_a_part_of_a_path_is_the_text_in_short(text: str, part: str) -> None:
+    assert component(text) == part
+
+
+@pytest.mark.parametrize("text", ["", ".", "..", "@@", "~", "…", "/", "../..", ".git", "x" * 300, "é" * 150, "\udcff"])
+def test_a_part_of_a_path_is_always_one_below_its_folder(tmp_path: Path, text: str) -> None:
+    part = component(text)
+    assert len(part.encode()) <= 200
+    assert not part.startswith(".")
+    assert (tmp_path / part).resolve().parent == tmp_path.resolve()
+    assert re.search(r"-[0-9a-f]{12}$", part)
+
+
+def test_odd_texts_keep_apart() -> None:
+    odd = ["", ".", "..", "@@", "~", "…", "x" * 300, "x" * 301]
+    assert len({component(text) for text in odd}) == len(odd)
+
+
+def test_below(tmp_path: Path) -> None:
+    assert below(tmp_path, "a", "b.json") == tmp_path / "a/b.json"
+    (tmp_path / "out").symlink_to("/etc")
+    for parts in (("..", "x"), ("/etc/passwd",), ("a/../../x",), ("out", "passwd")):
+        with pytest.raises(TrustError, match="lies outside"):
+            below(tmp_path, *parts)
+
+
+def special(path: Path, kind: str) -> None:
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "loop":
+        path.symlink_to(path)
+    else:
+        path.with_suffix(".target").write_bytes(b"target")
+        path.symlink_to(path.with_suffix(".target"))
+
+
+@pytest.mark.parametrize("mode", ["rb", "r+b", "ab", "wb"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "loop", "link"])
+def test_only_plain_files_are_opened(tmp_path: Path, mode: str, kind: str) -> None:
+    special(tmp_path / "x", kind)
+    with pytest.raises(OSError):  # noqa: PT011  (which one depends on kind and mode)
+        open_plain(tmp_path / "x", mode)
+    if kind == "link":
+        assert (tmp_path / "x.target").read_bytes() == b"target"
+
+
+def test_devices_stay_closed_where_links_are_followed() -> None:
+    with pytest.raises(OSError, match="is a device, not a plain file"):
+        open_plain(Path("/dev/zero"), links=True)
+
+
+def test_plain_files(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with open_plain(path, "wb") as handle:
+        handle.write(b"one")
+    with open_plain(path, "ab") as handle:
+        handle.write(b" two")
+    assert read_plain(path) == b"one two"
+    with open_plain(path, "wb") as handle:
+        handle.write(b"3")
+    (tmp_path / "link").symlink_to(path)
+    assert read_plain(tmp_path / "link", links=True) == b"3"
+    with pytest.raises(OSError, match="has 1 bytes, at most 0 are read"):
+        read_plain(path, most=0)

@@ -1,0 +1,37 @@
+"""Text that a file from outside may have chosen, made safe to show: no control characters, no end of it."""
+
+from __future__ import annotations
+
+from reprlib import Repr
+from typing import Any
+
+BRIEF = Repr()  # of the first few values of the first few levels
+LONGEST_INTEGER = 1 << 64  # Python refuses to print integers of more than 4,300 digits
+
+
+def printable(text: str) -> str:
+    """Return text in which every character shows: white space becomes a blank, control characters their code.
+
+    An escape sequence cannot act on the terminal, nor a direction mark on the reader's screen.
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_visible, text))
+
+
+def brief(value: Any) -> str:
+    """Return the beginning of a value as Python writes it, also of a value that has no end or cannot be printed."""
+    if isinstance(value, str):
+        return repr(value[:60])
+    if isinstance(value, int) and abs(value) >= LONGEST_INTEGER:
+        return f"an integer of {value.bit_length()} bits"
+    try:
+        return BRIEF.repr(value)[:80]
+    except (ValueError, RecursionError):  # it holds such an integer, or a value whose own repr fails
+        return f"a {type(value).__name__}"
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else character.encode("unicode_escape").decode()
