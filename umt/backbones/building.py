@@ -1,4 +1,4 @@
-"""What building a model of another library needs around it: silence, and errors of one line."""
+"""What building a model of another library needs around it: silence, errors of one line, and no code out of files."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from umt.errors import BackboneError, WeightsError, first_line
+from umt.backbones.trust import UNPICKLING, refusing
+from umt.errors import BackboneError, UMTError, WeightsError, first_line
 
 
 @contextmanager
 def building(name: str, options: Mapping[str, Any]) -> Iterator[None]:
-    """No log line for each retry of a hub, and a UMTError for whatever goes wrong."""
+    """Build without log lines of a hub's retries and without unpickling in full; a UMTError for whatever goes wrong."""
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        yield
+        with refusing(UNPICKLING):
+            yield
+    except UMTError:
+        raise
     except Exception as error:  # whatever an architecture makes of its options, and a hub of its network
         if isinstance(error, OSError) or isinstance(error.__context__, OSError):
             raise WeightsError(

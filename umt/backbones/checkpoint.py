@@ -23,17 +23,14 @@ from umt.backbones.checkpoint_fields import Fields
 from umt.backbones.contract import LARGEST_SIDE, Backbone, Preprocess, preprocess_options
 from umt.backbones.registry import create_backbone
 from umt.backbones.spec import Spec, parse_spec
+from umt.backbones.trust import FETCHING, HUB_SCHEMES, NETWORK, UNPICKLING, refuse_untrusted, refusing
 from umt.backbones.weights import load_weights, read_file
-from umt.errors import PackageError, UMTError, WeightsError
+from umt.errors import PackageError, TrustError, UMTError, WeightsError
 from umt.files import atomic_file
 
 FORMAT = "umt-checkpoint"
 VERSION = 1
 SMALLEST_CROP = 0.1  # the image around the crop has a side of one over it
-# A file must not choose which code runs: no module or path as a student, but these and installed entry points ("").
-HUB_SCHEMES = ("timm", "open_clip", "pypi")
-STUDENT_SCHEMES = (*HUB_SCHEMES, "")
-FETCHING = ("weights", "pretrained", "checkpoint_path")  # options that would load other weights than the file's own
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def load(spec: Spec) -> Backbone:
 
 
 def student_of(backbone: Backbone) -> Student:
-    """How to build `backbone` again; UMTError for one that a checkpoint cannot name."""
+    """Return how to build `backbone` again; UMTError for one that a checkpoint cannot name."""
     spec = parse_spec(backbone.spec)
     if spec.is_file:
         return read_checkpoint(Path(spec.name)).student
@@ -127,25 +124,36 @@ def student_of(backbone: Backbone) -> Student:
     return Student(f"{spec.scheme}:{spec.name}" if spec.scheme else spec.name, options, backbone.preprocess)
 
 
+def refuse_unstorable(backbone: Backbone) -> None:
+    """Raise UMTError if no checkpoint could name the backbone: before it is trained, not after."""
+    _student(Fields(Path(backbone.spec), {"student": _student_content(student_of(backbone))}).record("student"))
+
+
 def _build(student: Student, options: Mapping[str, Any]) -> Backbone:
+    """Build the architecture alone, without code out of files and without the network."""
     random = {"pretrained": False} if parse_spec(student.spec).scheme in HUB_SCHEMES else {}
-    return create_backbone(student.spec, **{**student.options, **options, **random})
+    with refusing(UNPICKLING | NETWORK):
+        return create_backbone(student.spec, **{**student.options, **options, **random})
 
 
 def _content(checkpoint: Checkpoint) -> dict[str, Any]:
-    student, interaction = checkpoint.student, checkpoint.interaction
-    preprocess = asdict(student.preprocess)
-    del preprocess["size_multiple"]  # belongs to the architecture
+    interaction = checkpoint.interaction
     return {
         "format": FORMAT,
         "version": VERSION,
-        "student": {"spec": student.spec, "options": dict(student.options), "preprocess": preprocess},
+        "student": _student_content(checkpoint.student),
         "state_dict": _copied(checkpoint.state_dict),
         "spaces": [asdict(space) for space in checkpoint.spaces],
         "interaction": interaction
         and {"options": dict(interaction.options), "state_dict": _copied(interaction.state_dict)},
         "provenance": dict(checkpoint.provenance),
     }
+
+
+def _student_content(student: Student) -> dict[str, Any]:
+    preprocess = asdict(student.preprocess)
+    del preprocess["size_multiple"]  # belongs to the architecture
+    return {"spec": student.spec, "options": dict(student.options), "preprocess": preprocess}
 
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -169,11 +177,15 @@ def _parse(path: Path, content: Mapping[str, Any]) -> Checkpoint:
 
 def _student(fields: Fields) -> Student:
     spec = parse_spec(fields.text("spec"))
-    if spec.is_file or spec.options or spec.tap or spec.scheme not in STUDENT_SCHEMES:
+    if spec.is_file or spec.options or spec.tap or spec.scheme not in (*HUB_SCHEMES, ""):
         raise fields.error("spec", "the plain name of a timm, open_clip or pypi model or of an installed plug-in")
     options = fields.plain("options")
     if any(name in FETCHING for name in options):
         raise fields.error("options", f"options without {', '.join(FETCHING)}")
+    try:
+        refuse_untrusted(spec.with_options(**options))
+    except TrustError as error:
+        raise fields.error("options", f"options of an architecture ({error})") from error
     return Student(spec.text, options, _preprocess(fields.record("preprocess")))
 
 

@@ -6,9 +6,9 @@ A plug-in subclasses `Backbone`, passes its shape declarations to `__init__` and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -189,3 +189,32 @@ def _block_of(name: str) -> str:
         if part.isdigit():
             return ".".join(parts[: index + 1])
     return ".".join(parts[:-1]) or name
+
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+MARK = "__backbone_factory__"
+
+
+def backbone_factory(function: Factory) -> Factory:
+    """Mark a function as a factory of backbones, so that `module:function` may name it."""
+    setattr(function, MARK, True)
+    return function
+
+
+def is_factory(value: Any) -> bool:
+    """Return whether a value is a Backbone class, a marked function, or one that is annotated to return a Backbone."""
+    if isinstance(value, type):
+        return issubclass(value, Backbone)
+    if not callable(value):
+        return False
+    return getattr(value, MARK, False) is True or _is_backbone(
+        getattr(value, "__annotations__", {}).get("return"), value
+    )
+
+
+def _is_backbone(hint: Any, function: Any) -> bool:
+    """Return whether an annotation is Backbone or a class of it, also written as text."""
+    if isinstance(hint, str):
+        name = hint.rpartition(".")[2]
+        hint = getattr(function, "__globals__", {}).get(name, Backbone if name == Backbone.__name__ else None)
+    return isinstance(hint, type) and issubclass(hint, Backbone)

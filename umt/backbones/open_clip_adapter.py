@@ -127,7 +127,7 @@ def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
         return open_clip.create_model(
             architecture,
             pretrained=tag if tag and pretrained else None,
-            **{**_belonging_to(architecture, tag), **options},
+            **{**_belonging_to(architecture, tag), **options, "weights_only": True},
         )
 
 

@@ -13,6 +13,7 @@ from umt.backbones.building import building
 from umt.backbones.contract import preprocess_options
 from umt.backbones.open_clip_adapter import create
 from umt.backbones.spec import Spec, parse_spec
+from umt.backbones.trust import refuse_untrusted
 from umt.backbones.weights import load_weights, read_state_dict
 from umt.errors import WeightsError
 
@@ -34,6 +35,7 @@ def class_directions(
     templates: texts with `{}` for the name of a class. seed: of `create_backbone`, where the weights are random.
     """
     spec = parse_spec(language)
+    refuse_untrusted(spec)
     model = _text_tower(spec, seed).to(device).eval()
     length = spec.options.get("text_cfg", {}).get("context_length")
     with building(language, {}):

@@ -16,9 +16,10 @@ from typing import Any
 import torch
 
 from umt import plugins
-from umt.backbones.contract import Backbone
+from umt.backbones.contract import Backbone, is_factory
 from umt.backbones.spec import Spec, parse_spec
-from umt.errors import BackboneError, MissingFileError, SpecError, unknown_name
+from umt.backbones.trust import refuse_untrusted
+from umt.errors import BackboneError, MissingFileError, SpecError, TrustError, unknown_name
 
 ENTRY_POINT_GROUP = "umt.backbones"
 Loader = Callable[[Spec], Backbone]
@@ -33,14 +34,19 @@ SCHEMES = {
 TAPS = "umt.distill.taps:load"  # ckpt.pth#dino: the student seen through one of its spaces
 
 
-def create_backbone(text: str, /, *, seed: int = 0, **options: Any) -> Backbone:
+def create_backbone(text: str, /, *, seed: int = 0, trusted: bool = False, **options: Any) -> Backbone:
     """Build the backbone that `text` names (see `umt backbones list`), in eval mode; `options` join those in the name.
 
     Weights that are drawn at random are those of `seed`: one name is one model, in every process.
+    trusted: whether a person chose the name, so that it may run code (`my_package.module:factory`, `path.py:factory`)
+    and set any option of the library behind it; a name that came out of a file must not be.
 
-    Raises UMTError for an unknown name, a file that cannot be read, or a factory that returns something else.
+    Raises UMTError for an unknown name, a file that cannot be read, a factory that returns something else, and
+    TrustError for a name that only a person may choose.
     """
     spec = parse_spec(text).with_options(**options) if options else parse_spec(text)
+    if not trusted:
+        refuse_untrusted(spec)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = _loader(spec)(spec)
@@ -88,11 +94,16 @@ def _entry_point_factory(spec: Spec) -> Callable[..., Backbone]:
 
 def _module_factory(spec: Spec) -> Callable[..., Backbone]:
     module = _plugin_module(spec)
-    names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-    if spec.name not in names:
-        raise unknown_name(f"factory in {spec.scheme}", spec.name, names)
-    factory: Callable[..., Backbone] = getattr(module, spec.name)
-    return factory
+    names = [name for name, value in vars(module).items() if is_factory(value) and not name.startswith("_")]
+    factory: Callable[..., Backbone] | None = vars(module).get(spec.name)
+    if spec.name in names and factory is not None:
+        return factory
+    if callable(factory):
+        raise TrustError(
+            f"backbone '{spec.text}': '{spec.name}' is not marked as a factory of backbones; decorate it with "
+            "@umt.backbones.backbone_factory, or annotate what it returns: -> Backbone"
+        )
+    raise unknown_name(f"factory in {spec.scheme}", spec.name, names)
 
 
 def _plugin_module(spec: Spec) -> ModuleType:

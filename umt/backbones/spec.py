@@ -37,6 +37,12 @@ class Spec:
         text = body + (f"?{query}" if query else "") + (f"#{self.tap}" if self.tap else "")
         return replace(self, text=text, options=merged)
 
+    def renamed(self, name: str) -> Spec:
+        """Return the same spec for another file."""
+        body = self.text.partition("#")[0].partition("?")[0]
+        scheme = f"{self.scheme}:" if self.scheme else ""
+        return replace(self, text=f"{scheme}{name}{self.text.removeprefix(body)}", name=name)
+
 
 def parse_spec(text: str) -> Spec:
     """Split a backbone name into its parts; option values are read as YAML scalars (numbers, true, lists)."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from umt.backbones import create_backbone
-from umt.backbones.checkpoint import HUB_SCHEMES
 from umt.backbones.contract import Backbone
 from umt.backbones.spec import parse_spec
+from umt.backbones.trust import HUB_SCHEMES
 from umt.distill.recipe import DistillRecipe
 from umt.distill.spaces import Grid
 from umt.errors import SizeError

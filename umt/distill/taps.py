@@ -15,6 +15,7 @@ from umt.backbones.checkpoint import Interaction as StoredInteraction
 from umt.backbones.checkpoint import load as load_student
 from umt.backbones.contract import Backbone, Features
 from umt.backbones.spec import Spec, parse_spec
+from umt.backbones.trust import refuse_untrusted
 from umt.backbones.weights import load_weights
 from umt.declarations import build
 from umt.distill.distiller import Distiller, Spaces, make_spaces
@@ -22,6 +23,7 @@ from umt.distill.recipe import DistillRecipe, InteractionSpec, weights_folder
 from umt.distill.spaces import SpaceFeatures, SpaceShape, StudentShape
 from umt.distill.standardise import Standardisers
 from umt.errors import WeightsError, unknown_name
+from umt.files import below
 
 
 class SpaceBackbone(Backbone):
@@ -101,12 +103,14 @@ def _language(path: Path, checkpoint: Checkpoint, space: Space) -> str | None:
     try:
         teachers = checkpoint.provenance.get("recipe", {}).get("teachers", [])
         file = {teacher["name"]: teacher.get("weights") for teacher in teachers}.get(space.name)
-        weights = {"weights": str(weights_folder(None) / file)} if file else {}
+        weights = {"weights": str(below(weights_folder(None), file))} if file else {}
     except (AttributeError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{path}: field 'provenance.recipe.teachers' is damaged ({error}); distil it again"
         ) from error
-    return parse_spec(space.teacher).with_options(**weights).text
+    spec = parse_spec(space.teacher).with_options(**weights)
+    refuse_untrusted(spec)
+    return spec.text
 
 
 def stored_interaction(recipe: DistillRecipe, model: Distiller) -> StoredInteraction:
