@@ -25,7 +25,7 @@ from benchmarks.suite import Column
 from benchmarks.tasks.registry import get_task
 from benchmarks.workload import Workload, workload
 from umt.backbones import create_backbone
-from umt.backbones.label import split_label
+from umt.backbones.label import BackboneName
 from umt.data.registry import Dataset, dataset_info, find_dataset
 from umt.declarations import read_mapping
 from umt.errors import UMTError
@@ -65,10 +65,10 @@ def estimates(options: Options, device: torch.device, workers: int) -> list[Esti
     threads = threads_of(workers)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
 
-        def cost(one: tuple[str, str, Column]) -> Cost | UMTError:
-            _, spec, column = one
+        def cost(one: tuple[BackboneName, Column]) -> Cost | UMTError:
+            name, column = one
             try:
-                found: Cost = call(server, "benchmarks.budget:cost_of", column, spec, options, device, threads, folder)
+                found: Cost = call(server, "benchmarks.budget:cost_of", column, name, options, device, threads, folder)
             except UMTError as error:
                 return error
             return found
@@ -98,7 +98,9 @@ def measured_seconds(results: Path) -> dict[str, float]:
     return {result.key.title: result.wall_seconds for result in ResultStore(results)}
 
 
-def cost_of(column: Column, spec: str, options: Options, device: torch.device, threads: int, folder: str) -> Cost:
+def cost_of(
+    column: Column, name: BackboneName, options: Options, device: torch.device, threads: int, folder: str
+) -> Cost:
     """Rehearse a job in this process, which is its own."""
     limit_threads(threads)
     warnings.simplefilter("ignore")  # they belong into the log of a job, not into the table
@@ -106,29 +108,29 @@ def cost_of(column: Column, spec: str, options: Options, device: torch.device, t
     settings: Any = load_protocol(task.name, column.protocol, task.settings).settings
     dataset, sizes = _material(column.dataset, options, Path(folder))
     work = workload(column.dataset, settings, sizes)
-    rates = rehearse(task, settings, spec, dataset, device, Path(tempfile.mkdtemp(dir=folder)))
-    backbone = create_backbone(spec)
+    rates = rehearse(task, settings, name, dataset, device, Path(tempfile.mkdtemp(dir=folder)))
+    backbone = create_backbone(name.spec, trusted=name.trusted)
     *training, reported = sizes.values()
     classes = len(dataset.class_names) if dataset.sizes == sizes else dataset.info.classes or 0  # of a stand-in few
     solving = solving_seconds(settings, sum(training), reported, backbone.dim, classes, device)
     return Cost(work, rates, solving, backbone.dim, sum(value.numel() for value in backbone.parameters()))
 
 
-def _asked(options: Options) -> list[tuple[str, str, Column]]:
-    """Label and spec of every backbone with every column."""
-    return [(*split_label(text), column) for text in options.backbones for column in chosen_columns(options)]
+def _asked(options: Options) -> list[tuple[BackboneName, Column]]:
+    """Return every backbone with every column."""
+    return [(name, column) for name in options.backbones for column in chosen_columns(options)]
 
 
 def _estimates_of(
-    label: str, spec: str, column: Column, cost: Cost | UMTError, options: Options, cached: set[Any]
+    name: BackboneName, column: Column, cost: Cost | UMTError, options: Options, cached: set[Any]
 ) -> Iterator[Estimate]:
     """One for each seed; `cached` collects the features that need not be computed again."""
     for seed in range(seeds_of(column, options)):
-        title = job_title(label, column.task, column.dataset, column.protocol_name, seed)
+        title = job_title(name.label, column.task, column.dataset, column.protocol_name, seed)
         if isinstance(cost, UMTError):
             yield Estimate(title, problem=str(cost))
             continue
-        features = cost.work.features and (spec, *cost.work.features)
+        features = cost.work.features and (name.spec, *cost.work.features)
         new = Workload() if features in cached else cost.work
         if features:
             cached.add(features)

@@ -13,17 +13,17 @@ import click
 from rich.console import Console
 
 from benchmarks.console import LiveJobs, print_blocked, print_plan
-from benchmarks.example import example_backbones
 from benchmarks.job import Report
 from benchmarks.limits import Limits
 from benchmarks.plan import Options, Plan
 from benchmarks.processes import Executor, LocalExecutor, call, default_workers, fork_server
 from benchmarks.results import ResultStore
-from benchmarks.suite import Suite, load_suite
-from benchmarks.tables import Part, analyse, chosen_tables, train_students
+from benchmarks.suite import Example, Suite, load_suite
+from benchmarks.tables import Part, analyse, chosen_tables, example_backbones, train_students
+from umt.backbones.label import read_name
 from umt.declarations import scalar
 from umt.errors import OptionError
-from umt.files import writable_folder
+from umt.files import component, writable_folder
 
 EPILOG = """\b
 Examples:
@@ -60,6 +60,12 @@ Examples:
     "--train", is_flag=True, help="With --tables: first distil the students in them; tells the cost and asks."
 )
 @click.option("--yes", is_flag=True, help="With --train: do not ask.")
+@click.option(
+    "--trust",
+    multiple=True,
+    metavar="FILE",
+    help="A suite or recipe file that may run code: backbones in it may be path.py:factory. May be repeated.",
+)
 @click.option("--seeds", type=click.IntRange(1), help="Runs of each job. Default: the suite's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
@@ -105,6 +111,7 @@ def run(
     tables: str | None,
     train: bool,
     yes: bool,
+    trust: tuple[str, ...],
     seeds: int | None,
     device: str,
     workers: int | None,
@@ -123,25 +130,25 @@ def run(
     embedded data. A run that was interrupted goes on where it stopped: type the same command again.
     """
     console, started = Console(), time.perf_counter()
-    named = (*checkpoints, *named_backbones)
+    named = tuple(read_name(text, trusted=True) for text in (*checkpoints, *named_backbones))
     suite = load_suite(suite_name or ("paper" if named else "mini"))
     if train and not tables:
         raise click.UsageError("--train distils the students of tables; name them with --tables")
-    if not named and not suite.example and not train:
+    if not named and suite.example == Example() and not train:
         raise click.UsageError(f"suite '{suite.name}' has no example; name a checkpoint or --backbone SPEC")
     limits = Limits(time_limit and time_limit * 60, memory_limit and memory_limit * 1e9)
     submission = pairs("--cluster-option", cluster_options, scalar)
     if cluster == "slurm" and not submission.keys() & {"timeout_min", "slurm_time"}:
         raise click.UsageError("--cluster slurm ends what takes too long: add --cluster-option timeout_min=MINUTES")
-    out = (out or Path("runs") / suite.name).resolve()
+    out = (out or Path("runs") / component(suite.name)).resolve()
     if not dry_run:
         writable_folder(out, "--out")
     root = _data_root(data_root, suite, out, console)
     asked = chosen_tables(suite, tables) if tables else []
-    students = train_students(asked, root, out, console, sure=yes, dry_run=dry_run) if train else ()
+    students = train_students(asked, root, out, console, trust, sure=yes, dry_run=dry_run) if train else ()
     backbones = (*named, *students)
     if not backbones and not train:
-        backbones = example_backbones(suite, root, out, console, dry_run=dry_run)
+        backbones = example_backbones(suite, root, out, console, trust, dry_run=dry_run)
     server = fork_server()
     options = Options(
         suite=suite,

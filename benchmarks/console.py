@@ -13,6 +13,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from benchmarks.job import Report, Request
 from benchmarks.plan import BackboneCheck, DatasetCheck, Plan, PlannedJob
 from benchmarks.suite import Suite
+from umt.backbones.spec import parse_spec
+from umt.backbones.trust import runs_code
 
 COLOURS = {"done": "green", "to run": "cyan", "blocked": "red", "failed": "red", "elsewhere": "yellow"}
 
@@ -82,9 +84,11 @@ class LiveJobs:
 
 def _backbone_line(item: BackboneCheck) -> str:
     if item.problem:
-        return f"[red]{escape(item.label)}[/]  {escape(item.problem)}"
-    name = escape(f"{item.label}  {item.spec}")
-    return f"{name}  {item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}"
+        return f"[red]{escape(item.name.label)}[/]  {escape(item.problem)}"
+    spec = parse_spec(item.name.spec)
+    name = escape(f"{item.name.label}  {item.name.spec}")
+    code = f", [yellow]runs code[/] of {escape(spec.scheme)}" if runs_code(spec) else ""
+    return f"{name}  {item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}{code}"
 
 
 def _dataset_line(item: DatasetCheck) -> str:

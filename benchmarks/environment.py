@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import resource
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def describe(device: torch.device) -> Environment:
         packages={name: found for name in PACKAGES if (found := _version(name))},
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type,
         python=platform.python_version(),
-        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 

@@ -30,6 +30,7 @@ class Request:
     cache: Path | None = None  # folder of the feature cache, None for the one below `out`
     compiled: bool = False  # whether frozen backbones run through torch.compile
     processes: int = 1  # that the job is spread over
+    trusted: bool = False  # whether a person typed the spec, so that it may run code
 
     @property
     def title(self) -> str:

@@ -36,7 +36,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None]) -> Meas
     task = get_task(request.key.task)
     protocol: Protocol[Any] = load_protocol(task.name, request.protocol, task.settings)
     dataset = Dataset(dataset_info(request.key.dataset, protocol.draw), request.data_root)
-    backbone = create_backbone(request.spec)
+    backbone = create_backbone(request.spec, trusted=request.trusted)
     _check_unchanged(request, protocol, backbone)
     job = Job(
         backbone.to(device),

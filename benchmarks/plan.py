@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.job import Request
 from benchmarks.suite import Suite
+from umt.backbones.label import BackboneName
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Options:
     """What the user asked for."""
 
     suite: Suite
-    backbones: tuple[str, ...]  # SPEC or LABEL=SPEC
+    backbones: tuple[BackboneName, ...]
     data_root: Path
     data: Mapping[str, Path]  # folders of single data sets
     out: Path
@@ -32,8 +33,7 @@ class Options:
 class BackboneCheck:
     """A backbone as it was found."""
 
-    label: str
-    spec: str
+    name: BackboneName
     weights_hash: str = ""
     parameters: int = 0
     problem: str | None = None

@@ -15,8 +15,10 @@ from benchmarks.plan import Options
 from benchmarks.preflight import chosen_columns
 from benchmarks.processes import default_workers
 from benchmarks.suite import load_suite
+from umt.backbones.label import read_name
 from umt.durations import duration
 from umt.errors import OptionError
+from umt.files import component
 from umt.training.device import pick_device
 
 EPILOG = """\b
@@ -62,10 +64,10 @@ def plan(
         raise click.UsageError("name a checkpoint, or --backbone SPEC")
     options = Options(
         suite=suite,
-        backbones=(*checkpoints, *named),
+        backbones=tuple(read_name(text, trusted=True) for text in (*checkpoints, *named)),
         data_root=data_root,
         data=pairs("--data", single, Path),
-        out=Path("runs") / suite.name,
+        out=Path("runs") / component(suite.name),
         tasks=tuple(name for part in tasks for name in part.split(",")),
         seeds=seeds or suite.seeds,
         device=device,

@@ -15,7 +15,7 @@ from benchmarks.suite import Column
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
 from umt.backbones.check import misdeclared
-from umt.backbones.label import split_label
+from umt.backbones.label import BackboneName
 from umt.data.check import validate
 from umt.data.draw import Draw
 from umt.data.registry import dataset_info, find_dataset
@@ -50,26 +50,25 @@ def chosen_columns(options: Options) -> Sequence[Column]:
     return [column for column in options.suite.measured if not options.tasks or column.task in options.tasks]
 
 
-def _check_backbones(texts: Sequence[str], seconds: float | None) -> list[BackboneCheck]:
-    checks = [_check_backbone(*split_label(text), seconds) for text in texts]
-    labels = [check.label for check in checks]
+def _check_backbones(names: Sequence[BackboneName], seconds: float | None) -> list[BackboneCheck]:
+    labels = [name.label for name in names]
     for label in labels:
         if labels.count(label) > 1:
             raise OptionError(f"two backbones are called '{label}'; name them apart with --backbone LABEL=SPEC")
-    return checks
+    return [_check_backbone(name, seconds) for name in names]
 
 
-def _check_backbone(label: str, spec: str, seconds: float | None) -> BackboneCheck:
+def _check_backbone(name: BackboneName, seconds: float | None) -> BackboneCheck:
     try:
-        with deadline(seconds, f"{spec}: the look at it before its jobs"):
-            backbone = create_backbone(spec)
+        with deadline(seconds, f"{name.spec}: the look at it before its jobs"):
+            backbone = create_backbone(name.spec, trusted=name.trusted)
             digest, problem = backbone.weights_hash(), misdeclared(backbone)
     except Exception as error:  # a plug-in may raise anything; it must not stop the others
-        return BackboneCheck(label, spec, problem=_one_line(error))
+        return BackboneCheck(name, problem=_one_line(error))
     if problem:
-        problem = f"{spec}: {problem}; `umt backbones check` says more"
+        problem = f"{name.spec}: {problem}; `umt backbones check` says more"
     parameters = sum(value.numel() for value in backbone.parameters())
-    return BackboneCheck(label, spec, digest, parameters, problem)
+    return BackboneCheck(name, digest, parameters, problem)
 
 
 def _wanted(column: Column) -> tuple[str, Draw | None]:
@@ -96,7 +95,7 @@ def _check_dataset(name: str, draw: Draw | None, options: Options) -> DatasetChe
 def _plan_job(
     options: Options, backbone: BackboneCheck, dataset: DatasetCheck, column: Column, seed: int
 ) -> PlannedJob:
-    title = job_title(backbone.label, column.task, column.dataset, column.protocol_name, seed)
+    title = job_title(backbone.name.label, column.task, column.dataset, column.protocol_name, seed)
     try:
         task = get_task(column.task)
         protocol: Protocol[Any] = load_protocol(task.name, column.protocol, task.settings)
@@ -106,7 +105,7 @@ def _plan_job(
     if problem:
         return PlannedJob(title, protocol.hash, "blocked", problem=problem)
     key = Key(
-        backbone=backbone.label,
+        backbone=backbone.name.label,
         weights_hash=backbone.weights_hash,
         task=column.task,
         dataset=column.dataset,
@@ -119,15 +118,16 @@ def _plan_job(
         state = "done" if ResultStore(options.out / "results").has(key) else "to run"
     except UMTError as error:
         return PlannedJob(title, protocol.hash, "blocked", problem=str(error))
-    request = _request(options, key, backbone.spec, column.protocol, dataset)
+    request = _request(options, key, backbone.name, column.protocol, dataset)
     processes = protocol.settings.processes(options.processes) if task.spreads else 1
     return PlannedJob(title, protocol.hash, state, replace(request, processes=processes))
 
 
-def _request(options: Options, key: Key, spec: str, protocol: str, dataset: DatasetCheck) -> Request:
+def _request(options: Options, key: Key, name: BackboneName, protocol: str, dataset: DatasetCheck) -> Request:
     return Request(
         key=key,
-        spec=spec,
+        spec=name.spec,
+        trusted=name.trusted,
         protocol=protocol,
         data_root=dataset.expected,
         suite=options.suite.name,

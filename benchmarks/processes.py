@@ -21,6 +21,7 @@ from typing import Any, Protocol, cast
 from benchmarks.job import Report, Request, run_job
 from benchmarks.limits import Limits, kill_family
 from umt.errors import ProcessError, UMTError
+from umt.safe_path import use_safe_path
 
 OnStart = Callable[[Request], None]
 OnProgress = Callable[[Request, int, int, str], None]
@@ -40,6 +41,7 @@ def fork_server() -> Any:
 
     The server starts importing at once, beside whatever the caller does next.
     """
+    use_safe_path()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.preload"])
     forkserver.ensure_running()

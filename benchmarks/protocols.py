@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from umt.data.draw import Draw
 from umt.declarations import build, read_mapping
 from umt.errors import DeclarationError, unknown_name
+from umt.files import below
 
 FOLDER = Path(__file__).parent / "protocols"
 Settings = TypeVar("Settings")
@@ -61,7 +62,7 @@ def load_protocol(task: str, name: str, settings: type[Settings], folder: Path =
 
 def protocol_path(task: str, name: str, folder: Path = FOLDER) -> Path:
     """File of a protocol that is given by its name, or by the file itself."""
-    return Path(name) if name.endswith((".yaml", ".yml")) else folder / task / f"{name}.yaml"
+    return Path(name) if name.endswith((".yaml", ".yml")) else below(folder, task, f"{name}.yaml")
 
 
 def protocol_names(task: str, folder: Path = FOLDER) -> list[str]:
@@ -79,7 +80,8 @@ def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = (
     extended = _header(record, path).extends
     if extended is None:
         return record
-    parent = _resolve(protocol_path(task, extended, folder), task, folder, (*children, path))
+    beside = below(path.parent, extended) if extended.endswith((".yaml", ".yml")) else None
+    parent = _resolve(beside or protocol_path(task, extended, folder), task, folder, (*children, path))
     return {**{key: value for key, value in parent.items() if key != "footnote"}, **record}
 
 

@@ -16,6 +16,7 @@ from benchmarks.tasks.frozen import BATCH
 from benchmarks.workload import kind_of
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.contract import round_up
+from umt.backbones.label import BackboneName
 from umt.data.registry import Dataset, Sample
 from umt.features import extract_features
 
@@ -47,7 +48,9 @@ class Heard:
     images: int
 
 
-def rehearse(task: Task, settings: Any, spec: str, dataset: Dataset, device: torch.device, folder: Path) -> Rates:
+def rehearse(
+    task: Task, settings: Any, name: BackboneName, dataset: Dataset, device: torch.device, folder: Path
+) -> Rates:
     """Measure a job of the task with a backbone on images of the data set; `folder` is for its files.
 
     It takes the threads that torch has, which must be those that the job will get.
@@ -62,7 +65,7 @@ def rehearse(task: Task, settings: Any, spec: str, dataset: Dataset, device: tor
         heard.append(Heard(time.perf_counter(), phase, images))
 
     describe(device)  # as every job does
-    backbone = create_backbone(spec).to(device)
+    backbone = create_backbone(name.spec, trusted=name.trusted).to(device)
     backbone.weights_hash()
     small = _few(dataset, TESTS if kind == "dense" else TESTS * batch)
     if kind == "frozen":

@@ -3,13 +3,13 @@
 
 umt_find_python() {
     local name
-    for name in python3 python3.13 python3.12 python3.11 python3.10 python; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+    for name in python3 python3.14 python3.13 python3.12 python3.11 python; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             echo "$name"
             return
         fi
     done
-    echo "umt: Python 3.10 or newer is needed and was not found; install it and run this again" >&2
+    echo "umt: Python 3.11 or newer is needed and was not found; install it and run this again" >&2
     return 1
 }
 

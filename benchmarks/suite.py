@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.protocols import protocol_path
-from umt.declarations import build, read_mapping
+from umt.declarations import build, read_mapping, refuse_fields
 from umt.errors import unknown_name
+from umt.files import below
 
 FOLDER = Path(__file__).parent / "suites"
 
@@ -36,6 +37,24 @@ class StudentRun:
     label: str
     recipe: str
     changes: tuple[str, ...] = ()  # of the recipe, as `umt distill --set` takes them
+    heads: tuple[str, ...] = ()  # spaces that an example evaluates beside it
+
+
+@dataclass(frozen=True)
+class Example:
+    """The backbones of a suite that is run without naming one: students that are distilled first, and others."""
+
+    students: tuple[StudentRun, ...] = ()
+    backbones: tuple[str, ...] = ()  # SPEC or LABEL=SPEC
+
+
+@dataclass(frozen=True)
+class CkaRun:
+    """The comparison of each checkpoint with its teachers."""
+
+    dataset: str
+    limit: int  # images, evenly spaced
+    resolution: int = 224  # pixels
 
 
 @dataclass(frozen=True)
@@ -46,7 +65,7 @@ class TablePlan:
     jobs: tuple[str, ...] = ()  # TASK/DATASET of columns of the suite, with * for any
     heads: bool = False  # whether each head of a checkpoint is evaluated beside it
     students: tuple[StudentRun, ...] = ()  # trained on request
-    analyses: tuple[tuple[str, ...], ...] = ()  # `umt` commands a checkpoint; {backbone}, {label}, {data}, {out}
+    cka: CkaRun | None = None
 
 
 @dataclass(frozen=True)
@@ -59,13 +78,12 @@ class Suite:
     about: str  # what its numbers may be compared with
     seeds: int
     embedded_data: bool  # whether the package writes its own data where no data root is given
-    example: tuple[str, ...]  # backbones that are evaluated where none is named; {out} is the folder of results
     columns: tuple[Column, ...]
+    example: Example = Example()
     probes: tuple[Column, ...] = ()
     zeroshot: tuple[Column, ...] = ()
     costs: tuple[Column, ...] = ()
     tables: tuple[TablePlan, ...] = ()
-    prepare: tuple[tuple[str, ...], ...] = ()  # `umt` commands that make the example's backbones; {data}, {out}
 
     @property
     def measured(self) -> tuple[Column, ...]:
@@ -80,24 +98,36 @@ def suite_names() -> list[str]:
 
 
 def load_suite(name: str) -> Suite:
-    """Read `suites/<name>.yaml`, or a YAML file given by its path; protocol files are looked for beside it first."""
+    """Read `suites/<name>.yaml`, or a YAML file given by its path; files that it names are those beside it.
+
+    A suite is called after its file, because its name decides where results go.
+    """
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise unknown_name("suite", name, suite_names())
-    suite = build(Suite, {"name": path.stem, "source": name, **read_mapping(path)}, path)
+    record = read_mapping(path)
+    refuse_fields(record, ("name", "source"), path, "a suite is called after its file")
+    suite = build(Suite, {**record, "name": path.stem, "source": name}, path)
     return replace(
         suite,
         columns=_beside(path, suite.columns),
         probes=_beside(path, suite.probes),
         zeroshot=_beside(path, suite.zeroshot),
         costs=_beside(path, suite.costs),
+        example=replace(suite.example, students=_with_recipes(path, suite.example.students)),
+        tables=tuple(replace(table, students=_with_recipes(path, table.students)) for table in suite.tables),
     )
 
 
 def _beside(suite: Path, columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Columns whose protocol is a file beside the suite, by its full path; jobs may run in another folder."""
-    places = [(suite.parent / column.protocol).resolve() for column in columns]
-    return tuple(
-        replace(column, protocol=str(place)) if place.is_file() else column
-        for column, place in zip(columns, places, strict=True)
-    )
+    """Return the columns with protocols that are files by their full path; jobs may run in another folder."""
+    return tuple(replace(column, protocol=_file_beside(suite, column.protocol)) for column in columns)
+
+
+def _with_recipes(suite: Path, students: Sequence[StudentRun]) -> tuple[StudentRun, ...]:
+    return tuple(replace(student, recipe=_file_beside(suite, student.recipe)) for student in students)
+
+
+def _file_beside(suite: Path, name: str) -> str:
+    """Return the full path of a YAML file that a suite names, which lies beside it; any other name as it is."""
+    return str(below(suite.parent, name).resolve()) if name.endswith((".yaml", ".yml")) else name

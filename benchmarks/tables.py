@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -11,11 +10,15 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks.example import run_command
-from benchmarks.suite import Column, StudentRun, Suite, TablePlan
+from benchmarks.actions import cka_command, distil_command, run_command, student_file
+from benchmarks.suite import FOLDER, Column, StudentRun, Suite, TablePlan, suite_names
+from umt.backbones.label import BackboneName, read_name
+from umt.backbones.spec import parse_spec
+from umt.backbones.trust import is_trusted, name_from_file
+from umt.console import shown
 from umt.errors import OptionError, unknown_name
 
-Part = tuple[Suite, tuple[str, ...]]  # a suite of some columns, and the backbones that it is for
+Part = tuple[Suite, tuple[BackboneName, ...]]  # a suite of some columns, and the backbones that it is for
 
 
 def chosen_tables(suite: Suite, numbers: str) -> list[TablePlan]:
@@ -28,7 +31,7 @@ def chosen_tables(suite: Suite, numbers: str) -> list[TablePlan]:
     return [known[number] for number in asked]
 
 
-def parts_of(suite: Suite, tables: Sequence[TablePlan], backbones: Sequence[str]) -> list[Part]:
+def parts_of(suite: Suite, tables: Sequence[TablePlan], backbones: Sequence[BackboneName]) -> list[Part]:
     """The jobs of all tables for the backbones, and those of tables with heads for the heads of checkpoints.
 
     Without tables the suite as it is.
@@ -41,58 +44,91 @@ def parts_of(suite: Suite, tables: Sequence[TablePlan], backbones: Sequence[str]
     return [*parts, (_with_jobs(suite, with_heads), heads)] if heads else parts
 
 
-def heads_of(backbones: Sequence[str]) -> tuple[str, ...]:
-    """`LABEL, SPACE head=CKPT#SPACE` for every space of the checkpoints among the backbones."""
+def heads_of(backbones: Sequence[BackboneName]) -> tuple[BackboneName, ...]:
+    """Return `LABEL, SPACE head` for every space of the checkpoints among the backbones."""
     from umt.backbones.checkpoint import read_checkpoint  # imports torch
 
     return tuple(
-        f"{label}, {space.name} head={path}#{space.name}"
-        for label, path in checkpoints_of(backbones)
-        for space in read_checkpoint(Path(path)).spaces
+        _head(name, space.name)
+        for name in checkpoints_of(backbones)
+        for space in read_checkpoint(Path(parse_spec(name.spec).name)).spaces
     )
 
 
-def checkpoints_of(backbones: Sequence[str]) -> list[tuple[str, str]]:
-    """Label and file of those backbones that are checkpoint files, and no heads."""
-    from umt.backbones.label import split_label
-    from umt.backbones.spec import parse_spec
+def checkpoints_of(backbones: Sequence[BackboneName]) -> list[BackboneName]:
+    """Return those backbones that are checkpoint files, and no heads."""
+    parsed = [(name, parse_spec(name.spec)) for name in backbones]
+    return [name for name, spec in parsed if spec.is_file and not spec.tap and spec.name.endswith(".pth")]
 
-    split = [split_label(text) for text in backbones]
-    parsed = [(label, parse_spec(spec)) for label, spec in split]
-    return [
-        (label, spec.name) for label, spec in parsed if spec.is_file and not spec.tap and spec.name.endswith(".pth")
-    ]
+
+def example_backbones(
+    suite: Suite, data_root: Path, out: Path, console: Console, trust: Sequence[str], *, dry_run: bool
+) -> tuple[BackboneName, ...]:
+    """Distil the students of a suite's example, and return its backbones; a dry run only says what it would distil.
+
+    Raises TrustError if a backbone runs code and the suite is not among the files that are trusted.
+    """
+    names = [_example_name(suite, text, trust) for text in suite.example.backbones]
+    for student in suite.example.students:
+        command = distil_command(student, data_root, out, trust)
+        intent = "would run" if dry_run else "running"
+        console.print(f"{intent}: umt {' '.join(command)}", soft_wrap=True, markup=False, highlight=False)
+        if not dry_run:
+            run_command(command)
+    return (*(name for student in suite.example.students for name in _with_heads(student, out)), *names)
 
 
 def train_students(
-    tables: Sequence[TablePlan], data_root: Path, out: Path, console: Console, *, sure: bool, dry_run: bool
-) -> tuple[str, ...]:
-    """Distil the students that the tables name, after telling what each costs; `LABEL=CKPT` of those that are there.
+    tables: Sequence[TablePlan],
+    data_root: Path,
+    out: Path,
+    console: Console,
+    trust: Sequence[str] = (),
+    *,
+    sure: bool,
+    dry_run: bool,
+) -> tuple[BackboneName, ...]:
+    """Distil the students that the tables name, after telling what each costs; return those that are there.
 
     Finished ones are not trained again, and an interrupted one goes on. UMTError where a label means two recipes.
     """
     students = _students(tables)
-    places = {label: out / "students" / _slug(label) for label in students}
-    commands = {label: _command(student, data_root, places[label]) for label, student in students.items()}
-    to_train = [label for label in students if not (places[label] / "student.pth").is_file()]
+    commands = {label: distil_command(student, data_root, out, trust) for label, student in students.items()}
+    files = {label: student_file(student, out) for label, student in students.items()}
+    to_train = [label for label in students if not files[label].is_file()]
     for label in to_train:
-        console.print(f"[bold]{label}[/] would cost", highlight=False)
+        console.print(f"[bold]{shown(label)}[/] would cost", highlight=False)
         run_command([*commands[label], "--dry-run"])
     if to_train and not sure and not dry_run:
         click.confirm(f"Train {len(to_train)} students?", abort=True)
     for label in () if dry_run else to_train:
         run_command(commands[label])
-    files = {label: place / "student.pth" for label, place in places.items()}
-    return tuple(f"{label}={file}" for label, file in files.items() if file.is_file())
+    return tuple(BackboneName(label, str(file)) for label, file in files.items() if file.is_file())
 
 
-def analyse(tables: Sequence[TablePlan], backbones: Sequence[str], data_root: Path, out: Path) -> None:
-    """Run the analyses of the tables on each checkpoint."""
-    for table in tables:
-        for command in table.analyses:
-            for label, path in checkpoints_of(backbones):
-                places = {"label": label, "backbone": path, "data": data_root, "out": out}
-                run_command([part.format(**places) for part in command])
+def analyse(tables: Sequence[TablePlan], backbones: Sequence[BackboneName], data_root: Path, out: Path) -> None:
+    """Compare each checkpoint with its teachers, where a table asks for it."""
+    for run in (table.cka for table in tables if table.cka):
+        for name in checkpoints_of(backbones):
+            run_command(cka_command(run, name, data_root, out))
+
+
+def _example_name(suite: Suite, text: str, trust: Sequence[str]) -> BackboneName:
+    """Return a backbone of the example; one that runs code only if the suite is trusted."""
+    name = read_name(text, trusted=is_trusted(suite.source, trust))
+    if name.trusted:
+        return name
+    file = FOLDER / f"{suite.source}.yaml" if suite.source in suite_names() else Path(suite.source)
+    return replace(name, spec=name_from_file(name.spec, file, "example.backbones"))
+
+
+def _with_heads(student: StudentRun, out: Path) -> list[BackboneName]:
+    name = BackboneName(student.label, str(student_file(student, out)))
+    return [name, *(_head(name, space) for space in student.heads)]
+
+
+def _head(name: BackboneName, space: str) -> BackboneName:
+    return BackboneName(f"{name.label}, {space} head", f"{name.spec}#{space}", name.trusted)
 
 
 def _with_jobs(suite: Suite, tables: Sequence[TablePlan]) -> Suite:
@@ -120,12 +156,3 @@ def _students(tables: Sequence[TablePlan]) -> dict[str, StudentRun]:
     if not students:
         raise OptionError("--train: the tables that were asked for name no students; leave it out")
     return students
-
-
-def _command(student: StudentRun, data_root: Path, place: Path) -> list[str]:
-    changes = [part for change in student.changes for part in ("--set", change)]
-    return ["distill", "--recipe", student.recipe, *changes, "--data-root", str(data_root), "--out", str(place)]
-
-
-def _slug(label: str) -> str:
-    return re.sub(r"\W+", "-", label).strip("-").lower()

@@ -9,6 +9,7 @@ import click
 
 import umt
 from umt.errors import PAGE, UMTError
+from umt.safe_path import leave_current_folder, use_safe_path
 
 COMMANDS = {
     "run": ("benchmarks.cli:run", "Evaluate backbones on a suite and write its tables."),
@@ -57,6 +58,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: a UMTError is one line on stderr, with its code, and exit status 2."""
+    use_safe_path()
     try:
         cli(prog_name="umt")
     except UMTError as error:
@@ -65,4 +67,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    leave_current_folder()
     main()

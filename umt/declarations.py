@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -55,6 +56,13 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise DeclarationError(f"{path}: holds no mapping of fields to values")
     return record
+
+
+def refuse_fields(record: Mapping[str, Any], names: Sequence[str], path: Path, reason: str) -> None:
+    """Raise DeclarationError if a file sets one of the fields that it does not decide."""
+    for name in names:
+        if name in record:
+            raise DeclarationError(f"{path}: field '{name}': {reason}; remove the field")
 
 
 def read_json(path: Path, kind: str, remedy: str) -> dict[str, Any]:

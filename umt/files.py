@@ -71,10 +71,15 @@ def component(text: str, joint: str = "_") -> str:
     return f"{start or 'unnamed'}-{digest}"
 
 
-def below(folder: Path, *parts: str | Path) -> Path:
-    """Return the path of the parts below a folder; TrustError if it lies elsewhere, by `..`, a root or a link."""
+def below(folder: Path, *parts: str | Path, links: bool = False) -> Path:
+    """Return the path of the parts below a folder; TrustError if it lies elsewhere, by `..`, a root or a link.
+
+    links: whether a link may lead elsewhere, in a folder that the user alone has filled.
+    """
     path = folder.joinpath(*parts)
-    if not path.resolve().is_relative_to(folder.resolve()):
+    real = Path.absolute if links else Path.resolve
+    inside = real(path).is_relative_to(real(folder)) and not (links and ".." in Path(*parts).parts)
+    if not inside:
         raise TrustError(f"{path}: lies outside {folder}, where it must be; put it there, or name it below that folder")
     return path
 

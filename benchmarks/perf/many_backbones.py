@@ -20,6 +20,7 @@ from benchmarks.plan import Options
 from benchmarks.preflight import make_plan
 from benchmarks.results import ResultStore
 from benchmarks.suite import load_suite
+from umt.backbones.label import read_name
 from umt.data.mini.write import MiniSize, write_mini
 
 SUITE = Path(__file__).parent / "many_backbones_suite" / "suite.yaml"
@@ -73,7 +74,9 @@ def run_suite(
     write_mini(folder / "data", FEW)
     suite = load_suite(str(SUITE))
     out = folder / "out"
-    options = Options(suite, tuple(backbones), folder / "data", {}, out, tuple(tasks), suite.seeds, "cpu")
+    options = Options(
+        suite, tuple(map(read_name, backbones)), folder / "data", {}, out, tuple(tasks), suite.seeds, "cpu"
+    )
     started = time.perf_counter()
     plan = make_plan(options)
     planned = time.perf_counter()

@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from umt.backbones import Backbone, create_backbone
-from umt.backbones.label import split_label
+from umt.backbones.label import read_name
 from umt.backbones.spec import parse_spec
+from umt.backbones.trust import name_from_file
+from umt.declarations import build
 from umt.errors import MissingFileError, OptionError
+from umt.files import below
 
 
 @dataclass(frozen=True)
 class Named:
-    """A backbone, what it is called, and the space of a student that it taught, where it is one's teacher."""
+    """A backbone, its label, and the space of a student that it taught, if it is the student's teacher."""
 
     label: str
     backbone: Backbone
@@ -32,35 +36,54 @@ class Named:
         }
 
 
+@dataclass(frozen=True)
+class StatedTeacher:
+    """A teacher as a checkpoint states it: its space, the name of its backbone, and a file of its weights."""
+
+    name: str
+    backbone: str
+    weights: str | None = None
+
+
 def load_named(texts: Sequence[str]) -> list[Named]:
-    """From `[LABEL=]SPEC`; UMTError where two are called the same."""
-    split = [split_label(text) for text in texts]
-    labels = [label for label, _ in split]
+    """Build backbones from `[LABEL=]SPEC` that a person typed; UMTError if two are called the same."""
+    names = [read_name(text, trusted=True) for text in texts]
+    labels = [name.label for name in names]
     for label in labels:
         if labels.count(label) > 1:
             raise OptionError(f"two backbones are called '{label}'; name them apart as LABEL=SPEC")
-    return [Named(label, create_backbone(spec)) for label, spec in split]
+    return [Named(name.label, create_backbone(name.spec, trusted=name.trusted)) for name in names]
 
 
 def load_teachers(student: Named, weights: Path | None) -> list[Named]:
-    """The teachers that a student's checkpoint names; their weight files are looked for in `weights`."""
+    """Build the teachers that a student's checkpoint names; their weight files are looked for in `weights`.
+
+    Raises TrustError for a teacher whose name would run code, or lie elsewhere than the checkpoint.
+    """
     recipe = student.backbone.provenance.get("recipe")
     teachers = recipe.get("teachers") if isinstance(recipe, dict) else None
-    if not teachers:
+    if not isinstance(teachers, list) or not teachers:
         raise OptionError(f"{student.label}: names no teachers; give them as backbones instead of --teachers")
+    file = Path(parse_spec(student.backbone.spec).name)
+    stated = [_stated(teacher, file) for teacher in teachers]
     return [
-        Named(f"{teacher['name']} teacher", create_backbone(_with_weights(teacher, weights)), teacher["name"])
-        for teacher in teachers
+        Named(f"{one.name} teacher", create_backbone(_with_weights(one, file, weights)), one.name) for one in stated
     ]
 
 
-def _with_weights(teacher: dict[str, str | None], weights: Path | None) -> str:
-    spec, file = str(teacher["backbone"]), teacher.get("weights")
-    if file is None:
-        return spec
-    path = (weights or Path()) / file
+def _stated(teacher: Any, file: Path) -> StatedTeacher:
+    fields = teacher if isinstance(teacher, dict) else {}
+    known = {name: fields[name] for name in ("name", "backbone", "weights") if name in fields}
+    return build(StatedTeacher, known, f"{file}: field 'provenance.recipe.teachers'")
+
+
+def _with_weights(teacher: StatedTeacher, file: Path, weights: Path | None) -> str:
+    name = name_from_file(teacher.backbone, file, "provenance.recipe.teachers")
+    if teacher.weights is None:
+        return name
+    path = below(weights or Path(), teacher.weights, links=True)
     if not path.is_file():
         raise MissingFileError(
-            f"{path}: the weights of teacher '{teacher['name']}' are not there; name their folder: --weights"
+            f"{path}: the weights of teacher '{teacher.name}' are not there; name their folder: --weights"
         )
-    return parse_spec(spec).with_options(weights=str(path)).text
+    return parse_spec(name).with_options(weights=str(path)).text

@@ -143,3 +143,11 @@ def test_plain_files(tmp_path: Path) -> None:
     assert read_plain(tmp_path / "link", links=True) == b"3"
     with pytest.raises(OSError, match="has 1 bytes, at most 0 are read"):
         read_plain(path, most=0)
+
+
+def test_links_of_the_user_may_lead_elsewhere_and_names_may_not(tmp_path: Path) -> None:
+    (tmp_path / "mine.pth").symlink_to("/etc/hostname")
+    assert below(tmp_path, "mine.pth", links=True) == tmp_path / "mine.pth"
+    for part in ("../x", "/etc/hostname", "a/../../x"):
+        with pytest.raises(TrustError, match="lies outside"):
+            below(tmp_path, part, links=True)

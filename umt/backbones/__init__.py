@@ -1,6 +1,19 @@
-"""The Backbone contract and everything that can be plugged into it."""
+"""The Backbone contract and everything that can be plugged into it; torch is imported when one of the names is used."""
 
-from umt.backbones.contract import Backbone, Features, Preprocess, backbone_factory
-from umt.backbones.registry import create_backbone
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from umt.backbones.contract import Backbone, Features, Preprocess, backbone_factory
+    from umt.backbones.registry import create_backbone
 
 __all__ = ["Backbone", "Features", "Preprocess", "backbone_factory", "create_backbone"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "registry" if name == "create_backbone" else "contract"
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -1,21 +1,33 @@
-"""What a person calls a backbone: a label of their own, or its name in short."""
+"""A backbone as a command or a file names it: a label of its own, or its name in short."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from umt.backbones.spec import parse_spec
 
 
-def split_label(text: str) -> tuple[str, str]:
-    """`LABEL=SPEC` -> (label, spec); without a label the name itself, shortened to what tells models apart."""
+@dataclass(frozen=True)
+class BackboneName:
+    """The label of a row, and the name that `create_backbone` takes."""
+
+    label: str
+    spec: str
+    trusted: bool = False  # whether a person typed it, so that it may run code
+
+
+def read_name(text: str, *, trusted: bool = False) -> BackboneName:
+    """Read `LABEL=SPEC`; without a label the spec itself, shortened to what tells models apart, is the label."""
     label, _, rest = text.partition("=")
     if rest and _is_label(label, rest) and not Path(text).is_file():
-        return label.strip(), rest.strip()
+        return BackboneName(label.strip(), rest.strip(), trusted)
     spec = parse_spec(text)
     name = Path(spec.name).stem if spec.is_file else spec.name
     options = ", ".join(f"{key}={value}" for key, value in spec.options.items() if key != "weights")
-    return name + (f"#{spec.tap}" if spec.tap else "") + (f" ({options})" if options else ""), text
+    return BackboneName(
+        name + (f"#{spec.tap}" if spec.tap else "") + (f" ({options})" if options else ""), text, trusted
+    )
 
 
 def _is_label(label: str, rest: str) -> bool:

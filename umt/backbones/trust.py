@@ -7,7 +7,7 @@ Their options are those that options.yaml lists.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -46,6 +46,11 @@ def refuse_untrusted(spec: Spec) -> None:
         )
     if spec.scheme in HUB_SCHEMES:
         _refuse_options(spec, spec.options, {*_listed()["common"], *_listed()[spec.scheme]}, "option")
+
+
+def is_trusted(file: str, trust: Sequence[str]) -> bool:
+    """Return whether a suite or recipe, by its name or file, is one of those that `--trust` names."""
+    return file in trust or Path(file).resolve() in [Path(one).resolve() for one in trust]
 
 
 def name_from_file(text: str, file: Path, field: str) -> str:

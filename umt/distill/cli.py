@@ -18,6 +18,7 @@ from umt.distill.recipe import load_recipe, recipe_names
 from umt.distill.spaces import SpaceShape
 from umt.distill.train import STUDENT_FILE, Ingredients, Running, claim_folder, distill, estimate
 from umt.durations import duration
+from umt.files import component
 from umt.training.device import pick_device
 from umt.training.distributed import Processes, join
 from umt.training.engine import Place
@@ -49,6 +50,7 @@ def distill_command(
     single: tuple[str, ...],
     images: Path | None,
     weights: Path | None,
+    trust: tuple[str, ...],
     device: str,
     out: Path | None,
     cache: Path | None,
@@ -66,13 +68,14 @@ def distill_command(
     processes = join()
     console = Console(quiet=not processes.main)
     sources = Sources.of(data_root, single, images, weights)
-    recipe = choose_recipe(recipe_name, changes, sources.weights, console.print)
-    out = (out or Path("runs/distill") / recipe.name).resolve()
+    chosen = choose_recipe(recipe_name, changes, sources.weights, trust, console.print)
+    recipe = chosen.recipe
+    out = (out or Path("runs/distill") / component(recipe.name)).resolve()
     if not dry_run and claim_folder(out, recipe):
         console.print(f"{out / STUDENT_FILE} is complete; nothing to do")
         return
     with console.status("Building student and teachers, looking at the images"):
-        prepared = prepare(recipe, sources)
+        prepared = prepare(chosen, sources)
         ingredients = _ingredients(prepared, out, cache)
     announce = _announcer(console, prepared, processes)
     if dry_run:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from umt.backbones.checkpoint import refuse_unstorable
 from umt.backbones.contract import Backbone
+from umt.backbones.spec import parse_spec
+from umt.backbones.trust import is_trusted, runs_code
 from umt.data.image_list import ImageList, find_images
 from umt.distill.images import training_images
-from umt.distill.recipe import DistillRecipe, load_recipe, missing_weights, weights_folder
+from umt.distill.recipe import (
+    DistillRecipe,
+    load_recipe,
+    missing_weights,
+    other_recipe,
+    recipe_path,
+    weights_folder,
+)
 from umt.distill.spaces import Grid
 from umt.distill.student import build_student, grid_of
 from umt.distill.teachers import Teacher, load_teacher
-from umt.errors import MissingFileError, OptionError
+from umt.errors import DeclarationError, MissingFileError, OptionError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Say = Callable[[str], None]
@@ -31,6 +41,12 @@ RECIPE = click.option(
 )
 CHANGES = click.option(
     "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change a field, e.g. training.batch=256."
+)
+TRUST = click.option(
+    "--trust",
+    multiple=True,
+    metavar="FILE",
+    help="A recipe file that may run code: backbones in it may be path.py:factory. May be repeated.",
 )
 WEIGHTS = click.option("--weights", type=FOLDER, help="Folder of weight files. Default: $UMT_WEIGHTS, else weights.")
 OPTIONS = (
@@ -48,6 +64,7 @@ OPTIONS = (
     ),
     click.option("--images", type=FOLDER, help="Take all images below this folder instead of the recipe's data sets."),
     WEIGHTS,
+    TRUST,
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
 )
 
@@ -87,32 +104,65 @@ class Prepared:
     student: Backbone
     grid: Grid
     weights: Path
+    trusted: bool = False  # whether the recipe may run code
 
     def teachers(self) -> list[Teacher]:
         """All teachers with their weights."""
         size = self.recipe.views.size
-        return [load_teacher(spec, self.weights, size, self.grid) for spec in self.recipe.teachers]
+        return [
+            load_teacher(spec, self.weights, size, self.grid, trusted=self.trusted) for spec in self.recipe.teachers
+        ]
 
 
-def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, say: Say) -> DistillRecipe:
-    """The named recipe, or the one that it gives for the case that its weight files are not there."""
-    recipe = load_recipe(name, changes)
-    missing = missing_weights(recipe, weights)
-    if missing and recipe.otherwise:
+@dataclass(frozen=True)
+class Chosen:
+    """A recipe, and whether its file is one that the user trusts to run code."""
+
+    recipe: DistillRecipe
+    trusted: bool
+
+
+def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, trust: Sequence[str], say: Say) -> Chosen:
+    """Load the named recipe, or the one that it gives for the case that its weight files are not there.
+
+    Raises UMTError if a weight file of the last one is missing, or if the recipes name each other in a circle.
+    """
+    seen: list[str] = []
+    while True:
+        chosen = Chosen(load_recipe(name, changes, trusted=is_trusted(name, trust)), is_trusted(name, trust))
+        recipe = chosen.recipe
+        missing = missing_weights(recipe, weights)
+        if not missing:
+            _tell_code(chosen, say)
+            return chosen
+        seen.append(str(recipe_path(name).resolve()))
+        if not recipe.otherwise:
+            raise MissingFileError("; ".join(missing))
         say(f"{missing[0]}\ntaking recipe {recipe.otherwise} instead of {recipe.name}")
-        return choose_recipe(recipe.otherwise, changes, weights, say)
-    if missing:
-        raise MissingFileError("; ".join(missing))
-    return recipe
+        name = other_recipe(name, recipe.otherwise)
+        if str(recipe_path(name).resolve()) in seen:
+            raise DeclarationError(
+                f"{recipe_path(name)}: field 'otherwise' goes in a circle; name a recipe whose weights are there"
+            )
 
 
-def prepare(recipe: DistillRecipe, sources: Sources) -> Prepared:
-    """Find the images and build the student."""
-    student = build_student(recipe)
+def _tell_code(chosen: Chosen, say: Say) -> None:
+    """Say which names of a trusted recipe run code, before they do."""
+    names = [chosen.recipe.student, *(teacher.backbone for teacher in chosen.recipe.teachers)]
+    for name in names if chosen.trusted else ():
+        if runs_code(parse_spec(name)):
+            say(f"recipe {chosen.recipe.name} runs code: {name}")
+
+
+def prepare(chosen: Chosen, sources: Sources) -> Prepared:
+    """Find the images and build the student; UMTError for a student that no checkpoint could hold."""
+    recipe = chosen.recipe
+    student = build_student(recipe, trusted=chosen.trusted)
+    refuse_unstorable(student)
     grid = grid_of(student, recipe.views.size)
     images = (
         find_images(sources.images)
         if sources.images
         else training_images(recipe.datasets, sources.data_root, sources.data)
     )
-    return Prepared(recipe, images, student, grid, sources.weights)
+    return Prepared(recipe, images, student, grid, sources.weights, chosen.trusted)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from umt.declarations import build, read_mapping, scalar
+from umt.backbones.trust import name_from_file
+from umt.declarations import build, read_mapping, refuse_fields, scalar
 from umt.errors import DeclarationError, OptionError, unknown_name
+from umt.files import below
 from umt.training.engine import Recipe as Training
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -104,24 +106,35 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def load_recipe(name: str, changes: Sequence[str] = ()) -> DistillRecipe:
+def load_recipe(name: str, changes: Sequence[str] = (), *, trusted: bool = False) -> DistillRecipe:
     """Read `recipes/<name>.yaml` or a YAML file, with changes such as 'training.batch=64', 'teachers.dino.kind=mae'.
 
-    UMTError names the file, the field and the value that is wrong.
+    A recipe is called after its file. trusted: whether its backbones may run code and lie anywhere; else checkpoints
+    are those beside it.
+
+    Raises UMTError with the file, the field and the value that is wrong.
     """
     path = recipe_path(name)
     record = _resolve(path)
     for change in changes:
         _apply(record, change)
-    return build(DistillRecipe, {"name": path.stem, **record}, path)
+    recipe = build(DistillRecipe, {**record, "name": path.stem}, path)
+    return recipe if trusted else _with_safe_names(recipe, path)
 
 
 def recipe_path(name: str) -> Path:
     """File of a recipe that is given by its name, or by the file itself."""
-    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    path = Path(name) if name.endswith((".yaml", ".yml")) else below(FOLDER, f"{name}.yaml")
     if not path.is_file():
         raise unknown_name("recipe", name, recipe_names())
     return path
+
+
+def other_recipe(name: str, other: str) -> str:
+    """Return the recipe that another one, by its name or file, names: a shipped one, or a file beside it."""
+    if not other.endswith((".yaml", ".yml")):
+        return other
+    return str(below(recipe_path(name).parent, other))
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
@@ -136,17 +149,27 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
     return found
 
 
+def _with_safe_names(recipe: DistillRecipe, path: Path) -> DistillRecipe:
+    """Return the recipe with the names of its backbones checked; TrustError for one that a file may not choose."""
+    teachers = [
+        replace(teacher, backbone=name_from_file(teacher.backbone, path, f"teachers.{teacher.name}.backbone"))
+        for teacher in recipe.teachers
+    ]
+    return replace(recipe, student=name_from_file(recipe.student, path, "student"), teachers=tuple(teachers))
+
+
 def _resolve(path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The record of a recipe over those that it extends; `children` are the files that led here."""
     if path in children:
         raise DeclarationError(f"{path}: field 'extends' goes in a circle; a recipe extends itself")
     record = read_mapping(path)
+    refuse_fields(record, ("name",), path, "a recipe is called after its file")
     parent = record.pop("extends", None)
     if parent is None:
         return record
     if not isinstance(parent, str):
         raise DeclarationError(f"{path}: field 'extends' is {parent!r:.80}, expected the name of a recipe")
-    beside = path.parent / f"{parent}.yaml"
+    beside = below(path.parent, f"{parent}.yaml")
     base = _resolve(beside if beside.is_file() else recipe_path(parent), (*children, path))
     base.pop("otherwise", None)
     merged = {key: {**base[key], **record[key]} for key in MERGED if _both_mappings(base.get(key), record.get(key))}
@@ -200,7 +223,7 @@ def weights_folder(given: Path | None) -> Path:
 def missing_weights(recipe: DistillRecipe, folder: Path) -> list[str]:
     """One line for each teacher whose weight file is not in `folder`: its name, where it was looked for, the remedy."""
     return [
-        f"teacher '{teacher.name}': weight file {folder / teacher.weights} is not there; "
+        f"teacher '{teacher.name}': weight file {below(folder, teacher.weights, links=True)} is not there; "
         f"{teacher.source or 'put it there'}, or name another folder with --weights DIR"
         for teacher in recipe.teachers
         if teacher.weights and not (folder / teacher.weights).is_file()

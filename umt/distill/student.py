@@ -11,11 +11,14 @@ from umt.distill.spaces import Grid
 from umt.errors import SizeError
 
 
-def build_student(recipe: DistillRecipe) -> Backbone:
-    """The student, in the weights that its architecture draws from the recipe's seed."""
+def build_student(recipe: DistillRecipe, *, trusted: bool = False) -> Backbone:
+    """Build the student, in the weights that its architecture draws from the recipe's seed.
+
+    trusted: whether its name may run code, see `load_recipe`.
+    """
     spec = parse_spec(recipe.student)
     random = {"pretrained": False} if spec.scheme in HUB_SCHEMES else {}
-    return create_backbone(recipe.student, seed=recipe.seed, **random)
+    return create_backbone(recipe.student, seed=recipe.seed, trusted=trusted, **random)
 
 
 def grid_of(student: Backbone, view_size: int) -> Grid:

@@ -103,7 +103,7 @@ def _language(path: Path, checkpoint: Checkpoint, space: Space) -> str | None:
     try:
         teachers = checkpoint.provenance.get("recipe", {}).get("teachers", [])
         file = {teacher["name"]: teacher.get("weights") for teacher in teachers}.get(space.name)
-        weights = {"weights": str(below(weights_folder(None), file))} if file else {}
+        weights = {"weights": str(below(weights_folder(None), file, links=True))} if file else {}
     except (AttributeError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{path}: field 'provenance.recipe.teachers' is damaged ({error}); distil it again"

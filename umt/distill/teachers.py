@@ -19,6 +19,7 @@ from umt.distill.losses import FEATURE_LOSSES
 from umt.distill.recipe import TeacherSpec
 from umt.distill.spaces import Grid
 from umt.errors import BackboneError, SizeError
+from umt.files import below
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,13 @@ class Teacher:
             )
 
 
-def load_teacher(spec: TeacherSpec, weights: Path, view_size: int, grid: Grid) -> Teacher:
-    """Build a teacher with its weights, from a file in `weights` where the recipe names one."""
-    options: dict[str, Any] = {"weights": str(weights / spec.weights)} if spec.weights else {}
-    return Teacher(spec, create_backbone(spec.backbone, **options), view_size, grid)
+def load_teacher(spec: TeacherSpec, weights: Path, view_size: int, grid: Grid, *, trusted: bool = False) -> Teacher:
+    """Build a teacher with its weights, from a file in `weights` if the recipe names one.
+
+    trusted: whether its name may run code, see `load_recipe`.
+    """
+    options: dict[str, Any] = {"weights": str(below(weights, spec.weights, links=True))} if spec.weights else {}
+    return Teacher(spec, create_backbone(spec.backbone, trusted=trusted, **options), view_size, grid)
 
 
 def all_targets(teachers: Sequence[Teacher], images: Tensor) -> dict[str, Targets]:

@@ -10,12 +10,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from umt.backbones.trust import is_trusted
 from umt.distill.cache import Manifest
 from umt.distill.cache_size import Size, check_room, free_bytes, size_of_view
 from umt.distill.cache_writer import fill, plan_cache
 from umt.distill.console import TrainingBar
 from umt.distill.images import Skipped, ViewImages
-from umt.distill.options import CHANGES, FOLDER, RECIPE, WEIGHTS, Sources, choose_recipe, prepare, recipe_options
+from umt.distill.options import CHANGES, FOLDER, RECIPE, TRUST, WEIGHTS, Sources, choose_recipe, prepare, recipe_options
 from umt.distill.recipe import load_recipe, missing_weights, weights_folder
 from umt.distill.student import build_student, grid_of
 from umt.distill.teachers import Teacher, load_teacher
@@ -51,6 +52,7 @@ def cache(
     single: tuple[str, ...],
     images: Path | None,
     weights: Path | None,
+    trust: tuple[str, ...],
     device: str,
     out: Path,
     visits: int,
@@ -66,9 +68,10 @@ def cache(
     """
     console = Console()
     sources = Sources.of(data_root, single, images, weights)
-    recipe = choose_recipe(recipe_name, changes, sources.weights, console.print)
+    chosen = choose_recipe(recipe_name, changes, sources.weights, trust, console.print)
+    recipe = chosen.recipe
     with console.status("Building teachers, looking at the images"):
-        prepared = prepare(recipe, sources)
+        prepared = prepare(chosen, sources)
         built = prepared.teachers()
         one = size_of_view(built, recipe.views.size if pixels else None)
         manifest = plan_cache(prepared, built, out, visits, shard or one.shard(), pixels)
@@ -87,17 +90,19 @@ def cache(
 @RECIPE
 @CHANGES
 @WEIGHTS
-def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None) -> None:
+@TRUST
+def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None, trust: tuple[str, ...]) -> None:
     """Build each teacher of a recipe and say what it gives; exit status 1 where one cannot be built."""
-    recipe, folder = load_recipe(recipe_name, changes), weights_folder(weights)
-    grid = grid_of(build_student(recipe), recipe.views.size)
+    trusted = is_trusted(recipe_name, trust)
+    recipe, folder = load_recipe(recipe_name, changes, trusted=trusted), weights_folder(weights)
+    grid = grid_of(build_student(recipe, trusted=trusted), recipe.views.size)
     table = Table("teacher", "kind", "backbone", "input", "widths", "parameters", "weights")
     failed = missing_weights(recipe, folder)
     for spec in recipe.teachers:
         if spec.weights and not (folder / spec.weights).is_file():
             continue
         try:
-            table.add_row(*_row(load_teacher(spec, folder, recipe.views.size, grid)))
+            table.add_row(*_row(load_teacher(spec, folder, recipe.views.size, grid, trusted=trusted)))
         except UMTError as error:
             failed.append(f"teacher '{spec.name}': {error.coded}")
     Console().print(table)

@@ -131,9 +131,9 @@ def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
     UMTError where it holds another recipe's run, with the fields that differ.
     """
     path = folder / RECIPE_FILE
-    record = _plain(recipe.record())
+    record = {name: value for name, value in _plain(recipe.record()).items() if name != "name"}  # the file's own
     if path.is_file():
-        changed = differences(read_mapping(path), record)
+        changed = differences({**read_mapping(path), "name": None}, {**record, "name": None})
         if changed:
             raise ChangedError(
                 f"{path}: this folder belongs to a run with another recipe ({'; '.join(changed)}); "

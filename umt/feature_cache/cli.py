@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def prune(folder: Path, older_than: float | None, keep: float | None, weights: s
         raise OptionError("umt cache prune: say what may go, by --older-than DAYS, --keep GB or --weights HASH")
     age = None if older_than is None else timedelta(days=older_than)
     size = None if keep is None else keep * 1e9
-    chosen = to_prune(stored_entries(folder), datetime.now(timezone.utc), age, size, weights or None)
+    chosen = to_prune(stored_entries(folder), datetime.now(UTC), age, size, weights or None)
     gone = chosen if dry_run else [found for found in chosen if remove(found)]
     _print(gone, folder)
     click.echo(f"{'would remove' if dry_run else 'removed'} {_total(gone)}")

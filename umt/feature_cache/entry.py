@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,7 @@ class Entry:
         """Give the whole array its name, and then its header."""
         self.header.unlink(missing_ok=True)
         self.partial.replace(self.array)
-        made = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        made = datetime.now(UTC).isoformat(timespec="seconds")
         header = {"key": key, "shape": shape, "crc32": checksum(self.array), "made": made}
         with atomic_file(self.header) as handle:
             handle.write(json.dumps(header, indent=1).encode())

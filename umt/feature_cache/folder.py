@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def _look(entry: Entry) -> Stored:
         entry,
         header["key"] if whole else None,
         sum(fact.st_size for fact in facts),
-        datetime.fromtimestamp(used, timezone.utc),
+        datetime.fromtimestamp(used, UTC),
     )
 
 

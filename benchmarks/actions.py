@@ -1,0 +1,53 @@
+"""What a suite may have done beside its jobs: distil a student, compare it with its teachers by CKA.
+
+A suite says what; every place is picked here, below OUT.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.suite import CkaRun, StudentRun
+from umt.backbones.label import BackboneName
+from umt.errors import ProcessError
+from umt.files import below, component
+from umt.safe_path import SAFE_PATH
+
+
+def student_file(student: StudentRun, out: Path) -> Path:
+    """Return where the checkpoint of a student is, or will be."""
+    return below(out, "students", component(student.label, "-").lower(), "student.pth")
+
+
+def distil_command(student: StudentRun, data_root: Path, out: Path, trust: Sequence[str]) -> list[str]:
+    """Return the `umt` command that trains a student; finished, it returns at once."""
+    changes = [part for change in student.changes for part in ("--set", change)]
+    trusted = [part for file in trust for part in ("--trust", file)]
+    place = student_file(student, out).parent
+    return [
+        "distill", "--recipe", student.recipe, *changes, *trusted, "--data-root", str(data_root), "--out", str(place)
+    ]  # fmt: skip
+
+
+def cka_command(run: CkaRun, backbone: BackboneName, data_root: Path, out: Path) -> list[str]:
+    """Return the `umt` command that compares a checkpoint with its teachers, for table 6."""
+    settings = ["--data", run.dataset, "--limit", str(run.limit), "--resolution", str(run.resolution)]
+    places = ["--data-root", str(data_root), "--results", str(out / "results"), "--out", str(out / "cka")]
+    return ["analyze", "cka", "--teachers", *settings, *places, "--", f"{backbone.label}={backbone.spec}"]
+
+
+def run_command(arguments: list[str]) -> None:
+    """Run a `umt` command in a process of its own, which may use all cores and shows its progress itself.
+
+    Raises ProcessError if it fails.
+    """
+    command = [sys.executable, "-P", "-m", "umt.cli", *arguments]
+    status = subprocess.run(command, env={**os.environ, **SAFE_PATH}).returncode
+    if status:
+        raise ProcessError(
+            f"`umt {' '.join(arguments)}` ended with exit status {status}; the same command goes on there"
+        )
