@@ -87,7 +87,7 @@ def shape_of(spec: str) -> Backbone:
     """A backbone that has shapes, but no numbers and no memory."""
     options: dict[str, Any] = {"device": "meta"} if parse_spec(spec).scheme == "open_clip" else {}
     with torch.device("meta"):
-        return create_backbone(spec, pretrained=False, **options).eval().requires_grad_(False)
+        return create_backbone(spec, pretrained=False, trusted=True, **options).eval().requires_grad_(False)
 
 
 @torch.no_grad()

@@ -41,8 +41,9 @@ def refuse_untrusted(spec: Spec) -> None:
     """Raise TrustError if a name would run code, or has an option that a file may not set."""
     if runs_code(spec):
         raise TrustError(
-            f"backbone '{spec.text}': runs code, which only a name on the command line may; for a suite or recipe that "
-            "you trust add --trust FILE, in Python pass trusted=True"
+            f"backbone '{spec.text}': '{spec.scheme}' is none of the schemes {', '.join((*HUB_SCHEMES, 'umt'))}, so it "
+            "runs code, which only a name on the command line may; for a suite or recipe that you trust add "
+            "--trust FILE, in Python pass trusted=True"
         )
     if spec.scheme in HUB_SCHEMES:
         _refuse_options(spec, spec.options, {*_listed()["common"], *_listed()[spec.scheme]}, "option")

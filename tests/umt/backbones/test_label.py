@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from umt.backbones.label import split_label
+from umt.backbones.label import BackboneName, read_name
 
 
 @pytest.mark.parametrize(
@@ -23,10 +23,11 @@ from umt.backbones.label import split_label
     ],
 )
 def test_label_and_spec(text: str, label: str, spec: str) -> None:
-    assert split_label(text) == (label, spec)
+    assert read_name(text) == BackboneName(label, spec, trusted=False)
+    assert read_name(text, trusted=True) == BackboneName(label, spec, trusted=True)
 
 
 def test_a_file_with_an_equals_sign_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("lr=1e-4.pth").touch()
-    assert split_label("lr=1e-4.pth") == ("lr=1e-4", "lr=1e-4.pth")
+    assert read_name("lr=1e-4.pth") == BackboneName("lr=1e-4", "lr=1e-4.pth")

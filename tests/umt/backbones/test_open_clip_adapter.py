@@ -98,7 +98,7 @@ def test_positions_follow_the_image_and_the_file(name: str, images, tmp_path: Pa
 
 def test_activation_and_preprocessing_belong_to_the_weights() -> None:
     def tiny(name: str, vision: dict) -> Backbone:
-        return create_backbone(f"open_clip:{name}?pretrained=false", vision_cfg=vision, text_cfg=TEXT)
+        return create_backbone(f"open_clip:{name}?pretrained=false", vision_cfg=vision, text_cfg=TEXT, trusted=True)
 
     openai, laion = tiny("ViT-B-32/openai", VIT), tiny("ViT-B-32/laion2b_s34b_b79k", VIT)
     assert type(openai.model.visual.transformer.resblocks[0].mlp.gelu) is QuickGELU

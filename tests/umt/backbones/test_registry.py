@@ -24,7 +24,7 @@ class Patches(Backbone):
         fmap = self.embed(images)
         return Features(fmap.mean((2, 3)), None, [fmap for _ in maps])
 
-def nothing():
+def nothing() -> Backbone:
     return "not a backbone"
 """
 
@@ -39,21 +39,21 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
 
 
 def test_a_module(site: str) -> None:
-    backbone = create_backbone(f"{site}:Patches?width=16")
+    backbone = create_backbone(f"{site}:Patches?width=16", trusted=True)
     assert (backbone.dim, backbone.training, backbone.spec) == (16, False, f"{site}:Patches?width=16")
 
 
 def test_a_name_is_one_model_and_leaves_the_random_state_alone(site: str) -> None:
     state = torch.get_rng_state()
-    first = create_backbone(f"{site}:Patches").weights_hash()
+    first = create_backbone(f"{site}:Patches", trusted=True).weights_hash()
     assert torch.equal(torch.get_rng_state(), state)
     torch.rand(1)
-    assert create_backbone(f"{site}:Patches").weights_hash() == first
+    assert create_backbone(f"{site}:Patches", trusted=True).weights_hash() == first
 
 
 def test_a_file(tmp_path: Path) -> None:
     (tmp_path / "plug.py").write_text(PLUG_IN)
-    assert create_backbone(f"{tmp_path}/plug.py:Patches").dim == 8
+    assert create_backbone(f"{tmp_path}/plug.py:Patches", trusted=True).dim == 8
 
 
 def test_an_installed_package(site: str, tmp_path: Path) -> None:
@@ -74,34 +74,34 @@ def test_a_forgotten_scheme_is_guessed() -> None:
 
 def test_an_unknown_module_names_the_schemes() -> None:
     with pytest.raises(UMTError, match=r"no scheme or importable module 'tim' \(schemes: timm, open_clip, pypi, umt\)"):
-        create_backbone("tim:resnet50")
+        create_backbone("tim:resnet50", trusted=True)
 
 
 def test_an_unknown_file_is_named() -> None:
     with pytest.raises(UMTError, match=r"absent\.py: no such plug-in file"):
-        create_backbone("absent.py:build")
+        create_backbone("absent.py:build", trusted=True)
 
 
 def test_an_unknown_factory_is_guessed(site: str) -> None:
     with pytest.raises(UMTError, match="Did you mean Patches"):
-        create_backbone(f"{site}:Patchs")
+        create_backbone(f"{site}:Patchs", trusted=True)
 
 
 def test_an_unknown_option_shows_the_known_ones(site: str) -> None:
     with pytest.raises(UMTError, match=r"unexpected keyword argument 'depth'; it takes \(width=8\)"):
-        create_backbone(f"{site}:Patches?depth=3")
+        create_backbone(f"{site}:Patches?depth=3", trusted=True)
 
 
 def test_something_else_than_a_backbone_is_refused(site: str) -> None:
     with pytest.raises(UMTError, match=r"gave a str; its factory must return a umt\.backbones\.Backbone"):
-        create_backbone(f"{site}:nothing")
+        create_backbone(f"{site}:nothing", trusted=True)
 
 
 def test_a_plug_in_whose_own_import_fails_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "plug_in_with_gaps.py").write_text("import a_package_that_is_not_there")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="a_package_that_is_not_there"):
-        create_backbone("plug_in_with_gaps:build")
+        create_backbone("plug_in_with_gaps:build", trusted=True)
 
 
 def test_only_checkpoints_have_spaces() -> None:

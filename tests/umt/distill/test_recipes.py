@@ -63,7 +63,7 @@ def shape_of(name: str) -> Backbone:
     """A backbone that has shapes, but no numbers and no memory."""
     options = {"device": "meta"} if name.startswith("open_clip:") else {}
     with torch.device("meta"):
-        return create_backbone(name, pretrained=False, **options)
+        return create_backbone(name, pretrained=False, trusted=True, **options)
 
 
 @cache
