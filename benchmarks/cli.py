@@ -18,7 +18,7 @@ from benchmarks.limits import Limits
 from benchmarks.plan import Options, Plan
 from benchmarks.processes import Executor, LocalExecutor, call, default_workers, fork_server
 from benchmarks.results import ResultStore
-from benchmarks.suite import Example, Suite, load_suite
+from benchmarks.suite import Suite, load_suite
 from benchmarks.tables import Part, analyse, chosen_tables, example_backbones, train_students
 from umt.backbones.label import read_name
 from umt.declarations import scalar
@@ -134,7 +134,7 @@ def run(
     suite = load_suite(suite_name or ("paper" if named else "mini"))
     if train and not tables:
         raise click.UsageError("--train distils the students of tables; name them with --tables")
-    if not named and suite.example == Example() and not train:
+    if not named and not (suite.example or suite.example_students) and not train:
         raise click.UsageError(f"suite '{suite.name}' has no example; name a checkpoint or --backbone SPEC")
     limits = Limits(time_limit and time_limit * 60, memory_limit and memory_limit * 1e9)
     submission = pairs("--cluster-option", cluster_options, scalar)

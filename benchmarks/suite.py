@@ -41,14 +41,6 @@ class StudentRun:
 
 
 @dataclass(frozen=True)
-class Example:
-    """The backbones of a suite that is run without naming one: students that are distilled first, and others."""
-
-    students: tuple[StudentRun, ...] = ()
-    backbones: tuple[str, ...] = ()  # SPEC or LABEL=SPEC
-
-
-@dataclass(frozen=True)
 class CkaRun:
     """The comparison of each checkpoint with its teachers."""
 
@@ -79,7 +71,8 @@ class Suite:
     seeds: int
     embedded_data: bool  # whether the package writes its own data where no data root is given
     columns: tuple[Column, ...]
-    example: Example = Example()
+    example: tuple[str, ...] = ()  # backbones that are evaluated where none is named, SPEC or LABEL=SPEC
+    example_students: tuple[StudentRun, ...] = ()  # that are distilled first, and evaluated before them
     probes: tuple[Column, ...] = ()
     zeroshot: tuple[Column, ...] = ()
     costs: tuple[Column, ...] = ()
@@ -114,7 +107,7 @@ def load_suite(name: str) -> Suite:
         probes=_beside(path, suite.probes),
         zeroshot=_beside(path, suite.zeroshot),
         costs=_beside(path, suite.costs),
-        example=replace(suite.example, students=_with_recipes(path, suite.example.students)),
+        example_students=_with_recipes(path, suite.example_students),
         tables=tuple(replace(table, students=_with_recipes(path, table.students)) for table in suite.tables),
     )
 

@@ -68,14 +68,14 @@ def example_backbones(
 
     Raises TrustError if a backbone runs code and the suite is not among the files that are trusted.
     """
-    names = [_example_name(suite, text, trust) for text in suite.example.backbones]
-    for student in suite.example.students:
+    names = [_example_name(suite, text, trust) for text in suite.example]
+    for student in suite.example_students:
         command = distil_command(student, data_root, out, trust)
         intent = "would run" if dry_run else "running"
         console.print(f"{intent}: umt {' '.join(command)}", soft_wrap=True, markup=False, highlight=False)
         if not dry_run:
             run_command(command)
-    return (*(name for student in suite.example.students for name in _with_heads(student, out)), *names)
+    return (*(name for student in suite.example_students for name in _with_heads(student, out)), *names)
 
 
 def train_students(
@@ -119,7 +119,7 @@ def _example_name(suite: Suite, text: str, trust: Sequence[str]) -> BackboneName
     if name.trusted:
         return name
     file = FOLDER / f"{suite.source}.yaml" if suite.source in suite_names() else Path(suite.source)
-    return replace(name, spec=name_from_file(name.spec, file, "example.backbones"))
+    return replace(name, spec=name_from_file(name.spec, file, "example"))
 
 
 def _with_heads(student: StudentRun, out: Path) -> list[BackboneName]:

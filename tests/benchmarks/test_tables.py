@@ -11,11 +11,12 @@ import torch
 from rich.console import Console
 
 from benchmarks import tables
-from benchmarks.suite import StudentRun, TablePlan, load_suite, suite_names
+from benchmarks.suite import CkaRun, StudentRun, TablePlan, load_suite, suite_names
 from benchmarks.tables import analyse, chosen_tables, parts_of, train_students
 from reports.student_tables import STUDENT_TABLES
 from umt.backbones import create_backbone
 from umt.backbones.checkpoint import Interaction, Space, save_checkpoint
+from umt.backbones.label import BackboneName, read_name
 from umt.distill.recipe import load_recipe
 from umt.errors import UMTError
 
@@ -28,6 +29,10 @@ def checkpoint(tmp_path: Path) -> Path:
     interaction = Interaction({}, {"x": torch.zeros(1)})
     save_checkpoint(path, create_backbone("timm:test_resnet?pretrained=false"), spaces=spaces, interaction=interaction)
     return path
+
+
+def names(*texts: str) -> tuple[BackboneName, ...]:
+    return tuple(map(read_name, texts))
 
 
 @pytest.fixture
@@ -48,18 +53,18 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def test_heads_are_evaluated_only_where_a_table_shows_them(checkpoint: Path) -> None:
     suite = load_suite("paper")
-    backbones = (f"mine={checkpoint}", "timm:resnet50", f"head={checkpoint}#cls")
+    backbones = names(f"mine={checkpoint}", "timm:resnet50", f"head={checkpoint}#cls")
     (main, named), (heads, seen) = parts_of(suite, chosen_tables(suite, "4, 7"), backbones)
     assert named == backbones
     assert [column.heading for column in main.measured] == ["CUB", "ADE20K", "NYUv2"]
-    assert seen == (f"mine, cls head={checkpoint}#cls", f"mine, dino head={checkpoint}#dino")
+    assert seen == names(f"mine, cls head={checkpoint}#cls", f"mine, dino head={checkpoint}#dino")
     assert [column.heading for column in heads.measured] == ["CUB"]
 
 
 def test_without_heads_there_is_one_part_and_without_tables_the_whole_suite(checkpoint: Path) -> None:
     suite = load_suite("mini")
-    assert parts_of(suite, [], ("a",)) == [(suite, ("a",))]
-    ((reduced, _),) = parts_of(suite, chosen_tables(suite, "1"), (str(checkpoint),))
+    assert parts_of(suite, [], names("timm:a")) == [(suite, names("timm:a"))]
+    ((reduced, _),) = parts_of(suite, chosen_tables(suite, "1"), names(str(checkpoint)))
     assert (reduced.columns, reduced.probes, reduced.costs) == (suite.columns, (), ())
     with pytest.raises(UMTError, match="unknown table of suite 'mini' '9'"):
         chosen_tables(suite, "1,9")
@@ -101,7 +106,7 @@ def test_costs_are_told_before_anything_is_trained(
 
 def test_finished_students_are_not_trained_again(tmp_path: Path, commands: list[list[str]]) -> None:
     plans = [TablePlan(3, students=(StudentRun("A b", "r"),)), TablePlan(2, students=(StudentRun("A b", "r"),))]
-    expected = (f"A b={tmp_path / 'students' / 'a-b' / 'student.pth'}",)
+    expected = (BackboneName("A b", str(tmp_path / "students" / "a-b" / "student.pth")),)
     assert train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=True, dry_run=False) == expected
     assert len(commands) == 2
     assert train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=True, dry_run=False) == expected
@@ -116,6 +121,28 @@ def test_what_cannot_be_trained_is_said(tmp_path: Path) -> None:
 
 
 def test_analyses_run_on_checkpoints_alone(checkpoint: Path, tmp_path: Path, commands: list[list[str]]) -> None:
-    plan = TablePlan(6, analyses=(("analyze", "cka", "{label}={backbone}", "--out", "{out}/cka"),))
-    analyse([plan], (f"mine={checkpoint}", "timm:resnet50", f"head={checkpoint}#cls"), tmp_path, tmp_path)
-    assert commands == [["analyze", "cka", f"mine={checkpoint}", "--out", f"{tmp_path}/cka"]]
+    plan = TablePlan(6, cka=CkaRun("caltech101", 400, 96))
+    backbones = names(f"--out=/x={checkpoint}", "timm:resnet50", f"head={checkpoint}#cls")
+    analyse([plan], backbones, tmp_path / "data", tmp_path)
+    (command,) = commands
+    assert command[:2] == ["analyze", "cka"]
+    assert dict(zip(command[3:13:2], command[4:13:2], strict=True)) == {
+        "--data": "caltech101", "--limit": "400", "--resolution": "96", "--data-root": f"{tmp_path}/data",
+        "--results": f"{tmp_path}/results",
+    }  # fmt: skip
+    assert command[-4:] == ["--out", f"{tmp_path}/cka", "--", f"{backbones[0].label}={backbones[0].spec}"]
+
+
+def test_the_program_picks_the_place_of_a_student(tmp_path: Path, commands: list[list[str]]) -> None:
+    for label in ("/etc", "..", "@@", "~", "{out.__class__}", "x" * 300):
+        plans = [TablePlan(3, students=(StudentRun(label, "r"),))]
+        train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=True, dry_run=False)
+        place = Path(commands[-1][commands[-1].index("--out") + 1])
+        assert place.parent == tmp_path / "students"
+    assert len({command[-1] for command in commands}) == 6
+
+
+def test_files_that_are_trusted_are_passed_on(tmp_path: Path, commands: list[list[str]]) -> None:
+    plans = [TablePlan(3, students=(StudentRun("A", "r"),))]
+    train_students(plans, tmp_path, tmp_path, Console(quiet=True), ["r"], sure=True, dry_run=False)
+    assert all(command[3:5] == ["--trust", "r"] for command in commands)
