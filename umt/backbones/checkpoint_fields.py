@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from reprlib import Repr
 from typing import Any
 
 from torch import Tensor
 
 from umt.backbones.contract import RGB
 from umt.errors import UMTError, WeightsError
+from umt.text import LONGEST_INTEGER, brief
 
 DEEPEST = 32  # levels of plain values: recipes have five
 MUCH = 1e6  # for a mean or a deviation of colours from 0 to 1, or even to 255
 MOST = 1_000_000  # of plain values in a level
-BRIEF = Repr()  # of the first few values of the first few levels
 
 
 class Fields:
@@ -33,7 +32,7 @@ class Fields:
 
     def positive(self, name: str, kind: type = int) -> Any:
         value = self._take(name, kind, f"a positive {kind.__name__}")
-        if not value > 0:
+        if not value > 0 or not _is_sound(value):
             raise self.error(name, f"a positive {kind.__name__}")
         return value
 
@@ -48,7 +47,7 @@ class Fields:
         value: Mapping[str, Any] = self._take(name, dict, "a dictionary of plain values")
         if not _is_plain(value):
             raise self.error(
-                name, f"a dictionary of plain values (finite numbers, text, lists; at most {DEEPEST} deep)"
+                name, f"a dictionary of plain values (finite numbers of 64 bits, text, lists; at most {DEEPEST} deep)"
             )
         return value
 
@@ -68,7 +67,7 @@ class Fields:
         return [Fields(self._path, value, f"{self._where}{name}[{index}].") for index, value in enumerate(values)]
 
     def error(self, name: str, expected: str) -> UMTError:
-        value = f"is {_shown(self._content[name])!r}" if name in self._content else "is missing"
+        value = f"is {brief(self._content[name])}" if name in self._content else "is missing"
         return WeightsError(
             f"{self._path}: field '{self._where}{name}' {value}, not {expected}; write the file with save_checkpoint"
         )
@@ -96,9 +95,11 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_sound(value: Any) -> bool:
-    """What results, which are JSON, can hold, too."""
+    """What results, which are JSON, can hold, too; integers of 64 bits at most, since larger ones may not print."""
     if isinstance(value, Mapping):
         return all(type(key) is str for key in value)
+    if type(value) is int:
+        return abs(value) < LONGEST_INTEGER
     finite = type(value) is not float or math.isfinite(value)
     return finite and (value is None or type(value) in (str, int, float, bool) or isinstance(value, (list, tuple)))
 
@@ -111,8 +112,3 @@ def _parts(value: Any) -> Iterable[Any]:
 
 def _size(value: Any) -> int:
     return len(value) if isinstance(value, (Mapping, list, tuple)) else 1
-
-
-def _shown(value: Any) -> str:
-    """The beginning of a value, also of one that would not end."""
-    return (value if isinstance(value, str) else BRIEF.repr(value))[:60]

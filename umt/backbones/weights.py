@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import pickle
 import re
 import sys
@@ -18,11 +19,14 @@ from torch import Tensor, nn
 
 from umt.backbones.layouts import backbone_part
 from umt.errors import MissingFileError, WeightsError, first_line
+from umt.files import open_plain
+from umt.text import brief
 
 MIN_MATCHED = 0.99  # share of the model's parameters that a file must provide
 STATISTICS = ("running_mean", "running_var")  # too few numbers to matter in that share, and fatal when missing
 NESTED = ("state_dict", "model", "model_state", "module", "teacher", "backbone")
 PREFIXES = ("module.", "model.", "backbone.", "encoder.", "student.")
+MAX_WRAPPERS = 8  # containers around a state dict, or prefixes of its names; real files have three at most
 Converter = Callable[[dict[str, Tensor], nn.Module], Mapping[str, Tensor]]
 
 
@@ -53,12 +57,12 @@ class LoadReport:
 
 def read_file(path: Path) -> Any:
     """Tensors and plain values of a .safetensors or torch file; code inside a pickle is refused, not run."""
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such weight file")
+    _refuse_special(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        _check_sums(path)
+        _check_zip(path)
+        _refuse_bytearray(path)
         with torch.serialization.safe_globals([Namespace]):  # the arguments that training scripts save beside weights
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -70,29 +74,75 @@ def read_file(path: Path) -> Any:
         raise WeightsError(f"{path}: truncated or not a weight file ({first_line(error)}); copy it again") from error
 
 
-def _check_sums(path: Path) -> None:
-    """ValueError for a torch file in which a bit has flipped: torch stores checksums, and does not look at them."""
+def _refuse_special(path: Path) -> None:
+    """Raise a UMTError for a path without a plain file; a pipe would be waited for, a device have no end."""
+    try:
+        open_plain(path, links=True).close()
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path}: no such weight file") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}; name a weight file") from error
+
+
+def _check_zip(path: Path) -> None:
+    """Raise ValueError for a torch file in which a bit has flipped, or that is larger in memory than on disk.
+
+    torch stores checksums, and does not look at them; it never compresses, and reads what is compressed.
+    """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
+            _refuse_unfolding(archive.infolist(), path.stat().st_size)
+            if archive.comment:  # where a second list of entries could be, which torch finds and zipfile does not
+                raise ValueError("it ends in a comment, which torch does not write")
             if damaged := archive.testzip():
-                raise ValueError(f"the checksum of '{damaged}' is another")
+                raise ValueError(f"the checksum of {brief(damaged)} is another")
+
+
+def _refuse_unfolding(entries: list[zipfile.ZipInfo], size: int) -> None:
+    """Raise ValueError for compressed entries, and for entries that share their bytes."""
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"entry {brief(entry.filename)} is compressed, which torch does not do")
+    content = sum(entry.file_size for entry in entries)
+    if content > size:
+        raise ValueError(f"its entries have {content:,} bytes, the file {size:,}")
+
+
+def _refuse_bytearray(path: Path) -> None:
+    """Raise ValueError for a torch file that asks for a bytearray: of any size, in a file of some bytes.
+
+    It is the one thing of a size without content that torch makes of such a file and fills.
+    """
+    with open_plain(path, links=True) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(b"bytearray") >= 0:
+            raise ValueError("it asks for a bytearray, which weights are not made of")
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """A backbone's state dict in a file, without the usual containers, wrapper prefixes and companions (LAYOUTS)."""
-    content = read_file(path)
-    while isinstance(content, Mapping):
-        inner = next((content[key] for key in NESTED if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
-            break
-        content = inner
+    content = _unwrap(path, read_file(path))
     if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
         raise WeightsError(
             f"{path}: holds no state dict, but a {type(content).__name__} without tensors; "
             "save the model's state_dict() with torch.save or safetensors"
         )
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    return backbone_part(_strip_prefix(tensors))
+    tensors = {_text(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    return backbone_part(_strip_prefixes(tensors))
+
+
+def _unwrap(path: Path, content: Any) -> Any:
+    """Return what is in the containers around a state dict; UMTError if one holds itself, or they are too many."""
+    for _ in range(MAX_WRAPPERS):
+        if not isinstance(content, Mapping):
+            return content
+        inner = next((content[key] for key in NESTED if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            return content
+        content = inner
+    raise WeightsError(
+        f"{path}: its state dict is in more than {MAX_WRAPPERS} containers, or one holds itself; "
+        "save the model's state_dict() with torch.save or safetensors"
+    )
 
 
 def load_weights(
@@ -116,7 +166,7 @@ def load_weights(
     if not (report.complete if exact else report.sufficient):
         example = (report.missing or report.unexpected)[0]
         raise WeightsError(
-            f"{source}: does not fit the model: {report}, e.g. '{example}'; check the architecture's name"
+            f"{source}: does not fit the model: {report}, e.g. {brief(example)}; check the architecture's name"
         )
     model.load_state_dict(usable, strict=False)
     return report
@@ -159,11 +209,19 @@ def _converted(
         ) from error
 
 
-def _strip_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            return _strip_prefix({name.removeprefix(prefix): value for name, value in state.items()})
+def _strip_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Take off the prefixes that all names have."""
+    for _ in range(MAX_WRAPPERS):
+        prefix = next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in state)), None)
+        if prefix is None:
+            break
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
+
+
+def _text(name: Any) -> str:
+    """Return the name of a tensor as text; a file may have a number there, or anything else that can be a key."""
+    return name if isinstance(name, str) else brief(name)
 
 
 def _refusal(error: pickle.UnpicklingError) -> str:

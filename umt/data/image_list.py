@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ import numpy as np
 from umt.errors import MissingFileError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
+NOWHERE = 0  # the kind of what a link leads to that leads to nothing
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,42 @@ def find_images(folder: Path) -> ImageList:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Files below a folder; links are followed, and a folder that several lead to is entered once."""
+    """Yield the files below a folder; links are followed, and a folder that several lead to is entered once.
+
+    A link that leads nowhere is one of them, to be named when it is read; a pipe, a socket or a device is none.
+    """
     entered: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders.sort()
+    waiting = [str(folder)]
+    while waiting:
+        parent = waiting.pop()
         real = os.path.realpath(parent)
         if real in entered:
-            folders.clear()
             continue
         entered.add(real)
-        yield from (Path(parent, name) for name in names)
+        folders = []
+        for entry in _scan(parent):
+            kind = _kind(entry)
+            if kind == stat.S_IFDIR:
+                folders.append(entry.path)
+            elif kind in (stat.S_IFREG, NOWHERE):
+                yield Path(entry.path)
+        waiting.extend(sorted(folders, reverse=True))
+
+
+def _kind(entry: os.DirEntry[str]) -> int:
+    """Return the kind of what an entry is or leads to; files, of which there are millions, are not looked at for it."""
+    if entry.is_file(follow_symlinks=False):
+        return stat.S_IFREG
+    try:
+        return stat.S_IFMT(entry.stat().st_mode)
+    except OSError:
+        return NOWHERE
+
+
+def _scan(folder: str) -> list[os.DirEntry[str]]:
+    """Return the entries of a folder, none if it may not be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []

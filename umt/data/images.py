@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from umt.data.registry import Sample
 from umt.errors import DataError, UMTError, first_line
+from umt.files import open_plain
 
 # Longer side over shorter, wide beyond any panorama. The shorter side is scaled to a model's resolution, whatever that
 # makes of the longer: at this limit and 512 pixels 79 MB, while 1x20000, a file of a few bytes, would become 16 GB.
@@ -22,17 +23,18 @@ LONGEST = 100
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """An image that is decoded when it is used; UMTError names a file that is missing, damaged, too long or none."""
+    """An image that is decoded when it is used; UMTError names a file that is missing, damaged, too long or none.
+
+    The file stays open as long as the context does. A pipe or a device is no image: one would be waited for.
+    """
     try:
-        with Image.open(path) as image:
+        with open_plain(path, links=True) as file, Image.open(file) as image:
             _check_shape(path, *image.size)
             yield image
     except UMTError:
         raise
     except Exception as error:  # each format and each kind of damage raises its own
-        raise DataError(
-            f"{path}: image cannot be decoded ({first_line(error)}); copy it again, or remove it"
-        ) from error
+        raise DataError(f"{path}: image cannot be decoded ({_reason(error)}); copy it again, or remove it") from error
 
 
 def decode(path: Path) -> Image.Image:
@@ -80,6 +82,13 @@ class ImageSamples(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         image = decode_rgb(Path(os.fsdecode(self.paths[index])))
         return self.transform(image), int(self.labels[index])
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong without the file's name, or its number, which Pillow gives."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no image, or of an unknown format"
+    return error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
 
 
 def _check_shape(path: Path, width: int, height: int) -> None:

@@ -8,8 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from umt.data.registry import Sample
-from umt.errors import LayoutError
+from umt.errors import LayoutError, TrustError
+from umt.files import read_plain
+from umt.text import brief
 
+LARGEST_LIST = 1 << 26  # bytes of a text list; the longest official one has two million
+LONGEST_LINE = 4096  # characters of a list; a path has no more bytes
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -37,18 +41,13 @@ def read_table(path: Path, columns: int) -> list[list[str]]:
 
     UTF-8 with or without a byte order mark, lines ended in any way.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise LayoutError(f"{path}: file of the data set is missing; extract the official archive again") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise LayoutError(f"{path}: cannot be read ({error}); extract the official archive again") from error
     rows = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_lines(path), start=1):
         fields = line.split(maxsplit=columns - 1)
-        if fields and len(fields) != columns:
+        if len(line) > LONGEST_LINE or (fields and len(fields) != columns):
             raise LayoutError(
-                f"{path}: line {number} is {line!r}, expected {columns} fields; extract the archive again"
+                f"{path}: line {number} is {brief(line)}, expected {columns} fields in at most {LONGEST_LINE:,} "
+                "characters; extract the archive again"
             )
         if fields:
             rows.append([field.strip() for field in fields])
@@ -56,7 +55,15 @@ def read_table(path: Path, columns: int) -> list[list[str]]:
 
 
 def listed_samples(folder: Path, entries: Sequence[tuple[str, int]], source: Path) -> list[Sample]:
-    """Samples of (path below `folder`, class) entries of the list `source`; UMTError for one twice or not there."""
+    """Samples of (path below `folder`, class) entries of the list `source`.
+
+    UMTError for one that is twice, not there, or not below the folder.
+    """
+    for name, _ in entries:
+        if name.startswith("/") or ".." in name.split("/") or "\0" in name:
+            raise TrustError(
+                f"{source}: {brief(name)} is no path below {folder}, where its images are; extract the archive again"
+            )
     refuse_twice([name for name, _ in entries], source)
     missing = _first_missing(folder, (name for name, _ in entries))
     if missing is not None:
@@ -84,6 +91,17 @@ def annotated_samples(images: Path, annotations: Path) -> list[Sample]:
                 f"{images / image}: no annotation {annotations / annotation}; add it, or remove the image"
             )
     return [Sample(images / image, annotations / annotation) for image, annotation in names]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return read_plain(path, links=True, most=LARGEST_LIST).decode("utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise LayoutError(f"{path}: file of the data set is missing; extract the official archive again") from None
+    except OSError as error:
+        raise LayoutError(f"{path}: cannot be read ({error.strerror}); extract the official archive again") from error
+    except UnicodeDecodeError as error:
+        raise LayoutError(f"{path}: cannot be read ({error}); extract the official archive again") from error
 
 
 def _first_missing(folder: Path, names: Iterable[str]) -> str | None:

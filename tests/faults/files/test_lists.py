@@ -79,8 +79,18 @@ def is_named(dataset: Dataset, file: str, damage: Damage, message: str) -> None:
         ("train_test_split.txt", lambda text: text.replace(b"1 1\n", b""), "no line for image 1"),
         ("train_test_split.txt", lambda text: text.replace(b" 1\n", b" 0\n"), "split 'train' of CUB-200-2011 is empty"),
         ("images.txt", lambda text: text.replace(b"Bird/a", b"B\xefrd/a"), r"images\.txt: cannot be read"),
-        ("images.txt", lambda text: text.replace(b"/a", b"\0/a"), "001.Bird.x00: folder of the data set is missing"),
-        ("images.txt", lambda text: text.replace(b"/a", b"/\0"), "image is listed in .*images.txt and not there"),
+        (
+            "images.txt",
+            lambda text: text.replace(b"/a", b"\0/a"),
+            r"images\.txt: '001.Bird.*x00/a.jpg' is no path below",
+        ),
+        ("images.txt", lambda text: text.replace(b"/a", b"/\0"), r"images\.txt: '001.Bird/.*' is no path below"),
+        (
+            "images.txt",
+            lambda text: text.replace(b"001.Bird/a", b"../../a"),
+            r"txt: '\.\./\.\./a\.jpg' is no path below .*",
+        ),
+        ("images.txt", lambda text: text.replace(b"001.Bird/a", b"/etc/a"), r"images\.txt: '/etc/a\.jpg' is no path"),
         ("images.txt", lambda text: text.decode().encode("utf-16"), r"images\.txt: cannot be read"),
         ("images.txt", lambda text: b"", r"images\.txt: no line for image 1, which the other lists name"),
         ("images.txt", lambda text: text[:20], r"images\.txt: no line for image 3, which the other lists name"),
@@ -98,6 +108,12 @@ def test_cub(cub: Dataset, file: str, damage: Damage, message: str) -> None:
         ("images_variant_train.txt", lambda text: text * 2, r"train\.txt: '00\.jpg' comes twice"),
         ("images_variant_train.txt", lambda text: text.replace(b"Yak 42", b"Yak\xa042"), r"train\.txt: cannot be read"),
         ("images_variant_train.txt", lambda text: text.replace(b"00 ", b"\x1b[2J "), "not there"),
+        (
+            "images_variant_train.txt",
+            lambda text: text.replace(b"00 ", b"../../a "),
+            r"'\.\./\.\./a\.jpg' is no path below",
+        ),
+        ("images_variant_train.txt", lambda text: text.replace(b"00 ", b"/etc/a "), "'/etc/a.jpg' is no path below"),
         ("images_variant_train.txt", lambda text: b"\n \n", "split 'train' of FGVC-Aircraft is empty"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 import zlib
@@ -179,6 +180,31 @@ def test_16_bits_of_grey_are_their_upper_eight(tmp_path: Path, read: Read) -> No
     Image.fromarray(values).save(deep := tmp_path / "16" / "grey.png")
     Image.fromarray((values // 256).astype(np.uint8)).save(reference := tmp_path / "8" / "grey.png")
     torch.testing.assert_close(read(deep), read(reference), rtol=0, atol=0)
+
+
+def write_pipe(folder: Path) -> Path:
+    os.mkfifo(path := folder / "pipe.jpg")
+    return path
+
+
+@pytest.mark.parametrize("read", [*READERS, checking])
+def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path, read: Read) -> None:
+    """Listed while it was an image, as a list of images may be old."""
+    rgb().save(tmp_path / "whole.png")
+    path = write_pipe(tmp_path)
+    if read is distillation:  # which does not list it
+        assert len(find_images(tmp_path)) == 1
+        return
+    with pytest.raises(UMTError, match=r"pipe\.jpg: image cannot be decoded \(is a pipe, not a plain file\); copy it"):
+        read(path)
+
+
+@pytest.mark.parametrize("reader", [LoadCheckedLabels(), LoadCheckedDepth(1e-3, 10.0)])
+def test_an_annotation_that_is_a_pipe_is_named(tmp_path: Path, reader: Any) -> None:
+    path = write_pipe(tmp_path)
+    results = {"img_path": "x.png", "seg_map_path": path, "depth_map_path": path, "ori_shape": (4, 4), "seg_fields": []}
+    with pytest.raises(UMTError, match=r"pipe\.jpg: image cannot be decoded \(is a pipe, not a plain file\)"):
+        reader.transform(results)
 
 
 @pytest.mark.parametrize("write", BROKEN)

@@ -117,9 +117,10 @@ def test_an_interrupted_write_leaves_the_old_file(
     ("field", "value", "message"),
     [
         ("version", 2, "version 2 of the checkpoint format; update"),
+        ("version", 10**400, r"field 'version' is an integer of 1329 bits, not a positive int"),
         ("version", "1", "field 'version' is '1', not a positive int"),
         ("student", ..., "field 'student' is missing, not a dictionary"),
-        ("student.spec", 7, r"field 'student\.spec' is '7', not text"),
+        ("student.spec", 7, r"field 'student\.spec' is 7, not text"),
         ("student.spec", "os:system", r"field 'student\.spec' is 'os:system', not the plain name"),
         ("student.spec", "evil.py:build", r"field 'student\.spec'"),
         ("student.spec", "other.pth", r"field 'student\.spec'"),
@@ -134,9 +135,11 @@ def test_an_interrupted_write_leaves_the_old_file(
         ("state_dict", {"a": 1}, "a state dict of tensors"),
         ("state_dict", {}, "does not fit the model"),
         ("spaces", [1], "a list of dictionaries"),
-        ("spaces.1.dim", 0, r"field 'spaces\[1\]\.dim' is '0', not a positive int"),
+        ("spaces.1.dim", 0, r"field 'spaces\[1\]\.dim' is 0, not a positive int"),
         ("interaction.options", ..., r"field 'interaction\.options' is missing"),
+        ("spaces.1.dim", 1 << 64, "is an integer of 65 bits, not a positive int"),
         ("provenance", {"a": torch.zeros(1)}, "plain values"),
+        ("provenance", {"a": [1 << 64]}, r"finite numbers of 64 bits.*"),
     ],
 )
 def test_a_wrong_field_is_named(changed: Callable[[str, Any], Path], field: str, value: Any, message: str) -> None:
@@ -159,9 +162,15 @@ def test_a_student_that_lacks_weights_or_has_others_is_refused(
         create_backbone(str(file))
 
 
-def test_values_that_could_not_be_read_back_are_not_written(student: Backbone, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [Path(), [Path()], 10**5000, [10**5000], {10**5000: 1}],
+    ids=["path", "list of a path", "number", "list", "dictionary"],
+)
+def test_values_that_could_not_be_read_back_are_not_written(student: Backbone, tmp_path: Path, value: Any) -> None:
+    """Python refuses to print integers of more than 4,300 digits, also in an error."""
     with pytest.raises(UMTError, match=r"field 'provenance'.*plain values"):
-        save_checkpoint(tmp_path / "ckpt.pth", student, provenance={"path": tmp_path})
+        save_checkpoint(tmp_path / "ckpt.pth", student, provenance={"value": value})
     assert not (tmp_path / "ckpt.pth").exists()
 
 

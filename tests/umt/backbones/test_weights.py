@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
+import zipfile
+import zlib
 from argparse import Namespace
 from pathlib import Path
 
@@ -145,3 +148,122 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
         UMTError, match=r"weights.pth: truncated or not .* \(the checksum of 'weights/data/0' is another"
     ):
         read_file(path)
+
+
+def test_a_compressed_file_is_refused(tmp_path: Path) -> None:
+    """torch unfolds a thousandfold what it never writes."""
+    torch.save({"weight": torch.zeros(1 << 20)}, tmp_path / "plain.pth")
+    with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(tmp_path / "bomb.pth", "w") as bomb:
+        for entry in plain.infolist():
+            bomb.writestr(entry.filename, plain.read(entry), zipfile.ZIP_DEFLATED)
+    assert (tmp_path / "bomb.pth").stat().st_size < 10_000
+    assert torch.load(tmp_path / "bomb.pth")["weight"].numel() == 1 << 20
+    with pytest.raises(UMTError, match=r"bomb\.pth: truncated or not .* \(entry 'plain/.*' is compressed, which torch"):
+        read_file(tmp_path / "bomb.pth")
+    assert read_file(tmp_path / "plain.pth")["weight"].numel() == 1 << 20
+
+
+def repeated(path: Path, copies: int) -> None:
+    """Write a file whose list names the bytes of one tensor many times over."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", b"")
+        archive.writestr("x/data/0", bytes(1 << 16))
+        entry = archive.infolist()[1]
+        for index in range(1, copies):
+            again = zipfile.ZipInfo(f"x/data/{index}")
+            again.header_offset, again.CRC = entry.header_offset, zlib.crc32(bytes(1 << 16))
+            again.file_size = again.compress_size = entry.file_size
+            archive.filelist.append(again)
+
+
+def test_entries_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
+    repeated(tmp_path / "w.pth", 1000)
+    size = (tmp_path / "w.pth").stat().st_size
+    with pytest.raises(UMTError, match=rf"its entries have 65,536,000 bytes, the file {size:,}\)"):
+        read_file(tmp_path / "w.pth")
+
+
+def test_a_file_with_a_comment_is_refused(tmp_path: Path) -> None:
+    torch.save(model().state_dict(), tmp_path / "w.pth")
+    with zipfile.ZipFile(tmp_path / "w.pth", "a") as archive:
+        archive.comment = b"another list"
+    with pytest.raises(UMTError, match="it ends in a comment, which torch does not write"):
+        read_file(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_plain_file_is_named(tmp_path: Path, kind: str, suffix: str) -> None:
+    path = tmp_path / f"w.{suffix}"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(UMTError, match=rf"w\.{suffix}: is a {kind}, not a plain file; name a weight file"):
+        read_file(path)
+
+
+def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
+    torch.save(model().state_dict(), tmp_path / "w.pth")
+    (tmp_path / "link.pth").symlink_to(tmp_path / "w.pth")
+    assert len(read_state_dict(tmp_path / "link.pth")) == 9
+
+
+def nested(levels: int, name: str) -> dict[str, object]:
+    content: dict[str, object] = dict(model().state_dict())
+    for _ in range(levels):
+        content = {name: content}
+    return content
+
+
+@pytest.mark.parametrize("name", ["state_dict", "model"])
+def test_a_container_that_holds_itself_is_named(tmp_path: Path, name: str) -> None:
+    content = nested(1, "weights")
+    content[name] = content
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(
+        UMTError, match=r"w\.pth: its state dict is in more than 8 containers, or one holds itself; save"
+    ):
+        read_state_dict(tmp_path / "w.pth")
+
+
+def test_containers_in_containers(tmp_path: Path) -> None:
+    torch.save(nested(7, "model"), tmp_path / "w.pth")
+    assert len(read_state_dict(tmp_path / "w.pth")) == 9
+    torch.save(nested(8, "model"), tmp_path / "w.pth")
+    with pytest.raises(UMTError, match="more than 8 containers"):
+        read_state_dict(tmp_path / "w.pth")
+
+
+def test_names_of_prefixes_without_end_come_to_one(tmp_path: Path) -> None:
+    torch.save({"module." * 100_000 + "x": torch.zeros(1)}, tmp_path / "w.pth")
+    start = time.monotonic()
+    (name,) = read_state_dict(tmp_path / "w.pth")
+    assert name.count("module.") == 99_992
+    with pytest.raises(UMTError, match="does not fit the model") as caught:
+        load_weights(model(), {name: torch.zeros(1)}, source="f", exact=True)
+    assert len(str(caught.value)) < 300
+    assert time.monotonic() - start < 5
+
+
+def test_names_that_are_numbers_are_text(tmp_path: Path) -> None:
+    torch.save({1: torch.zeros(1), 10**400: torch.zeros(1)}, tmp_path / "w.pth")
+    assert [*read_state_dict(tmp_path / "w.pth")] == ["1", "an integer of 1329 bits"]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_bytearray_of_any_size_is_refused(tmp_path: Path, zipped: bool) -> None:
+    """Three gigabytes asked for in a file of some hundred bytes: torch would make and fill them."""
+    large = b"\x80\x02cbuiltins\nbytearray\n\x8a\x05" + (3 << 30).to_bytes(5, "little") + b"\x85R."
+    torch.save({"x": bytearray(b"x")}, tmp_path / "plain.pth")
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(tmp_path / "w.pth", "w") as bomb:
+            for name in plain.namelist():
+                bomb.writestr(name, large if name.endswith("data.pkl") else plain.read(name))
+    else:
+        torch.save({}, tmp_path / "w.pth", _use_new_zipfile_serialization=False)
+        (tmp_path / "w.pth").write_bytes((tmp_path / "w.pth").read_bytes() + large)
+    with pytest.raises(UMTError, match="it asks for a bytearray, which weights are not made of"):
+        read_file(tmp_path / "w.pth")

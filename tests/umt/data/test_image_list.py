@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,27 @@ def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
         find_images(tmp_path / "nowhere")
     with pytest.raises(UMTError, match="no images below it"):
         find_images(tmp_path)
+
+
+def test_special_files_are_no_images(folder: Path) -> None:
+    """A link to a file is one, and so is a link to nothing, which is named when it is read."""
+    before = [find_images(folder).path(index) for index in range(20)]
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "device.jpg").symlink_to("/dev/zero")
+    (folder / "link-to-pipe.jpg").symlink_to(folder / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "socket.jpg"))
+    assert [find_images(folder).path(index) for index in range(len(find_images(folder)))] == before
+    (folder / "link.jpg").symlink_to(folder / "part0" / "00.PNG")
+    (folder / "nowhere.jpg").symlink_to(folder / "nowhere")
+    (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
+    assert len(find_images(folder)) == 23
+
+
+def test_a_folder_that_several_lead_to_is_entered_once(folder: Path) -> None:
+    before = find_images(folder)
+    (folder / "part0" / "up").symlink_to(folder)
+    (folder / "part2").symlink_to(folder / "part1")
+    assert find_images(folder).fingerprint == before.fingerprint
+    (folder / "part-1").symlink_to(folder / "part1")  # the first in order is the one entered
+    assert find_images(folder).path(0).parent == folder / "part-1"

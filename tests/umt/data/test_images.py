@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import to_tensor
 
-from umt.data.images import ImageSamples
+from umt.data.check import check_image
+from umt.data.images import ImageSamples, decode, decode_rgb, opened
 from umt.data.registry import Sample
 from umt.errors import UMTError
 
@@ -36,3 +38,47 @@ def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no image")
     with pytest.raises(UMTError, match=r"a\.jpg: image cannot be decoded"):
         ImageSamples([Sample(tmp_path / "a.jpg", 0)], to_tensor)[0]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+@pytest.mark.parametrize("read", [decode, decode_rgb, check_image])
+def test_what_is_no_plain_file_is_named(tmp_path: Path, kind: str, read: Callable[[Path], object]) -> None:
+    """A pipe would be waited for until somebody writes to it."""
+    path = tmp_path / "a.jpg"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(UMTError, match=rf"a\.jpg: image cannot be decoded \(is a {kind}, not a plain file\); copy it"):
+        read(path)
+
+
+def test_errors_say_the_same_each_time(tmp_path: Path) -> None:
+    """Not the number under which the file happened to be open."""
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    with pytest.raises(UMTError, match=r"\(it is no image, or of an unknown format\)"):
+        decode(tmp_path / "a.jpg")
+    with pytest.raises(UMTError, match=r"\(No such file or directory\)"):
+        decode(tmp_path / "b.jpg")
+
+
+def test_a_link_to_an_image_is_read(tmp_path: Path, make_image: Callable[..., Path]) -> None:
+    (tmp_path / "link.jpg").symlink_to(make_image(tmp_path / "there" / "a.jpg"))
+    assert decode_rgb(tmp_path / "link.jpg").size == (12, 8)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tif", "webp", "ppm", "gif"])
+def test_files_are_open_while_they_are_decoded_and_no_longer(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(np.arange(96 * 3, dtype=np.uint8).reshape(8, 12, 3)).save(path)
+    before = len([*Path("/proc/self/fd").iterdir()])
+    with Image.open(path) as image:
+        expected = image.convert("RGB")
+    with opened(path) as image:
+        image.draft(None, (6, 4))
+        assert image.size == ((6, 4) if suffix == "jpg" else (12, 8))
+    assert np.array_equal(decode_rgb(path), expected)
+    assert decode(path).convert("RGB").tobytes() == expected.tobytes()
+    assert len([*Path("/proc/self/fd").iterdir()]) == before

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import BinaryIO, cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -13,6 +16,7 @@ from rich.progress import Progress
 
 from umt.data.prepare.sources import Source
 from umt.errors import SourceError
+from umt.files import open_plain
 
 CHUNK = 1 << 20
 TIMEOUT = 60  # seconds without a byte
@@ -21,7 +25,8 @@ TIMEOUT = 60  # seconds without a byte
 def download(name: str, source: Source, folder: Path, progress: Progress) -> Path:
     """The official file in `folder`, fetched where it is not there yet; UMTError says how to get it by hand.
 
-    What has come is kept under `NAME.part`, so that the same command goes on where the network failed.
+    What has come is kept under `NAME.part`, so that the same command goes on where the network failed; a link of that
+    name is refused, since what it leads to would be overwritten.
     """
     path, part = folder / name, folder / f"{name}.part"
     if path.is_file():
@@ -30,7 +35,11 @@ def download(name: str, source: Source, folder: Path, progress: Progress) -> Pat
         raise SourceError(f"{name}: cannot be downloaded by itself; {source.get}, and give its place with --from")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        fetch(source.url, part, progress)
+        have = size_so_far(part)
+    except OSError as error:
+        raise SourceError(f"{part}: {error.strerror}; remove it and repeat the command") from error
+    try:
+        fetch(source.url, part, have, progress)
     except (OSError, HTTPException, ValueError) as error:
         raise SourceError(
             f"{source.url}: download stopped ({error}); repeat the command to go on, or give --from"
@@ -39,9 +48,15 @@ def download(name: str, source: Source, folder: Path, progress: Progress) -> Pat
     return part.rename(path)
 
 
-def fetch(url: str, part: Path, progress: Progress) -> None:
-    """Append to `part` what is missing of the file at `url`."""
-    have = part.stat().st_size if part.is_file() else 0
+def size_so_far(part: Path) -> int:
+    """Return the bytes that have come, 0 for none; OSError for what is no plain file."""
+    with suppress(FileNotFoundError), open_plain(part) as file:
+        return os.fstat(file.fileno()).st_size
+    return 0
+
+
+def fetch(url: str, part: Path, have: int, progress: Progress) -> None:
+    """Append to `part`, which has so many bytes, what is missing of the file at `url`."""
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         with urlopen(request, timeout=TIMEOUT) as response:
@@ -56,7 +71,7 @@ def receive(response: HTTPResponse, part: Path, have: int, progress: Progress) -
     resumed = response.status == HTTPStatus.PARTIAL_CONTENT
     whole = expected(response, have if resumed else 0)
     task = progress.add_task(f"download {part.stem}", total=whole)
-    with part.open("ab" if resumed else "wb") as out:
+    with open_plain(part, "ab" if resumed else "wb") as out:
         while chunk := response.read(CHUNK):
             out.write(chunk)
             progress.update(task, completed=out.tell())
@@ -76,8 +91,8 @@ def check_md5(part: Path, source: Source, progress: Progress) -> None:
     """UMTError, and the file gone, where its checksum is another than the official one."""
     found = hashlib.md5(usedforsecurity=False)
     with (
-        part.open("rb") as file,
-        progress.wrap_file(file, part.stat().st_size, description=f"check {part.stem}") as read,
+        open_plain(part) as file,
+        progress.wrap_file(cast(BinaryIO, file), part.stat().st_size, description=f"check {part.stem}") as read,
     ):
         while chunk := read.read(CHUNK):
             found.update(chunk)

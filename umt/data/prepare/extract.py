@@ -12,16 +12,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, NoReturn
 
 from rich.progress import Progress
 
 from umt.errors import SourceError, UMTError, first_line
+from umt.files import open_plain
+from umt.text import printable
 
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 CHUNK = 1 << 20
 MAX_RATIO = 100  # photographs do not shrink; text shrinks tenfold; bombs a thousandfold
 RATIO_FROM = 1 << 24  # bytes: a few text files may well shrink more
+MAX_PARTS = 32  # folders of a path; the official ones have five
+MAX_PATH = 1024  # bytes of a path; file systems take 4,096, of which the folder around it needs some
+MAX_SHOWN = 120  # characters of a name in an error
+MAX_TAR_HEADER = 1 << 20  # bytes of extended headers before the first member; one holds a path and some attributes
+MEAN_TAR_HEADER = 1 << 13  # and bytes more for each member after it
+TAR_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, *tarfile.GNU_TYPES[:2])
 FOREIGN = frozenset("\\:\0")  # what separates, or names a drive, on other systems
 ZIP_KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -78,7 +86,8 @@ class Budget:
             raise self.refusal(entry, f"{self.size / self.packed:.0f} times the archive's size, expected a few times")
 
     def refusal(self, entry: str, reason: str) -> UMTError:
-        return SourceError(f"{self.archive}: entry '{printable(entry)}' is {reason}; get the official archive")
+        name = printable(entry[:MAX_SHOWN])
+        return SourceError(f"{self.archive}: entry '{name}' is {reason}; get the official archive")
 
 
 def extract(archive: Path, target: Path, limits: Limits, progress: Progress) -> None:
@@ -115,6 +124,8 @@ def inside(entry: Entry, budget: Budget) -> PurePosixPath:
     """The path of an entry below the target; UMTError where it would be anything else than a plain file there."""
     if entry.special:
         raise budget.refusal(entry.name, entry.special)
+    if len(entry.name.encode(errors="surrogatepass")) > MAX_PATH or entry.name.count("/") >= MAX_PARTS:
+        raise budget.refusal(entry.name, f"a path of more than {MAX_PARTS} folders or {MAX_PATH:,} bytes")
     path = PurePosixPath(entry.name)
     if path.is_absolute() or ".." in path.parts or FOREIGN & set(entry.name):
         raise budget.refusal(entry.name, "a path outside the folder")
@@ -125,7 +136,7 @@ def inside(entry: Entry, budget: Budget) -> PurePosixPath:
 def entries(archive: Path, progress: Progress) -> Iterator[Iterator[Entry]]:
     """The entries of a zip or tar in order, with a bar over the archive's bytes; UMTError where it cannot be read."""
     try:
-        with archive.open("rb") as file:
+        with open_plain(archive, links=True) as file:
             task = progress.add_task(f"extract {archive.name}", total=archive.stat().st_size)
             kind = zip_entries if zipfile.is_zipfile(file) else tar_entries
             file.seek(0)
@@ -142,9 +153,58 @@ def followed(found: Iterator[Entry], file: IO[bytes], report: Callable[[int], No
         yield entry
 
 
+class PlainTar(tarfile.TarFile):
+    """A tar from anywhere: what tarfile reads of it before anyone sees a member has bounds."""
+
+    members: list[tarfile.TarInfo]
+    members_seen = 0
+    header_bytes = 0  # in extended headers so far
+
+    def __iter__(self) -> Iterator[tarfile.TarInfo]:
+        """Yield each member once, and keep none: a tar may have millions, each with all extended headers."""
+        while (member := self.next()) is not None:
+            self.members.clear()
+            self.pax_headers = {}
+            self.members_seen += 1
+            yield member
+
+    def next(self) -> tarfile.TarInfo | None:
+        """Return the next member, None at the end; TarError for headers that tarfile cannot read."""
+        try:
+            return super().next()
+        except (ValueError, OverflowError, RecursionError) as error:  # numbers that are none, headers of headers
+            raise tarfile.TarError(f"a header is damaged: {first_line(error)}") from error
+
+    def count_header(self, size: int) -> None:
+        """Count an extended header before it is read; TarError if they are too large for the members so far."""
+        self.header_bytes += tarfile.BLOCKSIZE + size
+        limit = MAX_TAR_HEADER + MEAN_TAR_HEADER * self.members_seen
+        if size < 0 or self.header_bytes > limit:
+            raise tarfile.TarError(
+                f"an extended header of {size:,} bytes, at most {limit:,} in all are expected so far"
+            )
+
+
+class PlainMember(tarfile.TarInfo):
+    """A member whose extended headers are counted before tarfile reads them into memory."""
+
+    def _proc_member(self, tar: PlainTar) -> tarfile.TarInfo:
+        if self.type in TAR_HEADERS:
+            tar.count_header(self.size)
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            self._refuse_sparse()
+        found: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return found
+
+    def _refuse_sparse(self, *_: object) -> NoReturn:
+        raise tarfile.TarError("a file is sparse; none of an official archive is")
+
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
+
+
 def tar_entries(file: IO[bytes]) -> Iterator[Entry]:
     """Entries of a tar, compressed or not, in one pass."""
-    with tarfile.open(fileobj=file, mode="r:*") as tar:
+    with PlainTar.open(fileobj=file, mode="r:*", tarinfo=PlainMember) as tar:
         for member in tar:
             yield Entry(member.name, member.isdir(), tar_kind(member), partial(tar_open, tar, member))
 
@@ -155,6 +215,8 @@ def tar_kind(member: tarfile.TarInfo) -> str:
         return "a symbolic link"
     if member.islnk():
         return "a hard link"
+    if member.size < 0:  # the next header would be one that has been read
+        return "of a negative size"
     return "" if member.isreg() or member.isdir() else "a device or pipe"
 
 
@@ -177,8 +239,3 @@ def zip_kind(info: zipfile.ZipInfo) -> str:
     if info.flag_bits & 1:
         return "encrypted"
     return ZIP_KINDS.get(stat.S_IFMT(info.external_attr >> 16), "")
-
-
-def printable(name: str) -> str:
-    """A name from an archive, safe on a terminal."""
-    return name.encode("unicode_escape").decode()[:120]

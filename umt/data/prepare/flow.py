@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from rich.progress import Progress
 from umt.data.layouts import class_images, subfolders
 from umt.data.prepare.download import download
 from umt.data.prepare.parts import PARTS, Part
+from umt.data.prepare.plain import copy_plain, refuse_odd
 from umt.data.prepare.sources import sources
 from umt.data.record import FOLDER, read_record, write_record
 from umt.data.registry import Dataset, dataset_info
@@ -60,7 +62,7 @@ def _prepare_target(name: str, data_root: Path, target: str, origin: Path | None
     if place.is_dir():
         return Outcome(place, _count_there(name, target, place), ())
     if origin is not None and (layout := _find_layout(origin, target)):
-        return _build(name, data_root, Part(target, (), partial(_copy, layout)), {}, progress)
+        return _build(name, data_root, Part(target, (), partial(_copy, layout, origin)), {}, progress)
     parts = [part for part in PARTS[name] if part.target == target]
     folder = data_root / FOLDER / DOWNLOADS
     found = _find_files(name, parts, origin) if origin else _fetch(parts, folder, progress)
@@ -84,18 +86,25 @@ def _find_layout(origin: Path, target: str) -> Path | None:
 
 
 def _find_files(name: str, parts: list[Part], origin: Path) -> tuple[Part, dict[str, Path]] | None:
-    """The first way whose files are at `origin`, or beside it where it is a file; UMTError where one of them lacks."""
+    """The first way whose files are at `origin`, or beside it where it is a file; UMTError where one of them lacks.
+
+    Of them `origin` alone may be a link: the user has named it.
+    """
     if not origin.exists():
         raise MissingFileError(f"--from {origin}: no such file or folder; {_wanted(name)}")
+    if not origin.is_dir():
+        refuse_odd(origin, links=True)
     if origin.is_file() and _may_have_any_name(name, origin):
         return parts[0], {parts[0].files[0]: origin}
     folder = origin if origin.is_dir() else origin.parent
     for part in parts:
-        there = [file for file in part.files if (folder / file).is_file()]
+        there = [file for file in part.files if os.path.lexists(folder / file)]
         if not there or (origin.is_file() and origin.name not in there):
             continue
         for file in set(part.files) - set(there):
             raise SourceError(f"{folder / file}: is needed beside {there[0]}; {_how(file)}")
+        for file in there:
+            refuse_odd(folder / file, links=folder / file == origin)
         return part, {file: folder / file for file in part.files}
     return None
 
@@ -118,7 +127,8 @@ def _build(name: str, data_root: Path, part: Part, files: Mapping[str, Path], pr
     beside = place.parent if place.parent.is_dir() else data_root / FOLDER  # on the same disk, for the move
     work = beside / f".partial-{place.name}"
     shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
-    (work / "out").mkdir(parents=True)
+    work.mkdir()  # not below a link of that name
+    (work / "out").mkdir()
     (work / "scratch").mkdir()
     try:
         part.build(files, work / "out", work / "scratch", progress)
@@ -153,10 +163,10 @@ def count_items(name: str, target: str, folder: Path) -> dict[str, int]:
     return {PurePosixPath(target).name: sum(len(class_images(folder / wnid)) for wnid in classes)}
 
 
-def _copy(layout: Path, files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
+def _copy(layout: Path, origin: Path, files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
     """A set in its official layout, as it is."""
     task = progress.add_task(f"copy {layout.name}", total=None)
-    shutil.copytree(layout, out, dirs_exist_ok=True)
+    copy_plain(layout, origin, out)
     progress.remove_task(task)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +14,14 @@ from umt.data.layouts import read_table
 from umt.data.prepare.extract import Budget, Entry, entries, extract, tar_entries, write_entries
 from umt.data.prepare.sources import sources
 from umt.errors import SourceError, first_line
+from umt.text import brief
 
 TRAIN = "ILSVRC2012_img_train.tar"
 VAL = "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
 TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
 META = "data/meta.mat"
+WNID = re.compile(r"n\d{1,8}")
 
 
 def build_train(files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
@@ -67,17 +70,22 @@ def _read_synsets(path: Path) -> dict[str, str]:
     try:
         synsets: Any = loadmat(path, squeeze_me=True)["synsets"]
         leaves = synsets[synsets["num_children"] == 0]
-        return {
+        wnids = {
             str(int(number)): str(wnid) for number, wnid in zip(leaves["ILSVRC2012_ID"], leaves["WNID"], strict=True)
         }
     except Exception as error:  # scipy raises many kinds on a damaged file
         raise SourceError(f"{DEVKIT}: {META} cannot be read ({first_line(error)}); get the devkit again") from error
+    for wnid in wnids.values():  # it becomes the name of a folder
+        if not WNID.fullmatch(wnid):
+            raise SourceError(f"{DEVKIT}: {META} names a class {brief(wnid)}, expected n01440764; get the devkit again")
+    return wnids
 
 
 def _write_class(entry: Entry, out: Path, budget: Budget) -> None:
     wnid, dot, suffix = entry.name.removeprefix("./").partition(".")
     if entry.special or suffix != "tar" or not dot or not wnid.isalnum():
         raise budget.refusal(entry.name, "no tar of a class")
+    budget.count(entry.name)
     (out / wnid).mkdir()
     try:
         with entry.open() as inner:

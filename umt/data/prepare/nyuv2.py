@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,6 +19,7 @@ LABELLED = "nyu_depth_v2_labeled.mat"
 SPLITS = "splits.mat"
 PAIRS = "nyu.zip"
 FRAME = (slice(7, 474), slice(7, 632))  # of 480x640; outside is the white frame that registering the Kinect left
+FIELDS = {"images": ((3, 640, 480), np.uint8), "rawDepths": ((640, 480), np.floating)}  # shape and type of an item
 SPLIT_FIELDS = {"train": "trainNdxs", "test": "testNdxs"}
 
 
@@ -73,11 +75,25 @@ def labelled_pairs(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         raise PackageError(f"{path}: needs h5py to be read; pip install 'umt-bench[nyuv2]'") from error
     try:
         with h5py.File(path, "r") as file:
-            yield from zip(file["images"], file["rawDepths"], strict=True)
+            yield from zip(*(_own_dataset(file, name) for name in FIELDS), strict=True)
     except (OSError, KeyError, ValueError) as error:
         raise SourceError(
             f"{path}: cannot be read as the official labelled set ({first_line(error)}); get it again"
         ) from error
+
+
+def _own_dataset(file: Any, name: str) -> Any:
+    """Return a data set of an HDF5 file; ValueError if its values come from another file, or are not the official."""
+    import h5py
+
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
+        raise ValueError(f"'{name}' is missing, a link or a group, not a data set")
+    dataset, (shape, kind) = file[name], FIELDS[name]
+    if dataset.external is not None or dataset.is_virtual:
+        raise ValueError(f"'{name}' takes its values from another file")
+    if dataset.shape[1:] != shape or not np.issubdtype(dataset.dtype, kind):
+        raise ValueError(f"'{name}' has items of shape {dataset.shape[1:]} and type {dataset.dtype}")
+    return dataset
 
 
 def _framed(image: np.ndarray) -> np.ndarray:

@@ -113,3 +113,17 @@ def test_crops_of_two_splits_share_no_pixel(monkeypatch: pytest.MonkeyPatch) -> 
         for share in ((0.0, 0.35), (0.35, 0.5), (0.5, 1.0))
     }
     assert max(seen[0.0, 0.35]) < 70 <= min(seen[0.35, 0.5]) <= max(seen[0.35, 0.5]) < 100 <= min(seen[0.5, 1.0])
+
+
+@pytest.mark.parametrize("name", [".partial-CUB_200_2011", "CUB_200_2011"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, tiny_size: MiniSize, name: str) -> None:
+    cub = next(part for part in PARTS if part.dataset == "cub")
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    elsewhere.mkdir()
+    out.mkdir()
+    (out / name).symlink_to(elsewhere)
+    with pytest.raises(
+        UMTError, match=r"CUB_200_2011: (cannot be written|holds other data).*; choose another data root"
+    ):
+        write_part(cub, out, tiny_size)
+    assert not [*elsewhere.iterdir()]

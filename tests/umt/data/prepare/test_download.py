@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -101,3 +102,23 @@ def test_what_is_not_there_is_named(tmp_path: Path, server: Server, progress: Pr
 def test_no_network_is_named(tmp_path: Path, progress: Progress) -> None:
     with pytest.raises(UMTError, match=r"http://127\.0\.0\.1:9/x: download stopped \(.*\)"):
         download("x", Source(url="http://127.0.0.1:9/x", md5=MD5), tmp_path, progress)
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "whole link", "pipe", "device"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, server: Server, progress: Progress, kind: str) -> None:
+    """Neither resumed, nor anew, nor taken for the whole file."""
+    target, part = tmp_path / "precious", tmp_path / "new" / "set.zip.part"
+    part.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(part)
+    else:
+        part.symlink_to("/dev/null" if kind == "device" else target)
+    before = {"link": b"precious", "whole link": CONTENT}.get(kind)
+    if before is not None:
+        target.write_bytes(before)
+    with pytest.raises(UMTError, match=r"set\.zip\.part: is a (link|pipe), .*; remove it and repeat the command"):
+        download("set.zip", server.source(), part.parent, progress)
+    assert (target.read_bytes() if target.exists() else None) == before
+    assert server.asked == []
+    part.unlink()
+    assert download("set.zip", server.source(), part.parent, progress).read_bytes() == CONTENT

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -152,4 +155,125 @@ def test_an_encrypted_entry_is_refused(tmp_path: Path, progress: Progress, make_
 
 def test_names_cannot_write_to_the_terminal(tmp_path: Path, progress: Progress, make_tar: Callable[..., Path]) -> None:
     archive = make_tar(tmp_path / "x.tar", {"../\x1b[2J\n": b""})
-    refused(archive, tmp_path / "out", progress, r"\\x1b\[2J\\n' is a path outside")
+    refused(archive, tmp_path / "out", progress, r"\\x1b\[2J ' is a path outside")
+
+
+EXTENDED = [
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+]
+PACK: dict[str, Callable[[bytes], bytes]] = {"tar": bytes, "tar.gz": gzip.compress, "tar.bz2": bz2.compress}
+
+
+def header(kind: bytes, size: int = 0, name: str = "x") -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def extended(kind: bytes, content: bytes) -> bytes:
+    return header(kind, len(content)) + content + bytes(-len(content) % 512)
+
+
+def record(field: str, value: str) -> bytes:
+    """A field of an extended header, which begins with its own length."""
+    rest = f" {field}={value}\n"
+    return f"{len(rest) + 2}{rest}".encode()
+
+
+@pytest.mark.parametrize("kind", EXTENDED)
+@pytest.mark.parametrize("suffix", PACK)
+def test_a_header_of_gigabytes_is_not_read(tmp_path: Path, progress: Progress, kind: bytes, suffix: str) -> None:
+    archive = tmp_path / f"x.{suffix}"
+    archive.write_bytes(PACK[suffix](header(kind, 5 << 30) + bytes(1 << 25)))
+    tracemalloc.start()
+    refused(archive, tmp_path / "out", progress, r"an extended header of 5,368,709,120 bytes, at most 1,048,576")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 23
+
+
+@pytest.mark.parametrize("kind", EXTENDED)
+def test_many_headers_count_together(tmp_path: Path, progress: Progress, kind: bytes) -> None:
+    """Each of half a megabyte, before folders of one name, which a tar may repeat."""
+    pair = extended(kind, b"folder" + bytes(1 << 19)) + header(tarfile.DIRTYPE)
+    (tmp_path / "x.tar.gz").write_bytes(gzip.compress(pair * 50))
+    refused(tmp_path / "x.tar.gz", tmp_path / "out", progress, "an extended header of 524,294 bytes, at most 1,064,960")
+
+
+@pytest.mark.parametrize("kind", EXTENDED)
+def test_headers_of_headers_come_to_an_end(tmp_path: Path, progress: Progress, kind: bytes) -> None:
+    (tmp_path / "x.tar").write_bytes(header(kind) * 1500 + header(tarfile.DIRTYPE))
+    refused(tmp_path / "x.tar", tmp_path / "out", progress, r"cannot be read \(a header is damaged: maximum recursion")
+
+
+@pytest.mark.parametrize("kind", EXTENDED)
+def test_a_header_of_negative_size_is_refused(tmp_path: Path, progress: Progress, kind: bytes) -> None:
+    """Read with a negative size, a file gives all that it has."""
+    (tmp_path / "x.tar").write_bytes(header(kind, -512) + bytes(1 << 20))
+    refused(tmp_path / "x.tar", tmp_path / "out", progress, "an extended header of -512 bytes")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header(tarfile.REGTYPE, -1024),
+        extended(tarfile.XHDTYPE, record("size", "-1024")) + header(tarfile.REGTYPE),
+    ],
+)
+def test_a_member_of_negative_size_is_refused(tmp_path: Path, progress: Progress, content: bytes) -> None:
+    """After it comes the same member again, without end."""
+    (tmp_path / "x.tar").write_bytes(content + bytes(1024))
+    refused(tmp_path / "x.tar", tmp_path / "out", progress, "'x' is of a negative size")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header(tarfile.GNUTYPE_SPARSE, 512),
+        extended(tarfile.XHDTYPE, record("GNU.sparse.map", "0,9") + record("GNU.sparse.size", "99")),
+        extended(tarfile.XHDTYPE, record("GNU.sparse.size", "9999999")),
+        extended(tarfile.XHDTYPE, record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0")),
+    ],
+)
+def test_sparse_members_are_refused(tmp_path: Path, progress: Progress, content: bytes) -> None:
+    """The map of the last is as long as the file says."""
+    body = b"99999999\n" + b"1\n" * 1_000_000
+    (tmp_path / "x.tar").write_bytes(content + header(tarfile.REGTYPE, len(body)) + body)
+    refused(tmp_path / "x.tar", tmp_path / "out", progress, "a file is sparse; none of an official archive is")
+
+
+def test_a_header_that_is_no_text_is_named(tmp_path: Path, progress: Progress) -> None:
+    content = extended(tarfile.XHDTYPE, b"16 hdrcharset=\xff\n") + header(tarfile.REGTYPE)
+    (tmp_path / "x.tar").write_bytes(content + bytes(1024))
+    refused(tmp_path / "x.tar", tmp_path / "out", progress, r"cannot be read \(a header is damaged: 'utf-8' codec")
+
+
+@pytest.mark.parametrize("name", ["d/" * 5000 + "x", "d/" * 32 + "x", "n" * 1025])
+@pytest.mark.parametrize("suffix", ["tar", "zip"])
+def test_a_deep_or_long_path_is_refused(
+    tmp_path: Path,
+    progress: Progress,
+    make_tar: Callable[..., Path],
+    make_zip: Callable[..., Path],
+    name: str,
+    suffix: str,
+) -> None:
+    archive = (make_zip if suffix == "zip" else make_tar)(tmp_path / f"x.{suffix}", {name: b""})
+    refused(archive, tmp_path / "out", progress, "is a path of more than 32 folders or 1,024 bytes; get the official")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_long_names_come_out(tmp_path: Path, progress: Progress, form: int) -> None:
+    """Two hundred of them, each with an extended header, after a global one as `git archive` writes it."""
+    names = [f"{'ö' * 70}/{index:0150}" for index in range(200)]
+    with tarfile.open(tmp_path / "x.tar", "w", format=form, pax_headers={"comment": "0" * 40}) as tar:
+        for name in names:
+            tar.addfile(tarfile.TarInfo(name))
+    extract(tmp_path / "x.tar", tmp_path / "out", Limits(files=200, size=0), progress)
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*/*"))
+    assert found == names

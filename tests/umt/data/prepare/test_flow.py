@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,6 +88,80 @@ def test_ways_to_say_where_it_is(tmp_path: Path, cub_tgz: Path, progress: Progre
     prepare("cub", tmp_path / "second", origin, progress)
     first, second = (find_dataset("cub", tmp_path / root) for root in ("first", "second"))
     assert first.fingerprint == second.fingerprint
+
+
+@pytest.fixture
+def layout(tmp_path: Path, cub_tgz: Path, progress: Progress) -> Path:
+    """A folder in the official layout, below one that holds it."""
+    prepare("cub", tmp_path / "first", cub_tgz, progress)
+    return tmp_path / "first" / "CUB_200_2011"
+
+
+def put(path: Path, kind: str, secret: Path) -> None:
+    path.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.symlink_to({"link": secret, "broken link": secret / "nowhere", "link to a folder": secret.parent}[kind])
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link", "broken link", "link to a folder"])
+@pytest.mark.parametrize("name", ["images/001.Auk/a.jpg", "notes", "images.txt"])
+def test_a_folder_with_links_or_special_files_is_not_copied(
+    tmp_path: Path, layout: Path, progress: Progress, name: str, kind: str
+) -> None:
+    secret = tmp_path / "home" / "secret"
+    secret.parent.mkdir()
+    secret.write_bytes(b"secret")
+    put(layout / name, kind, secret)
+    reason = "is a pipe, not a plain file" if kind == "pipe" else "is a link, which is not followed here; put the file"
+    with pytest.raises(UMTError, match=rf"{name}: {reason}.*; --from takes plain files"):
+        prepare("cub", tmp_path / "data", layout, progress)
+    assert nothing_left(tmp_path / "data")
+
+
+def test_a_folder_may_be_named_by_a_link_but_not_hold_one(tmp_path: Path, layout: Path, progress: Progress) -> None:
+    (tmp_path / "CUB_200_2011").symlink_to(layout)
+    (outcome,) = prepare("cub", tmp_path / "second", tmp_path / "CUB_200_2011", progress)
+    assert outcome.sizes == {"train": 1, "test": 1}
+    with pytest.raises(UMTError, match=r"CUB_200_2011: is a link, .*; give --from the folder that it leads to"):
+        prepare("cub", tmp_path / "third", tmp_path, progress)
+    assert nothing_left(tmp_path / "third")
+
+
+def test_folders_without_end_are_not_copied(tmp_path: Path, layout: Path, progress: Progress) -> None:
+    layout.joinpath(*["d"] * 40).mkdir(parents=True)
+    with pytest.raises(UMTError, match="is more than 32 folders deep; --from takes the official layout"):
+        prepare("cub", tmp_path / "data", layout, progress)
+    assert nothing_left(tmp_path / "data")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link", "link to a folder"])
+def test_an_archive_found_in_a_folder_is_a_plain_file(
+    tmp_path: Path, cub_tgz: Path, progress: Progress, kind: str
+) -> None:
+    """Named by itself it may be a link, but not a pipe or a device."""
+    archive = cub_tgz.rename(tmp_path / "birds.tgz")
+    put(cub_tgz, kind, archive)
+    with pytest.raises(UMTError, match=r"CUB_200_2011\.tgz: is a (pipe|link), .*; --from takes plain files"):
+        prepare("cub", tmp_path / "data", cub_tgz.parent, progress)
+    assert nothing_left(tmp_path / "data")
+    if kind == "link":
+        assert prepare("cub", tmp_path / "data", cub_tgz, progress)[0].sizes == {"train": 1, "test": 1}
+    elif kind != "link to a folder":
+        with pytest.raises(UMTError, match=r"CUB_200_2011\.tgz: is a (pipe|device), not a plain file"):
+            prepare("cub", tmp_path / "data", cub_tgz, progress)
+
+
+def test_nothing_is_written_through_a_link_in_the_data_root(tmp_path: Path, cub_tgz: Path, progress: Progress) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / ".partial-CUB_200_2011").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UMTError, match=r"cub cannot be prepared \(.*File exists: .*partial-CUB.*\); mend that"):
+        prepare("cub", tmp_path / "data", cub_tgz, progress)
+    assert not [*(tmp_path / "elsewhere").iterdir()]
 
 
 def test_an_archive_of_something_else_leaves_nothing(

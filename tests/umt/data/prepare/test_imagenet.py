@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,9 @@ from umt.errors import UMTError
 SYNSETS = [(1, "n02119789", 0), (2, "n01440764", 0), (3, "n00001740", 2)]
 
 
-def meta() -> bytes:
+def meta(synsets: Sequence[tuple[int, str, int]] = SYNSETS) -> bytes:
     fields = ("ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children")
-    rows = [(float(number), wnid, "name", "gloss", float(children), 0.0) for number, wnid, children in SYNSETS]
+    rows = [(float(number), wnid, "name", "gloss", float(children), 0.0) for number, wnid, children in synsets]
     out = io.BytesIO()
     savemat(out, {"synsets": np.array([[row] for row in rows], dtype=[(field, object) for field in fields])})
     return out.getvalue()
@@ -80,6 +81,8 @@ def test_validation_images_need_the_devkit(tmp_path: Path, archives: Path, progr
         (b"2\n1\n", None, r"3 images, .* has the classes of 2; get both"),
         (b"2\n3\n1\n", None, r"line 2 is '3', no class of meta\.mat"),
         (b"2\n1\n2\n", b"no mat", r"meta\.mat cannot be read"),
+        (b"1\n1\n1\n", meta([(1, "../../evil", 0), (2, "n2", 0)]), r"names a class '\.\./\.\./evil', expected n0"),
+        (b"1\n1\n1\n", meta([(1, "/tmp/evil", 0), (2, "n2", 0)]), "names a class '/tmp/evil', expected n0"),
     ],
 )
 def test_a_devkit_that_does_not_fit_is_named(
@@ -120,3 +123,13 @@ def test_a_hostile_inner_tar_is_refused(
     with pytest.raises(UMTError, match=r"'\.\./\.\./evil' is a path outside"):
         prepare("imagenet", tmp_path / "data", archive, progress)
     assert not [*tmp_path.rglob("evil")]
+
+
+def test_an_inner_tar_with_a_huge_header_is_refused(
+    tmp_path: Path, make_tar: Callable[..., Path], progress: Progress
+) -> None:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, 5 << 30
+    archive = make_tar(tmp_path / TRAIN, {"n01440764.tar": info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 16)})
+    with pytest.raises(UMTError, match=r"'n01440764\.tar' is no readable tar \(an extended header of 5,368,709,120 by"):
+        prepare("imagenet", tmp_path / "data", archive, progress)

@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +73,71 @@ def test_without_h5py_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(UMTError, match=r"needs h5py to be read; pip install 'umt-bench\[nyuv2\]'"):
         prepare("nyuv2", tmp_path / "data", labelled, progress)
+
+
+def linked(file: Any, secret: Path, h5py: Any) -> None:
+    file["images"] = h5py.ExternalLink(secret, "images")
+
+
+def linked_inside(file: Any, secret: Path, h5py: Any) -> None:
+    file["images"] = h5py.SoftLink("depths")
+
+
+def stored_outside(file: Any, secret: Path, h5py: Any) -> None:
+    file.create_dataset("images", IMAGES.shape, np.uint8, external=[(str(secret), 0, IMAGES.size)])
+
+
+def virtual(file: Any, secret: Path, h5py: Any) -> None:
+    layout = h5py.VirtualLayout(IMAGES.shape, np.uint8)
+    layout[:] = h5py.VirtualSource(str(secret), "images", IMAGES.shape)
+    file.create_virtual_dataset("images", layout)
+
+
+def group(file: Any, secret: Path, h5py: Any) -> None:
+    file.create_group("images")
+
+
+def nothing(file: Any, secret: Path, h5py: Any) -> None:
+    pass
+
+
+def huge(file: Any, secret: Path, h5py: Any) -> None:
+    """A few bytes, of which one item is a terabyte."""
+    file.create_dataset("images", (3, 3, 640_000, 480_000), np.uint8, chunks=(1, 1, 64, 64))
+
+
+def texts(file: Any, secret: Path, h5py: Any) -> None:
+    file.create_dataset("images", IMAGES.shape, h5py.string_dtype())
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (linked, "'images' is missing, a link or a group"),
+        (linked_inside, "'images' is missing, a link or a group"),
+        (group, "'images' is missing, a link or a group"),
+        (nothing, "'images' is missing, a link or a group"),
+        (stored_outside, "'images' takes its values from another file"),
+        (virtual, "'images' takes its values from another file"),
+        (huge, "'images' has items of shape (3, 640000, 480000) and type uint8"),
+        (texts, "'images' has items of shape (3, 640, 480) and type object"),
+    ],
+)
+def test_a_mat_cannot_read_other_files(
+    tmp_path: Path, labelled: Path, progress: Progress, write: Callable[[Any, Path, Any], None], message: str
+) -> None:
+    """What the secret file holds would become an image of the set."""
+    h5py = pytest.importorskip("h5py")
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["images"] = IMAGES
+    with h5py.File(labelled / LABELLED, "a") as file:
+        del file["images"]
+        write(file, secret, h5py)
+    with pytest.raises(UMTError, match=r"cannot be read as the official labelled set .*; get it again") as caught:
+        prepare("nyuv2", tmp_path / "data", labelled, progress)
+    assert message in str(caught.value)
+    assert not (tmp_path / "data" / "nyu").exists()
 
 
 def png(values: np.ndarray) -> bytes:
