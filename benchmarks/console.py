@@ -6,13 +6,12 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks.job import Report, Request
 from benchmarks.plan import BackboneCheck, DatasetCheck, Plan, PlannedJob
 from benchmarks.suite import Suite
+from umt.console import Console, shown
 
 COLOURS = {"done": "green", "to run": "cyan", "blocked": "red", "failed": "red", "elsewhere": "yellow"}
 
@@ -25,14 +24,14 @@ def print_plan(console: Console, plan: Plan, suite: Suite, out: Path) -> None:
             f"\n[bold]{title}[/]", *(f"  {line}" for line in lines), sep="\n", soft_wrap=True, highlight=False
         )
 
-    section(suite.title, [suite.about])
+    section(shown(suite.title), [shown(suite.about)])
     section("Backbones", map(_backbone_line, plan.backbones))
     section("Data sets", map(_dataset_line, plan.datasets))
     section("Jobs, with the hashes of their protocols", map(_job_line, plan.jobs))
     free = shutil.disk_usage(next(folder for folder in (out, *out.parents) if folder.exists())).free
     section(
         f"{len(plan.requests())} of {len(plan.jobs)} jobs to run on {plan.device}",
-        [f"results go to {out}, where {free / 1e9:.0f} GB are free"],
+        [f"results go to {shown(out)}, where {free / 1e9:.0f} GB are free"],
     )
 
 
@@ -40,7 +39,7 @@ def print_blocked(console: Console, plan: Plan) -> None:
     """Each reason once, before anything runs."""
     for problem in dict.fromkeys(job.problem for job in plan.jobs if job.problem):
         count = sum(job.problem == problem for job in plan.jobs)
-        console.print(f"[red]blocked[/] ({count} jobs): {escape(problem)}", soft_wrap=True)
+        console.print(f"[red]blocked[/] ({count} jobs): {shown(problem)}", soft_wrap=True)
 
 
 class LiveJobs:
@@ -67,32 +66,32 @@ class LiveJobs:
         self.progress.stop()
 
     def start(self, request: Request) -> None:
-        self.bars[request] = self.progress.add_task(escape(request.title), total=None, note="starting")
+        self.bars[request] = self.progress.add_task(shown(request.title), total=None, note="starting")
 
     def advance(self, request: Request, done: int, total: int, text: str) -> None:
-        self.progress.update(self.bars[request], completed=done, total=total, note=escape(text))
+        self.progress.update(self.bars[request], completed=done, total=total, note=shown(text))
 
     def end(self, request: Request, report: Report) -> None:
         self.reports.append(report)
         self.progress.remove_task(self.bars.pop(request))
         self.progress.advance(self.overall)
-        head = f"[{COLOURS[report.status]}]{report.status}[/] {escape(request.title)} ({report.seconds:.0f} s)"
-        self.console.print(f"{head}{': ' if report.message else ''}{escape(report.message)}", soft_wrap=True)
+        head = f"[{COLOURS[report.status]}]{report.status}[/] {shown(request.title)} ({report.seconds:.0f} s)"
+        self.console.print(f"{head}{': ' if report.message else ''}{shown(report.message)}", soft_wrap=True)
 
 
 def _backbone_line(item: BackboneCheck) -> str:
     if item.problem:
-        return f"[red]{escape(item.label)}[/]  {escape(item.problem)}"
-    name = escape(f"{item.label}  {item.spec}")
+        return f"[red]{shown(item.label)}[/]  {shown(item.problem)}"
+    name = shown(f"{item.label}  {item.spec}")
     return f"{name}  {item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}"
 
 
 def _dataset_line(item: DatasetCheck) -> str:
     if item.problem:
-        return f"[red]{item.name}[/]  {escape(item.problem)}"
+        return f"[red]{shown(item.name)}[/]  {shown(item.problem)}"
     sizes = ", ".join(f"{count:,} {split}" for split, count in item.sizes.items())
-    return f"[green]{item.name}[/]  {escape(str(item.expected))}  {escape(item.title)}: {sizes}"
+    return f"[green]{shown(item.name)}[/]  {shown(item.expected)}  {shown(item.title)}: {sizes}"
 
 
 def _job_line(job: PlannedJob) -> str:
-    return f"[{COLOURS[job.state]}]{job.state:8}[/]  {job.protocol_hash or '-':12}  {escape(job.title)}"
+    return f"[{COLOURS[job.state]}]{job.state:8}[/]  {job.protocol_hash or '-':12}  {shown(job.title)}"

@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmarks.suite import Suite
+from umt.console import Console
 from umt.errors import ProcessError
 
 

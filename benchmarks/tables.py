@@ -9,10 +9,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from benchmarks.example import run_command
 from benchmarks.suite import Column, StudentRun, Suite, TablePlan
+from umt.console import Console, shown
 from umt.errors import OptionError, unknown_name
 
 Part = tuple[Suite, tuple[str, ...]]  # a suite of some columns, and the backbones that it is for
@@ -76,7 +76,7 @@ def train_students(
     commands = {label: _command(student, data_root, places[label]) for label, student in students.items()}
     to_train = [label for label in students if not (places[label] / "student.pth").is_file()]
     for label in to_train:
-        console.print(f"[bold]{label}[/] would cost", highlight=False)
+        console.print(f"[bold]{shown(label)}[/] would cost", highlight=False)
         run_command([*commands[label], "--dry-run"])
     if to_train and not sure and not dry_run:
         click.confirm(f"Train {len(to_train)} students?", abort=True)

@@ -12,12 +12,12 @@ from markupsafe import Markup
 
 from reports.export.results import ResultLine
 from reports.students import Student, Teacher, student_from
-from reports.table import printable
 from reports.writers.markdown import escape
 from umt.backbones import Backbone
 from umt.export.agreement import Exported
 from umt.export.licence import stated_licence
 from umt.export.targets import Target
+from umt.text import printable
 
 NOT_STATED = "not stated"
 

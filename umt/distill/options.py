@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from umt.backbones.contract import Backbone
+from umt.console import shown
 from umt.data.image_list import ImageList, find_images
 from umt.distill.images import training_images
 from umt.distill.recipe import DistillRecipe, load_recipe, missing_weights, weights_folder
@@ -19,7 +20,7 @@ from umt.distill.teachers import Teacher, load_teacher
 from umt.errors import MissingFileError, OptionError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Say = Callable[[str], None]
+Say = Callable[[str], None]  # takes markup
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 RECIPE = click.option(
@@ -99,7 +100,7 @@ def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, say: Say) 
     recipe = load_recipe(name, changes)
     missing = missing_weights(recipe, weights)
     if missing and recipe.otherwise:
-        say(f"{missing[0]}\ntaking recipe {recipe.otherwise} instead of {recipe.name}")
+        say(f"{shown(missing[0])}\ntaking recipe {shown(recipe.otherwise)} instead of {shown(recipe.name)}")
         return choose_recipe(recipe.otherwise, changes, weights, say)
     if missing:
         raise MissingFileError("; ".join(missing))
