@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from benchmarks.console import LiveJobs, print_blocked, print_plan
 from benchmarks.job import Report
@@ -21,9 +20,11 @@ from benchmarks.results import ResultStore
 from benchmarks.suite import Suite, load_suite
 from benchmarks.tables import Part, analyse, chosen_tables, example_backbones, train_students
 from umt.backbones.label import read_name
+from umt.console import Console
 from umt.declarations import scalar
 from umt.errors import OptionError
 from umt.files import component, writable_folder
+from umt.text import printable
 
 EPILOG = """\b
 Examples:
@@ -135,7 +136,7 @@ def run(
     if train and not tables:
         raise click.UsageError("--train distils the students of tables; name them with --tables")
     if not named and not (suite.example or suite.example_students) and not train:
-        raise click.UsageError(f"suite '{suite.name}' has no example; name a checkpoint or --backbone SPEC")
+        raise click.UsageError(f"suite '{printable(suite.name)}' has no example; name a checkpoint or --backbone SPEC")
     limits = Limits(time_limit and time_limit * 60, memory_limit and memory_limit * 1e9)
     submission = pairs("--cluster-option", cluster_options, scalar)
     if cluster == "slurm" and not submission.keys() & {"timeout_min", "slurm_time"}:

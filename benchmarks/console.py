@@ -6,8 +6,6 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks.job import Report, Request
@@ -15,6 +13,7 @@ from benchmarks.plan import BackboneCheck, DatasetCheck, Plan, PlannedJob
 from benchmarks.suite import Suite
 from umt.backbones.spec import parse_spec
 from umt.backbones.trust import runs_code
+from umt.console import Console, shown
 
 COLOURS = {"done": "green", "to run": "cyan", "blocked": "red", "failed": "red", "elsewhere": "yellow"}
 
@@ -27,14 +26,14 @@ def print_plan(console: Console, plan: Plan, suite: Suite, out: Path) -> None:
             f"\n[bold]{title}[/]", *(f"  {line}" for line in lines), sep="\n", soft_wrap=True, highlight=False
         )
 
-    section(suite.title, [suite.about])
+    section(shown(suite.title), [shown(suite.about)])
     section("Backbones", map(_backbone_line, plan.backbones))
     section("Data sets", map(_dataset_line, plan.datasets))
     section("Jobs, with the hashes of their protocols", map(_job_line, plan.jobs))
     free = shutil.disk_usage(next(folder for folder in (out, *out.parents) if folder.exists())).free
     section(
         f"{len(plan.requests())} of {len(plan.jobs)} jobs to run on {plan.device}",
-        [f"results go to {out}, where {free / 1e9:.0f} GB are free"],
+        [f"results go to {shown(out)}, where {free / 1e9:.0f} GB are free"],
     )
 
 
@@ -42,7 +41,7 @@ def print_blocked(console: Console, plan: Plan) -> None:
     """Each reason once, before anything runs."""
     for problem in dict.fromkeys(job.problem for job in plan.jobs if job.problem):
         count = sum(job.problem == problem for job in plan.jobs)
-        console.print(f"[red]blocked[/] ({count} jobs): {escape(problem)}", soft_wrap=True)
+        console.print(f"[red]blocked[/] ({count} jobs): {shown(problem)}", soft_wrap=True)
 
 
 class LiveJobs:
@@ -69,34 +68,34 @@ class LiveJobs:
         self.progress.stop()
 
     def start(self, request: Request) -> None:
-        self.bars[request] = self.progress.add_task(escape(request.title), total=None, note="starting")
+        self.bars[request] = self.progress.add_task(shown(request.title), total=None, note="starting")
 
     def advance(self, request: Request, done: int, total: int, text: str) -> None:
-        self.progress.update(self.bars[request], completed=done, total=total, note=escape(text))
+        self.progress.update(self.bars[request], completed=done, total=total, note=shown(text))
 
     def end(self, request: Request, report: Report) -> None:
         self.reports.append(report)
         self.progress.remove_task(self.bars.pop(request))
         self.progress.advance(self.overall)
-        head = f"[{COLOURS[report.status]}]{report.status}[/] {escape(request.title)} ({report.seconds:.0f} s)"
-        self.console.print(f"{head}{': ' if report.message else ''}{escape(report.message)}", soft_wrap=True)
+        head = f"[{COLOURS[report.status]}]{report.status}[/] {shown(request.title)} ({report.seconds:.0f} s)"
+        self.console.print(f"{head}{': ' if report.message else ''}{shown(report.message)}", soft_wrap=True)
 
 
 def _backbone_line(item: BackboneCheck) -> str:
     if item.problem:
-        return f"[red]{escape(item.name.label)}[/]  {escape(item.problem)}"
+        return f"[red]{shown(item.name.label)}[/]  {shown(item.problem)}"
     spec = parse_spec(item.name.spec)
-    name = escape(f"{item.name.label}  {item.name.spec}")
-    code = f", [yellow]runs code[/] of {escape(spec.scheme)}" if runs_code(spec) else ""
+    name = shown(f"{item.name.label}  {item.name.spec}")
+    code = f", [yellow]runs code[/] of {shown(spec.scheme)}" if runs_code(spec) else ""
     return f"{name}  {item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}{code}"
 
 
 def _dataset_line(item: DatasetCheck) -> str:
     if item.problem:
-        return f"[red]{item.name}[/]  {escape(item.problem)}"
+        return f"[red]{shown(item.name)}[/]  {shown(item.problem)}"
     sizes = ", ".join(f"{count:,} {split}" for split, count in item.sizes.items())
-    return f"[green]{item.name}[/]  {escape(str(item.expected))}  {escape(item.title)}: {sizes}"
+    return f"[green]{shown(item.name)}[/]  {shown(item.expected)}  {shown(item.title)}: {sizes}"
 
 
 def _job_line(job: PlannedJob) -> str:
-    return f"[{COLOURS[job.state]}]{job.state:8}[/]  {job.protocol_hash or '-':12}  {escape(job.title)}"
+    return f"[{COLOURS[job.state]}]{job.state:8}[/]  {job.protocol_hash or '-':12}  {shown(job.title)}"

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.budget import Estimate, dataset_gigabytes, devices_needed, estimates, measured_seconds
@@ -16,6 +15,7 @@ from benchmarks.preflight import chosen_columns
 from benchmarks.processes import default_workers
 from benchmarks.suite import load_suite
 from umt.backbones.label import read_name
+from umt.console import Console, shown
 from umt.durations import duration
 from umt.errors import OptionError
 from umt.files import component
@@ -88,9 +88,14 @@ def _table(found: Sequence[Estimate], took: Mapping[str, float]) -> Table:
     table = Table("job", "time", "features", "checkpoint", *(("took", "took / planned") if took else ()))
     for estimate in found:
         if estimate.problem:
-            table.add_row(estimate.title, f"[red]{estimate.problem}")
+            table.add_row(shown(estimate.title), f"[red]{shown(estimate.problem)}")
             continue
-        cells = [estimate.title, duration(estimate.seconds), _size(estimate.features), _size(estimate.checkpoint)]
+        cells = [
+            shown(estimate.title),
+            duration(estimate.seconds),
+            _size(estimate.features),
+            _size(estimate.checkpoint),
+        ]
         real = took.get(estimate.title)
         table.add_row(*cells, *([duration(real), f"{real / estimate.seconds:.2f}"] if real else []))
     return table

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.protocols import Protocol, load_protocol, protocol_names
 from benchmarks.tasks.registry import get_task, task_names
+from umt.console import Console, shown
 from umt.errors import OptionError, unknown_name
+from umt.text import printable
 
 EPILOG = """\b
 Examples:
@@ -40,7 +40,7 @@ def list_(task: str | None) -> None:
     table = Table("protocol", "version", "hash", "about")
     for name in [get_task(task).name] if task else task_names():
         for protocol in (_load(name, shipped) for shipped in protocol_names(name)):
-            table.add_row(_title(protocol), str(protocol.version), protocol.hash, escape(protocol.about))
+            table.add_row(shown(_title(protocol)), str(protocol.version), protocol.hash, shown(protocol.about))
     Console().print(table)
 
 
@@ -61,7 +61,7 @@ def diff(first: str, second: str) -> None:
     left, right = find(first), find(second)
     rows = differences(left, right)
     if not rows:
-        click.echo(f"{_title(left)} and {_title(right)} measure the same: {left.hash}")
+        click.echo(printable(f"{_title(left)} and {_title(right)} measure the same: {left.hash}"))
         return
     Console().print(_rows(["field", _title(left), _title(right)], ((field, *pair) for field, pair in rows.items())))
 
@@ -117,9 +117,9 @@ def _choices(protocol: Protocol[Any]) -> dict[str, Any]:
 
 
 def _rows(heading: list[str], rows: Iterable[tuple[Any, ...]]) -> Table:
-    table = Table(*heading)
+    table = Table(*map(shown, heading))
     for row in rows:
-        table.add_row(*(escape(_text(value)) for value in row))
+        table.add_row(*(shown(_text(value)) for value in row))
     return table
 
 

@@ -8,14 +8,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from benchmarks.actions import cka_command, distil_command, run_command, student_file
 from benchmarks.suite import FOLDER, Column, StudentRun, Suite, TablePlan, suite_names
 from umt.backbones.label import BackboneName, read_name
 from umt.backbones.spec import parse_spec
 from umt.backbones.trust import is_trusted, name_from_file
-from umt.console import shown
+from umt.console import Console, shown
 from umt.errors import OptionError, unknown_name
 
 Part = tuple[Suite, tuple[BackboneName, ...]]  # a suite of some columns, and the backbones that it is for

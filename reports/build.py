@@ -10,7 +10,8 @@ from reports.declaration import AskedColumn, Declaration
 from reports.measurement import Measurement
 from reports.notes import notes_of
 from reports.rows import FamilyRow, measured_rows, published_rows
-from reports.table import Column, Group, Table, printable
+from reports.table import Column, Group, Table
+from umt.text import printable
 
 OTHER = "Other architectures"
 

@@ -11,7 +11,8 @@ from statistics import fmean
 from reports.deviation import mean_and_deviation
 from reports.measurement import Measurement
 from reports.metrics import Metric
-from reports.table import Cell, printable
+from reports.table import Cell
+from umt.text import printable
 
 
 def measured_cell(measurements: Sequence[Measurement], name: str, metric: Metric) -> Cell:

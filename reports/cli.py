@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from benchmarks.suite import Suite, load_suite, suite_names
 from reports.garbage import uncollected
@@ -16,6 +15,7 @@ from reports.suite_report import read_measurements, suite_figures, suite_tables,
 from reports.table import Table
 from reports.table1 import TABLE1
 from reports.terminal import print_table
+from umt.console import Console
 from umt.errors import ResultError
 from umt.files import writable_folder
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from reports.declaration import AskedColumn
 from reports.measurement import Measurement, Setup
 from reports.metrics import Metric, get_metric
-from reports.table import printable
+from umt.text import printable
 
 
 @dataclass(frozen=True)

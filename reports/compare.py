@@ -17,7 +17,8 @@ from reports.measurement import Measurement, Model
 from reports.paper import published_table
 from reports.rows import model_names
 from reports.standing import LEVEL
-from reports.table import Cell, Column, Group, Row, Table, printable
+from reports.table import Cell, Column, Group, Row, Table
+from umt.text import printable
 
 CAPTION = (
     "Ours minus the paper's, on the complete official data by the paper's protocol. "

@@ -12,8 +12,9 @@ from reports.metrics import Metric, get_metric
 from reports.notes import column_note
 from reports.rows import model_names
 from reports.standing import Standing, estimate, mean_place, standings
-from reports.table import DASH, Cell, Column, Group, Row, Table, printable
+from reports.table import DASH, Cell, Column, Group, Row, Table
 from umt.errors import ResultError
+from umt.text import printable
 
 PLACE = Metric("mean place", "", higher_is_better=False, decimals=2)
 COSTS = ("throughput",)  # tasks whose columns say nothing of how good a backbone is

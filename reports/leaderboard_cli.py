@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from reports.garbage import uncollected
 from reports.leaderboard import leaderboard
@@ -14,6 +13,7 @@ from reports.measurement import Setup
 from reports.store import ANALYSIS, RESULTS_HELP, newest_store
 from reports.suite_report import read_measurements, write_files
 from reports.terminal import print_table
+from umt.console import Console
 from umt.errors import ResultError
 
 EPILOG = """\b

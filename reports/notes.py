@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from reports.columns import MeasuredColumn
 from reports.measurement import Setup
-from reports.table import DASH, Cell, Group, printable
+from reports.table import DASH, Cell, Group
+from umt.text import printable
 
 
 def notes_of(columns: Sequence[MeasuredColumn], groups: Sequence[Group]) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from reports.columns import MeasuredColumn
 from reports.declaration import Family, Published
 from reports.measurement import Measurement
 from reports.paper import published_table
-from reports.table import DASH, Cell, Row, printable
+from reports.table import DASH, Cell, Row
+from umt.text import printable
 
 DAGGER = "†"
 

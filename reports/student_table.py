@@ -15,7 +15,8 @@ from reports.metrics import METRICS, Metric
 from reports.notes import notes_of
 from reports.paper import published_table
 from reports.students import Seen, Student, students_of
-from reports.table import DASH, Cell, Column, Group, Row, Table, printable
+from reports.table import DASH, Cell, Column, Group, Row, Table
+from umt.text import printable
 
 LOSS = Metric("loss", "", higher_is_better=False, decimals=2)
 LOSS_NOTE = "Losses: means over the last epoch of the distillation, summed over the teachers."

@@ -81,10 +81,3 @@ class Table:
     def heading(self) -> str:
         """Number and title."""
         return f"{self.number}: {self.title}" if self.number else self.title
-
-
-def printable(text: str) -> str:
-    """Without control characters and direction marks, which would act on the reader's screen."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else " " for character in text)

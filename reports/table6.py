@@ -11,7 +11,8 @@ from reports.measurement import Measurement
 from reports.metrics import Metric
 from reports.paper import published_table
 from reports.rows import model_names
-from reports.table import DASH, Cell, Column, Group, Row, Table, printable
+from reports.table import DASH, Cell, Column, Group, Row, Table
+from umt.text import printable
 
 TASK = "cka"
 CKA = Metric("CKA", "", decimals=2)

@@ -10,11 +10,12 @@ from itertools import pairwise
 
 import rich.table
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.text import Text
 
 from reports.leading import shortened
 from reports.table import Cell, Row, Table
+from umt.console import Console
+from umt.text import printable
 
 NAME_WIDTH = 24  # a longer name goes on in the next line
 WIDE = 120  # columns of a console that has room for more than the name of a row
@@ -61,13 +62,15 @@ def _upright(table: Table, width: int) -> rich.table.Table:
     labels = len(table.label_headings) if width >= WIDE else 1
     drawn = _frame(table)
     for index, heading in enumerate(table.label_headings[:labels]):
-        drawn.add_column(Text(heading), no_wrap=index == 0, overflow="fold")
+        drawn.add_column(_text(heading), no_wrap=index == 0, overflow="fold")
     for column in table.columns:
-        drawn.add_column(Text(f"{column.heading}\n{column.measure}"), justify="right", overflow="fold")
+        drawn.add_column(
+            Text(f"{printable(column.heading)}\n{printable(column.measure)}"), justify="right", overflow="fold"
+        )
     for group in table.groups:
         drawn.add_section()
         if group.title:
-            drawn.add_row(Text(group.title, style="italic"))
+            drawn.add_row(_text(group.title, "italic"))
         for row in group.rows:
             drawn.add_row(*_labels(row)[:labels], *map(_shown, row.cells), style="dim" if row.source == "paper" else "")
     return drawn
@@ -80,14 +83,14 @@ def _turned(table: Table, rows: Sequence[Row]) -> rich.table.Table:
     for row in rows:
         drawn.add_column(_labels(row)[0], justify="right", overflow="fold")
     for index, column in enumerate(table.columns):
-        drawn.add_row(Text(f"{column.heading}: {column.measure}"), *(_shown(row.cells[index]) for row in rows))
+        drawn.add_row(_text(f"{column.heading}: {column.measure}"), *(_shown(row.cells[index]) for row in rows))
     return drawn
 
 
 def _frame(table: Table) -> rich.table.Table:
     return rich.table.Table(
-        title=Text(table.heading),
-        caption=Text(table.caption),
+        title=_text(table.heading),
+        caption=_text(table.caption),
         caption_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -96,8 +99,13 @@ def _frame(table: Table) -> rich.table.Table:
 
 
 def _labels(row: Row) -> list[Text]:
-    return [Text("\n".join(textwrap.wrap(row.name, NAME_WIDTH))), *map(Text, row.labels[1:])]
+    return [Text("\n".join(textwrap.wrap(printable(row.name), NAME_WIDTH))), *map(_text, row.labels[1:])]
 
 
 def _shown(cell: Cell) -> Text:
-    return Text(cell.text, style="bold" if cell.best else "")
+    return _text(cell.text, "bold" if cell.best else "")
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Text as it stands: no markup, no control characters."""
+    return Text(printable(text), style=style)

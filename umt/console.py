@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import rich.console
 from rich.markup import escape
+from rich.segment import Segment
 from rich.text import Text
 
 from umt.text import printable
+
+BACKSLASHES = re.compile(r"\\*(?:\[|$)")  # before a bracket, or at the end, where the next piece may begin with one
 
 
 class Console(rich.console.Console):
@@ -16,9 +21,26 @@ class Console(rich.console.Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return `text` with its markup read; lines stay lines."""
-        return super().render_str("\n".join(map(printable, text.split("\n"))), **options)
+        return super().render_str(_printable_lines(text), **{**options, "emoji": False})  # `:x:` may be part of a name
+
+    def render(self, *arguments: Any, **options: Any) -> Iterable[Segment]:
+        """Yield what is to be written, also of a `Text`, a bar or a status, which are never given to `render_str`."""
+        for segment in super().render(*arguments, **options):
+            safe = segment.control is not None or segment.text.isprintable()
+            yield segment if safe else segment._replace(text=_printable_lines(segment.text))
 
 
 def shown(text: object) -> str:
     """Return text from a file for a place in markup: brackets stay brackets, control characters show their code."""
-    return escape(printable(str(text)))
+    return BACKSLASHES.sub(_inert, escape(printable(str(text))))
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _inert(found: re.Match[str]) -> str:
+    """An odd number of backslashes keeps a bracket one, also if a later piece closes it; an even one ends a piece."""
+    run = found[0]
+    odd = run.count("\\") % 2
+    return run if odd == run.endswith("[") else f"\\{run}"

@@ -7,12 +7,12 @@ from importlib import import_module
 
 import click
 import torch
-from rich.console import Console
 from rich.table import Table
 
 import benchmarks.perf
 from benchmarks.perf.machine import about
 from benchmarks.perf.row import Row
+from umt.console import Console
 from umt.errors import UMTError, unknown_name
 from umt.training.device import pick_device
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from benchmarks.cli import execute
 from benchmarks.cluster import ClusterExecutor
@@ -21,6 +20,7 @@ from benchmarks.preflight import make_plan
 from benchmarks.results import ResultStore
 from benchmarks.suite import load_suite
 from umt.backbones.label import read_name
+from umt.console import Console
 from umt.data.mini.write import MiniSize, write_mini
 
 SUITE = Path(__file__).parent / "many_backbones_suite" / "suite.yaml"

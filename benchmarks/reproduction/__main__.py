@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from benchmarks.reproduction.experiment import Arm, Experiment, load_experiment
 from benchmarks.reproduction.split import DISTIL, JUDGE, make_split
 from benchmarks.reproduction.table import collect, insert, markdown
 from benchmarks.results import ResultStore
 from benchmarks.suite import load_suite
+from umt.console import Console
 from umt.errors import ProcessError, UMTError
 
 FOLDER = click.Path(path_type=Path)

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import click
 import torch
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -22,6 +20,7 @@ from reports.analysis.named import Named, load_named, load_teachers
 from reports.analysis.sources import Source, find_source
 from reports.analysis.writing import slug, write_analysis
 from umt.analysis.compare import CkaSettings, PairCka, Subject, compare, pairs_of
+from umt.console import Console, shown
 from umt.errors import OptionError
 from umt.training.device import pick_device
 
@@ -102,7 +101,7 @@ def _compared(
     batch_size: int,
 ) -> list[PairCka]:
     subjects = [Subject.of(one.label, one.backbone, settings) for one in named]
-    with Progress(transient=True) as progress:
+    with Progress(console=Console(), transient=True) as progress:
         bar = progress.add_task("cka")
         report = lambda done, total, what: progress.update(bar, completed=done, total=total)  # noqa: E731
         return compare(subjects, chosen, source.images, settings, device, batch_size, report)
@@ -126,7 +125,7 @@ def _show(found: Sequence[PairCka], files: Sequence[Path]) -> None:
     for pair in found:
         values = (pair.pooled.unbiased, pair.pooled.biased, pair.patches.unbiased, pair.patches.biased)
         numbers = (f"{float(value[-1, -1]):.4f}" for value in values)
-        table.add_row(escape(f"{pair.left.label}, {pair.right.label}"), *numbers, "{}x{}".format(*pair.grid))
+        table.add_row(shown(f"{pair.left.label}, {pair.right.label}"), *numbers, "{}x{}".format(*pair.grid))
     console = Console()
     console.print(table)
     for file in files:

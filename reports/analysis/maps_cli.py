@@ -9,8 +9,6 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -20,6 +18,7 @@ from reports.analysis.sheet import Line, Panel, sheet
 from reports.analysis.writing import write_analysis
 from umt.analysis.pca import Components
 from umt.analysis.pictures import colour_basis, colours, cosine_map
+from umt.console import Console, shown
 from umt.training.device import pick_device
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -126,7 +125,7 @@ def _seen(
 ) -> tuple[list[Named], list[Seen]]:
     where = pick_device(device)
     named = load_named(specs)
-    with Progress(transient=True) as progress:
+    with Progress(console=Console(), transient=True) as progress:
         bar = progress.add_task("maps")
         report = lambda done, total: progress.update(bar, completed=done, total=total)  # noqa: E731
         return named, see(named, list(dict.fromkeys(images)), sorted(set(resolutions)), max_tokens, where, report)
@@ -174,5 +173,5 @@ def _stability_table(stable: Sequence[dict[str, Any]]) -> Table:
     for one in stable:
         low, high = one["resolutions"]
         numbers = (f"{one[kind]:.3f}" for kind in ("cosine", "centred_cosine"))
-        table.add_row(escape(one["backbone"]), escape(one["image"]), f"{low}, {high}", *numbers)
+        table.add_row(shown(one["backbone"]), shown(one["image"]), f"{low}, {high}", *numbers)
     return table

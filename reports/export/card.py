@@ -12,12 +12,12 @@ from markupsafe import Markup
 
 from reports.export.results import ResultLine
 from reports.students import Student, Teacher, student_from
-from reports.table import printable
 from reports.writers.markdown import escape
 from umt.backbones import Backbone
 from umt.export.agreement import Exported
 from umt.export.licence import stated_licence
 from umt.export.targets import Target
+from umt.text import printable
 
 NOT_STATED = "not stated"
 
@@ -46,7 +46,7 @@ def _front_matter(backbone: Backbone, student: Student | None) -> str:
     fields = {
         "library_name": "timm",
         "pipeline_tag": "image-feature-extraction",
-        "tags": ["timm", "umt-bench", "knowledge-distillation", backbone.architecture],
+        "tags": ["timm", "umt-bench", "knowledge-distillation", printable(backbone.architecture)],
     }
     return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---\n"
 
@@ -81,6 +81,6 @@ def _template() -> Any:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
         autoescape=False,
-        finalize=lambda value: escape(printable(value)) if type(value) is str else value,
+        finalize=lambda value: value if isinstance(value, Markup) else escape(str(value)),
     )
     return environment.get_template("card.md.j2")

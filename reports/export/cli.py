@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from reports.export.card import model_card
 from reports.export.results import results_of
@@ -15,10 +14,12 @@ from reports.measurement import Measurement
 from reports.suite_report import read_measurements
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.spec import Spec, parse_spec
+from umt.console import Console
 from umt.errors import MissingFileError, ResultError
 from umt.export.agreement import Exported
 from umt.export.folder import export_folder
 from umt.export.targets import TARGETS
+from umt.text import printable
 
 CARD = "README.md"
 EPILOG = """\b
@@ -52,7 +53,7 @@ def export(checkpoint: str, target: str, out: Path | None, results: Path | None)
         (folder / CARD).write_text(card, encoding="utf-8")
     _tell(out, exported)
     if TARGETS[target].hub:
-        click.echo(f"upload it with: hf upload OWNER/NAME {out}")
+        click.echo(printable(f"upload it with: hf upload OWNER/NAME {out}"))
 
 
 def _checkpoint(text: str) -> Spec:

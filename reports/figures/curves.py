@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reports.figures.figure import Sketch
 from reports.figures.style import colours, logarithmic, panels
 from reports.students import Seen
-from reports.table import printable
+from umt.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

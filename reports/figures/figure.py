@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.figures import style
+from umt.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -74,9 +75,16 @@ def finished(sketch: Sketch, folder: Path) -> Figure:
 
 def rendered(name: str, title: str, caption: str, drawing: Drawing, source: str = "") -> Figure:
     """The figure of a drawing; equal drawings give equal bytes."""
-    drawing.draw_without_rendering()
-    drawing.set_layout_engine("none")  # it is laid out: not once more for each format
-    png, pdf = _saved(drawing, "png", {SOURCE: source}), _saved(drawing, "pdf", {"CreationDate": None})
+    import matplotlib
+    from matplotlib.text import Text
+
+    with matplotlib.rc_context({"text.parse_math": False}):  # names are text, and may be no formulas
+        for text in drawing.findobj(Text):
+            text.set_parse_math(False)
+            text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
+        drawing.draw_without_rendering()
+        drawing.set_layout_engine("none")  # it is laid out: not once more for each format
+        png, pdf = _saved(drawing, "png", {SOURCE: source}), _saved(drawing, "pdf", {"CreationDate": None})
     return Figure(name, title, caption, png, pdf)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 from io import StringIO
 
 from reports.table import DASH, Cell, Group, Row, Table
+from umt.text import printable
 
-FORMULA = ("=", "+", "-", "@")  # what a spreadsheet would run; an apostrophe before it makes it text
+# What a spreadsheet would run, also behind a semicolon, which many take for the end of a cell; an apostrophe makes it
+# text. The signs of East Asian keyboards are taken for the plain ones.
+FORMULA = re.compile(r"(^|;)(?=\s*[-=+@－＝＋＠﹣﹦﹢﹫])")
 
 
 def csv_table(table: Table) -> str:
@@ -24,7 +28,8 @@ def csv_table(table: Table) -> str:
 
 def _line(group: Group, row: Row) -> list[str]:
     labels = ["" if label == DASH else _text(label) for label in row.labels]
-    return [group.title, row.source, row.mark, *labels, *(number for cell in row.cells for number in _numbers(cell))]
+    numbers = (number for cell in row.cells for number in _numbers(cell))
+    return [*map(_text, (group.title, row.source, row.mark)), *labels, *numbers]
 
 
 def _numbers(cell: Cell) -> tuple[str, str, str]:
@@ -34,4 +39,4 @@ def _numbers(cell: Cell) -> tuple[str, str, str]:
 
 
 def _text(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return FORMULA.sub(r"\1'", printable(text))

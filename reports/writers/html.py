@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from markupsafe import Markup
 import umt
 from reports.figures.figure import Figure
 from reports.table import Table
+from umt.text import printable
 
 
 def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = ()) -> str:
@@ -23,7 +25,9 @@ def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=_printable,
     )
+    environment.filters["lines"] = _lines
     script = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         title=title,
@@ -33,3 +37,13 @@ def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",  # no other script may run
         version=umt.__version__,
     )
+
+
+def _printable(value: Any) -> Any:
+    """Text without control characters; it is escaped after this, and what is HTML already stays as it is."""
+    return printable(value) if type(value) is str else value
+
+
+def _lines(texts: Iterable[str]) -> Markup:
+    """Texts below each other."""
+    return Markup("\n").join(map(printable, texts))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports.table import Table
+from umt.text import printable
 
 SPECIAL = str.maketrans(
     {
@@ -21,6 +22,8 @@ SPECIAL = str.maketrans(
         "|": r"\textbar{}",
         "`": "{`}",  # braces keep neighbours from joining into other signs
         "'": "{'}",
+        "[": "{[}",  # braces keep it from being an argument of the end of a line before it
+        "*": "{*}",
         '"': "{'}{'}",
         "–": r"\textendash{}",
         "†": r"$\dagger$",
@@ -47,7 +50,7 @@ def latex_document(tables: Sequence[Table]) -> str:
 def escape(text: str) -> str:
     """Text that LaTeX sets as it stands; a character that it has no letter for appears as its code point."""
     known = f" -~{LATIN}{re.escape(''.join(map(chr, SPECIAL)))}"
-    spelled = re.sub(f"[^{known}]", lambda found: f"U+{ord(found[0]):04X}", text)
+    spelled = re.sub(f"[^{known}]", lambda found: f"U+{ord(found[0]):04X}", printable(text))
     return re.sub("-(?=-)", "{-}", spelled.translate(SPECIAL))
 
 

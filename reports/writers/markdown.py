@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from reports.table import Cell, Row, Table
+from umt.text import printable
+
+SPECIAL = re.compile(r"[\\`*_\[\]|~$#@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def markdown_table(table: Table) -> str:
@@ -14,8 +17,8 @@ def markdown_table(table: Table) -> str:
     headings = [*map(escape, table.label_headings), *(escape(f"{c.heading} {c.measure}") for c in table.columns)]
     rules = [":--"] * len(table.label_headings) + ["--:"] * len(table.columns)
     lines = [_line(headings), _line(rules), *_body(table)]
-    notes = [f"- {escape(note)}" for note in table.notes]
-    return "\n".join([f"## {escape(table.heading)}", "", escape(table.caption), "", *lines, "", *notes]) + "\n"
+    notes = [f"- {_paragraph(note)}" for note in table.notes]
+    return "\n".join([f"## {escape(table.heading)}", "", _paragraph(table.caption), "", *lines, "", *notes]) + "\n"
 
 
 def _body(table: Table) -> Iterator[str]:
@@ -39,5 +42,10 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that stays text: no HTML, no emphasis, links or code, no new cell."""
-    return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", html.escape(text, quote=False))
+    """Text that stays text: no HTML, no emphasis, links, mentions or code, no new cell or line."""
+    return SPECIAL.sub(r"\\\g<0>", html.escape(printable(text), quote=False))
+
+
+def _paragraph(text: str) -> str:
+    """Text that begins no list, heading or rule."""
+    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", escape(text.strip()))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from io import StringIO
+from itertools import product
 
+import pytest
+from rich.progress import Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from umt.console import Console, shown
 
 HOSTILE = "[red]x[/] [link=http://a]y[/link] \x1b]0;title\x07 :boom:"
-SEEN = "[red]x[/] [link=http://a]y[/link] \\x1b]0;title\\x07"
+SEEN = "[red]x[/] [link=http://a]y[/link] \\x1b]0;title\\x07 :boom:"
 
 
 def printed(*content: object) -> str:
@@ -34,3 +38,27 @@ def test_a_table_shows_control_characters() -> None:
 def test_control_characters_of_whoever_forgot_are_shown_too() -> None:
     assert "\x1b]" not in printed("a\x1b]0;title\x07b")
     assert printed("one\ntwo") == "one\ntwo\n"
+
+
+def test_what_is_no_markup_is_shown_too() -> None:
+    assert printed(Text("a\x1b]0;title\x07b\nc")) == "a\\x1b]0;titleb\nc\n"  # rich itself drops a bell
+
+
+def test_a_bar_shows_control_characters() -> None:
+    console = Console(file=StringIO(), force_terminal=True, width=200, color_system=None)
+    with Progress(TextColumn("{task.description}"), TextColumn("{task.fields[note]}"), console=console) as progress:
+        progress.add_task(shown(HOSTILE.removesuffix(":boom:")), note="forgotten \x1b]0;title")
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert SEEN.removesuffix(":boom:") in text
+    assert "forgotten \\x1b]0;" in text  # rich cuts it at the width that it had
+    assert "\x1b]" not in text
+
+
+@pytest.mark.parametrize("between", ["", "  ", "x"])
+def test_two_pieces_make_no_tag(between: str) -> None:
+    """Neither a tag that the second closes, nor a backslash of the first that frees a bracket of the second."""
+    pieces = ["[red", "[/red", "red]", "]", "a\\", "a\\\\", "a\\\\\\", "[red]", "[/]", "\\[red]"]
+    for first, second in product(pieces, pieces):
+        text = Text.from_markup(f"[bold]-[/]{shown(first)}{between}{shown(second)}[bold]-[/]")
+        assert len(text.spans) == 2
+        assert text.plain.replace("\\", "") == f"-{first}{between}{second}-".replace("\\", "")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 
 import click
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from umt.backbones import listing
 from umt.backbones.check import Finding, check_backbone
 from umt.backbones.contract import Backbone
 from umt.backbones.registry import create_backbone, installed_plugins
+from umt.console import Console, shown
 from umt.errors import OptionError
+from umt.text import printable
 
 EPILOG = """\b
 Examples:
@@ -39,7 +39,7 @@ def list_(pattern: str | None) -> None:
     found = listing.find(pattern)
     if not found:
         raise OptionError(f"no backbone matches '{pattern}'; `umt backbones list` shows the schemes")
-    click.echo("\n".join(found))
+    click.echo("\n".join(map(printable, found)))
 
 
 @backbones.command(epilog=EPILOG)
@@ -63,7 +63,7 @@ def _schemes() -> Table:
     table.add_row("FILE.pth", "UMT checkpoints", "")
     table.add_row("package.module:FACTORY, path.py:FACTORY", "plug-ins: anything that returns a Backbone", "")
     for name, point in installed_plugins().items():
-        table.add_row(escape(name), escape(f"installed plug-in, {point.value}"), "1")
+        table.add_row(shown(name), shown(f"installed plug-in, {point.value}"), "1")
     return table
 
 
@@ -79,18 +79,18 @@ def _portrait(backbone: Backbone) -> Table:
         "weights hash": backbone.weights_hash(),
         "weight file": str(backbone.load_report or "none read"),
     }
-    table = Table(title=escape(backbone.spec), show_header=False, title_justify="left")
+    table = Table(title=shown(backbone.spec), show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
-        table.add_row(name, escape(value))
+        table.add_row(name, shown(value))
     return table
 
 
 def _verdicts(findings: list[Finding]) -> Table:
     table = Table("check", "outcome")
     for finding in findings:
-        table.add_row(finding.name, f"[red]{escape(finding.problem)}[/]" if finding.problem else "[green]ok[/]")
+        table.add_row(finding.name, f"[red]{shown(finding.problem)}[/]" if finding.problem else "[green]ok[/]")
     return table
 
 

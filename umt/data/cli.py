@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Column, Table
 
+from umt.console import Console, shown
 from umt.data.record import read_record
 from umt.data.registry import NAMES, DatasetInfo, dataset_info
 from umt.errors import UMTError
 from umt.files import writable_folder
+from umt.text import printable
 
 EPILOG = """\b
 Examples:
@@ -47,7 +48,7 @@ def list_datasets(data_root: Path | None) -> None:
         click.echo(f"  folder  {info.folder}")
         click.echo(f"  items   {_sizes(info.splits)}")
         if data_root:
-            click.echo(f"  state   {_state(info, data_root)}")
+            click.echo(f"  state   {printable(_state(info, data_root))}")
         click.echo(f"  source  {info.source}\n")
 
 
@@ -69,8 +70,8 @@ def prepare(name: str, origin: Path | None, data_root: Path) -> None:
         outcomes = run(name, data_root, origin, progress)
     for outcome in outcomes:
         origins = f"made from {', '.join(outcome.origin)}" if outcome.origin else "was there already"
-        click.echo(f"{outcome.folder}: {_sizes(outcome.sizes)}; {origins}")
-    click.echo(f"next: umt data verify {name} --data-root {data_root}")
+        click.echo(printable(f"{outcome.folder}: {_sizes(outcome.sizes)}; {origins}"))
+    click.echo(printable(f"next: umt data verify {name} --data-root {data_root}"))
 
 
 @data.command(epilog=EPILOG)
@@ -86,10 +87,10 @@ def verify(name: str, data_root: Path) -> None:
     with _progress() as progress:
         report = run(name, data_root, progress)
     for problem in report.problems:
-        click.echo(f"wrong: {problem}")
+        click.echo(printable(f"wrong: {problem}"))
     if report.problems:
         raise click.exceptions.Exit(1)
-    click.echo(f"{report.title}: {_sizes(report.sizes)}; nothing wrong")
+    click.echo(printable(f"{report.title}: {_sizes(report.sizes)}; nothing wrong"))
 
 
 @data.command(epilog=EPILOG)
@@ -99,10 +100,10 @@ def mini(out: Path) -> None:
     from umt.data.mini import PARTS, write_part  # slow to import, and not needed to list
 
     table = Table(Column("folder", overflow="fold"), "what it is", "real", "rendered")
-    with Progress(transient=True) as progress:
+    with Progress(console=Console(), transient=True) as progress:
         for part in progress.track(PARTS, description="mini data"):
             folder = write_part(part, out)
-            table.add_row(str(folder), part.title, part.real or "-", part.rendered or "-")
+            table.add_row(shown(folder), part.title, part.real or "-", part.rendered or "-")
     Console().print(table)
 
 

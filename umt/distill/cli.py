@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 import torch
-from rich.console import Console
 from rich.table import Table
 
+from umt.console import Console, shown
 from umt.distill.console import TrainingBar
 from umt.distill.cost import Part, cost_table
 from umt.distill.images import Skipped, ViewImages
@@ -72,7 +72,7 @@ def distill_command(
     recipe = chosen.recipe
     out = (out or Path("runs/distill") / component(recipe.name)).resolve()
     if not dry_run and claim_folder(out, recipe):
-        console.print(f"{out / STUDENT_FILE} is complete; nothing to do")
+        console.print(f"{shown(out / STUDENT_FILE)} is complete; nothing to do")
         return
     with console.status("Building student and teachers, looking at the images"):
         prepared = prepare(chosen, sources)
@@ -85,7 +85,7 @@ def distill_command(
         place = Place(_device(device, processes), out, recipe.seed, bar.report)
         running = Running(place, save_every, loggers, parallel, compiled, processes.main)
         path = distill(recipe, ingredients, running, announce)
-    console.print(f"wrote {path}; evaluate it with: umt run {path}")
+    console.print(f"wrote {shown(path)}; evaluate it with: umt run {shown(path)}")
 
 
 @click.command(epilog="\b\nExample:\n  umt recipes\n")
@@ -93,7 +93,7 @@ def recipes() -> None:
     """List the recipes that `umt distill` knows by name."""
     table = Table("recipe", "about")
     for name in recipe_names():
-        table.add_row(name, load_recipe(name).about)
+        table.add_row(shown(name), shown(load_recipe(name).about))
     Console().print(table)
 
 

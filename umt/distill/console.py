@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from umt.console import Console, shown
 
 LOG_SECONDS = 30.0  # between lines where there is no terminal
 
 
 class TrainingBar:
-    """Takes what the engine reports: done, total, text. Silent where `shown` is false (all processes but the first)."""
+    """Takes what the engine reports: done, total, text. Silent unless `visible`: all processes but the first are."""
 
-    def __init__(self, console: Console, title: str, shown: bool = True) -> None:
-        self.console, self.title, self.shown = console, title, shown
+    def __init__(self, console: Console, title: str, visible: bool = True) -> None:
+        self.console, self.title, self.visible = console, title, visible
         self.bar = Progress(
-            TextColumn(escape(title)),
+            TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
-            disable=not (shown and console.is_terminal),
+            disable=not (visible and console.is_terminal),
         )
-        self.task = self.bar.add_task("", total=None, note="")
+        self.task = self.bar.add_task(shown(title), total=None, note="")
         self.printed = time.monotonic()
 
     def __enter__(self) -> TrainingBar:
@@ -38,8 +38,8 @@ class TrainingBar:
 
     def report(self, done: int, total: int, text: str) -> None:
         """What the engine calls after iterations."""
-        self.bar.update(self.task, completed=done, total=total, note=escape(text))
+        self.bar.update(self.task, completed=done, total=total, note=shown(text))
         now = time.monotonic()
-        if self.shown and not self.console.is_terminal and (now - self.printed >= LOG_SECONDS or done == total):
+        if self.visible and not self.console.is_terminal and (now - self.printed >= LOG_SECONDS or done == total):
             self.printed = now
-            self.console.print(f"{escape(self.title)} {done}/{total} {escape(text)}", soft_wrap=True, highlight=False)
+            self.console.print(f"{shown(self.title)} {done}/{total} {shown(text)}", soft_wrap=True, highlight=False)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from umt.backbones.contract import Backbone
 from umt.backbones.multiply_adds import counted
 from umt.backbones.spec import parse_spec
+from umt.console import shown
 from umt.distill.distiller import Distiller
 from umt.distill.teachers import Teacher
 
@@ -56,7 +57,7 @@ def cost_table(parts: Sequence[Part]) -> Table:
     """What `umt distill` prints at its start."""
     table = Table("model", "shape", "parameters", "GMACs an image")
     for part in parts:
-        table.add_row(part.name, part.about, f"{part.parameters / 1e6:.2f} M", f"{part.gmacs:.3g}")
+        table.add_row(shown(part.name), shown(part.about), f"{part.parameters / 1e6:.2f} M", f"{part.gmacs:.3g}")
     return table
 
 

@@ -13,6 +13,7 @@ from umt.backbones.checkpoint import refuse_unstorable
 from umt.backbones.contract import Backbone
 from umt.backbones.spec import parse_spec
 from umt.backbones.trust import is_trusted, runs_code
+from umt.console import shown
 from umt.data.image_list import ImageList, find_images
 from umt.distill.images import training_images
 from umt.distill.recipe import (
@@ -29,7 +30,7 @@ from umt.distill.teachers import Teacher, load_teacher
 from umt.errors import DeclarationError, MissingFileError, OptionError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Say = Callable[[str], None]
+Say = Callable[[str], None]  # takes markup
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 RECIPE = click.option(
@@ -138,7 +139,8 @@ def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, trust: Seq
         seen.append(str(recipe_path(name).resolve()))
         if not recipe.otherwise:
             raise MissingFileError("; ".join(missing))
-        say(f"{missing[0]}\ntaking recipe {recipe.otherwise} instead of {recipe.name}")
+        say(shown(missing[0]))
+        say(shown(f"taking recipe {recipe.otherwise} instead of {recipe.name}"))
         name = other_recipe(name, recipe.otherwise)
         if str(recipe_path(name).resolve()) in seen:
             raise DeclarationError(

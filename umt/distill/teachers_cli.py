@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from umt.backbones.trust import is_trusted
+from umt.console import Console, shown
 from umt.distill.cache import Manifest
 from umt.distill.cache_size import Size, check_room, free_bytes, size_of_view
 from umt.distill.cache_writer import fill, plan_cache
@@ -22,6 +22,7 @@ from umt.distill.student import build_student, grid_of
 from umt.distill.teachers import Teacher, load_teacher
 from umt.durations import duration
 from umt.errors import OptionError, UMTError
+from umt.text import printable
 from umt.training.device import pick_device
 
 EPILOG = """\b
@@ -82,7 +83,8 @@ def cache(
         with TrainingBar(console, "cache") as bar:
             fill(prepared, built, manifest, views, out, pick_device(device), batch, _Pace(bar))
     console.print(
-        f"{out} is complete; train with the same options and --cache: umt distill ... --cache {out}", soft_wrap=True
+        f"{shown(out)} is complete; train with the same options and --cache: umt distill ... --cache {shown(out)}",
+        soft_wrap=True,
     )
 
 
@@ -102,12 +104,12 @@ def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None, trus
         if spec.weights and not (folder / spec.weights).is_file():
             continue
         try:
-            table.add_row(*_row(load_teacher(spec, folder, recipe.views.size, grid, trusted=trusted)))
+            table.add_row(*map(shown, _row(load_teacher(spec, folder, recipe.views.size, grid, trusted=trusted))))
         except UMTError as error:
             failed.append(f"teacher '{spec.name}': {error.coded}")
     Console().print(table)
     for line in failed:
-        click.echo(f"umt: {line}", err=True)
+        click.echo(f"umt: {printable(line)}", err=True)
     sys.exit(1 if failed else 0)
 
 
@@ -122,7 +124,7 @@ def _row(teacher: Teacher) -> tuple[str, ...]:
 def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: bool) -> None:
     """Say what the cache takes, and ask; UMTError where there is no room, or nobody to ask."""
     for part, taken in size.parts.items():
-        console.print(f"  {part}: {taken / 1e9:.3f} GB")
+        console.print(f"  {shown(part)}: {taken / 1e9:.3f} GB")
     there = manifest.shards() - len(manifest.missing(out))
     console.print(
         f"{manifest.items()} views take {size.total / 1e9:.3f} GB ({size.total} bytes) in {manifest.shards()} files, "

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 
+from umt.console import Console, shown
 from umt.errors import OptionError
 from umt.feature_cache.folder import Stored, remove, stored_entries, to_prune
 
@@ -60,11 +60,11 @@ def prune(folder: Path, older_than: float | None, keep: float | None, weights: s
 
 def _print(entries: list[Stored], folder: Path) -> None:
     table = Table(
-        Column("backbone", overflow="fold"), "weights", "features", "images", "size", "last use", title=str(folder)
+        Column("backbone", overflow="fold"), "weights", "features", "images", "size", "last use", title=shown(folder)
     )
     for found in entries:
         used = f"{found.used:%Y-%m-%d %H:%M}"
-        table.add_row(*_described(found.key), f"{found.size / 1e6:.1f} MB", used)
+        table.add_row(*map(shown, _described(found.key)), f"{found.size / 1e6:.1f} MB", used)
     table.caption = _total(entries)
     Console().print(table)
 

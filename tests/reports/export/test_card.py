@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 
 from benchmarks.suite import Column
 from reports.export.card import model_card
@@ -18,6 +20,7 @@ from umt.export.agreement import Agreement, Exported
 from umt.export.targets import TARGETS
 
 EXPORTED = Exported([Agreement((2, 64, 64), {"pooled": 1.5e-7, "map_0": 2.5e-6})], "images of 64 x 64 only")
+ELEMENTS = {"h1", "h2", "p", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "pre", "code"}
 
 
 @pytest.fixture
@@ -98,3 +101,27 @@ def test_text_from_a_file_stays_text(backbone: Backbone, hostile: str) -> None:
     assert "<script>" not in body.split("```yaml")[0]
     assert body.count("```") == 4
     assert yaml.safe_load(card.split("---\n", 2)[1])["tags"][-1] == hostile
+
+
+def test_nothing_that_a_file_says_acts(
+    backbone: Backbone, measurement: Callable[..., Measurement], cub: Column, hostile: str
+) -> None:
+    """Text of any field, also where a number is expected, neither is markup nor acts on a screen."""
+    text = f"{hostile} \x1b[2J\x9b\u202e\n# h\n```\n---\n<b>"
+    recipe = {**backbone.provenance["recipe"], "name": text, "about": text}
+    recipe["teachers"] = [{"name": text, "kind": text, "backbone": text, "weights": text}]
+    said = {"recipe": recipe, "losses": {text: {"feature": 0.5}}, "objectives": {text: text}, "space": [text]}
+    backbone.architecture = text
+    backbone.provenance = {**said, "data": {"images": [text], "origin": text, "fingerprint": {text: text}}}
+    results = [
+        measurement(cub, 80.0, **dict.fromkeys(("title", "origin", "footnote", "protocol", "protocol_hash"), text)),
+        measurement(cub, 80.0, task=text, metrics={text: 1.0}, units={text: text}),
+    ]
+    card = model_card(backbone, TARGETS["hub"], EXPORTED, results_of(results))
+    assert all(line.isprintable() for line in card.split("\n"))
+    _, front, body = card.split("---\n", 2)
+    assert yaml.safe_load(front)["tags"][-1].endswith("--- <b>")
+    assert [line[:7] for line in body.split("\n") if line.startswith("```")] == ["```pyth", "```", "```yaml", "```"]
+    read = MarkdownIt("commonmark").enable("table").render(body)
+    assert set(re.findall(r"<(\w+)", read)) <= ELEMENTS
+    assert read.count("<h1>") == 1

@@ -25,6 +25,8 @@ ENGINES = {
         ("a---b", "a{-}{-}-b"),
         ("Müller", "Müller"),
         ("模Ж", "U+6A21U+0416"),
+        ("[a]*", "{[}a]{*}"),  # at the end of a line they would be arguments of it
+        ("\x1b\n\u202e", r"\textbackslash{}x1b \textbackslash{}u202e"),
     ],
 )
 def test_escape(text, expected):

@@ -16,6 +16,7 @@ from typing import IO, NoReturn
 
 from rich.progress import Progress
 
+from umt.console import shown
 from umt.errors import SourceError, UMTError, first_line
 from umt.files import open_plain
 from umt.text import printable
@@ -137,7 +138,7 @@ def entries(archive: Path, progress: Progress) -> Iterator[Iterator[Entry]]:
     """The entries of a zip or tar in order, with a bar over the archive's bytes; UMTError where it cannot be read."""
     try:
         with open_plain(archive, links=True) as file:
-            task = progress.add_task(f"extract {archive.name}", total=archive.stat().st_size)
+            task = progress.add_task(f"extract {shown(archive.name)}", total=archive.stat().st_size)
             kind = zip_entries if zipfile.is_zipfile(file) else tar_entries
             file.seek(0)
             yield followed(kind(file), file, lambda done: progress.update(task, completed=done))

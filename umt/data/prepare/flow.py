@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock
 from rich.progress import Progress
 
+from umt.console import shown
 from umt.data.layouts import class_images, subfolders
 from umt.data.prepare.download import download
 from umt.data.prepare.parts import PARTS, Part
@@ -165,7 +166,7 @@ def count_items(name: str, target: str, folder: Path) -> dict[str, int]:
 
 def _copy(layout: Path, origin: Path, files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
     """A set in its official layout, as it is."""
-    task = progress.add_task(f"copy {layout.name}", total=None)
+    task = progress.add_task(f"copy {shown(layout.name)}", total=None)
     copy_plain(layout, origin, out)
     progress.remove_task(task)
 
