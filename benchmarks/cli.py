@@ -180,10 +180,10 @@ def run(
     else:
         executor = LocalExecutor(server, side_by_side, limits)
     reports = execute(plan, executor, console)
-    analyse(asked, backbones, root, out)
+    failed = analyse(asked, backbones, root, out, console)
     _write_tables(context, suite, out)
     _print_times(console, reports, time.perf_counter() - started, prepared, side_by_side)
-    sys.exit(_summary(console, plan, reports))
+    sys.exit(_summary(console, plan, reports) or min(failed, 1))
 
 
 def execute(plan: Plan, executor: Executor, console: Console) -> list[Report]:

@@ -122,5 +122,11 @@ def _with_recipes(suite: Path, students: Sequence[StudentRun]) -> tuple[StudentR
 
 
 def _file_beside(suite: Path, name: str) -> str:
-    """Return the full path of a YAML file that a suite names, which lies beside it; any other name as it is."""
-    return str(below(suite.parent, name).resolve()) if name.endswith((".yaml", ".yml")) else name
+    """Return the full path of a YAML file that a suite names; any other name as it is.
+
+    The name is relative to the suite's folder or to the current one; the file must lie in the suite's folder.
+    """
+    if not name.endswith((".yaml", ".yml")):
+        return name
+    from_here = Path(name).absolute()
+    return str(below(suite.parent, from_here if from_here.is_file() else name).resolve())

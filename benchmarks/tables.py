@@ -15,7 +15,7 @@ from umt.backbones.label import BackboneName, read_name
 from umt.backbones.spec import parse_spec
 from umt.backbones.trust import is_trusted, name_from_file
 from umt.console import Console, shown
-from umt.errors import OptionError, unknown_name
+from umt.errors import OptionError, ProcessError, unknown_name
 
 Part = tuple[Suite, tuple[BackboneName, ...]]  # a suite of some columns, and the backbones that it is for
 
@@ -105,11 +105,19 @@ def train_students(
     return tuple(BackboneName(label, str(file)) for label, file in files.items() if file.is_file())
 
 
-def analyse(tables: Sequence[TablePlan], backbones: Sequence[BackboneName], data_root: Path, out: Path) -> None:
-    """Compare each checkpoint with its teachers, where a table asks for it."""
+def analyse(
+    tables: Sequence[TablePlan], backbones: Sequence[BackboneName], data_root: Path, out: Path, console: Console
+) -> int:
+    """Compare each checkpoint with its teachers, where a table asks for it; return how many could not be compared."""
+    failed = 0
     for run in (table.cka for table in tables if table.cka):
         for name in checkpoints_of(backbones):
-            run_command(cka_command(run, name, data_root, out))
+            try:
+                run_command(cka_command(run, name, data_root, out))
+            except ProcessError as error:
+                failed += 1
+                console.print(f"[red]failed[/] {shown(name.label)}: {shown(error.coded)}", soft_wrap=True)
+    return failed
 
 
 def _example_name(suite: Suite, text: str, trust: Sequence[str]) -> BackboneName:

@@ -18,7 +18,7 @@ from umt.backbones import create_backbone
 from umt.backbones.checkpoint import Interaction, Space, save_checkpoint
 from umt.backbones.label import BackboneName, read_name
 from umt.distill.recipe import load_recipe
-from umt.errors import UMTError
+from umt.errors import ProcessError, UMTError
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_what_cannot_be_trained_is_said(tmp_path: Path) -> None:
 def test_analyses_run_on_checkpoints_alone(checkpoint: Path, tmp_path: Path, commands: list[list[str]]) -> None:
     plan = TablePlan(6, cka=CkaRun("caltech101", 400, 96))
     backbones = names(f"--out=/x={checkpoint}", "timm:resnet50", f"head={checkpoint}#cls")
-    analyse([plan], backbones, tmp_path / "data", tmp_path)
+    assert analyse([plan], backbones, tmp_path / "data", tmp_path, Console(quiet=True)) == 0
     (command,) = commands
     assert command[:2] == ["analyze", "cka"]
     assert dict(zip(command[3:13:2], command[4:13:2], strict=True)) == {
@@ -133,13 +133,30 @@ def test_analyses_run_on_checkpoints_alone(checkpoint: Path, tmp_path: Path, com
     assert command[-4:] == ["--out", f"{tmp_path}/cka", "--", f"{backbones[0].label}={backbones[0].spec}"]
 
 
+def test_a_comparison_that_fails_stops_no_other(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[list[str]] = []
+
+    def fail(arguments: list[str]) -> None:
+        asked.append(arguments)
+        raise ProcessError("`umt analyze` ended with exit status 2")
+
+    monkeypatch.setattr(tables, "run_command", fail)
+    plan = TablePlan(6, cka=CkaRun("caltech101", 400))
+    backbones = names(f"a={checkpoint}", f"b={checkpoint}")
+    assert analyse([plan], backbones, tmp_path, tmp_path, Console()) == len(asked) == 2
+    assert "failed b: `umt analyze` ended with exit status 2" in capsys.readouterr().out
+
+
 def test_the_program_picks_the_place_of_a_student(tmp_path: Path, commands: list[list[str]]) -> None:
     for label in ("/etc", "..", "@@", "~", "{out.__class__}", "x" * 300):
         plans = [TablePlan(3, students=(StudentRun(label, "r"),))]
         train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=True, dry_run=False)
         place = Path(commands[-1][commands[-1].index("--out") + 1])
         assert place.parent == tmp_path / "students"
-    assert len({command[-1] for command in commands}) == 6
+    places = [command[command.index("--out") + 1] for command in commands]
+    assert len(set(places)) == 6
 
 
 def test_files_that_are_trusted_are_passed_on(tmp_path: Path, commands: list[list[str]]) -> None:

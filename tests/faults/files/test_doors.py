@@ -1,0 +1,198 @@
+"""Every door through which a value out of a file could act is on a list here, found by looking at the syntax trees.
+
+A door is a call that builds what a text names, imports it, starts a process, fills a template, or opens a path. A new
+one fails these tests until somebody has looked where its values come from, and has written that down beside it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+ROOMS = ("umt", "benchmarks", "mmseg_configs", "depth", "reports")
+OWN_TOOLS = ("benchmarks/perf/", "benchmarks/reproduction/")  # of developers: they read no file of others
+
+# Where a backbone may be built with trust, and who has decided it: a person who typed the name, or --trust.
+TRUSTING = {
+    "umt/backbones/cli.py:check": "its argument",
+    "umt/distill/student.py:build_student": "`trusted` of load_recipe: --trust",
+    "umt/distill/teachers.py:load_teacher": "`trusted` of load_recipe: --trust",
+    "benchmarks/preflight.py:_check_backbone": "BackboneName.trusted",
+    "benchmarks/budget.py:cost_of": "BackboneName.trusted",
+    "benchmarks/rehearsal.py:rehearse": "BackboneName.trusted",
+    "benchmarks/measure.py:measure": "Request.trusted, which is BackboneName.trusted",
+    "reports/analysis/named.py:load_named": "BackboneName.trusted",
+}
+# Where a name is read as one that a person typed.
+TYPED = {
+    "benchmarks/cli.py:run": "arguments and --backbone",
+    "benchmarks/plan_cli.py:plan": "arguments and --backbone",
+    "benchmarks/tables.py:_example_name": "a suite's example, only with --trust",
+    "reports/analysis/named.py:load_named": "arguments",
+}
+# Where another library builds a model of options: all behind refuse_untrusted, unpickling refused.
+BUILDING = {
+    "umt/backbones/timm_adapter.py:build": "our create_model",
+    "umt/backbones/timm_adapter.py:_create": "options of the spec",
+    "umt/backbones/open_clip_adapter.py:create": "options of the spec, weights_only=True last",
+    "umt/export/timm_folder.py:_loaded": "the folder that was just written",
+}
+# Where a module is imported by a text.
+IMPORTING = {
+    "umt/cli.py:get_command": "COMMANDS",
+    "umt/backbones/__init__.py:__getattr__": "names of this package",
+    "umt/backbones/registry.py:_plugin_module": "a trusted name",
+    "umt/backbones/registry.py:_module_from_file": "a trusted name",
+    "umt/backbones/registry.py:_schemed_names": "a constant",
+    "umt/backbones/registry.py:_import": "SCHEMES",
+    "umt/backbones/pypi_weights.py:weight_file": "PACKAGES",
+    "umt/data/registry.py:dataset_info": "NAMES",
+    "umt/plugins.py:load": "an installed entry point",
+    "benchmarks/preload.py:<module>": "constants",
+    "benchmarks/processes.py:_answer": "a constant of the caller",
+    "benchmarks/tasks/registry.py:_built_in": "BUILT_IN",
+    "mmseg_configs/fused_map.py:kernel": "a constant",
+}
+# Where a process is started: a list of arguments, never a shell.
+STARTING = {
+    "umt/revision.py:_git": "git on our own folder",
+    "umt/training/distributed.py:_first_host": "scontrol on Slurm's own variable",
+    "benchmarks/actions.py:run_command": "typed actions; places are picked by the program",
+}
+# Where a template that is no constant is filled in.
+FILLING: dict[str, str] = {}
+# Where files are opened in another way than by umt.files; what each holds is written or vouched for by whom.
+OPENING = {
+    "umt/files.py": "the opener itself",
+}
+
+Sinks = Mapping[str, tuple[str, ...]]
+SINKS: Sinks = {
+    "building": ("create_model",),
+    "importing": ("import_module", "__import__", "spec_from_file_location", "exec_module"),
+    "starting": (
+        "subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_call", "subprocess.check_output",
+        "os.system", "os.popen", "os.execv", "os.execvp", "os.spawnv", "os.posix_spawn", "pty.spawn",
+    ),
+}  # fmt: skip
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    paths = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+    names = {path.relative_to(ROOT).as_posix(): path for path in paths}
+    return {
+        name: ast.parse(path.read_text(encoding="utf-8"))
+        for name, path in names.items()
+        if not name.startswith(OWN_TOOLS)
+    }
+
+
+def calls(tree: ast.AST, where: str = "<module>") -> Iterator[tuple[str, ast.Call]]:
+    """Each call with the name of the innermost function, or method, that it stands in."""
+    for node in ast.iter_child_nodes(tree):
+        inside = node.name if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else where
+        if isinstance(node, ast.Call):
+            yield inside, node
+        yield from calls(node, inside)
+
+
+def dotted(node: ast.expr) -> str:
+    """`a.b.c` of a call's function; what is no plain name is `?`."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "?"
+
+
+def found(sources: Mapping[str, ast.Module], holds: object) -> set[str]:
+    """`file:function` of every call for which `holds` is true."""
+    assert callable(holds)
+    return {f"{name}:{inside}" for name, tree in sources.items() for inside, call in calls(tree) if holds(call)}
+
+
+def is_sink(kind: str) -> object:
+    def holds(call: ast.Call) -> bool:
+        name = dotted(call.func)
+        return any(name == sink or name.endswith(f".{sink}") for sink in SINKS[kind])
+
+    return holds
+
+
+def trusts(call: ast.Call) -> bool:
+    """create_backbone with trust that is not the constant False, or with options that could bring it."""
+    if not dotted(call.func).endswith("create_backbone"):
+        return False
+    trusted = [word.value for word in call.keywords if word.arg == "trusted"]
+    return any(not (isinstance(value, ast.Constant) and value.value is False) for value in trusted)
+
+
+def reads_as_typed(call: ast.Call) -> bool:
+    return dotted(call.func).endswith("read_name") and any(word.arg == "trusted" for word in call.keywords)
+
+
+def fills(call: ast.Call) -> bool:
+    """`str.format` on what is no literal and no constant of the module, which a field of a file could be."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in ("format", "format_map", "safe_substitute"):
+        return False
+    template = call.func.value
+    constant = isinstance(template, ast.Constant) or (isinstance(template, ast.Name) and template.id.isupper())
+    return not constant
+
+
+@pytest.mark.parametrize(
+    ("doors", "holds"),
+    [
+        (TRUSTING, trusts),
+        (TYPED, reads_as_typed),
+        (BUILDING, is_sink("building")),
+        (IMPORTING, is_sink("importing")),
+        (STARTING, is_sink("starting")),
+        (FILLING, fills),
+    ],
+    ids=["trust", "typed", "create_model", "import", "process", "format"],
+)
+def test_every_door_is_known(doors: Mapping[str, str], holds: object) -> None:
+    there = found(trees(), holds)
+    if doors is IMPORTING:
+        there.add("umt/plugins.py:load")  # EntryPoint.load, which is a method of any name
+    assert sorted(there - doors.keys()) == [], "new doors: look where their values come from, and list them"
+    assert sorted(doors.keys() - there) == [], "doors that are gone"
+
+
+@pytest.mark.parametrize(
+    ("holds", "source"),
+    [
+        (trusts, "create_backbone(text, trusted=True)"),
+        (trusts, "umt.backbones.create_backbone(text, trusted=flag)"),
+        (reads_as_typed, "def f():\n    read_name(text, trusted=True)"),
+        (is_sink("building"), "timm.create_model(name, **options)"),
+        (is_sink("importing"), "import importlib\nimportlib.import_module(name)"),
+        (is_sink("starting"), "import subprocess\nsubprocess.run(command, shell=True)"),
+        (is_sink("starting"), "os.system(text)"),
+        (fills, "part.format(**places)"),
+        (fills, "suite.example[0].format(out=out)"),
+        (fills, "Template(text).safe_substitute(places)"),
+    ],
+)
+def test_a_new_door_is_found(holds: object, source: str) -> None:
+    assert found({"new.py": ast.parse(source)}, holds)
+
+
+@pytest.mark.parametrize(
+    ("holds", "source"),
+    [
+        (trusts, "create_backbone(text)"),
+        (trusts, "create_backbone(text, trusted=False)"),
+        (reads_as_typed, "read_name(text)"),
+        (is_sink("building"), "created_model(name)"),
+        (fills, "'{}x{}'.format(*grid)"),
+        (fills, "CAPTION.format(basis=basis)"),
+    ],
+)
+def test_what_is_no_door_is_left_alone(holds: object, source: str) -> None:
+    assert not found({"new.py": ast.parse(source)}, holds)
