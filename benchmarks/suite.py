@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.protocols import protocol_path
 from umt.declarations import build, read_mapping, refuse_fields
-from umt.errors import unknown_name
+from umt.errors import DeclarationError, unknown_name
 from umt.files import below
 
 FOLDER = Path(__file__).parent / "suites"
+# Fields of a recipe that a suite may change: none that names a backbone or a file, which `--set` lets people do.
+CHANGEABLE = re.compile(r"(interaction|alignment|views|training)\.\w+|ema|seed|teachers\.\w+\.(kind|feature_loss|size)")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,14 @@ class StudentRun:
     recipe: str
     changes: tuple[str, ...] = ()  # of the recipe, as `umt distill --set` takes them
     heads: tuple[str, ...] = ()  # spaces that an example evaluates beside it
+
+    def __post_init__(self) -> None:
+        for change in self.changes:
+            if not CHANGEABLE.fullmatch(change.partition("=")[0]):
+                raise DeclarationError(
+                    f"field 'changes' of student '{self.label}' is '{change}', expected settings of interaction, "
+                    "alignment, views or training; for other backbones write a recipe file beside the suite"
+                )
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from benchmarks.preflight import make_plan
 from benchmarks.processes import default_workers, threads_of
 from benchmarks.results import ResultStore, read_result
 from benchmarks.suite import load_suite
+from umt.backbones.label import read_name
 
 SPECS = ("a=timm:test_resnet?pretrained=false", "b=timm:test_vit?pretrained=false")
 Make = Callable[..., Any]
@@ -67,7 +68,16 @@ def planned(small_suite: Make, tmp_path: Path) -> Callable[..., list[Request]]:
 
     def plan(seeds: int = 1, **behaviours: str) -> list[Request]:
         small = small_suite(**behaviours)
-        options = Options(load_suite(str(small.file)), SPECS, small.data_root, {}, tmp_path / "out", (), seeds, "cpu")
+        options = Options(
+            load_suite(str(small.file)),
+            tuple(map(read_name, SPECS)),
+            small.data_root,
+            {},
+            tmp_path / "out",
+            (),
+            seeds,
+            "cpu",
+        )
         return make_plan(options).requests()
 
     return plan

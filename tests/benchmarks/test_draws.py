@@ -12,6 +12,7 @@ from benchmarks.plan import Options
 from benchmarks.preflight import make_plan
 from benchmarks.results import Result, ResultStore
 from benchmarks.suite import load_suite
+from umt.backbones.label import read_name
 from umt.data.draw import Draw
 
 SUITE = """
@@ -50,7 +51,7 @@ def test_each_draw_is_a_result_of_its_own(tmp_path: Path) -> None:
     plan = make_plan(
         Options(
             suite=load_suite(str(suite)),
-            backbones=("timm:test_resnet?pretrained=false",),
+            backbones=(read_name("timm:test_resnet?pretrained=false"),),
             data_root=tmp_path / "data",
             data={},
             out=tmp_path / "out",

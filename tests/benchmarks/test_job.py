@@ -14,12 +14,13 @@ from benchmarks.plan import Options
 from benchmarks.preflight import make_plan
 from benchmarks.results import ResultStore
 from benchmarks.suite import load_suite
+from umt.backbones.label import read_name
 
 
 @pytest.fixture
 def request_of(small_suite: Callable[..., object], tmp_path: Path) -> Request:
     small = small_suite()
-    spec = ("tiny=timm:test_resnet?pretrained=false",)
+    spec = (read_name("tiny=timm:test_resnet?pretrained=false"),)
     options = Options(load_suite(str(small.file)), spec, small.data_root, {}, tmp_path / "out", (), 1, "cpu")
     return make_plan(options).requests()[0]
 

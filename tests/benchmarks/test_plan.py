@@ -22,6 +22,7 @@ from benchmarks.solving import MOST, VOTERS, solving_seconds
 from benchmarks.tasks.registry import get_task
 from benchmarks.workload import workload
 from umt.backbones import create_backbone
+from umt.backbones.label import read_name
 from umt.cli import cli
 from umt.data.mini.dense import write_ade20k
 from umt.data.mini.write import PARTS, MiniSize, write_part
@@ -85,7 +86,7 @@ def test_a_dense_job_is_rehearsed_by_its_own_training_and_test(tmp_path: Path) -
     write_ade20k(tmp_path / "ade", (3, 5))
     small = replace(settings_of("ade20k_linear", "mini"), scale=(256, 64), crop=64)
     rates = rehearse(
-        get_task("ade20k_linear"), small, SPEC, Dataset(dataset_info("ade20k"), tmp_path / "ade"),
+        get_task("ade20k_linear"), small, read_name(SPEC), Dataset(dataset_info("ade20k"), tmp_path / "ade"),
         torch.device("cpu"), tmp_path / "work",
     )  # fmt: skip
     assert rates.trained >= 0
@@ -126,7 +127,7 @@ def test_neighbours_count_in_proportion_to_the_images_that_vote_and_are_voted_on
 def test_speed_is_rehearsed_by_its_own_forwards(tmp_path: Path) -> None:
     write_part(next(part for part in PARTS if part.dataset == "imagenet"), tmp_path, MiniSize(imagenet=20))
     rates = rehearse(
-        get_task("throughput"), settings_of("throughput", "mini"), SPEC,
+        get_task("throughput"), settings_of("throughput", "mini"), read_name(SPEC),
         find_dataset("imagenet", tmp_path, {}), torch.device("cpu"), tmp_path / "work",
     )  # fmt: skip
     assert rates.tested > 0

@@ -15,6 +15,7 @@ from benchmarks.plan import Options
 from benchmarks.preflight import make_plan
 from benchmarks.results import ResultStore
 from benchmarks.suite import load_suite
+from umt.backbones.label import read_name
 from umt.data.mini.dense import write_ade20k
 
 # No BatchNorm, and nothing that draws at random besides the augmentations, which depend on image and showing alone.
@@ -50,7 +51,7 @@ def plan(tmp_path: Path, image_folder: Callable[..., Path]) -> Plan:
         )
         options = Options(
             load_suite(str(tmp_path / "suite.yaml")),
-            (SPEC,),
+            (read_name(SPEC),),
             tmp_path / "data",
             {},
             tmp_path / f"out-{processes}",
@@ -97,7 +98,9 @@ def test_a_job_takes_as_many_processes_as_can_share_its_batch(plan: Plan) -> Non
 
 def test_tasks_that_cannot_be_spread_take_one_process(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     image_folder(tmp_path / "imagenet")
-    options = Options(load_suite("mini"), (SPEC,), tmp_path, {}, tmp_path / "out", ("knn",), 1, "cpu", processes=4)
+    options = Options(
+        load_suite("mini"), (read_name(SPEC),), tmp_path, {}, tmp_path / "out", ("knn",), 1, "cpu", processes=4
+    )
     assert {request.processes for request in make_plan(options).requests()} == {1}
 
 
@@ -112,8 +115,8 @@ def test_a_segmentation_job_is_shared_out_too(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(suite))
     data, out = {"ade20k": tmp_path / "ade"}, tmp_path / "out"
     options = Options(
-        load_suite(str(file)), ("tiny=timm:test_resnet?pretrained=false",), tmp_path, data, out, (), 1, "cpu",
-        processes=2,
+        load_suite(str(file)), (read_name("tiny=timm:test_resnet?pretrained=false"),), tmp_path, data, out, (), 1,
+        "cpu", processes=2,
     )  # fmt: skip
     (request,) = make_plan(options).requests()
     heard: list[tuple[int, int, str]] = []

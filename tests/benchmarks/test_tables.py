@@ -94,11 +94,11 @@ def test_costs_are_told_before_anything_is_trained(
     tmp_path: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", StringIO())
-    plans = [TablePlan(3, students=(StudentRun("A b", "r"), StudentRun("C", "r", ("x=1",))))]
+    plans = [TablePlan(3, students=(StudentRun("A b", "r"), StudentRun("C", "r", ("seed=1",))))]
     with pytest.raises(click.Abort):  # nobody answers
         train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=False, dry_run=False)
     assert ["--dry-run" in command for command in commands] == [True, True]
-    assert commands[1][:5] == ["distill", "--recipe", "r", "--set", "x=1"]
+    assert commands[1][:5] == ["distill", "--recipe", "r", "--set", "seed=1"]
     commands.clear()
     assert train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=False, dry_run=True) == ()
     assert all("--dry-run" in command for command in commands)

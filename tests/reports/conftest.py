@@ -84,7 +84,7 @@ def nyu() -> Column:
 @pytest.fixture
 def suite() -> Callable[..., Suite]:
     def make(name: str = "paper", columns: tuple[Column, ...] = (CUB, NYU), probes: tuple[Column, ...] = ()) -> Suite:
-        return Suite(name, name, f"{name} suite", f"About {name}.", 1, False, (), columns, probes)
+        return Suite(name, name, f"{name} suite", f"About {name}.", 1, False, columns, probes=probes)
 
     return make
 

@@ -117,10 +117,16 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A recipe, and whether its file is one that the user trusts to run code."""
+    """A recipe, and whether a backbone in it may run code: one that the user typed, or that a trusted file names."""
 
     recipe: DistillRecipe
     trusted: bool
+
+    @classmethod
+    def of(cls, name: str, changes: Sequence[str], trust: Sequence[str]) -> Chosen:
+        """Load a recipe. Without trust in its file, only `changes` can have brought a name that runs code."""
+        trusted = is_trusted(name, trust)
+        return cls(load_recipe(name, changes, trusted=trusted), trusted or bool(changes))
 
 
 def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, trust: Sequence[str], say: Say) -> Chosen:
@@ -130,7 +136,7 @@ def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, trust: Seq
     """
     seen: list[str] = []
     while True:
-        chosen = Chosen(load_recipe(name, changes, trusted=is_trusted(name, trust)), is_trusted(name, trust))
+        chosen = Chosen.of(name, changes, trust)
         recipe = chosen.recipe
         missing = missing_weights(recipe, weights)
         if not missing:
@@ -149,9 +155,9 @@ def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, trust: Seq
 
 
 def _tell_code(chosen: Chosen, say: Say) -> None:
-    """Say which names of a trusted recipe run code, before they do."""
+    """Say which names of a recipe run code, before they do."""
     names = [chosen.recipe.student, *(teacher.backbone for teacher in chosen.recipe.teachers)]
-    for name in names if chosen.trusted else ():
+    for name in names:
         if runs_code(parse_spec(name)):
             say(f"recipe {chosen.recipe.name} runs code: {name}")
 

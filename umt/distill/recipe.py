@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,17 +109,18 @@ def recipe_names() -> list[str]:
 def load_recipe(name: str, changes: Sequence[str] = (), *, trusted: bool = False) -> DistillRecipe:
     """Read `recipes/<name>.yaml` or a YAML file, with changes such as 'training.batch=64', 'teachers.dino.kind=mae'.
 
-    A recipe is called after its file. trusted: whether its backbones may run code and lie anywhere; else checkpoints
-    are those beside it.
+    A recipe is called after its file. trusted: whether backbones that the file names may run code and lie anywhere;
+    else they are hub names, plug-ins, and checkpoints beside it. Changes are typed by people, who may name anything.
 
     Raises UMTError with the file, the field and the value that is wrong.
     """
     path = recipe_path(name)
     record = _resolve(path)
+    if not trusted:
+        _make_names_safe(record, path)
     for change in changes:
         _apply(record, change)
-    recipe = build(DistillRecipe, {**record, "name": path.stem}, path)
-    return recipe if trusted else _with_safe_names(recipe, path)
+    return build(DistillRecipe, {**record, "name": path.stem}, path)
 
 
 def recipe_path(name: str) -> Path:
@@ -149,13 +150,14 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
     return found
 
 
-def _with_safe_names(recipe: DistillRecipe, path: Path) -> DistillRecipe:
-    """Return the recipe with the names of its backbones checked; TrustError for one that a file may not choose."""
-    teachers = [
-        replace(teacher, backbone=name_from_file(teacher.backbone, path, f"teachers.{teacher.name}.backbone"))
-        for teacher in recipe.teachers
-    ]
-    return replace(recipe, student=name_from_file(recipe.student, path, "student"), teachers=tuple(teachers))
+def _make_names_safe(record: dict[str, Any], path: Path) -> None:
+    """Replace backbones by names that a file may choose; TrustError for one that is none."""
+    if isinstance(record.get("student"), str):
+        record["student"] = name_from_file(record["student"], path, "student")
+    teachers = record.get("teachers")
+    for teacher in teachers if isinstance(teachers, list) else ():
+        if isinstance(teacher, dict) and isinstance(teacher.get("backbone"), str):
+            teacher["backbone"] = name_from_file(teacher["backbone"], path, "teachers.backbone")
 
 
 def _resolve(path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:

@@ -9,15 +9,25 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from umt.backbones.trust import is_trusted
 from umt.console import Console, shown
 from umt.distill.cache import Manifest
 from umt.distill.cache_size import Size, check_room, free_bytes, size_of_view
 from umt.distill.cache_writer import fill, plan_cache
 from umt.distill.console import TrainingBar
 from umt.distill.images import Skipped, ViewImages
-from umt.distill.options import CHANGES, FOLDER, RECIPE, TRUST, WEIGHTS, Sources, choose_recipe, prepare, recipe_options
-from umt.distill.recipe import load_recipe, missing_weights, weights_folder
+from umt.distill.options import (
+    CHANGES,
+    FOLDER,
+    RECIPE,
+    TRUST,
+    WEIGHTS,
+    Chosen,
+    Sources,
+    choose_recipe,
+    prepare,
+    recipe_options,
+)
+from umt.distill.recipe import missing_weights, weights_folder
 from umt.distill.student import build_student, grid_of
 from umt.distill.teachers import Teacher, load_teacher
 from umt.durations import duration
@@ -95,16 +105,18 @@ def cache(
 @TRUST
 def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None, trust: tuple[str, ...]) -> None:
     """Build each teacher of a recipe and say what it gives; exit status 1 where one cannot be built."""
-    trusted = is_trusted(recipe_name, trust)
-    recipe, folder = load_recipe(recipe_name, changes, trusted=trusted), weights_folder(weights)
-    grid = grid_of(build_student(recipe, trusted=trusted), recipe.views.size)
+    chosen, folder = Chosen.of(recipe_name, changes, trust), weights_folder(weights)
+    recipe = chosen.recipe
+    grid = grid_of(build_student(recipe, trusted=chosen.trusted), recipe.views.size)
     table = Table("teacher", "kind", "backbone", "input", "widths", "parameters", "weights")
     failed = missing_weights(recipe, folder)
     for spec in recipe.teachers:
         if spec.weights and not (folder / spec.weights).is_file():
             continue
         try:
-            table.add_row(*map(shown, _row(load_teacher(spec, folder, recipe.views.size, grid, trusted=trusted))))
+            table.add_row(
+                *map(shown, _row(load_teacher(spec, folder, recipe.views.size, grid, trusted=chosen.trusted)))
+            )
         except UMTError as error:
             failed.append(f"teacher '{spec.name}': {error.coded}")
     Console().print(table)

@@ -11,7 +11,7 @@ from benchmarks.reproduction.__main__ import Folders, cache_command, judge_comma
 from benchmarks.reproduction.experiment import load_experiment
 from benchmarks.reproduction.supervised import train
 from umt.backbones import create_backbone
-from umt.backbones.label import split_label
+from umt.backbones.label import read_name
 from umt.distill.recipe import load_recipe
 
 
@@ -44,7 +44,7 @@ def test_each_arm_is_trained_once_a_seed_and_finished_ones_are_skipped(folders: 
 def test_every_row_is_judged_for_every_seed(folders: Folders) -> None:
     experiment = load_experiment()
     command = judge_command(experiment, folders, 2)
-    labels = [split_label(command[place + 1])[0] for place, part in enumerate(command) if part == "--backbone"]
+    labels = [read_name(command[place + 1]).label for place, part in enumerate(command) if part == "--backbone"]
     once = [name for name in row_names(experiment) if name.startswith(("Teacher", "Random"))]
     students = [name for name in row_names(experiment) if name not in once]
     assert sorted(labels) == sorted([*once, *(f"{name} seed {seed}" for name in students for seed in range(3))])

@@ -50,13 +50,12 @@ def suite(tmp_path: Path) -> Path:
     content = {
         "title": HOSTILE,
         "about": HOSTILE,
-        "name": HOSTILE,
         "seeds": 1,
         "embedded_data": False,
         "example": [],
         "columns": [{**column, "heading": HOSTILE, "dataset": name} for name in ("cub", "aircraft")],
     }
-    path = tmp_path / "suite.yaml"
+    path = tmp_path / "[red]\x1b[2J.yaml"
     path.write_text(json.dumps(content))
     return path
 
@@ -67,7 +66,7 @@ def test_the_plan_of_a_run(call: Call, suite: Path, tmp_path: Path) -> None:
     text = call("run", "--suite", suite, *places, "--device", "cpu", "--dry-run", "--backbone", backbone)
     assert text.count(SEEN) == 3  # title, about, data set
     assert text.count("[red]mine[/red] \\x1b[2J") == 3  # backbone, two jobs
-    assert SEEN in call("run", "--suite", suite)  # it has no example
+    assert "suite '[red]\\x1b[2J'" in call("run", "--suite", suite)  # it has no example
 
 
 def test_the_list_of_a_cache(call: Call, tmp_path: Path) -> None:

@@ -84,6 +84,15 @@ def said(done: Any) -> str:
     return f"{done.output} {done.exception}".replace("\n", " ")
 
 
+PLUG_IN = """
+import timm
+from umt.backbones import create_backbone, Backbone
+
+def build() -> Backbone:
+    return create_backbone("timm:test_resnet?pretrained=false")
+"""
+
+
 TEACHERS = [
     "os:system?command=touch MARKER",
     "plug.py:build",
@@ -247,22 +256,34 @@ def test_recipes_run_no_code_unless_they_are_trusted(
     assert not marker.exists()
 
 
-def test_a_change_on_the_command_line_is_no_trust(marker: Path) -> None:
-    """A suite passes its students' changes on in this way."""
-    refused = run(
-        "teachers", "check", "--recipe", "mini-cnn-pypi", "--set", f"student=os:system?command=touch {marker}"
-    )
-    assert isinstance(refused.exception, TrustError)
-    assert not marker.exists()
+def test_a_change_that_a_person_types_may_name_a_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plug.py").write_text(PLUG_IN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    changes = [
+        "student=timm:test_resnet",
+        "interaction.groups=8",
+        "views.size=32",
+        "teachers.lite0.backbone=plug.py:build",
+    ]
+    checked = run("teachers", "check", "--recipe", "mini-cnn-pypi", *(f"--set={change}" for change in changes))
+    assert checked.exit_code == 0, said(checked)
+    assert "plug.py:build" in said(checked)
 
 
-PLUG_IN = """
-import timm
-from umt.backbones import create_backbone, Backbone
-
-def build() -> Backbone:
-    return create_backbone("timm:test_resnet?pretrained=false")
-"""
+@pytest.mark.parametrize(
+    "change",
+    [
+        "student=plug.py:build", "teachers=[]", "teachers.lite0.backbone=os:system", "teachers.lite0.weights=/x",
+        "extends=/x", "otherwise=/x", "name=/x", "--trust=x",
+    ],
+)  # fmt: skip
+def test_a_suite_changes_no_backbone(tmp_path: Path, change: str) -> None:
+    student = f"{{label: A, recipe: mini-cnn-pypi, changes: ['{change}']}}"
+    suite = "title: T\nabout: A\nseeds: 1\nembedded_data: true\ncolumns: []\n"
+    (tmp_path / "s.yaml").write_text(f"{suite}example_students: [{student}]\n")
+    refused = run("run", "--suite", tmp_path / "s.yaml", "--dry-run", "--out", tmp_path / "out")
+    assert f"field 'changes' of student 'A' is '{change}'" in said(refused)
 
 
 def test_a_trusted_recipe_says_what_it_runs(
