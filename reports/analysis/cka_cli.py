@@ -18,10 +18,11 @@ from reports.analysis.cka_records import pair_record, pair_result
 from reports.analysis.heatmap import heat_map
 from reports.analysis.named import Named, load_named, load_teachers
 from reports.analysis.sources import Source, find_source
-from reports.analysis.writing import slug, write_analysis
+from reports.analysis.writing import write_analysis
 from umt.analysis.compare import CkaSettings, PairCka, Subject, compare, pairs_of
 from umt.console import Console, shown
 from umt.errors import OptionError
+from umt.files import component
 from umt.training.device import pick_device
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -116,7 +117,7 @@ def _write(
         "backbones": [one.record for one in named],
         "pairs": [pair_record(pair) for pair in found],
     }
-    figures = [heat_map(pair, f"cka-{slug(pair.left.label)}-{slug(pair.right.label)}") for pair in found]
+    figures = [heat_map(pair, component(f"cka-{pair.left.label}-{pair.right.label}")) for pair in found]
     return write_analysis(out, "cka", record, figures)
 
 

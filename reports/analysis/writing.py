@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,3 @@ def write_analysis(out: Path, name: str, record: Mapping[str, Any], figures: Seq
     except OSError as error:
         raise WriteError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
     return [out / file for file in contents]
-
-
-def slug(text: str) -> str:
-    """A label as a part of a file name."""
-    return re.sub(r"[^\w.+-]+", "_", text).strip("_")

@@ -19,6 +19,7 @@ from umt.errors import MissingFileError, ResultError
 from umt.export.agreement import Exported
 from umt.export.folder import export_folder
 from umt.export.targets import TARGETS
+from umt.files import component
 from umt.text import printable
 
 CARD = "README.md"
@@ -44,7 +45,7 @@ def export(checkpoint: str, target: str, out: Path | None, results: Path | None)
     spec = _checkpoint(checkpoint)
     backbone = create_backbone(checkpoint)
     found = _measurements(results, backbone) if results else []
-    out = out or Path(spec.name).parent / "export" / "-".join([target, *([spec.tap] if spec.tap else [])])
+    out = out or Path(spec.name).parent / "export" / component("-".join([target, *([spec.tap] if spec.tap else [])]))
     about: dict[str, Any] = {"to": target, "space": spec.tap, "weights_hash": backbone.weights_hash()}
     with export_folder(out, about) as folder:
         exported = TARGETS[target].write(backbone, folder)
