@@ -74,7 +74,7 @@ def component(text: str, joint: str = "_") -> str:
 def below(folder: Path, *parts: str | Path) -> Path:
     """Return the path of the parts below a folder; TrustError if it lies elsewhere, by `..`, a root or a link."""
     path = folder.joinpath(*parts)
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):  # Path.resolve raises for a link loop
         raise TrustError(f"{path}: lies outside {folder}, where it must be; put it there, or name it below that folder")
     return path
 
