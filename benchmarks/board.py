@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.job import Report
-from umt.files import atomic_file
+from umt.files import atomic_file, open_plain, read_plain
 
 PROGRESS_SECONDS = 1.0  # between two notes of how far a job is
 
@@ -51,8 +51,8 @@ class Board:
         now = time.monotonic()
         if now - self.noted.get(index, -PROGRESS_SECONDS) >= PROGRESS_SECONDS:
             self.noted[index] = now
-            with suppress(OSError):
-                self._file(index, "progress").write_text(json.dumps([done, total, text]))
+            with suppress(OSError), open_plain(self._file(index, "progress"), "wb") as file:
+                file.write(json.dumps([done, total, text]).encode())
 
     def end(self, index: int, report: Report) -> None:
         """Leave the report of a job; UMTError where it cannot be written."""
@@ -73,7 +73,7 @@ class Board:
     def progress(self, index: int) -> tuple[int, int, str] | None:
         """How far a job was when it last told; None where it has not, or is about to."""
         with suppress(OSError, ValueError):  # it is being written
-            done, total, text = json.loads(self._file(index, "progress").read_text())
+            done, total, text = json.loads(read_plain(self._file(index, "progress")))
             return done, total, text
         return None
 

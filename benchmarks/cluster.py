@@ -19,7 +19,7 @@ from uuid import uuid4
 import submitit
 
 from benchmarks.board import Board, new_board
-from benchmarks.job import Report, Request
+from benchmarks.job import Report, Request, open_log
 from benchmarks.limits import Limits
 from benchmarks.processes import NO_LIMITS, LocalExecutor, OnEnd, OnProgress, OnStart, fork_server, threads_of
 from umt.errors import ProcessError
@@ -168,7 +168,7 @@ def _errors_to(path: Path) -> Iterator[None]:
     """What processes that start here print as errors, for good: the traceback of one that Ctrl-C ends is nobody's."""
     kept = os.dup(2)
     try:
-        with path.open("a") as file:
+        with open_log(path) as file:
             os.dup2(file.fileno(), 2)
         yield
     finally:

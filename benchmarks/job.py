@@ -8,11 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
 from benchmarks.results import Key, Measured, ResultStore
-from umt.errors import UMTError
+from umt.errors import UMTError, WriteError
+from umt.files import below, open_plain
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,23 @@ class Report:
     seconds: float = 0.0
 
 
+def open_log(path: Path) -> IO[Any]:
+    """Open a log to go on at its end; UMTError where it is no plain file, or cannot be opened."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open_plain(path, "ab")
+    except OSError as error:
+        raise WriteError(
+            f"{path}: no log can be written there ({error.strerror}); remove it, or choose another --out"
+        ) from error
+
+
 def run_job(request: Request, progress: Callable[[int, int, str], None] = lambda done, total, text: None) -> Report:
     """Run the job and store its result; errors become a report, and go to the log in full."""
     store = ResultStore(request.out / "results")
-    request.work_dir.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     try:
+        below(request.out / "work", request.key.stem).mkdir(parents=True, exist_ok=True)
         with FileLock(request.work_dir / "lock", timeout=0):
             if not store.has(request.key):  # another suite may have run it since the plan was made
                 store.write(*_measure(request, progress))

@@ -18,9 +18,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from benchmarks.job import Report, Request, run_job
+from benchmarks.job import Report, Request, open_log, run_job
 from benchmarks.limits import Limits, kill_family
 from umt.errors import ProcessError, UMTError
+from umt.files import below
 from umt.safe_path import use_safe_path
 
 OnStart = Callable[[Request], None]
@@ -138,8 +139,8 @@ class LocalExecutor:
             return None
         kill_family(cast(int, job.process.pid))
         job.process.join()
-        with suppress(OSError), job.request.log.open("a") as log:
-            log.write(f"{problem}\n")
+        with suppress(OSError, UMTError), open_log(job.request.log) as log:
+            log.write(f"{problem}\n".encode())
         return Report("failed", f"{problem} (log: {job.request.log})", job.seconds)
 
     def _start(self, request: Request) -> tuple[Connection, BaseProcess]:
@@ -187,8 +188,11 @@ def die_with_parent() -> None:
 
 def _work(connection: Connection, request: Request) -> None:
     die_with_parent()
-    with _output_to(request.log):
-        report = run_job(request, lambda done, total, text: connection.send((done, total, text)))
+    try:
+        with _output_to(below(request.out / "logs", f"{request.key.stem}.log")):
+            report = run_job(request, lambda done, total, text: connection.send((done, total, text)))
+    except UMTError as error:  # there can be no log, and without one there is no job
+        report = Report("failed", error.coded)
     connection.send(report)
 
 
@@ -204,10 +208,9 @@ def _answer(connection: Connection, function: str, arguments: tuple[Any, ...]) -
 @contextmanager
 def _output_to(path: Path) -> Iterator[None]:
     """Send what the process and its libraries print to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    with path.open("a") as log:
+    with open_log(path) as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     yield

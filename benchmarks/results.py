@@ -5,22 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from umt.declarations import read_json
+from umt.declarations import build, read_json
 from umt.errors import ResultError, UMTError
-from umt.files import atomic_file
+from umt.files import atomic_file, below, component
+from umt.text import brief
 
 if TYPE_CHECKING:
     import numpy as np
 
 SCHEMA = 1
 CHECKSUM = "crc32"  # the field of a file that holds the checksum of the others
+MAX_BYTES = 8 << 20  # of a result file; those of a thousand classes have some 50 kB
+AGAIN = "delete it and run the job again"
 
 
 def job_title(backbone: str, task: str, dataset: str, protocol: str, seed: int) -> str:
@@ -55,7 +57,7 @@ class Key:
     def stem(self) -> str:
         """Path of the result below the store, without suffix; readable, and unique by the digest."""
         job = f"{self.task}--{self.dataset}--{self.protocol}--seed{self.seed}--{self.digest}"
-        return f"{_slug(self.backbone)}/{_slug(job)}"
+        return f"{component(self.backbone)}/{component(job)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +123,18 @@ class ResultStore:
         self.folder = folder
 
     def path(self, key: Key) -> Path:
-        return self.folder / f"{key.stem}.json"
+        """Return the file of a job; UMTError where its folder is a link that leads out of the store."""
+        folder, name = os.path.split(f"{key.stem}.json")
+        return below(self.folder, folder) / name
 
     def has(self, key: Key) -> bool:
         """Whether the job has a result; a damaged file is none, and the job will write it anew.
 
-        UMTError for one of another version.
+        UMTError for one of another version, and where the job's folder leads out of the store.
         """
+        path = self.path(key)
         try:
-            return self.path(key).is_file() and self.read(key).key == key
+            return path.is_file() and read_result(path).key == key
         except OtherVersionError:
             raise
         except UMTError:
@@ -157,7 +162,7 @@ class ResultStore:
         if pictures:
             record["pictures"] = [_write_picture(path, name, pixels) for name, pixels in pictures.items()]
         with atomic_file(path) as handle:
-            handle.write(json.dumps({**record, CHECKSUM: _checksum(record)}, indent=1, allow_nan=False).encode())
+            handle.write(result_bytes(record))
         return path
 
     def read(self, key: Key) -> Result:
@@ -169,76 +174,66 @@ class ResultStore:
             yield read_result(path)
 
     def paths(self) -> list[Path]:
-        return [
-            folder / name for folder in self._folders() for name in sorted(entry.name for entry in _results(folder))
-        ]
+        """Return what should be result files, in order: all in the store's folders that are called so, and all links.
 
-    def stamps(self) -> dict[str, dict[str, str]]:
-        """Of each folder its result files, with what changes with their content: time, size, inode."""
-        return {folder.name: _stamps(folder) for folder in self._folders()}
-
-    def _folders(self) -> list[Path]:
-        """Those of the backbones, in order of name; none where there is no store."""
+        Links are not followed, so that `read_result` refuses them.
+        """
         if not self.folder.is_dir():
             return []
-        with os.scandir(self.folder) as entries:
-            return [self.folder / name for name in sorted(entry.name for entry in entries if entry.is_dir())]
+        entries = _entries(self.folder)
+        return [path for entry in entries for path in ([Path(entry)] if entry.is_symlink() else _files(entry))]
 
 
-def _results(folder: Path | int) -> list[os.DirEntry[str]]:
+def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return [entry for entry in entries if entry.name.endswith(".json")]
+        return sorted(entries, key=lambda entry: entry.name)
 
 
-def _stamps(folder: Path) -> dict[str, str]:
-    handle = os.open(folder, os.O_RDONLY)  # looking files up by a path of their own takes a quarter longer
+def _files(entry: os.DirEntry[str]) -> list[Path]:
+    """Return the result files in a folder of the store; itself where it cannot be listed."""
+    folder = Path(entry)
     try:
-        return {entry.name: _stamp(entry.stat()) for entry in _results(handle)}
-    finally:
-        os.close(handle)
-
-
-def _stamp(stat: os.stat_result) -> str:
-    return f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}"
+        if not entry.is_dir(follow_symlinks=False):
+            return []
+        return [folder / one.name for one in _entries(entry) if one.name.endswith(".json")]
+    except OSError:
+        return [folder]
 
 
 def read_result(path: Path) -> Result:
     """Read one result file; UMTError names the file and the field that is wrong."""
     try:
-        record = read_json(path, "a result file", "delete it and run the job again")
-        if record.get("schema") != SCHEMA:
-            raise OtherVersionError(
-                f"{path}: schema {record.get('schema')!r}, this version reads {SCHEMA}; update umt-bench"
-            )
-        nested: dict[str, type] = {"key": Key, "data": Data, "environment": Environment}
-        written = record.pop(CHECKSUM, None)
-        if written is not None and written != _checksum(record):  # files of before there were checksums have none
-            raise ResultError(f"{path}: its checksum is another; delete it and run the job again")
-        parts = {name: kind(**record.pop(name)) for name, kind in nested.items()}
-        return Result(**parts, **record)
+        record = read_json(path, "a result file", AGAIN, links=False, most=MAX_BYTES)
     except OSError as error:
-        raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
-    except (KeyError, TypeError) as error:
-        raise ResultError(
-            f"{path}: field {error} does not fit schema {SCHEMA}; delete it and run the job again"
-        ) from error
+        raise ResultError(f"{path}: cannot be read ({error.strerror}); {AGAIN}") from error
+    if record.get("schema") != SCHEMA:
+        shown = brief(record.get("schema"))
+        raise OtherVersionError(f"{path}: schema {shown}, this version reads {SCHEMA}; update umt-bench")
+    written = record.pop(CHECKSUM, None)
+    if written is not None and written != _checksum(record):  # files of before there were checksums have none
+        raise ResultError(f"{path}: its checksum is another; {AGAIN}")
+    try:
+        return build(Result, record, path)
+    except UMTError as error:
+        raise ResultError(f"{str(error).rstrip('.')}; {AGAIN}") from error
+
+
+def result_bytes(record: Mapping[str, Any]) -> bytes:
+    """Return the file of a result's fields: JSON, with the checksum behind them."""
+    plain = json.loads(json.dumps(record, allow_nan=False))
+    return json.dumps({**plain, CHECKSUM: _checksum(plain)}, indent=1).encode()
 
 
 def _checksum(record: Mapping[str, Any]) -> int:
-    """CRC-32 of a record as JSON, whatever the order of its fields."""
-    plain = json.loads(json.dumps(record))
-    return zlib.crc32(json.dumps(plain, sort_keys=True).encode())
+    """CRC-32 of a plain record as JSON, whatever the order of its fields."""
+    return zlib.crc32(json.dumps(record, sort_keys=True).encode())
 
 
 def _write_picture(result: Path, name: str, pixels: np.ndarray) -> str:
     """A PNG beside the file of a result; its name."""
-    path = result.with_name(f"{result.stem}--{_slug(name)}.png")
+    path = result.with_name(f"{component(f'{result.stem}--{name}')}.png")
     from PIL import Image
 
     with atomic_file(path) as handle:
         Image.fromarray(pixels).save(handle, format="PNG")
     return path.name
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^\w.+-]+", "_", text).strip("_")

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from benchmarks.suite import Suite, load_suite, suite_names
-from reports.garbage import uncollected
 from reports.measurement import Measurement
 from reports.store import ANALYSIS, RESULTS_HELP, newest_store
 from reports.suite_report import read_measurements, suite_figures, suite_tables, write_files
@@ -31,7 +30,6 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files. Default: tables, beside the store.")
 @click.option("--compare", type=click.Choice(["paper"]), help="Also a table of the differences to the paper's numbers.")
 @click.option("--suite", metavar="NAME", help="paper, mini or a YAML file. Default: the suite of the results.")
-@uncollected()
 def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None) -> None:
     """Write the tables and figures of a result store, and print the tables that have results."""
     results = results or newest_store()

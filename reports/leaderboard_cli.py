@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from reports.garbage import uncollected
 from reports.leaderboard import leaderboard
 from reports.measurement import Setup
 from reports.store import ANALYSIS, RESULTS_HELP, newest_store
@@ -29,7 +28,6 @@ Examples:
 @click.option("--protocol", metavar="NAME|HASH", help="Only results of this protocol.")
 @click.option("--data", metavar="FINGERPRINT", help="Only results on this data.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write it to, as HTML, CSV, LaTeX and Markdown.")
-@uncollected()
 def leaderboard_command(
     results: Path | None, tasks: str | None, protocol: str | None, data: str | None, out: Path | None
 ) -> None:

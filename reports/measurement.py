@@ -8,10 +8,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import Data, Environment, Result
+from benchmarks.results import AGAIN, Data, Environment, Result
+from umt.errors import ResultError
+from umt.text import brief
 
 INTERVAL = "interval"  # of a result's details: 95% of its first metric over its test images, low and high
 SHOWN = ("settings", "against")  # details that tables show, beside it
+LARGEST = 1e30  # of a value, loss or step: means and the axes of a drawing overflow long before floats do
 NOTHING: Mapping[str, Any] = {}  # one for all
 
 
@@ -72,7 +75,7 @@ class Measurement:
     model: Model
     setup: Setup
     folder: Path  # of the result files
-    files: Mapping[str, str]  # name -> stamp, see `ResultStore.stamps`
+    files: Sequence[str]  # names
     seeds: Sequence[int]
     table: Sequence[Sequence[float]]  # a row for each of `Setup.metrics`, a column for each run
     environments: Sequence[Environment]
@@ -93,10 +96,9 @@ class Measurement:
 
     def only(self, places: Sequence[int]) -> Measurement:
         """The same with these of its runs, in the given order."""
-        names = list(self.files)
         return replace(
             self,
-            files={names[place]: self.files[names[place]] for place in places},
+            files=[self.files[place] for place in places],
             seeds=[self.seeds[place] for place in places],
             table=[[row[place] for place in places] for row in self.table],
             environments=[self.environments[place] for place in places],
@@ -104,8 +106,8 @@ class Measurement:
         )
 
 
-def measured(path: Path, result: Result, stamp: str = "") -> Measurement:
-    """One result as a measurement of one run."""
+def measured(path: Path, result: Result) -> Measurement:
+    """One result as a measurement of one run; UMTError where it has no values, or such as cannot be averaged."""
     key, details = result.key, result.details
     model = Model(key.backbone, key.weights_hash, result.spec, result.architecture, result.provenance)
     setup = Setup(
@@ -113,10 +115,27 @@ def measured(path: Path, result: Result, stamp: str = "") -> Measurement:
         result.data, result.suite, result.footnote, list(result.metrics), result.units, result.lower_is_better,
         {name: details[name] for name in SHOWN if name in details} or NOTHING,
     )  # fmt: skip
+    if not result.metrics or any(abs(value) > LARGEST for value in result.metrics.values()):
+        raise ResultError(
+            f"{path}: field 'metrics' is {brief(result.metrics)}, expected values up to {LARGEST:g}; {AGAIN}"
+        )
     values = [[value] for value in result.metrics.values()]
     environment = replace(result.environment, started="")
+    return Measurement(
+        model, setup, path.parent, [path.name], [key.seed], values, [environment], [_interval(path, details)]
+    )
+
+
+def _interval(path: Path, details: Mapping[str, Any]) -> Mapping[str, float] | None:
     interval = details.get(INTERVAL)
-    return Measurement(model, setup, path.parent, {path.name: stamp}, [key.seed], values, [environment], [interval])
+    if interval is None:
+        return None
+    ends = [interval.get(end) for end in ("low", "high")] if isinstance(interval, Mapping) else [None]
+    if not all(isinstance(end, (int, float)) and abs(end) <= LARGEST for end in ends):
+        raise ResultError(
+            f"{path}: field 'details.{INTERVAL}' is {brief(interval)}, expected numbers 'low' and 'high'; {AGAIN}"
+        )
+    return interval
 
 
 def grouped(found: Iterable[Measurement], shared: Shared) -> list[Measurement]:
@@ -133,7 +152,7 @@ def _joined(group: Sequence[Measurement]) -> Measurement:
     """The runs of all, in the order of seeds."""
     joined = replace(
         group[0],
-        files={name: stamp for one in group for name, stamp in one.files.items()},
+        files=[name for one in group for name in one.files],
         seeds=[seed for one in group for seed in one.seeds],
         table=[[value for row in rows for value in row] for rows in zip(*(one.table for one in group), strict=True)],
         environments=[environment for one in group for environment in one.environments],

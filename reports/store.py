@@ -2,117 +2,70 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
 
-from benchmarks.results import Result, ResultStore, read_result
-from reports.index import read_index, write_index
+from benchmarks.results import ResultStore, read_result
 from reports.measurement import Measurement, Shared, grouped, measured
 from umt.errors import ResultError, UMTError
+from umt.text import brief
 
 ANALYSIS = "analysis"  # the suite of results that `umt analyze` makes: they are in tables of any suite
 RESULTS_HELP = "The result store: OUT/results of a run. Default: the newest below runs/."
 
+Values = tuple[tuple[str, float], ...]  # of a result's metrics, in order of name
+
 
 def newest_store(runs: Path = Path("runs")) -> Path:
     """The result store below `runs` that was written last; UMTError where there is none."""
-    stores = [folder for folder in runs.glob("*/results") if folder.is_dir()]
+    times = {folder: _changed(folder) for folder in sorted(runs.glob("*/results"))}
+    stores = [folder for folder, time in times.items() if time]
     if not stores:
         raise ResultError(
             f"{runs}/*/results: no result store there; name one with --results, or make one with `umt run`"
         )
-    return max(stores, key=lambda folder: max(path.stat().st_mtime_ns for path in (folder, *folder.iterdir())))
+    return max(stores, key=times.__getitem__)
+
+
+def _changed(folder: Path) -> int:
+    """Return when the folder or one in it changed last; 0 where it is none that can be listed."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        return max(folder.stat().st_mtime_ns, *(entry.stat(follow_symlinks=False).st_mtime_ns for entry in entries), 1)
+    return 0
 
 
 def read_store(folder: Path) -> tuple[list[Measurement], list[UMTError]]:
-    """All results below a folder, and one error for every file that cannot be read.
+    """All results below a folder, and an error for each file that cannot be read and each job that has two answers.
 
-    UMTError where there is no such folder, or where two files give the same job different numbers.
+    UMTError where there is no such folder.
     """
     if not folder.is_dir():
         raise ResultError(f"{folder}: no such result store; `umt run` makes one below its --out folder, as OUT/results")
-    stamps = ResultStore(folder).stamps()
-    known, shared = read_index(folder), Shared()
-    problems: list[UMTError] = []
-    found = {
-        name: _folder(folder / name, files, known.get(name, []), shared, problems) for name, files in stamps.items()
-    }
-    if any(found[name] is not known.get(name) for name in found):
-        write_index(folder, found)
-    return _without_copies([one for part in found.values() for one in part]), problems
+    shared, problems = Shared(), list[UMTError]()
+    paths = groupby(ResultStore(folder).paths(), key=os.path.dirname)
+    found = [one for _, part in paths for one in grouped(_readable(part, problems), shared)]
+    return list(_without_copies(found, problems)), problems
 
 
-def _folder(
-    folder: Path, stamps: Mapping[str, str], known: list[Measurement], shared: Shared, problems: list[UMTError]
-) -> list[Measurement]:
-    """The results of a folder: what is known of files that are as they were, and the others read."""
-    before = {name: stamp for one in known for name, stamp in one.files.items()}
-    if before == stamps:
-        return known
-    same = {name for name, stamp in before.items() if stamps.get(name) == stamp}
-    read = []
-    for name in sorted(stamps.keys() - same):
+def _readable(paths: Iterable[Path], problems: list[UMTError]) -> Iterator[Measurement]:
+    for path in paths:
         try:
-            read.append(_read(folder / name, stamps[name]))
+            yield measured(path, read_result(path))
         except UMTError as error:
             problems.append(error)
-    if not read and len(same) == len(before):
-        return known
-    kept = (one.only([place for place, name in enumerate(one.files) if name in same]) for one in known)
-    return grouped((*(one for one in kept if one.seeds), *read), shared)
 
 
-def _read(path: Path, stamp: str) -> Measurement:
-    return measured(path, _checked(read_result(path), path), stamp)
-
-
-def _checked(result: Result, path: Path) -> Result:
-    """The result, if its values are of the kinds that its declaration promises, and its metrics are finite."""
-    for part in (result, result.key, result.data, result.environment):
-        declared: Any = type(part)
-        for name, hint, kinds in _fields(declared):
-            value = getattr(part, name)
-            if not isinstance(value, kinds):
-                raise _misfit(path, name, value, getattr(hint, "__name__", str(hint)))
-    for name, value in result.metrics.items():
-        if not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise _misfit(path, f"metrics.{name}", value, "a finite number")
-    return result
-
-
-@cache
-def _fields(declared: Any) -> list[tuple[str, Any, tuple[type, ...]]]:
-    """Name, type hint and classes of each field; looking them up takes longer than reading a result."""
-    return [(name, hint, _kinds(hint)) for name, hint in get_type_hints(declared).items()]
-
-
-def _kinds(hint: Any) -> tuple[type, ...]:
-    """Classes whose instances fit a type hint; JSON writes a whole float as an integer."""
-    options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    kinds = [get_origin(option) or option for option in options]
-    return (*kinds, int) if float in kinds else tuple(kinds)
-
-
-def _without_copies(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """One run a job: a copied file counts once, a contradiction is an error."""
-    models = {id(one.model): one.model for one in measurements}
-    setups = {id(one.setup): one.setup for one in measurements}
-    model_numbers = _numbered({identity: model.key for identity, model in models.items()})
-    job_numbers = _numbered({identity: setup.job for identity, setup in setups.items()})
-    jobs: dict[tuple[int, int], list[Measurement]] = {}
+def _without_copies(measurements: Sequence[Measurement], problems: list[UMTError]) -> Iterator[Measurement]:
+    """One run a job: a copied file counts once, of files that contradict each other none does."""
+    jobs: dict[tuple[str, ...], list[Measurement]] = defaultdict(list)
     for one in measurements:
-        jobs.setdefault((model_numbers[id(one.model)], job_numbers[id(one.setup)]), []).append(one)
-    return [one for same in jobs.values() for one in (_distinct(same) if _repeats(same) else same)]
-
-
-def _numbered(keys: Mapping[int, tuple[str, ...]]) -> dict[int, int]:
-    """Equal keys as equal numbers, which are compared much faster than tuples of texts."""
-    numbers: dict[tuple[str, ...], int] = {}
-    return {identity: numbers.setdefault(key, len(numbers)) for identity, key in keys.items()}
+        jobs[one.model.key + one.setup.job].append(one)
+    for same in jobs.values():
+        yield from _distinct(same, problems) if _repeats(same) else same
 
 
 def _repeats(same: Sequence[Measurement]) -> bool:
@@ -121,30 +74,30 @@ def _repeats(same: Sequence[Measurement]) -> bool:
     return len(set(seeds)) < len(seeds)
 
 
-def _distinct(same: Sequence[Measurement]) -> Iterator[Measurement]:
+def _distinct(same: Sequence[Measurement], problems: list[UMTError]) -> Iterator[Measurement]:
     """Measurements of one job but for the seeds, each with the runs whose seed is in none before."""
-    first: dict[int, tuple[Path, dict[str, float]]] = {}
+    answers: dict[int, dict[Values, Path]] = defaultdict(dict)  # by seed, each with the first file that gives it
+    for one in same:
+        for place, run in enumerate(one.runs):
+            values = ((name, row[place]) for name, row in zip(one.setup.metrics, one.table, strict=True))
+            answers[run.seed].setdefault(tuple(sorted(values)), run.path)
+    job = (*same[0].model.key, *same[0].setup.job)
+    problems += [_contradiction(files, (*job, seed)) for seed, files in answers.items() if len(files) > 1]
+    waiting = {seed for seed, files in answers.items() if len(files) == 1}
     for one in same:
         new = []
-        for place, run in enumerate(one.runs):
-            values = {name: row[place] for name, row in zip(one.setup.metrics, one.table, strict=True)}
-            if run.seed not in first:
-                first[run.seed] = run.path, values
+        for place, seed in enumerate(one.seeds):
+            if seed in waiting:
+                waiting.remove(seed)
                 new.append(place)
-            elif first[run.seed][1] != values:
-                raise _contradiction(first[run.seed], (run.path, values), (*one.model.key, *one.setup.job, run.seed))
         if new:
             yield one.only(new)
 
 
-def _contradiction(
-    one: tuple[Path, dict[str, float]], other: tuple[Path, dict[str, float]], job: Sequence[object]
-) -> UMTError:
+def _contradiction(files: dict[Values, Path], job: Sequence[object]) -> UMTError:
+    (values, path), (other_values, other), *more = files.items()
+    others = f" and {len(more)} more" if more else ""
     return ResultError(
-        f"{one[0]} and {other[0]}: different values ({one[1]}, {other[1]}) for the same job "
-        f"({', '.join(map(str, job))}); delete the wrong one"
+        f"{path} and {other}{others}: different values ({brief(dict(values))}, {brief(dict(other_values))}) for the "
+        f"same job ({', '.join(map(str, job))}); delete the wrong one"
     )
-
-
-def _misfit(path: Path, name: str, value: object, expected: str) -> UMTError:
-    return ResultError(f"{path}: field '{name}' is {value!r:.80}, expected {expected}; delete it and run the job again")

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.measurement import Measurement, Model
+from reports.measurement import LARGEST, Measurement, Model
 
 TAP_FIELDS = ("space", "space_kind")  # what a head adds to its student's provenance
-LARGEST = 1e30  # of a loss or step: the axes of a drawing overflow long before floats do
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache, partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -14,13 +16,25 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from umt.errors import DeclarationError, UMTError, first_line, unknown_name
+from umt.files import read_plain
+from umt.text import brief
 
 Declared = TypeVar("Declared")
+Reader = Callable[[Any], Any]  # gives the value as it is declared; its error goes on after "field 'NAME'"
+MAX_BYTES = 64 << 20  # of a JSON file
+MAX_YAML_BYTES = 4 << 20  # people write it, and a megabyte takes seconds to parse
+MAX_DEPTH = 60  # of lists and mappings in each other; a thousand end Python's stack
+INTEGERS = range(-(1 << 63), 1 << 64)
+LEAVES = frozenset((str, float, bool, NoneType))  # types of plain values that need no look at what is in them
+MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3 is a number for everyone but YAML 1.1
 
 
 class PlainLoader(yaml.SafeLoader):
-    """YAML without aliases in what has a name itself: a dozen such lines unfold into more than any memory holds."""
+    """YAML without keys that stand twice in a mapping, and without aliases in what has a name itself.
+
+    A dozen lines of such aliases unfold into more than any memory holds.
+    """
 
     named = 0  # anchors of the nodes around the one that is read
 
@@ -36,6 +50,18 @@ class PlainLoader(yaml.SafeLoader):
         self.named -= own
         return node
 
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                name = "<<" if key.tag == MERGE else self.construct_object(key)
+                if name in seen:
+                    line = key.start_mark.line + 1
+                    raise yaml.YAMLError(f"key {brief(name)} stands there twice, again in line {line}")
+                seen.add(name)
+        return node
+
 
 def parse(text: str) -> Any:
     """The plain value that a YAML text holds; UMTError says why it is none."""
@@ -48,10 +74,12 @@ def parse(text: str) -> Any:
 def read_mapping(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; UMTError where it holds anything else."""
     try:
-        record = parse(path.read_text(encoding="utf-8-sig"))
+        record = parse(read_plain(path, links=True, most=MAX_YAML_BYTES).decode("utf-8-sig"))
     except UMTError as error:
         raise type(error)(f"{path}: {error}; correct it") from error
-    except (UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        raise DeclarationError(f"{path}: cannot be read ({error.strerror}); name a YAML file") from error
+    except UnicodeDecodeError as error:
         raise DeclarationError(f"{path}: not valid YAML ({first_line(error)}); save it as UTF-8") from error
     if not isinstance(record, dict):
         raise DeclarationError(f"{path}: holds no mapping of fields to values")
@@ -65,32 +93,48 @@ def refuse_fields(record: Mapping[str, Any], names: Sequence[str], path: Path, r
             raise DeclarationError(f"{path}: field '{name}': {reason}; remove the field")
 
 
-def read_json(path: Path, kind: str, remedy: str) -> dict[str, Any]:
-    """The object in a JSON file; UMTError, which ends in the remedy, where it is not of the kind: no object."""
+def read_json(path: Path, kind: str, remedy: str, *, links: bool = True, most: int = MAX_BYTES) -> dict[str, Any]:
+    """The object in a JSON file; UMTError, which ends in the remedy, where it is not of the kind: no object.
+
+    links: whether the file may be a link. most: the largest file, in bytes, that is read. FileNotFoundError where
+    there is no file.
+    """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        record = json.loads(read_plain(path, links=links, most=most).decode("utf-8"))
+        check_plain(record)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DeclarationError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
+    except (ValueError, RecursionError, UMTError) as error:
         raise DeclarationError(f"{path}: not {kind} ({first_line(error)}); {remedy}") from error
     if not isinstance(record, dict):
         raise DeclarationError(f"{path}: not {kind} (holds no object of fields); {remedy}")
     return record
 
 
-def build(kind: type[Declared], values: dict[str, Any], source: Path | str) -> Declared:
-    """A frozen dataclass from YAML values: unknown, missing and mistyped fields are errors that name the source."""
-    hints = get_type_hints(kind)
-    declared = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
-    for name in values:
-        if name not in declared:
-            raise DeclarationError(f"{source}: {unknown_name('field', str(name), declared)}")
-    for name, item in declared.items():
-        if name not in values and item.default is MISSING and item.default_factory is MISSING:
-            raise DeclarationError(f"{source}: field '{name}' is missing")
-    typed = {name: _typed(hints[name], value, f"{source}: field '{name}'") for name, value in values.items()}
+def build(kind: type[Declared], values: Mapping[str, Any], source: Path | str) -> Declared:
+    """A frozen dataclass from plain values: unknown, missing and mistyped fields are errors that name the source.
+
+    Types are checked in depth. Lists become tuples, mappings nested dataclasses and integers floats, as declared.
+    """
     try:
-        return kind(**typed)
-    except UMTError as error:  # values that do not go together
+        return _built(kind, values)
+    except UMTError as error:
         raise type(error)(f"{source}: {error}") from error
+
+
+def check_plain(value: Any, depth: int = 0) -> Any:
+    """Return a plain value of any type; UMTError where it nests too deep or holds an integer of more than 64 bits."""
+    if isinstance(value, int) and value not in INTEGERS:
+        raise _misfit(value, "at most 64 bits")
+    if depth > MAX_DEPTH:
+        raise DeclarationError(f" has more than {MAX_DEPTH} lists or mappings in each other")
+    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    for part in parts:
+        if type(part) not in LEAVES:
+            check_plain(part, depth + 1)
+    return value
 
 
 def scalar(text: str) -> Any:
@@ -101,48 +145,137 @@ def scalar(text: str) -> Any:
         raise DeclarationError(f"value '{text}' is no number, word or [list]") from error
 
 
-def _typed(hint: Any, value: Any, where: str) -> Any:
-    """Lists become tuples, mappings nested dataclasses and integers floats as declared; the rest has its type."""
-    if get_origin(hint) in (Union, UnionType):
-        return _one_of(get_args(hint), value, where)
-    kind = get_origin(hint) or hint
-    if kind is tuple and isinstance(value, list):
-        return _tuple(get_args(hint), value, where)
-    if is_dataclass(hint) and isinstance(value, dict):
-        return build(hint, value, where)  # type: ignore[arg-type]
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _float(value, where)
-    if isinstance(kind, type) and (not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))):
-        raise DeclarationError(f"{where} is {value!r:.80}, expected {'list' if kind is tuple else kind.__name__}")
+def _built(kind: Any, values: Mapping[str, Any]) -> Any:
+    readers, needed = _fields(kind)
+    for name in values:
+        if name not in readers:
+            shown = name[:60] if isinstance(name, str) else brief(name)
+            raise DeclarationError(str(unknown_name("field", shown, readers)))
+    for name in needed:
+        if name not in values:
+            raise DeclarationError(f"field '{name}' is missing")
+    return kind(**{name: _field(name, readers[name], value) for name, value in values.items()})
+
+
+def _field(name: str, read: Reader, value: Any) -> Any:
+    try:
+        return read(value)
+    except UMTError as error:
+        raise type(error)(f"field '{name}'{error}") from error
+
+
+@cache
+def _fields(kind: Any) -> tuple[dict[str, Reader], list[str]]:
+    """The reader of each field, and the fields without a default; looking up type hints takes long."""
+    hints = get_type_hints(kind)
+    needed = [item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING]
+    return {item.name: _reader(hints[item.name]) for item in fields(kind)}, needed
+
+
+@cache
+def _reader(hint: Any) -> Reader:
+    """The function that reads values of a type hint."""
+    kind, arguments = get_origin(hint) or hint, get_args(hint)
+    if kind in (Union, UnionType):
+        return partial(_one_of, arguments)
+    if kind is tuple:
+        return partial(_tuple, arguments)
+    if is_dataclass(kind):
+        return partial(_nested, kind)
+    if kind in READERS:
+        return READERS[kind]
+    if kind in (dict, Mapping):
+        return partial(_mapping, kind, *map(_reader, arguments or (Any, Any)))
+    if kind in (list, Sequence):
+        return partial(_list, _reader(*arguments or (Any,)))
+    return partial(_instance, kind)
+
+
+def _integer(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _misfit(value, "int")
+    if value not in INTEGERS:
+        raise _misfit(value, "at most 64 bits")
     return value
 
 
-def _float(value: float, where: str) -> float:
+def _float(value: Any) -> float:
     """A finite one: results and checkpoints, which keep what was declared, hold no other."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise _misfit(value, "float")
     try:
         number = float(value)
     except OverflowError as error:
-        raise DeclarationError(f"{where} is an integer beyond any float, expected float") from error
+        raise DeclarationError(" is an integer beyond any float, expected float") from error
     if not math.isfinite(number):
-        raise DeclarationError(f"{where} is {number}, expected a finite float")
+        raise DeclarationError(f" is {number}, expected a finite float")
     return number
 
 
-def _tuple(kinds: tuple[Any, ...], values: list[Any], where: str) -> tuple[Any, ...]:
+def _mapping(kind: type, read_key: Reader, read_value: Reader, value: Any) -> dict[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise _misfit(value, kind.__name__)
+    return {_entry(key, read_key, key): _entry(key, read_value, item) for key, item in value.items()}
+
+
+def _entry(key: Any, read: Reader, value: Any) -> Any:
+    try:
+        return read(value)
+    except UMTError as error:
+        raise type(error)(f": {brief(key)}{error}") from error
+
+
+def _list(read: Reader, value: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise _misfit(value, "list")
+    return [read(item) for item in value]
+
+
+def _tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
     """Values of `tuple[kind, ...]`, or of a tuple of so many kinds."""
-    wanted = [kinds[0]] * len(values) if kinds[-1] is Ellipsis else list(kinds)
-    if len(wanted) != len(values):
-        raise DeclarationError(f"{where} is {values!r:.80}, expected {len(wanted)} values")
-    return tuple(_typed(kind, value, where) for kind, value in zip(wanted, values, strict=True))
+    if not isinstance(value, (list, tuple)):
+        raise _misfit(value, "list")
+    wanted = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
+    if len(wanted) != len(value):
+        raise _misfit(value, f"{len(wanted)} values")
+    return tuple(_reader(kind)(item) for kind, item in zip(wanted, value, strict=True))
 
 
-def _one_of(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+def _nested(kind: Any, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return _instance(kind, value)
+    try:
+        return _built(kind, value)
+    except UMTError as error:
+        raise type(error)(f": {error}") from error
+
+
+def _one_of(kinds: tuple[Any, ...], value: Any) -> Any:
     """A value of a union: None where that is admitted, else of one of its types."""
     if value is None and NoneType in kinds:
         return None
     others = [kind for kind in kinds if kind is not NoneType]
     if len(others) == 1:
-        return _typed(others[0], value, where)
-    if not isinstance(value, tuple(others)):
-        raise DeclarationError(f"{where} is {value!r:.80}, expected {' or '.join(kind.__name__ for kind in others)}")
+        return _reader(others[0])(value)
+    for kind in others:
+        with suppress(UMTError):
+            return _reader(kind)(value)
+    raise _misfit(value, " or ".join((get_origin(kind) or kind).__name__ for kind in others))
+
+
+def _instance(kind: Any, value: Any) -> Any:
+    if isinstance(kind, type) and not isinstance(value, kind):
+        raise _misfit(value, kind.__name__)
     return value
+
+
+def _misfit(value: Any, expected: str) -> DeclarationError:
+    return DeclarationError(f" is {brief(value)}, expected {expected}")
+
+
+READERS: Mapping[Any, Reader] = {
+    Any: check_plain,
+    int: _integer,
+    float: _float,
+    str: partial(_instance, str),
+}

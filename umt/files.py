@@ -77,9 +77,8 @@ def below(folder: Path, *parts: str | Path, links: bool = False) -> Path:
     links: whether a link may lead elsewhere, in a folder that the user alone has filled.
     """
     path = folder.joinpath(*parts)
-    real = Path.absolute if links else Path.resolve
-    inside = real(path).is_relative_to(real(folder)) and not (links and ".." in Path(*parts).parts)
-    if not inside:
+    real = os.path.abspath if links else os.path.realpath  # Path.resolve raises for a link loop
+    if not Path(real(path)).is_relative_to(real(folder)):
         raise TrustError(f"{path}: lies outside {folder}, where it must be; put it there, or name it below that folder")
     return path
 

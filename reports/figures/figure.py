@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.figures import style
+from umt.files import read_plain
 from umt.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 SOURCE = "Source"  # the text field of a PNG that says what it was drawn from
+MAX_BYTES = 64 << 20  # of a picture
 PNG_END = b"IEND\xaeB`\x82"
 
 
@@ -91,7 +93,7 @@ def rendered(name: str, title: str, caption: str, drawing: Drawing, source: str 
 def _kept(stem: Path, digest: str) -> tuple[bytes, bytes] | None:
     """PNG and PDF of an earlier report that show the same."""
     with suppress(OSError):
-        png, pdf = (stem.with_name(f"{stem.name}.{kind}").read_bytes() for kind in ("png", "pdf"))
+        png, pdf = (read_plain(stem.with_name(f"{stem.name}.{kind}"), most=MAX_BYTES) for kind in ("png", "pdf"))
         if f"tEXt{SOURCE}\0{digest}".encode() in png and png.endswith(PNG_END):
             return png, pdf
     return None

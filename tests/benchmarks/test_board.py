@@ -102,3 +102,12 @@ def test_a_note_that_is_half_written_is_none(tmp_path: Path) -> None:
 
 def test_a_note_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     Board(tmp_path / "gone", 1).advance(0, 1, 2, "images")
+
+
+def test_a_linked_note_is_neither_read_nor_written_through(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("[1, 2, 3]")
+    (tmp_path / "0.progress").symlink_to("target")
+    board = Board(tmp_path, 1)
+    board.advance(0, 1, 2, "x")
+    assert board.progress(0) is None
+    assert (tmp_path / "target").read_text() == "[1, 2, 3]"

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from benchmarks.board import Board
-from benchmarks.cluster import ClusterExecutor
+from benchmarks.cluster import ClusterExecutor, _errors_to
 from benchmarks.job import Report, Request
 from benchmarks.limits import Limits
 from benchmarks.plan import Options
@@ -25,6 +25,7 @@ from benchmarks.processes import default_workers, threads_of
 from benchmarks.results import ResultStore, read_result
 from benchmarks.suite import load_suite
 from umt.backbones.label import read_name
+from umt.errors import UMTError
 
 SPECS = ("a=timm:test_resnet?pretrained=false", "b=timm:test_vit?pretrained=false")
 Make = Callable[..., Any]
@@ -320,3 +321,14 @@ def start(suite: Any, *options: str) -> subprocess.Popen[str]:
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
+
+
+def test_a_linked_log_of_submissions_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / "submitit.log").symlink_to("target")
+    with (
+        pytest.raises(UMTError, match=r"submitit\.log: no log can be written there"),
+        _errors_to(tmp_path / "submitit.log"),
+    ):
+        pass
+    assert (tmp_path / "target").read_text() == "mine"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +11,14 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from benchmarks.job import Request, run_job
+from benchmarks.job import Report, Request, open_log, run_job
 from benchmarks.plan import Options
 from benchmarks.preflight import make_plan
+from benchmarks.processes import LocalExecutor, _output_to
 from benchmarks.results import ResultStore
 from benchmarks.suite import load_suite
 from umt.backbones.label import read_name
+from umt.errors import UMTError
 
 
 @pytest.fixture
@@ -65,3 +69,48 @@ def test_jobs_share_the_cache_beside_their_results_or_the_one_that_is_named(
 ) -> None:
     assert request_of.cache_dir == request_of.out / "cache"
     assert replace(request_of, cache=tmp_path / "other").cache_dir == tmp_path / "other"
+
+
+def ended(request: Request) -> list[Report]:
+    """The reports of a job that runs in a process of its own."""
+    reports: list[Report] = []
+    executor = LocalExecutor(multiprocessing.get_context("fork"), 1)
+    executor.run([request], lambda _: None, lambda *_: None, lambda _, report: reports.append(report))
+    return reports
+
+
+@pytest.mark.parametrize("kind", ["link", "loop", "pipe", "folder"])
+def test_a_log_that_is_no_plain_file_is_not_written(request_of: Request, tmp_path: Path, kind: str) -> None:
+    target, log = tmp_path / "target", request_of.log
+    target.write_text("mine")
+    log.parent.mkdir(parents=True)
+    make = {"link": lambda: log.symlink_to(target), "loop": lambda: log.symlink_to(log), "folder": log.mkdir}
+    make.get(kind, lambda: os.mkfifo(log))()
+    with pytest.raises(
+        UMTError, match=r"\.log: no log can be written there \(.*\); remove it, or choose another --out"
+    ):
+        open_log(log)
+    with pytest.raises(UMTError, match="no log can be written there"), _output_to(log):
+        pass
+    (report,) = ended(request_of)
+    assert report.status == "failed"
+    assert f"{log}: " in report.message
+    assert target.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["logs", "work"])
+def test_folders_that_lead_out_of_the_run_are_refused(request_of: Request, tmp_path: Path, name: str) -> None:
+    folder = request_of.out / name / request_of.key.stem.split("/")[0]
+    folder.parent.mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    folder.symlink_to(tmp_path / "outside")
+    (report,) = ended(request_of)
+    assert (report.status, "lies outside" in report.message) == ("failed", True)
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_a_log_is_gone_on_with(tmp_path: Path) -> None:
+    for text in (b"one\n", b"two\n"):
+        with open_log(tmp_path / "logs" / "a.log") as log:
+            log.write(text)
+    assert (tmp_path / "logs" / "a.log").read_text() == "one\ntwo\n"

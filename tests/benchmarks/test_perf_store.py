@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.perf import store
+from benchmarks.perf import hostile_store, store
 from benchmarks.results import ResultStore
 
 
 def test_look_ups_and_commands_are_measured_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "COMMANDS", ("leaderboard",))
-    look_up, first, again = store.rows(tmp_path / "results", 60)
+    look_up, first, again = store.rows(tmp_path / "results", 60, limit=10)
     assert look_up.note == "60, 60 done"
     assert ("first run" in first.job, "again" in again.job) == (True, True)
     assert all(row.ours > 0 for row in (first, again))
     assert 10 < int(first.note.split()[0]) < 1000, "MB"
     assert len({result.key for result in ResultStore(tmp_path / "results")}) == 60
+
+
+def test_all_hostile_files_are_left_out_and_all_sound_ones_read(tmp_path: Path) -> None:
+    count = 2 * len(hostile_store.HOSTILE)
+    assert hostile_store.row(tmp_path, count).note == f"0 and {count} left out"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.perf.hostile_store import HOSTILE
 from benchmarks.results import CHECKSUM, Result, ResultStore, read_result
 from umt.errors import UMTError
 
@@ -49,6 +50,76 @@ def test_label_cannot_leave_the_store(tmp_path: Path, make_result: Make) -> None
     assert (tmp_path / "store") in path.resolve().parents
 
 
+ODD_LABELS = ["@@", "..", ".", "~", "…", "/", "a/../../b", "x" * 300, "😀", "é" * 150, ".git", "\x1b[2J", "-"]
+
+
+@pytest.mark.parametrize("label", ODD_LABELS)
+def test_a_result_of_any_label_lies_below_the_store_and_is_found(tmp_path: Path, make_result: Make, label: str) -> None:
+    store, result = ResultStore(tmp_path / "store"), make_result(backbone=label)
+    path = store.write(result, {"x": np.arange(2.0)}, {label: np.zeros((2, 2, 3), np.uint8)})
+    assert path.resolve().parent.parent == (tmp_path / "store").resolve()
+    assert [found.name for found in tmp_path.iterdir()] == ["store"]
+    assert len(list(path.parent.iterdir())) == 3
+    assert (store.has(result.key), store.paths(), list(store)) == (True, [path], [store.read(result.key)])
+
+
+def test_ordinary_labels_have_the_paths_that_they_had(make_result: Make) -> None:
+    """A store of before is found again."""
+    stems = {
+        "resnet50": "resnet50/knn--cub--paper--seed0--f9d5a5d33acf",
+        "ViT-B/16 (mine), lite0 head": "ViT-B_16_mine_lite0_head/knn--cub--paper--seed0--",
+        "ckpt.pth#dino": "ckpt.pth_dino/knn--cub--paper--seed0--",
+    }
+    for label, stem in stems.items():
+        assert make_result(backbone=label).key.stem.startswith(stem)
+
+
+def test_a_folder_that_leads_out_of_the_store_is_refused_before_the_job(tmp_path: Path, make_result: Make) -> None:
+    store, result = ResultStore(tmp_path / "store"), make_result()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "resnet50").symlink_to(tmp_path / "outside")
+    for use in (lambda: store.has(result.key), lambda: store.write(result)):
+        with pytest.raises(UMTError, match="resnet50: lies outside"):
+            use()
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_a_link_in_place_of_a_result_is_none_and_is_replaced(tmp_path: Path, make_result: Make) -> None:
+    store, result = ResultStore(tmp_path / "store"), make_result()
+    path = store.write(result)
+    path.rename(tmp_path / "target")
+    path.symlink_to(tmp_path / "target")
+    before = (tmp_path / "target").read_bytes()
+    assert not store.has(result.key)
+    store.write(result)
+    assert store.has(result.key)
+    assert not path.is_symlink()
+    assert (tmp_path / "target").read_bytes() == before
+
+
+def test_whole_numbers_may_stand_for_floats(tmp_path: Path, make_result: Make) -> None:
+    """As other programs write them."""
+    result = make_result({"top1": 80.0})
+    path = ResultStore(tmp_path).write(result)
+    path.write_text(without_checksum(path.read_text()).replace("80.0", "80"))
+    read = read_result(path)
+    assert read == result
+    assert isinstance(read.metrics["top1"], float)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_file_is_refused_in_one_line_that_names_it(tmp_path: Path, make_result: Make, kind: str) -> None:
+    path = tmp_path / "mine" / "x.json"
+    path.parent.mkdir()
+    HOSTILE[kind](path, asdict(make_result({"accuracy": 80.0})))
+    assert ResultStore(tmp_path).paths() == [path]
+    with pytest.raises(UMTError, match=r"[^;]+; (delete it and run the job again|put the|update umt-bench)") as caught:
+        read_result(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value)) < 600
+
+
 def test_failed_write_leaves_nothing(tmp_path: Path, make_result: Make) -> None:
     store = ResultStore(tmp_path)
     with pytest.raises(ValueError, match="JSON compliant"):
@@ -62,7 +133,7 @@ def test_failed_write_leaves_nothing(tmp_path: Path, make_result: Make) -> None:
         (lambda text: text[: len(text) // 2], "not a result file"),
         (lambda text: text.replace('"schema": 1', '"schema": 99'), "schema 99, this version reads 1"),
         (lambda text: text.replace('"wall_seconds"', '"wall_hours"'), "its checksum is another"),
-        (lambda text: without_checksum(text).replace('"wall_seconds"', '"wall_hours"'), "does not fit schema 1"),
+        (lambda text: without_checksum(text).replace('"wall_seconds"', '"wall_hours"'), "unknown field 'wall_hours'"),
         (lambda text: text.replace("80.5", "81.5"), "its checksum is another; delete it and run the job again"),
         (lambda text: "[]", "not a result file"),
     ],

@@ -95,6 +95,8 @@ def test_odd_texts_keep_apart() -> None:
 
 def test_below(tmp_path: Path) -> None:
     assert below(tmp_path, "a", "b.json") == tmp_path / "a/b.json"
+    (tmp_path / "loop").symlink_to("loop")
+    assert below(tmp_path, "loop", "b.json") == tmp_path / "loop/b.json"
     (tmp_path / "out").symlink_to("/etc")
     for parts in (("..", "x"), ("/etc/passwd",), ("a/../../x",), ("out", "passwd")):
         with pytest.raises(TrustError, match="lies outside"):

@@ -23,8 +23,13 @@ from umt.distill.teachers import Teacher
 from umt.distill.views import View
 from umt.errors import CacheError, UMTError
 from umt.files import atomic_file
+from umt.text import brief
 
 SCHEMA = 3
+MAX_VISITS = 1 << 20  # of an image
+MAX_IMAGES = 1 << 40
+MAX_SHARD = 1 << 24  # items in a file
+MAX_SHARDS = 1 << 22  # files, each of which is looked for
 MANIFEST = "manifest.json"
 Key = Mapping[str, Any]
 
@@ -43,11 +48,20 @@ class Manifest:
         teachers = self.key.get("teachers")
         if not isinstance(teachers, Mapping) or set(teachers) != {shape.name for shape in self.shapes}:
             raise CacheError("fields 'shapes' and 'key.teachers' name different spaces")
-        if min(self.visits, self.shard) < 1:
-            raise CacheError(f"fields 'visits' ({self.visits}) and 'shard' ({self.shard}) must be positive")
+        for name, value, most in (
+            ("visits", self.visits, MAX_VISITS),
+            ("shard", self.shard, MAX_SHARD),
+            ("key.images.count", self._images(), MAX_IMAGES),
+        ):
+            if not isinstance(value, int) or not 1 <= value <= most:
+                raise CacheError(f"field '{name}' is {brief(value)}, expected 1 to {most:,}")
+        if self.shards() > MAX_SHARDS:
+            raise CacheError(
+                f"fields 'visits' and 'shard' make {self.shards():,} shards, at most {MAX_SHARDS:,} are read"
+            )
 
     def items(self) -> int:
-        return int(self.key["images"]["count"]) * self.visits
+        return int(self._images()) * self.visits
 
     def shards(self) -> int:
         return -(-self.items() // self.shard)
@@ -78,6 +92,10 @@ class Manifest:
             raise CacheError(f"{path}: no cache there; make one with `umt teachers cache --out {folder}`") from None
         except UMTError as error:
             raise CacheError(f"{path}: damaged ({error}); remove {folder} and make the cache again") from error
+
+    def _images(self) -> Any:
+        images = self.key.get("images")
+        return images.get("count") if isinstance(images, Mapping) else None
 
     def _record(self) -> dict[str, Any]:
         return {**asdict(self), "key": dict(self.key)}

@@ -45,7 +45,7 @@ def size_of_view(teachers: Sequence[Teacher], pixels: int | None) -> Size:
 
 def check_room(folder: Path, size: Size) -> None:
     """UMTError where the disk that the cache goes to has less room than it takes, beside what is there of it."""
-    taken = sum(path.stat().st_size for path in folder.glob("shard-*"))
+    taken = sum(path.lstat().st_size for path in folder.glob("shard-*"))
     free = free_bytes(folder)
     if size.total - taken > free:
         raise WriteError(

@@ -18,7 +18,8 @@ from umt.data.images import opened, to_rgb
 from umt.data.registry import find_dataset
 from umt.distill.recipe import ViewSpec
 from umt.distill.views import View, draw_view, render
-from umt.errors import DataError, UMTError
+from umt.errors import DataError, UMTError, WriteError
+from umt.files import open_plain, read_plain
 
 FEW = 10  # damaged images that any folder may have
 SHARE = 0.01  # of the images that may be damaged
@@ -46,12 +47,15 @@ class Skipped:
 
     def add(self, problem: UMTError) -> None:
         """Note an image that gave this error."""
-        with FileLock(f"{self.path}.lock"):
-            known = self.lines()
-            if str(problem) not in known:
-                with self.path.open("a", encoding="utf-8") as handle:
-                    handle.write(f"{problem}\n")
-                known.append(str(problem))
+        try:
+            with FileLock(f"{self.path}.lock"):
+                known = self.lines()
+                if str(problem) not in known:
+                    with open_plain(self.path, "ab") as handle:
+                        handle.write(f"{problem}\n".encode())
+                    known.append(str(problem))
+        except OSError as error:
+            raise self._unusable(error) from error
         if len(known) > self.limit:
             raise DataError(
                 f"{len(known)} images cannot be decoded, more than the {self.limit} that are skipped; {self.path} "
@@ -60,7 +64,15 @@ class Skipped:
 
     def lines(self) -> list[str]:
         """One line for each image so far."""
-        return self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+        try:
+            return read_plain(self.path).decode(errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> UMTError:
+        return WriteError(f"{self.path}: damaged images cannot be listed there ({error.strerror}); remove it")
 
 
 class ViewImages(Dataset[dict[str, Any]]):

@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from umt.errors import CacheError, first_line
+from umt.files import open_plain
 
 SUMS = ".crc32"  # what the checksums of a tensor add to its name
 SUM_BYTES = 8  # of one of them
@@ -30,7 +31,8 @@ class Shard:
     def __init__(self, path: Path, mark: str) -> None:
         self.path = path
         try:
-            opened = safe_open(path, framework="pt")
+            with open_plain(path):  # safetensors itself would follow a link, and wait for a pipe
+                opened = safe_open(path, framework="pt")
             if (opened.metadata() or {}).get("mark") != mark:
                 raise ValueError("it belongs to another cache")
             self.tensors = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
@@ -42,8 +44,12 @@ class Shard:
 
     def row(self, name: str, index: int) -> Tensor:
         """One row of a tensor, whole."""
-        row: Tensor = self.tensors[name][index]
-        if _crc32(row) != int(self.tensors[f"{name}{SUMS}"][index]):
+        try:
+            row: Tensor = self.tensors[name][index]
+            written = int(self.tensors[f"{name}{SUMS}"][index])
+        except Exception as error:  # there is no such tensor or row
+            raise CacheError(f"{self.path}: has no row {index} of '{name}' ({first_line(error)}); {AGAIN}") from error
+        if _crc32(row) != written:
             raise CacheError(f"{self.path}: row {index} of '{name}' is damaged, its checksum is another; {AGAIN}")
         return row
 

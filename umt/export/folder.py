@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from umt.errors import WriteError
+from umt.declarations import read_json
+from umt.errors import UMTError, WriteError
 
 MARK = "export.json"  # what was exported, and the names of the files: by it an export is known
 
@@ -49,6 +50,6 @@ def _refuse_foreign(out: Path) -> None:
 
 def _own_files(mark: Path) -> set[str]:
     try:
-        return set(json.loads(mark.read_text(encoding="utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return set(read_json(mark, "a mark", "remove it", links=False)["files"])
+    except (OSError, UMTError, KeyError, TypeError):
         return set()

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from umt.errors import WriteError
-from umt.files import atomic_file
+from umt.declarations import read_json
+from umt.errors import UMTError, WriteError
+from umt.files import atomic_file, open_plain
 
 DTYPE = np.dtype("<f4")
 BLOCK = 1 << 24  # bytes that are read at a time to check a file
+MAX_HEADER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -73,37 +75,48 @@ class Entry:
         finally:
             lock.release()
 
-    def read(self) -> np.ndarray | None:
-        """The features, memory-mapped and private to this process; None where they are not there or damaged."""
-        header = self.read_header()
-        if header is None or not self.array.is_file() or checksum(self.array) != header.get("crc32"):
+    def read(self, key: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray | None:
+        """The features of this key and shape, memory-mapped and private to this process.
+
+        None where they are not there, damaged, or of another key or shape.
+        """
+        header = self.read_header() or {}
+        if header.get("key") != key or header.get("shape") != list(shape):
             return None
-        os.utime(self.header)  # the time of the last use, by which entries are pruned
         try:
-            return self.open()
-        except ValueError:  # no array of numbers; pickled objects are never read
+            with open_plain(self.array) as handle:
+                if _crc32(handle) != header.get("crc32"):
+                    return None
+                os.utime(self.header, follow_symlinks=False)  # by the last use entries are pruned
+                return _mapped(handle, shape)
+        except (OSError, ValueError):  # no plain file, or no array of that shape
             return None
 
-    def open(self) -> np.ndarray:
+    def open(self, shape: tuple[int, ...]) -> np.ndarray:
         """The features as they are on disk, unchecked."""
-        array: np.ndarray = np.lib.format.open_memmap(self.array, mode="c")  # np.load would also take a zip
-        return array
+        with open_plain(self.array) as handle:
+            return _mapped(handle, shape)
 
     def read_header(self) -> dict[str, Any] | None:
         """What the header says; None where there is none that can be read."""
         try:
-            found = json.loads(self.header.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return read_json(self.header, "a header", "remove it", links=False, most=MAX_HEADER_BYTES)
+        except (OSError, UMTError):
             return None
-        return found if isinstance(found, dict) else None
 
     def rows(self, shape: tuple[int, ...]) -> int:
-        """Rows that an interrupted process has left; a file of another shape is removed."""
+        """Rows that an interrupted process has left; a file of another shape, a link or a pipe is removed."""
         start = _array_header(shape)
-        if self.partial.is_file():
-            with self.partial.open("rb") as handle:
+        try:
+            with open_plain(self.partial) as handle:
                 if handle.read(len(start)) == start:
-                    return (self.partial.stat().st_size - len(start)) // row_bytes(shape)
+                    rows = (os.fstat(handle.fileno()).st_size - len(start)) // row_bytes(shape)
+                    return min(rows, shape[0])
+        except FileNotFoundError:
+            return 0
+        except OSError:  # no plain file, and none of ours
+            pass
+        with self._writing():
             self.partial.unlink()
         return 0
 
@@ -111,8 +124,10 @@ class Entry:
     def appending(self, shape: tuple[int, ...], rows: int) -> Iterator[Any]:
         """A file for the features from row `rows` on, float32; UMTError where the disk is full."""
         start = _array_header(shape)
+        with self._writing():
+            handle = open_plain(self.partial, "r+b" if rows else "wb")
         try:
-            with self.partial.open("r+b" if rows else "wb") as handle:
+            with handle:
                 if not rows:
                     handle.write(start)
                 handle.truncate(len(start) + rows * row_bytes(shape))
@@ -129,21 +144,41 @@ class Entry:
 
     def finish(self, key: Mapping[str, Any], shape: tuple[int, ...]) -> None:
         """Give the whole array its name, and then its header."""
-        self.header.unlink(missing_ok=True)
-        self.partial.replace(self.array)
         made = datetime.now(UTC).isoformat(timespec="seconds")
-        header = {"key": key, "shape": shape, "crc32": checksum(self.array), "made": made}
-        with atomic_file(self.header) as handle:
-            handle.write(json.dumps(header, indent=1).encode())
+        with self._writing():
+            self.header.unlink(missing_ok=True)
+            self.partial.replace(self.array)
+            with open_plain(self.array) as array:
+                header = {"key": key, "shape": shape, "crc32": _crc32(array), "made": made}
+            with atomic_file(self.header) as handle:
+                handle.write(json.dumps(header, indent=1).encode())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say of an error of the system which entry cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            raise WriteError(
+                f"{error.filename or self.array}: cannot be written ({error.strerror}); remove it, or name another "
+                "--cache"
+            ) from error
 
 
-def checksum(path: Path) -> int:
-    """CRC-32 of a file."""
+def _crc32(handle: IO[bytes]) -> int:
     found = 0
-    with path.open("rb") as handle:
-        while block := handle.read(BLOCK):
-            found = zlib.crc32(block, found)
+    while block := handle.read(BLOCK):
+        found = zlib.crc32(block, found)
     return found
+
+
+def _mapped(handle: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:
+    """The array of a file; ValueError where it is not of this shape."""
+    start = _array_header(shape)
+    handle.seek(0)
+    if handle.read(len(start)) != start:
+        raise ValueError("an array of another shape")
+    return np.memmap(handle, DTYPE, "c", len(start), shape)
 
 
 def row_bytes(shape: tuple[int, ...]) -> int:

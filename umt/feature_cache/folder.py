@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,8 +12,10 @@ from typing import Any
 
 from filelock import Timeout
 
-from umt.errors import MissingFileError
+from umt.errors import MissingFileError, WriteError
 from umt.feature_cache.entry import Entry
+
+LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 86400  # that a file's time may be
 
 
 @dataclass(frozen=True)
@@ -55,27 +59,44 @@ def to_prune(
 
 
 def remove(found: Stored) -> bool:
-    """Remove an entry, unless a process is at it; its lock stays, because another process may wait for it."""
+    """Remove an entry, unless a process is at it; its lock stays, because another process may wait for it.
+
+    A link goes, and not what it leads to; a folder stays.
+    """
     try:
         with found.entry.locked(timeout=0):
             for path in found.entry.files:
-                path.unlink(missing_ok=True)
-    except Timeout:
+                if path.is_symlink() or not path.is_dir():
+                    path.unlink(missing_ok=True)
+    except (Timeout, WriteError):
         return False
     return True
 
 
 def _look(entry: Entry) -> Stored:
-    header = entry.read_header() or {}
-    facts = [path.stat() for path in entry.files if path.is_file()]
+    key = (entry.read_header() or {}).get("key")
+    files = {path: path.lstat() for path in entry.files if os.path.lexists(path)}
+    facts = [fact for fact in files.values() if stat.S_ISREG(fact.st_mode)]
     used = max((fact.st_mtime for fact in facts), default=0.0)
-    whole = entry.array.is_file() and isinstance(header.get("key"), dict)
+    whole = entry.array in files and stat.S_ISREG(files[entry.array].st_mode) and _is_key(key)
     return Stored(
         entry,
-        header["key"] if whole else None,
+        key if whole else None,
         sum(fact.st_size for fact in facts),
-        datetime.fromtimestamp(used, UTC),
+        datetime.fromtimestamp(min(max(used, 0.0), LATEST), UTC),
     )
+
+
+def _is_key(key: Any) -> bool:
+    """Whether a header's key has what is told of entries."""
+    try:
+        extraction = key["extraction"]
+        texts = (key["spec"], key["weights"], extraction["what"], extraction["precision"])
+        return all(isinstance(text, str) for text in texts) and all(
+            isinstance(number, int) for number in (extraction["resolution"], key["images"]["count"])
+        )
+    except (KeyError, TypeError, IndexError):
+        return False
 
 
 def _is_of(found: Stored, weights: str) -> bool:

@@ -46,13 +46,13 @@ def cached_features(
     if not entry.header.is_file() and not _has_room(entry, shape):
         return _in_memory(compute)
     with _turn(entry, lambda: progress(0, len(samples), "another process computes these features")):
-        stored = entry.read()
+        stored = entry.read(key, shape)
         if stored is None:
             if entry.header.is_file():
                 log.warning("%s: damaged; these features are computed again", entry.array)
             _fill(entry, shape, compute, batch_size)
             entry.finish(key, shape)
-            stored = entry.open()
+            stored = entry.open(shape)
     return torch.from_numpy(stored)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +17,8 @@ from mmengine.visualization import TensorboardVisBackend, WandbVisBackend
 from mmengine.visualization.vis_backend import BaseVisBackend
 from torch import Tensor
 
-from umt.errors import PackageError
+from umt.errors import PackageError, UMTError, WriteError
+from umt.files import atomic_file, open_plain, read_plain
 from umt.training.hooks import steps_done
 
 LOG_FILE = "log.jsonl"
@@ -71,29 +73,60 @@ class LogHook(Hook):
         return scalars
 
     def _write(self, step: int, scalars: dict[str, float]) -> None:
-        with self.file.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps({"step": step, **scalars}) + "\n")
+        try:
+            with open_plain(self.file, "ab") as handle:
+                handle.write(json.dumps({"step": step, **scalars}).encode() + b"\n")
+        except OSError as error:
+            raise _unusable(self.file, error) from error
         for backend in self.backends:
             backend.add_scalars(scalars, step)
 
 
 def mean_scalars(file: Path, after: int) -> dict[str, float]:
     """Each scalar's mean over the lines after a step, which are means themselves; nothing where none was logged."""
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
-    late = [line for line in lines if line["step"] > after]
-    return {name: fmean(line[name] for line in late) for name in (late[-1] if late else {}) if name != "step"}
+    late = [line for line in _lines(file) if line["step"] > after]
+    return {
+        name: fmean(line[name] for line in late if name in line)
+        for name in (late[-1] if late else {})
+        if name != "step"
+    }
 
 
 def thinned(file: Path, points: int) -> dict[str, list[float]]:
     """Each scalar's values at about so many of the logged steps, the steps under "step"; for a curve."""
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+    lines = _lines(file)
+    lines = [line for line in lines if lines[0].keys() <= line.keys()]
     kept = lines[:: max(1, -(-len(lines) // points))]
     return {name: [line[name] for line in kept] for name in (lines[0] if lines else {})}
 
 
 def forget_after(file: Path, step: int) -> None:
     """Drop the lines of steps that an interrupted run did after its last save: they are done again."""
+    lines = _lines(file)
     if file.is_file():
-        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        with atomic_file(file) as handle:
+            handle.writelines(json.dumps(line).encode() + b"\n" for line in lines if line["step"] <= step)
+
+
+def _lines(file: Path) -> list[dict[str, float]]:
+    """The lines of a log that hold the scalars of a step; UMTError where it is a link or the like."""
+    try:
+        content = read_plain(file)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _unusable(file, error) from error
+    return [line for line in map(_parsed, content.splitlines()) if "step" in line]
+
+
+def _parsed(line: bytes) -> dict[str, float]:
+    """The scalars of a line; empty where it holds anything else, as one that was cut."""
+    with suppress(ValueError, RecursionError):
+        scalars = json.loads(line)
+        if isinstance(scalars, dict) and all(isinstance(value, (int, float)) for value in scalars.values()):
+            return scalars
+    return {}
+
+
+def _unusable(file: Path, error: OSError) -> UMTError:
+    return WriteError(f"{file}: scalars cannot be logged there ({error.strerror}); remove it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -193,7 +194,7 @@ def test_other_values_are_drawn(sketch: Sketch, draws: list[str], tmp_path: Path
     assert len(draws) == 4
 
 
-@pytest.mark.parametrize("harm", ["no pdf", "no png", "cut", "another picture"])
+@pytest.mark.parametrize("harm", ["no pdf", "no png", "cut", "another picture", "link", "pipe"])
 def test_pictures_that_are_not_those_of_a_report_are_drawn(
     sketch: Sketch, draws: list[str], tmp_path: Path, harm: str
 ) -> None:
@@ -204,6 +205,9 @@ def test_pictures_that_are_not_those_of_a_report_are_drawn(
         Image.new("RGB", (8, 8)).save(png)
     elif harm == "cut":
         png.write_bytes(first.png[:-1000])
+    elif harm in ("link", "pipe"):
+        pdf.rename(tmp_path / "elsewhere")
+        pdf.symlink_to("elsewhere") if harm == "link" else os.mkfifo(pdf)
     else:
         (pdf if harm == "no pdf" else png).unlink()
     assert finished(sketch, tmp_path) == first

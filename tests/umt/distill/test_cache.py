@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,9 +23,10 @@ from umt.distill.distiller import as_floats
 from umt.distill.images import Skipped, ViewImages
 from umt.distill.options import Prepared
 from umt.distill.recipe import DistillRecipe
+from umt.distill.shard import shard_bytes
 from umt.distill.student import build_student, grid_of
 from umt.distill.teachers import all_targets
-from umt.distill.views import View
+from umt.distill.views import NUMBERS, View
 from umt.errors import UMTError
 
 Make = Callable[..., CachedViews]
@@ -187,6 +190,59 @@ def test_damage_is_named_with_its_remedy(prepare: Callable[..., Prepared], cache
         open_cache(folder, prepared, skipped)
     with pytest.raises(UMTError, match="no cache there; make one with"):
         open_cache(tmp_path / "nowhere", prepared, skipped)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"visits": 10**15},
+        {"visits": 2**20, "shard": 1},
+        {"shard": 10**15},
+        {"shard": 0},
+        {"images": {"count": 10**15}},
+        {"images": {"count": -1}},
+        {"images": {"count": "9"}},
+        {"images": {}},
+        {"images": None},
+    ],
+)
+def test_sizes_that_no_cache_has_are_refused_at_once(
+    change: dict[str, Any], prepare: Callable[..., Prepared], cached: Make, tmp_path: Path
+) -> None:
+    prepared = prepare()
+    cached(prepared)
+    path = tmp_path / "cache" / MANIFEST
+    record = json.loads(path.read_text())
+    for name, value in change.items():
+        (record["key"] if name == "images" else record)[name] = value
+    path.write_text(json.dumps(record))
+    with pytest.raises(UMTError, match=r"manifest\.json: damaged .*(visits|shard|key\.images\.count)"):
+        open_cache(tmp_path / "cache", prepared, Skipped(tmp_path / "skipped.txt", 9))
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_shard_that_is_no_plain_file_is_not_opened(
+    kind: str, prepare: Callable[..., Prepared], cached: Make, tmp_path: Path
+) -> None:
+    views = cached(prepare())
+    path = shard_path(tmp_path / "cache", 0)
+    path.rename(tmp_path / "target")
+    path.symlink_to(tmp_path / "target") if kind == "link" else os.mkfifo(path)
+    with pytest.raises(UMTError, match=r"shard-00000.safetensors: cannot be read .*is a (link|pipe)"):
+        unopened(views)[0, 0]
+
+
+def unopened(views: CachedViews) -> CachedViews:
+    """The same cache, with no shard open."""
+    return pickle.loads(pickle.dumps(views))
+
+
+def test_a_shard_without_a_tensor_is_named(prepare: Callable[..., Prepared], cached: Make, tmp_path: Path) -> None:
+    views = cached(prepare())
+    mark = views.manifest.mark
+    shard_path(tmp_path / "cache", 0).write_bytes(shard_bytes({"view": torch.zeros(1, NUMBERS)}, mark))
+    with pytest.raises(UMTError, match=r"shard-00000.safetensors: has no row 0 of 'shown'"):
+        unopened(views)[0, 0]
 
 
 @pytest.mark.parametrize("tensor", ["view", "shown", "pixels", "lite2.summary", "lite2.features"])

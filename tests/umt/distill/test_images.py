@@ -166,3 +166,13 @@ def test_an_orientation_is_left_alone(tmp_path: Path) -> None:
 
     decode_view(tmp_path / "a.jpg", draw, 32)
     assert aspects == [1.5]
+
+
+@pytest.mark.parametrize("suffix", ["", ".lock"])
+def test_a_linked_list_is_not_written_through(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / f"skipped.txt{suffix}").symlink_to("target")
+    skipped = Skipped(tmp_path / "skipped.txt", 20)
+    with pytest.raises(UMTError, match=r"skipped.txt: damaged images cannot be listed there \(.*\); remove it"):
+        skipped.add(UMTError("x.png: image cannot be decoded"))
+    assert (tmp_path / "target").read_text() == "mine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,15 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
         written(tmp_path / "file", "a.bin")
     with pytest.raises(UMTError, match=r"file/out: cannot be written \(.*\); choose another --out"):
         written(tmp_path / "file" / "out", "a.bin")
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_mark_that_is_no_plain_file_is_none(tmp_path: Path, kind: str) -> None:
+    """A link to the mark of another export does not make files that have its names ours."""
+    other, out = written(tmp_path / "other", "a.bin"), tmp_path / "out"
+    out.mkdir()
+    (out / "a.bin").write_text("mine")
+    (out / MARK).symlink_to(other / MARK) if kind == "link" else os.mkfifo(out / MARK)
+    with pytest.raises(UMTError, match=r"out: holds 'a.bin', which no export put there"):
+        written(out, "a.bin")
+    assert (out / "a.bin").read_text() == "mine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,3 +113,57 @@ def test_pruning_without_a_condition_is_refused(three: Any) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UMTError, match="nowhere: no such folder"):
         call("list", tmp_path / "nowhere")
+
+
+KEY = {
+    "spec": "timm:x",
+    "weights": "ab",
+    "extraction": {"what": "pooled", "resolution": 32, "precision": "fp32"},
+    "images": {"count": 3},
+}
+HEADERS: list[Any] = [
+    None,
+    [],
+    {},
+    {"key": None},
+    {"key": []},
+    {"key": {}},
+    {"key": {**KEY, "spec": None}},
+    {"key": {**KEY, "weights": 5}},
+    {"key": {**KEY, "extraction": "x"}},
+    {"key": {**KEY, "extraction": {"what": "pooled", "resolution": "32", "precision": "fp32"}}},
+    {"key": {**KEY, "images": [3]}},
+    {"key": {**KEY, "images": {"count": "3"}}},
+    {"key": {**KEY, "images": {"count": 10**400}}},
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_any_header_is_listed_and_pruned(tmp_path: Path, header: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    entry = Entry(tmp_path, "ab" * 16)
+    entry.header.write_text(json.dumps(header))
+    entry.array.write_bytes(b"x")
+    os.utime(entry.array, (2**40, 2**40))
+    assert "unfinished or damaged" in call("list", tmp_path)
+    call("prune", tmp_path, "--weights", "abc", "--keep", 0)
+    assert not entry.array.exists()
+
+
+def test_pruning_removes_links_and_never_what_they_lead_to(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "cache", tmp_path / "outside"
+    outside.mkdir()
+    folder.mkdir()
+    for name in ("a.npy", "a.json", "a.partial", "b"):
+        (outside / name).write_text("mine")
+        (folder / name).symlink_to(outside / name)
+    (folder / "c.npy").symlink_to(outside)
+    (folder / "d.json").symlink_to("d.json")
+    (folder / "e.npy").mkdir()
+    (folder / "f.npy").write_bytes(b"x")
+    (folder / "f.lock").symlink_to(outside / "b")
+    call("list", folder)
+    call("prune", folder, "--older-than", 0)
+    assert {path.name for path in outside.iterdir()} == {"a.npy", "a.json", "a.partial", "b"}
+    assert all(path.read_text() == "mine" for path in outside.iterdir())
+    assert {path.name for path in folder.iterdir() if path.suffix != ".lock"} == {"b", "e.npy", "f.npy"}

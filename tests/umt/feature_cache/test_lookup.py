@@ -114,6 +114,83 @@ def test_a_damaged_entry_is_computed_again(ask: Asker, damage: str, caplog: pyte
     assert not ask.computed
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("key", {"spec": "another"}), ("key", None), ("shape", [5, 2]), ("shape", None), ("shape", [10, 1 << 40])],
+)
+def test_a_header_of_another_key_or_shape_is_not_believed(ask: Asker, field: str, value: object) -> None:
+    """As where an entry was copied over another, so that its checksum holds."""
+    whole = ask().clone()
+    header = ask.entries[0].with_suffix(".json")
+    content = json.loads(header.read_text())
+    header.write_text(json.dumps({**content, field: value}))
+    assert torch.equal(ask(), whole)
+    assert ask.computed
+    assert json.loads(header.read_text())[field] == content[field]
+
+
+def test_an_entry_in_place_of_another_is_not_believed(ask: Asker) -> None:
+    ask(Extraction(64))
+    (other,) = ask.entries
+    whole = ask().clone()
+    (array,) = set(ask.entries) - {other}
+    for suffix in (".npy", ".json"):
+        array.with_suffix(suffix).write_bytes(other.with_suffix(suffix).read_bytes())
+    assert torch.equal(ask(), whole)
+    assert ask.computed
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json", ".partial", ".lock"])
+@pytest.mark.parametrize("there", [True, False])
+def test_links_in_the_cache_are_neither_read_nor_written_through(
+    ask: Asker, tmp_path: Path, suffix: str, there: bool
+) -> None:
+    """Beside a whole entry, or before there is one; the targets are whole files of the kind."""
+    whole = ask().clone()
+    link, target = ask.entries[0].with_suffix(suffix), tmp_path / "target"
+    kept = (link if link.is_file() else ask.entries[0]).read_bytes() or b"mine"
+    target.write_bytes(kept)
+    if not there:
+        ask.entries[0].with_suffix(".json").unlink()
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+    if suffix == ".lock":
+        with pytest.raises(UMTError, match="features cannot be cached there"):
+            ask()
+    else:
+        assert torch.equal(ask(), whole)
+        assert bool(ask.computed) == (suffix != ".partial" or not there)
+    assert target.read_bytes() == kept
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json", ".partial"])
+def test_pipes_in_the_cache_are_not_waited_for(ask: Asker, suffix: str) -> None:
+    whole = ask().clone()
+    path = ask.entries[0].with_suffix(suffix)
+    ask.entries[0].with_suffix(".json").unlink()
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    assert torch.equal(ask(), whole)
+    assert ask.computed
+
+
+def test_a_folder_in_place_of_an_entry_is_one_line(ask: Asker) -> None:
+    ask()
+    array = ask.entries[0]
+    array.unlink()
+    array.mkdir()
+    with pytest.raises(UMTError, match=r"cannot be written \(Is a directory\); remove it, or name another --cache"):
+        ask()
+
+
+def test_a_partial_file_that_is_too_long_is_cut(ask: Asker) -> None:
+    whole = ask().clone()
+    array = ask.entries[0]
+    array.with_suffix(".partial").write_bytes(array.read_bytes() + bytes(10_000))
+    array.with_suffix(".json").unlink()
+    assert torch.equal(ask(), whole)
+
+
 @pytest.mark.parametrize("left", [0, 3, 4, 9])
 def test_an_interrupted_extraction_goes_on_after_its_last_whole_batch(ask: Asker, left: int) -> None:
     """`left` rows and a piece of one are there."""

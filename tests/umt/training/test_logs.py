@@ -94,3 +94,40 @@ def test_the_progress_line_shows_parts_and_note(train, recipe: Recipe) -> None: 
     values = {"loss": torch.tensor(1.25), "dino feature": torch.tensor(0.8), "dino token": torch.tensor(0.45)}
     assert loss_text(values) == "loss 1.250 (dino feature 0.800, dino token 0.450)"
     assert loss_text({"loss": torch.tensor(1.25)}) == "loss 1.250"
+
+
+GOOD = b'{"step": 10, "loss": 9}\n{"step": 20, "loss": 4}\n'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        b"[1]",
+        b"3",
+        b'{"loss": 1}',
+        b'{"step": "a", "loss": 1}',
+        b'{"step": 15, "loss": []}',
+        b"\xff",
+        b"[" * 9999,
+    ],
+)
+def test_a_malformed_line_is_left_out(tmp_path: Path, line: bytes) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(GOOD + line + b'\n{"step": 30, "loss": 2}\n')
+    assert mean_scalars(file, 10) == {"loss": 3}
+    assert thinned(file, 9) == {"step": [10, 20, 30], "loss": [9, 4, 2]}
+    forget_after(file, 20)
+    assert file.read_bytes() == GOOD
+
+
+def test_a_linked_log_is_neither_read_nor_written_through(train, recipe: Recipe, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "target").write_bytes(GOOD)
+    file = tmp_path / "log.jsonl"
+    file.symlink_to("target")
+    for read in (lambda: mean_scalars(file, 0), lambda: thinned(file, 9), lambda: forget_after(file, 10)):
+        with pytest.raises(UMTError, match=r"log\.jsonl: scalars cannot be logged there \(is a link"):
+            read()
+    with pytest.raises(UMTError, match=r"log\.jsonl: scalars cannot be logged there"):
+        train(recipe, work_dir=tmp_path, extras=Extras(loggers=("tensorboard",)))
+    assert (tmp_path / "target").read_bytes() == GOOD
