@@ -66,9 +66,87 @@ STARTING = {
 }
 # Where a template that is no constant is filled in.
 FILLING: dict[str, str] = {}
-# Where files are opened in another way than by umt.files; what each holds is written or vouched for by whom.
+# Where a file is opened in another way than by umt.files: one of our own package, one that was just made, or one whose
+# plain file has been opened before.
 OPENING = {
-    "umt/files.py": "the opener itself",
+    "umt/files.py:open_plain": "the opener itself",
+    "umt/backbones/weights.py:read_file": "after _refuse_special",
+    "umt/backbones/weights.py:_check_zip": "after _refuse_special",
+    "umt/data/images.py:opened": "the handle of open_plain",
+    "umt/data/mini/crops.py:_write_lines": "embedded data, in a folder that was just made",
+    "umt/data/mini/write.py:_replace": "embedded data, in a folder that was just made",
+    "umt/data/mini/write.py:write_part": "a lock, which filelock does not open through a link",
+    "umt/data/prepare/extract.py:tar_entries": "the handle of open_plain",
+    "umt/data/prepare/extract.py:zip_entries": "the handle of open_plain",
+    "umt/data/prepare/extract.py:write": "a new file below the work folder, at a path from `inside`",
+    "umt/data/prepare/flow.py:prepare": "a lock",
+    "umt/data/prepare/imagenet.py:_read_synsets": "extracted just now",
+    "umt/data/prepare/imagenet.py:_write_class": "an entry of an archive",
+    "umt/data/prepare/nyuv2.py:labelled_pairs": "an archive after refuse_odd; h5py's links and storage are refused",
+    "umt/data/prepare/nyuv2.py:read_splits": "an archive after refuse_odd",
+    "umt/data/prepare/plain.py:copy_plain": "after refuse_odd",
+    "umt/data/verify.py:_read": "after the image was decoded",
+    "umt/distill/cache_writer.py:_alone": "a lock",
+    "umt/distill/images.py:add": "a lock",
+    "umt/distill/shard.py:__init__": "after open_plain",
+    "umt/export/folder.py:export_folder": "in a folder that was just made",
+    "umt/feature_cache/entry.py:_mapped": "the handle of open_plain",
+    "umt/feature_cache/entry.py:locked": "a lock",
+    "umt/feature_cache/key.py:_code_hash": "the source of a class that is loaded",
+    "umt/feature_cache/lookup.py:cached_features": "Entry.open, by open_plain",
+    "benchmarks/board.py:owner": "a board of this run, in a folder that was just made",
+    "benchmarks/board.py:report": "a board of this run, in a folder that was just made",
+    "benchmarks/cluster.py:_last_words": "submitit's own log",
+    "benchmarks/job.py:run_job": "a lock",
+    "reports/compare.py:_counterpart": "our package",
+    "reports/export/cli.py:export": "in a folder that was just made",
+    "reports/figures/figure.py:digest": "our package",
+    "reports/paper/__init__.py:published_table": "our package",
+    "reports/writers/html.py:html_page": "our package",
+}
+# Where a folder or file is made, and who picks its place: the user by an option, or the program below one by constants
+# and by what `component` and `below` give.
+MAKING = {
+    "umt/files.py:writable_folder": "its caller",
+    "umt/backbones/checkpoint.py:save_checkpoint": "its caller",
+    "umt/data/cli.py:prepare": "--data-root",
+    "umt/data/mini/crops.py:write_aircraft": "constants",
+    "umt/data/mini/crops.py:write_caltech101": "constants",
+    "umt/data/mini/crops.py:write_cub": "constants",
+    "umt/data/mini/dense.py:_folders": "constants",
+    "umt/data/mini/digits.py:write_digits": "constants",
+    "umt/data/mini/write.py:_replace": "constants",
+    "umt/data/mini/write.py:write_part": "constants",
+    "umt/data/prepare/download.py:download": "a name of sources.yaml",
+    "umt/data/prepare/extract.py:write_entries": "`inside`",
+    "umt/data/prepare/flow.py:_build": "a name of PARTS",
+    "umt/data/prepare/flow.py:prepare": "constants",
+    "umt/data/prepare/imagenet.py:_write_class": "an alphanumeric name",
+    "umt/data/prepare/imagenet.py:build_val": "WordNet ids, which are checked",
+    "umt/data/prepare/nyuv2.py:_make_folders": "constants",
+    "umt/data/record.py:write_record": "a name of NAMES",
+    "umt/distill/cache.py:write": "--out",
+    "umt/distill/cache_writer.py:_write": "--out, a number",
+    "umt/distill/cache_writer.py:fill": "--out",
+    "umt/distill/train.py:claim_folder": "--out, else `component` of the recipe's name",
+    "umt/export/folder.py:export_folder": "--out, else `component`",
+    "umt/feature_cache/entry.py:finish": "--cache, a digest",
+    "umt/feature_cache/entry.py:locked": "--cache",
+    "umt/training/logs.py:forget_after": "--out, a constant",
+    "umt/training/runner.py:save_run": "--out, a constant",
+    "mmseg_configs/best.py:_keep": "the job's folder, constants",
+    "benchmarks/board.py:end": "the board, a number",
+    "benchmarks/board.py:new_board": "--out, a constant",
+    "benchmarks/budget.py:cost_of": "a temporary folder",
+    "benchmarks/cli.py:run": "--out, else `component` of the suite's name",
+    "benchmarks/cluster.py:__init__": "--out, a constant",
+    "benchmarks/job.py:open_log": "Key.stem, of `component`",
+    "benchmarks/job.py:run_job": "`below` of Key.stem",
+    "benchmarks/results.py:_write_picture": "`component`",
+    "benchmarks/results.py:write": "`below` of Key.stem",
+    "reports/analysis/writing.py:write_analysis": "--out, constants and `component`",
+    "reports/cli.py:report": "--out",
+    "reports/suite_report.py:write_files": "--out, names of tables",
 }
 
 Sinks = Mapping[str, tuple[str, ...]]
@@ -79,6 +157,12 @@ SINKS: Sinks = {
         "subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_call", "subprocess.check_output",
         "os.system", "os.popen", "os.execv", "os.execvp", "os.spawnv", "os.posix_spawn", "pty.spawn",
     ),
+    "opening": (
+        "open", "read_text", "read_bytes", "write_text", "write_bytes", "load_file", "safe_open", "loadmat", "copytree",
+        "copyfile", "copy2", "ZipFile", "FileLock", "open_memmap", "memmap", "fromfile", "h5py.File", "torch.load",
+        "np.load",
+    ),
+    "making": ("mkdir", "makedirs", "mkdtemp", "atomic_file", "writable_folder"),
 }  # fmt: skip
 
 
@@ -153,8 +237,10 @@ def fills(call: ast.Call) -> bool:
         (IMPORTING, is_sink("importing")),
         (STARTING, is_sink("starting")),
         (FILLING, fills),
+        (OPENING, is_sink("opening")),
+        (MAKING, is_sink("making")),
     ],
-    ids=["trust", "typed", "create_model", "import", "process", "format"],
+    ids=["trust", "typed", "create_model", "import", "process", "format", "open", "make"],
 )
 def test_every_door_is_known(doors: Mapping[str, str], holds: object) -> None:
     there = found(trees(), holds)
@@ -174,6 +260,10 @@ def test_every_door_is_known(doors: Mapping[str, str], holds: object) -> None:
         (is_sink("importing"), "import importlib\nimportlib.import_module(name)"),
         (is_sink("starting"), "import subprocess\nsubprocess.run(command, shell=True)"),
         (is_sink("starting"), "os.system(text)"),
+        (is_sink("opening"), "path.read_text()"),
+        (is_sink("opening"), "open(path)"),
+        (is_sink("opening"), "(folder / name).open('rb')"),
+        (is_sink("making"), "(out / label).mkdir(parents=True)"),
         (fills, "part.format(**places)"),
         (fills, "suite.example[0].format(out=out)"),
         (fills, "Template(text).safe_substitute(places)"),
