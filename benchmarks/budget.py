@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from benchmarks.preflight import chosen_columns, seeds_of
 from benchmarks.processes import call, fork_server, threads_of
 from benchmarks.protocols import load_protocol
 from benchmarks.rehearsal import Rates, rehearse
-from benchmarks.results import ResultStore, job_title
+from benchmarks.results import ResultStore, job_title, read_result
 from benchmarks.solving import solving_seconds
 from benchmarks.suite import Column
 from benchmarks.tasks.registry import get_task
@@ -94,8 +95,12 @@ def dataset_gigabytes(names: Iterable[str]) -> dict[str, float]:
 
 
 def measured_seconds(results: Path) -> dict[str, float]:
-    """What jobs took that have run, by their title."""
-    return {result.key.title: result.wall_seconds for result in ResultStore(results)}
+    """Return the seconds that jobs took that have run, by their title; a file that cannot be read counts as none."""
+    found = []
+    for path in ResultStore(results).paths():
+        with suppress(UMTError):
+            found.append(read_result(path))
+    return {result.key.title: result.wall_seconds for result in found}
 
 
 def cost_of(
