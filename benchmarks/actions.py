@@ -5,7 +5,6 @@ A suite says what; every place is picked here, below OUT.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from benchmarks.suite import CkaRun, StudentRun
 from umt.backbones.label import BackboneName
 from umt.errors import ProcessError
 from umt.files import below, component
-from umt.safe_path import SAFE_PATH
+from umt.safe_path import safe_path
 
 
 def student_file(student: StudentRun, out: Path) -> Path:
@@ -45,8 +44,8 @@ def run_command(arguments: list[str]) -> None:
 
     Raises ProcessError if it fails.
     """
-    command = [sys.executable, "-P", "-m", "umt.cli", *arguments]
-    status = subprocess.run(command, env={**os.environ, **SAFE_PATH}).returncode
+    with safe_path():
+        status = subprocess.run([sys.executable, "-m", "umt.cli", *arguments]).returncode
     if status:
         raise ProcessError(
             f"`umt {' '.join(arguments)}` ended with exit status {status}; the same command goes on there"

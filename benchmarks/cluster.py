@@ -23,6 +23,7 @@ from benchmarks.job import Report, Request, open_log
 from benchmarks.limits import Limits
 from benchmarks.processes import NO_LIMITS, LocalExecutor, OnEnd, OnProgress, OnStart, fork_server, threads_of
 from umt.errors import ProcessError
+from umt.safe_path import safe_path
 
 POLL_SECONDS = {"slurm": 2.0, "local": 0.25, "debug": 0.0}  # between two looks at the board
 NO_TIMEOUT = {"local": {"timeout_min": 365 * 24 * 60}}  # by itself submitit ends what runs here after two minutes
@@ -80,7 +81,7 @@ class ClusterExecutor:
         wanted = min(most, len(crew.keys() & watch.busy) + watch.untaken)
         for _ in range(wanted - len(crew)):
             name = uuid4().hex
-            with _errors_to(self.folder / "submitit.log"):
+            with _errors_to(self.folder / "submitit.log"), safe_path():
                 crew[name] = self.executor.submit(worker, name)
 
 

@@ -22,7 +22,7 @@ from benchmarks.job import Report, Request, open_log, run_job
 from benchmarks.limits import Limits, kill_family
 from umt.errors import ProcessError, UMTError
 from umt.files import below
-from umt.safe_path import use_safe_path
+from umt.safe_path import safe_path
 
 OnStart = Callable[[Request], None]
 OnProgress = Callable[[Request, int, int, str], None]
@@ -42,10 +42,10 @@ def fork_server() -> Any:
 
     The server starts importing at once, beside whatever the caller does next.
     """
-    use_safe_path()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.preload"])
-    forkserver.ensure_running()
+    with safe_path():
+        forkserver.ensure_running()
     return context
 
 

@@ -9,7 +9,7 @@ import click
 
 import umt
 from umt.errors import PAGE, UMTError
-from umt.safe_path import leave_current_folder, use_safe_path
+from umt.safe_path import leave_current_folder, safe_path
 
 COMMANDS = {
     "run": ("benchmarks.cli:run", "Evaluate backbones on a suite and write its tables."),
@@ -58,9 +58,9 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: a UMTError is one line on stderr, with its code, and exit status 2."""
-    use_safe_path()
     try:
-        cli(prog_name="umt")
+        with safe_path():
+            cli(prog_name="umt")
     except UMTError as error:
         click.echo(f"umt: {error} [{error.code}: {PAGE}]", err=True)
         sys.exit(2)

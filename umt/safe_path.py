@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-SAFE_PATH = {"PYTHONSAFEPATH": "1"}  # Python 3.11 and newer; children of children have it, too
+NAME = "PYTHONSAFEPATH"  # Python 3.11 and newer; children of children have it, too
 
 
-def use_safe_path() -> None:
-    """Make all processes that start from here on leave the current folder out of where they import from."""
-    os.environ.update(SAFE_PATH)
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Leave the current folder out of where processes import from that start in the block."""
+    before = os.environ.get(NAME)
+    os.environ[NAME] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[NAME]
+        if before is not None:
+            os.environ[NAME] = before
 
 
 def leave_current_folder() -> None:

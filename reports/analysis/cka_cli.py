@@ -117,7 +117,7 @@ def _write(
         "backbones": [one.record for one in named],
         "pairs": [pair_record(pair) for pair in found],
     }
-    figures = [heat_map(pair, component(f"cka-{pair.left.label}-{pair.right.label}")) for pair in found]
+    figures = [heat_map(pair, _stem(pair)) for pair in found]
     return write_analysis(out, "cka", record, figures)
 
 
@@ -131,3 +131,8 @@ def _show(found: Sequence[PairCka], files: Sequence[Path]) -> None:
     console.print(table)
     for file in files:
         console.print(file, soft_wrap=True, highlight=False, markup=False)
+
+
+def _stem(pair: PairCka) -> str:
+    """Return the name of a heat map's files."""
+    return component(f"cka-{component(pair.left.label)}-{component(pair.right.label)}")

@@ -139,14 +139,14 @@ def test_child_processes_import_nothing_from_the_current_folder(
     monkeypatch.chdir(tmp_path)
     run_command(["recipes"])
     code = (
-        "from umt.cli import use_safe_path, leave_current_folder\n"
-        "import multiprocessing as m, subprocess, sys\n"
-        "def work(): import socket, click, submitit, cloudpickle, benchmarks.job, umt.errors\n"
+        "import subprocess, sys\n"
+        "from umt.safe_path import leave_current_folder, safe_path\n"
         "if __name__ == '__main__':\n"
-        "    use_safe_path(); leave_current_folder()\n"
+        "    leave_current_folder()\n"
         "    from benchmarks.processes import fork_server, call\n"
         "    print(call(fork_server(), 'benchmarks.suite:suite_names'))\n"
-        "    subprocess.run([sys.executable, '-m', 'submitit.core._submit'])\n"
+        "    with safe_path():\n"
+        "        subprocess.run([sys.executable, '-m', 'submitit.core._submit'])\n"
     )
     # -P: that the first process starts in a strange folder is its user's choice
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120)
