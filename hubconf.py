@@ -11,9 +11,9 @@ dependencies = ["safetensors", "timm", "torch", "yaml"]
 
 
 def umt_student(checkpoint: str) -> Backbone:
-    """The student of a UMT checkpoint, or with `ckpt.pth#dino` one of its spaces: a Module of RGB images in [0, 1].
+    """Load the student of a UMT checkpoint, or with `ckpt.pth#dino` one space: a Module of RGB images in [0, 1].
 
-    Raises umt.errors.UMTError for a file that is no UMT checkpoint.
+    Raises umt.errors.UMTError if the file is no UMT checkpoint.
     """
     from umt.backbones import create_backbone
 

@@ -23,7 +23,7 @@ class DPTDepthHead(DepthSupervision, DPTHead):
     level before them.
     bounded: the convolution's output goes through a sigmoid that spans (min_depth, max_depth), as in VPD: always
     positive, so that the logarithms of SiLog and of the metrics exist, and with a gradient everywhere, which a clamp
-    has not. Otherwise the output is the depth, as Proteus published it, and predictions are clamped to the range.
+    does not have. Otherwise the output is the depth, as Proteus published it, and predictions are clamped to the range.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class DPTDepthHead(DepthSupervision, DPTHead):
             in_index=list(range(len(in_channels))),
             input_transform="multiple_select",
             num_classes=1,
-            threshold=0.0,  # of binary segmentation; mmseg warns where it is missing
+            threshold=0.0,  # of binary segmentation; mmseg warns if it is missing
             post_process_channels=list(post_process_channels),
             norm_cfg={"type": "BN"},
             **options,
@@ -71,7 +71,7 @@ class Reassemble(ReassembleBlocks):
 
     def __init__(self, in_channels: Sequence[int], strides: Sequence[int], out_channels: Sequence[int]) -> None:
         nn.Module.__init__(self)
-        self._is_init, self.init_cfg = False, None  # what mmengine's BaseModule would set
+        self._is_init, self.init_cfg = False, None  # as mmengine's BaseModule would set them
         self.readout_type = "project"
         targets = [Fraction(strides[2]) * share for share in (Fraction(1, 4), Fraction(1, 2), 1, 2)]
         self.readout_projects = nn.ModuleList(
@@ -87,7 +87,7 @@ class Reassemble(ReassembleBlocks):
 
 
 def resampling(channels: int, factor: Fraction) -> nn.Module:
-    """A learned layer that makes a map `factor` times as large, as DPT does it; UMTError where 1/2, 3, ... is not."""
+    """Return a learned layer that makes a map `factor` times as large, as DPT does; UMTError if not 1/2, 3, ..."""
     if factor == 1:
         return nn.Identity()
     if factor.denominator == 1:

@@ -1,4 +1,4 @@
-"""The depth heads by name: what each reads of a backbone, and its configuration for mmseg."""
+"""The depth heads by name: the maps that each reads of a backbone, and its configuration for mmseg."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BINS = 256  # DINOv2's and DINOv3's
 
 
 def dpt_config(settings: NYUSettings, backbone: Backbone, *, bounded: bool) -> dict[str, Any]:
-    """A DPT head on four maps with their summary tokens."""
+    """Return the configuration of a DPT head on four maps with their summary tokens."""
     levels = dpt_levels(backbone.strides)
     return {
         "backbone": {"out_indices": levels, "with_cls": True},
@@ -34,7 +34,7 @@ def dpt_config(settings: NYUSettings, backbone: Backbone, *, bounded: bool) -> d
 
 
 def bins_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:
-    """A linear head on the last map; `channels` and `post_process_channels` have no meaning for it."""
+    """Return the configuration of a linear head on the last map; it ignores `channels` and `post_process_channels`."""
     head = {**_shared(settings), "type": "LinearBinsHead", "in_channels": backbone.channels[-1], "bins": BINS}
     return {"backbone": {"out_indices": (backbone.depth - 1,)}, "decode_head": head}
 

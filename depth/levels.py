@@ -1,4 +1,4 @@
-"""Which four maps of a backbone a DPT head reads, by rule and not by name."""
+"""The choice of the four maps of a backbone that a DPT head reads, by rule and not by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHARES = (1 / 3, 1 / 2, 2 / 3, 1.0)
 
 
 def dpt_levels(strides: Sequence[int]) -> tuple[int, int, int, int]:
-    """Indices of four maps, shallow to deep, given the stride of every map in pixels.
+    """Return the indices of four maps, shallow to deep, given the stride of every map in pixels.
 
     Equal strides (ViT): the blocks at a third, a half, two thirds and the end. Otherwise (CNN, hierarchical ViT): the
     last four stages; a backbone with fewer repeats its first.

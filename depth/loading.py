@@ -1,4 +1,4 @@
-"""Reading depth maps in an mmseg pipeline; a bad file is named, also in the middle of training."""
+"""Load depth maps in an mmseg pipeline; errors name the bad file, also in the middle of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses between predicted and measured depth, and how every depth head applies them."""
+"""Losses between predicted and measured depth, and the way in which every depth head applies them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class MaskedSiLog(SiLogLoss):
 
 @MODELS.register_module()
 class SigLoss(nn.Module):
-    """AdaBins' SiLog as DINOv2 and DINOv3 train with: the root of variance + 0.15 mean^2 over all pixels of a batch.
+    """AdaBins' SiLog as in DINOv2's and DINOv3's training: the root of variance + 0.15 mean^2 over a batch's pixels.
 
     The variance is left out in the first 100 forwards. `forwards` counts them; it resumes with the weights.
     """
@@ -47,7 +47,7 @@ class SigLoss(nn.Module):
         self.register_buffer("forwards", torch.zeros((), dtype=torch.long))
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        """A scalar from depths [B, 1, H, W] in metres; truth 0 is not measured."""
+        """Return a scalar loss of depths [B, 1, H, W] in metres; truth 0 is not measured."""
         measured = target > 0
         if measured.sum() < 2:
             return pred.sum() * 0.0
@@ -60,7 +60,7 @@ class SigLoss(nn.Module):
 
 
 class DepthSupervision:
-    """Gives mmseg's decode heads a loss on depth maps: predictions are resized to the truth, and compared in metres."""
+    """A loss on depth maps for mmseg's decode heads: predictions are resized to the truth, and compared in metres."""
 
     align_corners: bool
     loss_decode: Any

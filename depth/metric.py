@@ -1,4 +1,4 @@
-"""Depth metrics with the value of each image kept."""
+"""Depth metrics that keep the value of each image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NYUv2 depth (paper A.1, Proteus, DINOv3): a head on a backbone that learns slowly, or not at all."""
+"""NYUv2 depth (paper A.1, Proteus, DINOv3): a head on a backbone that is frozen or learns slowly."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ META_KEYS = ("img_path", "ori_shape", "img_shape", "pad_shape", "flip", "flip_di
 
 @dataclass(frozen=True)
 class NYUSettings(TrainingSettings):
-    """Everything that changes the RMSE. Crops and windows grow to the backbone's size multiple."""
+    """All settings that change the RMSE. Crops and windows grow to the backbone's size multiple."""
 
-    schedule: str  # linear, or one_cycle: DINOv3's, where warmup_start is its published floor in the warm-up
+    schedule: str  # linear, or one_cycle: DINOv3's, whose warmup_start is the published floor in the warm-up
     clip_norm: float | None  # largest norm of the gradient, null for no limit
     best_on_test: int | None  # null: the last weights; else test every so many steps, and report the lowest RMSE
     head: str  # dpt, dpt_raw (unbounded in training) or bins (linear, on the last map)
@@ -59,7 +59,7 @@ class NYUSettings(TrainingSettings):
     color: float  # probability of each colour augmentation
     color_kind: str  # albumentations or adabins
     test_mode: str  # whole, or slide_flip: windows, each with its mirror image
-    test_window: int  # side, with slide_flip; one window where the image is no larger
+    test_window: int  # side, with slide_flip; one window if the image is no larger
     test_stride: int  # step, with slide_flip
     eigen_crop: bool  # evaluate rows 45..470 and columns 41..600 of 480x640 only
 
@@ -74,7 +74,7 @@ class NYUSettings(TrainingSettings):
         check("best_on_test", every, every is None or every > 0, "null or a number of steps")
 
     def processes(self, most: int) -> int:
-        """As many as share out a forward evenly; `sig` takes mean and variance over all of its images, in one."""
+        """Return how many processes, at most `most`, share a forward: 1 for `sig`, a loss over all of its images."""
         return 1 if self.loss == "sig" else super().processes(most)
 
 
@@ -96,7 +96,7 @@ CHOICES = {
 def build(
     settings: NYUSettings, backbone: Backbone, train: Sequence[Sample], test: Sequence[Sample], seed: int
 ) -> Parts:
-    """The depth network on a backbone, with its optimiser, data and metric; the head's weights depend on the seed."""
+    """Build the depth network with its optimiser, data and metric; the head's weights depend on the seed."""
     check("loss", settings.loss, settings.loss != "sig" or get_dist_info()[1] == 1, "silog with several processes")
     if settings.drop_path:
         set_drop_path(backbone, settings.drop_path)
@@ -117,13 +117,13 @@ def build(
 
 
 def build_model(settings: NYUSettings, backbone: Backbone) -> WindowedDepthEstimator:
-    """The depth network; to be called in `mmseg_scope`."""
+    """Build the depth network; call this in `mmseg_scope`."""
     model: WindowedDepthEstimator = MODELS.build(model_config(settings, backbone))
     return model
 
 
 def optimizer_of(settings: NYUSettings, model: Any) -> torch.optim.Optimizer:
-    """AdamW on the parameters that the protocol trains."""
+    """Return AdamW over the parameters that the protocol trains."""
     groups = RULES[settings.trained](
         model.backbone,
         model.decode_head,
@@ -135,18 +135,18 @@ def optimizer_of(settings: NYUSettings, model: Any) -> torch.optim.Optimizer:
 
 
 def crop_of(settings: NYUSettings, backbone: Backbone) -> tuple[int, int]:
-    """Height and width of the training crop: the protocol's, grown to what the backbone takes."""
+    """Return height and width of the training crop: the protocol's, grown to fit the backbone."""
     height, width = (round_up(side, backbone.preprocess.size_multiple) for side in settings.crop)
     return height, width
 
 
 def pictured(test: Sequence[Sample]) -> list[str]:
-    """The test images of which the prediction is kept."""
+    """Select the test images whose predictions are kept."""
     return [str(sample.image) for sample in test[:: max(1, len(test) // PICTURED)][:PICTURED]]
 
 
 def model_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:
-    """mmseg's DepthEstimator with the backbone and the protocol's head."""
+    """Return the configuration of mmseg's DepthEstimator with the backbone and the protocol's head."""
     parts = HEADS[settings.head](settings, backbone)
     frozen = settings.trained == "head"
     multiple = backbone.preprocess.size_multiple
@@ -167,13 +167,13 @@ def model_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:
 
 
 def evaluation_config(settings: NYUSettings, size_multiple: int) -> ConfigDict:
-    """mmseg's `test_cfg`."""
+    """Return mmseg's `test_cfg`."""
     window, stride = round_up(settings.test_window, size_multiple), settings.test_stride
     return ConfigDict(mode=settings.test_mode, crop_size=(window, window), stride=(stride, stride))
 
 
 def metric_config(settings: NYUSettings) -> dict[str, Any]:
-    """The metric with its depth range and crop."""
+    """Return the configuration of the metric with its depth range and crop."""
     return {
         "type": "PerImageDepth",
         "min_depth_eval": settings.min_depth,
@@ -183,7 +183,7 @@ def metric_config(settings: NYUSettings) -> dict[str, Any]:
 
 
 def train_pipeline(settings: NYUSettings, crop: tuple[int, int]) -> list[dict[str, Any]]:
-    """mmseg's transforms of a training image."""
+    """Return mmseg's transforms of a training image."""
     size = settings.size[::-1]
     turn = {"type": "RandomRotate", "prob": 0.5, "degree": settings.rotation, "pad_val": 0, "seg_pad_val": 0}
     return [
@@ -201,7 +201,7 @@ def train_pipeline(settings: NYUSettings, crop: tuple[int, int]) -> list[dict[st
 
 
 def evaluation_pipeline(settings: NYUSettings) -> list[dict[str, Any]]:
-    """mmseg's transforms of a test image; predictions are resized to the truth, which keeps its own size."""
+    """Return mmseg's transforms of a test image; predictions are resized to the truth, which keeps its own size."""
     return [
         {"type": "LoadCheckedImage"},
         {"type": "Resize", "scale": settings.test_size[::-1], "keep_ratio": False},

@@ -1,4 +1,4 @@
-"""Which parameters a depth protocol trains, at which learning rate, and which of them are decayed."""
+"""The parameters that a depth protocol trains, their learning rates, and which of them are decayed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Rule = Callable[..., list[Group]]
 def every_parameter(
     backbone: UMTBackbone, head: nn.Module, *, lr: float, weight_decay: float, backbone_scale: float
 ) -> list[Group]:
-    """Every backbone parameter, position embedding and class token too, learns at lr x scale.
+    """Train every backbone parameter, also position embedding and class token, at lr x scale.
 
     Parameters of one dimension and those the Backbone names are not decayed.
     """
@@ -28,7 +28,7 @@ def every_parameter(
 def custom_keys(
     backbone: UMTBackbone, head: nn.Module, *, lr: float, weight_decay: float, backbone_scale: float
 ) -> list[Group]:
-    """What mmengine makes of Proteus' `custom_keys`, of which the longest that a name contains decides.
+    """Group parameters as mmengine applies Proteus' `custom_keys`: the longest key that a name contains decides.
 
     Position embedding and class token learn at the full lr, undecayed; all else in the backbone at lr x scale,
     its norms and biases decayed; the head at lr, decayed as a whole.
@@ -48,7 +48,7 @@ def custom_keys(
 def head_only(
     backbone: UMTBackbone, head: nn.Module, *, lr: float, weight_decay: float, backbone_scale: float
 ) -> list[Group]:
-    """The head at lr, decayed as a whole; the backbone is frozen, and `backbone_scale` has no meaning."""
+    """Train the head at lr, decayed as a whole; the backbone is frozen, and `backbone_scale` is not used."""
     return [{"params": list(head.parameters()), "lr": lr, "weight_decay": weight_decay}]
 
 
@@ -56,7 +56,7 @@ RULES: dict[str, Rule] = {"all": every_parameter, "custom_keys": custom_keys, "h
 
 
 def _split(module: nn.Module, exempt: Iterable[str], lr: float, weight_decay: float) -> list[Group]:
-    """A group of what is decayed, and one of vectors, scalars and exempt names, which are not."""
+    """Split parameters into a decayed group and a group without decay: vectors, scalars and exempt names."""
     named = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
     plain = {name for name, value in named if value.ndim <= 1 or name in exempt}
     return [

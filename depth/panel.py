@@ -13,9 +13,9 @@ NOT_MEASURED = "0.6"  # a grey that the colours of depth do not have
 
 
 def depth_panel(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """RGB bytes [h, w, 3] of four pictures side by side, with one colour bar in metres for the last three.
+    """Draw four pictures side by side as RGB bytes [h, w, 3], with one colour bar in metres for the last three.
 
-    image: RGB bytes [H, W, 3]. prediction, truth: metres [H, W]; truth 0 is not measured, and grey, as its error is.
+    image: RGB bytes [H, W, 3]. prediction, truth: metres [H, W]; truth 0 is not measured: it and its error are grey.
     """
     measured = truth > 0
     maps = {

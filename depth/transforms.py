@@ -1,4 +1,4 @@
-"""Augmentation of depth training as published configurations have it, where mmseg has none like it."""
+"""Augmentation of depth training as in published configurations, if mmseg has no equal transform."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 BYTES = np.arange(256, dtype=np.float64) / 255.0
-BORDER = (45, 472, 43, 608)  # top, bottom, left, right of what a registered 480x640 frame shows, as AdaBins cuts it
+BORDER = (45, 472, 43, 608)  # top, bottom, left, right of the valid part of a registered 480x640 frame (AdaBins)
 FRAME = (480, 640)
 
 
@@ -37,7 +37,7 @@ class RandomColor(BaseTransform):
 
 @TRANSFORMS.register_module()
 class AdaBinsColor(BaseTransform):
-    """Gamma, brightness and the gain of each channel, with probability `prob`, as DINOv3's depth probe trains.
+    """Gamma, brightness and the gain of each channel, with probability `prob`, as in training DINOv3's depth probe.
 
     The published code raises bytes, not values in [0, 1], to the power of gamma: an image becomes up to 1.7 times as
     bright or dark.
@@ -58,7 +58,7 @@ class AdaBinsColor(BaseTransform):
 
 @TRANSFORMS.register_module()
 class BorderCrop(BaseTransform):
-    """Cuts off the white frame that registering the two cameras left round image and depth, at any size."""
+    """Crop the white frame that registering the two cameras left round image and depth, at any size."""
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         for name in ("img", *results["seg_fields"]):
@@ -73,17 +73,17 @@ COLORS = {"albumentations": "RandomColor", "adabins": "AdaBinsColor"}  # names o
 
 
 def brightness_contrast(image: np.ndarray, brightness: float, contrast: float) -> np.ndarray:
-    """value x contrast + brightness, with values in [0, 1]."""
+    """Return value x contrast + brightness, with values in [0, 1]."""
     return _mapped(image, BYTES * contrast + brightness)
 
 
 def gamma(image: np.ndarray, exponent: float) -> np.ndarray:
-    """value ^ exponent, with values in [0, 1]."""
+    """Return value ^ exponent, with values in [0, 1]."""
     return _mapped(image, BYTES**exponent)
 
 
 def shift_hsv(image: np.ndarray, hue: float, saturation: float, value: float) -> np.ndarray:
-    """Added in OpenCV's units: hue in steps of 2 degrees round the circle, the others in bytes."""
+    """Shift HSV in OpenCV's units: hue in steps of 2 degrees round the circle, saturation and value in bytes."""
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV).astype(np.float64)
     hsv[..., 0] = (hsv[..., 0] + hue) % 180
     hsv[..., 1:] = np.clip(hsv[..., 1:] + (saturation, value), 0, 255)

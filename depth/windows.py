@@ -1,4 +1,4 @@
-"""Testing in overlapping windows and their mirror images, all of them in one forward."""
+"""Test in overlapping windows and their mirror images, with all of them in one forward."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class WindowedDepthEstimator(DepthEstimator):
     """mmseg's DepthEstimator whose 'slide_flip' gives the network one batch instead of two forwards a window."""
 
     def slide_flip_inference(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
-        """Depth [B, 1, H, W] of images [B, 3, H, W]: the mean over windows, each the mean with its mirror image.
+        """Predict depth [B, 1, H, W] of images [B, 3, H, W]: the mean of windows, each the mean with its mirror image.
 
-        Images that are smaller than a window, and no multiple of what the backbone takes, are padded below and right.
+        Images smaller than a window that are no multiple of the backbone's size multiple are padded below and right.
         """
         height, width = inputs.shape[2:]
         inputs = self._fitted(inputs)
@@ -47,7 +47,7 @@ class WindowedDepthEstimator(DepthEstimator):
 
 
 def window_boxes(shape: Sequence[int], window: Sequence[int], stride: Sequence[int]) -> list[Box]:
-    """Windows of one size that cover an image of (height, width); the last of a row or column is moved inside."""
+    """Return windows of one size that cover an image of (height, width); the last in a row or column moves inside."""
     rows, columns = (_spans(*sizes) for sizes in zip(shape, window, stride, strict=True))
     return [(*row, *column) for row in rows for column in columns]
 

@@ -1,4 +1,4 @@
-"""Dense tasks on MMSegmentation; importing this registers what `custom_imports` of a config needs."""
+"""Dense tasks on MMSegmentation; importing this registers the classes that `custom_imports` of a config needs."""
 
 from __future__ import annotations
 

@@ -25,21 +25,21 @@ CLASSES = 150
 
 @dataclass(frozen=True)
 class ADE20KSettings(TrainingSettings):
-    """Everything that changes the mIoU of a linear probe. `device_batch` is that of all processes together."""
+    """All settings that change the mIoU of a linear probe. `device_batch` is that of all processes together."""
 
     schedule: str  # linear; or linear_from_start, cosine_from_start: already falling in the warm-up
     best_on_test: int | None  # null: the last weights; else test every so many steps, and report the highest mIoU
     scale: tuple[int, int]  # longer, shorter side in pixels that images are fitted into, ratio kept
     scale_range: tuple[float, float]  # random factor on `scale` in training
-    crop: int  # side of the training crop; it grows to the size multiple where `padding` is grown
+    crop: int  # side of the training crop; it grows to the size multiple if `padding` is grown
     padded_crop: int | None  # side that crops are padded to below and right; null: only crops of small images are
-    padding: str  # how sizes come to fit the size multiple: grown, stretched or centred, see PADDINGS
+    padding: str  # the way to fit sizes to the size multiple: grown, stretched or centred, see PADDINGS
     cat_max_ratio: float  # largest share of a crop that one class may take, tried 10 times
     flip: float  # probability
     photometric: bool  # mmseg's PhotoMetricDistortion
     dropout: float  # of whole channels, before the convolution
     test_mode: str  # whole or slide
-    test_window: int  # side, with slide; it grows to the size multiple where `padding` is grown
+    test_window: int  # side, with slide; it grows to the size multiple if `padding` is grown
     test_stride: int  # step, with slide
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class ADE20KSettings(TrainingSettings):
         check("best_on_test", every, every is None or every > 0, "null or a number of steps")
 
 
-# grown: crops and windows grow; test images are padded below and right, and what is predicted there is cut off
+# grown: crops and windows grow; test images are padded below and right, and the prediction there is cut off
 # stretched: test images are padded below and right, and the prediction of it all is squeezed into the image (RADIO)
 # centred: images are padded all round inside the backbone, and its map is stretched over the image (DINOv2)
 PADDINGS = ("grown", "stretched", "centred")
@@ -69,7 +69,7 @@ SCHEDULES: dict[str, Callable[[ADE20KSettings], list[dict[str, Any]]]] = {
 def build(
     settings: ADE20KSettings, backbone: Backbone, train: Sequence[Sample], test: Sequence[Sample], seed: int
 ) -> Parts:
-    """The linear probe of a backbone, with its optimiser, data and metric; the head's weights depend on the seed."""
+    """Build the linear probe of a backbone with optimiser, data and metric; the head's weights depend on the seed."""
     multiple = backbone.preprocess.size_multiple
     crop, padded = crop_of(settings, multiple), padded_crop_of(settings, multiple)
     _check_cells(settings, backbone, padded)
@@ -91,18 +91,18 @@ def build(
 
 
 def crop_of(settings: ADE20KSettings, size_multiple: int) -> int:
-    """Side of the training crop for a backbone."""
+    """Return the side of the training crop for a backbone."""
     return round_up(settings.crop, size_multiple) if settings.padding == "grown" else settings.crop
 
 
 def padded_crop_of(settings: ADE20KSettings, size_multiple: int) -> int:
-    """Side of what the segmentor sees of it."""
+    """Return the side of the padded crop that the segmentor receives."""
     side = settings.padded_crop or settings.crop
     return side if settings.padding == "centred" else round_up(side, size_multiple)
 
 
 def model_config(settings: ADE20KSettings, backbone: Backbone) -> dict[str, Any]:
-    """mmseg's EncoderDecoder with the frozen backbone and the linear head on its last map."""
+    """Return the configuration of mmseg's EncoderDecoder: the frozen backbone and the linear head on its last map."""
     multiple = backbone.preprocess.size_multiple
     centred = settings.padding == "centred"
     return {
@@ -126,7 +126,7 @@ def model_config(settings: ADE20KSettings, backbone: Backbone) -> dict[str, Any]
 
 
 def evaluation_config(settings: ADE20KSettings, size_multiple: int) -> ConfigDict:
-    """mmseg's `test_cfg`."""
+    """Return mmseg's `test_cfg`."""
     window, stride = settings.test_window, settings.test_stride
     if settings.padding != "centred":
         window = round_up(window, size_multiple)
@@ -134,7 +134,7 @@ def evaluation_config(settings: ADE20KSettings, size_multiple: int) -> ConfigDic
 
 
 def train_pipeline(settings: ADE20KSettings, crop: int) -> list[dict[str, Any]]:
-    """mmseg's transforms of a training image."""
+    """Return mmseg's transforms of a training image."""
     return [
         {"type": "LoadCheckedImage"},
         {"type": "LoadCheckedLabels", "classes": CLASSES},
@@ -147,7 +147,7 @@ def train_pipeline(settings: ADE20KSettings, crop: int) -> list[dict[str, Any]]:
 
 
 def evaluation_pipeline(settings: ADE20KSettings, size_multiple: int) -> list[dict[str, Any]]:
-    """mmseg's transforms of a test image; its labels keep their own size, at which they are compared."""
+    """Return mmseg's transforms of a test image; labels keep their own size, and are compared at it."""
     return [
         {"type": "LoadCheckedImage"},
         {"type": "Resize", "scale": settings.scale, "keep_ratio": True},
@@ -163,7 +163,7 @@ def _falling(curve: str, settings: ADE20KSettings) -> list[dict[str, Any]]:
 
 
 def _check_cells(settings: ADE20KSettings, backbone: Backbone, side: int) -> None:
-    """BatchNorm needs two values a channel."""
+    """Raise UMTError if BatchNorm has fewer than two values a channel."""
     cells = settings.device_batch * (-(-side // backbone.strides[-1])) ** 2
     wanted = f"larger: '{backbone.spec}' has stride {backbone.strides[-1]}, and one cell is too little for BatchNorm"
     check("crop", settings.crop, cells > 1, wanted)

@@ -16,12 +16,12 @@ from umt.errors import DeclarationError
 
 @MODELS.register_module()
 class UMTBackbone(nn.Module):
-    """Gives a tuple of maps [B, C_i, H_i, W_i], or of [map, summary token] pairs as mmseg's DPTHead takes them.
+    """A Backbone for mmseg: a tuple of maps [B, C_i, H_i, W_i], or of [map, summary token] pairs for its DPTHead.
 
     The images are RGB in [0, 1]: give `data_preprocessor(size_multiple)` to the segmentor, because the Backbone
     normalises them itself.
 
-    spec: name of the backbone, e.g. 'timm:resnet50'; or backbone: one that is built already.
+    spec: name of the backbone, e.g. 'timm:resnet50'; or backbone: a Backbone that is built already.
     out_indices: which maps, in this order; negative ones count from the end.
     frozen: no gradient, and eval mode always, also while the head trains.
     with_cls: pairs instead of maps; the summary is the class token, else the map pooled over space (paper A.1).
@@ -66,7 +66,7 @@ class UMTBackbone(nn.Module):
 
 
 def centre(images: Tensor, size_multiple: int, colour: Tensor) -> Tensor:
-    """Images [B, 3, H, W] with a frame of a colour [1, 3, 1, 1], so that both sides are size multiples."""
+    """Pad images [B, 3, H, W] all round with a colour [1, 3, 1, 1], so that both sides are size multiples."""
     height, width = (round_up(side, size_multiple) - side for side in images.shape[-2:])
     if not height and not width:
         return images
@@ -74,7 +74,7 @@ def centre(images: Tensor, size_multiple: int, colour: Tensor) -> Tensor:
 
 
 def data_preprocessor(size_multiple: int, crop: int | None = None, label_padding: int = 255) -> dict[str, object]:
-    """mmseg's preprocessor for a Backbone: BGR bytes become RGB in [0, 1], not normalised.
+    """Return mmseg's preprocessor for a Backbone: BGR bytes become RGB in [0, 1], not normalised.
 
     It also pads, right and below, to `crop` in training and to the next size multiple in testing. The padding is
     here and not in the backbone, because mmseg then scales the logits to the padded size and cuts the rest off.

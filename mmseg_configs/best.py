@@ -1,4 +1,4 @@
-"""Keeping the weights that score best on the test set, as published code does, for protocols that say so."""
+"""Keep the weights that score best on the test set, as published code does, for protocols that say so."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ BEST_FILE = "best.pth"
 
 @dataclass(frozen=True)
 class Best:
-    """Which weights are the best: those of the best value of a metric, tested every so many optimiser steps."""
+    """The metric whose best value selects the weights, tested every so many optimiser steps."""
 
     metric: str
     every: int
-    higher: bool = False  # whether more is better
+    higher: bool = False  # True if more is better
 
     def beats(self, value: float, other: float) -> bool:
-        """Whether a value is better than what was best so far."""
+        """Return True if a value is better than the best so far."""
         return value > other if self.higher else value < other
 
 
 class BestHook(Hook):
-    """Tests every `best.every` steps and after the last; what is best so far goes on after an interruption, too.
+    """Test every `best.every` steps and after the last; the best so far is kept over an interruption, too.
 
     It comes before the save that resumes a run, so that no test is left out or done twice.
     """
@@ -60,7 +60,7 @@ class BestHook(Hook):
         self.value, self.step = checkpoint["best"]["value"], checkpoint["best"]["step"]
 
     def restore(self, runner: Any) -> None:
-        """Give the model the best weights; every process must call it."""
+        """Load the best weights into the model; every process must call it."""
         barrier()  # the first one writes them
         bare(runner.model).load_state_dict(read_file(Path(runner.work_dir) / BEST_FILE))
 

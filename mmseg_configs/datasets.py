@@ -1,4 +1,4 @@
-"""MMSegmentation's data sets over exactly the files that `umt.data` found, and their order in training."""
+"""MMSegmentation's data sets over exactly the files that `umt.data` indexed, and their order in training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from umt.data.registry import Sample
 
 
 class _Samples(BaseSegDataset):
-    """Lists given samples instead of searching a folder, so that the fingerprint covers what is read."""
+    """A list of given samples instead of a searched folder, so that the fingerprint covers the files that are read."""
 
     annotation_field: str
 
@@ -48,7 +48,7 @@ class NYUSamples(_Samples, NYUDataset):
 class TrainingStream(Dataset[Any]):
     """`length` draws from a data set, in a new order each epoch; draw k depends on the seed and k alone.
 
-    So neither the number of workers nor an interruption changes what the model sees.
+    So neither the number of workers nor an interruption changes the images that the model sees.
     """
 
     def __init__(self, dataset: BaseSegDataset, seed: int, length: int) -> None:
@@ -66,7 +66,7 @@ class TrainingStream(Dataset[Any]):
 
 
 class ResumableSampler(Sampler[int]):
-    """0, 1, 2, ... up to `length`, of which processes take turns; each skips its own where a run was interrupted."""
+    """0, 1, 2, ... up to `length`, by turns between processes; each skips its finished draws after an interruption."""
 
     def __init__(self, length: int, rank: int = 0, world: int = 1) -> None:
         self.draws = range(rank, length, world)
@@ -84,7 +84,7 @@ class ResumableSampler(Sampler[int]):
 
 @contextmanager
 def _seeded(entropy: list[int]) -> Iterator[None]:
-    """Python's and NumPy's generators, which mmseg's transforms draw from, seeded and put back afterwards."""
+    """Seed Python's and NumPy's generators, which mmseg's transforms draw from, and restore them afterwards."""
     python, numpy = random.getstate(), np.random.get_state()
     seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
     random.seed(seed)

@@ -27,7 +27,7 @@ class FallingWarmupLR(_ParamScheduler):
         return [base * self.factor(self.last_step) for base in self.base_values]
 
     def factor(self, step: int) -> float:
-        """On each group's lr, at optimiser step 0, 1, ..."""
+        """Return the factor on each group's lr at optimiser step 0, 1, ..."""
         if step < self.warmup:
             ramp = self.start + (1 - self.start) * step / self.warmup
             return ramp * (1 - step / self.end)
@@ -37,7 +37,7 @@ class FallingWarmupLR(_ParamScheduler):
 
 
 def falling(curve: str, *, total: int, warmup: int, start: float) -> list[dict[str, Any]]:
-    """mmengine's `param_scheduler` of the schedule; `start` is the factor on lr at the first step."""
+    """Return mmengine's `param_scheduler` of the schedule; `start` is the factor on lr at the first step."""
     return [
         {
             "type": "FallingWarmupLR",

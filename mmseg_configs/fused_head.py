@@ -1,4 +1,4 @@
-"""The loss of an mmseg decode head through `upsampled_cross_entropy`, wherever that is the same number."""
+"""The loss of an mmseg decode head through `upsampled_cross_entropy`, if that gives the same number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EPSILON = torch.finfo(torch.float32).eps  # mmseg's, in both of its averages
 
 
 def softmax_loss(head: BaseDecodeHead) -> CrossEntropyLoss | None:
-    """The head's loss if it is one summed or averaged softmax cross-entropy over all pixels, without a sampler."""
+    """Return the head's loss if it is one softmax cross-entropy, summed or averaged over all pixels without sampler."""
     loss = head.loss_decode
     if isinstance(loss, torch.nn.ModuleList) and len(loss) == 1:
         loss = loss[0]
@@ -27,9 +27,9 @@ def softmax_loss(head: BaseDecodeHead) -> CrossEntropyLoss | None:
 def fused_loss(
     head: BaseDecodeHead, loss: CrossEntropyLoss, logits: Tensor, samples: list[SegDataSample]
 ) -> dict[str, Tensor]:
-    """What `head.loss_by_feat(logits, samples)` returns for `loss`: the loss by its name, and `acc_seg`.
+    """Compute `head.loss_by_feat(logits, samples)` for `loss`: the loss by its name, and `acc_seg`.
 
-    A pixel whose label ties with another class counts as correct in `acc_seg`; mmseg takes the one `topk` lists.
+    A pixel whose label ties with another class counts as correct in `acc_seg`; mmseg takes the class that `topk` lists.
     """
     labels = head._stack_batch_gt(samples).squeeze(1)
     weight = None if loss.class_weight is None else logits.new_tensor(loss.class_weight)
@@ -42,7 +42,7 @@ def fused_loss(
 def _divisor(
     head: BaseDecodeHead, loss: CrossEntropyLoss, labels: Tensor, weight: Tensor | None, sums: PixelSums
 ) -> Tensor | float:
-    """mmseg's: all pixels, the ignored ones too, unless `avg_non_ignore`; with class weights the sum of those."""
+    """Return mmseg's divisor: all pixels, also ignored ones unless `avg_non_ignore`; with class weights their sum."""
     if weight is not None:
         return weight[labels[labels != head.ignore_index]].sum() + EPSILON
     return (sums.counted.to(sums.loss) if loss.avg_non_ignore else labels.numel()) + EPSILON

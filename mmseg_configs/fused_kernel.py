@@ -13,7 +13,7 @@ LANES = 32  # a reduction to one number is not vectorised, one to so many is
 
 @compiled
 def class_map(logits: Any, rows: Any, columns: Any, classes: Any) -> None:
-    """Into `classes` [H, W]: the first class with the largest value of rows @ logits @ columns'.
+    """Write into `classes` [H, W] the first class with the largest value of rows @ logits @ columns'.
 
     logits [h, w, C]. rows and columns are (matrix, bands, nodes) of an operator, the matrix being the (indptr, indices,
     data) of [H, h] and [W, w]. In a block, which is a band of rows by one of columns, values are bilinear: its nodes
@@ -64,7 +64,7 @@ def _fill(block: Any, value: int) -> None:
 
 @compiled
 def _bound_rows(logits: Any, nodes: Any, bounds: Any) -> None:
-    """The lowest and the highest value among rows of nodes, for each column and class."""
+    """Compute the lowest and the highest value among rows of nodes, for each column and class."""
     lowest, highest = bounds[0].ravel(), bounds[1].ravel()
     one, other = logits[nodes[0]].ravel(), logits[nodes[1]].ravel()
     for index in range(len(one)):
@@ -95,7 +95,7 @@ def _mix_rows(logits: Any, rows: Any, pixel: int, into: Any) -> None:
 
 @compiled
 def _possible(bounds: Any, nodes: Any, lanes: Any, found: Any) -> int:
-    """Writes the classes whose highest node no other one's lowest exceeds, in order, and returns their number."""
+    """Write, in order, the classes whose highest node is not below any other's lowest node; return their number."""
     count = bounds.shape[2]
     lowest, highest, most = lanes[0, :count], lanes[1, :count], lanes[2, :LANES]
     one, other = nodes[0], nodes[1]
@@ -138,7 +138,7 @@ def _maximum(values: Any, most: Any) -> float:
 
 @compiled
 def _mix_corners(edges: Any, columns: Any, ends: Any, found: Any, surface: Any) -> None:
-    """The values of each class in `found` at the four corner pixels of the block."""
+    """Compute the values of each class in `found` at the four corner pixels of the block."""
     indptr, indices, data = columns
     surface[:, : len(found)] = 0.0
     for edge in range(2):
@@ -152,9 +152,9 @@ def _mix_corners(edges: Any, columns: Any, ends: Any, found: Any, surface: Any) 
 
 @compiled
 def _prune(surface: Any, found: Any, number: int) -> int:
-    """Keeps the classes that no other one exceeds at all corners, and returns how many.
+    """Keep the classes that no other class exceeds at all corners, and return their number.
 
-    Of each: its value at the first corner, and how much it grows across, down, and both, over the block.
+    The surface of each becomes its value at the first corner and its growth across, down, and both, over the block.
     """
     floor = -np.inf
     for index in range(number):
@@ -173,7 +173,7 @@ def _prune(surface: Any, found: Any, number: int) -> int:
 
 @compiled
 def _share(shape: Any, shares: Any) -> None:
-    """How far right, down, and both, each pixel of a block of that shape lies between its corners."""
+    """Compute the position of each pixel of a block between its corners: right, down, and their product."""
     pixel = 0
     for y in range(shape[0]):
         for x in range(shape[1]):
@@ -184,7 +184,7 @@ def _share(shape: Any, shares: Any) -> None:
 
 @compiled
 def _compare(surface: Any, found: Any, shares: Any, work: Any, block: Any) -> None:
-    """The first class in `found` with the largest value, for each pixel of a block."""
+    """Write the first class in `found` with the largest value, for each pixel of a block."""
     best, winners = work
     size = block.shape[0] * block.shape[1]
     best[:size] = -np.inf
@@ -201,7 +201,7 @@ def _compare(surface: Any, found: Any, shares: Any, work: Any, block: Any) -> No
 
 @compiled
 def count(predicted: Any, truth: Any, ignore_index: int, areas: Any) -> None:
-    """Adds to `areas` int64 [3, C] the pixels of the intersection, the prediction and the truth of each class.
+    """Add to `areas` int64 [3, C] the pixels of the intersection, the prediction and the truth of each class.
 
     Runs of equal pixels are added at once; values outside of 0..C - 1 are not counted.
     """

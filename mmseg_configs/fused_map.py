@@ -1,4 +1,4 @@
-"""The class map of resized logits without the resized logits; compiled where numba is installed."""
+"""The class map of resized logits without the resized logits; compiled if numba is installed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CHUNK = {"cpu": 2**20, "cuda": 2**25}  # resized logits held at one time
 
 @cache
 def kernel() -> ModuleType | None:
-    """The compiled loops, or None without numba."""
+    """Return the compiled loops, or None without numba."""
     return import_module("mmseg_configs.fused_kernel") if find_spec("numba") else None
 
 
 def class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tensor:
-    """int64 [H, W]: the first class with the largest value of rows @ logits @ columns', in float64.
+    """Return int64 [H, W]: the first class with the largest value of rows @ logits @ columns', in float64.
 
     logits: finite, [C, h, w]; rows: [H, h]; columns: [W, w].
     """
@@ -37,7 +37,7 @@ def class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tensor:
 
 
 def chunked_class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tensor:
-    """The same in plain torch on any device, some rows at a time."""
+    """Compute `class_map` in plain torch on any device, some rows at a time."""
     lines = logits.double().permute(1, 0, 2).contiguous()  # [h, C, w]
     pieces = [columns.piece(start, stop, lines) for start, stop in columns.tiles()]
     height = max(1, CHUNK.get(logits.device.type, CHUNK["cuda"]) // (len(logits) * columns.size))

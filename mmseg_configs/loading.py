@@ -1,4 +1,4 @@
-"""Reading images and class maps in an mmseg pipeline; a bad file is named, also in the middle of training."""
+"""Load images and class maps in an mmseg pipeline; errors name the bad file, also in the middle of training."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LoadCheckedLabels(BaseTransform):
 
 
 def read_annotation(results: dict[str, Any], field: str) -> np.ndarray:
-    """The annotation file [H, W] that `field` names; UMTError where it is not one channel as large as the image."""
+    """Read the annotation file [H, W] that `field` names; UMTError if it is not one channel as large as the image."""
     path = results[field]
     values = np.asarray(decode(Path(path)))
     if values.shape != results["ori_shape"]:

@@ -1,4 +1,4 @@
-"""Intersection over union with the values of each class kept, from exact counts."""
+"""Intersection over union that keeps the values of each class, from exact counts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ClassIoU(IoUMetric):
 
     @staticmethod
     def intersect_and_union(pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int) -> Areas:
-        """Pixels of intersection, union, prediction and truth, int64 [classes] each.
+        """Count the pixels of intersection, union, prediction and truth, int64 [classes] each.
 
         mmseg counts in float32, which is exact within an image and not over a data set.
         """

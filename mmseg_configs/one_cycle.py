@@ -25,7 +25,7 @@ class WarmupOneCycleLR(_ParamScheduler):
         return [base * self.factor(self.last_step) for base in self.base_values]
 
     def factor(self, step: int) -> float:
-        """On the peak, at optimiser step 0, 1, ..."""
+        """Return the factor on the peak at optimiser step 0, 1, ..."""
         if step < self.warmup:
             return self.start + _falling(step / self.end) * step / self.warmup
         return LAST + (1 - LAST) * _falling((step + 1) / self.end)
@@ -33,7 +33,7 @@ class WarmupOneCycleLR(_ParamScheduler):
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupOneCycleMomentum(MomentumSchedulerMixin, _ParamScheduler):
-    """AdamW's first beta beside it: 0 in the warm-up, as the published code leaves it, then 0.85 to 0.95."""
+    """AdamW's first beta in that schedule: 0 in the warm-up, as in the published code, then 0.85 to 0.95."""
 
     def __init__(self, optimizer: Any, *, end: int, warmup: int, by_epoch: bool = False) -> None:
         self.warmup = warmup
@@ -43,7 +43,7 @@ class WarmupOneCycleMomentum(MomentumSchedulerMixin, _ParamScheduler):
         return [self.beta(self.last_step)] * len(self.base_values)
 
     def beta(self, step: int) -> float:
-        """At optimiser step 0, 1, ..."""
+        """Return beta at optimiser step 0, 1, ..."""
         if step < self.warmup:
             return 0.0
         first, last = MOMENTA
@@ -51,7 +51,7 @@ class WarmupOneCycleMomentum(MomentumSchedulerMixin, _ParamScheduler):
 
 
 def one_cycle(*, total: int, warmup: int, start: float) -> list[dict[str, Any]]:
-    """mmengine's `param_scheduler` of the schedule; `start` is the factor on lr at the first step."""
+    """Return mmengine's `param_scheduler` of the schedule; `start` is the factor on lr at the first step."""
     steps = {"end": total, "warmup": warmup, "by_epoch": False}
     return [
         {"type": "WarmupOneCycleLR", "start": start, **steps},
@@ -60,5 +60,5 @@ def one_cycle(*, total: int, warmup: int, start: float) -> list[dict[str, Any]]:
 
 
 def _falling(share: float) -> float:
-    """Half a cosine from 1 to 0."""
+    """Return half a cosine from 1 to 0."""
     return (1 + math.cos(math.pi * share)) / 2

@@ -22,9 +22,9 @@ def segmentation_panel(
     names: Sequence[str],
     palette: Sequence[Sequence[int]],
 ) -> np.ndarray:
-    """RGB bytes [h, w, 3] of three pictures side by side and the names of the largest classes in the last two.
+    """Draw three pictures side by side as RGB bytes [h, w, 3], with the names of the largest classes in the last two.
 
-    image: RGB bytes [H, W, 3]. prediction, truth: class indices [H, W]; what is no class is black. palette: RGB bytes
+    image: RGB bytes [H, W, 3]. prediction, truth: class indices [H, W]; other values are black. palette: RGB bytes
     of each class.
     """
     figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
@@ -44,14 +44,14 @@ def segmentation_panel(
 
 
 def paint(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
-    """RGB bytes [H, W, 3] of class indices [H, W]."""
+    """Return class indices [H, W] as RGB bytes [H, W, 3]."""
     colours = np.full((256, 3), UNLABELLED, np.uint8)
     colours[: len(palette)] = palette
     return colours[labels]
 
 
 def largest(prediction: np.ndarray, truth: np.ndarray, classes: int) -> list[int]:
-    """The classes that cover most of both pictures, at most `NAMED`, largest first."""
+    """Return the classes that cover most of both pictures, at most `NAMED`, largest first."""
     counts = sum(np.bincount(labels.ravel(), minlength=256)[:classes] for labels in (prediction, truth))
     order = np.argsort(-np.asarray(counts), kind="stable")[:NAMED]
     return [int(label) for label in order if np.asarray(counts)[label]]

@@ -1,4 +1,4 @@
-"""Bilinear resizing, cutting and averaging of windows as one sparse operator an axis, because they compose."""
+"""Resize, cut and average windows bilinearly as one sparse operator an axis, because these operators compose."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Operator:
 
     @cached_property
     def band_nodes(self) -> np.ndarray:
-        """The nodes [n, 2 or more] that the pixels of each band mix, the last one repeated where they are fewer.
+        """The nodes [n, 2 or more] that the pixels of each band mix; the last node is repeated if a band has fewer.
 
         Weights that are affine over a band are positive at one of its ends if they are anywhere in it.
         """
@@ -52,7 +52,7 @@ class Operator:
         return np.array([np.pad(some, (0, most - len(some)), mode="edge") for some in nodes], dtype=np.int64)
 
     def _bends(self) -> list[int]:
-        """Inner pixels whose weights are not the mean of their neighbours' weights."""
+        """Find inner pixels whose weights are not the mean of their neighbours' weights."""
         if self.size < 3:
             return []
         bend = (self.matrix[2:] - 2 * self.matrix[1:-1] + self.matrix[:-2]).tocoo()
@@ -60,11 +60,11 @@ class Operator:
         return [int(pixel) for pixel in bent]
 
     def tiles(self) -> list[tuple[int, int]]:
-        """Pieces of `TILE` pixels, start and stop: few nodes each, so that dense weights are not mostly zeros."""
+        """Return (start, stop) of pieces of `TILE` pixels: few nodes each, so dense weights are not mostly zeros."""
         return [(start, min(start + TILE, self.size)) for start in range(0, self.size, TILE)]
 
     def piece(self, start: int, stop: int, like: Tensor) -> tuple[slice, Tensor]:
-        """The nodes that pixels start..stop read, and the weights [stop - start, nodes], of the type of `like`."""
+        """Return the nodes that pixels start..stop read, and weights [stop - start, nodes] with the type of `like`."""
         rows = self.matrix[start:stop]
         nodes = slice(int(rows.indices.min()), int(rows.indices.max()) + 1)
         return nodes, torch.from_numpy(rows[:, nodes].toarray()).to(like)
@@ -72,7 +72,7 @@ class Operator:
 
 @lru_cache(maxsize=256)
 def resize(nodes: int, size: int, align_corners: bool = False) -> Operator:
-    """torch's bilinear `interpolate` from `nodes` values to `size` pixels, without antialiasing."""
+    """Return torch's bilinear `interpolate` from `nodes` values to `size` pixels, without antialiasing."""
     return Operator(_resize(nodes, size, align_corners))
 
 
@@ -80,7 +80,7 @@ def resize(nodes: int, size: int, align_corners: bool = False) -> Operator:
 def evaluation(
     nodes: int, window: int, starts: tuple[int, ...], kept: tuple[int, int], size: int, align_corners: bool = False
 ) -> Operator:
-    """What mmseg does to logits: resized to their window, averaged over windows, cut to `kept`, resized to `size`.
+    """Compose mmseg's steps: resize logits to their window, average over windows, cut to `kept`, resize to `size`.
 
     nodes: of one window; those of the following windows are appended.
     """
@@ -96,7 +96,7 @@ def evaluation(
 
 
 def window_starts(window: int, stride: int, size: int) -> tuple[int, ...]:
-    """First pixels of mmseg's windows: every `stride` pixels, the last one moved back to end with the image."""
+    """Return the first pixels of mmseg's windows: every `stride` pixels; the last window ends with the image."""
     count = max(size - window + stride - 1, 0) // stride + 1
     return tuple(max(min(index * stride + window, size) - window, 0) for index in range(count))
 

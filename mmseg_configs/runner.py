@@ -1,4 +1,4 @@
-"""Training and testing a dense model through the project's engine: mmengine's Runner on any number of devices."""
+"""Train and test a dense model through the project's engine: mmengine's Runner on any number of devices."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from umt.training.schedule import warmup_then
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What every dense training declares; all of it changes the number."""
+    """The settings that every dense training declares; all of them change the number."""
 
     iterations: int  # optimiser steps
     batch: int  # images an optimiser step: the global batch, to which lr belongs
@@ -45,7 +45,7 @@ class TrainingSettings:
     betas: tuple[float, float]
     warmup: int  # optimiser steps of linear warm-up, then linear decay to 0
     warmup_start: float  # factor on lr at the first step
-    precision: str  # of training: fp32, bf16, fp16 (GPUs), or auto: bf16 where it is faster; tests are in fp32
+    precision: str  # of training: fp32, bf16, fp16 (GPUs), or auto: bf16 if it is faster; tests are in fp32
 
     def __post_init__(self) -> None:
         divides = self.device_batch > 0 and self.batch % self.device_batch == 0
@@ -59,37 +59,37 @@ class TrainingSettings:
         return self.batch // self.device_batch
 
     def processes(self, most: int) -> int:
-        """The largest number of processes up to `most` that a forward can be shared out to evenly."""
+        """Return the largest number of processes up to `most` that can share out a forward evenly."""
         return max(count for count in range(1, most + 1) if self.device_batch % count == 0)
 
     def share(self) -> int:
-        """Images of a forward that each process takes; UMTError where they cannot be shared out evenly."""
+        """Return the images of a forward that each process takes; UMTError if they cannot be shared out evenly."""
         processes = get_dist_info()[1]
         holds = self.device_batch % processes == 0
         check("device_batch", self.device_batch, holds, f"a multiple of the {processes} processes")
         return self.device_batch // processes
 
     def recorded(self) -> dict[str, int]:
-        """How the global batch is shared out, for a result's details."""
+        """Return the shares of the global batch, for a result's details."""
         return {"device_batch": self.device_batch, "processes": get_dist_info()[1]}
 
 
 def check(field: str, value: object, holds: bool, wanted: str) -> None:
-    """UMTError naming a field of the protocol whose value does not hold."""
+    """Raise UMTError that names a field of the protocol if `holds` is false."""
     if not holds:
         raise DeclarationError(f"protocol field '{field}' is {value!r}; it must be {wanted}")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What is trained, on what, and how it is judged."""
+    """A model with its training data, its optimiser and its test."""
 
     model: BaseModel
     optimizer: torch.optim.Optimizer
     train_set: BaseSegDataset
     test_set: BaseSegDataset
     metric: dict[str, Any]
-    details: dict[str, Any]  # what the settings became for this backbone
+    details: dict[str, Any]  # the settings as adapted to this backbone
     schedule: Sequence[dict[str, Any]] = ()  # mmengine's; empty for warm-up and linear decay as the settings say
     clip_norm: float | None = None  # largest norm of the gradient
     best: Best | None = None  # which weights are reported instead of the last
@@ -98,7 +98,7 @@ class Parts:
 def train_and_test(
     parts: Parts, settings: TrainingSettings, place: Place, *, save_seconds: float = SAVE_SECONDS
 ) -> dict[str, Any]:
-    """Train for the declared iterations, test the last weights, and give the metric's values by name.
+    """Train for the declared iterations, test the last weights, and return the metric's values by name.
 
     With `parts.best` the best of the tested weights count, and `best_step` is theirs. With several processes
     (`umt.training.distributed.join`), each calls it with its own device and the same rest: they share out each forward
@@ -119,7 +119,7 @@ def train_and_test(
 
 
 def build_runner(parts: Parts, settings: TrainingSettings, place: Place, save_seconds: float = SAVE_SECONDS) -> Runner:
-    """The Runner of a job: silent on the console, checkpoints below `place.work_dir`; the model is on its device."""
+    """Build the Runner of a job: silent on the console, checkpoints below `place.work_dir`, the model on its device."""
     resumable = place.work_dir / RESUME_FILE
     forwards = settings.iterations * settings.accumulation
     saver = ResumeHook(save_seconds)
@@ -149,14 +149,14 @@ def build_runner(parts: Parts, settings: TrainingSettings, place: Place, save_se
 
 
 class DenseRunner(DeviceRunner):
-    """mmseg's heads draw their weights when a run starts: those of the first process are given to the others."""
+    """A DeviceRunner whose processes all get the head weights that the first one draws when a run starts."""
 
     def _init_model_weights(self) -> None:
         Runner._init_model_weights(self)
 
 
 class EvaluationProgress(Hook):
-    """Reports the test images that are done."""
+    """A hook that reports the number of tested images."""
 
     def __init__(self, report: Callable[[int, int, str], None]) -> None:
         self.report = report
@@ -170,7 +170,7 @@ class EvaluationProgress(Hook):
 
 
 def _hooks(saver: ResumeHook, parts: Parts, settings: TrainingSettings, place: Place) -> list[Hook]:
-    """What watches, chooses and reports; only the first process reports."""
+    """Return the hooks that watch, select the best weights and report; only the first process reports."""
     hooks: list[Hook] = [FiniteHook(saver, settings.lr)]
     if parts.best:
         hooks.append(BestHook(parts.best))
@@ -199,10 +199,10 @@ def _training_loader(dataset: BaseSegDataset, settings: TrainingSettings, place:
 
 
 def _test_loader(dataset: BaseSegDataset) -> DataLoader[Any]:
-    """One image at a time, because their sizes differ; processes take turns."""
+    """Load one image at a time, because their sizes differ; processes take turns."""
     sampler = DefaultSampler(dataset, shuffle=False, seed=0)
     workers = worker_count(len(dataset) // get_dist_info()[1])
-    own = torch.Generator()  # else a test between steps would change what is drawn in the next ones
+    own = torch.Generator()  # else a test between steps would change the draws of the next ones
     return DataLoader(dataset, batch_size=1, sampler=sampler, num_workers=workers, collate_fn=_collate, generator=own)
 
 
@@ -217,5 +217,5 @@ def _optim_wrapper(parts: Parts, settings: TrainingSettings, place: Place) -> Op
 
 
 def _collate(items: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """mmseg's form of a batch: lists, stacked by the data preprocessor."""
+    """Collate a batch in mmseg's form: lists, which the data preprocessor stacks."""
     return {name: [item[name] for item in items] for name in items[0]}

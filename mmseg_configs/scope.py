@@ -1,4 +1,4 @@
-"""The circumstances under which mmseg's parts are built from their configurations."""
+"""The scope in which mmseg's parts are built from their configurations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmengine.runner import set_random_seed
 
 @contextmanager
 def mmseg_scope(seed: int) -> Iterator[None]:
-    """Names without a prefix are mmseg's, and random weights depend on the seed alone."""
+    """Resolve names without a prefix as mmseg's, and make random weights depend on the seed alone."""
     set_random_seed(seed)
     with DefaultScope.overwrite_default_scope("mmseg"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="mmseg")  # about defaults that we mean

@@ -22,7 +22,7 @@ Starts = tuple[int, ...]
 
 @MODELS.register_module()
 class FusedEncoderDecoder(EncoderDecoder):
-    """Takes EncoderDecoder's place in any config: `model=dict(type='FusedEncoderDecoder', ...)`.
+    """A drop-in for EncoderDecoder in any config: `model=dict(type='FusedEncoderDecoder', ...)`.
 
     Losses of its decode head are `fused_loss`; predictions in mode whole and slide have `pred_sem_seg` and no
     `seg_logits`. A head with its own `loss_by_feat` or `predict_by_feat`, one output channel, flipped images and
@@ -38,7 +38,7 @@ class FusedEncoderDecoder(EncoderDecoder):
         return {f"decode.{name}": value for name, value in losses.items()}
 
     def predict(self, inputs: Tensor, data_samples: Samples | None = None) -> Samples:
-        """Class maps int64 [1, H, W] of the original sizes, as `pred_sem_seg` of the samples."""
+        """Predict class maps int64 [1, H, W] of the original sizes, as `pred_sem_seg` of the samples."""
         if data_samples is None or not self._takes(inputs, data_samples):
             return super().predict(inputs, data_samples)
         rows, columns = (self._starts(axis, inputs.shape[2 + axis]) for axis in (0, 1))
@@ -66,7 +66,7 @@ class FusedEncoderDecoder(EncoderDecoder):
         return size if self.test_cfg.mode == "whole" else min(self.test_cfg.crop_size[axis], size)
 
     def _window_logits(self, inputs: Tensor, rows: Starts, columns: Starts) -> Tensor:
-        """[B, C, windows x h, windows x w]: the head's logits, of all windows side by side."""
+        """Return the head's logits [B, C, windows x h, windows x w] of all windows side by side."""
         height, width = (self._window(axis, inputs.shape[2 + axis]) for axis in (0, 1))
         lines = [
             torch.cat([self._forward(inputs[..., y : y + height, x : x + width]) for x in columns], dim=3) for y in rows

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmseg_configs.resampling import Operator, resize
 
-CHUNK = {"cpu": 2**19, "cuda": 2**23}  # upsampled logits held at one time: what fits a core's cache, or fills a GPU
+CHUNK = {"cpu": 2**19, "cuda": 2**23}  # upsampled logits held at one time: as many as fit a core's cache, or fill a GPU
 
 
 class PixelSums(NamedTuple):
@@ -23,7 +23,7 @@ class PixelSums(NamedTuple):
 
 @dataclass(frozen=True)
 class _Truth:
-    """Labels [H, W] in range, and what the loss of each pixel is multiplied with: 0 where ignored."""
+    """Labels [H, W] in range, and the factor on the loss of each pixel: 0 if ignored."""
 
     labels: Tensor
     counted: Tensor  # bool
@@ -37,17 +37,17 @@ class _Truth:
         return cls(labels, counted, share)
 
     def part(self, rows: slice, columns: slice) -> _Truth:
-        """Of some pixels."""
+        """Return the truth of some pixels."""
         return _Truth(*(values[rows, columns] for values in (self.labels, self.counted, self.weight)))
 
 
 def upsampled_cross_entropy(
     logits: Tensor, labels: Tensor, ignore_index: int = 255, weight: Tensor | None = None, align_corners: bool = False
 ) -> PixelSums:
-    """Summed cross-entropy of logits [B, C, h, w], bilinearly resized to labels [B, H, W].
+    """Return the summed cross-entropy of logits [B, C, h, w], bilinearly resized to labels [B, H, W].
 
-    weight: of each class [C], of the loss only. float16 and bfloat16 logits are taken as float32, as autocast does.
-    The gradient is computed with the loss, so a second derivative does not exist: asking for it is torch's error.
+    weight: of each class [C], on the loss only. float16 and bfloat16 logits are taken as float32, as autocast does.
+    The gradient is computed with the loss, so a second derivative does not exist: torch raises if it is requested.
     """
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
@@ -82,7 +82,7 @@ class _UpsampledCrossEntropy(torch.autograd.Function):
 
 
 def _image(lines: Tensor, truth: _Truth, rows: Operator, columns: Operator, gradient: Tensor) -> list[PixelSums]:
-    """Sums of an image's chunks; its gradient is added to `gradient`, which is [h, C, w] as `lines` are."""
+    """Sum an image's chunks; add its gradient to `gradient`, which is [h, C, w] as `lines` are."""
     sums = []
     for across in columns.tiles():
         read, horizontal = columns.piece(*across, lines)
@@ -99,7 +99,7 @@ def _image(lines: Tensor, truth: _Truth, rows: Operator, columns: Operator, grad
 
 
 def _chunk(x: Tensor, truth: _Truth) -> tuple[PixelSums, Tensor]:
-    """Sums of the pixels with logits x [rows, C, columns], which become the gradient in place."""
+    """Sum the pixels with logits x [rows, C, columns], and turn x into the gradient in place."""
     labels, share = truth.labels.unsqueeze(1), truth.weight.unsqueeze(1)
     largest = x.amax(1, keepdim=True)
     own = x.gather(1, labels)

@@ -10,13 +10,13 @@ from reports.table import Cell, Column, Row
 
 
 def mark_best(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:
-    """The rows with the best cells marked: equal as printed is equal, and a lone value is best of nothing."""
+    """Mark the best cells of rows: values that are equal as printed are equal, and a lone value is not marked."""
     targets = [_target([row.cells[index] for row in rows], column.metric) for index, column in enumerate(columns)]
     return tuple(replace(row, cells=_marked(row.cells, columns, targets)) for row in rows)
 
 
 def _target(cells: Sequence[Cell], metric: Metric) -> float | None:
-    """The value to reach, rounded as printed; None where fewer than two compete."""
+    """Return the best value, rounded as printed; None if fewer than two compete."""
     values = [round(cell.value, metric.decimals) for cell in cells if cell.value is not None]
     if len(values) < 2:
         return None

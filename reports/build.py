@@ -1,4 +1,4 @@
-"""The one engine: from a declaration, the columns of a suite and results to a finished table."""
+"""The one engine that builds a finished table from a declaration, the columns of a suite and results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def build_table(
     *,
     with_paper: bool = False,
 ) -> Table | None:
-    """A table of all measurements that the asked columns match; None where it would have no row.
+    """Build a table of all measurements that the asked columns match; None if it would have no row.
 
     `with_paper` adds the paper's rows, marked as such, above ours.
     """
@@ -50,7 +50,7 @@ def build_table(
 
 
 def _grouped(declaration: Declaration, rows: Sequence[FamilyRow], columns: Sequence[Column]) -> tuple[Group, ...]:
-    """Groups in the declared order, those of no declared family last; a single group needs no title."""
+    """Return groups in the declared order, rows of no declared family last; a single group needs no title."""
     titles = [*(family.title for family in declaration.families), OTHER]
     parts = {title: [item.row for item in rows if (item.family or OTHER) == title] for title in titles}
     filled = {title: part for title, part in parts.items() if part}

@@ -1,4 +1,4 @@
-"""From what was measured of a model in a column to one cell: mean, deviation over seeds, provenance."""
+"""Build a cell from the measurements of a model in a column: mean, deviation over seeds, provenance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from umt.text import printable
 
 
 def measured_cell(measurements: Sequence[Measurement], name: str, metric: Metric) -> Cell:
-    """Mean of metric `name` over seeds, and the sample standard deviation from two seeds on."""
+    """Return the mean of metric `name` over seeds, and the sample standard deviation from two seeds on."""
     found = [one for one in measurements if one.has(name)]
     if not found:
         return Cell(told=partial(_missing, measurements, name))
@@ -26,7 +26,7 @@ def measured_cell(measurements: Sequence[Measurement], name: str, metric: Metric
 
 
 def loss_cell(losses: Sequence[tuple[Measurement, float]], metric: Metric) -> Cell:
-    """Mean over students of what each lost; each comes with a result that its checkpoint's word was read from."""
+    """Return the mean of losses over students; each loss comes with a result that repeats the student's checkpoint."""
     if not losses:
         return Cell()
     values = [value for _, value in losses]
@@ -40,7 +40,7 @@ def loss_cell(losses: Sequence[tuple[Measurement, float]], metric: Metric) -> Ce
 
 
 def mean_cell(cells: Sequence[Cell], metric: Metric) -> Cell:
-    """Mean over other cells of a row; a dash where one of them has no value."""
+    """Return the mean over other cells of a row; a dash if one of them has no value."""
     values = [cell.value for cell in cells if cell.value is not None]
     if len(values) < len(cells):
         return Cell()
@@ -49,7 +49,7 @@ def mean_cell(cells: Sequence[Cell], metric: Metric) -> Cell:
 
 
 def published_cell(text: str, number: int) -> Cell:
-    """A value as the paper prints it."""
+    """Return a value as the paper prints it."""
     return Cell(text, float(text), runs=1, told=lambda: [f"table {number} of the paper"]) if text else Cell()
 
 
@@ -63,7 +63,7 @@ def _missing(measurements: Sequence[Measurement], name: str) -> Iterable[str]:
 
 
 def _provenance(found: Sequence[Measurement], name: str) -> Iterable[str]:
-    """How the value of a cell came about; the measurements agree in model and protocol."""
+    """Describe the origin of the value of a cell; the measurements agree in model and protocol."""
     model, setup = found[0].model, found[0].setup
     runs = sorted(
         (run for one in found for run in zip(one.seeds, one.values(name), one.environments, one.files, strict=True)),
@@ -85,7 +85,7 @@ def _provenance(found: Sequence[Measurement], name: str) -> Iterable[str]:
 
 
 def _command(one: Measurement, seeds: int) -> str:
-    """What repeats the runs where their results are not stored yet."""
+    """Return the command that repeats the runs if their results are not stored yet."""
     model, setup = one.model, one.setup
     named, root = f"{model.backbone}={model.spec}", f"{setup.dataset}={setup.data.root}"
     options = ["--backbone", named, "--suite", setup.suite, "--tasks", setup.task, "--data", root]
@@ -93,7 +93,7 @@ def _command(one: Measurement, seeds: int) -> str:
 
 
 def _distilled_by(provenance: Mapping[str, object]) -> str:
-    """The commit that a student's checkpoint names; a file says what it likes, and older ones say nothing."""
+    """Return the commit that a student's checkpoint names; the file is not verified, and older files name none."""
     code = provenance.get("code")
     return _code(code.get("commit"), code.get("dirty")) if isinstance(code, Mapping) else "of no stated commit"
 
@@ -105,5 +105,5 @@ def _code(commit: object, dirty: object) -> str:
 
 
 def _joined(texts: Iterable[str]) -> str:
-    """Different texts, each once."""
+    """Join different texts, each once."""
     return ", ".join(dict.fromkeys(texts))

@@ -1,4 +1,4 @@
-"""From what a suite asks for to columns that hold only numbers which may be compared."""
+"""Turn the columns of a suite into columns that hold only numbers which may be compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from umt.text import printable
 
 @dataclass(frozen=True)
 class MeasuredColumn:
-    """Measurements of one asked column on the same data by the same protocol; none where nothing was measured."""
+    """Measurements of one asked column on the same data by the same protocol; empty if nothing was measured."""
 
     asked: AskedColumn
     heading: str
@@ -22,17 +22,17 @@ class MeasuredColumn:
 
     @property
     def example(self) -> Setup:
-        """Any of its setups: they agree in data and protocol."""
+        """Any setup of the column: all agree in data and protocol."""
         return self.measurements[0].setup
 
     @property
     def metric(self) -> Metric:
-        """What its numbers are."""
+        """The metric of the column's numbers."""
         return get_metric(self.asked.metric, self.example if self.measurements else None)
 
 
 def comparable_columns(asked: Sequence[AskedColumn], measurements: Iterable[Measurement]) -> list[MeasuredColumn]:
-    """One column for each asked one, and more where its results differ in data or protocol: the newest first."""
+    """Return a column for each asked one, and more if its results differ in data or protocol: the newest first."""
     setups: dict[int, list[Measurement]] = defaultdict(list)
     for one in measurements:
         setups[id(one.setup)].append(one)
@@ -46,7 +46,7 @@ def comparable_columns(asked: Sequence[AskedColumn], measurements: Iterable[Meas
 
 
 def _split(asked: AskedColumn, setups: Sequence[Sequence[Measurement]]) -> list[MeasuredColumn]:
-    """What was measured in the setups of its task, data set and protocol, apart where data or protocol differ."""
+    """Split the measurements of a task, data set and protocol into columns where data or protocol differ."""
     parts: dict[tuple[object, ...], list[Measurement]] = defaultdict(list)
     for alike in setups:
         setup = alike[0].setup
@@ -58,7 +58,7 @@ def _split(asked: AskedColumn, setups: Sequence[Sequence[Measurement]]) -> list[
 
 
 def _heading(asked: AskedColumn, setup: Setup) -> str:
-    """The suite's heading is the official name, so it stands over official data only."""
+    """Return the heading: the suite's is the official name, so it stands over official data only."""
     return asked.heading if setup.data.official else printable(setup.data.title)
 
 
@@ -75,7 +75,7 @@ WORDS = {  # for people; a task from outside is called by its own name
 
 
 def task_words(task: str) -> str:
-    """What a heading calls a task."""
+    """Return the words for a task in a heading."""
     return WORDS.get(task, task)
 
 
@@ -88,7 +88,7 @@ TRAITS: tuple[Callable[[MeasuredColumn], str], ...] = (
 
 
 def _distinct(columns: list[MeasuredColumn]) -> list[MeasuredColumn]:
-    """Columns of the same heading get the first traits in which they differ behind it."""
+    """Add to equal headings the first traits in which their columns differ."""
     for trait in TRAITS:
         namesakes = defaultdict(set)
         for column in columns:

@@ -1,4 +1,4 @@
-"""Our numbers held against the paper's: the difference, and whether another seed of ours might have given it."""
+"""Compare our numbers with the paper's: the difference, and if another seed of ours could explain it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Line = Mapping[str, str]
 
 
 def comparison(published: Published, asked: Sequence[AskedColumn], measurements: Sequence[Measurement]) -> Table | None:
-    """A row for each backbone that the paper has too; None where there is none."""
+    """Build a table with a row for each backbone that the paper has too; None if there is none."""
     official = [one for one in measurements if one.setup.data.official]
     models = {one.model.key: one.model for one in official}
     columns = [
@@ -57,7 +57,7 @@ def comparison(published: Published, asked: Sequence[AskedColumn], measurements:
 
 
 def inside_spread(difference: float, values: Sequence[float]) -> tuple[bool, float] | None:
-    """Whether a difference to the mean is inside the prediction interval of one more run, and its half width.
+    """Return True if a difference to the mean is inside the prediction interval of one more run, and its half width.
 
     None for a single run, which has no spread.
     """
@@ -82,7 +82,7 @@ def _cell(column: MeasuredColumn, field: str, line: Line, model: tuple[str, str]
 
 
 def _counterpart(model: Model, number: int) -> Line | None:
-    """The paper's row of a backbone; a head of a student has none of its own there."""
+    """Return the paper's row of a backbone; a head of a student has no row there."""
     said = model.provenance
     recipe = said.get("recipe", {}) if "space" not in said else {}
     made = {"recipe": recipe.get("name") if isinstance(recipe, Mapping) else None, "backbone": model.spec}

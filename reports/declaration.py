@@ -1,4 +1,4 @@
-"""What declares a table: which numbers, in which groups, beside which published ones."""
+"""The declaration of a table: its numbers, their groups, and the published numbers beside them."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class Family:
     architectures: str
 
     def holds(self, architecture: str) -> bool:
-        """Whether a backbone of that architecture belongs here."""
+        """Return True if a backbone of that architecture belongs to this group."""
         return re.match(self.architectures, architecture) is not None
 
 
 @dataclass(frozen=True)
 class Published:
-    """How a table of the paper lines up with measured columns: (task, data set, protocol, metric) -> CSV field."""
+    """A table of the paper and its match with measured columns: (task, data set, protocol, metric) -> CSV field."""
 
     number: int
     labels: Mapping[str, str]  # heading -> CSV field; the first is the name of the row
     family: str  # CSV field that tells the group
     columns: Mapping[tuple[str, str, str, str], str]
-    quoted: str  # CSV field that is set where the paper itself repeats an official result
+    quoted: str  # CSV field that is set if the paper itself repeats an official result
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
-    """The deviation from two values on, else None; `statistics.stdev` is exact, and 30 times slower."""
+    """Return mean and deviation, None for one value; `statistics.stdev` is exact, and 30 times slower."""
     mean = math.fsum(values) / len(values)
     if len(values) < 2:
         return mean, None

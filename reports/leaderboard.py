@@ -1,4 +1,4 @@
-"""All backbones of a result store, ranked a column and over columns; numbers that do not compare are refused."""
+"""All backbones of a result store, ranked in each column and over columns; incomparable numbers are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from umt.errors import ResultError
 from umt.text import printable
 
 PLACE = Metric("mean place", "", higher_is_better=False, decimals=2)
-COSTS = ("throughput",)  # tasks whose columns say nothing of how good a backbone is
+COSTS = ("throughput",)  # tasks whose columns say nothing of the quality of a backbone
 CAPTION = (
     "Place, value and 95% interval. Over columns: the mean place, and between which means the intervals leave it open; "
     "only backbones with a value in every column have one. Speed does not count in it."
@@ -26,7 +26,7 @@ CAPTION = (
 
 @dataclass(frozen=True)
 class Board:
-    """One column: all measurements of a task on a data set, by backbone."""
+    """A column: all measurements of a task on a data set, by backbone."""
 
     heading: str
     metric: Metric
@@ -35,7 +35,7 @@ class Board:
 
 
 def leaderboard(measurements: Sequence[Measurement]) -> Table:
-    """The table; UMTError where measurements of one task and data set differ in protocol or data."""
+    """Build the table; UMTError if measurements of one task and data set differ in protocol or data."""
     names = model_names(one.model.key for one in measurements)
     tasks: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for one in measurements:
@@ -63,7 +63,7 @@ def leaderboard(measurements: Sequence[Measurement]) -> Table:
 def _board(measurements: Sequence[Measurement], names: Mapping[tuple[str, str], str]) -> Board:
     example = measurements[0].setup
     _refuse_mixture(measurements)
-    metric_name = example.metrics[0]  # a task declares first what its tables show
+    metric_name = example.metrics[0]  # the metric that tables show is declared first
     found: dict[str, list[Measurement]] = defaultdict(list)
     for one in measurements:
         found[names[one.model.key]].append(one)
@@ -74,7 +74,7 @@ def _board(measurements: Sequence[Measurement], names: Mapping[tuple[str, str], 
 
 
 def _refuse_mixture(measurements: Sequence[Measurement]) -> None:
-    """Places say nothing where the numbers come from different protocols or data."""
+    """Raise UMTError if the numbers come from different protocols or data, because ranks then say nothing."""
     found: dict[str, set[str]] = {"protocol": set(), "data": set()}
     for setup in {id(one.setup): one.setup for one in measurements}.values():
         found["protocol"].add(f"{setup.protocol} version {setup.protocol_version} ({setup.protocol_hash[:8]})")
@@ -88,7 +88,7 @@ def _refuse_mixture(measurements: Sequence[Measurement]) -> None:
             )
 
 
-Overall = tuple[float, tuple[float, float] | None]  # a mean place, and the means that the intervals leave open
+Overall = tuple[float, tuple[float, float] | None]  # a mean rank, and the range of means that the intervals allow
 
 
 def _overall(boards: Sequence[Board], name: str) -> Overall | None:

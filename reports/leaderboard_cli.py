@@ -1,4 +1,4 @@
-"""`umt leaderboard`: who is best at what, and how sure that is."""
+"""`umt leaderboard`: the best backbones of each task, and the uncertainty of their ranks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def leaderboard_command(
 ) -> None:
     """Rank all backbones of a result store on each task and over all tasks, with 95% intervals.
 
-    Results of different protocols or data are never ranked together: the command says which there are.
+    Results of different protocols or data are never ranked together: the command lists them.
     """
     results = results or newest_store()
     wanted = tasks.split(",") if tasks else []
@@ -48,7 +48,7 @@ def leaderboard_command(
 
 
 def _chosen(setup: Setup, tasks: Sequence[str], protocol: str | None, data: str | None) -> bool:
-    """Whether a setup is among those that the options leave."""
+    """Return True if a setup passes the options."""
     return (
         setup.suite != ANALYSIS
         and (not tasks or setup.task in tasks)

@@ -1,4 +1,4 @@
-"""Which rows of a long table people are shown: nobody can read thousands, and pages and figures take long to draw."""
+"""The choice of rows of a long table for people: nobody can read thousands, and pages and figures take long to draw."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from reports.table import Cell, Column, Row, Table
 
 
 def measured_rows(table: Table) -> list[Row]:
-    """Its rows that are not the paper's."""
+    """Return the rows of a table that are not the paper's."""
     return [row for group in table.groups for row in group.rows if row.source == "measured"]
 
 
 def leading(rows: Sequence[Row], columns: Sequence[Column], most: int) -> list[Row]:
-    """All rows, or the `most` with the best mean place over the columns, in the order that they have."""
+    """Return all rows, or the `most` with the best mean rank over the columns, in their present order."""
     if len(rows) <= most:
         return list(rows)
     places = [_places([row.cells[index] for row in rows], column.metric) for index, column in enumerate(columns)]
@@ -27,12 +27,12 @@ def leading(rows: Sequence[Row], columns: Sequence[Column], most: int) -> list[R
 
 
 def left_out(rows: Sequence[Row], most: int) -> str:
-    """What a caption says of rows that are not shown."""
+    """Return the sentence of a caption about rows that are not shown."""
     return f" Of {len(rows)} backbones the {most} with the best mean place." if len(rows) > most else ""
 
 
 def shortened(table: Table, most: int) -> Table:
-    """The table with all rows of the paper and the leading ones of ours; the caption says where all are."""
+    """Return the table with all rows of the paper and the leading ones of ours; the caption says where all rows are."""
     rows = measured_rows(table)
     if len(rows) <= most:
         return table
@@ -46,7 +46,7 @@ def shortened(table: Table, most: int) -> Table:
 
 
 def _places(cells: Sequence[Cell], metric: Metric) -> list[int]:
-    """0 for the best; equal values share a place, and no value is behind all."""
+    """Return the ranks from 0 for the best; equal values share a rank, and cells without a value are last."""
     sign = -1 if metric.higher_is_better else 1
     values = [None if cell.value is None else sign * cell.value for cell in cells]
     known = sorted(value for value in values if value is not None)

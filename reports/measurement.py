@@ -1,4 +1,4 @@
-"""What tables see of results: a model measured in one way, with the runs that differ in their seed."""
+"""Results as tables read them: a model measured in one way, with the runs that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOTHING: Mapping[str, Any] = {}  # one for all
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What was measured."""
+    """A model that was measured."""
 
     backbone: str  # label of the table row
     weights_hash: str
@@ -30,13 +30,13 @@ class Model:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes a row of its own: label and weights."""
+        """The label and the weights, which together make a row."""
         return self.backbone, self.weights_hash
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How it was measured, and on what."""
+    """The task, data, protocol and suite of a measurement."""
 
     task: str
     dataset: str
@@ -54,13 +54,13 @@ class Setup:
 
     @property
     def job(self) -> tuple[str, ...]:
-        """What of it makes a job another one."""
+        """The fields that tell one job from another."""
         return self.task, self.dataset, self.protocol, self.protocol_hash, self.data_fingerprint
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One result of a measurement."""
+    """A result of a measurement."""
 
     path: Path
     seed: int
@@ -70,7 +70,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A model in a setup. A run is a place in the sequences, which are in the order of seeds."""
+    """A model in a setup. A run is an index into the sequences, which are in the order of seeds."""
 
     model: Model
     setup: Setup
@@ -85,7 +85,7 @@ class Measurement:
         return metric in self.setup.metrics
 
     def values(self, metric: str) -> Sequence[float]:
-        """Of one metric, a value a run."""
+        """Return the values of one metric, a value for each run."""
         return self.table[self.setup.metrics.index(metric)]
 
     @property
@@ -95,7 +95,7 @@ class Measurement:
         return [Run(*run) for run in zip(paths, self.seeds, self.environments, self.intervals, strict=True)]
 
     def only(self, places: Sequence[int]) -> Measurement:
-        """The same with these of its runs, in the given order."""
+        """Return the measurement with only the runs at these places, in the given order."""
         return replace(
             self,
             files=[self.files[place] for place in places],
@@ -107,7 +107,7 @@ class Measurement:
 
 
 def measured(path: Path, result: Result) -> Measurement:
-    """One result as a measurement of one run; UMTError where it has no values, or such as cannot be averaged."""
+    """Turn a result into a measurement of one run; UMTError if it has no values, or values that cannot be averaged."""
     key, details = result.key, result.details
     model = Model(key.backbone, key.weights_hash, result.spec, result.architecture, result.provenance)
     setup = Setup(
@@ -139,7 +139,7 @@ def _interval(path: Path, details: Mapping[str, Any]) -> Mapping[str, float] | N
 
 
 def grouped(found: Iterable[Measurement], shared: Shared) -> list[Measurement]:
-    """The measurements of one folder, with the runs of the same model and setup together."""
+    """Group the measurements of one folder: runs of the same model and setup come together."""
     groups: dict[tuple[int, int], list[Measurement]] = {}
     for one in found:
         environments = [shared(environment) for environment in one.environments]
@@ -149,7 +149,7 @@ def grouped(found: Iterable[Measurement], shared: Shared) -> list[Measurement]:
 
 
 def _joined(group: Sequence[Measurement]) -> Measurement:
-    """The runs of all, in the order of seeds."""
+    """Join the runs of all, in the order of seeds."""
     joined = replace(
         group[0],
         files=[name for one in group for name in one.files],
@@ -162,7 +162,7 @@ def _joined(group: Sequence[Measurement]) -> Measurement:
 
 
 class Shared:
-    """Of equal parts the first, so that many results hold one."""
+    """A cache that returns the first of equal parts, so that many results hold one."""
 
     def __init__(self) -> None:
         self._first: dict[str, Any] = {}
@@ -172,5 +172,5 @@ class Shared:
 
 
 def plain(part: Any) -> list[Any]:
-    """The values of a dataclass in order of its fields."""
+    """Return the values of a dataclass in order of its fields."""
     return [getattr(part, field.name) for field in fields(part)]

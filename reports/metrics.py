@@ -1,4 +1,4 @@
-"""How a table shows each metric: label and decimals as in the paper, unit and direction as the task declares them."""
+"""Metrics as tables show them: label and decimals as in the paper, unit and direction as the task declares them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ METRICS = {
 
 
 def get_metric(name: str, measured: Setup | None = None) -> Metric:
-    """Presentation of the metric of that name; one of a task from outside is shown by its own name."""
+    """Return the presentation of the metric of that name; one of a task from outside is shown by its own name."""
     known = METRICS.get(name, Metric(name, "", decimals=3))
     if measured is None or name not in measured.units:
         return known

@@ -1,4 +1,4 @@
-"""Footnotes of a table: what each column was measured on and how, and what the marks mean."""
+"""Footnotes of a table: data and protocol of each column, and the meaning of the marks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from umt.text import printable
 
 
 def notes_of(columns: Sequence[MeasuredColumn], groups: Sequence[Group]) -> tuple[str, ...]:
-    """A line for each measurement that columns show, then one for each mark that the table uses."""
+    """Return a line for each measurement that columns show, then one for each mark that the table uses."""
     notes = (*_column_notes(columns), *_mark_notes(groups))
     return tuple(dict.fromkeys(map(printable, notes)))  # columns of one measurement share their note
 
@@ -23,7 +23,7 @@ def _column_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:
 
 
 def column_note(heading: str, setup: Setup) -> str:
-    """What a column was measured on and how."""
+    """Describe the data and the protocol of a column."""
     sizes = ", ".join(f"{size:,} {split}" for split, size in setup.data.sizes.items())
     data = "" if heading.startswith(setup.data.title) else f"{setup.data.title}, "
     origin = f" ({setup.data.origin})" if setup.data.origin else ""

@@ -19,14 +19,14 @@ DAGGER = "†"
 
 @dataclass(frozen=True)
 class FamilyRow:
-    """A row and the title of the group it belongs to; empty where it belongs to none."""
+    """A row and the title of its group; empty if it belongs to none."""
 
     family: str
     row: Row
 
 
 def measured_rows(families: Sequence[Family], columns: Sequence[MeasuredColumn], width: int) -> list[FamilyRow]:
-    """One row for each label and weights hash, in order of label; `width` is the number of label columns.
+    """Return a row for each label and weights hash, in order of label; `width` is the number of label columns.
 
     Different weights under one label are rows apart, with the hash behind the label.
     """
@@ -54,7 +54,7 @@ def measured_rows(families: Sequence[Family], columns: Sequence[MeasuredColumn],
 
 
 def model_names(models: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """What a table calls each (label, weights hash): the label, with the hash where weights differ under one label."""
+    """Name each (label, weights hash) for a table: the label, with the hash if weights differ under one label."""
     different = dict.fromkeys(models)
     namesakes = Counter(label for label, _ in different)
     return {
@@ -66,7 +66,7 @@ def model_names(models: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]
 def published_rows(
     published: Published, families: Sequence[Family], columns: Sequence[MeasuredColumn]
 ) -> list[FamilyRow]:
-    """The paper's rows; its values stand in the first column of what they measure."""
+    """Return the paper's rows; each value stands in the first column that measures the same."""
     titles = {name: family.title for family in families for name in family.published}
     fields = _published_fields(published, columns)
     return [
@@ -92,7 +92,7 @@ def _published_row(published: Published, fields: Sequence[str | None], line: Map
 
 
 def _published_fields(published: Published, columns: Sequence[MeasuredColumn]) -> list[str | None]:
-    """CSV field of each column, None where the paper has nothing that compares with it."""
+    """Return the CSV field of each column, None if the paper has nothing that compares with it."""
     fields: list[str | None] = []
     for column in columns:
         asked = column.asked

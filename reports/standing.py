@@ -1,4 +1,4 @@
-"""Ranks with what is known of their uncertainty: intervals of values, and the ranks that these leave open."""
+"""Ranks and their uncertainty: intervals of values, and the ranks that these intervals allow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric of a backbone; the interval is None where one run says nothing of its error."""
+    """A metric of a backbone; the interval is None if one run has no estimate of its error."""
 
     value: float
     interval: tuple[float, float] | None
@@ -27,9 +27,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Standing:
-    """A backbone's place among others, 1 for the best; `places` are those that the intervals admit, if they are known.
+    """A backbone's rank, 1 for the best; `places` is the range of ranks that the intervals allow, None if unknown.
 
-    Equal values share a place.
+    Equal values share a rank.
     """
 
     estimate: Estimate
@@ -38,9 +38,9 @@ class Standing:
 
 
 def estimate(measurements: Sequence[Measurement], metric: str) -> Estimate:
-    """Mean over runs and its 95% interval: Student's over runs and that over test images, added in squares.
+    """Return the mean over runs and its 95% interval: Student's over runs and that over test images, added in squares.
 
-    All runs are tested on the same images, so that more of them do not lessen what those leave open.
+    All runs are tested on the same images, so more runs do not reduce the error over images.
     """
     values = [value for one in measurements for value in one.values(metric)]
     mean, deviation = mean_and_deviation(values)
@@ -54,14 +54,14 @@ def estimate(measurements: Sequence[Measurement], metric: str) -> Estimate:
 
 @cache
 def _student(freedom: int) -> float:
-    """Half of Student's interval of a mean, in units of its deviation."""
+    """Return half of Student's interval of a mean, in units of its deviation."""
     return float(stdtrit(freedom, 0.5 + LEVEL / 2))
 
 
 def _over_images(
     measurements: Sequence[Measurement], metric: str, values: Sequence[float]
 ) -> tuple[float, float] | None:
-    """How far the runs' own intervals reach below and above their values, in the mean; None where one has none."""
+    """Average how far the runs' own intervals reach below and above their values; None if a run has no interval."""
     bounds = [bound for one in measurements if metric == one.setup.metrics[0] for bound in one.intervals if bound]
     if len(bounds) < len(values):
         return None
@@ -70,7 +70,7 @@ def _over_images(
 
 
 def standings(estimates: Mapping[str, Estimate], higher_is_better: bool) -> dict[str, Standing]:
-    """The place of each by name. Two change places only where their intervals overlap."""
+    """Return the rank of each by name. Two may change ranks only if their intervals overlap."""
     sign = 1 if higher_is_better else -1
     values = sorted(sign * one.value for one in estimates.values())
     spans = [_span(one, sign) for one in estimates.values()]
@@ -83,7 +83,7 @@ def standings(estimates: Mapping[str, Estimate], higher_is_better: bool) -> dict
 
 
 def mean_place(places: Sequence[Standing]) -> tuple[float, tuple[float, float] | None]:
-    """Mean over columns, and the means of the best and the worst places that are open."""
+    """Average the rank over columns, with the range of mean ranks that the intervals allow."""
     ranges = [one.places for one in places if one.places]
     mean = fmean(one.place for one in places)
     if len(ranges) < len(places):
@@ -97,11 +97,11 @@ def _span(one: Estimate, sign: int) -> tuple[float, float]:
 
 
 def _places(lows: Sequence[float], highs: Sequence[float], span: tuple[float, float]) -> tuple[int, int]:
-    """Best and worst place, given the ends of all intervals in order: some are surely better, some surely worse."""
+    """Return best and worst rank, given all lower and all upper ends of intervals in order, and the own interval."""
     low, high = span
     return 1 + _above(lows, high), len(highs) - bisect_left(highs, low)
 
 
 def _above(values: Sequence[float], limit: float) -> int:
-    """How many of the sorted values are above a limit."""
+    """Count the sorted values that are above a limit."""
     return len(values) - bisect_right(values, limit)

@@ -1,4 +1,4 @@
-"""Reading a whole result store: what is readable, what is not, and what contradicts itself."""
+"""Read a whole result store: its readable results, its unreadable files and its contradictions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Values = tuple[tuple[str, float], ...]  # of a result's metrics, in order of nam
 
 
 def newest_store(runs: Path = Path("runs")) -> Path:
-    """The result store below `runs` that was written last; UMTError where there is none."""
+    """Return the result store below `runs` that was written last; UMTError if there is none."""
     times = {folder: _changed(folder) for folder in sorted(runs.glob("*/results"))}
     stores = [folder for folder, time in times.items() if time]
     if not stores:
@@ -32,16 +32,16 @@ def newest_store(runs: Path = Path("runs")) -> Path:
 
 
 def _changed(folder: Path) -> int:
-    """Return when the folder or one in it changed last; 0 where it is none that can be listed."""
+    """Return when the folder or one in it changed last; 0 if it cannot be listed."""
     with suppress(OSError), os.scandir(folder) as entries:
         return max(folder.stat().st_mtime_ns, *(entry.stat(follow_symlinks=False).st_mtime_ns for entry in entries), 1)
     return 0
 
 
 def read_store(folder: Path) -> tuple[list[Measurement], list[UMTError]]:
-    """All results below a folder, and an error for each file that cannot be read and each job that has two answers.
+    """Read all results below a folder; return an error for each unreadable file and each job that has two answers.
 
-    UMTError where there is no such folder.
+    Raises UMTError if there is no such folder.
     """
     if not folder.is_dir():
         raise ResultError(f"{folder}: no such result store; `umt run` makes one below its --out folder, as OUT/results")
@@ -60,7 +60,7 @@ def _readable(paths: Iterable[Path], problems: list[UMTError]) -> Iterator[Measu
 
 
 def _without_copies(measurements: Sequence[Measurement], problems: list[UMTError]) -> Iterator[Measurement]:
-    """One run a job: a copied file counts once, of files that contradict each other none does."""
+    """Keep one run for each job: a copied file counts once, and files that contradict each other do not count."""
     jobs: dict[tuple[str, ...], list[Measurement]] = defaultdict(list)
     for one in measurements:
         jobs[one.model.key + one.setup.job].append(one)
@@ -69,13 +69,13 @@ def _without_copies(measurements: Sequence[Measurement], problems: list[UMTError
 
 
 def _repeats(same: Sequence[Measurement]) -> bool:
-    """Whether a seed stands in more than one run."""
+    """Return True if a seed stands in more than one run."""
     seeds = same[0].seeds if len(same) == 1 else [seed for one in same for seed in one.seeds]
     return len(set(seeds)) < len(seeds)
 
 
 def _distinct(same: Sequence[Measurement], problems: list[UMTError]) -> Iterator[Measurement]:
-    """Measurements of one job but for the seeds, each with the runs whose seed is in none before."""
+    """Split measurements of one job, which differ in seeds, so that each keeps only seeds that are in none before."""
     answers: dict[int, dict[Values, Path]] = defaultdict(dict)  # by seed, each with the first file that gives it
     for one in same:
         for place, run in enumerate(one.runs):

@@ -1,4 +1,4 @@
-"""What declares a table of distilled students, and the engine that builds it from results (tables 2 to 5 and 7)."""
+"""The declaration of a table of distilled students, and the engine that builds it (tables 2 to 5 and 7)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOSS_NOTE = "Losses: means over the last epoch of the distillation, summed over 
 
 @dataclass(frozen=True)
 class Label:
-    """A column of words: what it says of a row, and the field of the paper's CSV."""
+    """A column of words: its text for a row, and the field of the paper's CSV."""
 
     field: str
     text: Callable[[Seen], str]
@@ -32,7 +32,7 @@ class Label:
 
 @dataclass(frozen=True)
 class LossColumn:
-    """A sum over teachers of what the last epoch lost; None where a student has no such loss."""
+    """A sum over teachers of a loss of the last epoch; None if a student has no such loss."""
 
     heading: str
     field: str
@@ -41,7 +41,7 @@ class LossColumn:
 
 @dataclass(frozen=True)
 class TaskColumn:
-    """What a suite measures on a task and a data set, by the suite's own protocol."""
+    """A column with a suite's measurements on a task and a data set, by the suite's own protocol."""
 
     task: str
     dataset: str
@@ -57,15 +57,15 @@ class StudentTable:
     labels: Mapping[str, Label]
     losses: tuple[LossColumn, ...] = ()
     tasks: tuple[TaskColumn, ...] = ()
-    average: str = ""  # field of the mean over the tasks, empty where the table has none
-    heads: bool = False  # whether each head of a student is a row of its own
-    one_group: bool = False  # whether students of all teachers compete with each other
+    average: str = ""  # field of the mean over the tasks, empty if the table has none
+    heads: bool = False  # True if each head of a student is a separate row
+    one_group: bool = False  # True if students of all teachers compete with each other
     holds: Callable[[Student], bool] = lambda student: True
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """One column of numbers: its heading, its cell for a row, and the field of the paper's CSV."""
+    """A column of numbers: its heading, its cell for a row, and the field of the paper's CSV."""
 
     column: Column
     cell: Callable[[Sequence[Seen]], Cell]
@@ -80,7 +80,7 @@ def build_student_table(
     *,
     with_paper: bool = False,
 ) -> Table | None:
-    """The table of all students that the declaration holds; None where nothing could be compared in it.
+    """Build the table of all students that the declaration holds; None if nothing could be compared in it.
 
     `asked` are the columns of the suite. `with_paper` puts the paper's own rows, marked as such, in a group above.
     """
@@ -117,7 +117,7 @@ def build_student_table(
 def _measured(
     declaration: StudentTable, asked: Sequence[AskedColumn], measurements: Sequence[Measurement]
 ) -> list[tuple[TaskColumn, MeasuredColumn]]:
-    """The suite's columns that the table shows, each with the measurements that may be compared."""
+    """Return the suite's columns that the table shows, each with the measurements that may be compared."""
     return [
         (task, column)
         for task in declaration.tasks
@@ -160,9 +160,9 @@ def _task_cell(column: MeasuredColumn) -> Callable[[Sequence[Seen]], Cell]:
 
 
 def _groups(declaration: StudentTable, numbers: Sequence[Numbers], seen: Sequence[Seen]) -> list[Group]:
-    """Rows of equal words and equal settings are runs of one thing; rows without a number are left out.
+    """Group students into rows: equal words and equal settings are runs of one row; rows without a number are left out.
 
-    Rows of equal words and other settings have the name of the recipe behind them.
+    Rows of equal words and different settings have the name of the recipe behind them.
     """
     rows: dict[tuple[str, tuple[str, ...], str], list[Seen]] = {}
     for one in seen:

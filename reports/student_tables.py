@@ -18,7 +18,7 @@ OBJECTIVES = {"patch_mse": "MSE", "patch_cosine": "Cosine", "pooled_cosine": "Co
 
 
 def _loss_sum(part: str) -> Callable[[Student], float | None]:
-    """Of `part` over all teachers; None where one of them has no such loss."""
+    """Return the function that sums `part` over all teachers; None if one of them has no such loss."""
 
     def value(student: Student) -> float | None:
         losses = [teacher.losses.get(part) for teacher in student.teachers]
@@ -29,7 +29,7 @@ def _loss_sum(part: str) -> Callable[[Student], float | None]:
 
 
 def _dino_loss(student: Student) -> float | None:
-    """What the DINO teacher's spaces lost, model token and features together."""
+    """Sum the losses to the DINO teachers, model token and features together; None if there are none."""
     losses = [loss for teacher in student.teachers if teacher.kind == "dino" for loss in teacher.losses.values()]
     return sum(losses) if losses else None
 
@@ -39,7 +39,7 @@ def _models(*kinds: str) -> Callable[[Seen], str]:
 
 
 def _configuration(seen: Seen) -> str:
-    """Which modules the student was distilled without."""
+    """Name the modules that the student was distilled without."""
     interaction = seen.student.interaction
     if interaction.get("method") != "umt":
         return f"plain {interaction.get('method')}"
@@ -48,7 +48,7 @@ def _configuration(seen: Seen) -> str:
 
 
 def _feature(seen: Seen) -> str:
-    """Backbone or head, and of which student."""
+    """Name the backbone or the head of the student."""
     return f"{seen.space} head" if seen.space else "Backbone"
 
 
@@ -58,7 +58,7 @@ def _objective(seen: Seen) -> str:
 
 
 def _position(number: int) -> Callable[[Seen], str]:
-    """The model of the teacher at a place, by the order of the recipe."""
+    """Return the function that names the teacher at a position in the order of the recipe."""
 
     def text(seen: Seen) -> str:
         teachers = seen.student.teachers
@@ -68,7 +68,7 @@ def _position(number: int) -> Callable[[Seen], str]:
 
 
 def _complete(student: Student) -> bool:
-    """Whether no module was left out."""
+    """Return True if no module was left out."""
     return student.interaction.get("method") == "umt" and all(map(student.interaction.get, SWITCHES))
 
 

@@ -1,4 +1,4 @@
-"""Distilled students in a result store: how each was made, as its checkpoint says."""
+"""Distilled students in a result store, and their recipes as their checkpoints state them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 
 from reports.measurement import LARGEST, Measurement, Model
 
-TAP_FIELDS = ("space", "space_kind")  # what a head adds to its student's provenance
+TAP_FIELDS = ("space", "space_kind")  # the fields that a head adds to its student's provenance
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """One teacher of a student, and what the student's last epoch lost to it."""
+    """A teacher of a student, and the losses to it in the student's last epoch."""
 
     name: str  # of its space
     kind: str
     backbone: str
     objective: str  # feature loss
     losses: Mapping[str, float]  # by part: feature, token
-    weights: str | None = None  # the file of its weights, where no hub has them
+    weights: str | None = None  # the file of its weights, if no hub has them
 
     @property
     def model(self) -> str:
-        """Its name without the place that it comes from."""
+        """The name of the backbone without its source."""
         return self.backbone.partition(":")[2].partition("?")[0] or self.backbone
 
 
@@ -40,17 +40,17 @@ class Student:
     architecture: str
     interaction: Mapping[str, Any]
     teachers: tuple[Teacher, ...]
-    curve: Mapping[str, Sequence[float]]  # of each loss, with the steps under "step"; empty where none was kept
+    curve: Mapping[str, Sequence[float]]  # of each loss, with the steps under "step"; empty if none was kept
 
     @property
     def lineage(self) -> str:
-        """Architecture and teachers, as a group of rows is called."""
+        """Architecture and teachers, as the title of a group of rows."""
         return f"{self.architecture} of {', '.join(teacher.model for teacher in self.teachers)}"
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A measurement of a student, through one of its spaces or as the backbone that it is."""
+    """A measurement of a student, through one of its spaces or as a backbone."""
 
     student: Student
     space: str | None
@@ -58,7 +58,7 @@ class Seen:
 
 
 def students_of(measurements: Sequence[Measurement]) -> list[Seen]:
-    """The measurements whose model says how it was distilled; others are of no student."""
+    """Return the measurements whose model states its distillation; the others are of no student."""
     models = {id(one.model): one.model for one in measurements if one.model.provenance}
     students = {number: student for number, model in models.items() if (student := _student(model))}
     if not students:
@@ -75,7 +75,7 @@ def _student(model: Model) -> Student | None:
 
 
 def student_from(provenance: Mapping[str, Any], architecture: str) -> Student | None:
-    """The student that a checkpoint's provenance tells of, None where it tells of no recipe."""
+    """Return the student that a checkpoint's provenance describes, None if it holds no recipe."""
     try:
         made = {key: value for key, value in provenance.items() if key not in TAP_FIELDS}
         recipe = made["recipe"]
@@ -91,7 +91,7 @@ def student_from(provenance: Mapping[str, Any], architecture: str) -> Student | 
             _curve(made),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
-        return None  # a file says what it likes of its training; what is no recipe has no place in these tables
+        return None  # a file may hold anything; without a sound recipe it is not in these tables
 
 
 def _teacher(teacher: Mapping[str, Any], made: Mapping[str, Any]) -> Teacher:
@@ -102,7 +102,7 @@ def _teacher(teacher: Mapping[str, Any], made: Mapping[str, Any]) -> Teacher:
 
 
 def _curve(made: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Curves of equal length, which can be drawn, or none."""
+    """Return curves of equal length, which can be drawn, or none."""
     curve = {str(name): [float(value) for value in values] for name, values in made.get("curve", {}).items()}
     lengths = {len(values) for values in curve.values()}
     drawable = all(abs(value) <= LARGEST for values in curve.values() for value in values)

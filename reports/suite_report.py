@@ -45,7 +45,7 @@ Part = tuple[Declaration, Sequence[AskedColumn]]
 
 
 class ReportedSuite(Protocol):
-    """What a report needs to know of a suite."""
+    """The parts of a suite that a report needs."""
 
     @property
     def name(self) -> str: ...
@@ -64,7 +64,7 @@ class ReportedSuite(Protocol):
 
 
 def read_measurements(store: Path) -> list[Measurement]:
-    """The readable results of a store; each other file is named on stderr. UMTError where nothing is left."""
+    """Read the results of a store; name each unreadable file on stderr. UMTError if no result is left."""
     found, problems = read_store(store)
     for problem in problems:
         click.echo(f"left out: {problem}", err=True)
@@ -74,7 +74,7 @@ def read_measurements(store: Path) -> list[Measurement]:
 
 
 def suite_tables(suite: ReportedSuite, measurements: Sequence[Measurement]) -> list[Table]:
-    """Table 1, the frozen features and the students; in the paper suite beside the paper's rows, other data apart."""
+    """Build table 1, frozen features and students; in the paper suite with the paper's rows, and other data apart."""
     parts = [
         (TABLE1, suite.columns),
         (PROBES, suite.probes),
@@ -100,7 +100,7 @@ def suite_tables(suite: ReportedSuite, measurements: Sequence[Measurement]) -> l
 
 
 def suite_figures(tables: Sequence[Table], measurements: Sequence[Measurement]) -> list[Sketch]:
-    """What the tables and the measurements behind them can be drawn as."""
+    """Return the figures of the tables and of the measurements behind them."""
     named = {table.name: table for table in tables}
     drawn = [task_bars(named[name]) for name in (TABLE1.name, PROBES.name, ZEROSHOT.name) if name in named]
     if TABLE1.name in named and COSTS.name in named:
@@ -110,9 +110,9 @@ def suite_figures(tables: Sequence[Table], measurements: Sequence[Measurement]) 
 
 
 def write_files(tables: Sequence[Table], sketches: Sequence[Sketch], title: str, out: Path) -> list[Path]:
-    """`report.html`, `report.tex`, each table as CSV, LaTeX and Markdown, each figure as PDF and PNG; below `out`.
+    """Write `report.html`, `report.tex`, tables as CSV, LaTeX and Markdown, figures as PDF and PNG below `out`.
 
-    A CSV has all rows; of a table that is too long to be read, the other formats have the leading ones.
+    A CSV has all rows; if a table is too long to be read, the other formats have the leading ones.
     """
     figures = [finished(sketch, out) for sketch in sketches]
     short = [shortened(table, MOST) for table in tables]
@@ -151,12 +151,12 @@ def _student_tables(
 
 
 def _in_order(tables: Sequence[Table | None]) -> list[Table]:
-    """Those that there are, as the paper numbers them, and then those that it does not have."""
+    """Return the tables that exist, first in the paper's order, then those that the paper does not have."""
     return sorted((table for table in tables if table), key=lambda table: (not table.number, table.number))
 
 
 def _measured(asked: Sequence[AskedColumn], measurements: Sequence[Measurement]) -> list[AskedColumn]:
-    """The asked columns that have a result."""
+    """Return the asked columns that have a result."""
     return list(
         dict.fromkeys(column.asked for column in comparable_columns(asked, measurements) if column.measurements)
     )

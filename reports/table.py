@@ -1,4 +1,4 @@
-"""What a table is, apart from how it is built and how it is written."""
+"""The content of a table, apart from its building and its writing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DASH = "–"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A number as it is shown, as it was measured, and where it comes from; without value it is a dash."""
+    """A number as shown, as measured, and its provenance; without value it is a dash."""
 
     text: str = DASH
     value: float | None = None
@@ -23,13 +23,13 @@ class Cell:
 
     @property
     def provenance(self) -> tuple[str, ...]:
-        """Where it comes from, line by line; worked out when it is asked for, since of long tables few ask."""
+        """The origin of the number, line by line; computed on request, because few cells of long tables need it."""
         return tuple(self.told())
 
 
 @dataclass(frozen=True)
 class Column:
-    """Heading of a column of numbers, and what the numbers are."""
+    """Heading of a column of numbers, and their metric."""
 
     heading: str
     metric: Metric
@@ -43,22 +43,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A model: its name and what else is said about it, then its numbers."""
+    """A model: its name and other labels, then its numbers."""
 
     labels: tuple[str, ...]
     cells: tuple[Cell, ...]
-    source: str = "measured"  # "paper" where the numbers are published ones
+    source: str = "measured"  # "paper" if the numbers are published ones
     mark: str = ""  # footnote mark behind the name
 
     @property
     def name(self) -> str:
-        """The name with everything that tells it from the other rows."""
+        """The name with all labels that tell it from the other rows."""
         return f"{self.labels[0]}{' (paper)' if self.source == 'paper' else ''}{self.mark}"
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that compete with each other; no title where it is the only group."""
+    """Rows that compete with each other; no title if it is the only group."""
 
     title: str
     rows: tuple[Row, ...]

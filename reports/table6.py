@@ -1,4 +1,4 @@
-"""Table 6 of the paper: how alike a student and each of its teachers are, by CKA."""
+"""Table 6 of the paper: the similarity of a student and each of its teachers, by CKA."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTE = "Linear CKA, unbiased; patches on the coarser of two grids. The paper doe
 
 
 def cka_table(measurements: Sequence[Measurement], caption: str, *, with_paper: bool = False) -> Table | None:
-    """A row for each student, level and set of images, a column for each teacher by its space; None without rows."""
+    """Build a row for each student, level and set of images, a column for each teacher's space; None without rows."""
     pairs = [one for one in measurements if one.setup.task == TASK and _space(one)]
     found = [_space(one) for one in pairs]
     spaces = list(dict.fromkeys([*(PUBLISHED if with_paper else ()), *found]))
@@ -44,7 +44,7 @@ def cka_table(measurements: Sequence[Measurement], caption: str, *, with_paper: 
 
 
 def _measured_rows(pairs: Sequence[Measurement], spaces: Sequence[str]) -> list[Row]:
-    """Pairs on equal images and by equal settings share a row."""
+    """Return the measured rows; pairs on equal images and by equal settings share a row."""
     names = model_names(one.model.key for one in pairs)
     rows: dict[tuple[object, ...], dict[str, list[Measurement]]] = {}
     for one in pairs:
@@ -78,7 +78,7 @@ def _cell(pairs: Sequence[Measurement], level: str) -> Cell:
 
 
 def _space(pair: Measurement) -> str:
-    """The space of the student that the other backbone taught; empty where it taught none."""
+    """Return the space of the student that the other backbone taught; empty if it taught none."""
     against = pair.setup.details.get("against", {})
     return str(against.get("teaches") or "") if isinstance(against, dict) else ""
 

@@ -21,7 +21,7 @@ NAME_WIDTH = 24  # a longer name goes on in the next line
 WIDE = 120  # columns of a console that has room for more than the name of a row
 MOST = 25  # rows that are printed
 FEW = 4  # rows that fit beside each other on a narrow console
-NARROW, ROOMY = 9, 12  # characters a column at least, and where a table goes on in another one below
+NARROW, ROOMY = 9, 12  # characters a column at least, and if a table goes on in another one below
 
 
 def print_table(table: Table, console: Console) -> None:
@@ -38,7 +38,7 @@ def print_table(table: Table, console: Console) -> None:
 
 
 def _pieces(table: Table, room: int) -> list[Table]:
-    """The table, or where its columns have no room tables of some of them, to be printed below each other."""
+    """Return the table, or if it is too wide, tables of some columns each, to be printed below each other."""
     count = len(table.columns)
     number = math.ceil(count / max(1, room // ROOMY))
     if count * NARROW <= room or number < 2:
@@ -58,7 +58,7 @@ def _columns(table: Table, some: slice) -> Table:
 
 
 def _upright(table: Table, width: int) -> rich.table.Table:
-    """A row for each model."""
+    """Draw a row for each model."""
     labels = len(table.label_headings) if width >= WIDE else 1
     drawn = _frame(table)
     for index, heading in enumerate(table.label_headings[:labels]):
@@ -77,7 +77,7 @@ def _upright(table: Table, width: int) -> rich.table.Table:
 
 
 def _turned(table: Table, rows: Sequence[Row]) -> rich.table.Table:
-    """A column for each model."""
+    """Draw a column for each model."""
     drawn = _frame(table)
     drawn.add_column()
     for row in rows:
@@ -107,5 +107,5 @@ def _shown(cell: Cell) -> Text:
 
 
 def _text(text: str, style: str = "") -> Text:
-    """Text as it stands: no markup, no control characters."""
+    """Return text without markup or control characters."""
     return Text(printable(text), style=style)

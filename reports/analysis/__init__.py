@@ -1,1 +1,1 @@
-"""`umt analyze`: pictures and numbers of what backbones see, from the backbones themselves."""
+"""`umt analyze`: pictures and numbers of the features of backbones, computed by the backbones themselves."""

@@ -1,4 +1,4 @@
-"""`umt analyze cka`: how alike the features of backbones are."""
+"""`umt analyze cka`: the similarity of the features of backbones."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def cka(
     results: Path | None,
     out: Path,
 ) -> None:
-    """Linear CKA (Kornblith et al. 2019) of the first backbone with the others: pooled features, and layer by layer.
+    """Compute linear CKA (Kornblith et al. 2019) of the first backbone with the others, pooled and layer by layer.
 
     Biased and unbiased in one pass; tables show the unbiased one, which is 0 for unrelated features. All backbones see
     the same crop, and patches are compared on the coarser of two grids.

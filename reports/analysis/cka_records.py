@@ -22,7 +22,7 @@ RESAMPLING = "maps are resampled to the coarser grid of the last maps: bilinear,
 
 
 def pair_record(pair: PairCka) -> dict[str, Any]:
-    """Both estimates of everything that was compared, with how many samples each has."""
+    """Return both estimates of every comparison, with the number of samples in each."""
     return {
         "left": _subject(pair.left),
         "right": _subject(pair.right),
@@ -36,7 +36,7 @@ def pair_record(pair: PairCka) -> dict[str, Any]:
 
 
 def metrics(pair: PairCka) -> dict[str, float]:
-    """Of the pooled features, and of the patches of the last maps; the unbiased values are the ones for tables."""
+    """Return the metrics of pooled features and of patches of the last maps; tables show the unbiased values."""
     values = (pair.pooled.unbiased, pair.pooled.biased, pair.patches.unbiased, pair.patches.biased)
     return {name: float(table[-1, -1]) for name, table in zip(METRICS, values, strict=True)}
 
@@ -50,7 +50,7 @@ def pair_result(
     environment: Environment,
     seconds: float,
 ) -> Result:
-    """The left one's result; the right one is part of the key, as a choice that changes the number."""
+    """Return the left backbone's result; the right one is part of the key, as a choice that changes the number."""
     details = {"against": {**right.record, "teaches": right.teaches}, **pair_record(pair)}
     return Result(
         key=Key(

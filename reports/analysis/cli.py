@@ -10,7 +10,7 @@ from reports.analysis.maps_cli import cosine, pca
 
 @click.group()
 def analyze() -> None:
-    """How alike backbones are (cka), and what their tokens show of an image (pca, cosine)."""
+    """Compare the features of backbones (cka), and show an image through their tokens (pca, cosine)."""
 
 
 for command in (cka, pca, cosine):

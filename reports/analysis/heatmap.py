@@ -15,7 +15,7 @@ NUMBERS_UP_TO = 12  # maps a side; more would not be readable
 
 
 def heat_map(pair: PairCka, name: str) -> Figure:
-    """Unbiased CKA of every map of the left with every one of the right: summary tokens, and patches."""
+    """Draw unbiased CKA of every map of the left with every map of the right: summary tokens, and patches."""
     drawing = Drawing(figsize=(9.5, 4.6), layout="constrained")
     axes = drawing.subplots(1, 2)
     rows, columns = pair.grid

@@ -1,4 +1,4 @@
-"""Token maps of images by backbones at resolutions, and what a record says of them."""
+"""Token maps of images by backbones at resolutions, and their records."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Seen:
     """An image at a resolution, through one backbone."""
 
     image: Path
-    resolution: int  # as it was asked for; `map.side` is what the backbone's patches made of it
+    resolution: int  # the requested one; `map.side` is the nearest that fits the backbone's patches
     label: str
     map: TokenMap
 
     @property
     def note(self) -> str:
-        """Grid, pixels, and whether the image was cut."""
+        """Grid, pixels, and the number of tiles if the image was cut."""
         rows, columns = self.map.fmap.shape[1:]
         tiles = f", {self.map.tiles} tiles" if self.map.tiles > 1 else ""
         return f"{rows}x{columns} tokens at {self.map.side} px{tiles}"
@@ -63,7 +63,7 @@ def see(
     device: torch.device,
     progress: Callable[[int, int], None],
 ) -> list[Seen]:
-    """Every backbone's map of every image at every resolution; UMTError for an image that is damaged or too small."""
+    """Compute every backbone's map of every image at every resolution; UMTError if an image is damaged or too small."""
     for image in images:
         _check_size(image)
     seen: list[Seen] = []
@@ -78,14 +78,14 @@ def see(
 
 
 def square(image: Path, preprocess: Preprocess, resolution: int) -> Tensor:
-    """The largest centred square [3, R, R] in [0, 1], by the weights' own interpolation; R fits the patches."""
+    """Return the largest centred square [3, R, R] in [0, 1], by the weights' own interpolation; R fits the patches."""
     side = round_up(resolution, preprocess.size_multiple)
     pixels, _ = eval_images([Sample(image, 0)], preprocess, side, 1.0)[0]
     return to_dtype(pixels, torch.float32, scale=True)
 
 
 def photograph(image: Path, preprocess: Preprocess) -> np.ndarray:
-    """The same square for people, [PHOTO, PHOTO, 3]."""
+    """Return the same square for people, [PHOTO, PHOTO, 3]."""
     shown = square(image, preprocess, PHOTO)[None]
     small = F.interpolate(shown, size=(PHOTO, PHOTO), mode="bilinear", antialias=True)[0]
     pixels: np.ndarray = small.clamp(0, 1).movedim(0, -1).numpy()
@@ -93,7 +93,7 @@ def photograph(image: Path, preprocess: Preprocess) -> np.ndarray:
 
 
 def stabilities(seen: Sequence[Seen]) -> list[dict[str, Any]]:
-    """Between each two neighbouring resolutions of an image through a backbone."""
+    """Compute the stability between each two neighbouring resolutions of an image through a backbone."""
     groups: dict[tuple[Path, str], list[Seen]] = {}
     for one in sorted(seen, key=lambda one: one.resolution):
         groups.setdefault((one.image, one.label), []).append(one)

@@ -1,4 +1,4 @@
-"""`umt analyze pca|cosine`: what the tokens of a backbone show of an image (figures 1a, 3 and 4 of the paper)."""
+"""`umt analyze pca|cosine`: maps of the tokens of a backbone on an image (figures 1a, 3 and 4 of the paper)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ BASES = {"joint": "all pictures of a backbone", "each": "each photo"}
 
 
 def picture_options(command: Command) -> Command:
-    """What both commands take."""
+    """Add the options that both commands take."""
     return reduce(lambda decorated, option: option(decorated), reversed(OPTIONS), command)
 
 
@@ -62,7 +62,7 @@ def pca(
     out: Path,
     basis: str,
 ) -> None:
-    """The first three principal components of the tokens as colours: pca.png, pca.pdf and pca.json.
+    """Draw the first three principal components of the tokens as colours: pca.png, pca.pdf and pca.json.
 
     \b
     Examples:
@@ -92,9 +92,9 @@ def cosine(
     device: str,
     out: Path,
 ) -> None:
-    """Cosine between the token that sums an image up and each of its patches: cosine.png, .pdf and .json.
+    """Draw the cosine between the summary token of an image and each of its patches: cosine.png, .pdf and .json.
 
-    That token is the class token; without one the pooled feature, the model token of a student's space, where it is
+    That token is the class token; without one the pooled feature, the model token of a student's space, if it is
     as wide as the map; else the mean of the map.
 
     \b
@@ -132,7 +132,7 @@ def _seen(
 
 
 def _groups(seen: Sequence[Seen], basis: str) -> dict[str, list[Seen]]:
-    """What shares a basis, by name: spaces of two backbones never do."""
+    """Group the maps that share a basis, by name: spaces of two backbones never do."""
     groups: dict[str, list[Seen]] = {}
     for one in seen:
         name = one.label if basis == "joint" else f"{one.label}, {one.image}"
@@ -149,7 +149,7 @@ def _finish(
     panels: Sequence[Panel],
     record: dict[str, Any],
 ) -> None:
-    """Draw the sheet, write the files and print how stable the maps are."""
+    """Draw the sheet, write the files and print the stability of the maps."""
     stable = stabilities(seen)
     by_line: dict[tuple[Path, int], list[Panel]] = {}
     for one, panel in zip(seen, panels, strict=True):

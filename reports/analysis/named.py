@@ -1,4 +1,4 @@
-"""Backbones by the names that a command is given, with what a record says of them."""
+"""Backbones by the names that a command is given, with their records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Named:
 
     @cached_property
     def record(self) -> dict[str, str]:
-        """For JSON."""
+        """The backbone as a dictionary for JSON."""
         return {
             "label": self.label,
             "spec": self.backbone.spec,
@@ -58,7 +58,7 @@ def load_named(texts: Sequence[str]) -> list[Named]:
 def load_teachers(student: Named, weights: Path | None) -> list[Named]:
     """Build the teachers that a student's checkpoint names; their weight files are looked for in `weights`.
 
-    Raises TrustError for a teacher whose name would run code, or lie elsewhere than the checkpoint.
+    Raises TrustError if a teacher's name would run code, or lies elsewhere than the checkpoint.
     """
     recipe = student.backbone.provenance.get("recipe")
     teachers = recipe.get("teachers") if isinstance(recipe, dict) else None

@@ -19,7 +19,7 @@ LETTERS = 36  # of a heading that fit beside a picture; a file's name goes on in
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture: RGB [H, W, 3] in [0, 1], or values [H, W] that are coloured between their extremes."""
+    """A picture: RGB [H, W, 3] in [0, 1], or values [H, W] that are coloured between their extremes."""
 
     pixels: np.ndarray
     note: str  # below it
@@ -34,7 +34,7 @@ class Line:
 
 
 def sheet(name: str, title: str, caption: str, columns: Sequence[str], lines: Sequence[Line]) -> Figure:
-    """Every line has a panel for each column."""
+    """Draw a sheet of pictures; every line has a panel for each column."""
     size = (INCHES * len(columns) + 0.5, (INCHES + 0.25) * len(lines) + 0.7)
     drawing = Drawing(figsize=size, layout="constrained")
     every = drawing.subplots(len(lines), len(columns), squeeze=False)

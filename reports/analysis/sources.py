@@ -14,7 +14,7 @@ from umt.errors import OptionError
 
 @dataclass(frozen=True)
 class Source:
-    """Images, what they are called in the store, and what a result says of them."""
+    """Images, their name in the store, and their description in a result."""
 
     name: str
     images: ImageList
@@ -22,7 +22,7 @@ class Source:
 
 
 def find_source(folder: Path | None, dataset: str | None, data_root: Path | None, limit: int | None) -> Source:
-    """One of the two; with a limit so many images, evenly spaced. UMTError where both or neither is named."""
+    """Find the images of a folder or a data set, at most `limit`, evenly spaced. UMTError unless just one is named."""
     if folder and not dataset:
         images = thinned(find_images(folder), limit)
         return Source(folder.name, images, Data(str(folder), "", False, {"images": len(images)}, str(folder)))
@@ -32,7 +32,7 @@ def find_source(folder: Path | None, dataset: str | None, data_root: Path | None
 
 
 def thinned(images: ImageList, limit: int | None) -> ImageList:
-    """At most `limit` images, evenly spaced."""
+    """Return at most `limit` images, evenly spaced."""
     if limit is None or limit >= len(images):
         return images
     return ImageList(images.root, images.names[[index * len(images) // limit for index in range(limit)]], images.origin)

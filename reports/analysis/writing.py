@@ -13,7 +13,7 @@ from umt.files import atomic_file
 
 
 def write_analysis(out: Path, name: str, record: Mapping[str, Any], figures: Sequence[Figure]) -> list[Path]:
-    """`NAME.json` and each figure twice below `out`; the files written. UMTError where they cannot be."""
+    """Write `NAME.json` and each figure twice below `out`, and return the files. UMTError if they cannot be written."""
     contents = {f"{name}.json": json.dumps(record, indent=1, allow_nan=False).encode()}
     for figure in figures:
         contents |= figure.files

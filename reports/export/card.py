@@ -1,4 +1,4 @@
-"""The model card of an export: what is known of the model, and a plain word where something is not."""
+"""The model card of an export: the known facts of the model, and "not stated" for the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOT_STATED = "not stated"
 
 
 def model_card(backbone: Backbone, target: Target, exported: Exported, results: Sequence[ResultLine]) -> str:
-    """Markdown; in front of it the fields that the Hugging Face hub reads, where the target is one."""
+    """Write the card in Markdown; fields for the Hugging Face hub come first if the target is one."""
     student = student_from(backbone.provenance, backbone.architecture)
     text = _template().render(
         target=target.name,
@@ -42,7 +42,7 @@ def model_card(backbone: Backbone, target: Target, exported: Exported, results: 
 
 
 def _front_matter(backbone: Backbone, student: Student | None) -> str:
-    """No licence: that of the weights is for those to state who publish them."""
+    """Return the fields for the hub, without a licence: only the publisher of the weights can state it."""
     fields = {
         "library_name": "timm",
         "pipeline_tag": "image-feature-extraction",
@@ -56,14 +56,14 @@ def _licence(teacher: Teacher) -> str:
 
 
 def _recipe(backbone: Backbone, student: Student | None) -> Markup | None:
-    """The recipe as a YAML file, as it stands; nothing in it can end the block of code."""
+    """Return the recipe as a YAML file, unchanged; nothing in it can end the block of code."""
     if student is None:
         return None
     return Markup(yaml.safe_dump(backbone.provenance["recipe"], sort_keys=False).replace("```", "'''"))
 
 
 def _data(data: Any) -> dict[str, Any]:
-    """What the file says of the images; of a folder only the name, for cards are published."""
+    """Return the file's description of the images; of a folder only the name, because cards are published."""
     stated = data if isinstance(data, dict) else {}
     return {
         "images": stated.get("images", NOT_STATED),
@@ -73,7 +73,7 @@ def _data(data: Any) -> dict[str, Any]:
 
 
 def _template() -> Any:
-    """Whatever text is filled in stays text, but for what is marked as Markdown."""
+    """Load the template, which escapes every text that is filled in unless it is marked as Markdown."""
     environment = Environment(
         loader=PackageLoader("reports", "export"),
         trim_blocks=True,

@@ -39,7 +39,7 @@ Examples:
 def export(checkpoint: str, target: str, out: Path | None, results: Path | None) -> None:
     """Write a student, or one of its spaces, for timm, ONNX or the Hugging Face hub, with a model card.
 
-    What was written is loaded and compared with the checkpoint before it takes its place: an export that differs is
+    The files are loaded and compared with the checkpoint before they take their place: an export that differs is
     not left behind.
     """
     spec = _checkpoint(checkpoint)
@@ -67,7 +67,7 @@ def _checkpoint(text: str) -> Spec:
 
 
 def _measurements(store: Path, backbone: Backbone) -> list[Measurement]:
-    """The results of these very weights."""
+    """Return the results of exactly these weights."""
     weights = backbone.weights_hash()
     found = [one for one in read_measurements(store) if one.model.weights_hash == weights]
     if not found:

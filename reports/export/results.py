@@ -1,4 +1,4 @@
-"""Results of one model as lines of its card: what was measured, on what, by which protocol."""
+"""Results of one model as lines of its card: the metric, the data and the protocol."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ResultLine:
 
 
 def results_of(measurements: Sequence[Measurement]) -> list[ResultLine]:
-    """One line for each task, data and protocol; comparisons with other backbones are no results of the model."""
+    """Return a line for each task, data and protocol; comparisons with other backbones are not results of the model."""
     jobs: dict[tuple[str, ...], list[Measurement]] = defaultdict(list)
     for one in measurements:
         if one.setup.suite != ANALYSIS:
@@ -37,7 +37,7 @@ def results_of(measurements: Sequence[Measurement]) -> list[ResultLine]:
 
 def _line(part: Sequence[Measurement]) -> ResultLine:
     setup = part[0].setup
-    name = setup.metrics[0]  # a task declares first what its tables show
+    name = setup.metrics[0]  # the metric that tables show is declared first
     metric = get_metric(name, setup)
     cell = measured_cell(part, name, metric)
     unit = f" ({metric.unit})" if metric.unit else ""

@@ -18,7 +18,7 @@ SUM = "loss"
 
 
 def training_curves(seen: Sequence[Seen]) -> Sketch | None:
-    """The curves that checkpoints of the students hold; None where none does."""
+    """Draw the curves that checkpoints of the students hold; None if none holds any."""
     students = {one.student.digest: one.student for one in seen if one.student.curve}
     if not students:
         return None

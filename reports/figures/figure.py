@@ -1,4 +1,4 @@
-"""A figure: the plain values that it shows, and its pictures, drawn only where what it shows has changed."""
+"""A figure: the plain values that it shows, and its pictures, drawn only if these values have changed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from umt.text import printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-SOURCE = "Source"  # the text field of a PNG that says what it was drawn from
+SOURCE = "Source"  # the text field of a PNG that holds the digest of its values
 MAX_BYTES = 64 << 20  # of a picture
 PNG_END = b"IEND\xaeB`\x82"
 
 
 @dataclass(frozen=True)
 class Sketch:
-    """A figure that is not drawn yet; `shows` is JSON, and all that `draw` knows of it."""
+    """A figure that is not drawn yet; `shows` is JSON, and the only input of `draw`."""
 
     name: str
     title: str
@@ -37,7 +37,7 @@ class Sketch:
 
     @property
     def digest(self) -> str:
-        """Of what it shows and of the code that draws it."""
+        """The hash of the values that it shows and of the code that draws it."""
         code = [
             Path(file).read_text(encoding="utf-8")
             for file in (self.draw.__code__.co_filename, style.__file__, __file__)
@@ -58,17 +58,17 @@ class Figure:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """Contents by file name. The PNG comes last: where it is, the PDF is that of the same drawing."""
+        """Contents by file name. The PNG comes last: if it is there, the PDF is that of the same drawing."""
         return {f"{self.name}.pdf": self.pdf, f"{self.name}.png": self.png}
 
     @property
     def data_uri(self) -> str:
-        """The picture as the address of itself, for a page that loads nothing."""
+        """The picture as a data URI, for a page that loads nothing."""
         return f"data:image/png;base64,{b64encode(self.png).decode()}"
 
 
 def finished(sketch: Sketch, folder: Path) -> Figure:
-    """The figure with the pictures that lie in the folder, if they show the same, else drawn anew."""
+    """Return the figure with the pictures in the folder if they show the same, else draw it anew."""
     kept = _kept(folder / sketch.name, sketch.digest)
     if kept:
         return Figure(sketch.name, sketch.title, sketch.caption, *kept)
@@ -76,7 +76,7 @@ def finished(sketch: Sketch, folder: Path) -> Figure:
 
 
 def rendered(name: str, title: str, caption: str, drawing: Drawing, source: str = "") -> Figure:
-    """The figure of a drawing; equal drawings give equal bytes."""
+    """Render the figure of a drawing; equal drawings give equal bytes."""
     import matplotlib
     from matplotlib.text import Text
 
@@ -91,7 +91,7 @@ def rendered(name: str, title: str, caption: str, drawing: Drawing, source: str 
 
 
 def _kept(stem: Path, digest: str) -> tuple[bytes, bytes] | None:
-    """PNG and PDF of an earlier report that show the same."""
+    """Return PNG and PDF of an earlier report if they show the same."""
     with suppress(OSError):
         png, pdf = (read_plain(stem.with_name(f"{stem.name}.{kind}"), most=MAX_BYTES) for kind in ("png", "pdf"))
         if f"tEXt{SOURCE}\0{digest}".encode() in png and png.endswith(PNG_END):

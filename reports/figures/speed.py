@@ -1,4 +1,4 @@
-"""What accuracy costs: each task against images a second, a point for every leading backbone of the store."""
+"""Accuracy against speed: each task over images a second, a point for every leading backbone of the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Point = tuple[str, float, float]  # backbone, images a second, value
 
 
 def speed_scatter(tasks: Table, costs: Table) -> Sketch | None:
-    """Points of two finished tables; None where fewer than two backbones have both a speed and a value."""
+    """Draw the points of two finished tables; None if fewer than two backbones have both a speed and a value."""
     measured = _column(costs, "images a second")
     rows = [row for row in measured_rows(tasks) if row.name in measured]
     drawn = leading(rows, tasks.columns, MOST)
@@ -75,5 +75,5 @@ def _column(table: Table, label: str) -> dict[str, float]:
 
 
 def _values(rows: Sequence[Row], index: int) -> dict[str, float]:
-    """Values of a column by the name of the row."""
+    """Return the values of a column by the name of the row."""
     return {row.name: value for row in rows if (value := row.cells[index].value) is not None}

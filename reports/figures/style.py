@@ -1,6 +1,6 @@
-"""How figures look: colours that the colour-blind tell apart, and a mark of its own for each backbone.
+"""The style of figures: colours that the colour-blind can tell apart, and a different mark for each backbone.
 
-matplotlib takes longer to import than a report to be made, so it is imported by what draws.
+matplotlib takes longer to import than a report takes to make, so only the functions that draw import it.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
-SHORT = 5.0  # from end to end of a logarithmic axis: less may hold but one of 1, 2 and 5
+SHORT = 5.0  # from end to end of a logarithmic axis: a shorter one may hold only one of 1, 2 and 5
 MOST = 16  # backbones in a figure
 
 
 def colours(count: int) -> list[str]:
-    """One a backbone; they repeat after seven, and markers do so after eight."""
+    """Return a colour for each backbone; colours repeat after seven, and markers after eight."""
     return list(islice(cycle(COLOURS), count))
 
 
 def markers(count: int) -> list[str]:
-    """One a backbone."""
+    """Return a marker for each backbone."""
     return list(islice(cycle(MARKERS), count))
 
 
 def hatches(count: int) -> list[str]:
-    """One a backbone, for a print without colours."""
+    """Return a hatch for each backbone, for a print without colours."""
     return list(islice(cycle(HATCHES), count))
 
 
 def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with up to four panels a row, or three where that leaves fewer places empty."""
+    """Return a figure with up to four panels a row, or three if that leaves fewer places empty."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")  # pictures go to files, also where there is a screen
+    matplotlib.use("Agg")  # pictures go to files, also if there is a screen
     columns = min(count, min((4, 3), key=lambda width: -count % width))
     rows = -(-count // columns)
     drawing = Figure(figsize=(3.2 * columns, height * rows), layout="constrained")
@@ -53,7 +53,7 @@ def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def logarithmic(axes: Axes, direction: str) -> None:
-    """A logarithmic axis, 'x' or 'y', of what is drawn: plain numbers at 1, 2 and 5, or more of them on a short one."""
+    """Make axis 'x' or 'y' logarithmic, with plain numbers at 1, 2 and 5, or more of them on a short axis."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
     (axes.set_xscale if direction == "x" else axes.set_yscale)("log")

@@ -18,7 +18,7 @@ ROOM = 1.6  # of the longest bar, for the numbers behind the bars
 
 
 def task_bars(table: Table) -> Sketch | None:
-    """Bars of a finished table; None where it has no two measured values to compare."""
+    """Draw the bars of a finished table; None if it has no two measured values to compare."""
     measured = measured_rows(table)
     rows = leading(measured, table.columns, MOST)
     shown = [
@@ -72,7 +72,7 @@ def _bars(axes: Axes, panel: Any, names: list[str]) -> None:
     axes.invert_yaxis()
     low, high = min(0.0, *values), ROOM * max(*values, 1e-9)
     axes.set_xlim(low, high)
-    if panel["percent"]:  # what lies beyond is room for the numbers
+    if panel["percent"]:  # the part beyond is room for the numbers
         axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= min(high, 100)])
     axes.tick_params(axis="x", labelsize=7)
     axes.tick_params(axis="y", length=0)

@@ -1,1 +1,1 @@
-"""One writer a file: from a finished table to text in one format."""
+"""A writer in each file: from a finished table to text in one format."""

@@ -9,13 +9,13 @@ from io import StringIO
 from reports.table import DASH, Cell, Group, Row, Table
 from umt.text import printable
 
-# What a spreadsheet would run, also behind a semicolon, which many take for the end of a cell; an apostrophe makes it
-# text. The signs of East Asian keyboards are taken for the plain ones.
+# Texts that a spreadsheet would run, also behind a semicolon, which many read as the end of a cell; an apostrophe makes
+# them text. The signs of East Asian keyboards are read as the plain ones.
 FORMULA = re.compile(r"(^|;)(?=\s*[-=+@－＝＋＠﹣﹦﹢﹫])")
 
 
 def csv_table(table: Table) -> str:
-    """One line a row: group, source, mark, labels, then value, std and runs of each column; nothing for a dash."""
+    """Write a line for each row: group, source, mark, labels, then value, std and runs of each column or nothing."""
     headings = [f"{column.heading} {column.measure}" for column in table.columns]
     numbers = [name for heading in headings for name in (heading, f"{heading} std", f"{heading} runs")]
     buffer = StringIO()

@@ -18,7 +18,7 @@ from umt.text import printable
 
 
 def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = ()) -> str:
-    """One self-contained HTML document that sorts and filters; a click on a number shows where it comes from."""
+    """Write a self-contained HTML document that sorts and filters; a click on a number shows its origin."""
     environment = Environment(
         loader=PackageLoader("reports", "writers"),
         autoescape=True,
@@ -40,10 +40,10 @@ def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (
 
 
 def _printable(value: Any) -> Any:
-    """Text without control characters; it is escaped after this, and what is HTML already stays as it is."""
+    """Return text without control characters; it is escaped later, and text that is HTML already stays unchanged."""
     return printable(value) if type(value) is str else value
 
 
 def _lines(texts: Iterable[str]) -> Markup:
-    """Texts below each other."""
+    """Join texts below each other."""
     return Markup("\n").join(map(printable, texts))

@@ -38,24 +38,24 @@ LATIN = "À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ"  # letters that every LaTeX engine se
 
 
 def latex_table(table: Table) -> str:
-    """A `table` environment; needs the packages booktabs and graphicx."""
+    """Write a `table` environment; it needs the packages booktabs and graphicx."""
     return _environment().get_template("table.tex.j2").render(table=table)
 
 
 def latex_document(tables: Sequence[Table]) -> str:
-    """A complete document of all tables."""
+    """Write a complete document of all tables."""
     return _environment().get_template("document.tex.j2").render(tables=tables)
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX sets as it stands; a character that it has no letter for appears as its code point."""
+    """Escape text for LaTeX; a character without a letter in LaTeX appears as its code point."""
     known = f" -~{LATIN}{re.escape(''.join(map(chr, SPECIAL)))}"
     spelled = re.sub(f"[^{known}]", lambda found: f"U+{ord(found[0]):04X}", printable(text))
     return re.sub("-(?=-)", "{-}", spelled.translate(SPECIAL))
 
 
 def _environment() -> Environment:
-    """Templates in which everything that is filled in is escaped, without having to ask for it."""
+    """Return the templates, in which every value that is filled in is escaped without request."""
     environment = Environment(
         loader=PackageLoader("reports", "writers"),
         block_start_string="<%",

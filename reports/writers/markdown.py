@@ -13,7 +13,7 @@ SPECIAL = re.compile(r"[\\`*_\[\]|~$#@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def markdown_table(table: Table) -> str:
-    """Heading, caption, table with the best in bold, footnotes."""
+    """Write heading, caption, table with the best in bold, and footnotes."""
     headings = [*map(escape, table.label_headings), *(escape(f"{c.heading} {c.measure}") for c in table.columns)]
     rules = [":--"] * len(table.label_headings) + ["--:"] * len(table.columns)
     lines = [_line(headings), _line(rules), *_body(table)]
@@ -42,10 +42,10 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that stays text: no HTML, no emphasis, links, mentions or code, no new cell or line."""
+    """Escape text so that it stays text: no HTML, no emphasis, links, mentions or code, no new cell or line."""
     return SPECIAL.sub(r"\\\g<0>", html.escape(printable(text), quote=False))
 
 
 def _paragraph(text: str) -> str:
-    """Text that begins no list, heading or rule."""
+    """Return text that begins no list, heading or rule."""
     return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", escape(text.strip()))
