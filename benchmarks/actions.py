@@ -1,6 +1,6 @@
-"""What a suite may have done beside its jobs: distil a student, compare it with its teachers by CKA.
+"""Actions of a suite beside its jobs: distil a student, compare it with its teachers by CKA.
 
-A suite says what; every place is picked here, below OUT.
+A suite names the actions; all their paths are chosen here, below OUT.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from umt.safe_path import safe_path
 
 
 def student_file(student: StudentRun, out: Path) -> Path:
-    """Return where the checkpoint of a student is, or will be."""
+    """Return the path of a student's checkpoint, which may not exist yet."""
     return below(out, "students", component(student.label, "-").lower(), "student.pth")
 
 
@@ -40,7 +40,7 @@ def cka_command(run: CkaRun, backbone: BackboneName, data_root: Path, out: Path)
 
 
 def run_command(arguments: list[str]) -> None:
-    """Run a `umt` command in a process of its own, which may use all cores and shows its progress itself.
+    """Run a `umt` command in its own process, which may use all cores and shows its progress itself.
 
     Raises ProcessError if it fails.
     """

@@ -1,4 +1,4 @@
-"""Device hours and disk of a suite: what its jobs do to images, times what an image costs on this machine."""
+"""Device hours and disk of a suite: the images that its jobs process, times the cost of an image on this machine."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from umt.declarations import read_mapping
 from umt.errors import UMTError
 
 DATASET_SIZES = Path(__file__).with_name("dataset_sizes.yaml")
-TRAINING_COPIES = 4  # of the weights, in the file that a training resumes from: two moments of AdamW and an average
+TRAINING_COPIES = 4  # weights, two moments of AdamW and an average, in the file that a training resumes from
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a rehearsal found."""
+    """Result of a rehearsal."""
 
     work: Workload
     rates: Rates
@@ -48,19 +48,19 @@ class Cost:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one job takes; `problem` where it could not be rehearsed."""
+    """Time and disk of a job; `problem` if it could not be rehearsed."""
 
     title: str
     seconds: float = 0.0
     features: float = 0.0  # bytes that stay in the feature cache
-    checkpoint: float = 0.0  # bytes that are there while it runs
+    checkpoint: float = 0.0  # bytes that are on disk while it runs
     problem: str = ""
 
 
 def estimates(options: Options, device: torch.device, workers: int) -> list[Estimate]:
-    """One for each job; features that jobs share count in the first.
+    """Estimate every job; features that jobs share count in the first.
 
-    Rehearsals run as jobs do: each in a process of its own, `workers` side by side, with their share of the threads.
+    Rehearsals run as jobs do: each in its own process, `workers` side by side, with their share of the threads.
     """
     server, asked = fork_server(), _asked(options)
     threads = threads_of(workers)
@@ -81,7 +81,7 @@ def estimates(options: Options, device: torch.device, workers: int) -> list[Esti
 
 
 def devices_needed(seconds: Sequence[float], devices: int) -> float:
-    """Seconds until so many devices are done, each taking the longest job that is left."""
+    """Return the seconds until all of so many devices are done, if each takes the longest job that is left."""
     ends = [0.0] * devices
     for job in sorted(seconds, reverse=True):
         heapq.heappush(ends, heapq.heappop(ends) + job)
@@ -89,13 +89,13 @@ def devices_needed(seconds: Sequence[float], devices: int) -> float:
 
 
 def dataset_gigabytes(names: Iterable[str]) -> dict[str, float]:
-    """What official data sets take on disk."""
+    """Return the disk space of official data sets, in gigabytes."""
     published = read_mapping(DATASET_SIZES)
     return {name: float(published[name]) for name in dict.fromkeys(names)}
 
 
 def measured_seconds(results: Path) -> dict[str, float]:
-    """Return the seconds that jobs took that have run, by their title; a file that cannot be read counts as none."""
+    """Return the seconds that finished jobs took, by their title; a file that cannot be read counts as none."""
     found = []
     for path in ResultStore(results).paths():
         with suppress(UMTError):
@@ -106,9 +106,9 @@ def measured_seconds(results: Path) -> dict[str, float]:
 def cost_of(
     column: Column, name: BackboneName, options: Options, device: torch.device, threads: int, folder: str
 ) -> Cost:
-    """Rehearse a job in this process, which is its own."""
+    """Rehearse a job in this process, which has no other job."""
     limit_threads(threads)
-    warnings.simplefilter("ignore")  # they belong into the log of a job, not into the table
+    warnings.simplefilter("ignore")  # warnings belong in the log of a job, not in the table
     task = get_task(column.task)
     settings: Any = load_protocol(task.name, column.protocol, task.settings).settings
     dataset, sizes = _material(column.dataset, options, Path(folder))
@@ -116,7 +116,7 @@ def cost_of(
     rates = rehearse(task, settings, name, dataset, device, Path(tempfile.mkdtemp(dir=folder)))
     backbone = create_backbone(name.spec, trusted=name.trusted)
     *training, reported = sizes.values()
-    classes = len(dataset.class_names) if dataset.sizes == sizes else dataset.info.classes or 0  # of a stand-in few
+    classes = len(dataset.class_names) if dataset.sizes == sizes else dataset.info.classes or 0  # a stand-in has few
     solving = solving_seconds(settings, sum(training), reported, backbone.dim, classes, device)
     return Cost(work, rates, solving, backbone.dim, sum(value.numel() for value in backbone.parameters()))
 
@@ -129,7 +129,7 @@ def _asked(options: Options) -> list[tuple[BackboneName, Column]]:
 def _estimates_of(
     name: BackboneName, column: Column, cost: Cost | UMTError, options: Options, cached: set[Any]
 ) -> Iterator[Estimate]:
-    """One for each seed; `cached` collects the features that need not be computed again."""
+    """Yield an estimate for each seed; `cached` collects the features that need not be computed again."""
     for seed in range(seeds_of(column, options)):
         title = job_title(name.label, column.task, column.dataset, column.protocol_name, seed)
         if isinstance(cost, UMTError):
@@ -148,7 +148,7 @@ def _estimates_of(
 
 
 def _material(name: str, options: Options, folder: Path) -> tuple[Dataset, Mapping[str, int]]:
-    """Images to rehearse on, and the sizes to count with: of the data set that is there, else embedded and official."""
+    """Return images to rehearse on and sizes to count with; a missing data set has embedded images, official sizes."""
     try:
         dataset = find_dataset(name, options.data_root, options.data)
         return dataset, dataset.sizes

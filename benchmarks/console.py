@@ -1,4 +1,4 @@
-"""What the suite prints: the plan, live progress, and how each job ended."""
+"""Output of the suite: the plan, live progress, and the end of each job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLOURS = {"done": "green", "to run": "cyan", "blocked": "red", "failed": "red",
 
 
 def print_plan(console: Console, plan: Plan, suite: Suite, out: Path) -> None:
-    """The whole plan: backbones, data sets, jobs with their protocol hashes, free disk. Lines are never cut."""
+    """Print the full plan: backbones, data sets, jobs with their protocol hashes, free disk. Lines are never cut."""
 
     def section(title: str, lines: Iterable[str]) -> None:
         console.print(
@@ -38,14 +38,14 @@ def print_plan(console: Console, plan: Plan, suite: Suite, out: Path) -> None:
 
 
 def print_blocked(console: Console, plan: Plan) -> None:
-    """Each reason once, before anything runs."""
+    """Print each reason once, before anything runs."""
     for problem in dict.fromkeys(job.problem for job in plan.jobs if job.problem):
         count = sum(job.problem == problem for job in plan.jobs)
         console.print(f"[red]blocked[/] ({count} jobs): {shown(problem)}", soft_wrap=True)
 
 
 class LiveJobs:
-    """Progress of the suite: one bar for all jobs, one for each that runs, one line for each that ended."""
+    """Progress of the suite: a bar for all jobs, a bar for each running job, a line for each ended job."""
 
     def __init__(self, console: Console, total: int) -> None:
         self.console = console

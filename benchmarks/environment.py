@@ -27,7 +27,7 @@ PACKAGES = (
 
 
 def describe(device: torch.device) -> Environment:
-    """Environment of the running process."""
+    """Describe the environment of the running process."""
     code = revision(Path(__file__).parent)
     return Environment(
         commit=code.commit,
@@ -40,7 +40,7 @@ def describe(device: torch.device) -> Environment:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Largest memory of the device's allocator, or of this process on the CPU, in MiB."""
+    """Return the largest memory of the device's allocator, or of this process on the CPU, in MiB."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     unit = 1 if sys.platform == "darwin" else 2**10

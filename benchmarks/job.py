@@ -1,4 +1,4 @@
-"""One job from request to stored result, in a process of its own."""
+"""A job from request to stored result, in its own process."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Request:
     suite: str
     device: str
     out: Path
-    threads: int = 0  # of the CPU, 0 for as many as torch takes
+    threads: int = 0  # threads of the CPU, 0 for torch's default
     cache: Path | None = None  # folder of the feature cache, None for the one below `out`
-    compiled: bool = False  # whether frozen backbones run through torch.compile
-    processes: int = 1  # that the job is spread over
-    trusted: bool = False  # whether a person typed the spec, so that it may run code
+    compiled: bool = False  # true if frozen backbones run through torch.compile
+    processes: int = 1  # processes that share the job
+    trusted: bool = False  # true if a person typed the spec, so that it may run code
 
     @property
     def title(self) -> str:
@@ -53,7 +53,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Report:
-    """How a job ended: 'done', 'failed', or 'elsewhere' when another process is at it."""
+    """End of a job: 'done', 'failed', or 'elsewhere' if another process is running it."""
 
     status: str
     message: str = ""
@@ -61,7 +61,7 @@ class Report:
 
 
 def open_log(path: Path) -> IO[Any]:
-    """Open a log to go on at its end; UMTError where it is no plain file, or cannot be opened."""
+    """Open a log and append to it; UMTError if it is no plain file, or cannot be opened."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return open_plain(path, "ab")
@@ -99,7 +99,7 @@ def _measure(request: Request, progress: Callable[[int, int, str], None]) -> Mea
 
 
 def _explain(error: Exception, request: Request) -> str:
-    with suppress(OSError):  # a full disk takes no log either
+    with suppress(OSError):  # if the disk is full, the log cannot be written either
         traceback.print_exc()
     if isinstance(error, UMTError):
         return error.coded
@@ -107,6 +107,6 @@ def _explain(error: Exception, request: Request) -> str:
 
 
 def _remove_checkpoints(work_dir: Path) -> None:
-    """Checkpoints serve to resume the job; its result is stored now."""
+    """Remove the checkpoints: they serve to resume the job, and its result is stored now."""
     for path in work_dir.rglob("*.pth"):
         path.unlink(missing_ok=True)

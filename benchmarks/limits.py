@@ -1,4 +1,4 @@
-"""What a job may take, in time and memory, and its end when it takes more."""
+"""Limits of time and memory for a job, and its end if it exceeds them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from umt.errors import ProcessError
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a job with all processes that it starts; None for no limit."""
+    """Limits of a job with all processes that it starts; None for no limit."""
 
     seconds: float | None = None  # wall-clock
-    bytes: float | None = None  # of memory that is no file's: a memory-mapped cache is not counted
+    bytes: float | None = None  # memory that belongs to no file: a memory-mapped cache is not counted
 
     def __bool__(self) -> bool:
         return self.seconds is not None or self.bytes is not None
 
     def broken(self, pid: int, seconds: float) -> str | None:
-        """What a job of this age has taken too much of, and what to do; None where it keeps within its limits."""
+        """Return the limit that a job of this age has exceeded, and the remedy; None if it is within its limits."""
         if self.seconds is not None and seconds > self.seconds:
             return f"stopped after {seconds:.0f} s; {self.remedy}"
         if self.bytes is not None and (taken := own_memory(pid)) > self.bytes:
@@ -32,7 +32,7 @@ class Limits:
 
     @property
     def remedy(self) -> str:
-        """What to do when a job has met its limits."""
+        """Advice for a job that has met its limits."""
         time = f"--time-limit {self.seconds / 60:g}" if self.seconds is not None else ""
         memory = f"--memory-limit {self.bytes / 1e9:g}" if self.bytes is not None else ""
         given = " ".join(filter(None, (time, memory)))
@@ -40,7 +40,7 @@ class Limits:
 
 
 def own_memory(pid: int) -> int:
-    """Bytes of memory of a process and its descendants, without what they share with files or each other."""
+    """Return the bytes of memory of a process and its descendants, without memory shared with files or each other."""
     total = 0
     for process in _family(pid):
         with suppress(psutil.Error):  # it has ended meanwhile
@@ -50,7 +50,7 @@ def own_memory(pid: int) -> int:
 
 
 def kill_family(pid: int) -> None:
-    """End a process and its descendants at once: a data loader that lived on would hold the job's lock."""
+    """Kill a process and its descendants at once: a surviving data loader would hold the job's lock."""
     family = _family(pid)
     for process in family:
         with suppress(psutil.Error):
@@ -60,7 +60,7 @@ def kill_family(pid: int) -> None:
 
 @contextmanager
 def deadline(seconds: float | None, what: str) -> Iterator[None]:
-    """UMTError inside the block when it takes longer; for the main thread, between two steps of Python."""
+    """Raise UMTError inside the block if it takes longer; for the main thread, between two steps of Python."""
 
     def expired(*_: object) -> None:
         assert seconds is not None
@@ -79,7 +79,7 @@ def deadline(seconds: float | None, what: str) -> Iterator[None]:
 
 
 def _family(pid: int) -> list[psutil.Process]:
-    """The process and its descendants, as far as they are there."""
+    """Return the process and its descendants, if they still exist."""
     try:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]

@@ -24,9 +24,9 @@ from umt.training.device import pick_device
 
 
 def measure(request: Request, progress: Callable[[int, int, str], None]) -> Measured:
-    """Run the task of a request: its result, and raw values and pictures to lie beside it.
+    """Run the task of a request; return its result, and raw values and pictures to lie beside it.
 
-    UMTError where the weights or the protocol are no longer those of the plan, or a metric is not finite.
+    Raises UMTError if the weights or the protocol are no longer those of the plan, or if a metric is not finite.
     """
     started = time.perf_counter()
     limit_threads(request.threads)
@@ -72,14 +72,14 @@ def measure(request: Request, progress: Callable[[int, int, str], None]) -> Meas
 
 
 def limit_threads(threads: int) -> None:
-    """Let this process take so many threads of the CPU; 0 leaves them as they are."""
+    """Limit this process to so many threads of the CPU; 0 changes nothing."""
     if threads:
         torch.set_num_threads(threads)
-        threadpool_limits(threads)  # of NumPy and SciPy
+        threadpool_limits(threads)  # threads of NumPy and SciPy
 
 
 def _check_unchanged(request: Request, protocol: Protocol[Any], backbone: Backbone) -> None:
-    """A result must belong to its key, also when a file was replaced while the suite was running."""
+    """Check that weights and protocol still match the result's key: a file may be replaced while the suite runs."""
     if backbone.weights_hash() != request.key.weights_hash:
         raise ChangedError(f"{request.spec}: its weights have changed since the run was planned; start the run again")
     if protocol.hash != request.key.protocol_hash:
@@ -89,13 +89,13 @@ def _check_unchanged(request: Request, protocol: Protocol[Any], backbone: Backbo
 
 
 def _footnote(protocol: Protocol[Any], dataset: Dataset) -> str | None:
-    """What the protocol says of its numbers, and what its draw says of a data set that is split by it."""
+    """Return the protocol's footnote, and that of its draw if the data set is split by it."""
     drawn = protocol.draw.footnote if protocol.draw and dataset.info.redrawn else None
     return " ".join(note for note in (protocol.footnote, drawn) if note) or None
 
 
 def _drawn(dataset: Dataset) -> dict[str, np.ndarray]:
-    """The images that were drawn to train on, where the data set has no official split that would say so."""
+    """Return the names of the images drawn to train on, if the data set has no official split."""
     if dataset.info.redrawn is None:
         return {}
     names = [sample.image.relative_to(dataset.root).as_posix() for sample in dataset.samples("train")]

@@ -1,4 +1,4 @@
-"""What a suite would do, in plain values: backbones and data sets as they were found, and the jobs."""
+"""The plan of a suite, in plain values: backbones and data sets as they were found, and the jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from umt.backbones.label import BackboneName
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for."""
+    """Options that the user chose."""
 
     suite: Suite
     backbones: tuple[BackboneName, ...]
@@ -25,8 +25,8 @@ class Options:
     device: str
     cache: Path | None = None
     compiled: bool = False
-    processes: int = 1  # of a job that can be spread over several
-    seconds: float | None = None  # that a backbone may take to load and to give its first features
+    processes: int = 1  # processes for a job that several can share
+    seconds: float | None = None  # time limit for a backbone to load and to give its first features
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,16 @@ class PlannedJob:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything the suite would do."""
+    """Everything that the suite would do."""
 
-    device: str  # the one that 'auto' turned out to be
+    device: str  # the device that 'auto' stands for
     backbones: tuple[BackboneCheck, ...]
     datasets: tuple[DatasetCheck, ...]
     jobs: tuple[PlannedJob, ...]
 
     @classmethod
     def merged(cls, plans: Sequence[Plan]) -> Plan:
-        """All of several plans, what they share once."""
+        """Merge several plans; shared entries are kept once."""
         return cls(
             plans[0].device,
             tuple(dict.fromkeys(check for plan in plans for check in plan.backbones)),
@@ -82,5 +82,5 @@ class Plan:
         )
 
     def requests(self) -> list[Request]:
-        """The jobs that are still to run."""
+        """Return the jobs that are still to run."""
         return [job.request for job in self.jobs if job.state == "to run" and job.request]

@@ -1,4 +1,4 @@
-"""`umt plan`: what a suite would cost, from a few steps of every job on this machine."""
+"""`umt plan`: the cost of a suite, from a few steps of every job on this machine."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def plan(
     workers: int | None,
     check: Path | None,
 ) -> None:
-    """Run a few steps of every job here, and tell the device hours and the disk that the whole suite would take.
+    """Run a few steps of every job here, and tell the device hours and the disk that the full suite would take.
 
     A data set that is not there counts with its official size, and embedded images stand in for it.
     """

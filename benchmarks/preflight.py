@@ -1,4 +1,4 @@
-"""The pre-flight: load every backbone, look at every data set, lay out the jobs, before anything is computed."""
+"""The pre-flight: load every backbone, check every data set, lay out the jobs, before anything is computed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _check_backbone(name: BackboneName, seconds: float | None) -> BackboneCheck:
 
 
 def _wanted(column: Column) -> tuple[str, Draw | None]:
-    """The data set of a column and how it is split; a protocol that cannot be read is what `_plan_job` reports."""
+    """Return the data set of a column and its draw; `_plan_job` reports a protocol that cannot be read."""
     if dataset_info(column.dataset).redrawn is None:
         return column.dataset, None
     try:

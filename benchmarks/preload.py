@@ -1,4 +1,4 @@
-"""What every job imports; the fork server loads it once, and each job starts from there in milliseconds."""
+"""The imports of every job; the fork server loads them once, and each job starts from there in milliseconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process a job, forked from a server that has already imported torch: isolation without the start-up cost."""
+"""A process for each job, forked from a server that has already imported torch: isolation without the start-up cost."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ OnStart = Callable[[Request], None]
 OnProgress = Callable[[Request, int, int, str], None]
 OnEnd = Callable[[Request, Report], None]
 NO_LIMITS = Limits()
-WATCH_SECONDS = 0.25  # between two looks at what the jobs take
+WATCH_SECONDS = 0.25  # between two checks of the jobs' time and memory
 
 
 class Executor(Protocol):
-    """Runs jobs somewhere and tells what happens to them."""
+    """Runs jobs somewhere and reports their events."""
 
     def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None: ...
 
 
 def fork_server() -> Any:
-    """A multiprocessing context whose children start with everything a job needs already imported.
+    """Return a multiprocessing context whose children start with everything that a job needs already imported.
 
-    The server starts importing at once, beside whatever the caller does next.
+    The server starts importing at once, while the caller goes on.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.preload"])
@@ -50,9 +50,9 @@ def fork_server() -> Any:
 
 
 def call(context: Any, function: str, *arguments: Any) -> Any:
-    """Run `module:function` in a child process and give its answer back; its UMTError is raised here.
+    """Run `module:function` in a child process and return its answer; its UMTError is raised here.
 
-    The function is named, not passed, so that this process need not import what it needs.
+    The function is named, not passed, so that this process need not import the function's modules.
     """
     ours, theirs = context.Pipe()
     process = context.Process(target=_answer, args=(theirs, function, arguments), daemon=True)
@@ -70,27 +70,27 @@ def call(context: Any, function: str, *arguments: Any) -> Any:
 
 
 def default_workers(device: str) -> int:
-    """One job at a time on a GPU; on the CPU several with few threads each, which waste less on each other."""
+    """Return the jobs at a time: 1 on a GPU; on the CPU several with few threads each, so that they waste less."""
     return min(4, _cores()) if device == "cpu" else 1
 
 
 def threads_of(workers: int) -> int:
-    """Threads of each of so many jobs at a time."""
+    """Return the threads of each of so many jobs at a time."""
     return max(1, _cores() // workers)
 
 
 def _cores() -> int:
-    """Of the machine, as far as this process may use them: a cluster gives it some."""
+    """Count the cores that this process may use: a cluster gives it some of the machine's."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class Running:
-    """A job at work."""
+    """A running job."""
 
     request: Request
     process: BaseProcess
-    started: float  # on the clock that never goes back
+    started: float  # on the monotonic clock
 
     @property
     def seconds(self) -> float:
@@ -100,7 +100,7 @@ class Running:
 class LocalExecutor:
     """Runs jobs on this machine, `workers` at a time, each within the limits and with its share of the cores.
 
-    A request that names its threads gets those.
+    A request that names its threads gets that many.
     """
 
     def __init__(self, context: Any, workers: int, limits: Limits = NO_LIMITS) -> None:
@@ -110,7 +110,7 @@ class LocalExecutor:
         self.threads = threads_of(workers)
 
     def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
-        """Run all jobs; an interruption ends the running ones."""
+        """Run all jobs; an interruption ends the running jobs."""
         waiting, running = list(requests), dict[Connection, Running]()
         look = time.monotonic()
         try:
@@ -133,7 +133,7 @@ class LocalExecutor:
                 job.process.terminate()
 
     def _stop(self, job: Running) -> Report | None:
-        """End a job that has taken too much; its report, also at the end of its log."""
+        """End a job that has exceeded its limits; return its report, and write it to the end of its log."""
         problem = self.limits.broken(cast(int, job.process.pid), job.seconds)
         if problem is None:
             return None
@@ -153,7 +153,7 @@ class LocalExecutor:
 
 
 def _listen(connection: Connection, job: Running, on_progress: OnProgress) -> Report | None:
-    """One message of a job; its report when it has ended, also without a word."""
+    """Receive one message from a job; return its report if it has ended, even if it sent none."""
     try:
         message = connection.recv()
     except (EOFError, ConnectionError):
@@ -167,7 +167,7 @@ def _listen(connection: Connection, job: Running, on_progress: OnProgress) -> Re
 
 
 def ending(status: int) -> str:
-    """How a process ended that left no report."""
+    """Say how a process ended that left no report."""
     if status >= 0:
         return f"the process ended with status {status}"
     cause = " (the system does that when memory runs out)" if -status == signal.SIGKILL else ""
@@ -175,7 +175,7 @@ def ending(status: int) -> str:
 
 
 def die_with_parent() -> None:
-    """End this process when the one that asked for it is gone, even by kill -9; the fork server would let it live."""
+    """End this process when its parent is gone, even by kill -9; the fork server would let it live."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -191,7 +191,7 @@ def _work(connection: Connection, request: Request) -> None:
     try:
         with _output_to(below(request.out / "logs", f"{request.key.stem}.log")):
             report = run_job(request, lambda done, total, text: connection.send((done, total, text)))
-    except UMTError as error:  # there can be no log, and without one there is no job
+    except UMTError as error:  # without a log there is no job
         report = Report("failed", error.coded)
     connection.send(report)
 
@@ -207,7 +207,7 @@ def _answer(connection: Connection, function: str, arguments: tuple[Any, ...]) -
 
 @contextmanager
 def _output_to(path: Path) -> Iterator[None]:
-    """Send what the process and its libraries print to a file."""
+    """Redirect the output of the process and its libraries to a file."""
     sys.stdout.flush()
     sys.stderr.flush()
     with open_log(path) as log:

@@ -19,7 +19,7 @@ Settings = TypeVar("Settings")
 
 @dataclass(frozen=True)
 class Header:
-    """What a protocol file holds beside the settings of its task."""
+    """The fields of a protocol file beside the settings of its task."""
 
     version: int
     about: str
@@ -38,21 +38,21 @@ class Protocol(Generic[Settings]):
     task: str
     name: str
     version: int  # bumped whenever its numbers change
-    about: str  # one sentence: whose protocol this is
+    about: str  # a sentence: the origin of this protocol
     settings: Settings
-    footnote: str | None = None  # what a table must say about its numbers
-    draw: Draw | None = None  # of the training images where a data set has no official split
+    footnote: str | None = None  # note that a table must print about its numbers
+    draw: Draw | None = None  # draw of the training images, if a data set has no official split
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits over task, version, every setting and the draw: equal hash, comparable numbers."""
+        """The twelve hex digits over task, version, every setting and the draw: equal hash, comparable numbers."""
         content = [self.task, self.version, asdict(self.settings)]  # type: ignore[call-overload]
         content += [asdict(self.draw)] if self.draw else []
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def load_protocol(task: str, name: str, settings: type[Settings], folder: Path = FOLDER) -> Protocol[Settings]:
-    """Read `protocols/<task>/<name>.yaml` (or `name` itself where it is a YAML file) into the task's settings."""
+    """Read `protocols/<task>/<name>.yaml` (or `name` itself if it is a YAML file) into the task's settings."""
     path = protocol_path(task, name, folder)
     record = _resolve(path, task, folder)
     header = _header(record, path)
@@ -61,17 +61,17 @@ def load_protocol(task: str, name: str, settings: type[Settings], folder: Path =
 
 
 def protocol_path(task: str, name: str, folder: Path = FOLDER) -> Path:
-    """File of a protocol that is given by its name, or by the file itself."""
+    """Return the file of a protocol that is given by its name, or by the file itself."""
     return Path(name) if name.endswith((".yaml", ".yml")) else below(folder, task, f"{name}.yaml")
 
 
 def protocol_names(task: str, folder: Path = FOLDER) -> list[str]:
-    """Protocols that ship for a task."""
+    """List the protocols that ship for a task."""
     return sorted(path.stem for path in (folder / task).glob("*.yaml"))
 
 
 def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The record of a protocol file over those that it extends; `children` are the files that led here."""
+    """Return the record of a protocol file over those that it extends; `children` are the files that led here."""
     if not path.is_file():
         raise unknown_name(f"protocol for {task}", path.stem, protocol_names(task, folder))
     if path in children:

@@ -1,4 +1,4 @@
-"""`umt protocols list|show|diff`: what numbers are measured by, and how two ways to measure them differ."""
+"""`umt protocols list|show|diff`: the protocols of the measurements, and the differences between two of them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ A protocol is TASK/NAME, or a YAML file in a folder called after its task, as in
 
 @click.group(epilog=EPILOG)
 def protocols() -> None:
-    """List the protocols; show one in full, or what two of a task do differently."""
+    """List the protocols; show one in full, or the differences between two of a task."""
 
 
 @protocols.command("list", epilog=EPILOG)
 @click.argument("task", required=False)
 def list_(task: str | None) -> None:
-    """All protocols, or those of TASK, with version, hash and origin. Equal hash, comparable numbers."""
+    """List all protocols, or those of TASK, with version, hash and origin. Equal hash, comparable numbers."""
     table = Table("protocol", "version", "hash", "about")
     for name in [get_task(task).name] if task else task_names():
         for protocol in (_load(name, shipped) for shipped in protocol_names(name)):
@@ -47,7 +47,7 @@ def list_(task: str | None) -> None:
 @protocols.command(epilog=EPILOG)
 @click.argument("protocol", metavar="TASK/NAME|FILE")
 def show(protocol: str) -> None:
-    """Every value of a protocol."""
+    """Show every value of a protocol."""
     found = find(protocol)
     console = Console()
     console.print(_rows(["field", "value"], {**_header(found), **_choices(found)}.items()))
@@ -57,7 +57,7 @@ def show(protocol: str) -> None:
 @click.argument("first", metavar="TASK/NAME|FILE")
 @click.argument("second", metavar="TASK/NAME|FILE")
 def diff(first: str, second: str) -> None:
-    """The fields in which two protocols of one task differ, side by side."""
+    """Show the fields in which two protocols of one task differ, side by side."""
     left, right = find(first), find(second)
     rows = differences(left, right)
     if not rows:
@@ -67,7 +67,7 @@ def diff(first: str, second: str) -> None:
 
 
 def find(text: str) -> Protocol[Any]:
-    """The protocol that TASK/NAME or the path of a YAML file names; UMTError lists what there is."""
+    """Find the protocol that TASK/NAME or the path of a YAML file names; UMTError lists the known ones."""
     path = Path(text)
     if path.suffix in (".yaml", ".yml"):
         task, name = path.absolute().parent.name, text
@@ -81,7 +81,7 @@ def find(text: str) -> Protocol[Any]:
 
 
 def differences(left: Protocol[Any], right: Protocol[Any]) -> dict[str, tuple[Any, Any]]:
-    """Version and settings that are not equal, by name; UMTError for protocols of two tasks."""
+    """Return version and settings that are not equal, by name; UMTError for protocols of two tasks."""
     if left.task != right.task:
         raise OptionError(f"{_title(left)} and {_title(right)}: only protocols of one task can be compared")
     ours, theirs = (
@@ -111,7 +111,7 @@ def _header(protocol: Protocol[Any]) -> Mapping[str, Any]:
 
 
 def _choices(protocol: Protocol[Any]) -> dict[str, Any]:
-    """Everything that changes its numbers: its settings, and its draw where it has one."""
+    """Return everything that changes its numbers: its settings, and its draw if it has one."""
     drawn = {f"draw.{name}": value for name, value in asdict(protocol.draw).items()} if protocol.draw else {}
     return {**asdict(protocol.settings), **drawn}
 
@@ -124,5 +124,5 @@ def _rows(heading: list[str], rows: Iterable[tuple[Any, ...]]) -> Table:
 
 
 def _text(value: Any) -> str:
-    """A value as a protocol file may have it."""
+    """Return a value as a protocol file may have it."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""A job cut to a few steps and a few images, run for real on this machine: what an image costs in it."""
+"""A job cut to a few steps and a few images, run for real on this machine, to measure the cost of an image."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from umt.backbones.label import BackboneName
 from umt.data.registry import Dataset, Sample
 from umt.features import extract_features
 
-STEPS = range(4, 17)  # of training, more of small images, whose first ones wait for the processes that decode
+STEPS = range(4, 17)  # steps of training; more with small images, whose first ones wait for the decoding processes
 TESTS = 4  # images, or batches of them
 CPU_BATCH = 4  # images at least: on a CPU a large image costs the same in any batch
-CPU_PIXELS = 32 * 96 * 96  # of a batch of small ones, which by fours cost up to twice as much
+CPU_PIXELS = 32 * 96 * 96  # pixels of a batch of small images, which in batches of four cost up to twice as much
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds."""
+    """Rates in seconds."""
 
-    fixed: float  # of a job, whatever its length: loading, first step, pictures
-    trained: float  # of an image forward and backward, its loading included
-    tested: float  # of an image that is tested, or whose features are extracted
+    fixed: float  # time of any job, independent of its length: loading, first step, pictures
+    trained: float  # time of an image forward and backward, its loading included
+    tested: float  # time of an image that is tested, or whose features are extracted
 
     def seconds(self, trained: int, tested: int) -> float:
-        """Of a whole job."""
+        """Return the seconds of a full job."""
         return self.fixed + trained * self.trained + tested * self.tested
 
 
 @dataclass(frozen=True)
 class Heard:
-    """A report of progress: when, of what, and how many images were done."""
+    """A report of progress: its time, its phase, and the number of finished images."""
 
     at: float
     phase: str
@@ -64,7 +64,7 @@ def rehearse(
         images = done * batch if phase == "trained" or kind == "forward" else done
         heard.append(Heard(time.perf_counter(), phase, images))
 
-    describe(device)  # as every job does
+    describe(device)  # every job does this
     backbone = create_backbone(name.spec, trusted=name.trusted).to(device)
     backbone.weights_hash()
     small = _few(dataset, TESTS if kind == "dense" else TESTS * batch)
@@ -79,7 +79,7 @@ def rehearse(
 
 
 def _batch(settings: Any, device: torch.device) -> int:
-    """Images at a time: those of the job, or on a CPU as many of them as cost what they cost there."""
+    """Return the images at a time: the job's, or on a CPU as many as give the same cost for each image."""
     batch: int = getattr(settings, "device_batch", BATCH.get(device.type, CPU_BATCH))
     if device.type != "cpu":
         return batch
@@ -87,14 +87,14 @@ def _batch(settings: Any, device: torch.device) -> int:
 
 
 def _pixels(settings: Any) -> int:
-    """Of an image as the network takes it."""
+    """Return the pixels of an image at the network's input."""
     side = settings.crop if kind_of(settings) == "dense" else settings.resolution
     height, width = side if isinstance(side, tuple) else (side, side)
     return height * width
 
 
 def _shortened(settings: Any, dataset: Dataset, batch: int) -> Any:
-    """The protocol as it is, but for the number of steps and, on a CPU, the images of each."""
+    """Return the protocol with fewer steps and, on a CPU, fewer images in each."""
     steps = min(max(CPU_PIXELS // _pixels(settings), STEPS.start), STEPS.stop - 1)
     if kind_of(settings) == "forward":
         return replace(settings, batch=batch, warmup=1, forwards=TESTS)
@@ -107,7 +107,7 @@ def _shortened(settings: Any, dataset: Dataset, batch: int) -> Any:
 
 
 def _few(dataset: Dataset, count: int) -> Dataset:
-    """The data set with at most so many images to report on."""
+    """Return the data set with at most so many images to report on."""
     *_, reported = dataset.info.splits
 
     def read(root: Path, split: str) -> list[Sample]:
@@ -120,7 +120,7 @@ def _few(dataset: Dataset, count: int) -> Dataset:
 def _extract(
     backbone: Backbone, settings: Any, dataset: Dataset, device: torch.device, batch: int, listen: Any
 ) -> None:
-    """Frozen features of the reported images, as probes ask for them."""
+    """Extract frozen features of the reported images, as probes do."""
     *_, reported = dataset.info.splits
     resolution = round_up(settings.resolution, backbone.preprocess.size_multiple)
     extract_features(
@@ -130,7 +130,7 @@ def _extract(
 
 
 def _pace(heard: Sequence[Heard], phase: str) -> float:
-    """Seconds of an image in the second half of a phase; 0 where it was reported once or never."""
+    """Return the seconds of an image in the second half of a phase; 0 if it was reported once or never."""
     own = [one for one in heard if one.phase == phase]
     own = own[(len(own) - 1) // 2 :]
     images = own[-1].images - own[0].images if own else 0

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 CHECKSUM = "crc32"  # the field of a file that holds the checksum of the others
-MAX_BYTES = 8 << 20  # of a result file; those of a thousand classes have some 50 kB
+MAX_BYTES = 8 << 20  # largest result file; a file with a thousand classes has some 50 kB
 AGAIN = "delete it and run the job again"
 
 
 def job_title(backbone: str, task: str, dataset: str, protocol: str, seed: int) -> str:
-    """What a person calls a job."""
+    """Return the job's name for people."""
     return f"{backbone} · {task} · {dataset} · {protocol} · seed {seed}"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a result belongs to; two runs with equal keys must give the same numbers."""
+    """The identity of a result; two runs with equal keys must give the same numbers."""
 
     backbone: str  # label of the table row
     weights_hash: str  # SHA-256 of the weights
@@ -45,17 +45,17 @@ class Key:
 
     @property
     def title(self) -> str:
-        """What a person calls the job."""
+        """The job's name for people."""
         return job_title(self.backbone, self.task, self.dataset, self.protocol, self.seed)
 
     @property
     def digest(self) -> str:
-        """Short hash of all fields."""
+        """A short hash of all fields."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def stem(self) -> str:
-        """Path of the result below the store, without suffix; readable, and unique by the digest."""
+        """The path of the result below the store, without suffix; readable, and unique by the digest."""
         job = f"{self.task}--{self.dataset}--{self.protocol}--seed{self.seed}--{self.digest}"
         return f"{component(self.backbone)}/{component(job)}"
 
@@ -64,11 +64,11 @@ class Key:
 class Data:
     """The data set a result was measured on."""
 
-    title: str  # what a table calls it: "ADE20K", or "rendered rooms (ADE20K layout)"
-    origin: str  # what of it is real and what is rendered; empty for data that says nothing of itself
+    title: str  # name in a table: "ADE20K", or "rendered rooms (ADE20K layout)"
+    origin: str  # the real and the rendered parts; empty for data that declares no origin
     official: bool  # the complete official set, so that the number may stand beside published ones
     sizes: Mapping[str, int]  # items in each split that was read
-    root: str  # where it was read from
+    root: str  # folder of the data set
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Environment:
     """The circumstances of a run."""
 
     commit: str | None  # git commit of this code, None outside a checkout
-    dirty: bool | None  # whether that checkout had uncommitted changes
+    dirty: bool | None  # true if that checkout had uncommitted changes
     packages: Mapping[str, str]  # versions of torch, timm, mmseg, ...
     device: str
     python: str
@@ -85,31 +85,31 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One finished job."""
+    """A finished job."""
 
     key: Key
     spec: str  # the text that names the backbone
-    architecture: str  # "resnet50", also for a checkpoint of one
+    architecture: str  # "resnet50", also for a checkpoint of a resnet50
     suite: str
     protocol_version: int
     metrics: Mapping[str, float]
-    units: Mapping[str, str]  # of each metric
-    lower_is_better: Sequence[str]  # the metrics of which that is so
+    units: Mapping[str, str]  # unit of each metric
+    lower_is_better: Sequence[str]  # metrics for which lower is better
     data: Data
     environment: Environment
-    wall_seconds: float  # of the task itself, loading the backbone included
-    global_batch: int | None = None  # images an optimiser step, None where nothing is trained by gradient
-    peak_memory_mb: float | None = None  # of the process (CPU) or the device
-    footnote: str | None = None  # what a table must say about this protocol
+    wall_seconds: float  # time of the task itself, loading the backbone included
+    global_batch: int | None = None  # images an optimiser step, None if nothing is trained by gradient
+    peak_memory_mb: float | None = None  # memory of the process (CPU) or the device
+    footnote: str | None = None  # note that a table must print about this protocol
     details: Mapping[str, Any] = field(default_factory=dict)  # chosen penalty, per-class values, notes
-    provenance: Mapping[str, Any] = field(default_factory=dict)  # how the backbone was trained, as its file says
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # training of the backbone, as recorded in its file
     raw: str | None = None  # name of an .npz beside the JSON: per-image values
     pictures: Sequence[str] = field(default_factory=list)  # names of .png files beside the JSON, for people
     schema: int = SCHEMA
 
 
 class OtherVersionError(UMTError):
-    """A result file of another version of this program: whole, and not to be written over."""
+    """A result file of another version of this program: intact, and not to be overwritten."""
 
 
 # A result, with the raw values and the pictures that `ResultStore.write` puts beside it.
@@ -117,20 +117,20 @@ Measured: TypeAlias = "tuple[Result, Mapping[str, np.ndarray], Mapping[str, np.n
 
 
 class ResultStore:
-    """All results below one folder. Files appear whole or not at all, so a reader never sees half of one."""
+    """All results below one folder. Files appear complete or not at all, so a reader never sees half a file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, key: Key) -> Path:
-        """Return the file of a job; UMTError where its folder is a link that leads out of the store."""
+        """Return the file of a job; UMTError if its folder is a link that leads out of the store."""
         folder, name = os.path.split(f"{key.stem}.json")
         return below(self.folder, folder) / name
 
     def has(self, key: Key) -> bool:
-        """Whether the job has a result; a damaged file is none, and the job will write it anew.
+        """Check if the job has a result; a damaged file counts as none, and the job will write it anew.
 
-        UMTError for one of another version, and where the job's folder leads out of the store.
+        Raises UMTError if the result is of another version, or if the job's folder leads out of the store.
         """
         path = self.path(key)
         try:
@@ -169,12 +169,12 @@ class ResultStore:
         return read_result(self.path(key))
 
     def __iter__(self) -> Iterator[Result]:
-        """All results in order of path; a file that cannot be read raises UMTError."""
+        """Yield all results in order of path; a file that cannot be read raises UMTError."""
         for path in self.paths():
             yield read_result(path)
 
     def paths(self) -> list[Path]:
-        """Return what should be result files, in order: all in the store's folders that are called so, and all links.
+        """Return the paths of result files, in order: all files in the store's folders with such a name, and all links.
 
         Links are not followed, so that `read_result` refuses them.
         """
@@ -190,7 +190,7 @@ def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
 
 
 def _files(entry: os.DirEntry[str]) -> list[Path]:
-    """Return the result files in a folder of the store; itself where it cannot be listed."""
+    """Return the result files in a folder of the store; the folder itself if it cannot be listed."""
     folder = Path(entry)
     try:
         if not entry.is_dir(follow_symlinks=False):
@@ -210,7 +210,7 @@ def read_result(path: Path) -> Result:
         shown = brief(record.get("schema"))
         raise OtherVersionError(f"{path}: schema {shown}, this version reads {SCHEMA}; update umt-bench")
     written = record.pop(CHECKSUM, None)
-    if written is not None and written != _checksum(record):  # files of before there were checksums have none
+    if written is not None and written != _checksum(record):  # older files have no checksum
         raise ResultError(f"{path}: its checksum is another; {AGAIN}")
     try:
         return build(Result, record, path)
@@ -225,12 +225,12 @@ def result_bytes(record: Mapping[str, Any]) -> bytes:
 
 
 def _checksum(record: Mapping[str, Any]) -> int:
-    """CRC-32 of a plain record as JSON, whatever the order of its fields."""
+    """Compute the CRC-32 of a plain record as JSON, independent of the order of its fields."""
     return zlib.crc32(json.dumps(record, sort_keys=True).encode())
 
 
 def _write_picture(result: Path, name: str, pixels: np.ndarray) -> str:
-    """A PNG beside the file of a result; its name."""
+    """Write a PNG beside the file of a result; return its name."""
     path = result.with_name(f"{component(f'{result.stem}--{name}')}.png")
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What a job does with features once it has them, timed on features drawn at random: penalties, or votes."""
+"""The work of a job after its features are computed, timed on random features: penalties, or votes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from benchmarks.tasks.knn import TEST_ROWS, KnnSettings, knn_votes
 from umt.probes.path import penalty_path
 
-MOST = 2000  # training images that are solved for; more cost in proportion
+MOST = 2000  # training images in the timed solve; more cost in proportion
 VOTERS = 16384  # training images that vote; more cost in proportion, as do more images that they vote on
 
 
 def solving_seconds(settings: Any, images: int, tested: int, dim: int, classes: int, device: torch.device) -> float:
-    """Seconds on so many training and test images; 0 for protocols that have neither penalties nor neighbours."""
+    """Time so many training and test images, in seconds; 0 for protocols with neither penalties nor neighbours."""
     if hasattr(settings, "grid"):
         return _penalties(settings, images, dim, classes, device)
     if isinstance(settings, KnnSettings):
@@ -25,7 +25,7 @@ def solving_seconds(settings: Any, images: int, tested: int, dim: int, classes: 
 
 
 def _penalties(settings: Any, images: int, dim: int, classes: int, device: torch.device) -> float:
-    """A linear probe under the protocol's own grid of penalties."""
+    """Time a linear probe under the protocol's own grid of penalties."""
     used, draw = min(images, MOST), np.random.default_rng(0)
     labels = np.arange(used) % classes
     features = draw.standard_normal((classes, dim))[labels] + draw.standard_normal((used, dim))
@@ -36,7 +36,7 @@ def _penalties(settings: Any, images: int, dim: int, classes: int, device: torch
 
 
 def _votes(settings: KnnSettings, images: int, tested: int, dim: int, classes: int, device: torch.device) -> float:
-    """The votes of the nearest neighbours, in blocks as the task has them."""
+    """Time the votes of the nearest neighbours, in the task's blocks."""
     voters, queries, draw = min(images, VOTERS), min(tested, TEST_ROWS), np.random.default_rng(0)
     train, test = (draw.standard_normal((rows, dim), dtype=np.float32) for rows in (voters, queries))
     ks = sorted({settings.k, *settings.other_k})

@@ -1,4 +1,4 @@
-"""One job on several processes of a machine, each with its own GPU where there are any, through torchrun's launcher."""
+"""A job on several processes of a machine, each with its own GPU if there are any, through torchrun's launcher."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from umt.training.device import pick_device
 from umt.training.distributed import join
 
 Progress = Callable[[int, int, str], None]
-LOOK = 0.1  # seconds between two looks of the launcher
+LOOK = 0.1  # seconds between two checks of the launcher
 
 
 def measure_together(request: Request, progress: Progress) -> Measured:
-    """`measure` on `request.processes` processes; the answer is the first one's.
+    """Run `measure` on `request.processes` processes; return the answer of the first.
 
-    When one fails the others are ended, and its error is raised here.
+    If one process fails, the others are ended, and its error is raised here.
     """
     ours, theirs = fork_server().Pipe(duplex=False)
     listener = threading.Thread(target=_pass_on, args=(ours, progress), daemon=True)
@@ -55,14 +55,14 @@ def measure_together(request: Request, progress: Progress) -> Measured:
 
 
 def _share(request: Request, connection: Connection) -> Measured | None:
-    """What one of the processes does."""
+    """Run the part of one of the processes."""
     processes = join()
     if pick_device(request.device).type == "cuda":
         request = replace(request, device=f"cuda:{processes.local_rank}")
     request = replace(request, threads=request.threads // processes.world)
     try:
         measured = measure(request, lambda *report: connection.send(report) if processes.main else None)
-    except ProcessError:  # it has lost the others: the launcher must see first how they ended, and ends this one then
+    except ProcessError:  # the others are gone: the launcher must first see how they ended, and then ends this process
         time.sleep(10 * LOOK)
         raise
     return measured if processes.main else None
@@ -74,7 +74,7 @@ def _pass_on(connection: Connection, progress: Progress) -> None:
 
 
 def _error_of(error: ChildFailedError, request: Request) -> Exception:
-    """The one line of the process that failed first."""
+    """Return the error of the process that failed first, in one line."""
     rank, failure = error.get_first_failure()
     which = f"process {rank} of {request.processes}"
     if failure.exitcode < 0:

@@ -1,4 +1,4 @@
-"""Suites as data: which tasks, data sets and protocols fill the columns of Table 1."""
+"""Suites as data: the tasks, data sets and protocols that fill the columns of Table 1."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHANGEABLE = re.compile(r"(interaction|alignment|views|training)\.\w+|ema|seed|t
 
 @dataclass(frozen=True)
 class Column:
-    """One measured column: a task on a data set by a protocol, and the metric that the table shows."""
+    """A measured column: a task on a data set by a protocol, and the metric that the table shows."""
 
     heading: str
     task: str
@@ -29,17 +29,17 @@ class Column:
 
     @property
     def protocol_name(self) -> str:
-        """The name that results carry."""
+        """The name of the protocol in results."""
         return protocol_path(self.task, self.protocol).stem
 
 
 @dataclass(frozen=True)
 class StudentRun:
-    """A distillation whose student stands in a table."""
+    """A distillation whose student is evaluated for a table."""
 
     label: str
     recipe: str
-    changes: tuple[str, ...] = ()  # of the recipe, as `umt distill --set` takes them
+    changes: tuple[str, ...] = ()  # changes of the recipe, as `umt distill --set` takes them
     heads: tuple[str, ...] = ()  # spaces that an example evaluates beside it
 
     def __post_init__(self) -> None:
@@ -62,11 +62,11 @@ class CkaRun:
 
 @dataclass(frozen=True)
 class TablePlan:
-    """What one table of the paper needs."""
+    """The needs of a table of the paper."""
 
     number: int
     jobs: tuple[str, ...] = ()  # TASK/DATASET of columns of the suite, with * for any
-    heads: bool = False  # whether each head of a checkpoint is evaluated beside it
+    heads: bool = False  # true if each head of a checkpoint is evaluated beside it
     students: tuple[StudentRun, ...] = ()  # trained on request
     cka: CkaRun | None = None
 
@@ -76,14 +76,14 @@ class Suite:
     """`columns` are Table 1; `probes`, `zeroshot` and `costs` are tables that the paper does not have."""
 
     name: str
-    source: str  # what `load_suite` reads it from: its name, or a file
+    source: str  # argument of `load_suite`: its name, or a file
     title: str
-    about: str  # what its numbers may be compared with
+    about: str  # numbers that its results may be compared with
     seeds: int
-    embedded_data: bool  # whether the package writes its own data where no data root is given
+    embedded_data: bool  # true if the package writes its own data when no data root is given
     columns: tuple[Column, ...]
-    example: tuple[str, ...] = ()  # backbones that are evaluated where none is named, SPEC or LABEL=SPEC
-    example_students: tuple[StudentRun, ...] = ()  # that are distilled first, and evaluated before them
+    example: tuple[str, ...] = ()  # backbones that are evaluated if none is named, SPEC or LABEL=SPEC
+    example_students: tuple[StudentRun, ...] = ()  # students that are distilled and evaluated before the backbones
     probes: tuple[Column, ...] = ()
     zeroshot: tuple[Column, ...] = ()
     costs: tuple[Column, ...] = ()
@@ -97,12 +97,12 @@ class Suite:
 
 
 def suite_names() -> list[str]:
-    """Suites that ship with the package."""
+    """List the suites that ship with the package."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def load_suite(name: str) -> Suite:
-    """Read `suites/<name>.yaml`, or a YAML file given by its path; files that it names are those beside it.
+    """Read `suites/<name>.yaml`, or a YAML file given by its path; files that it names lie beside it.
 
     A suite is called after its file, because its name decides where results go.
     """

@@ -1,4 +1,4 @@
-"""From tables that a user asks for to what they need: columns, heads, students and analyses, as the suite declares."""
+"""The needs of the requested tables: columns, heads, students and analyses, as the suite declares."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Part = tuple[Suite, tuple[BackboneName, ...]]  # a suite of some columns, and th
 
 
 def chosen_tables(suite: Suite, numbers: str) -> list[TablePlan]:
-    """The suite's declarations of tables "1,4,6"; UMTError for one that it does not have."""
+    """Return the suite's declarations of tables "1,4,6"; UMTError for a table that it does not have."""
     known = {str(table.number): table for table in suite.tables}
     asked = [number.strip() for number in numbers.split(",")]
     for number in asked:
@@ -31,9 +31,9 @@ def chosen_tables(suite: Suite, numbers: str) -> list[TablePlan]:
 
 
 def parts_of(suite: Suite, tables: Sequence[TablePlan], backbones: Sequence[BackboneName]) -> list[Part]:
-    """The jobs of all tables for the backbones, and those of tables with heads for the heads of checkpoints.
+    """Return the jobs of all tables for the backbones, and those of tables with heads for the heads of checkpoints.
 
-    Without tables the suite as it is.
+    Without tables, return the suite unchanged.
     """
     if not tables:
         return [(suite, tuple(backbones))]
@@ -63,7 +63,7 @@ def checkpoints_of(backbones: Sequence[BackboneName]) -> list[BackboneName]:
 def example_backbones(
     suite: Suite, data_root: Path, out: Path, console: Console, trust: Sequence[str], *, dry_run: bool
 ) -> tuple[BackboneName, ...]:
-    """Distil the students of a suite's example, and return its backbones; a dry run only says what it would distil.
+    """Distil the students of a suite's example, and return its backbones; a dry run only lists these students.
 
     Raises TrustError if a backbone runs code and the suite is not among the files that are trusted.
     """
@@ -87,9 +87,9 @@ def train_students(
     sure: bool,
     dry_run: bool,
 ) -> tuple[BackboneName, ...]:
-    """Distil the students that the tables name, after telling what each costs; return those that are there.
+    """Distil the students that the tables name, after the cost of each is printed; return the finished students.
 
-    Finished ones are not trained again, and an interrupted one goes on. UMTError where a label means two recipes.
+    Finished students are not trained again, and an interrupted training goes on. UMTError if a label means two recipes.
     """
     students = _students(tables)
     commands = {label: distil_command(student, data_root, out, trust) for label, student in students.items()}
@@ -108,7 +108,7 @@ def train_students(
 def analyse(
     tables: Sequence[TablePlan], backbones: Sequence[BackboneName], data_root: Path, out: Path, console: Console
 ) -> int:
-    """Compare each checkpoint with its teachers, where a table asks for it; return how many could not be compared."""
+    """Compare each checkpoint with its teachers, if a table needs it; return the number of failed comparisons."""
     failed = 0
     for run in (table.cka for table in tables if table.cka):
         for name in checkpoints_of(backbones):
@@ -121,7 +121,7 @@ def analyse(
 
 
 def _example_name(suite: Suite, text: str, trust: Sequence[str]) -> BackboneName:
-    """Return a backbone of the example; one that runs code only if the suite is trusted."""
+    """Return a backbone of the example; it may run code only if the suite is trusted."""
     name = read_name(text, trusted=is_trusted(suite.source, trust))
     if name.trusted:
         return name
@@ -139,7 +139,7 @@ def _head(name: BackboneName, space: str) -> BackboneName:
 
 
 def _with_jobs(suite: Suite, tables: Sequence[TablePlan]) -> Suite:
-    """The suite with the columns of some tables only."""
+    """Return the suite with the columns of some tables only."""
     patterns = [pattern for table in tables for pattern in table.jobs]
 
     def kept(columns: Sequence[Column]) -> tuple[Column, ...]:

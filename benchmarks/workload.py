@@ -1,4 +1,4 @@
-"""What a job does to how many images: counted from its protocol and the sizes of its data, nothing is measured."""
+"""The images that a job processes: counted from its protocol and the sizes of its data, nothing is measured."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ KINDS = ("fine-tuning", "dense", "frozen", "forward")
 
 @dataclass(frozen=True)
 class Workload:
-    """Images of a job; `features` names what other jobs of the same backbone need not compute again."""
+    """Images of a job; `features` identifies features that other jobs of the same backbone need not compute again."""
 
-    trained: int = 0  # by forward and backward, each counted as often as it is shown
-    tested: int = 0  # by the forward that the protocol tests with, all its windows and flips included
+    trained: int = 0  # images through forward and backward, counted each time they are shown
+    tested: int = 0  # images through the protocol's test forward, all its windows and flips included
     features: tuple[Any, ...] = ()
 
     @property
@@ -26,7 +26,7 @@ class Workload:
 
 
 def kind_of(settings: Any) -> str:
-    """Which of KINDS the settings of a task belong to; UMTError for those of a task from outside."""
+    """Return the kind of a task's settings, one of KINDS; UMTError for settings of a task from outside."""
     if isinstance(settings, Recipe):
         return "fine-tuning"
     for kind, field in (("dense", "iterations"), ("frozen", "crop_pct"), ("forward", "forwards")):
@@ -38,7 +38,7 @@ def kind_of(settings: Any) -> str:
 
 
 def workload(dataset: str, settings: Any, sizes: Mapping[str, int]) -> Workload:
-    """Images of one job; `sizes` are those of the official splits, of which the last is the reported one."""
+    """Count the images of a job; `sizes` are those of the official splits, of which the last is the reported one."""
     *training, reported = sizes.values()
     kind = kind_of(settings)
     if kind == "fine-tuning":

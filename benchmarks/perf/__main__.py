@@ -30,7 +30,7 @@ def main(names: tuple[str, ...], wanted: str) -> None:
         for name in names:
             if name not in KNOWN:
                 raise unknown_name("benchmark", name, KNOWN)
-        torch.set_num_threads(1)  # figures of several threads break down when the machine has other work
+        torch.set_num_threads(1)  # figures of several threads are unreliable if the machine has other work
         rows = [row for name in names or KNOWN for row in import_module(f"benchmarks.perf.{name}").measure(device)]
     except UMTError as error:
         raise click.ClickException(error.coded) from error
@@ -38,7 +38,7 @@ def main(names: tuple[str, ...], wanted: str) -> None:
 
 
 def table(rows: list[Row], caption: str) -> Table:
-    """Rows for people."""
+    """Return the rows as a table for people."""
     printed = Table("job", "peer", "peer's", "ours", "ratio", "limit", "note", caption=caption)
     for row in rows:
         costs = (f"{row.theirs:.4g} {row.unit}", f"{row.ours:.4g} {row.unit}")

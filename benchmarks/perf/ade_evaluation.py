@@ -25,7 +25,7 @@ REPEATS = 5
 
 
 def measure(device: torch.device) -> list[Row]:
-    """Logits on 1/16 and 1/4 of a 512 x 683 image; the operators of an image size are made once and then kept."""
+    """Measure logits on 1/16 and 1/4 of a 512 x 683 image; operators of an image size are made once and then kept."""
     rows = []
     for side, limit in LIMITS.items():
         grid = (side, side * PADDED[1] // PADDED[0])
@@ -39,7 +39,7 @@ def measure(device: torch.device) -> list[Row]:
 
 
 def compare(name: str, logits: Tensor, padded: Shape, kept: Shape, limit: float) -> list[Row]:
-    """mmseg's way against the compiled one (where it is installed and runs) and the one in plain torch."""
+    """Compare mmseg's way with the compiled way (if it is installed and runs) and with plain torch."""
     truth = torch.randint(
         0, CLASSES, (kept[0] // 32 + 1, kept[1] // 32 + 1), generator=torch.Generator().manual_seed(1)
     )

@@ -1,4 +1,4 @@
-"""What the ADE20K benchmarks measure on: noise, smooth regions, and logits of a head trained on real photographs."""
+"""Inputs of the ADE20K benchmarks: noise, smooth regions, and logits of a head trained on real photographs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from torch.nn.functional import interpolate
 from umt.backbones import create_backbone
 
 CLASSES = 150
-SIZE = (256, 352)  # of the photographs
+SIZE = (256, 352)  # size of the photographs
 STEPS = 60
 
 
 def noise(grid: tuple[int, int]) -> Tensor:
-    """Independent values at every node, without regions: the hardest class maps there are."""
+    """Draw independent values at every node, without regions: the hardest class maps there are."""
     return torch.randn(CLASSES, *grid, generator=torch.Generator().manual_seed(0))
 
 
 def regions(grid: tuple[int, int]) -> Tensor:
-    """Smooth values with noise on them: some 50 regions, as in a photograph."""
+    """Draw smooth values with noise on them: some 50 regions, as in a photograph."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.randn(1, CLASSES, 8, 8, generator=generator) * 3
     detail = torch.randn(CLASSES, *grid, generator=generator) * 0.3
@@ -32,13 +32,13 @@ def regions(grid: tuple[int, int]) -> Tensor:
 
 
 def real_data() -> Path | None:
-    """The folder with real photographs."""
+    """Return the folder with real photographs."""
     folder = os.environ.get("UMT_REAL_DATA")
     return Path(folder) if folder else None
 
 
 def trained_logits(folder: Path, count: int) -> list[Tensor]:
-    """Logits [150, 8, 11] of `count` photographs, by a linear head that 12 others trained for `STEPS` steps."""
+    """Return logits [150, 8, 11] of `count` photographs; 12 others trained the linear head for `STEPS` steps."""
     images = sorted((folder / "nyu_as_ade150/images/training").glob("*.jpg"))[: 12 + count]
     backbone = create_backbone("pypi:tf_efficientnet_lite0").eval()
     with torch.no_grad():
@@ -68,7 +68,7 @@ def _pixels(path: Path, how: Image.Resampling) -> Tensor:
 
 
 def _labels(path: Path) -> Tensor:
-    """ADE20K's ids less one; 0, unlabelled, becomes 255."""
+    """Return ADE20K's ids less one; 0, unlabelled, becomes 255."""
     annotation = Image.open(path.parents[2] / "annotations/training" / f"{path.stem}.png")
     ids = np.array(annotation.resize(SIZE[::-1], Image.Resampling.NEAREST)).astype(np.uint8)
     return torch.from_numpy(ids - np.uint8(1)).long()

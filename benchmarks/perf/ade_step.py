@@ -24,7 +24,7 @@ Loss = Callable[[BaseDecodeHead, Tensor, list[SegDataSample]], dict[str, Tensor]
 
 
 def measure(device: torch.device) -> list[Row]:
-    """Two crops at strides 16 and 4, and a trained head's logits where there is real data."""
+    """Measure two crops at strides 16 and 4, and a trained head's logits if there is real data."""
     rows = []
     for side in (32, 128):
         rows += compare(f"{side} x {side} logits", noise((side, side)).expand(BATCH, -1, -1, -1).to(device) * 3, CROP)
@@ -36,7 +36,7 @@ def measure(device: torch.device) -> list[Row]:
 
 
 def compare(name: str, logits: Tensor, size: tuple[int, int]) -> list[Row]:
-    """Seconds and peak memory."""
+    """Compare seconds and peak memory."""
     with DefaultScope.overwrite_default_scope("mmseg"):
         head = LinearHead(1, CLASSES)
     samples = _samples(len(logits), size, logits.device)
@@ -64,7 +64,7 @@ def compare(name: str, logits: Tensor, size: tuple[int, int]) -> list[Row]:
 
 
 def _samples(count: int, size: tuple[int, int], device: torch.device) -> list[SegDataSample]:
-    """Labels without structure, a tenth of them ignored."""
+    """Draw labels without structure, a tenth of them ignored."""
     generator = torch.Generator().manual_seed(1)
     samples = []
     for _ in range(count):

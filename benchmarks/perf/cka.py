@@ -1,4 +1,4 @@
-"""CKA against the products that it cannot avoid, and against what packages do."""
+"""CKA against the products that it cannot avoid, and against the code of other packages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SHARED = 64  # directions that both feature sets have
 
 
 def measure(device: torch.device) -> list[Row]:
-    """Biased and unbiased in one pass, at most 1.25 of the bare products; at least 40 times as fast as Gram forms."""
+    """Measure both CKAs in one pass: at most 1.25 of the products alone, at least 40 times as fast as Gram forms."""
     return [against_products(device), *against_grams(device)]
 
 
 def against_products(device: torch.device) -> Row:
-    """The floor is X'X, Y'Y and X'Y in float32, as three calls; means are 100 times the deviation."""
+    """Compare with the floor: X'X, Y'Y and X'Y in float32, as three calls; means are 100 times the deviation."""
     x, y = _features(MANY, device, mean=100.0)
     ours, floor = interleaved(
         lambda: _ours(x, y), lambda: (x.T @ x, y.T @ y, x.T @ y), repeats=3, clock=clock_of(device)
@@ -35,7 +35,7 @@ def against_products(device: torch.device) -> Row:
 
 
 def against_grams(device: torch.device) -> list[Row]:
-    """What the packages do, in the operations of their own code, which is not imported: they are no dependency."""
+    """Compare with other packages in their own operations; they are not imported, because they are no dependency."""
     x, y = _features(FEW, device, mean=1.0)
     exact, error = reference(x, y), _error(x, y)
     peers: dict[str, tuple[Peer, float]] = {
@@ -52,7 +52,7 @@ def against_grams(device: torch.device) -> list[Row]:
 
 
 def reference(x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Biased and unbiased in float64, by Kornblith's formulas in feature space."""
+    """Compute biased and unbiased CKA in float64, by Kornblith's formulas in feature space."""
     x, y = (values.double() - values.double().mean(dim=0) for values in (x, y))
     n = len(x)
     squares = [values.square().sum(dim=1) for values in (x, y)]
@@ -79,11 +79,11 @@ def _error(x: Tensor, y: Tensor) -> float:
 
 
 def _centred_grams(x: Tensor, y: Tensor) -> float:
-    """ckatorch's default: Gram matrices in float64, centred, their product over their norms."""
+    """Compute ckatorch's default: Gram matrices in float64, centred, their product over their norms."""
     grams = []
     for values in (x.double(), y.double()):
         gram = values @ values.T
-        assert torch.allclose(gram, gram.T)  # theirs checks it too
+        assert torch.allclose(gram, gram.T)  # ckatorch checks it too
         means = gram.mean(dim=0)
         means = means - means.mean() / 2
         grams.append(gram - means[:, None] - means[None, :])
@@ -92,7 +92,7 @@ def _centred_grams(x: Tensor, y: Tensor) -> float:
 
 
 def _batched(x: Tensor, y: Tensor) -> float:
-    """ckatorch's unbiased HSIC in float64, which its comparison of models uses: three products of Gram matrices."""
+    """Compute ckatorch's unbiased HSIC in float64, as in its comparison of models: three products of Gram matrices."""
     grams = [(values @ values.T).fill_diagonal_(0) for values in (x.double(), y.double())]
     n = len(x)
 
@@ -104,7 +104,7 @@ def _batched(x: Tensor, y: Tensor) -> float:
 
 
 def _traces(x: Tensor, y: Tensor) -> float:
-    """torch-cka's unbiased HSIC in float32: the trace of a product of Gram matrices, three times."""
+    """Compute torch-cka's unbiased HSIC in float32: the trace of a product of Gram matrices, three times."""
     grams = [(values @ values.T).fill_diagonal_(0) for values in (x, y)]
     n, ones = len(x), x.new_ones(len(x), 1)
 
@@ -117,7 +117,7 @@ def _traces(x: Tensor, y: Tensor) -> float:
 
 
 def _features(rows: int, device: torch.device, mean: float) -> tuple[Tensor, Tensor]:
-    """Two feature sets that have some directions in common; `mean` in deviations."""
+    """Draw two feature sets that have some directions in common; `mean` in deviations."""
     generator = torch.Generator().manual_seed(0)
     draw: Callable[..., Tensor] = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
     shared = draw(rows, SHARED)

@@ -1,4 +1,4 @@
-"""A step whose targets are read from a cache against one whose teachers run, and against one that reads nothing."""
+"""A step with targets from a cache, against a step whose teachers run, and against a step that reads nothing."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from umt.distill.teachers import Teacher
 
 
 def measure(device: torch.device) -> list[Row]:
-    """At least 2.9 times as fast as with teachers, at most 1.1 of what the student takes itself."""
+    """Measure the step: at least 2.9 times as fast as with teachers, at most 1.1 of the student's own time."""
     setting = Setting.on(device)
     return rows(setting, build_distiller(setting))
 
 
 def rows(setting: Setting, model: Distiller) -> list[Row]:
-    """Loading is part of both steps that load; JPEGs are decoded in both."""
+    """Compare the three steps; loading is part of both steps that load, and JPEGs are decoded in both."""
     with tempfile.TemporaryDirectory() as folder:
         online, cached = _datasets(setting, model.student, model.teachers, Path(folder))
         at_hand = _moved(model, next(loader(setting, cached)))
@@ -51,7 +51,7 @@ def rows(setting: Setting, model: Distiller) -> list[Row]:
 def _datasets(
     setting: Setting, student: Backbone, teachers: tuple[Teacher, ...], folder: Path
 ) -> tuple[ViewImages, CachedViews]:
-    """One batch of pictures, as views and as views with cached targets."""
+    """Make one batch of pictures, as views and as views with cached targets."""
     recipe, images = setting.recipe, pictures(folder / "pictures", setting.batch)
     skipped = Skipped(folder / "skipped.txt", len(images))
     views = ViewImages(images, recipe.views, recipe.seed, skipped)

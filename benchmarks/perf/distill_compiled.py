@@ -10,17 +10,17 @@ from benchmarks.perf.machine import clock_of
 from benchmarks.perf.row import Row, interleaved
 from umt.distill.distiller import Distiller
 
-LIMITS = {"bf16": 1.6, "fp32": 1.0}  # of the speed-up over eager steps in a precision
+LIMITS = {"bf16": 1.6, "fp32": 1.0}  # least speed-up over eager steps in a precision
 
 
 def measure(device: torch.device) -> list[Row]:
-    """The precision of ours is the one that training would choose on the device."""
+    """Measure with the precision that training would choose on the device."""
     setting = Setting.on(device)
     return rows(setting, build_distiller(setting))
 
 
 def rows(setting: Setting, model: Distiller) -> list[Row]:
-    """Against its own parts, and against eager steps in each precision."""
+    """Compare with the step's own parts, and with eager steps in each precision."""
     model.compile_parts()
     parts = against_parts(setting, model, "compiled")
     return [parts, *(_against_eager(setting, model, precision) for precision in LIMITS)]

@@ -1,4 +1,4 @@
-"""Whether loading keeps up: a batch of views from JPEG files against the step that it is for."""
+"""Speed of loading: a batch of views from JPEG files against the training step that uses it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCHES = 4  # for each worker, so that its start counts little
 
 
 def measure(device: torch.device) -> list[Row]:
-    """Loading must take less than the step, which it runs beside."""
+    """Measure loading, which must take less than the step that runs beside it."""
     setting = Setting.on(device)
     model = build_distiller(setting)
     if device.type == "cuda":
@@ -27,7 +27,7 @@ def measure(device: torch.device) -> list[Row]:
 
 
 def row(setting: Setting, model: Distiller) -> Row:
-    """Seconds a batch of each, a loader's start included."""
+    """Compare the seconds of a batch in each, a loader's start included."""
     running = step(setting, model, setting.views())
     running()
     batches = BATCHES * max(1, workers(setting))

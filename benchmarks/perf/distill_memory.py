@@ -23,7 +23,7 @@ CPU_BATCH = 8  # with fewer images the gradients of the weights, which no batch 
 
 
 def measure(device: torch.device) -> list[Row]:
-    """Within 10%."""
+    """Measure the peak: at most 1.10 of the training alone plus the largest teacher's forward."""
     setting = Setting.on(device)
     if device.type == "cpu":
         setting = replace(setting, batch=CPU_BATCH)
@@ -31,7 +31,7 @@ def measure(device: torch.device) -> list[Row]:
 
 
 def rows(setting: Setting, model: Distiller) -> list[Row]:
-    """All peaks are above what is held before: weights, views and recorded targets; gradients count."""
+    """Compare peaks above the memory held before: weights, views and recorded targets; gradients count."""
     views, device = setting.views(), setting.device
     with setting.autocast():
         recorded = all_targets(model.teachers, as_floats(views))
@@ -76,7 +76,7 @@ def _training(setting: Setting, student: Backbone, views: Tensor) -> Callable[[]
 
 
 def peak_bytes(function: Callable[[], None], device: torch.device) -> int:
-    """The most that the tensors of `function` take at one time, as the allocator counts."""
+    """Return the largest memory of all tensors of `function` at one time, as the allocator counts."""
     if device.type != "cuda":
         return _peak_on_cpu(function)
     before = torch.cuda.memory_allocated(device)
@@ -86,7 +86,7 @@ def peak_bytes(function: Callable[[], None], device: torch.device) -> int:
 
 
 def _peak_on_cpu(function: Callable[[], None]) -> int:
-    """From the allocations that torch's profiler writes down."""
+    """Compute the peak from the allocations that torch's profiler records."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         function()
     with tempfile.TemporaryDirectory() as folder:

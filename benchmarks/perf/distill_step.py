@@ -1,4 +1,4 @@
-"""One distillation step against the work that it cannot avoid: teachers, student and spaces, each alone."""
+"""A distillation step against the work that it cannot avoid: teachers, student and spaces, each alone."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Work = Callable[[], None]
 
 
 def measure(device: torch.device) -> list[Row]:
-    """At most 1.10 of the sum."""
+    """Measure the step: at most 1.10 of the sum."""
     setting = Setting.on(device)
     return [against_parts(setting, build_distiller(setting), "eager")]
 
 
 def against_parts(setting: Setting, model: Distiller, how: str) -> Row:
-    """The step against the sum of its parts, in the same precision."""
+    """Compare the step with the sum of its parts, in the same precision."""
     views = setting.views()
     parts = [*_teachers(setting, model, views), _student(setting, model, views), _spaces(setting, model, views)]
     whole = step(setting, model, views)
@@ -60,7 +60,7 @@ def _student(setting: Setting, model: Distiller, views: Tensor) -> Work:
 
 
 def _spaces(setting: Setting, model: Distiller, views: Tensor) -> Work:
-    """Forward and backward on recorded features of the student."""
+    """Return forward and backward of the spaces on recorded features of the student."""
     with setting.autocast(), torch.no_grad():
         recorded = model.student(as_floats(views), maps=(-1,))
     recorded = _leaves(recorded)
@@ -75,7 +75,7 @@ def _spaces(setting: Setting, model: Distiller, views: Tensor) -> Work:
 
 
 def _leaves(features: Features) -> Features:
-    """Features that take a gradient and pass none on."""
+    """Copy features so that they take a gradient and pass none on."""
     cls = None if features.cls is None else features.cls.detach().requires_grad_()
     return replace(features, cls=cls, maps=[features.maps[-1].detach().requires_grad_()])
 

@@ -1,4 +1,4 @@
-"""What the benchmarks of distillation measure: three ViT-B/16 teachers with random weights, and a student of them."""
+"""The models of the distillation benchmarks: three ViT-B/16 teachers with random weights, and a student of them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ TEACHERS = (
     TeacherSpec("mae", "mae", "timm:vit_base_patch16_224.mae?pretrained=false"),
     TeacherSpec("dino", "dino", "timm:vit_base_patch16_dinov3?pretrained=false"),
 )
-DRAWS = {"cuda": 1_281_167, "cpu": 0}  # images that a loader is told it will load: an epoch of ImageNet, or few
+DRAWS = {"cuda": 1_281_167, "cpu": 0}  # images that a loader expects: an epoch of ImageNet, or few
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A distillation to measure: small enough for the device, and as often as it takes to find the least time."""
+    """A distillation to measure: small enough for the device, repeated enough to find the least time."""
 
     recipe: DistillRecipe
     device: torch.device
@@ -43,7 +43,7 @@ class Setting:
 
     @classmethod
     def on(cls, device: torch.device) -> Setting:
-        """The ViT-B recipe with 256 images on a GPU, a ResNet-50 student with two images on a CPU."""
+        """Take the ViT-B recipe with 256 images on a GPU, a ResNet-50 student with two images on a CPU."""
         gpu = device.type == "cuda"
         recipe = load_recipe("vit-b" if gpu else "resnet50")
         return cls(replace(recipe, teachers=TEACHERS), device, batch=256 if gpu else 2, repeats=10 if gpu else 5)
@@ -53,18 +53,18 @@ class Setting:
         return pick_precision(self.recipe.training.precision, self.device)
 
     def autocast(self, precision: str | None = None) -> torch.autocast:
-        """The precision of the training, or another one."""
+        """Return autocast in the precision of the training, or in another precision."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=(precision or self.precision) == "bf16")
 
     def views(self) -> Tensor:
-        """A batch of noise, as a loader gives it."""
+        """Draw a batch of noise in the format of a loader."""
         size = (self.batch, 3, self.recipe.views.size, self.recipe.views.size)
         noise = torch.randint(0, 256, size, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
         return noise.to(self.device)
 
 
 def build_distiller(setting: Setting) -> Distiller:
-    """Student, spaces and teachers on the device, ready to train."""
+    """Build student, spaces and teachers on the device, ready to train."""
     recipe, device = setting.recipe, setting.device
     student = build_student(recipe)
     grid = grid_of(student, recipe.views.size)
@@ -77,7 +77,7 @@ def build_distiller(setting: Setting) -> Distiller:
 def step(
     setting: Setting, model: Distiller, views: Tensor, targets: Cached | None = None, precision: str | None = None
 ) -> Callable[[], None]:
-    """A training step without its optimiser; teachers run unless there are `targets`."""
+    """Return a training step without its optimiser; teachers run unless there are `targets`."""
 
     def run() -> None:
         with setting.autocast(precision):
@@ -89,7 +89,7 @@ def step(
 
 
 def pictures(folder: Path, count: int) -> ImageList:
-    """JPEG files of ImageNet's usual size, of smooth noise."""
+    """Write JPEG files of ImageNet's usual size, of smooth noise."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     for index in range(count):
@@ -99,7 +99,7 @@ def pictures(folder: Path, count: int) -> ImageList:
 
 
 def loader(setting: Setting, images: Dataset[Any]) -> Iterator[dict[str, Any]]:
-    """Batches without end, loaded as in training."""
+    """Yield batches without end, loaded as in training."""
     draws = DRAWS[setting.device.type]
     return iter(
         make_loader(images, batch=setting.batch, seed=0, draws=draws, visits=True, pinned=setting.device.type == "cuda")
@@ -107,5 +107,5 @@ def loader(setting: Setting, images: Dataset[Any]) -> Iterator[dict[str, Any]]:
 
 
 def workers(setting: Setting) -> int:
-    """Processes of such a loader; none on a CPU, where they would escape the clock."""
+    """Return the processes of such a loader; none on a CPU, because the clock would not count them."""
     return worker_count(DRAWS[setting.device.type])

@@ -1,4 +1,4 @@
-"""Features that are read from the cache against those that are computed: what a second probe of a backbone saves."""
+"""Features that are read from the cache against computed features: the saving for a second probe of a backbone."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from umt.feature_cache.lookup import cached_features
 from umt.features import Extraction
 from umt.training.precision import pick_precision
 
-IMAGES = {"cpu": 512, "cuda": 4096}  # fewer than any real data set; of a hit, hashing the weights takes most
+IMAGES = {"cpu": 512, "cuda": 4096}  # fewer than any real data set; most of a hit is hashing the weights
 
 
 def measure(device: torch.device) -> list[Row]:
-    """A hit costs at most a hundredth of a miss, its checks and the hash of the weights included."""
+    """Measure a hit: at most a hundredth of a miss, its checks and the hash of the weights included."""
     with tempfile.TemporaryDirectory() as folder:
         return [row(device, Path(folder), "timm:resnet50?pretrained=false", IMAGES[device.type])]
 
 
 def row(device: torch.device, folder: Path, spec: str, count: int) -> Row:
-    """The miss is measured once, the hit several times."""
+    """Compare miss and hit; the miss is measured once, the hit several times."""
     images = pictures(folder / "pictures", count)
     samples = [Sample(images.path(index), 0) for index in range(count)]
     backbone = create_backbone(spec).to(device)

@@ -1,4 +1,4 @@
-"""JPEG files to frozen features: against the bare forward, and against timm's transform, model and a DataLoader."""
+"""JPEG files to frozen features: against the forward alone, and against timm's transform, model and a DataLoader."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from umt.features import Extraction, each_features
 from umt.training.precision import has_fast_bf16, pick_precision
 
 SIDE = 224
-LIMITS = {"resnet50": 1.15, "vit_base_patch16_224": 1.05}  # times the bare forward
-PEERS = {"fp32": 5.0, "bf16": 1.6}  # how much faster than the peer in that precision, where bf16 is fast
+LIMITS = {"resnet50": 1.15, "vit_base_patch16_224": 1.05}  # times the forward alone
+PEERS = {"fp32": 5.0, "bf16": 1.6}  # speed-up over the peer in that precision, if bf16 is fast
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class Setting:
 
 
 def measure(device: torch.device) -> list[Row]:
-    """At most 1.15 (ResNet-50) and 1.05 (ViT-B) of the bare forward; >= 5 and 1.6 times the peer with fast bf16."""
+    """Measure ResNet-50 (ViT-B): at most 1.15 (1.05) of the forward; >= 5 and 1.6 times the peer with fast bf16."""
     with tempfile.TemporaryDirectory() as folder:
         setting = Setting.on(device, Path(folder))
         return [row for name in LIMITS for row in rows(name, setting)]
 
 
 def rows(name: str, setting: Setting) -> list[Row]:
-    """The note is the largest difference of features to the peer's in fp32, relative to the largest feature."""
+    """Compare the three, with the largest difference of features to the peer's in fp32 over the largest feature."""
     backbone = create_backbone(f"timm:{name}?pretrained=false").to(setting.device)
     model = timm.create_model(name, num_classes=0).to(setting.device).eval()
     model.load_state_dict(backbone.model.state_dict())  # type: ignore[union-attr]
@@ -90,7 +90,7 @@ def _ours(backbone: Backbone, setting: Setting) -> Callable[[], Tensor]:
 
 
 def _bare(backbone: Backbone, setting: Setting) -> Callable[[], Tensor]:
-    """The same model, in the same precision and memory format, on images that are at hand."""
+    """Return the same model, in the same precision and memory format, on images in memory."""
     images = torch.rand(setting.batch, 3, SIDE, SIDE, device=setting.device)
 
     @torch.no_grad()
@@ -103,7 +103,7 @@ def _bare(backbone: Backbone, setting: Setting) -> Callable[[], Tensor]:
 
 
 def _peer(model: nn.Module, backbone: Backbone, setting: Setting, precision: str) -> Callable[[], Tensor]:
-    """What timm's documentation shows, in one process on a CPU, where workers would escape the clock."""
+    """Return the code of timm's documentation, in one process on a CPU, because the clock would not count workers."""
     preprocess = backbone.preprocess
     transform = create_transform(
         (3, SIDE, SIDE),

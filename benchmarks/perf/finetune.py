@@ -33,7 +33,7 @@ from umt.training.precision import pick_precision
 from umt.training.seeded import SeededViews
 
 CLASSES = 1000
-IMAGES = 32  # files, each of which is seen again and again
+IMAGES = 32  # files, each of which is read repeatedly
 TRAININGS = (("resnet50", None), ("vit_small_patch16_224", 0.9999))  # a model, and the decay of its average
 
 
@@ -49,7 +49,7 @@ class Setting:
 
     @classmethod
     def on(cls, device: torch.device, model: str, folder: Path, ema: float | None) -> Setting:
-        """Two steps of 8 images on a CPU, often; 30 of 128 on a GPU."""
+        """Take two steps of 8 images on a CPU, repeated often; 30 of 128 on a GPU."""
         batch, steps, repeats = (128, 30, 5) if device.type == "cuda" else (8, 2, 8)
         paper = load_protocol("imagenet_finetune", "paper", FinetuneSettings).settings
         short = replace(
@@ -77,7 +77,7 @@ class Setting:
 
 
 def measure(device: torch.device) -> list[Row]:
-    """As fast as timm, with and without an average of the weights."""
+    """Measure the training: as fast as timm, with and without an average of the weights."""
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "images"
         files.mkdir()
@@ -86,7 +86,7 @@ def measure(device: torch.device) -> list[Row]:
 
 
 def row(setting: Setting) -> Row:
-    """Seconds of a step, loading included."""
+    """Compare the seconds of a step, loading included."""
     peer, ours = timms_loop(setting), our_loop(setting)
     times = [(peer(), ours()) for _ in range(setting.repeats)]
     theirs, own = (min(seconds) for seconds in zip(*times, strict=True))
@@ -102,7 +102,7 @@ def row(setting: Setting) -> Row:
 
 
 class Stopwatch(Hook):
-    """Seconds of a step, from the end of the first to the end of the last: what a start costs is not counted."""
+    """Seconds of a step, from the end of the first to the end of the last: the start is not counted."""
 
     priority = "LOWEST"
 
@@ -114,7 +114,7 @@ class Stopwatch(Hook):
         self.lap(runner.iter)
 
     def lap(self, step: int) -> None:
-        """The end of step 0, 1, ..."""
+        """Record the end of step 0, 1, ..."""
         if step in (0, self.steps - 1):
             self.times.append(self.clock())
 
@@ -125,7 +125,7 @@ class Stopwatch(Hook):
 
 
 def our_loop(setting: Setting) -> Callable[[], float]:
-    """The engine as the task calls it, started anew each time."""
+    """Return the engine as the task calls it, started anew each time."""
     settings = setting.settings
     backbone = create_backbone(f"timm:{setting.model}?pretrained=false")
     model, _ = classifier_of(backbone, CLASSES, settings, seed=0)
@@ -147,7 +147,7 @@ def our_loop(setting: Setting) -> Callable[[], float]:
 
 
 def timms_loop(setting: Setting) -> Callable[[], float]:
-    """What timm's train.py does an epoch, with its loader, mixing, optimiser, schedule, average and meters."""
+    """Return an epoch of timm's train.py, with its loader, mixing, optimiser, schedule, average and meters."""
     settings, device = setting.settings, setting.device
     model = timm.create_model(setting.model, num_classes=CLASSES, drop_path_rate=settings.drop_path)
     model.to(device).to(memory_format=torch.channels_last)
@@ -204,7 +204,7 @@ def _timms_loader(setting: Setting) -> Any:
 
 
 def _first(loader: Any, batches: int) -> Iterator[Any]:
-    """So many batches, from as many epochs as it takes."""
+    """Yield so many batches, from as many epochs as necessary."""
     given = 0
     while given < batches:
         for batch in loader:

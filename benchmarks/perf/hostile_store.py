@@ -1,4 +1,4 @@
-"""A store of 10,000 files that are no results, each in one of many ways, against one of as many sound results."""
+"""A store of 10,000 invalid files, of many kinds, against a store of as many sound results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.results import MAX_BYTES, ResultStore, read_result
 from umt.errors import UMTError
 
 COUNT = 10_000
-LIMIT = 1 / 1.2  # of the time that sound results take
+LIMIT = 1 / 1.2  # share of the time for sound results
 MARK = "@value@"
 
 Record = dict[str, Any]
@@ -28,13 +28,13 @@ Write = Callable[[Path, Record], object]
 
 
 def measure(_: torch.device) -> list[Row]:
-    """Refusing a file takes at most 1.2 times as long as reading a sound one."""
+    """Measure the refusal of a file: at most 1.2 times the time to read a sound file."""
     with tempfile.TemporaryDirectory() as folder:
         return [row(Path(folder), COUNT)]
 
 
 def row(folder: Path, count: int) -> Row:
-    """Both stores are read in turns, three times; CPU time."""
+    """Compare both stores, read in turns, three times; CPU time."""
     sound, hostile = folder / "sound", folder / "hostile"
     write_store(sound, count)
     write_hostile(hostile, count)
@@ -44,7 +44,7 @@ def row(folder: Path, count: int) -> Row:
 
 
 def refused(folder: Path) -> int:
-    """Read each file of a store; return how many are no results."""
+    """Read each file of a store; return the number of files that are no results."""
     return sum(_is_refused(path) for path in ResultStore(folder).paths())
 
 
@@ -65,17 +65,17 @@ def _is_refused(path: Path) -> bool:
 
 
 def _text(make: Callable[[str], str]) -> Write:
-    """A file whose text is made of that of a sound one."""
+    """Return a writer that makes a file's text from that of a sound file."""
     return lambda path, record: path.write_text(make(json.dumps(record)))
 
 
 def _value(value: Any, *fields: str) -> Write:
-    """A file without a checksum, one of whose values, at any depth, is another."""
+    """Return a writer of a file without a checksum that has another value in one field, at any depth."""
     return _raw(json.dumps(value), *fields)
 
 
 def _raw(text: str, *fields: str) -> Write:
-    """The same, with the JSON text of the value."""
+    """Return the same writer, given the JSON text of the value."""
 
     def write(path: Path, record: Record) -> None:
         *outer, last = fields

@@ -18,12 +18,12 @@ from umt.training.precision import has_fast_bf16
 
 IMAGES, WIDTH, CLASSES = 6667, 768, 100  # FGVC-Aircraft's train + val, a ViT-B
 GRID = np.geomspace(1e-6, 1e5, 45)[::-1]  # from strong to weak
-SOME = slice(4, None, 16)  # of the grid, for the slow peer
+SOME = slice(4, None, 16)  # part of the grid, for the slow peer
 GAP = 1e-6
-ROUND, PATIENCE = 5, 1000  # iterations of L-BFGS between two looks, and at most: where DINOv2's probe stops
+ROUND, PATIENCE = 5, 1000  # iterations of L-BFGS between two checks, and in total: DINOv2's probe stops there
 LIMITS = {"scikit-learn": (60.0, 30.0), "torch": (8.0, 4.0)}  # with matrix units, and without
 
-Loss = Callable[..., Tensor]  # of weights and bias, in their precision
+Loss = Callable[..., Tensor]  # takes weights and bias, in their precision
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Timed:
 
 
 def measure(device: torch.device) -> list[Row]:
-    """Once each, as the whole takes minutes; scikit-learn fits each 16th penalty, and its time is scaled to all."""
+    """Measure once each, as all takes minutes; scikit-learn fits each 16th penalty, and its time is scaled to all."""
     features, labels = synthetic()
     index = 0 if device.type != "cpu" or has_fast_bf16(device) else 1
     ours, fits = _ours(features, labels, device)
@@ -64,7 +64,7 @@ def measure(device: torch.device) -> list[Row]:
 
 
 def synthetic() -> tuple[np.ndarray, np.ndarray]:
-    """Overlapping classes whose features have deviations from 1 to 0.1: float32 [N, D] and labels [N]."""
+    """Draw overlapping classes whose features have deviations from 1 to 0.1: float32 [N, D] and labels [N]."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(IMAGES) % CLASSES
     centres = torch.randn(CLASSES, WIDTH, generator=generator)
@@ -74,7 +74,7 @@ def synthetic() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _note(fits: list[Fit], values: list[float], same: list[Fit]) -> str:
-    """Our largest certified gap, and in how many fits the peer is within the same gap of ours."""
+    """Return our largest certified gap, and the number of fits in which the peer is within the same gap of ours."""
     met = sum(value <= (1 + GAP) * fit.value for value, fit in zip(values, same, strict=True))
     return f"largest certified gap {max(fit.gap for fit in fits):.1e}; peer within {GAP:g} in {met} of {len(values)}"
 
@@ -87,9 +87,9 @@ def _ours(features: np.ndarray, labels: np.ndarray, device: torch.device) -> tup
 
 
 def _newton(features: np.ndarray, labels: np.ndarray, fits: list[Fit]) -> Timed:
-    """scikit-learn at the loosest tolerance that meets the gap, as far as one knows it beforehand.
+    """Run scikit-learn at the loosest tolerance that meets the gap, as far as it is known beforehand.
 
-    That bounds the largest component of the gradient over N; the gap bounds the norm, here about 30 times as large.
+    It bounds the largest component of the gradient over N; the gap bounds the norm, here about 30 times as large.
     """
     rows, clock = features.astype(np.float64), clock_of(torch.device("cpu"))
     seconds, values = [], []
@@ -104,7 +104,7 @@ def _newton(features: np.ndarray, labels: np.ndarray, fits: list[Fit]) -> Timed:
 
 
 def _lbfgs(features: np.ndarray, labels: np.ndarray, fits: list[Fit], device: torch.device) -> Timed:
-    """What a user would write: warm along the path, in float32 and, where that does not get there, on in float64."""
+    """Run the code of a user: warm along the path, in float32 and, if that does not reach the gap, on in float64."""
     targets = torch.from_numpy(labels).to(device)
     rows = {kind: torch.from_numpy(features).to(device, kind) for kind in (torch.float32, torch.float64)}
     free = [torch.zeros(WIDTH, CLASSES, device=device), torch.zeros(CLASSES, device=device)]
@@ -127,9 +127,9 @@ def _lbfgs(features: np.ndarray, labels: np.ndarray, fits: list[Fit], device: to
 
 
 def _minimise(loss: Loss, free: list[Tensor], fit: Fit) -> tuple[float, float]:
-    """Seconds and objective of L-BFGS until it is within the gap of ours, gets no better, or is at its PATIENCE.
+    """Return seconds and objective of L-BFGS until it is within our gap, gets no better, or is at its PATIENCE.
 
-    A user could not know how far it is: nothing is counted for finding out.
+    A user could not know the distance to the optimum: the time to compute it is not counted.
     """
     clock = clock_of(free[0].device)
     solver = torch.optim.LBFGS(
@@ -159,6 +159,6 @@ def _loss(rows: Tensor, targets: Tensor, weights: Tensor, bias: Tensor, penalty:
 
 
 def _value(rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, bias: np.ndarray, penalty: float) -> float:
-    """The objective in float64."""
+    """Compute the objective in float64."""
     free = torch.from_numpy(np.ascontiguousarray(weights)), torch.from_numpy(bias)
     return _loss(torch.from_numpy(rows), torch.from_numpy(labels), *free, penalty).item()

@@ -1,4 +1,4 @@
-"""What a figure depends on: the machine, and the clock that suits it."""
+"""The conditions of a figure: the machine, and the clock that suits it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def about(device: torch.device) -> str:
-    """The device in words, for under a table."""
+    """Describe the device in words, for the caption of a table."""
     version = f"torch {torch.__version__}"
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, seconds until the device is done, {version}"
@@ -18,7 +18,7 @@ def about(device: torch.device) -> str:
 
 
 def clock_of(device: torch.device) -> Callable[[], float]:
-    """CPU seconds of this process, which others on the machine change little; on a GPU seconds until it is done."""
+    """Return a clock: CPU seconds of this process, which others hardly change; on a GPU seconds until it is done."""
     if device.type != "cuda":
         return time.process_time
 

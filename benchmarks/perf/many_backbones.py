@@ -1,6 +1,6 @@
-"""`python -m benchmarks.perf.many_backbones`: what the suite itself takes when 20 small backbones do every task.
+"""`python -m benchmarks.perf.many_backbones`: the suite's own time when 20 small backbones do every task.
 
-Workers go through submitit's local executor, the path that a cluster takes: each imports once for all its jobs.
+Workers go through submitit's local executor, as on a cluster: each imports once for all its jobs.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ NORMALISATIONS = ("", "&mean=0.5&std=0.5")
 
 @dataclass(frozen=True)
 class Overhead:
-    """Seconds of one suite."""
+    """Seconds of a suite."""
 
     jobs: int
     done: int
     planning: float
     running: float  # from the first submission to the last report
-    in_jobs: float  # their measurements, summed; not the imports of their workers
-    again: float  # to find that everything is done
+    in_jobs: float  # sum of their measurements, without the imports of their workers
+    again: float  # to find that nothing is left to do
     workers: int
 
     @property
     def each(self) -> float:
-        """What a job takes of a worker beside its own work: a share of imports, a process, waiting to be noticed."""
+        """A job's seconds of a worker beside its own work: a share of imports, a process, a wait for its report."""
         return (self.running * self.workers - self.in_jobs) / self.jobs
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class Overhead:
 
 
 def specs(count: int) -> list[str]:
-    """So many backbones with random weights, every architecture before the next normalisation."""
+    """Return so many backbones with random weights, every architecture before the next normalisation."""
     found = [
         f"{name}{number or ''}=timm:test_{name}?pretrained=false{option}"
         for number, option in enumerate(NORMALISATIONS)

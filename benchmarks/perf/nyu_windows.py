@@ -26,12 +26,12 @@ HALF: dict[str, Any] = {
 
 
 def measure(device: torch.device) -> list[Row]:
-    """The paper's protocol on images of half its sides, so that it takes minutes; random weights, fp32."""
+    """Measure the paper's protocol on images of half its sides, so that it takes minutes; random weights, fp32."""
     return [row for name in BACKBONES for row in rows(name, device)]
 
 
 def rows(name: str, device: torch.device, repeats: int = 3) -> list[Row]:
-    """Against mmseg's own slide_flip, and against six forwards of the window's size and nothing else."""
+    """Compare with mmseg's own slide_flip, and with six forwards of the window's size and nothing else."""
     paper = load_protocol("nyuv2_depth", "paper", NYUSettings).settings
     settings = replace(paper, **HALF)
     with mmseg_scope(0):

@@ -16,12 +16,12 @@ DECAYS = (1.0, 0.5)  # deviations along the axes are 1 / i^decay: spectra that a
 
 
 def measure(device: torch.device) -> list[Row]:
-    """At most 0.45 of sklearn's time."""
+    """Measure both spectra: at most 0.45 of sklearn's time."""
     return [against_sklearn(decay, device) for decay in DECAYS]
 
 
 def against_sklearn(decay: float, device: torch.device) -> Row:
-    """sklearn picks its own solver, on the CPU, in the float32 that it is given."""
+    """Compare with sklearn, which picks its own solver, on the CPU, in the float32 of its input."""
     tokens = _tokens(decay).to(device)
     rows = tokens.cpu().numpy()
     theirs, ours = interleaved(
@@ -37,7 +37,7 @@ def against_sklearn(decay: float, device: torch.device) -> Row:
 
 
 def _sine(found: np.ndarray, exact: np.ndarray) -> float:
-    """Of the largest angle between two spaces, given by rows."""
+    """Return the sine of the largest angle between two spaces, given by rows."""
     basis = np.linalg.qr(found.astype(np.float64).T)[0]
     return float(np.linalg.norm(basis - exact.T @ (exact @ basis), ord=2))
 

@@ -1,4 +1,4 @@
-"""What a benchmark prints, and how it takes time."""
+"""The output of a benchmark, and its timing."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison; `ratio` is peer over ours, so that larger is better."""
+    """A comparison; `ratio` is peer over ours, so that larger is better."""
 
     job: str
-    peer: str  # what a user would do without us
+    peer: str  # the code that a user would run without us
     theirs: float
     ours: float
-    limit: float  # the ratio that is asked for
-    note: str = "-"  # how far the answers are apart, where there are answers
+    limit: float  # the required ratio
+    note: str = "-"  # distance between the answers, if there are answers
     unit: str = "s"
 
     @property
@@ -27,7 +27,7 @@ class Row:
 def interleaved(
     *functions: Callable[[], object], repeats: int, clock: Callable[[], float] = time.perf_counter
 ) -> list[float]:
-    """Least seconds of each, taken in turns so that a busy machine slows all."""
+    """Return the least seconds of each function, run in turns so that a busy machine slows all."""
     best = [float("inf")] * len(functions)
     for _ in range(repeats):
         for index, function in enumerate(functions):

@@ -35,13 +35,13 @@ ENVIRONMENT = Environment("c0ffee" * 6, False, {"torch": "2.6.0"}, "GPU", "3.11.
 
 
 def measure(_: torch.device) -> list[Row]:
-    """A command is run twice, because the first report draws the figures, which takes seconds."""
+    """Run each command twice, because the first report draws the figures, which takes seconds."""
     with tempfile.TemporaryDirectory() as folder:
         return [row for count in LIMITS for row in rows(Path(folder) / str(count) / "results", count, LIMITS[count])]
 
 
 def rows(folder: Path, count: int, limit: float) -> list[Row]:
-    """The store's own look-ups, and the commands that read all of it."""
+    """Measure the store's own look-ups, and the commands that read all of it."""
     write_store(folder, count)
     made = [look_up(folder, count, limit)]
     for command in COMMANDS:
@@ -54,7 +54,7 @@ def rows(folder: Path, count: int, limit: float) -> list[Row]:
 
 
 def look_up(folder: Path, count: int, limit: float) -> Row:
-    """What starting a suite again asks: which results there are, and whether those of 1 000 jobs are among them."""
+    """Measure the look-ups of a restarted suite: list all results, and check those of 1 000 jobs."""
     store, keys = ResultStore(folder), [result.key for result in islice(results(), 1000)]
     started = time.process_time()
     names = store.paths()
@@ -64,7 +64,7 @@ def look_up(folder: Path, count: int, limit: float) -> Row:
 
 
 def write_store(folder: Path, count: int) -> None:
-    """So many results of a store, as plain files."""
+    """Write so many results of a store, as plain files."""
     store = ResultStore(folder)
     for result in islice(results(), count):
         path = store.path(result.key)
@@ -73,7 +73,7 @@ def write_store(folder: Path, count: int) -> None:
 
 
 def results() -> Iterator[Result]:
-    """Results without end: every column of the paper suite in three seeds, backbone after backbone."""
+    """Yield results without end: every column of the paper suite in three seeds, backbone after backbone."""
     draw, columns, number = random.Random(0), load_suite("paper").measured, 0
     while True:
         number += 1
@@ -91,9 +91,9 @@ def results() -> Iterator[Result]:
 
 
 def cost_of(arguments: list[str], status: Path) -> tuple[float, float]:
-    """CPU seconds and the largest memory, in MB, of a `umt` command in a process of its own (Linux).
+    """Return CPU seconds and the largest memory, in MB, of a `umt` command in its own process (Linux).
 
-    The process writes its own /proc status to a file: what wait4 says of memory includes its parent's.
+    The process writes its own /proc status to a file: the memory that wait4 reports includes its parent's.
     """
     process = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments, str(status)], stdout=subprocess.DEVNULL)
     _, ended, usage = os.wait4(process.pid, 0)

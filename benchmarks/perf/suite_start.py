@@ -1,4 +1,4 @@
-"""Start-up of one suite job: a fork from a warm server against a fresh interpreter."""
+"""Start-up of a suite job: a fork from a warm server against a fresh interpreter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.processes import call, fork_server
 
 
 def measure(_: torch.device) -> list[Row]:
-    """Both ways import everything that a job needs, in a process of its own."""
+    """Measure both ways; each imports everything that a job needs, in its own process."""
     context = fork_server()
     call(context, "os:getpid")  # the server itself starts once a suite
 

@@ -49,7 +49,7 @@ Example:
 
 @dataclass(frozen=True)
 class Gmacs:
-    """Multiply-adds in 10^9 of one image: as it is trained, and as it is tested, in all windows and flips."""
+    """Multiply-adds in 10^9 of an image: in training, and in a test with all windows and flips."""
 
     trained: float
     tested: float = 0.0
@@ -57,23 +57,23 @@ class Gmacs:
 
 @dataclass(frozen=True)
 class Job:
-    """One row: a distillation, or one task with all its seeds."""
+    """A row of the table: a distillation, or a task with all its seeds."""
 
     student: str
     name: str
     gmacs: Gmacs
     trained: int  # images
     tested: int
-    gpus: int  # that can share it
+    gpus: int  # devices that can share it
 
     def hours(self, tflops: float) -> float:
-        """On its GPUs, each at this speed throughout; a multiply-add is two operations."""
+        """Compute the hours on its GPUs, each at this speed throughout; a multiply-add is two operations."""
         gmacs = self.trained * self.gmacs.trained + self.tested * self.gmacs.tested
         return 2 * gmacs / (1e3 * tflops * self.gpus * 3600)
 
 
 def jobs_of(student: str, gpus: int) -> list[Job]:
-    """Distillation and the tasks of the paper suite, of the student of a recipe."""
+    """List distillation and the tasks of the paper suite, for the student of a recipe."""
     recipe, suite = load_recipe(student), load_suite("paper")
     training, images = recipe.training, sum(dataset_info(name).splits["train"] for name in recipe.datasets)
     shown = training.steps(images) * training.batch
@@ -84,7 +84,7 @@ def jobs_of(student: str, gpus: int) -> list[Job]:
 
 @cache
 def shape_of(spec: str) -> Backbone:
-    """A backbone that has shapes, but no numbers and no memory."""
+    """Build a backbone that has shapes, but no numbers and no memory."""
     options: dict[str, Any] = {"device": "meta"} if parse_spec(spec).scheme == "open_clip" else {}
     with torch.device("meta"):
         return create_backbone(spec, pretrained=False, trusted=True, **options).eval().requires_grad_(False)
@@ -92,7 +92,7 @@ def shape_of(spec: str) -> Backbone:
 
 @torch.no_grad()
 def distillation_gmacs(recipe: DistillRecipe) -> Gmacs:
-    """Of one view: student and interaction forward and backward, each teacher forward."""
+    """Count the distillation of a view: student and interaction forward and backward, each teacher forward."""
     student = shape_of(recipe.student)
     features, own = counted(lambda: student(_images(recipe.views.size), maps=(-1,)))
     teachers = [_teacher(spec, student, recipe.views.size) for spec in recipe.teachers]
@@ -104,7 +104,7 @@ def distillation_gmacs(recipe: DistillRecipe) -> Gmacs:
 
 @torch.no_grad()
 def finetuning_gmacs(backbone: Backbone, settings: Any, classes: int) -> Gmacs:
-    """Of a fine-tuning: all of it is trained, and tested in one view."""
+    """Count a fine-tuning: all of it is trained, and tested in one view."""
     with torch.device("meta"):
         model = Classifier(backbone, classes).eval().requires_grad_(False)
     side = round_up(settings.resolution, backbone.preprocess.size_multiple)
@@ -113,7 +113,7 @@ def finetuning_gmacs(backbone: Backbone, settings: Any, classes: int) -> Gmacs:
 
 
 def ade20k_gmacs(backbone: Backbone, settings: ade20k.ADE20KSettings, classes: int) -> Gmacs:
-    """Of ADE20K: the backbone is frozen, the head is trained."""
+    """Count ADE20K: the backbone is frozen, the head is trained."""
     with torch.device("meta"), mmseg_scope(0):
         model = MODELS.build(ade20k.model_config(settings, backbone))
     side, height = ade20k.padded_crop_of(settings, backbone.preprocess.size_multiple), min(settings.scale)
@@ -122,7 +122,7 @@ def ade20k_gmacs(backbone: Backbone, settings: ade20k.ADE20KSettings, classes: i
 
 
 def nyuv2_gmacs(backbone: Backbone, settings: nyuv2.NYUSettings, classes: int | None) -> Gmacs:
-    """Of NYUv2: backbone and head are trained, unless the protocol freezes the backbone."""
+    """Count NYUv2: backbone and head are trained, unless the protocol freezes the backbone."""
     with torch.device("meta"), mmseg_scope(0):
         model = nyuv2.build_model(settings, backbone)
     own, head = _encoded(model, *nyuv2.crop_of(settings, backbone))
@@ -140,7 +140,7 @@ COUNTED: dict[str, Callable[[Backbone, Any, Any], Gmacs]] = {
 
 
 def table(jobs: Sequence[Job], tflops: float) -> str:
-    """In Markdown: a row for each job, and the hours of each student's jobs one after another."""
+    """Write the table in Markdown: a row for each job, and the hours of each student's jobs one after another."""
     rows = []
     for student in dict.fromkeys(job.student for job in jobs):
         own = [job for job in jobs if job.student == student]
@@ -170,7 +170,7 @@ def _teacher(spec: TeacherSpec, student: Backbone, view_size: int) -> tuple[Spac
 @cache  # windows have the size of crops
 @torch.no_grad()
 def _encoded(model: Any, height: int, width: int) -> tuple[float, float]:
-    """GMACs of the backbone and of the head of a dense model, on one image."""
+    """Count the GMACs of the backbone and of the head of a dense model, on one image."""
     model.eval().requires_grad_(False)
     maps, backbone = counted(lambda: model.backbone(_images(height, width)))
     _, head = counted(lambda: model.decode_head(maps))
@@ -178,12 +178,12 @@ def _encoded(model: Any, height: int, width: int) -> tuple[float, float]:
 
 
 def _tested(model: Any, height: int, width: int) -> float:
-    """GMACs of the test of one image: as a whole, or in windows, with or without their mirror images."""
+    """Count the GMACs of the test of one image: as a whole, or in windows, with or without their mirror images."""
     config, multiple = model.test_cfg, model.backbone.backbone.preprocess.size_multiple
     image = (round_up(height, multiple), round_up(width, multiple))
     whole = config.mode == "whole"
     boxes = [(0, image[0], 0, image[1])] if whole else window_boxes(image, config.crop_size, config.stride)
-    top, bottom, left, right = boxes[0]  # they are of one size
+    top, bottom, left, right = boxes[0]  # all boxes have the same size
     flips = 2 if config.mode == "slide_flip" else 1
     return len(boxes) * flips * sum(_encoded(model, bottom - top, right - left))
 

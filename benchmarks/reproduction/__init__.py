@@ -1,1 +1,1 @@
-"""Does the method do what it is for? UMT against its baseline, its ablations and its teachers, on real images."""
+"""A test of the method on real images: UMT against its baseline, its ablations and its teachers."""

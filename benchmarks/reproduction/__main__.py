@@ -26,7 +26,7 @@ STUDENT_FILE = "student.pth"
 
 @dataclass(frozen=True)
 class Folders:
-    """Where everything of the experiment lies."""
+    """Folders of the experiment."""
 
     out: Path
     weights: Path
@@ -51,7 +51,7 @@ class Folders:
 @click.option("--document", type=FOLDER, help="A Markdown file whose table is replaced, e.g. docs/REPRODUCTION.md.")
 @click.option("--experiment", "file", type=FOLDER, help="Another declaration than the shipped experiment.yaml.")
 def main(data: Path, weights: Path, out: Path, workers: int, document: Path | None, file: Path | None) -> None:
-    """Run what is missing of the experiment, and print its table."""
+    """Run the missing parts of the experiment, and print its table."""
     console, experiment = Console(), load_experiment(file) if file else load_experiment()
     folders = Folders(out.resolve(), weights.resolve())
     make_split(data, folders.out / "data")
@@ -67,20 +67,20 @@ def main(data: Path, weights: Path, out: Path, workers: int, document: Path | No
 
 
 def cache_command(experiment: Experiment, folders: Folders) -> list[str]:
-    """Teachers' targets, once for all arms and seeds."""
+    """Return the command that stores the teachers' targets, once for all arms and seeds."""
     return _umt("teachers", "cache", "--recipe", experiment.cache.recipe, *experiment.changed("views."), "--images",
                 folders.images, "--weights", folders.weights, "--views", experiment.cache.views, "--pixels", "--yes",
                 "--out", folders.cache)  # fmt: skip
 
 
 def training_commands(experiment: Experiment, folders: Folders) -> list[list[str]]:
-    """One for each arm and seed that is not finished."""
+    """Return a command for each arm and seed that is not finished."""
     pairs = [(arm, seed) for seed in range(experiment.seeds) for arm in experiment.arms]
     return [_train(experiment, folders, arm, seed) for arm, seed in pairs if not folders.student(arm, seed).is_file()]
 
 
 def judge_command(experiment: Experiment, folders: Folders, workers: int) -> list[str]:
-    """The suite over every student, its heads, and the teachers."""
+    """Return the command that runs the suite over every student, its heads, and the teachers."""
     backbones = {
         f"{name} seed {seed}": spec
         for seed in range(experiment.seeds)
@@ -94,7 +94,7 @@ def judge_command(experiment: Experiment, folders: Folders, workers: int) -> lis
 
 
 def row_names(experiment: Experiment) -> list[str]:
-    """Rows of the table, in order."""
+    """Return the rows of the table, in order."""
     students = [name for arm in experiment.arms for name in (arm.name, *(_head(arm, head) for head in arm.heads))]
     return [*students, "Random weights", *(f"Teacher {name}" for name in experiment.teachers)]
 

@@ -1,4 +1,4 @@
-"""The experiment as data: arms, seeds, and what they share."""
+"""The experiment as data: arms, seeds, and their common settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = Path(__file__).with_name("experiment.yaml")
 
 @dataclass(frozen=True)
 class Arm:
-    """One row of the table, trained once a seed; without a recipe it is trained on labels."""
+    """A row of the table, trained once a seed; without a recipe it is trained on labels."""
 
     name: str
     recipe: str | None = None
@@ -39,7 +39,7 @@ class Experiment:
     seeds: int
     suite: str
     cache: Cache
-    changes: tuple[str, ...]  # of the arms' recipes
+    changes: tuple[str, ...]  # changes of the arms' recipes
     arms: tuple[Arm, ...]
     student: str
     supervised: Recipe
@@ -47,7 +47,7 @@ class Experiment:
     teachers: dict[str, str]  # label -> backbone; {weights} is the folder of weight files
 
     def changed(self, fields: str = "") -> list[str]:
-        """The changes, or those of fields that begin so, as options of `umt`."""
+        """Return the changes, or those of fields that begin so, as options of `umt`."""
         return [part for change in self.changes if change.startswith(fields) for part in ("--set", change)]
 
 

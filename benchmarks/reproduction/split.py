@@ -1,4 +1,4 @@
-"""Real images in two parts, by links: those to distil on, and data sets of other classes to judge on."""
+"""Real images in two parts, by links: images to distil on, and data sets of other classes to judge on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from umt.data.layouts import subfolders
 from umt.data.registry import MARKER
 from umt.errors import MissingFileError
 
-DISTIL = "distil"  # one folder a class
+DISTIL = "distil"  # a folder for each class
 JUDGE = "judge"  # a data root
 NEEDED = ("caltech101/101_ObjectCategories", "imagenet_1k_samples/val", "imagenet_det200_mini/train",
           "cub10_2010_photos/CUB_200_2011", "cifar10_mini/train", "cifar10_mini/test")  # fmt: skip

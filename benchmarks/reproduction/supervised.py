@@ -39,7 +39,7 @@ def train(images: Path, seed: int, out: Path, experiment: Experiment) -> Path:
 
 
 def main() -> None:
-    """`python -m benchmarks.reproduction.supervised IMAGES SEED OUT [--experiment FILE]`."""
+    """Run `python -m benchmarks.reproduction.supervised IMAGES SEED OUT [--experiment FILE]`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", type=Path)
     parser.add_argument("seed", type=int)

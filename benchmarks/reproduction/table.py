@@ -14,11 +14,11 @@ from umt.errors import WriteError
 
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 SEED = re.compile(r" seed \d+$")
-Values = Mapping[str, Mapping[str, Mapping[str, float]]]  # row -> heading -> backbone, one a seed -> value
+Values = Mapping[str, Mapping[str, Mapping[str, float]]]  # row -> heading -> backbone, one for each seed -> value
 
 
 def collect(results: Iterable[Result], columns: Iterable[Column]) -> Values:
-    """Values of each row and column; of a backbone that was judged again, the newest."""
+    """Collect the values of each row and column; for a backbone that was judged again, the newest."""
     asked = {(column.task, column.dataset, column.protocol_name): column for column in columns}
     values: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for result in sorted(results, key=lambda result: result.environment.started):
@@ -30,7 +30,7 @@ def collect(results: Iterable[Result], columns: Iterable[Column]) -> Values:
 
 
 def markdown(values: Values, rows: Iterable[str], headings: Sequence[str]) -> str:
-    """The table; what was not measured is a dash, a single run has no deviation."""
+    """Write the table; a missing measurement is a dash, a single run has no deviation."""
     lines = [["", *headings, "mean"], ["---", *["---:"] * (len(headings) + 1)]]
     for row in rows:
         found = [values.get(row, {}).get(heading, {}) for heading in headings]
@@ -39,7 +39,7 @@ def markdown(values: Values, rows: Iterable[str], headings: Sequence[str]) -> st
 
 
 def insert(path: Path, table: str) -> None:
-    """Replace what stands between the marks of a document; UMTError where there are none."""
+    """Replace the text between the marks of a document; UMTError if there are none."""
     text = path.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
         raise WriteError(f"{path}: the marks '{BEGIN}' and '{END}' are missing; put them where the table belongs")
@@ -54,7 +54,7 @@ def _cell(values: Collection[float]) -> str:
 
 
 def _means(found: Sequence[Mapping[str, float]]) -> list[float]:
-    """Over columns, for each seed; nothing where a column lacks a seed that another has."""
+    """Return the mean over columns, for each seed; nothing if a column lacks a seed that another has."""
     seeds = found[0].keys()
     if any(column.keys() != seeds for column in found):
         return []

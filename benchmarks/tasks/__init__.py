@@ -1,1 +1,1 @@
-"""The tasks of the suite: one file each, all on the template of `benchmarks.tasks.contract`."""
+"""The tasks of the suite: a file for each, all on the template of `benchmarks.tasks.contract`."""

@@ -14,13 +14,13 @@ CLASSES = (Metric("top1", "%"), Metric("top5", "%"), Metric("mean_per_class", "%
 
 
 def fine_grained(dataset: str, predictions: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The metrics FINE_GRAINED; `accuracy` is the one that papers report for the data set."""
+    """Compute the metrics FINE_GRAINED; `accuracy` is the metric that papers report for the data set."""
     values = {"top1": top1(predictions, labels), "mean_per_class": mean_per_class(predictions, labels)}
     return {"accuracy": values["mean_per_class" if dataset in MEAN_PER_CLASS else "top1"], **values}
 
 
 def of_classes(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The metrics CLASSES of scores [N, C]."""
+    """Compute the metrics CLASSES from scores [N, C]."""
     predictions = scores.argmax(axis=1)
     return {
         "top1": top1(predictions, labels),
@@ -30,12 +30,12 @@ def of_classes(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def top1(predictions: np.ndarray, labels: np.ndarray) -> float:
-    """Share of images [N] whose predicted class is theirs."""
+    """Compute the share of images [N] whose predicted class is right."""
     return 100 * float(np.mean(predictions == labels))
 
 
 def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Share of images whose class is among the k highest scores [N, C]; 100 where there are no more classes than k.
+    """Compute the share of images whose class is among the k highest scores [N, C]; 100 if there are at most k classes.
 
     A tie with the true class counts against it, and so does a score that is no number.
     """
@@ -45,6 +45,6 @@ def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
 
 
 def mean_per_class(predictions: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the classes that occur in `labels` of the share of their images that is found."""
+    """Compute the mean over the classes in `labels` of the share of their images that are predicted correctly."""
     present = np.unique(labels)
     return 100 * float(recall_score(labels, predictions, labels=present, average="macro", zero_division=0))

@@ -35,7 +35,7 @@ def run(job: Job) -> Outcome:
 
 @torch.no_grad()
 def pictures(parts: Parts) -> dict[str, np.ndarray]:
-    """A panel of each of a few test images, by the name of the image."""
+    """Draw a panel of each of a few test images, by the name of the image."""
     dataset, model = parts.test_set, parts.model.eval()
     panels = {}
     for index in range(0, len(dataset), max(1, len(dataset) // PICTURED))[:PICTURED]:

@@ -1,4 +1,4 @@
-"""How far an accuracy might be another on other test images: the percentile bootstrap (Efron 1979)."""
+"""Uncertainty of an accuracy over other test images: the percentile bootstrap (Efron 1979)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEVEL = 95  # percent
 
 
 def bootstrap_interval(dataset: str, predictions: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, Any]:
-    """Interval of the metric `accuracy` over test images drawn with replacement: low, high and how it was made."""
+    """Compute the interval of `accuracy` over test images drawn with replacement: low, high and the method."""
     rng = np.random.default_rng(seed)
     draws = (rng.integers(0, len(labels), len(labels)) for _ in range(DRAWS))
     found = [_accuracy(dataset, predictions[images] == labels[images], labels[images]) for images in draws]
@@ -22,7 +22,7 @@ def bootstrap_interval(dataset: str, predictions: np.ndarray, labels: np.ndarray
 
 
 def _accuracy(dataset: str, right: np.ndarray, labels: np.ndarray) -> float:
-    """`accuracy` of `fine_grained` from whether each image is right, by counting only: a thousand take a second."""
+    """Compute `accuracy` of `fine_grained` by counting the right answers of `right`: a thousand draws take a second."""
     if dataset not in MEAN_PER_CLASS:
         return 100 * float(right.mean())
     images = np.bincount(labels)

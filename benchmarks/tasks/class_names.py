@@ -1,4 +1,4 @@
-"""Classes as people call them, from the names that the folders and lists of a data set have."""
+"""Names of classes in plain language, from the names in the folders and lists of a data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORDNET_ID = re.compile(r"n\d{8}")
 
 
 def spoken_names(dataset: Dataset) -> list[str]:
-    """A name for each class in order of index; UMTError for a WordNet id that is no class of ImageNet-1k."""
+    """Return a name for each class in order of index; UMTError for a WordNet id that is no class of ImageNet-1k."""
     try:
         return [SPOKEN[dataset.info.name](name) for name in dataset.class_names]
     except KeyError as error:
@@ -30,18 +30,18 @@ def _imagenet(name: str) -> str:
 
 
 def _words(name: str) -> str:
-    """'Faces_easy' -> 'Faces easy'."""
+    """Split a name into words: 'Faces_easy' -> 'Faces easy'."""
     return name.replace("_", " ")
 
 
 def _bird(name: str) -> str:
-    """'001.Black_footed_Albatross' -> 'Black footed Albatross'."""
+    """Remove the number of a bird: '001.Black_footed_Albatross' -> 'Black footed Albatross'."""
     return _words(name.partition(".")[2] or name)
 
 
 @cache
 def _by_wordnet_id() -> Mapping[str, str]:
-    """The names that CLIP's authors chose, which are in the order of the sorted ids."""
+    """Return the names that CLIP's authors chose, which are in the order of the sorted ids."""
     info = ImageNetInfo()
     ids = [info.index_to_label_name(index) for index in range(info.num_classes())]
     return dict(zip(ids, open_clip.IMAGENET_CLASSNAMES, strict=True))

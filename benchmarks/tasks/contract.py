@@ -1,4 +1,4 @@
-"""What a task is: a declaration, and one function from a backbone to metrics."""
+"""The contract of a task: a declaration, and one function from a backbone to metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from umt.backbones import Backbone
 from umt.data.registry import Dataset
 
-Progress = Callable[[int, int, str], None]  # done, total, what is counted ("epoch 2/3 loss 1.23")
+Progress = Callable[[int, int, str], None]  # done, total, text ("epoch 2/3 loss 1.23")
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,24 @@ class Metric:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a task needs; it may write below `work_dir`, which is its own and survives an interruption."""
+    """Everything that a task needs; it may write below `work_dir`, its own folder, which survives an interruption."""
 
     backbone: Backbone
     dataset: Dataset
-    settings: Any  # of the type that the task declares
+    settings: Any  # has the type that the task declares
     seed: int
     device: torch.device
     work_dir: Path
     progress: Progress
     cache: Path | None = None  # folder of the feature cache, which jobs share; None for none
-    compiled: bool = False  # whether a frozen backbone runs through torch.compile
+    compiled: bool = False  # true if a frozen backbone runs through torch.compile
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task gives back."""
+    """Results of a task."""
 
-    metrics: Mapping[str, float]  # one value for every declared metric
+    metrics: Mapping[str, float]  # a value for every declared metric
     global_batch: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     raw: Mapping[str, np.ndarray] = field(default_factory=dict)  # per-image values
@@ -53,7 +53,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Task:
-    """Declaration of a task; `metrics[0]` is the one that tables show."""
+    """A declaration of a task; tables show `metrics[0]`."""
 
     name: str
     about: str
@@ -61,5 +61,5 @@ class Task:
     datasets: tuple[str, ...]
     metrics: tuple[Metric, ...]
     run: Callable[[Job], Outcome]
-    spreads: bool = False  # whether it trains on several processes at once; its settings are then a Recipe
-    seeded: bool = True  # whether the seed can change its numbers; otherwise one run is all there is
+    spreads: bool = False  # true if it trains on several processes at once; its settings are then a Recipe
+    seeded: bool = True  # true if the seed can change its numbers; otherwise a single run is enough

@@ -21,7 +21,7 @@ from umt.probes.heads import Heads, cosine
 
 SELECTIONS = ("held_out", "reported")
 ROWS = 4096  # images at a time in prediction
-REFERENCE_BATCH = 256  # the learning rates are those of this batch
+REFERENCE_BATCH = 256  # the learning rates are declared for this batch
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class HeadsSettings:
 
     resolution: int  # pixels
     crop_pct: float  # share of the image's shorter side that the centre crop keeps
-    blocks: tuple[int, ...]  # how many of the last maps give their summary token, one choice of features each
-    pooled: tuple[bool, ...]  # without and with the pooled feature behind them
+    blocks: tuple[int, ...]  # numbers of last maps whose summary tokens are used, a choice of features for each number
+    pooled: tuple[bool, ...]  # without and with the pooled feature appended
     learning_rates: tuple[float, ...]  # for a batch of 256
     batch: int
     steps: int
-    selection: str  # where the head is chosen: on "held_out" training images, or on the "reported" ones
-    validation_share: float  # of each class of the training images; nothing is held out for "reported"
+    selection: str  # images to choose the head on: "held_out" training images, or the "reported" ones
+    validation_share: float  # share of each class of the training images; nothing is held out for "reported"
 
     def __post_init__(self) -> None:
         if self.selection not in SELECTIONS:
@@ -45,10 +45,10 @@ class HeadsSettings:
 
 @dataclass(frozen=True)
 class Choice:
-    """Features of a group of heads: the parts that are put behind one another."""
+    """Features of a group of heads: their parts are concatenated."""
 
     name: str
-    parts: tuple[str, ...]  # as Extraction.what says it
+    parts: tuple[str, ...]  # names as in Extraction.what
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Images:
     labels: np.ndarray
 
     def rows(self, choice: Choice, where: np.ndarray, device: torch.device) -> Tensor:
-        """Features [len(where), D] of a choice."""
+        """Return the features [len(where), D] of a choice."""
         chosen = [torch.from_numpy(self.parts[part][where]) for part in choice.parts]
         return torch.cat(chosen, dim=1).to(device)
 
@@ -78,7 +78,7 @@ def run(job: Job) -> Outcome:
     else:
         chosen_on = np.flatnonzero(held)
         accuracies = _accuracies(job, _predictions(job, banks, choices, train, chosen_on), train.labels[chosen_on])
-    name = max(accuracies, key=lambda head: accuracies[head])  # of equals the first
+    name = max(accuracies, key=lambda head: accuracies[head])  # the first of equals
     predictions = reported[name]
     return Outcome(
         metrics=fine_grained(job.dataset.info.name, predictions, test.labels),
@@ -95,7 +95,7 @@ def run(job: Job) -> Outcome:
 
 
 def _choices(settings: HeadsSettings, depth: int) -> list[Choice]:
-    """Summary tokens of the last maps, as many as there are, without and with the pooled feature."""
+    """Return summary tokens of the last maps, as many as there are, without and with the pooled feature."""
     found = {}
     for count in settings.blocks:
         tokens = tuple(f"summary:-{index}" for index in range(min(count, depth), 0, -1))
@@ -114,14 +114,14 @@ def _images(job: Job, samples: Sequence[Sample], choices: Sequence[Choice]) -> I
 
 
 def _held_out(job: Job, labels: np.ndarray) -> np.ndarray:
-    """Mask of the training images that a head is chosen on, none where it is chosen on the reported ones."""
+    """Return the mask of the training images that a head is chosen on, empty if it is chosen on the reported ones."""
     if job.settings.selection == "reported":
         return np.zeros(len(labels), dtype=bool)
     return hold_out(labels, job.settings.validation_share, job.dataset.class_names, job.seed)
 
 
 def _train(job: Job, train: Images, where: np.ndarray, choices: Sequence[Choice]) -> list[Heads]:
-    """A bank of heads for each choice, on batches drawn without replacement from one epoch after another."""
+    """Train a bank of heads for each choice, on batches drawn without replacement from one epoch after another."""
     settings: HeadsSettings = job.settings
     generator = torch.Generator(job.device).manual_seed(job.seed)
     rng = np.random.default_rng(job.seed)
@@ -142,7 +142,7 @@ def _train(job: Job, train: Images, where: np.ndarray, choices: Sequence[Choice]
 
 
 def _accuracies(job: Job, predictions: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, float]:
-    """Accuracy in percent of each head."""
+    """Compute the accuracy in percent of each head."""
     name = job.dataset.info.name
     return {head: fine_grained(name, predicted, labels)["accuracy"] for head, predicted in predictions.items()}
 
@@ -150,7 +150,7 @@ def _accuracies(job: Job, predictions: Mapping[str, np.ndarray], labels: np.ndar
 def _predictions(
     job: Job, banks: Sequence[Heads], choices: Sequence[Choice], images: Images, where: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Class [N] by each head; a head is named by its features and its learning rate."""
+    """Predict the class [N] by each head; a head is named by its features and its learning rate."""
     found = {}
     for bank, choice in zip(banks, choices, strict=True):
         blocks = np.array_split(where, math.ceil(len(where) / ROWS))

@@ -1,7 +1,7 @@
 """Few-shot classification on frozen features: the nearest class mean of centred, normalised features.
 
-That rule (SimpleShot's CL2N, Wang et al. 2019) has nothing to choose, where logistic regression would need a penalty
-and, at one image a class, has no image left to choose it on.
+That rule (SimpleShot's CL2N, Wang et al. 2019) has nothing to choose; logistic regression would need a penalty and, at
+one image a class, has no image left to choose it on.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class FewShotSettings:
     resolution: int  # pixels
     crop_pct: float  # share of the image's shorter side that the centre crop keeps
     shots: int  # training images a class of the reported number
-    other_shots: tuple[int, ...]  # whose accuracy goes into the details
-    draws: int  # of training images, whose accuracies are averaged
+    other_shots: tuple[int, ...]  # more numbers of images, whose accuracies go into the details
+    draws: int  # draws of training images, whose accuracies are averaged
 
 
 def run(job: Job) -> Outcome:
-    """Mean over the draws; a draw of more images holds those of fewer, and a class gives what it has."""
+    """Return the mean over the draws; a draw of more images holds those of fewer, a small class gives all it has."""
     settings: FewShotSettings = job.settings
     view = (settings.resolution, settings.crop_pct)
     train, labels = frozen_features(job, training_samples(job.dataset), *view)
@@ -55,7 +55,7 @@ def run(job: Job) -> Outcome:
 
 
 def _ranks(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Place [N] of each image in a random order of its class, from 0."""
+    """Return the place [N] of each image in a random order of its class, from 0."""
     ranks = np.empty(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         where = np.flatnonzero(labels == label)
@@ -64,7 +64,7 @@ def _ranks(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def nearest_mean(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Label [M] of test features [M, D] by the nearest mean of training features [N, D] with labels [N].
+    """Return the label [M] of test features [M, D] by the nearest mean of training features [N, D] with labels [N].
 
     Features are taken relative to the training mean and brought to length 1 before class means are formed.
     """
@@ -72,13 +72,13 @@ def nearest_mean(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.
     known, queries = _unit(train - centre), _unit(test - centre)
     classes = np.unique(labels)
     means = np.stack([known[labels == label].mean(axis=0) for label in classes])
-    distances = np.square(means).sum(axis=1) - 2 * queries @ means.T  # up to the query's own length, which is 1
+    distances = np.square(means).sum(axis=1) - 2 * queries @ means.T  # without the query's own length, which is 1
     found: np.ndarray = classes[distances.argmin(axis=1)]
     return found
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of length 1; a row of zeros stays one."""
+    """Scale rows to length 1; a row of zeros stays zero."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     scaled: np.ndarray = rows / np.where(lengths > 0, lengths, 1)
     return scaled

@@ -24,15 +24,15 @@ class LinearSettings:
 
     resolution: int  # pixels
     crop_pct: float  # share of the image's shorter side that the centre crop keeps
-    weakest_penalty: float  # of sum of cross-entropies + penalty / 2 * norm(weights)^2; the grid is logarithmic
+    weakest_penalty: float  # objective: sum of cross-entropies + penalty / 2 * norm(weights)^2; the grid is logarithmic
     strongest_penalty: float
-    penalties: int  # how many
-    validation_share: float  # of the training images, where they have no split for selection
-    official_validation: bool  # whether the split for selection is used where the data set has one
-    per_class: bool  # whether the share is drawn from each class, or from all images
+    penalties: int  # number of penalties
+    validation_share: float  # share of the training images, if they have no split for selection
+    official_validation: bool  # true to use the split for selection if the data set has one
+    per_class: bool  # true to draw the share from each class, false from all images
     standardise: bool  # to mean 0 and deviation 1 over the images that are trained on
-    ties: str  # which of equally good penalties is taken, the "strongest" or the "weakest"
-    gap: float  # certified, of each fit's objective to its minimum, relative
+    ties: str  # rule for equally good penalties: take the "strongest" or the "weakest"
+    gap: float  # certified bound of each fit's objective to its minimum, relative
 
     def __post_init__(self) -> None:
         if self.ties not in TIES:
@@ -80,7 +80,7 @@ def run(job: Job) -> Outcome:
 
 
 def _validation(job: Job, labels: np.ndarray) -> np.ndarray:
-    """Mask of the images the penalty is chosen on: the official split, or a share of the others drawn by the seed."""
+    """Return the mask of the images to choose the penalty on: the official split, or a share drawn by the seed."""
     settings, splits = job.settings, SPLITS[job.dataset.info.name]
     if splits.select and settings.official_validation:
         return np.arange(len(labels)) >= len(job.dataset.samples(splits.train))
@@ -90,7 +90,7 @@ def _validation(job: Job, labels: np.ndarray) -> np.ndarray:
 
 
 def _drawn(images: int, share: float, seed: int) -> np.ndarray:
-    """Mask of a random share of the images, at least one and never all."""
+    """Draw the mask of a random share of the images, at least one and never all."""
     if images < 2:
         raise TooFewError(f"{images} training image; choosing a penalty needs one more to validate on")
     size = min(max(1, int(share * images)), images - 1)
@@ -100,7 +100,7 @@ def _drawn(images: int, share: float, seed: int) -> np.ndarray:
 
 
 def _validate(job: Job, features: np.ndarray, labels: np.ndarray, held: np.ndarray) -> Iterator[Scored]:
-    """Every penalty's fit, from strong to weak, with its accuracy on the held images."""
+    """Yield every penalty's fit, from strong to weak, with its accuracy on the held images."""
     settings: LinearSettings = job.settings
     train, validation = _scaled(settings, features[~held], features[held])
     path = penalty_path(train, labels[~held], settings.grid, gap=settings.gap, device=job.device)
@@ -111,13 +111,13 @@ def _validate(job: Job, features: np.ndarray, labels: np.ndarray, held: np.ndarr
 
 
 def _choose(scored: list[Scored], ties: str) -> Fit:
-    """The fit with the best accuracy, by the rule for ties; `scored` goes from strong to weak."""
+    """Return the fit with the best accuracy, by the rule for ties; `scored` goes from strong to weak."""
     in_order = scored if ties == "strongest" else scored[::-1]
     return max(in_order, key=lambda one: one.accuracy).fit  # max keeps the first of equals
 
 
 def _scaled(settings: LinearSettings, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both by the mean and deviation of the first where the protocol standardises; constant features become 0."""
+    """Scale both by mean and deviation of the first if the protocol standardises; constant features become 0."""
     if not settings.standardise:
         return train, test
     mean, deviation = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What a fine-tuning protocol decides: the engine's recipe, and what is done to images and backbone."""
+"""Choices of a fine-tuning protocol: the engine's recipe, and the treatment of images and backbone."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SHARES = ("layer_decay", "drop_path", "crop_pct", "hflip", "reprob", "smoothing"
 class FinetuneSettings(Recipe):
     """Everything that changes the number."""
 
-    layer_decay: float  # lr of a layer over that of the next; 1 for none
+    layer_decay: float  # learning rate of a layer over that of the next; 1 for none
     drop_path: float  # rate at the last block, rising linearly from 0
-    resolution: int  # pixels, of training and test; grows to what the backbone takes
+    resolution: int  # pixels, of training and test; grows to a size that the backbone takes
     crop_pct: float  # share of the test image's shorter side that the centre crop keeps
     scale: tuple[float, float]  # share of the image's area that a training crop covers
     hflip: float  # chance of a mirror image
@@ -26,7 +26,7 @@ class FinetuneSettings(Recipe):
     reprob: float  # chance of erasing a box
     mixup: float  # alpha of the Beta distribution, 0 for none
     cutmix: float
-    smoothing: float  # of the labels
+    smoothing: float  # label smoothing
     ema: float | None  # decay of the weights' average over steps, which is scored instead of the last weights
     train_per_class: int | None  # only the first images of each class, null for all
 
@@ -47,11 +47,11 @@ class FinetuneSettings(Recipe):
 
     @property
     def mixes(self) -> bool:
-        """Whether images are mixed with others."""
+        """True if images are mixed with others."""
         return bool(self.mixup or self.cutmix)
 
     def transform(self, interpolation: str, resolution: int | None = None) -> Transform:
-        """How a training image is augmented; by default at the declared resolution."""
+        """Return the augmentation of training images; by default at the declared resolution."""
         try:
             return train_transform(
                 resolution or self.resolution,
@@ -61,12 +61,12 @@ class FinetuneSettings(Recipe):
                 scale=self.scale,
                 hflip=self.hflip,
             )
-        except (AssertionError, ValueError) as error:  # timm's words about its notation
+        except (AssertionError, ValueError) as error:  # timm's own error about its notation
             raise DeclarationError(
                 f"recipe: auto_augment is '{self.auto_augment}', which timm does not know ({error}); "
                 "take rand-m9-mstd0.5-inc1 or null"
             ) from error
 
     def extras(self) -> Extras:
-        """What the engine does beyond the recipe."""
+        """Return the settings of the engine beyond the recipe."""
         return Extras(ema=self.ema, visits=True)

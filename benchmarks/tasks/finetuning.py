@@ -29,7 +29,7 @@ from umt.training.seeded import SeededViews
 
 @dataclass(frozen=True)
 class Finetuned:
-    """Scores [N, C] and labels [N] of the reported split, and what the settings became."""
+    """Scores [N, C] and labels [N] of the reported split, and the settings in use."""
 
     scores: np.ndarray
     labels: np.ndarray
@@ -41,7 +41,7 @@ class Finetuned:
 
     @property
     def raw(self) -> dict[str, np.ndarray]:
-        """What is kept of each image: predicted class, label, and cross-entropy in nats."""
+        """The stored values of each image: predicted class, label, and cross-entropy in nats."""
         losses = F.cross_entropy(torch.from_numpy(self.scores), torch.from_numpy(self.labels), reduction="none")
         return {"predictions": self.predictions, "labels": self.labels, "losses": losses.numpy()}
 
@@ -76,7 +76,7 @@ def finetune(job: Job) -> Finetuned:
 
 
 def classifier_of(backbone: Backbone, classes: int, settings: FinetuneSettings, seed: int) -> tuple[Classifier, int]:
-    """The model to train, its head drawn by the seed, and the number of blocks that stochastic depth acts on."""
+    """Return the model to train, its head drawn by the seed, and the number of blocks with stochastic depth."""
     torch.manual_seed(seed)
     mixing = Mixup(settings.mixup, settings.cutmix, label_smoothing=0.0, num_classes=classes)
     model = Classifier(backbone, classes, mixing=mixing if settings.mixes else None, smoothing=settings.smoothing)
@@ -84,7 +84,7 @@ def classifier_of(backbone: Backbone, classes: int, settings: FinetuneSettings, 
 
 
 def first_of_each_class(samples: Sequence[Sample], count: int | None) -> list[Sample]:
-    """At most `count` samples of each class, in their order; None for all."""
+    """Return at most `count` samples of each class, in their order; None for all."""
     seen: dict[Any, int] = {}
     kept = []
     for sample in samples:
@@ -100,7 +100,7 @@ def _augmented(samples: Sequence[Sample], job: Job, resolution: int) -> SeededVi
 
 
 def _check_classes(samples: Sequence[Sample], names: Sequence[str]) -> None:
-    """UMTError for a class that nothing can be learnt of."""
+    """Check the classes; UMTError for a class that nothing can be learnt of."""
     empty = sorted(set(range(len(names))) - {sample.target for sample in samples})
     if empty:
         raise TooFewError(

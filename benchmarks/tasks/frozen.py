@@ -13,7 +13,7 @@ from umt.feature_cache.lookup import cached_features
 from umt.features import Extraction
 from umt.training.precision import pick_precision
 
-BATCH = {"cpu": 32, "cuda": 256}  # images a forward; it changes no number
+BATCH = {"cpu": 32, "cuda": 256}  # images a forward; the size changes no number
 
 
 def frozen_features(
@@ -24,11 +24,11 @@ def frozen_features(
     precision: str = "fp32",
     what: str = "pooled",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features float32 [N, D] and labels [N], in the order of the samples; from the job's cache where it can.
+    """Return features float32 [N, D] and labels [N], in the order of the samples; from the job's cache if possible.
 
     A resolution that the backbone cannot take grows to the next one that it can. precision: "fp32", by which a number
-    is the same on every machine; "bf16"; or "auto", which is bf16 where the device is faster in it. what: the part of
-    the features, as `Extraction` names it.
+    is the same on every machine; "bf16"; or "auto", which is bf16 if the device is faster in it. what: the part of the
+    features, as `Extraction` names it.
     """
     extraction = Extraction(
         round_up(resolution, job.backbone.preprocess.size_multiple),

@@ -15,7 +15,7 @@ from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
 from benchmarks.tasks.splits import report_samples, training_samples
 
-TEST_ROWS, TRAIN_ROWS = 1024, 65536  # images at a time: 256 MiB of similarities, however many images there are
+TEST_ROWS, TRAIN_ROWS = 1024, 65536  # images at a time: 256 MiB of similarities for any number of images
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class KnnSettings:
     resolution: int  # pixels
     crop_pct: float  # share of the image's shorter side that the centre crop keeps
     k: int  # neighbours of the reported number
-    other_k: tuple[int, ...]  # whose top-1 goes into the details
+    other_k: tuple[int, ...]  # more numbers of neighbours, whose top-1 goes into the details
     temperature: float  # weight of a neighbour: exp(cosine similarity / temperature)
-    precision: str = "fp32"  # of the features; "bf16", or "auto" for bf16 where the device is faster in it
+    precision: str = "fp32"  # precision of the features; "bf16", or "auto" for bf16 if the device is faster in it
 
 
 def run(job: Job) -> Outcome:
-    """Vote of the k most similar training images; k is at most the number of training images."""
+    """Classify by vote of the k most similar training images; k is at most the number of training images."""
     settings: KnnSettings = job.settings
     view = (settings.resolution, settings.crop_pct, settings.precision)
     train, labels = frozen_features(job, training_samples(job.dataset), *view)
@@ -44,7 +44,7 @@ def run(job: Job) -> Outcome:
         metrics=of_classes(scores, answers),
         details={
             "top1_by_k": {str(k): top1(found.argmax(axis=1), answers) for k, found in votes.items()},
-            "neighbours": {str(k): min(k, len(train)) for k in wanted},  # fewer than k where there are fewer images
+            "neighbours": {str(k): min(k, len(train)) for k in wanted},  # fewer than k if there are fewer images
         },
         raw={"predictions": predictions, "labels": answers},
     )
@@ -59,10 +59,10 @@ def knn_votes(
     temperature: float,
     device: torch.device,
 ) -> dict[int, np.ndarray]:
-    """Class scores [N, classes] of test features for each k, from training features [M, D] and labels [M].
+    """Compute class scores [N, classes] of test features for each k, from training features [M, D] and labels [M].
 
-    A training image votes for its class with exp(cosine / temperature) when it is among the k most similar ones.
-    Training features are read once, block by block, so that they need not fit into memory.
+    A training image votes for its class with exp(cosine / temperature) if it is among the k most similar ones. Training
+    features are read once, block by block, so that they need not fit into memory.
     """
     queries = F.normalize(torch.from_numpy(test).to(device), dim=1).split(TEST_ROWS)
     nearest = [Neighbours.none(len(chunk), device) for chunk in queries]
@@ -88,7 +88,7 @@ class Neighbours:
         return cls(torch.empty(images, 0, device=device), torch.empty(images, 0, dtype=torch.int64, device=device))
 
     def joined(self, similarities: Tensor, targets: Tensor, k: int) -> Neighbours:
-        """The nearest k among these and a block of M more: similarities [N, M], classes [M]."""
+        """Return the nearest k among these and a block of M more: similarities [N, M], classes [M]."""
         values, indices = similarities.topk(min(k, len(targets)), dim=1)
         values = torch.cat([self.similarities, values], dim=1)
         classes = torch.cat([self.classes, targets[indices]], dim=1)
@@ -96,7 +96,7 @@ class Neighbours:
         return Neighbours(values, classes.gather(1, indices))
 
     def votes(self, k: int, classes: int, temperature: float) -> Tensor:
-        """Scores [N, classes] of the first k."""
+        """Return scores [N, classes] of the first k."""
         weights = ((self.similarities[:, :k] - 1) / temperature).exp()  # relative to 1, so that nothing overflows
         scores = torch.zeros(len(weights), classes, device=weights.device)
         return scores.scatter_add_(1, self.classes[:, :k], weights)

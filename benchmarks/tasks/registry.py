@@ -24,12 +24,12 @@ BUILT_IN = (
 
 
 def task_names() -> list[str]:
-    """All tasks that can be named."""
+    """List all tasks that can be named."""
     return [*BUILT_IN, *plugins.installed(ENTRY_POINT_GROUP, BUILT_IN)]
 
 
 def get_task(name: str) -> Task:
-    """The task of that name; UMTError where it is unknown, claimed twice, or lacks its dependency."""
+    """Return the task of that name; UMTError if it is unknown, claimed twice, or lacks its dependency."""
     if name in BUILT_IN:
         plugins.refuse_claims(ENTRY_POINT_GROUP, BUILT_IN)
         return _built_in(name)

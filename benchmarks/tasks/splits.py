@@ -1,4 +1,4 @@
-"""Which split of a classification data set is trained on, selected on and reported."""
+"""The splits of a classification data set to train on, to select on and to report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from umt.errors import TooFewError
 
 @dataclass(frozen=True)
 class Splits:
-    """Names of official splits; `select` is None where the data set has none to choose hyper-parameters on."""
+    """Names of official splits; `select` is None if the data set has none to choose hyper-parameters on."""
 
     train: str
     select: str | None
@@ -30,18 +30,18 @@ SPLITS = {
 
 
 def training_samples(dataset: Dataset) -> list[Sample]:
-    """Everything that may be trained on: the training split, and the one for selection where there is one."""
+    """Return all samples that may be trained on: the training split, and the one for selection if there is one."""
     splits = SPLITS[dataset.info.name]
     return [*dataset.samples(splits.train), *(dataset.samples(splits.select) if splits.select else [])]
 
 
 def report_samples(dataset: Dataset) -> list[Sample]:
-    """What the reported number is measured on."""
+    """Return the samples for the reported number."""
     return dataset.samples(SPLITS[dataset.info.name].report)
 
 
 def hold_out(labels: np.ndarray, share: float, names: Sequence[str], seed: int) -> np.ndarray:
-    """Mask [N] of a random share of each class, at least one image and never all; UMTError for a class of one image."""
+    """Draw a mask [N] of a share of each class, at least one image and never all; UMTError for a class of one image."""
     rng = np.random.default_rng(seed)
     held = np.zeros(len(labels), dtype=bool)
     for label, count in sorted(Counter(labels.tolist()).items()):

@@ -1,4 +1,4 @@
-"""What a backbone costs: images a second, multiply-adds and parameters of its forward."""
+"""The cost of a backbone: images a second, multiply-adds and parameters of its forward."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from umt.training.precision import pick_precision
 class ThroughputSettings:
     """Everything that changes the numbers, beside the device."""
 
-    resolution: int  # pixels; grows to what the backbone can take
+    resolution: int  # pixels; grows to a size that the backbone can take
     batch: int  # images a forward
     warmup: int  # forwards that do not count
-    forwards: int  # of which the fastest counts: other work on the machine only slows down
+    forwards: int  # number of forwards; the fastest counts: other work on the machine only slows down
     precision: str  # as in training: fp32, bf16, fp16, or auto
 
 
@@ -32,7 +32,7 @@ def run(job: Job) -> Outcome:
     settings: ThroughputSettings = job.settings
     side = round_up(settings.resolution, job.backbone.preprocess.size_multiple)
     images = torch.rand(settings.batch, 3, side, side, device=job.device).contiguous(memory_format=torch.channels_last)
-    # without gradients, which torch's counter asks for where a model hands a parameter to one of its modules
+    # without gradients: torch's counter needs that if a model hands a parameter to one of its modules
     backbone = job.backbone.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     seconds = []
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(pick_precision(settings.precision, job.device))
@@ -59,7 +59,7 @@ def _seconds(backbone: Backbone, images: Tensor) -> float:
 
 
 def _gmacs(backbone: Backbone, image: Tensor) -> float:
-    """Multiply-adds of one image in 10^9, of matrix products, convolutions and attention, as torch counts them."""
+    """Count the multiply-adds of an image in 10^9: matrix products, convolutions and attention, by torch's counter."""
     return counted(lambda: backbone(image, maps=(-1,)))[1]
 
 

@@ -1,7 +1,7 @@
 """Zero-shot classification (Radford et al. 2021): an image belongs to the class whose name is most like it.
 
-Names are encoded by the text tower of the open_clip model whose space the pooled feature lives in: the backbone's own,
-or the CLIP teacher's for the space of a student (`ckpt.pth#clip`), whose model token was held to its image encoding.
+Names are encoded by the text tower of the open_clip model whose space the pooled feature lives in: the backbone's own
+tower, or the CLIP teacher's for the space of a student (`ckpt.pth#clip`), whose model token learnt its image encoding.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from umt.errors import BackboneError, DeclarationError
 
 @dataclass(frozen=True)
 class Templates:
-    """Sentences around the name of a class, `{}`, by data set; without braces it is a list of open_clip's."""
+    """Sentences around the name of a class, `{}`, by data set; a name without braces is a list of open_clip's."""
 
-    name: str  # of the whole set, for people
+    name: str  # name of the full set, for people
     imagenet: tuple[str, ...]
     aircraft: tuple[str, ...]
     caltech101: tuple[str, ...]
@@ -43,14 +43,14 @@ class Templates:
 class ZeroShotSettings:
     """Everything that changes the number."""
 
-    resolution: int | None  # pixels; null for what the weights expect
+    resolution: int | None  # pixels; null for the size of the weights
     crop_pct: float  # share of the image's shorter side that the centre crop keeps
     templates: Templates
-    precision: str = "fp32"  # of the image features; "bf16", or "auto" for bf16 where the device is faster in it
+    precision: str = "fp32"  # precision of the image features; "bf16", or "auto" for bf16 if the device is faster in it
 
 
 def run(job: Job) -> Outcome:
-    """Cosine similarity of image and class; the mean over templates stands for a class."""
+    """Score classes by cosine similarity to the image; the mean over templates stands for a class."""
     settings: ZeroShotSettings = job.settings
     language = _language_of(job.backbone)
     names = spoken_names(job.dataset)
@@ -74,7 +74,7 @@ def run(job: Job) -> Outcome:
 
 
 def sentences(declared: Sequence[str]) -> list[str]:
-    """Templates with `{}`, the lists of open_clip written out; UMTError for a list that it does not have."""
+    """Return templates with `{}`, the lists of open_clip written out; UMTError for a list that it does not have."""
     written: list[str] = []
     for text in declared:
         if "{}" in text:
@@ -99,7 +99,7 @@ def _language_of(backbone: Backbone) -> str:
 
 
 def _hash(texts: Sequence[str]) -> str:
-    """Twelve hex digits over texts in their order."""
+    """Return twelve hex digits over texts in their order."""
     return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:12]
 
 

@@ -1,4 +1,4 @@
-"""How the losses of several teachers become one: plainly, by their magnitudes, or with some of them left out."""
+"""Weights for the losses of several teachers: plain, by magnitude, or with some teachers left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from umt.distill.recipe import AlignmentSpec
 from umt.errors import DeclarationError, unknown_name
 
 BALANCES = ("none", "magnitude")
-MOMENTUM = 0.99  # of the running mean of a teacher's loss
+MOMENTUM = 0.99  # decay of the running mean of a teacher's loss
 
 
 class Balance(nn.Module):
@@ -32,7 +32,7 @@ class Balance(nn.Module):
 
     @torch.no_grad()
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights for the losses [M] of this step."""
+        """Return the weights of this step's losses [M]."""
         weights = torch.ones_like(losses)
         if self.spec.balance == "magnitude":
             mean = torch.where(self.running > 0, self.running, losses)

@@ -1,4 +1,4 @@
-"""Cached teachers: views as they were drawn, and what each teacher asked for on them, in sharded safetensors."""
+"""Cached teachers: views as they were drawn, and each teacher's targets for them, in sharded safetensors."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from umt.files import atomic_file
 from umt.text import brief
 
 SCHEMA = 3
-MAX_VISITS = 1 << 20  # of an image
+MAX_VISITS = 1 << 20  # views of an image
 MAX_IMAGES = 1 << 40
 MAX_SHARD = 1 << 24  # items in a file
-MAX_SHARDS = 1 << 22  # files, each of which is looked for
+MAX_SHARDS = 1 << 22  # files; the reader looks for each of them
 MANIFEST = "manifest.json"
 Key = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a cache holds: `key` are the plain values that decide its content."""
+    """The content of a cache; `key` holds the plain values that decide it."""
 
     key: Key
     shapes: tuple[SpaceShape, ...]
     visits: int  # views of each image
     shard: int  # items in a shard; item = image * visits + visit
-    seed: int  # that the views were drawn from; a student may have another one
+    seed: int  # seed that the views were drawn from; a student may have another seed
 
     def __post_init__(self) -> None:
         teachers = self.key.get("teachers")
@@ -70,12 +70,12 @@ class Manifest:
         return range(shard * self.shard, min((shard + 1) * self.shard, self.items()))
 
     def missing(self, folder: Path) -> list[int]:
-        """The shards that have not been written yet."""
+        """Return the numbers of the shards that have not been written yet."""
         return [number for number in range(self.shards()) if not shard_path(folder, number).is_file()]
 
     @property
     def mark(self) -> str:
-        """Sixteen hex digits that every shard carries, so that none of another cache is taken for one of this."""
+        """The sixteen hex digits that every shard carries, so that a shard of another cache is recognised."""
         return sha256(json.dumps(self._record(), sort_keys=True).encode()).hexdigest()[:16]
 
     def write(self, folder: Path) -> None:
@@ -84,7 +84,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """UMTError where there is none, or it is damaged."""
+        """Read the manifest of a cache; UMTError if it is missing or damaged."""
         path = folder / MANIFEST
         try:
             return build(cls, read_json(path, "the manifest of a cache", "make it again"), path)
@@ -102,10 +102,10 @@ class Manifest:
 
 
 class CachedViews(Dataset[dict[str, Any]]):
-    """`dataset[index, visit]`: exactly the view that the targets belong to, and the targets; visits begin anew after K.
+    """`dataset[index, visit]`: the exact view that the targets belong to, and the targets; visits begin anew after K.
 
-    Only the rows that are asked for are read. Where the cache holds pixels, no image is decoded; where an image could
-    be decoded when the cache was made, and cannot now, the next item stands in for it.
+    Only the requested rows are read. If the cache holds pixels, no image is decoded; if an image could be decoded when
+    the cache was made, and cannot now, the next item stands in for it.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class CachedViews(Dataset[dict[str, Any]]):
         skipped: Skipped,
         shapes: Sequence[SpaceShape] | None = None,
     ) -> None:
-        """`shapes` picks spaces of the cache, and their order; all of them by default."""
+        """Open a cache; `shapes` selects its spaces and their order, all of them by default."""
         self.folder, self.manifest, self.images, self.size, self.skipped = folder, manifest, images, size, skipped
         self.shapes = tuple(shapes or manifest.shapes)
         self.shards: dict[int, Shard] = {}
@@ -143,7 +143,7 @@ class CachedViews(Dataset[dict[str, Any]]):
         return {**self.__dict__, "shards": {}}  # open files stay with their process
 
     def _decoded(self, shard: Shard, row: int) -> Tensor | None:
-        """The pixels of a view, None where its image cannot be decoded any more."""
+        """Return the pixels of a view, None if its image cannot be decoded any more."""
         view, shown = View(*shard.row("view", row).tolist()), int(shard.row("shown", row))
         try:
             return decode_view(self.images.path(shown), lambda aspect: view, self.size)[0]
@@ -158,17 +158,17 @@ class CachedViews(Dataset[dict[str, Any]]):
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """File of a shard."""
+    """Return the file of a shard."""
     return folder / f"shard-{number:05}.safetensors"
 
 
 def open_cache(folder: Path, prepared: Prepared, skipped: Skipped) -> CachedViews:
-    """The cache for a recipe, which may have fewer teachers than the cache.
+    """Open the cache for a recipe, which may have fewer teachers than the cache.
 
     UMTError names the fields in which the cache belongs to another recipe, data or weights.
     """
     manifest = Manifest.read(folder)
-    teachers = prepared.teachers()  # for the hashes of their weights; they are not kept
+    teachers = prepared.teachers()  # only for the hashes of their weights; the teachers are not kept
     names = [teacher.name for teacher in teachers]
     pixels = bool(manifest.key.get("pixels"))
     asked = cache_key(prepared.recipe, prepared.images, teachers, manifest.visits, pixels=pixels)
@@ -188,7 +188,7 @@ def open_cache(folder: Path, prepared: Prepared, skipped: Skipped) -> CachedView
 def cache_key(
     recipe: DistillRecipe, images: ImageList, teachers: Sequence[Teacher], visits: int, *, pixels: bool
 ) -> dict[str, Any]:
-    """Plain values of all that decides what a cache holds."""
+    """Return the plain values of everything that decides the content of a cache."""
     key = {
         "schema": SCHEMA,
         "views": asdict(recipe.views),
@@ -203,7 +203,7 @@ def cache_key(
 
 
 def check_key(folder: Path, stored: Key, asked: Key) -> None:
-    """UMTError where the key of a cache is not the one that is asked for."""
+    """Compare the key of a cache with the requested one; UMTError if they differ."""
     changed = differences(dict(stored), dict(asked))
     if changed:
         raise CacheError(

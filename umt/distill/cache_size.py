@@ -1,4 +1,4 @@
-"""What a cache will take, told and checked before it is made."""
+"""The size of a cache, reported and checked before it is made."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from umt.distill.views import NUMBERS
 from umt.errors import WriteError
 from umt.files import free_bytes
 
-SHARD_BYTES = 256e6  # enough for long reads and writes; an interruption costs one such file
-SHARD_VIEWS = 4096  # of small views, that an interruption costs no more of the teachers' time
+SHARD_BYTES = 256e6  # enough for long reads and writes; an interruption costs one file
+SHARD_VIEWS = 4096  # limit for small views, so that an interruption costs no more of the teachers' time
 
 
 @dataclass(frozen=True)
 class Size:
-    """Bytes of a cache, by what takes them."""
+    """Bytes of a cache, by the parts that take them."""
 
     parts: dict[str, int]
 
@@ -30,12 +30,12 @@ class Size:
         return Size({name: taken * count for name, taken in self.parts.items()})
 
     def shard(self) -> int:
-        """Views in a shard, where this is the size of one view."""
+        """Return the number of views in a shard, if this is the size of one view."""
         return min(SHARD_VIEWS, max(1, round(SHARD_BYTES / self.total)))
 
 
 def size_of_view(teachers: Sequence[Teacher], pixels: int | None) -> Size:
-    """Of one view: fp16 targets, its numbers, and its pixels where it is stored with so many a side; and checksums."""
+    """Return the size of one view: fp16 targets, its numbers, checksums, and its pixels if stored (`pixels` a side)."""
     parts = {f"teacher {teacher.name}": 2 * sum(_values(teacher)) + 2 * SUM_BYTES for teacher in teachers}
     parts["views"] = 4 * NUMBERS + 8 + 2 * SUM_BYTES
     if pixels:
@@ -44,7 +44,7 @@ def size_of_view(teachers: Sequence[Teacher], pixels: int | None) -> Size:
 
 
 def check_room(folder: Path, size: Size) -> None:
-    """UMTError where the disk that the cache goes to has less room than it takes, beside what is there of it."""
+    """Check the free disk space of the cache's folder, less the shards already there; UMTError if it is too small."""
     taken = sum(path.lstat().st_size for path in folder.glob("shard-*"))
     free = free_bytes(folder)
     if size.total - taken > free:
@@ -55,7 +55,7 @@ def check_room(folder: Path, size: Size) -> None:
 
 
 def _values(teacher: Teacher) -> tuple[int, int]:
-    """Numbers in the summary and in the features of a view."""
+    """Return the number of values in the summary and in the features of a view."""
     summary, features = teacher.widths()
     rows, columns = (1, 1) if teacher.feature_loss.pooled else teacher.grid
     return summary, features * rows * columns

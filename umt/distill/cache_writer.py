@@ -1,4 +1,4 @@
-"""Filling a cache: views drawn, teachers run, shards written one at a time so that an interruption costs one."""
+"""Filling a cache: draw views, run teachers, write one shard at a time, so that an interruption costs one shard."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 def plan_cache(
     prepared: Prepared, teachers: Sequence[Teacher], folder: Path, visits: int, shard: int, pixels: bool
 ) -> Manifest:
-    """The manifest of a cache, new or begun before; UMTError where the folder holds another one."""
+    """Return the manifest of a cache, new or begun before; UMTError if the folder holds another cache."""
     key = cache_key(prepared.recipe, prepared.images, teachers, visits, pixels=pixels)
     shapes = tuple(SpaceShape(teacher.name, *teacher.widths()) for teacher in teachers)
     if (folder / MANIFEST).is_file():
@@ -52,7 +52,7 @@ def fill(
     batch: int,
     report: Report,
 ) -> None:
-    """Write the shards that are not there yet, with the teachers in the recipe's precision."""
+    """Write the missing shards, with the teachers in the recipe's precision."""
     writable_folder(folder, "--out")
     precision = pick_precision(prepared.recipe.training.precision, device)
     for teacher in teachers:
@@ -73,7 +73,7 @@ def fill(
 
 
 class _Items(Dataset[Batch]):
-    """Views by item number, with what names them."""
+    """Views by item number, each with its numbers and the index of its image."""
 
     def __init__(self, views: ViewImages, visits: int) -> None:
         self.views, self.visits = views, visits
@@ -86,7 +86,7 @@ class _Items(Dataset[Batch]):
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process fills a cache; what a killed one left half written is removed."""
+    """Lock the cache for this process, and remove the half-written files of a killed process."""
     try:
         with FileLock(folder / ".lock", timeout=0):
             for path in folder.glob(".partial-*"):
@@ -99,7 +99,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def _loader(
     manifest: Manifest, views: ViewImages, shards: Sequence[int], batch: int, *, pinned: bool
 ) -> Iterator[Batch]:
-    """Batches of these shards, none of which reaches over the end of its shard."""
+    """Load batches of these shards; no batch reaches over the end of its shard."""
     batches = [part for number in shards for part in _batches(manifest.items_of(number), batch)]
     workers = worker_count(sum(map(len, batches)))
     return iter(
@@ -120,7 +120,7 @@ def _write(folder: Path, number: int, manifest: Manifest, parts: Sequence[Batch]
 def _rows(
     drawn: Batch, teachers: Sequence[Teacher], device: torch.device, manifest: Manifest, prepared: Prepared
 ) -> Batch:
-    """What a shard keeps of a batch of views."""
+    """Return the rows of a shard for a batch of views."""
     targets = all_targets(teachers, as_floats(drawn["pixels"].to(device, non_blocking=True)))
     kept = ("pixels", "view", "shown") if manifest.key["pixels"] else ("view", "shown")
     rows = {name: drawn[name] for name in kept}
@@ -130,7 +130,7 @@ def _rows(
 
 
 def _halves(name: str, asked: Targets, shown: Tensor, prepared: Prepared) -> tuple[Tensor, Tensor]:
-    """In fp16; UMTError names the teacher and the image whose values it cannot hold."""
+    """Convert targets to fp16; UMTError names the teacher and the image if fp16 cannot hold the values."""
     summary, features = asked.summary.half().cpu(), asked.features.half().cpu()
     for half in (summary, features):
         bad = ~half.flatten(1).isfinite().all(dim=1)

@@ -62,7 +62,7 @@ def distill_command(
 ) -> None:
     """Distil several teachers into one student, and write OUT/student.pth.
 
-    A run that was interrupted goes on where it stopped: type the same command again. Evaluate the result with
+    To continue an interrupted run, type the same command again. Evaluate the result with
     `umt run OUT/student.pth`, and its heads with `umt run OUT/student.pth#SPACE`.
     """
     processes = join()
@@ -98,7 +98,7 @@ def recipes() -> None:
 
 
 def _ingredients(prepared: Prepared, out: Path, cache: Path | None) -> Ingredients:
-    """Views with targets from a cache, or views and the teachers that give them."""
+    """Return views with targets from a cache, or views and the teachers that give the targets."""
     recipe, skipped = prepared.recipe, Skipped(out / "skipped.txt", len(prepared.images))
     data = {
         "images": len(prepared.images),
@@ -117,7 +117,7 @@ def _ingredients(prepared: Prepared, out: Path, cache: Path | None) -> Ingredien
 
 
 def _announcer(console: Console, prepared: Prepared, processes: Processes) -> Callable[[list[Part], float], None]:
-    """Prints what the distillation will cost."""
+    """Return a function that prints the cost of the distillation."""
     recipe = prepared.recipe
 
     def announce(parts: list[Part], seconds: float) -> None:
@@ -131,6 +131,6 @@ def _announcer(console: Console, prepared: Prepared, processes: Processes) -> Ca
 
 
 def _device(name: str, processes: Processes) -> torch.device:
-    """Each process of a launch has the GPU of its local rank."""
+    """Return the device; each process of a launch has the GPU of its local rank."""
     device = pick_device(name)
     return torch.device("cuda", processes.local_rank) if device.type == "cuda" and processes.world > 1 else device

@@ -1,4 +1,4 @@
-"""How much of the time goes into one part of a loop, without making a GPU wait."""
+"""The share of time that a loop spends in one part, measured without making a GPU wait."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Clock:
         self.pending.append((start, end))
 
     def share(self) -> float:
-        """Between 0 and 1; parts that a GPU has not finished are counted later."""
+        """Return the share, between 0 and 1; parts that a GPU has not finished are counted later."""
         while self.pending and self.pending[0][1].query():
             start, end = self.pending.pop(0)
             self.seconds += start.elapsed_time(end) / 1000

@@ -13,7 +13,7 @@ from umt.errors import SizeError
 
 
 class ConvBlock(nn.Module):
-    """Cross-space module for `spaces` > 1, intra-space module for 1; of tokens [B, H W, spaces (d + d_m)].
+    """Cross-space module for `spaces` > 1, intra-space module for 1; takes tokens [B, H W, spaces (d + d_m)].
 
     The 1x1 convolution mixes only inside a group. If groups were pieces of [F_1, P_1, ..., F_M, P_M] as they lie, as
     in the paper's formula, each would hold a piece of one space's features or of one token, and nothing would cross.
@@ -29,14 +29,14 @@ class ConvBlock(nn.Module):
         self.pointwise = nn.Conv2d(channels, channels, 1, groups=groups)
 
     def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
-        """The same shape; `grid` is (H, W)."""
+        """Return tokens of the same shape; `grid` is (H, W)."""
         fmap = self.norm(tokens).transpose(1, 2).unflatten(2, grid)  # [B, C, H, W], channels last in memory
         rows = F.gelu(self.depthwise(fmap)).flatten(2).transpose(1, 2).flatten(0, 1)
         mixed = ungrouped(self._mix(grouped(rows, self.pointwise.groups, self.chunk)), self.chunk)
         return tokens + mixed.view_as(tokens)
 
     def _mix(self, groups: Tensor) -> Tensor:
-        """The convolution on [G, N, C / G] as the matrix products that it is: half the time of a grouped one."""
+        """Compute the convolution on [G, N, C / G] as matrix products: half the time of a grouped convolution."""
         count, _, width = groups.shape
         weight, bias = self.pointwise.weight.view(count, width, width), self.pointwise.bias
         assert bias is not None
@@ -44,7 +44,7 @@ class ConvBlock(nn.Module):
 
 
 def chunk_of(width: int, token_width: int, groups: int) -> int:
-    """The largest chunk of channels by which groups can take turns; UMTError where `groups` divides no width."""
+    """Return the largest chunk of channels by which groups can take turns; UMTError if `groups` divides no width."""
     for name, value in (("width", width), ("token_width", token_width)):
         if value % groups:
             raise SizeError(
@@ -55,12 +55,12 @@ def chunk_of(width: int, token_width: int, groups: int) -> int:
 
 
 def grouped(rows: Tensor, groups: int, chunk: int) -> Tensor:
-    """[N, C] -> [groups, N, C / groups], `chunk` channels for each group in turn."""
+    """Reorder [N, C] -> [groups, N, C / groups], `chunk` channels for each group in turn."""
     return rows.unflatten(1, (-1, groups, chunk)).permute(2, 0, 1, 3).flatten(2)
 
 
 def ungrouped(groups: Tensor, chunk: int) -> Tensor:
-    """The way back."""
+    """Reorder [groups, N, C / groups] -> [N, C]: the inverse of `grouped`."""
     return groups.unflatten(2, (-1, chunk)).permute(1, 2, 0, 3).flatten(1)
 
 

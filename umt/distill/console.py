@@ -1,4 +1,4 @@
-"""The one progress line of a distillation: a bar on a terminal, a line now and then in a log file."""
+"""The progress line of a distillation: a bar on a terminal, a line now and then in a log file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from umt.console import Console, shown
 
-LOG_SECONDS = 30.0  # between lines where there is no terminal
+LOG_SECONDS = 30.0  # between lines, if there is no terminal
 
 
 class TrainingBar:
-    """Takes what the engine reports: done, total, text. Silent unless `visible`: all processes but the first are."""
+    """Shows the engine's reports: done, total, text. Silent unless `visible`: only the first process is visible."""
 
     def __init__(self, console: Console, title: str, visible: bool = True) -> None:
         self.console, self.title, self.visible = console, title, visible
@@ -37,7 +37,7 @@ class TrainingBar:
         self.bar.stop()
 
     def report(self, done: int, total: int, text: str) -> None:
-        """What the engine calls after iterations."""
+        """Show the progress; the engine calls this after iterations."""
         self.bar.update(self.task, completed=done, total=total, note=shown(text))
         now = time.monotonic()
         if self.visible and not self.console.is_terminal and (now - self.printed >= LOG_SECONDS or done == total):

@@ -1,4 +1,4 @@
-"""What a distillation will cost, told before it starts: widths, parameters, multiply-adds and time."""
+"""The cost of a distillation, told before it starts: widths, parameters, multiply-adds and time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRAINED = 3  # forwards that a forward and its backward cost: gradients of input
 
 @dataclass(frozen=True)
 class Part:
-    """One model of a distillation; `gmacs` and `seconds` are of the forward of one image."""
+    """A model of a distillation; `gmacs` and `seconds` are those of the forward of one image."""
 
     name: str
     about: str
@@ -33,7 +33,7 @@ class Part:
 
 
 def measure_cost(model: Distiller, teachers: Sequence[Teacher], images: Tensor) -> list[Part]:
-    """Student, teachers and interaction, each run on `images` [B, 3, R, R]; leaves no trace in any of them."""
+    """Measure student, teachers and interaction, each run on `images` [B, 3, R, R]; leave no trace in any of them."""
     student = model.student
     training = model.training
     model.eval()
@@ -49,12 +49,12 @@ def measure_cost(model: Distiller, teachers: Sequence[Teacher], images: Tensor) 
 
 
 def step_seconds(parts: Sequence[Part], images: int) -> float:
-    """Estimate of one step on so many images: a backward takes about twice its forward, and teachers have none."""
+    """Estimate the seconds of a step on so many images: a backward takes about two forwards, teachers have none."""
     return images * sum(part.seconds * (TRAINED if part.name in ("student", "interaction") else 1) for part in parts)
 
 
 def cost_table(parts: Sequence[Part]) -> Table:
-    """What `umt distill` prints at its start."""
+    """Return the table that `umt distill` prints at its start."""
     table = Table("model", "shape", "parameters", "GMACs an image")
     for part in parts:
         table.add_row(shown(part.name), shown(part.about), f"{part.parameters / 1e6:.2f} M", f"{part.gmacs:.3g}")
@@ -87,5 +87,5 @@ def _shape(student: Backbone) -> str:
 
 
 def _name(backbone: Backbone) -> str:
-    """Without options, which are in the recipe."""
+    """Return the backbone's name without options, which are in the recipe."""
     return parse_spec(backbone.spec).name

@@ -1,4 +1,4 @@
-"""One distillation step: a view, the teachers' targets, the student's spaces, and the losses between them."""
+"""A step of distillation: a view, the teachers' targets, the student's spaces, and the losses between them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Distiller(BaseModel):
         self.clock = Clock()
 
     def forward(self, images: Tensor, targets: Cached | None = None, mode: str = "loss") -> dict[str, Tensor]:
-        """Losses of views [B, 3, R, R], uint8 or in [0, 1]; 'loss' is the sum that is minimised, the rest its parts."""
+        """Compute losses of views [B, 3, R, R], uint8 or in [0, 1]; 'loss' is the minimised sum, the rest its parts."""
         images = as_floats(images)
         asked = self._targets(images) if targets is None else {name: Targets(*pair) for name, pair in targets.items()}
         spaces: dict[str, SpaceFeatures] = self.spaces(self.student(images, maps=(-1,)))
@@ -71,7 +71,7 @@ class Distiller(BaseModel):
             return all_targets(self.teachers, images)
 
     def _space_losses(self, name: str, space: SpaceFeatures, asked: Targets, parts: dict[str, Tensor]) -> Tensor:
-        """Model token loss and feature loss of one space (paper A.3); their parts go into `parts`."""
+        """Compute the model token loss and the feature loss of one space (paper A.3); their parts go into `parts`."""
         if self.standardisers is not None:
             asked = self.standardisers(name, asked)
         found = {f"{name} feature": distance_of(self.feature_losses[name], space.fmap, asked.features)}
@@ -82,28 +82,28 @@ class Distiller(BaseModel):
 
 
 def make_spaces(spec: InteractionSpec, student: StudentShape, shapes: Sequence[SpaceShape]) -> Spaces:
-    """The modules that a recipe's `interaction.method` names."""
+    """Build the modules that a recipe's `interaction.method` names."""
     if spec.method not in METHODS:
         raise unknown_name("interaction.method", spec.method, METHODS)
     return METHODS[spec.method](spec, student, shapes)
 
 
 def loss_of(teacher: TeacherSpec) -> FeatureLoss:
-    """What `loss_name` names."""
+    """Return the feature loss that `loss_name` names."""
     return FEATURE_LOSSES[loss_name(teacher)]
 
 
 def loss_name(teacher: TeacherSpec) -> str:
-    """The recipe's own choice for a teacher, or that of its kind."""
+    """Return the recipe's own feature loss for a teacher, or that of the teacher's kind."""
     return feature_loss(teacher.feature_loss or kind_of(teacher.kind).feature_loss)
 
 
 def distance_of(loss: FeatureLoss, fmap: Tensor, target: Tensor) -> Tensor:
-    """The student's map [B, C, H, W] against the target of its space."""
+    """Compare the student's map [B, C, H, W] with the target of its space."""
     return loss.distance(fmap.mean(dim=(2, 3)) if loss.pooled else fmap, target)
 
 
 def as_floats(images: Tensor) -> Tensor:
-    """Bytes as numbers in [0, 1], channels last."""
+    """Convert bytes to numbers in [0, 1], channels last."""
     floats = images.float().div_(255) if images.dtype == torch.uint8 else images
     return floats.contiguous(memory_format=torch.channels_last)

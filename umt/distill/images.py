@@ -1,4 +1,4 @@
-"""Images to distil on, without their labels: found, fingerprinted, shown as views, skipped where they are damaged."""
+"""Images to distil on, without their labels: found, fingerprinted, shown as views, skipped if they are damaged."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from umt.distill.views import View, draw_view, render
 from umt.errors import DataError, UMTError, WriteError
 from umt.files import open_plain, read_plain
 
-FEW = 10  # damaged images that any folder may have
-SHARE = 0.01  # of the images that may be damaged
+FEW = 10  # damaged images that are always allowed
+SHARE = 0.01  # share of the images that may be damaged
 
 
 def training_images(names: Sequence[str], data_root: Path, overrides: Mapping[str, Path]) -> ImageList:
-    """The training images of data sets, in order; their first split is the one to train on."""
+    """Return the training images of data sets, in order; the first split of each is the one to train on."""
     datasets = [find_dataset(name, data_root, overrides) for name in names]
     paths = [
         sample.image.absolute() for dataset in datasets for sample in dataset.samples(next(iter(dataset.info.splits)))
@@ -38,7 +38,7 @@ def training_images(names: Sequence[str], data_root: Path, overrides: Mapping[st
 class Skipped:
     """Images that could not be decoded: each is listed once in `path`, and more than the limit of them is an error.
 
-    The file is the memory, because several worker processes write it, in turns.
+    The list is kept in the file, because several worker processes write it, in turns.
     """
 
     def __init__(self, path: Path, images: int) -> None:
@@ -46,7 +46,7 @@ class Skipped:
         self.limit = max(FEW, int(SHARE * images))
 
     def add(self, problem: UMTError) -> None:
-        """Note an image that gave this error."""
+        """Add the image that gave this error."""
         try:
             with FileLock(f"{self.path}.lock"):
                 known = self.lines()
@@ -63,7 +63,7 @@ class Skipped:
             )
 
     def lines(self) -> list[str]:
-        """One line for each image so far."""
+        """Return one line for each image so far."""
         try:
             return read_plain(self.path).decode(errors="replace").splitlines()
         except FileNotFoundError:
@@ -78,7 +78,7 @@ class Skipped:
 class ViewImages(Dataset[dict[str, Any]]):
     """`dataset[index, visit]`: the view of an image on its visit-th showing, {"images": uint8 [3, R, R]}.
 
-    Where an image cannot be decoded, the next one that can stands in for it. An EXIF orientation is not applied.
+    If an image cannot be decoded, the next decodable one stands in for it. An EXIF orientation is not applied.
     """
 
     def __init__(self, images: ImageList, spec: ViewSpec, seed: int, skipped: Skipped) -> None:
@@ -91,7 +91,7 @@ class ViewImages(Dataset[dict[str, Any]]):
         return {"images": self.draw(*key)[0]}
 
     def draw(self, index: int, visit: int) -> tuple[Tensor, View, int]:
-        """The view uint8 [3, R, R], its numbers, and the index of the image that it really shows."""
+        """Return the view uint8 [3, R, R], its numbers, and the index of the image that it really shows."""
         for shown in circle(index, len(self)):
             draw = partial(draw_view, self.spec, self.seed, shown, visit)
             try:
@@ -104,9 +104,9 @@ class ViewImages(Dataset[dict[str, Any]]):
 
 
 def decode_view(path: Path, draw: Callable[[float], View], size: int) -> tuple[Tensor, View]:
-    """The view uint8 [3, size, size] that `draw` gives for the image's aspect ratio, and its numbers.
+    """Return the view uint8 [3, size, size] that `draw` gives for the image's aspect ratio, and its numbers.
 
-    A JPEG is decoded at a half, a quarter or an eighth of its size where its crop has the view's resolution even so.
+    A JPEG is decoded at a half, a quarter or an eighth of its size if its crop still has the view's resolution then.
     """
     with opened(path) as image:
         view = draw(image.width / image.height)
@@ -116,10 +116,10 @@ def decode_view(path: Path, draw: Callable[[float], View], size: int) -> tuple[T
 
 
 def circle(index: int, count: int) -> Iterator[int]:
-    """The index, and all others in the order in which they stand in for it."""
+    """Yield the index, and then all others in the order in which they stand in for it."""
     return ((index + step) % count for step in range(count))
 
 
 def nothing_left(images: ImageList) -> UMTError:
-    """The error where no image stands in any more."""
+    """Return the error for the case that no image is left to stand in."""
     return DataError(f"{images.root}: no image there can be decoded; name other images")

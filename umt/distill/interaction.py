@@ -20,8 +20,8 @@ BLOCKS = ("auto", "cnn", "vit")
 class Interaction(nn.Module):
     """Spaces of a student's last map (paper sections 3.2 to 3.4, equations 1 to 3).
 
-    A state is [B, T, M, d + d_m]: T tokens (the class token first where there is one, then the cells of the map) of
-    M spaces, features before model token. Cross-space modules see all M as channels, intra-space modules each alone.
+    A state is [B, T, M, d + d_m]: T tokens (the class token first if there is one, then the cells of the map) of M
+    spaces, features before model token. Cross-space modules see all M as channels, intra-space modules each alone.
     """
 
     def __init__(self, spec: InteractionSpec, student: StudentShape, spaces: Sequence[SpaceShape]) -> None:
@@ -31,7 +31,7 @@ class Interaction(nn.Module):
         self.has_cls = student.has_cls and not self.convolves
         self.width = spec.width or student.width
         self.token_width = (spec.token_width or self.width) if spec.model_token else 0
-        self.project = nn.Linear(student.width, len(spaces) * self.width)  # all the projections of equation 1 in one
+        self.project = nn.Linear(student.width, len(spaces) * self.width)  # all projections of equation 1 in one layer
         self.model_token = nn.Parameter(torch.zeros(self.token_width)) if spec.model_token else None
         self.cross_space = nn.ModuleList(self._block(spec, len(spaces)) for _ in range(spec.rounds * spec.cross_space))
         self.intra_space = nn.ModuleList(self._block(spec, 1) for _ in range(spec.rounds * spec.intra_space))
@@ -43,7 +43,7 @@ class Interaction(nn.Module):
             nn.init.trunc_normal_(self.model_token, std=0.02)
 
     def forward(self, features: Features) -> dict[str, SpaceFeatures]:
-        """Every space of a batch, by name."""
+        """Compute every space of a batch, by name."""
         fmap, cls = features.maps[-1], features.cls if self.has_cls else None
         grid: Grid = (fmap.shape[2], fmap.shape[3])
         tokens = fmap.flatten(2).transpose(1, 2)
@@ -57,12 +57,12 @@ class Interaction(nn.Module):
 
     @property
     def about(self) -> str:
-        """One line for people."""
+        """A line of text that describes the spaces."""
         size = f"{len(self.spaces)} spaces, width {self.width} + {self.token_width}"
         return f"{size}, {self.rounds} rounds of {'CNN' if self.convolves else 'ViT'} modules"
 
     def keep_only(self, index: int) -> None:
-        """Give one space from now on, and drop the heads of the others; they all still interact."""
+        """Give only this space from now on, and drop the heads of the others; all spaces still interact."""
         self.kept = range(index, index + 1)
         for other in set(range(len(self.spaces))) - {index}:
             self.feature_adapters[other] = nn.Identity()
@@ -75,7 +75,7 @@ class Interaction(nn.Module):
         return AttentionBlock(spaces, self.width + self.token_width, spec.heads, spec.ffn_ratio)
 
     def _add_heads(self) -> None:
-        """The shared head of the model token (paper A.3), and adapters where a teacher's width is another one."""
+        """Add the shared head of the model token (paper A.3), and adapters if a teacher has another width."""
         widths = {space.summary for space in self.spaces}
         common = widths.pop() if len(widths) == 1 else self.width
         if self.model_token is not None:
@@ -84,7 +84,7 @@ class Interaction(nn.Module):
         self.feature_adapters = _adapters(self.width, [space.features for space in self.spaces])
 
     def _enter(self, tokens: Tensor) -> Tensor:
-        """[B, T, C] -> [B, T, M, d + d_m]."""
+        """Project tokens into the spaces: [B, T, C] -> [B, T, M, d + d_m]."""
         state = self.project(tokens).unflatten(2, (len(self.spaces), self.width))
         if self.model_token is None:
             return state
@@ -103,7 +103,7 @@ class Interaction(nn.Module):
         return spaces
 
     def _summaries(self, token: Tensor) -> Sequence[Tensor | None]:
-        """The model token of each space, pooled over all tokens and through the shared head."""
+        """Return the model token of each space, pooled over all tokens and passed through the shared head."""
         if self.model_token is None:
             return [None] * len(self.spaces)
         pooled = self.head(token.mean(dim=1))
@@ -128,7 +128,7 @@ def _adapters(width: int, wanted: Sequence[int]) -> nn.ModuleList:
 
 
 def _initialise(module: nn.Module) -> None:
-    """As ViT and ConvNeXt do."""
+    """Initialise the weights as ViT and ConvNeXt do."""
     if isinstance(module, nn.Linear | nn.Conv2d):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:

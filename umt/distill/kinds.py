@@ -1,4 +1,4 @@
-"""Kinds of teachers: what a teacher's global target is, and how the student's features are held to its own."""
+"""Kinds of teachers: the global target of each, and the loss between the student's features and the teacher's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from umt.errors import unknown_name
 class Kind:
     """`summary` is the global target [B, D] of the model token, `feature_loss` a name in FEATURE_LOSSES (paper A.3).
 
-    `misfit` says why a teacher cannot be of this kind, from its features of a few images; None where it can.
+    `misfit` says why a teacher cannot be of this kind, from its features of a few images; None if it can.
     """
 
     name: str
@@ -28,17 +28,17 @@ class Kind:
 
 
 def summary_token(features: Features) -> Tensor:
-    """The class token of a ViT, the pooled feature of a CNN."""
+    """Return the class token of a ViT, the pooled feature of a CNN."""
     return features.pooled if features.cls is None else features.cls
 
 
 def image_encoding(features: Features) -> Tensor:
-    """What CLIP compares with texts."""
+    """Return the image encoding that CLIP compares with texts."""
     return features.pooled
 
 
 def _no_encoding(features: Features) -> str | None:
-    """CLIP's encoding is a projection; a plain backbone's pooled feature is its own class token or pooled map."""
+    """Say why a teacher has no CLIP encoding: its pooled feature is only its own class token or pooled map."""
     pooled = features.pooled
     own = [features.maps[-1].mean(dim=(2, 3)), *([] if features.cls is None else [features.cls])]
     if any(pooled.shape == other.shape and torch.allclose(pooled, other, atol=1e-4) for other in own):
@@ -59,7 +59,7 @@ KINDS = {
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of that name, of ours or of an installed package's; UMTError lists the known names."""
+    """Return the kind of that name, ours or an installed package's; UMTError lists the known names."""
     if name in KINDS:
         plugins.refuse_claims(ENTRY_POINT_GROUP, tuple(KINDS))
         return KINDS[name]
@@ -71,7 +71,7 @@ def kind_of(name: str) -> Kind:
 
 
 def feature_loss(name: str) -> str:
-    """The name itself; UMTError where there is no such loss."""
+    """Return the name itself; UMTError if there is no such loss."""
     if name not in FEATURE_LOSSES:
         raise unknown_name("feature loss", name, FEATURE_LOSSES)
     return name

@@ -11,19 +11,19 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class FeatureLoss:
-    """`pooled`: features are compared as [B, C], pooled over space, else as [B, C, H, W] cell by cell."""
+    """A distance of features, `pooled`: compared as [B, C], pooled over space, else as [B, C, H, W] cell by cell."""
 
     pooled: bool
     distance: Callable[[Tensor, Tensor], Tensor]
 
 
 def cosine(student: Tensor, teacher: Tensor) -> Tensor:
-    """1 - cos over dimension 1, mean over the rest; of [B, C] or [B, C, H, W]."""
+    """Compute 1 - cos over dimension 1, mean over the rest; inputs are [B, C] or [B, C, H, W]."""
     return (1 - F.cosine_similarity(student.float(), teacher.float(), dim=1)).mean()
 
 
 def mse(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean of the squared differences over all elements."""
+    """Compute the mean of the squared differences over all elements."""
     return F.mse_loss(student.float(), teacher.float())
 
 

@@ -1,4 +1,4 @@
-"""What `umt distill` and `umt teachers` have in common: their options, and what these turn into."""
+"""The common options of `umt distill` and `umt teachers`, and the objects that are made from them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from umt.distill.teachers import Teacher, load_teacher
 from umt.errors import DeclarationError, MissingFileError, OptionError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Say = Callable[[str], None]  # takes markup
+Say = Callable[[str], None]  # takes rich markup
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 RECIPE = click.option(
@@ -79,7 +79,7 @@ def recipe_options(command: Command) -> Command:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where data and weights are looked for."""
+    """Folders of data sets, images and weights."""
 
     data_root: Path
     data: Mapping[str, Path]
@@ -88,7 +88,7 @@ class Sources:
 
     @classmethod
     def of(cls, data_root: Path, single: tuple[str, ...], images: Path | None, weights: Path | None) -> Sources:
-        """From the values of the options."""
+        """Build the sources from the values of the options."""
         pairs = [text.partition("=") for text in single]
         for text, (_, found, _) in zip(single, pairs, strict=True):
             if not found:
@@ -105,10 +105,10 @@ class Prepared:
     student: Backbone
     grid: Grid
     weights: Path
-    trusted: bool = False  # whether the recipe may run code
+    trusted: bool = False  # true if the recipe may run code
 
     def teachers(self) -> list[Teacher]:
-        """All teachers with their weights."""
+        """Load all teachers with their weights."""
         size = self.recipe.views.size
         return [
             load_teacher(spec, self.weights, size, self.grid, trusted=self.trusted) for spec in self.recipe.teachers
@@ -117,7 +117,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A recipe, and whether a backbone in it may run code: one that the user typed, or that a trusted file names."""
+    """A recipe, `trusted` if a backbone in it may run code: typed by the user, or named in a trusted file."""
 
     recipe: DistillRecipe
     trusted: bool
@@ -130,9 +130,9 @@ class Chosen:
 
 
 def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, trust: Sequence[str], say: Say) -> Chosen:
-    """Load the named recipe, or the one that it gives for the case that its weight files are not there.
+    """Load the named recipe, or the one that it names for the case that its weight files are missing.
 
-    Raises UMTError if a weight file of the last one is missing, or if the recipes name each other in a circle.
+    Raises UMTError if a weight file of the last recipe is missing, or if the recipes name each other in a circle.
     """
     seen: list[str] = []
     while True:
@@ -155,7 +155,7 @@ def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, trust: Seq
 
 
 def _tell_code(chosen: Chosen, say: Say) -> None:
-    """Say which names of a recipe run code, before they do."""
+    """List the names in a recipe that run code, before they do."""
     names = [chosen.recipe.student, *(teacher.backbone for teacher in chosen.recipe.teachers)]
     for name in names:
         if runs_code(parse_spec(name)):

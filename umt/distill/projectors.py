@@ -1,4 +1,4 @@
-"""The baseline: plain one-to-many alignment, with projectors of its own for each teacher (as RADIO and Proteus do)."""
+"""The baseline: plain one-to-many alignment, with separate projectors for each teacher (as RADIO and Proteus do)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from umt.distill.spaces import SpaceFeatures, SpaceShape, StudentShape
 
 
 class Projectors(nn.Module):
-    """Two projectors a teacher: of the student's pooled feature, and of every cell of its last map.
+    """Two projectors a teacher: for the student's pooled feature, and for every cell of its last map.
 
-    Each is LayerNorm, Linear, GELU, Linear; hidden width: the spec's, by default the student's own.
+    Each is LayerNorm, Linear, GELU, Linear; hidden width: the spec's, by default the student's own width.
     """
 
     def __init__(self, spec: InteractionSpec, student: StudentShape, spaces: Sequence[SpaceShape]) -> None:
@@ -26,11 +26,11 @@ class Projectors(nn.Module):
         self.projectors = nn.ModuleDict({space.name: Projector(student, hidden, space) for space in spaces})
 
     def forward(self, features: Features) -> dict[str, SpaceFeatures]:
-        """Every space of a batch, by name."""
+        """Compute every space of a batch, by name."""
         return {name: projector(features) for name, projector in self.projectors.items()}
 
     def keep_only(self, index: int) -> None:
-        """Give one space from now on, and drop the others."""
+        """Give only this space from now on, and drop the others."""
         name = self.spaces[index].name
         self.projectors = nn.ModuleDict({name: self.projectors[name]})
 

@@ -1,4 +1,4 @@
-"""Recipes: everything that decides what a distillation gives, as data."""
+"""Recipes: everything that decides the result of a distillation, as data."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from umt.files import below
 from umt.training.engine import Recipe as Training
 
 FOLDER = Path(__file__).parent / "recipes"
-MERGED = ("interaction", "alignment", "views", "training")  # a child recipe changes single fields of these
+MERGED = ("interaction", "alignment", "views", "training")  # sections of which a child recipe may change single fields
 
 
 @dataclass(frozen=True)
 class TeacherSpec:
-    """One teacher, and so one representational space of the student."""
+    """A teacher, and so a representational space of the student."""
 
-    name: str  # of its space: what follows '#' in ckpt.pth#dino
+    name: str  # name of its space: the part after '#' in ckpt.pth#dino
     kind: str  # decides the global target and the feature loss: classification, clip, mae, dino
     backbone: str  # a name as in `umt backbones list`
     weights: str | None = None  # a file in the weights folder, for weights that no hub has
-    source: str | None = None  # how to get that file: the remedy where it is missing
+    source: str | None = None  # instructions to get that file, printed if it is missing
     feature_loss: str | None = None  # instead of the kind's own (table 5)
     size: int | str | None = None  # pixels of its input; 'grid' for as many cells as the student has; null: the view's
 
 
 @dataclass(frozen=True)
 class InteractionSpec:
-    """How the spaces are made from the student's features (paper sections 3.2, 3.3 and A.2)."""
+    """Interaction of spaces that are made from the student's features (paper sections 3.2, 3.3 and A.2)."""
 
     method: str = "umt"  # or projectors: plain one-to-many alignment, the baseline
-    blocks: str = "auto"  # cnn, vit, or auto: vit where the student has a class token
+    blocks: str = "auto"  # cnn, vit, or auto: vit if the student has a class token
     rounds: int = 1  # N, alternating cross-space and intra-space modules
     model_token: bool = True
     cross_space: bool = True
@@ -44,13 +44,13 @@ class InteractionSpec:
     width: int | None = None  # d of every space, null for the student's own width
     token_width: int | None = None  # d_m of the model token, null for d
     groups: int = 32  # G of the 1x1 convolutions in CNN modules
-    heads: int = 12  # of a ViT module; cross-space modules have M times as many
+    heads: int = 12  # heads of a ViT module; cross-space modules have M times as many
     ffn_ratio: float = 4.0  # hidden width of a ViT module's FFN over its width
 
 
 @dataclass(frozen=True)
 class AlignmentSpec:
-    """How losses are made from spaces and targets, beyond the paper's plain sum."""
+    """Choices for the losses between spaces and targets, beyond the paper's plain sum."""
 
     standardise: str = "none"  # teachers' features: none, mean_std, or phi_s (PHI-S, Ranzinger et al. 2024)
     statistics_images: int = 1024  # views that the standardisation's moments are taken from
@@ -60,7 +60,7 @@ class AlignmentSpec:
 
 @dataclass(frozen=True)
 class ViewSpec:
-    """The one augmented view of an image that student and teachers see."""
+    """The augmented view of an image that student and teachers see."""
 
     size: int = 224  # pixels
     scale: tuple[float, float] = (0.2, 1.0)  # share of the image's area that a crop covers
@@ -74,17 +74,17 @@ class DistillRecipe:
     """A distillation; `recipes/*.yaml` hold those of the paper."""
 
     name: str
-    about: str  # one sentence: whose setting this is
+    about: str  # a sentence: the origin of this setting
     student: str  # a backbone's name; its weights are random
     teachers: tuple[TeacherSpec, ...]
     training: Training
     interaction: InteractionSpec = InteractionSpec()
     alignment: AlignmentSpec = AlignmentSpec()
     views: ViewSpec = ViewSpec()
-    datasets: tuple[str, ...] = ("imagenet",)  # whose training images are looked at; labels are not used
+    datasets: tuple[str, ...] = ("imagenet",)  # data sets whose training images are used, without labels
     ema: float | None = None  # decay of the student's average over steps, null for the last weights
     seed: int = 0
-    otherwise: str | None = None  # the recipe to take where weight files of this one are not there
+    otherwise: str | None = None  # the recipe to take if weight files of this one are missing
 
     def __post_init__(self) -> None:
         if not self.teachers:
@@ -97,19 +97,19 @@ class DistillRecipe:
         )
 
     def record(self) -> dict[str, Any]:
-        """Plain values: what a checkpoint keeps and a resume compares."""
+        """Return plain values, which a checkpoint keeps and a resume compares."""
         return asdict(self)
 
 
 def recipe_names() -> list[str]:
-    """Recipes that ship with the package."""
+    """List the recipes that ship with the package."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def load_recipe(name: str, changes: Sequence[str] = (), *, trusted: bool = False) -> DistillRecipe:
     """Read `recipes/<name>.yaml` or a YAML file, with changes such as 'training.batch=64', 'teachers.dino.kind=mae'.
 
-    A recipe is called after its file. trusted: whether backbones that the file names may run code and lie anywhere;
+    A recipe is called after its file. trusted: if true, backbones that the file names may run code and lie anywhere;
     else they are hub names, plug-ins, and checkpoints beside it. Changes are typed by people, who may name anything.
 
     Raises UMTError with the file, the field and the value that is wrong.
@@ -124,7 +124,7 @@ def load_recipe(name: str, changes: Sequence[str] = (), *, trusted: bool = False
 
 
 def recipe_path(name: str) -> Path:
-    """File of a recipe that is given by its name, or by the file itself."""
+    """Return the file of a recipe that is given by its name, or by the file itself."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else below(FOLDER, f"{name}.yaml")
     if not path.is_file():
         raise unknown_name("recipe", name, recipe_names())
@@ -139,7 +139,7 @@ def other_recipe(name: str, other: str) -> str:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """The fields in which two records differ, as 'training.lr: 0.001, now 0.01'."""
+    """List the fields in which two records differ, as 'training.lr: 0.001, now 0.01'."""
     found: list[str] = []
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)
@@ -151,7 +151,7 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
 
 
 def _make_names_safe(record: dict[str, Any], path: Path) -> None:
-    """Replace backbones by names that a file may choose; TrustError for one that is none."""
+    """Replace backbones by names that a file may choose; TrustError for any other name."""
     if isinstance(record.get("student"), str):
         record["student"] = name_from_file(record["student"], path, "student")
     teachers = record.get("teachers")
@@ -161,7 +161,7 @@ def _make_names_safe(record: dict[str, Any], path: Path) -> None:
 
 
 def _resolve(path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The record of a recipe over those that it extends; `children` are the files that led here."""
+    """Return the record of a recipe over those that it extends; `children` are the files that led here."""
     if path in children:
         raise DeclarationError(f"{path}: field 'extends' goes in a circle; a recipe extends itself")
     record = read_mapping(path)
@@ -218,12 +218,12 @@ def _refuse_twice(recipe: str, field: str, values: Iterable[str]) -> None:
 
 
 def weights_folder(given: Path | None) -> Path:
-    """Where weight files of teachers are looked for: --weights, else $UMT_WEIGHTS, else ./weights."""
+    """Return the folder of the teachers' weight files: --weights, else $UMT_WEIGHTS, else ./weights."""
     return given or Path(os.environ.get("UMT_WEIGHTS", "weights"))
 
 
 def missing_weights(recipe: DistillRecipe, folder: Path) -> list[str]:
-    """One line for each teacher whose weight file is not in `folder`: its name, where it was looked for, the remedy."""
+    """List the teachers whose weight file is not in `folder`, a line each: its name, the missing path, the remedy."""
     return [
         f"teacher '{teacher.name}': weight file {below(folder, teacher.weights, links=True)} is not there; "
         f"{teacher.source or 'put it there'}, or name another folder with --weights DIR"

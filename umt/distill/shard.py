@@ -1,4 +1,4 @@
-"""A shard of a cache: tensors in safetensors, read row by row, each row with a checksum of its own."""
+"""A shard of a cache: tensors in safetensors, read row by row, each row with its own checksum."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch import Tensor
 from umt.errors import CacheError, first_line
 from umt.files import open_plain
 
-SUMS = ".crc32"  # what the checksums of a tensor add to its name
-SUM_BYTES = 8  # of one of them
+SUMS = ".crc32"  # suffix of a tensor's name for its checksums
+SUM_BYTES = 8  # bytes of a checksum
 AGAIN = "remove it if it is there, and run the same `umt teachers cache` again, which makes what is missing"
 
 
 def shard_bytes(tensors: Mapping[str, Tensor], mark: str) -> bytes:
-    """The file of a shard of these tensors [rows, ...], which carries the mark of its cache."""
+    """Return the file of a shard of these tensors [rows, ...], which carries the mark of its cache."""
     sums = {f"{name}{SUMS}": torch.tensor([_crc32(row) for row in tensor]) for name, tensor in tensors.items()}
     return save({**tensors, **sums}, metadata={"mark": mark})
 
@@ -36,14 +36,14 @@ class Shard:
             if (opened.metadata() or {}).get("mark") != mark:
                 raise ValueError("it belongs to another cache")
             self.tensors = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
-        except Exception as error:  # safetensors raises its own, the system others
+        except Exception as error:  # safetensors raises its own errors, the system others
             raise CacheError(f"{path}: cannot be read ({first_line(error)}); {AGAIN}") from error
 
     def __contains__(self, name: str) -> bool:
         return name in self.tensors
 
     def row(self, name: str, index: int) -> Tensor:
-        """One row of a tensor, whole."""
+        """Read a full row of a tensor."""
         try:
             row: Tensor = self.tensors[name][index]
             written = int(self.tensors[f"{name}{SUMS}"][index])

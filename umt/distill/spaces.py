@@ -1,4 +1,4 @@
-"""What a student gives in each representational space, whatever makes the spaces."""
+"""The student's output in each representational space, independent of the modules that make the spaces."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SpaceShape:
 
 @dataclass(frozen=True)
 class StudentShape:
-    """What the making of spaces needs to know of a student: widths of its last map and of its pooled feature."""
+    """The student's properties that decide its spaces: widths of its last map and of its pooled feature."""
 
     width: int
     pooled: int
@@ -37,8 +37,8 @@ class StudentShape:
 class SpaceFeatures:
     """A batch in one space, in the teacher's widths.
 
-    summary: what is held to the teacher's global target [B, D], None without a model token.
-    fmap: [B, C, H, W]. cls: the student's class token in this space [B, C], None where it has none.
+    summary: compared with the teacher's global target [B, D], None without a model token. fmap: [B, C, H, W]. cls: the
+    student's class token in this space [B, C], None if it has none.
     """
 
     summary: Tensor | None

@@ -1,4 +1,4 @@
-"""Standardised teachers: every dimension of a target with mean 0 and the same variance, so that no teacher shouts."""
+"""Standardised teachers: every dimension of a target has mean 0 and the same variance, so that no teacher dominates."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from umt.distill.teachers import Targets
 from umt.errors import unknown_name
 
 METHODS = ("none", "mean_std", "phi_s")
-EPSILON = 1e-6  # of the largest variance: below it a dimension is constant
+EPSILON = 1e-6  # share of the largest variance; below it a dimension counts as constant
 
 
 class Standardiser(nn.Module):
-    """x -> W (x - mean) along dimension 1, and back.
+    """Map x -> W (x - mean) along dimension 1, and back.
 
     mean_std: W is diagonal, each dimension over its own deviation. phi_s: W is a rotation over one number, the root of
-    the mean variance; after it every dimension has variance 1 and distances keep their proportions (PHI-S, Ranzinger
-    et al. 2024). That paper's rotation is PCA and a Hadamard matrix, which exists for some widths only; ours is PCA
-    and Givens rotations, which give equal variances at any width.
+    the mean variance; after it every dimension has variance 1 and distances keep their proportions (PHI-S, Ranzinger et
+    al. 2024). That paper's rotation is PCA and a Hadamard matrix, which exists for some widths only; ours is PCA and
+    Givens rotations, which give equal variances at any width.
     """
 
     mean: Tensor
@@ -39,7 +39,7 @@ class Standardiser(nn.Module):
         self.register_buffer("mean", torch.zeros(width))
 
     def fit(self, mean: Tensor, covariance: Tensor) -> None:
-        """From float64 moments [D] and [D, D]."""
+        """Compute mean and W from float64 moments [D] and [D, D]."""
         if self.method == "mean_std":
             variance = covariance.diagonal()
             deviation = variance.clamp(min=EPSILON * variance.max().item()).sqrt()
@@ -56,12 +56,12 @@ class Standardiser(nn.Module):
         return _apply(self.weight, centred)
 
     def undo(self, values: Tensor) -> Tensor:
-        """Back into the teacher's own units."""
+        """Map values back into the teacher's own units."""
         return _apply(self.inverse, values.float()) + _along_channels(self.mean, values)
 
 
 class Standardisers(nn.Module):
-    """One for the summary and one for the features of every space."""
+    """A standardiser for the summary and one for the features of every space."""
 
     def __init__(self, method: str, shapes: Iterable[SpaceShape]) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Standardisers(nn.Module):
         return Targets(self.summary[name](targets.summary), self.features[name](targets.features))
 
     def undo(self, name: str, space: SpaceFeatures) -> SpaceFeatures:
-        """A space of the student in its teacher's own units."""
+        """Return a space of the student in its teacher's own units."""
         features = self._one("features", name)
         summary = None if space.summary is None else self._one("summary", name).undo(space.summary)
         return SpaceFeatures(
@@ -91,7 +91,7 @@ class Standardisers(nn.Module):
         )
 
     def keep_only(self, name: str) -> None:
-        """Drop those of all other spaces."""
+        """Drop the standardisers of all other spaces."""
         self.summary = nn.ModuleDict({name: self.summary[name]})
         self.features = nn.ModuleDict({name: self.features[name]})
 
@@ -108,7 +108,7 @@ class Moments:
         self.count = 0
 
     def add(self, values: Tensor) -> None:
-        """Values [B, D] or [B, D, H, W]; every cell is a sample."""
+        """Add values [B, D] or [B, D, H, W]; every cell is a sample."""
         rows = values.detach().double().movedim(1, -1).flatten(0, -2)
         if self.count == 0:
             self.shift = rows.mean(dim=0)
@@ -119,13 +119,13 @@ class Moments:
         self.products += rows.T @ rows
 
     def result(self) -> tuple[Tensor, Tensor]:
-        """Mean [D] and biased covariance [D, D]."""
+        """Return mean [D] and biased covariance [D, D]."""
         offset = self.sum / self.count
         return self.shift + offset, self.products / self.count - torch.outer(offset, offset)
 
 
 def equalising_rotation(covariance: Tensor) -> Tensor:
-    """An orthogonal R [D, D] for which R C R' has equal diagonal entries; deterministic.
+    """Return an orthogonal R [D, D] for which R C R' has equal diagonal entries; deterministic.
 
     In the basis of the eigenvectors a plane rotation gives one of two dimensions the mean variance exactly, and leaves
     the other uncorrelated with the rest: D - 1 of them do (constructive proof of the Schur-Horn theorem).

@@ -12,9 +12,9 @@ from umt.errors import SizeError
 
 
 def build_student(recipe: DistillRecipe, *, trusted: bool = False) -> Backbone:
-    """Build the student, in the weights that its architecture draws from the recipe's seed.
+    """Build the student, with the weights that its architecture draws from the recipe's seed.
 
-    trusted: whether its name may run code, see `load_recipe`.
+    trusted: true if its name may run code, see `load_recipe`.
     """
     spec = parse_spec(recipe.student)
     random = {"pretrained": False} if spec.scheme in HUB_SCHEMES else {}
@@ -22,7 +22,7 @@ def build_student(recipe: DistillRecipe, *, trusted: bool = False) -> Backbone:
 
 
 def grid_of(student: Backbone, view_size: int) -> Grid:
-    """Rows and columns of the last map for a view; UMTError where the student cannot take its size."""
+    """Return rows and columns of the last map for a view; UMTError if the student cannot take its size."""
     multiple = student.preprocess.size_multiple
     if view_size % multiple:
         nearest = max(1, round(view_size / multiple)) * multiple

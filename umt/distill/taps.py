@@ -27,7 +27,7 @@ from umt.files import below
 
 
 class SpaceBackbone(Backbone):
-    """The paper's "DINO head" and its like (A.6).
+    """A head of a checkpoint, the paper's "DINO head" and its like (A.6).
 
     pooled: the model token projected into the space; without one, the space's pooled features. The last map and its
     class token are those of the space, in the teacher's units; earlier maps are the student's own.
@@ -57,7 +57,7 @@ class SpaceBackbone(Backbone):
         return bool(self.spaces.has_cls)
 
     def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
-        """Features of normalised images in the space."""
+        """Compute features of normalised images in the space."""
         last = self.depth - 1
         own = self.student.extract(images, [*(index for index in maps if index != last), last])
         space: SpaceFeatures = self.spaces(own)[self.space]
@@ -66,13 +66,13 @@ class SpaceBackbone(Backbone):
         return _features(own, space, maps, last)
 
     def layer_ids(self) -> dict[str, int]:
-        """The student's own depths, and the spaces above them."""
+        """Return the student's own depths, and the spaces above them."""
         own = {f"student.{name}": layer for name, layer in self.student.layer_ids().items()}
         top = max(own.values()) + 1
         return {name: own.get(name, top) for name, _ in self.named_parameters()}
 
     def weights_hash(self) -> str:
-        """Two spaces of equal widths have the same weights, and are not the same backbone."""
+        """Hash weights and space: two spaces of equal widths have the same weights, but are two backbones."""
         return hashlib.sha256(f"{super().weights_hash()}#{self.space}".encode()).hexdigest()
 
     def no_weight_decay(self) -> set[str]:
@@ -80,7 +80,7 @@ class SpaceBackbone(Backbone):
 
 
 def load(spec: Spec) -> SpaceBackbone:
-    """The registry's loader of `FILE#SPACE`; UMTError lists the spaces of the file."""
+    """Load `FILE#SPACE` for the registry; UMTError lists the spaces of the file."""
     path = Path(spec.name)
     checkpoint = read_checkpoint(path)
     named = {space.name: space for space in checkpoint.spaces}
@@ -97,7 +97,7 @@ def load(spec: Spec) -> SpaceBackbone:
 
 
 def _language(path: Path, checkpoint: Checkpoint, space: Space) -> str | None:
-    """The open_clip model whose image encoding the space's summary was held to; None for a space of another kind."""
+    """Return the open_clip model that the space's summary was trained on; None for a space of another kind."""
     if space.kind != "clip" or not space.teacher.startswith("open_clip:"):
         return None
     try:
@@ -114,7 +114,7 @@ def _language(path: Path, checkpoint: Checkpoint, space: Space) -> str | None:
 
 
 def stored_interaction(recipe: DistillRecipe, model: Distiller) -> StoredInteraction:
-    """What a checkpoint keeps of the spaces."""
+    """Return the record of the spaces for a checkpoint."""
     options: dict[str, Any] = {
         "spec": asdict(recipe.interaction),
         "student": asdict(StudentShape.of(model.student)),
@@ -125,7 +125,7 @@ def stored_interaction(recipe: DistillRecipe, model: Distiller) -> StoredInterac
 
 
 def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers | None]:
-    """Spaces and standardisers as the file describes them, with their weights."""
+    """Build spaces and standardisers as the file describes them, with their weights."""
     assert checkpoint.interaction is not None
     options = checkpoint.interaction.options
     try:
@@ -144,12 +144,12 @@ def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers 
 
 
 def _held(spaces: nn.Module, standardisers: Standardisers | None) -> nn.ModuleDict:
-    """Both under one roof, as their weights are named in a file."""
+    """Collect both in one module, with the names that their weights have in a file."""
     return nn.ModuleDict({"spaces": spaces} | ({} if standardisers is None else {"standardisers": standardisers}))
 
 
 def _features(own: Features, space: SpaceFeatures, maps: Sequence[int], last: int) -> Features:
-    """The student's features with the last map, its class token and the pooled feature replaced."""
+    """Return the student's features with the last map, its class token and the pooled feature replaced."""
     tokens_of_maps: Sequence[Tensor | None] = own.map_cls or [None] * len(own.maps)
     chosen = iter(zip(own.maps, tokens_of_maps, strict=True))
     pairs = [(space.fmap, space.cls) if index == last else next(chosen) for index in maps]

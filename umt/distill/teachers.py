@@ -24,14 +24,14 @@ from umt.files import below
 
 @dataclass(frozen=True)
 class Targets:
-    """What one teacher asks for: `summary` [B, D] of the model token, `features` [B, C] or [B, C, H, W]."""
+    """Targets of one teacher: `summary` [B, D] for the model token, `features` [B, C] or [B, C, H, W]."""
 
     summary: Tensor
     features: Tensor
 
 
 class Teacher:
-    """A backbone that is only looked at. It is no Module: it must not be trained, averaged, wrapped or saved.
+    """A frozen backbone. It is no Module: it must not be trained, averaged, wrapped or saved.
 
     `grid` is the student's, onto which the maps are resampled (bilinear, antialiased when shrinking).
     """
@@ -51,7 +51,7 @@ class Teacher:
         return self.spec.name
 
     def to(self, device: torch.device) -> Teacher:
-        """Move the backbone, channels last, which plain CNNs are faster in."""
+        """Move the backbone, in channels-last format, in which plain CNNs are faster."""
         self.backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self
 
@@ -65,13 +65,13 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Targets:
-        """Targets of views [B, 3, R, R] in [0, 1]; they share no memory with the teacher's activations."""
+        """Compute the targets of views [B, 3, R, R] in [0, 1]; they share no memory with the teacher's activations."""
         with _constant_weights() if self.frozen else nullcontext():
             features = self.backbone(self._resized(images), maps=(-1,))
         return Targets(_owned(self.kind.summary(features)), _owned(self._features(features)))
 
     def widths(self) -> tuple[int, int]:
-        """Widths of the summary and of the features."""
+        """Return the widths of the summary and of the features."""
         device = next(self.backbone.parameters()).device
         targets = self(torch.zeros(1, 3, self.size, self.size, device=device))
         return targets.summary.shape[1], targets.features.shape[1]
@@ -100,31 +100,31 @@ class Teacher:
 def load_teacher(spec: TeacherSpec, weights: Path, view_size: int, grid: Grid, *, trusted: bool = False) -> Teacher:
     """Build a teacher with its weights, from a file in `weights` if the recipe names one.
 
-    trusted: whether its name may run code, see `load_recipe`.
+    trusted: true if its name may run code, see `load_recipe`.
     """
     options: dict[str, Any] = {"weights": str(below(weights, spec.weights, links=True))} if spec.weights else {}
     return Teacher(spec, create_backbone(spec.backbone, trusted=trusted, **options), view_size, grid)
 
 
 def all_targets(teachers: Sequence[Teacher], images: Tensor) -> dict[str, Targets]:
-    """Targets by the teacher's name; one teacher at a time, so that activations of one are alive at most."""
+    """Compute targets by the teacher's name; one teacher at a time, so that only one has activations in memory."""
     return {teacher.name: teacher(images) for teacher in teachers}
 
 
 def resampled(fmap: Tensor, grid: Grid) -> Tensor:
-    """[B, C, h, w] -> [B, C, *grid]; bilinear, and antialiased where it shrinks."""
+    """Resample [B, C, h, w] -> [B, C, *grid]; bilinear, and antialiased if it shrinks."""
     if fmap.shape[2:] == grid:
         return fmap
     return F.interpolate(fmap.float(), grid, mode="bilinear", antialias=True)
 
 
 def _owned(values: Tensor) -> Tensor:
-    """A copy of what is a part of something larger, which would live on with it: the class token among its tokens."""
+    """Copy values that are part of a larger tensor, which would stay in memory: the class token among its tokens."""
     return values.clone() if values.untyped_storage().nbytes() > values.nbytes else values
 
 
 def _constant_weights() -> AbstractContextManager[None]:
-    """What inductor compiles in it takes the weights as constants; as an option of a compilation it is ignored."""
+    """Make inductor take the weights as constants inside this context; as an option of a compilation it is ignored."""
     import torch._inductor.config as inductor
 
     context: AbstractContextManager[None] = inductor.patch(freezing=True)
@@ -132,7 +132,7 @@ def _constant_weights() -> AbstractContextManager[None]:
 
 
 def input_size(spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> int:
-    """Pixels of the teacher's input; UMTError where the recipe's own size does not fit the backbone."""
+    """Return the pixels of the teacher's input; UMTError if the recipe's own size does not fit the backbone."""
     multiple = backbone.preprocess.size_multiple
     if spec.size is None:
         return round_up(view_size, multiple)

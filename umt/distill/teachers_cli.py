@@ -1,4 +1,4 @@
-"""`umt teachers cache|check`: store what a recipe's teachers ask for; see whether they are all there."""
+"""`umt teachers cache|check`: store the targets of a recipe's teachers; check that all teachers can be built."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def cache(
 @WEIGHTS
 @TRUST
 def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None, trust: tuple[str, ...]) -> None:
-    """Build each teacher of a recipe and say what it gives; exit status 1 where one cannot be built."""
+    """Build each teacher of a recipe and print its output; exit status 1 if a teacher cannot be built."""
     chosen, folder = Chosen.of(recipe_name, changes, trust), weights_folder(weights)
     recipe = chosen.recipe
     grid = grid_of(build_student(recipe, trusted=chosen.trusted), recipe.views.size)
@@ -134,7 +134,7 @@ def _row(teacher: Teacher) -> tuple[str, ...]:
 
 
 def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: bool) -> None:
-    """Say what the cache takes, and ask; UMTError where there is no room, or nobody to ask."""
+    """Print the size of the cache, and ask for consent; UMTError if there is no room, or nobody to ask."""
     for part, taken in size.parts.items():
         console.print(f"  {shown(part)}: {taken / 1e9:.3f} GB")
     there = manifest.shards() - len(manifest.missing(out))
@@ -152,12 +152,12 @@ def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: boo
 
 
 def _attended() -> bool:
-    """Whether a person can answer."""
+    """Return true if a person can answer."""
     return sys.stdin.isatty()
 
 
 class _Pace:
-    """Tells a bar how fast it goes, from the first batch on, and how long it takes to the end."""
+    """Shows the speed in a bar, from the first batch on, and the time to the end."""
 
     def __init__(self, bar: TrainingBar) -> None:
         self.bar = bar

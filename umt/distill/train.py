@@ -1,4 +1,4 @@
-"""A distillation from start to checkpoint: what the recipe says, on the engine."""
+"""A distillation from start to checkpoint: a recipe, run on the engine."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from umt.training.param_groups import layer_decay_groups
 STUDENT_FILE = "student.pth"
 RECIPE_FILE = "recipe.yaml"
 PROBED = 4  # images that the costs are measured on first
-PATIENCE = 1.0  # seconds a forward of all models may take for costs to be measured on a whole batch, as it will be run
-CURVE_POINTS = 60  # of each loss, in the checkpoint and in every result of the student
+PATIENCE = 1.0  # seconds; if a forward of all models takes less, costs are measured on a whole batch, as it will be run
+CURVE_POINTS = 60  # points of each loss's curve, in the checkpoint and in every result of the student
 
 
 class Views(Protocol):
@@ -50,25 +50,25 @@ class Views(Protocol):
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What a recipe's names turned into; `teachers` is empty where `views` bring their targets."""
+    """Objects that a recipe's names stand for; `teachers` is empty if `views` bring their targets."""
 
     student: Backbone
     teachers: Sequence[Teacher]
     shapes: Sequence[SpaceShape]
     views: Views
-    data: Mapping[str, Any]  # plain values: how many images from where, for the checkpoint
+    data: Mapping[str, Any]  # plain values for the checkpoint: the number of images and their source
 
 
 @dataclass(frozen=True)
 class Running:
-    """How a distillation is run: nothing here changes what it gives."""
+    """Settings of a run that do not change its result."""
 
     place: Place
     save_every: int = 1000  # optimiser steps between saves
     loggers: tuple[str, ...] = ("tensorboard",)
     parallel: str = "ddp"
     compile: bool = False
-    main: bool = True  # whether this process is the one that writes files
+    main: bool = True  # true if this process writes the files
 
 
 def distill(
@@ -76,14 +76,14 @@ def distill(
 ) -> Path:
     """Train the student and write its checkpoint; started again, it goes on from the last save.
 
-    `announce` hears of the costs and the estimated seconds before the first step.
+    `announce` gets the costs and the estimated seconds before the first step.
     """
     place = running.place
     model = build_distiller(recipe, ingredients, place.device)
     if not (place.work_dir / RESUME_FILE).is_file():
         _fit_standardisers(model, recipe, ingredients)
     _announce(model, recipe, ingredients, announce)
-    if running.compile:  # not before: the costs are measured on other batch sizes, and each is compiled apart
+    if running.compile:  # not before: the costs are measured on other batch sizes, and each size is compiled separately
         model.compile_parts()
     training = recipe.training
     groups = layer_decay_groups(
@@ -111,12 +111,12 @@ def estimate(
     device: torch.device,
     announce: Callable[[list[Part], float], None],
 ) -> None:
-    """Tell the costs and the estimated seconds, and do nothing else."""
+    """Announce the costs and the estimated seconds, and do nothing else."""
     _announce(build_distiller(recipe, ingredients, device), recipe, ingredients, announce)
 
 
 def build_distiller(recipe: DistillRecipe, ingredients: Ingredients, device: torch.device) -> Distiller:
-    """Student and spaces with weights drawn from the recipe's seed, teachers beside them, all on the device."""
+    """Build student and spaces with weights drawn from the recipe's seed, and the teachers, all on the device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = Distiller(recipe, ingredients.student, ingredients.shapes, ingredients.teachers)
@@ -126,12 +126,12 @@ def build_distiller(recipe: DistillRecipe, ingredients: Ingredients, device: tor
 
 
 def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
-    """Make `folder` the recipe's; whether it already holds the finished student.
+    """Make `folder` the recipe's; return true if it already holds the finished student.
 
-    UMTError where it holds another recipe's run, with the fields that differ.
+    Raises UMTError if it holds another recipe's run, with the fields that differ.
     """
     path = folder / RECIPE_FILE
-    record = {name: value for name, value in _plain(recipe.record()).items() if name != "name"}  # the file's own
+    record = {name: value for name, value in _plain(recipe.record()).items() if name != "name"}  # the file's name
     if path.is_file():
         changed = differences({**read_mapping(path), "name": None}, {**record, "name": None})
         if changed:
@@ -152,7 +152,7 @@ def save_student(
     data: Mapping[str, Any],
     history: Mapping[str, Any],
 ) -> None:
-    """The UMT checkpoint: student, spaces, and how they were made."""
+    """Write the UMT checkpoint: student, spaces, and the provenance of both."""
     teachers = {teacher.name: teacher for teacher in recipe.teachers}
     save_checkpoint(
         path,
@@ -179,14 +179,14 @@ def save_student(
 
 
 def _history(recipe: DistillRecipe, ingredients: Ingredients, folder: Path) -> dict[str, Any]:
-    """What reports show of the training: the last epoch's losses, and a curve of each."""
+    """Return the training history for reports: the last epoch's losses, and a curve of each."""
     curve = thinned(folder / LOG_FILE, CURVE_POINTS)
     losses = {name: values for name, values in curve.items() if name in ("step", "loss") or " " in name}
     return {"losses": _last_losses(recipe, ingredients, folder), "curve": losses}
 
 
 def _last_losses(recipe: DistillRecipe, ingredients: Ingredients, folder: Path) -> dict[str, dict[str, float]]:
-    """Feature and model token loss of each space, mean over the last epoch (tables 2 and 3 of the paper)."""
+    """Return feature and model token loss of each space, mean over the last epoch (tables 2 and 3 of the paper)."""
     images = len(ingredients.views)
     epoch = max(1, round(images / recipe.training.batch))
     means = mean_scalars(folder / LOG_FILE, recipe.training.steps(images) - epoch)
@@ -223,7 +223,7 @@ def _fit_standardisers(model: Distiller, recipe: DistillRecipe, ingredients: Ing
 def _target_batches(
     recipe: DistillRecipe, ingredients: Ingredients, device: torch.device
 ) -> Iterator[dict[str, Targets]]:
-    """Targets of first views, spread over all images."""
+    """Yield the targets of first views, spread over all images."""
     count = min(recipe.alignment.statistics_images, len(ingredients.views))
     indices = [index * len(ingredients.views) // count for index in range(count)]
     size = recipe.training.device_batch
@@ -236,7 +236,7 @@ def _target_batches(
 
 
 def _batch(views: Views, indices: Sequence[int], device: torch.device) -> dict[str, Any]:
-    """First views of some images, as the engine's loader would put them together."""
+    """Collate the first views of some images as the engine's loader does."""
     batch = default_collate([views[index, 0] for index in indices])
     moved: dict[str, Any] = BaseDataPreprocessor().to(device).cast_data(batch)
     return moved
@@ -247,7 +247,7 @@ def _device(model: Distiller) -> torch.device:
 
 
 def _plain(record: Any) -> Any:
-    """Tuples as lists, as YAML gives them back."""
+    """Convert tuples to lists, as YAML gives them back."""
     if isinstance(record, dict):
         return {key: _plain(value) for key, value in record.items()}
     return [_plain(value) for value in record] if isinstance(record, tuple | list) else record

@@ -16,7 +16,7 @@ from umt.distill.recipe import ViewSpec
 
 @dataclass(frozen=True)
 class View:
-    """Where a view looks, in shares of the image's width and height, and how it is changed."""
+    """Position of a view, in shares of the image's width and height, and its changes of mirror and colours."""
 
     left: float
     top: float
@@ -28,15 +28,15 @@ class View:
     saturation: float
 
     def numbers(self) -> tuple[float, ...]:
-        """All fields, as a cache stores them; `View(*numbers)` is the same view."""
+        """Return all fields, as a cache stores them; `View(*numbers)` is the same view."""
         return astuple(self)
 
 
-NUMBERS = 8  # of a view
+NUMBERS = 8  # numbers that describe a view
 
 
 def draw_view(spec: ViewSpec, seed: int, image: int, visit: int, aspect: float) -> View:
-    """The view of image number `image` on its `visit`-th showing; `aspect` is the image's width over its height.
+    """Draw the view of image number `image` on its `visit`-th showing; `aspect` is the image's width over its height.
 
     A random resized crop as in torchvision: ten tries for a box inside the image, else the largest at the centre.
     """
@@ -49,7 +49,7 @@ def draw_view(spec: ViewSpec, seed: int, image: int, visit: int, aspect: float) 
 
 
 def render(view: View, image: Image.Image, size: int) -> Tensor:
-    """The view of an RGB image: uint8 [3, size, size]."""
+    """Render the view of an RGB image: uint8 [3, size, size]."""
     wide, high = image.size
     left, top = view.left * wide, view.top * high
     box = (left, top, min(left + view.width * wide, wide), min(top + view.height * high, high))
@@ -62,7 +62,7 @@ def render(view: View, image: Image.Image, size: int) -> Tensor:
 
 
 def _box(spec: ViewSpec, rng: np.random.Generator, aspect: float) -> tuple[float, float, float, float]:
-    """Left, top, width and height of a crop in shares of the image's width and height."""
+    """Draw left, top, width and height of a crop in shares of the image's width and height."""
     low, high = spec.ratio
     for _ in range(10):
         area = rng.uniform(*spec.scale)

@@ -10,7 +10,7 @@ from umt.errors import SizeError
 
 
 class AttentionBlock(nn.Module):
-    """Cross-space module for `spaces` > 1, intra-space module for 1; of tokens [B, T, spaces (d + d_m)]."""
+    """Cross-space module for `spaces` > 1, intra-space module for 1; takes tokens [B, T, spaces (d + d_m)]."""
 
     def __init__(self, spaces: int, width: int, heads: int, ffn_ratio: float) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class AttentionBlock(nn.Module):
         self.block = Block(spaces * width, spaces * heads, ffn_ratio, qkv_bias=True)
 
     def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
-        """The same shape; attention needs no grid."""
+        """Return tokens of the same shape; attention needs no grid."""
         mixed: Tensor = self.block(tokens)
         return mixed
 
