@@ -25,14 +25,14 @@ COMMANDS = {
         "reports.export.cli:export",
         "Write a student for timm, ONNX or the Hugging Face hub, with a model card.",
     ),
-    "backbones": ("umt.backbones.cli:backbones", "List what can be named; check a backbone against the contract."),
+    "backbones": ("umt.backbones.cli:backbones", "List the names of backbones; check a backbone against the contract."),
     "cache": ("umt.feature_cache.cli:cache", "List and prune the features of frozen backbones on disk."),
     "data": ("umt.data.cli:data", "List the data sets; write the embedded one."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by the place they live at, so that `umt --help` imports no torch."""
+    """A group that knows the module of each command, so that `umt --help` imports no torch."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -57,7 +57,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: a UMTError is one line on stderr, with its code, and exit status 2."""
+    """Run the command line; a UMTError becomes one line on stderr, with its code, and exit status 2."""
     try:
         with safe_path():
             cli(prog_name="umt")

@@ -1,4 +1,4 @@
-"""The one way to the terminal: text from files is text, never markup and never an escape sequence."""
+"""The only way to the terminal: text from files is text, never markup and never an escape sequence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from umt.text import printable
 
-BACKSLASHES = re.compile(r"\\*(?:\[|$)")  # before a bracket, or at the end, where the next piece may begin with one
+BACKSLASHES = re.compile(r"\\*(?:\[|$)")  # before a bracket, or at the end: the next piece may begin with a bracket
 
 
 class Console(rich.console.Console):
@@ -24,14 +24,14 @@ class Console(rich.console.Console):
         return super().render_str(_printable_lines(text), **{**options, "emoji": False})  # `:x:` may be part of a name
 
     def render(self, *arguments: Any, **options: Any) -> Iterable[Segment]:
-        """Yield what is to be written, also of a `Text`, a bar or a status, which are never given to `render_str`."""
+        """Yield the segments to write, also of a `Text`, a bar or a status, which are never given to `render_str`."""
         for segment in super().render(*arguments, **options):
             safe = segment.control is not None or segment.text.isprintable()
             yield segment if safe else segment._replace(text=_printable_lines(segment.text))
 
 
 def shown(text: object) -> str:
-    """Return text from a file for a place in markup: brackets stay brackets, control characters show their code."""
+    """Return text from a file for use in markup: brackets stay brackets, control characters show their code."""
     return BACKSLASHES.sub(_inert, escape(printable(str(text))))
 
 
@@ -40,7 +40,7 @@ def _printable_lines(text: str) -> str:
 
 
 def _inert(found: re.Match[str]) -> str:
-    """An odd number of backslashes keeps a bracket one, also if a later piece closes it; an even one ends a piece."""
+    """Escape a bracket by an odd number of backslashes, also if a later piece closes it; an even one ends a piece."""
     run = found[0]
     odd = run.count("\\") % 2
     return run if odd == run.endswith("[") else f"\\{run}"

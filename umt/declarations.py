@@ -21,17 +21,17 @@ from umt.text import brief
 
 Declared = TypeVar("Declared")
 Reader = Callable[[Any], Any]  # gives the value as it is declared; its error goes on after "field 'NAME'"
-MAX_BYTES = 64 << 20  # of a JSON file
+MAX_BYTES = 64 << 20  # bytes of a JSON file
 MAX_YAML_BYTES = 4 << 20  # people write it, and a megabyte takes seconds to parse
-MAX_DEPTH = 60  # of lists and mappings in each other; a thousand end Python's stack
+MAX_DEPTH = 60  # levels of lists and mappings; a thousand end Python's stack
 INTEGERS = range(-(1 << 63), 1 << 64)
-LEAVES = frozenset((str, float, bool, NoneType))  # types of plain values that need no look at what is in them
-MERGE = "tag:yaml.org,2002:merge"  # of the key <<
+LEAVES = frozenset((str, float, bool, NoneType))  # types of plain values without parts
+MERGE = "tag:yaml.org,2002:merge"  # tag of the key <<
 EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3 is a number for everyone but YAML 1.1
 
 
 class PlainLoader(yaml.SafeLoader):
-    """YAML without keys that stand twice in a mapping, and without aliases in what has a name itself.
+    """A YAML loader that refuses keys that stand twice in a mapping, and aliases in a node that has a name itself.
 
     A dozen lines of such aliases unfold into more than any memory holds.
     """
@@ -64,15 +64,15 @@ class PlainLoader(yaml.SafeLoader):
 
 
 def parse(text: str) -> Any:
-    """The plain value that a YAML text holds; UMTError says why it is none."""
+    """Return the plain value of a YAML text; UMTError if it is not valid YAML."""
     try:
         return PlainLoader(text).get_single_data()
-    except Exception as error:  # '2001-13-01', '!!bool x' and deep nesting raise whatever Python does on them
+    except Exception as error:  # '2001-13-01', '!!bool x' and deep nesting raise other errors of Python
         raise DeclarationError(f"not valid YAML ({first_line(error)})") from error
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; UMTError where it holds anything else."""
+    """Read the mapping in a YAML file; UMTError if the file holds anything else."""
     try:
         record = parse(read_plain(path, links=True, most=MAX_YAML_BYTES).decode("utf-8-sig"))
     except UMTError as error:
@@ -94,9 +94,9 @@ def refuse_fields(record: Mapping[str, Any], names: Sequence[str], path: Path, r
 
 
 def read_json(path: Path, kind: str, remedy: str, *, links: bool = True, most: int = MAX_BYTES) -> dict[str, Any]:
-    """The object in a JSON file; UMTError, which ends in the remedy, where it is not of the kind: no object.
+    """Read the object in a JSON file; UMTError, which ends in the remedy, if it is not of the kind, or no object.
 
-    links: whether the file may be a link. most: the largest file, in bytes, that is read. FileNotFoundError where
+    links: whether the file may be a link. most: the largest file, in bytes, that is read. Raises FileNotFoundError if
     there is no file.
     """
     try:
@@ -114,7 +114,7 @@ def read_json(path: Path, kind: str, remedy: str, *, links: bool = True, most: i
 
 
 def build(kind: type[Declared], values: Mapping[str, Any], source: Path | str) -> Declared:
-    """A frozen dataclass from plain values: unknown, missing and mistyped fields are errors that name the source.
+    """Build a frozen dataclass from plain values; unknown, missing and mistyped fields are errors that name the source.
 
     Types are checked in depth. Lists become tuples, mappings nested dataclasses and integers floats, as declared.
     """
@@ -125,7 +125,7 @@ def build(kind: type[Declared], values: Mapping[str, Any], source: Path | str) -
 
 
 def check_plain(value: Any, depth: int = 0) -> Any:
-    """Return a plain value of any type; UMTError where it nests too deep or holds an integer of more than 64 bits."""
+    """Return a plain value of any type; UMTError if it nests too deep or holds an integer of more than 64 bits."""
     if isinstance(value, int) and value not in INTEGERS:
         raise _misfit(value, "at most 64 bits")
     if depth > MAX_DEPTH:
@@ -138,7 +138,7 @@ def check_plain(value: Any, depth: int = 0) -> Any:
 
 
 def scalar(text: str) -> Any:
-    """A YAML value as people write it on a command line; UMTError where it is none."""
+    """Read a YAML value as people write it on a command line; UMTError if it is not valid."""
     try:
         return float(text) if EXPONENT.fullmatch(text) else parse(text)
     except UMTError as error:
@@ -166,7 +166,7 @@ def _field(name: str, read: Reader, value: Any) -> Any:
 
 @cache
 def _fields(kind: Any) -> tuple[dict[str, Reader], list[str]]:
-    """The reader of each field, and the fields without a default; looking up type hints takes long."""
+    """Return the reader of each field, and the fields without a default; looking up type hints takes long."""
     hints = get_type_hints(kind)
     needed = [item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING]
     return {item.name: _reader(hints[item.name]) for item in fields(kind)}, needed
@@ -174,7 +174,7 @@ def _fields(kind: Any) -> tuple[dict[str, Reader], list[str]]:
 
 @cache
 def _reader(hint: Any) -> Reader:
-    """The function that reads values of a type hint."""
+    """Return the function that reads values of a type hint."""
     kind, arguments = get_origin(hint) or hint, get_args(hint)
     if kind in (Union, UnionType):
         return partial(_one_of, arguments)
@@ -200,7 +200,7 @@ def _integer(value: Any) -> int:
 
 
 def _float(value: Any) -> float:
-    """A finite one: results and checkpoints, which keep what was declared, hold no other."""
+    """Return a finite float: results and checkpoints, which keep the declared values, hold no other."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise _misfit(value, "float")
     try:
@@ -232,7 +232,7 @@ def _list(read: Reader, value: Any) -> list[Any]:
 
 
 def _tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
-    """Values of `tuple[kind, ...]`, or of a tuple of so many kinds."""
+    """Read values of `tuple[kind, ...]`, or of a tuple with a kind for each value."""
     if not isinstance(value, (list, tuple)):
         raise _misfit(value, "list")
     wanted = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
@@ -251,7 +251,7 @@ def _nested(kind: Any, value: Any) -> Any:
 
 
 def _one_of(kinds: tuple[Any, ...], value: Any) -> Any:
-    """A value of a union: None where that is admitted, else of one of its types."""
+    """Read a value of a union: None if the union admits it, else a value of one of its types."""
     if value is None and NoneType in kinds:
         return None
     others = [kind for kind in kinds if kind is not NoneType]

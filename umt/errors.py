@@ -16,7 +16,7 @@ PAGE = "docs/troubleshooting.md"
 
 
 class UMTError(Exception):
-    """One line that names the file or field, the value found and the remedy; raised as such by plug-ins alone.
+    """An error that names file or field, the value found and the remedy in one line; plug-ins alone raise it as such.
 
     Commands print it without a traceback, with its code, and exit with status 2.
     """
@@ -24,7 +24,7 @@ class UMTError(Exception):
     code: ClassVar[str] = "UMT-PLUGIN"
 
     def __str__(self) -> str:
-        """The line; names out of files from anywhere cannot break it, nor write to the terminal."""
+        """Return the line; names out of files from anywhere cannot break it, nor write to the terminal."""
         return printable(super().__str__())
 
     @property
@@ -34,7 +34,7 @@ class UMTError(Exception):
 
 
 class UnknownNameError(UMTError):
-    """A name that nothing has: of a task, data set, recipe, model, field."""
+    """A name is not known: of a task, data set, recipe, model, field."""
 
     code = "UMT-NAME"
 
@@ -46,7 +46,7 @@ class OptionError(UMTError):
 
 
 class DeclarationError(UMTError):
-    """A recipe, protocol or suite has a field that is missing or holds what it cannot."""
+    """A recipe, protocol or suite has a field that is missing or holds a value that it cannot."""
 
     code = "UMT-FIELD"
 
@@ -118,7 +118,7 @@ class CacheError(UMTError):
 
 
 class ResultError(UMTError):
-    """A stored result cannot be read, or no stored result is what was asked for."""
+    """A stored result cannot be read, or no stored result matches the request."""
 
     code = "UMT-RESULT"
 
@@ -130,7 +130,7 @@ class WriteError(UMTError):
 
 
 class ChangedError(UMTError):
-    """What an earlier start wrote belongs to other weights, another protocol or another recipe."""
+    """Files of an earlier start belong to other weights, another protocol or another recipe."""
 
     code = "UMT-CHANGED"
 
@@ -164,12 +164,12 @@ KINDS = {kind.__name__: kind for kind in ALL}
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library says, or its error's type where it says nothing."""
+    """Return the first line of an error of a library, or the type of the error if it has no text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], *, listing: str | None = None) -> UnknownNameError:
-    """Error for a name that is not registered: close matches first, then what there is.
+    """Return an error for a name that is not registered: close matches first, then the known names.
 
     `listing` is the command that prints all known names, used when they are too many for a line.
     """

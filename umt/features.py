@@ -18,14 +18,14 @@ from umt.data.registry import Sample
 from umt.data.transforms import eval_pixels
 from umt.errors import BackboneError, NotFiniteError, SizeError, unknown_name
 
-Progress = Callable[[int, int, str], None]  # done, total, what is counted
+Progress = Callable[[int, int, str], None]  # done, total, counted items
 Consume = Callable[[Tensor], None]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """What decides the features of given images and weights.
+    """The settings that decide the features of given images and weights.
 
     what: "pooled" [D], "map:INDEX" [C, H, W] or "summary:INDEX" [C], the summary token of a map (paper A.1).
     crop_pct: share of the shorter side that the centre crop keeps, None for that of the weights.
@@ -43,7 +43,7 @@ class Extraction:
 class Part:
     """A part of a backbone's features: how it is computed from images [B, 3, R, R], and its shape for one image."""
 
-    name: str  # as Extraction.what says it, with an index from 0
+    name: str  # name as in Extraction.what, with an index from 0
     compute: Callable[[Tensor], Tensor]
     shape: tuple[int, ...]
 
@@ -61,10 +61,10 @@ def extract_features(
     compiled: bool = False,
     what: str = "pooled",
 ) -> tuple[Tensor, Tensor]:
-    """Features float32 [N, ...] as `Extraction` names them and labels int64 [N], on the CPU, in order of the samples.
+    """Return features float32 [N, ...] as `Extraction` names them and labels int64 [N], on the CPU, in sample order.
 
     Images are resized to `resolution / crop_pct` and cropped at the centre; by default the crop of the weights.
-    UMTError where the backbone gives something that is not finite.
+    Raises UMTError if the backbone gives values that are not finite.
     """
     extraction = Extraction(resolution, crop_pct, what, precision, compiled)
     batches: list[Tensor] = []
@@ -83,9 +83,9 @@ def each_features(
     *,
     start: int = 0,
 ) -> None:
-    """Give `consume` the features of one batch after the other, float32 on the CPU, from image `start` on.
+    """Pass the features of one batch after the other to `consume`, float32 on the CPU, from image `start` on.
 
-    UMTError where the backbone cannot take the resolution, or gives something that is not finite.
+    Raises UMTError if the backbone cannot take the resolution, or gives values that are not finite.
     """
     images = eval_images(samples, backbone.preprocess, extraction.resolution, extraction.crop_pct)
     part = part_of(backbone, extraction)
@@ -105,7 +105,7 @@ def each_features(
 
 
 def part_of(backbone: Backbone, extraction: Extraction) -> Part:
-    """The part that an extraction asks for; UMTError for one that the backbone does not have."""
+    """Return the part that an extraction names; UMTError if the backbone does not have it."""
     kind, _, text = extraction.what.partition(":")
     if kind == "pooled" and not text:
         return Part("pooled", lambda images: backbone(images, maps=()).pooled, (backbone.dim,))
@@ -123,7 +123,7 @@ def part_of(backbone: Backbone, extraction: Extraction) -> Part:
 def eval_images(
     samples: Sequence[Sample], preprocess: Preprocess, resolution: int, crop_pct: float | None = None
 ) -> ImageSamples:
-    """Images as they are evaluated, uint8 [3, R, R]; UMTError where the backbone cannot take the resolution."""
+    """Return images as they are evaluated, uint8 [3, R, R]; UMTError if the backbone cannot take the resolution."""
     if resolution % preprocess.size_multiple:
         raise SizeError(
             f"resolution {resolution} is not a multiple of {preprocess.size_multiple}, which this backbone needs; "
@@ -139,7 +139,7 @@ def run_over(
     batch_size: int,
     progress: Progress,
 ) -> Tensor:
-    """float32 [N, ...] on the CPU: `function` of each image in [0, 1], in order."""
+    """Return `function` of each image in [0, 1], in order, as float32 [N, ...] on the CPU."""
     outputs: list[Tensor] = []
     each_batch(images, function, device, batch_size, progress, outputs.append)
     return torch.cat(outputs)
@@ -156,7 +156,7 @@ def each_batch(
     *,
     start: int = 0,
 ) -> None:
-    """Give `consume` what `function` makes of each batch in [0, 1], float32 on the CPU, from image `start` on."""
+    """Pass `function` of each batch in [0, 1] to `consume`, float32 on the CPU, from image `start` on."""
     done, started = start, time.perf_counter()
     for pixels in decoded_batches(images, batch_size, decoding_threads(device), start):
         pinned = pixels.pin_memory() if device.type == "cuda" else pixels
@@ -168,7 +168,7 @@ def each_batch(
 
 @contextmanager
 def _execution(extraction: Extraction, device: torch.device) -> Iterator[None]:
-    """Precision and compiler; one autocast around all batches, because it casts each weight once while it lasts."""
+    """Set precision and compiler; one autocast around all batches, because it casts each weight once while it lasts."""
     if extraction.precision not in DTYPES:
         raise unknown_name("precision", extraction.precision, DTYPES)
     with ExitStack() as stack:
@@ -182,7 +182,7 @@ def _execution(extraction: Extraction, device: torch.device) -> Iterator[None]:
 
 
 def _compiled(compute: Callable[[Tensor], Tensor], batch_size: int) -> Callable[[Tensor], Tensor]:
-    """Compiled for one batch size; a shorter batch is filled up with its last image rather than compiled apart."""
+    """Compile for one batch size; a shorter batch is filled up with its last image instead of compiled again."""
     compiled = torch.compile(compute, dynamic=False)
 
     def run(images: Tensor) -> Tensor:

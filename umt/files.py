@@ -59,9 +59,9 @@ def read_plain(path: Path, *, links: bool = False, most: int | None = None) -> b
 
 
 def component(text: str, joint: str = "_") -> str:
-    """Return text as one part of a path: letters, digits and `_.+-`, with `joint` for everything between them.
+    """Return text as one part of a path: letters, digits and `_.+-`, with `joint` for all other characters.
 
-    It is never empty, hidden, `.` or `..`, and has at most 200 bytes: text that would be ends in a digest of itself.
+    It is never empty, hidden, `.` or `..`, and has at most 200 bytes: any other text ends in a digest of itself.
     """
     part = re.sub(r"[^\w.+-]+", joint, text).strip(joint)
     if part and not part.startswith(".") and len(part.encode()) <= LONGEST_PART:
@@ -87,7 +87,7 @@ def below(folder: Path, *parts: str | Path, links: bool = False) -> Path:
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a binary file that takes its name only when it is complete and on disk; after an error it is gone.
 
-    UMTError where the disk is full or the folder cannot be written: what was there under that name before stays.
+    Raises UMTError if the disk is full or the folder cannot be written; a file that had the name before stays.
     """
     with _beside(path) as handle:
         try:
@@ -96,7 +96,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(handle.fileno())
             os.fchmod(handle.fileno(), 0o666 & ~_umask())  # a temporary file is for its owner's eyes only
         except BaseException as error:
-            with suppress(OSError):  # a full disk refuses what is still buffered, too
+            with suppress(OSError):  # a full disk refuses the bytes in the buffer, too
                 handle.close()
             Path(handle.name).unlink()
             reason = _disk_error(error)
@@ -110,7 +110,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def writable_folder(folder: Path, option: str) -> Path:
-    """Make a folder; UMTError with the option that names another where files cannot be made in it."""
+    """Make a folder; if files cannot be made in it, UMTError with the option that names another folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -120,13 +120,13 @@ def writable_folder(folder: Path, option: str) -> Path:
 
 
 def free_bytes(folder: Path) -> int:
-    """Free on the disk that the folder is on, or will be."""
+    """Return the free bytes of the disk that the folder is on, or will be."""
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     return shutil.disk_usage(there).free
 
 
 def _beside(path: Path) -> IO[bytes]:
-    """A new file in the folder of another."""
+    """Open a new temporary file in the folder of another file."""
     try:
         return tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False)
     except OSError as error:
@@ -136,14 +136,14 @@ def _beside(path: Path) -> IO[bytes]:
 
 
 def _disk_error(error: BaseException | None) -> str | None:
-    """What the system said about the disk, if that is what an error goes back to; torch wraps it while it closes."""
+    """Return the system's message about the disk if that caused an error; torch wraps it while it closes."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return os.strerror(error.errno or 0) if error is not None and error.errno in FULL else None
 
 
 def _umask() -> int:
-    """The process's own; asking for it means setting it."""
+    """Return the umask of the process; the only way to read it is to set it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

@@ -1,4 +1,4 @@
-"""What installed packages add: backbones, tasks and kinds of teachers, each under an entry-point group of its own."""
+"""Entry points of installed packages: backbones, tasks and kinds of teachers, each in a group of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from umt.errors import DeclarationError, PackageError
 
 
 def installed(group: str, built_in: tuple[str, ...] = ()) -> dict[str, EntryPoint]:
-    """What installed packages offer in a group, by name; UMTError where two claim the same one, or one of ours.
+    """Return the entry points of a group by name; UMTError if two packages claim the same name, or one claims ours.
 
     `built_in` are our own names, and the schemes of names such as `timm:resnet50`.
     """
@@ -30,12 +30,12 @@ def installed(group: str, built_in: tuple[str, ...] = ()) -> dict[str, EntryPoin
 
 @cache
 def refuse_claims(group: str, built_in: tuple[str, ...]) -> None:
-    """UMTError as `installed` gives it, for who takes what is built in; a process looks once, because it takes time."""
+    """Raise UMTError, as `installed` does, if a package claims a built-in name; cached, because it takes time."""
     installed(group, built_in)
 
 
 def load(point: EntryPoint, expected: type = object) -> Any:
-    """What an entry point stands for; UMTError where it cannot be imported or is no `expected`."""
+    """Import the object of an entry point; UMTError if it cannot be imported or is no `expected`."""
     try:
         value = point.load()
     except (ImportError, AttributeError) as error:
@@ -49,5 +49,5 @@ def load(point: EntryPoint, expected: type = object) -> Any:
 
 
 def about(point: EntryPoint) -> str:
-    """Its package and what it names there."""
+    """Return the package of an entry point and the object that it names there."""
     return f"{point.dist.name if point.dist else 'a package'} ({point.value})"

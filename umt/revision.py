@@ -1,4 +1,4 @@
-"""Which code is running, as git knows it: what results and checkpoints say of their origin."""
+"""The git revision of the running code, which results and checkpoints store as their origin."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Revision:
-    """The commit of a working tree, and whether files in it differ from it; None where there is no repository."""
+    """The commit of a working tree, and whether files in it differ from it; None without a repository."""
 
     commit: str | None
     dirty: bool | None
 
 
 def revision(folder: Path) -> Revision:
-    """That of the repository which holds `folder`."""
+    """Return the revision of the repository that holds `folder`."""
     commit = _git(folder, "rev-parse", "HEAD")
     return Revision(commit, None if commit is None else bool(_git(folder, "status", "--porcelain")))
 

@@ -1,4 +1,4 @@
-"""Child processes import nothing from the current folder, whatever lies there under the name of a module."""
+"""Child processes import nothing from the current folder, even if a file there has the name of a module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME = "PYTHONSAFEPATH"  # Python 3.11 and newer; children of children have it, 
 
 @contextmanager
 def safe_path() -> Iterator[None]:
-    """Leave the current folder out of where processes import from that start in the block."""
+    """Keep the current folder out of the import path of processes that start in the block."""
     before = os.environ.get(NAME)
     os.environ[NAME] = "1"
     try:

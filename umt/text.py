@@ -1,16 +1,16 @@
-"""Text that a file from outside may have chosen, made safe to show: no control characters, no end of it."""
+"""Text that a file from outside may have chosen, made safe to show: no control characters, limited length."""
 
 from __future__ import annotations
 
 from reprlib import Repr
 from typing import Any
 
-BRIEF = Repr()  # of the first few values of the first few levels
+BRIEF = Repr()  # prints the first few values of the first few levels
 LONGEST_INTEGER = 1 << 64  # Python refuses to print integers of more than 4,300 digits
 
 
 def printable(text: str) -> str:
-    """Return text in which every character shows: white space becomes a blank, control characters their code.
+    """Return text in which every character is visible: white space becomes a blank, control characters their code.
 
     An escape sequence cannot act on the terminal, nor a direction mark on the reader's screen.
     """

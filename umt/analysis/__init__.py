@@ -1,1 +1,1 @@
-"""What frozen features have in common and what they show: CKA, principal components, cosine maps."""
+"""Analyses of frozen features: CKA, principal components, cosine maps."""

@@ -22,8 +22,8 @@ FEWEST = 4  # samples: the unbiased estimate divides by n - 3
 class CkaTable:
     """CKA of every left set with every right one, as float64 [left, right].
 
-    biased: between 0 and 1, and too high where dimensions are many for the samples. unbiased: 0 for independent
-    features whatever their width, so that it can fall a little below 0.
+    biased: between 0 and 1, and too high if dimensions are many for the samples. unbiased: 0 for independent
+    features of any width, so that it can fall a little below 0.
     """
 
     biased: Tensor
@@ -32,7 +32,7 @@ class CkaTable:
 
 
 class LinearCka:
-    """CKA of every left feature set with every right one; the names are those that errors call them by.
+    """CKA of every left feature set with every right one; errors call the sets by `names`.
 
     Rows are kept while they are fewer than dimensions, for the Gram form; after that only their moments are.
     """
@@ -45,7 +45,7 @@ class LinearCka:
         self.kept: list[list[Tensor]] = [[] for _ in self.names]
 
     def add(self, left: Sequence[Tensor], right: Sequence[Tensor]) -> None:
-        """Features [n, d] of the next n samples, in the order of the names; UMTError where the sets do not match."""
+        """Add features [n, d] of the next n samples, in the order of the names; UMTError if the sets do not match."""
         sets = [features.detach().float() for features in (*left, *right)]
         self._check(sets)
         for kept, rows in zip(self.kept, sets, strict=True):
@@ -54,7 +54,7 @@ class LinearCka:
             self._reduce()
 
     def result(self) -> CkaTable:
-        """UMTError for fewer than 4 samples, or for features that are the same for all of them."""
+        """Return the table; UMTError for fewer than 4 samples, or for features that are the same for all of them."""
         samples = self.moments.rows + self._kept_rows()
         if samples < FEWEST:
             raise TooFewError(f"CKA of {samples} samples: it takes at least {FEWEST}; give more images")
@@ -72,7 +72,7 @@ class LinearCka:
         return CkaTable(tables["biased"], tables["unbiased"], samples)
 
     def _hsics(self, samples: int) -> tuple[list[Hsic], dict[tuple[int, int], Hsic]]:
-        """HSIC of each set with itself, and of each pair."""
+        """Return HSIC of each set with itself, and of each pair."""
         indices = range(len(self.names))
         if self.moments.rows == 0 and samples < min(kept[0].shape[1] for kept in self.kept):
             grams = [_gram(torch.cat(kept)) for kept in self.kept]
@@ -111,6 +111,6 @@ class LinearCka:
 
 
 def _gram(rows: Tensor) -> Tensor:
-    """X X' in float64, [n, n]."""
+    """Return X X' in float64, [n, n]."""
     centred = rows.double() - rows.double().mean(dim=0)
     return centred @ centred.T

@@ -18,21 +18,21 @@ from umt.data.loaders import decoded_batches, decoding_threads
 from umt.data.registry import Sample
 from umt.features import eval_images
 
-Progress = Callable[[int, int, str], None]  # done, total, what is counted
+Progress = Callable[[int, int, str], None]  # done, total, counted items
 
 
 @dataclass(frozen=True)
 class CkaSettings:
-    """Everything that changes the numbers."""
+    """The settings that change the numbers."""
 
     resolution: int  # pixels; a backbone whose patches do not fit takes the next size that does
     crop_pct: float  # share of an image's shorter side that is shown, the same to all backbones, so that patches match
-    maps: int  # of each backbone, at most: evenly spaced, the last among them
+    maps: int  # maps of each backbone, at most: evenly spaced, the last among them
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A backbone, what it is called, and the maps that are compared."""
+    """A backbone, its name, and the maps that are compared."""
 
     label: str
     backbone: Backbone
@@ -46,7 +46,7 @@ class Subject:
 
     @property
     def grid(self) -> Grid:
-        """Of the last map."""
+        """The grid of the last map."""
         cells = self.side // self.backbone.strides[-1]
         return cells, cells
 
@@ -57,7 +57,7 @@ class PairCka:
 
     left: Subject
     right: Subject
-    grid: Grid  # on which patches were compared
+    grid: Grid  # grid of the compared patches
     pooled: CkaTable
     summaries: CkaTable
     patches: CkaTable
@@ -72,9 +72,10 @@ def compare(
     batch_size: int,
     progress: Progress,
 ) -> list[PairCka]:
-    """CKA of pairs of subjects in one pass over the images; of no image are features kept.
+    """Compute CKA of pairs of subjects in one pass over the images, without keeping the features of any image.
 
-    UMTError for fewer than 4 images, one that cannot be decoded, or features that are not finite or all the same.
+    Raises UMTError for fewer than 4 images, an image that cannot be decoded, or features that are not finite or all the
+    same.
     """
     running = [_Running(subjects[i], subjects[j]) for i, j in pairs]
     done = 0
@@ -87,12 +88,12 @@ def compare(
 
 
 def pairs_of(count: int, *, every: bool) -> list[tuple[int, int]]:
-    """The first with each other one, or each with each."""
+    """Return pairs: the first with each other one, or each with each."""
     return [pair for pair in combinations(range(count), 2) if every or pair[0] == 0]
 
 
 def spaced(depth: int, count: int) -> tuple[int, ...]:
-    """At most `count` of the maps 0 to depth - 1, evenly spaced, the last among them."""
+    """Return at most `count` of the maps 0 to depth - 1, evenly spaced, the last among them."""
     kept = min(depth, count)
     return tuple(-(-depth * (index + 1) // kept) - 1 for index in range(kept))
 
@@ -124,7 +125,7 @@ class _Running:
 def _features(
     subjects: Sequence[Subject], images: ImageList, settings: CkaSettings, device: torch.device, batch_size: int
 ) -> Iterator[list[Features]]:
-    """Of each subject for one batch after the other; each sees the image as its own preprocessing wants it."""
+    """Yield features of each subject for one batch after the other; each subject uses its own preprocessing."""
     samples = [Sample(images.path(index), 0) for index in range(len(images))]
     for subject in subjects:
         subject.backbone.to(device).eval()

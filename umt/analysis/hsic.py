@@ -20,18 +20,18 @@ class Sums:
     """Sums over the rows x, y of two feature sets [n, d] and [n, e]; all float64, moved by any constant."""
 
     rows: int
-    products: Tensor  # of x y' [d, e]
-    x: Tensor  # [d]
-    y: Tensor  # [e]
-    xx: float  # of |x|^2
-    yy: float  # of |y|^2
-    xx_yy: float  # of |x|^2 |y|^2
-    yy_x: Tensor  # of |y|^2 x [d]
-    xx_y: Tensor  # of |x|^2 y [e]
+    products: Tensor  # sum of x y' [d, e]
+    x: Tensor  # sum of x [d]
+    y: Tensor  # sum of y [e]
+    xx: float  # sum of |x|^2
+    yy: float  # sum of |y|^2
+    xx_yy: float  # sum of |x|^2 |y|^2
+    yy_x: Tensor  # sum of |y|^2 x [d]
+    xx_y: Tensor  # sum of |x|^2 y [e]
 
 
 def from_sums(sums: Sums) -> Hsic:
-    """Kornblith et al. 2019, eq. 3, and HSIC_1 of Song et al. 2012, eq. 5, for the kernels x x' and y y'.
+    """Compute HSIC by Kornblith et al. 2019, eq. 3, and HSIC_1 by Song et al. 2012, eq. 5, for kernels x x' and y y'.
 
     The diagonal of a Gram matrix holds |x|^2, so that matrices without it need no more than these sums:
     tr(KL) = |X'Y|^2 - sum |x|^2 |y|^2, and the row sums of K are x'(sum of x) - |x|^2.
@@ -46,7 +46,7 @@ def from_sums(sums: Sums) -> Hsic:
 
 
 def from_grams(left: Tensor, right: Tensor) -> Hsic:
-    """The same from the Gram matrices [n, n], which is less work where there are fewer rows than dimensions."""
+    """Compute the same from the Gram matrices [n, n]: less work if there are fewer rows than dimensions."""
     n = len(left)
     biased = float((_centred(left) * _centred(right)).sum())
     left, right = (gram - gram.diagonal().diag() for gram in (left, right))
@@ -57,7 +57,7 @@ def from_grams(left: Tensor, right: Tensor) -> Hsic:
 
 
 def _unbiased(n: int, trace: Tensor, totals: Tensor, row_sums: Tensor) -> float:
-    """n (n - 3) HSIC_1."""
+    """Return n (n - 3) HSIC_1."""
     return float(trace + totals / ((n - 1) * (n - 2)) - 2 / (n - 2) * row_sums)
 
 

@@ -1,4 +1,4 @@
-"""Sums over the rows of several feature sets, taken in chunks: nothing of a data set stays in memory."""
+"""Sums over the rows of several feature sets, taken in chunks, so that no rows of a data set stay in memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Pair = tuple[int, int]
 
 
 class Moments:
-    """The sums that HSIC needs of the pairs (i, j) of feature sets, and of each set with itself.
+    """The sums that HSIC needs for the pairs (i, j) of feature sets, and for each set with itself.
 
-    Rows come as float32, are moved by the mean of the first chunk, which HSIC does not see, and are multiplied as
-    float32 (narrow sets as float64); what the chunks give is added up in float64.
+    Rows come as float32, are moved by the mean of the first chunk, which does not change HSIC, and are multiplied as
+    float32 (narrow sets as float64); the sums of chunks are added up in float64.
     """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
@@ -26,7 +26,7 @@ class Moments:
         self.pairs = pairs
 
     def add(self, chunk: Sequence[Tensor]) -> None:
-        """Rows [n, d_i] of every set i, of the same n samples."""
+        """Add rows [n, d_i] of every set i, of the same n samples."""
         if self.rows == 0:
             self._start(chunk)
         self.rows += len(chunk[0])
@@ -42,7 +42,7 @@ class Moments:
         self.squares += weights @ weights.T
 
     def sums(self, i: int, j: int) -> Sums:
-        """Of a pair, or of a set with itself."""
+        """Return the sums of a pair, or of a set with itself."""
         products = self.products[i, j]
         return Sums(
             rows=self.rows,
@@ -59,7 +59,7 @@ class Moments:
     def _start(self, chunk: Sequence[Tensor]) -> None:
         count, zeros = len(chunk), chunk[0].new_zeros
         self.shifts = [rows.mean(dim=0) for rows in chunk]
-        self.squares = zeros((count + 1, count + 1), dtype=torch.float64)  # of 1, |x_1|^2, |x_2|^2 ... with each other
+        self.squares = zeros((count + 1, count + 1), dtype=torch.float64)  # 1, |x_1|^2, |x_2|^2 ... times each other
         self.weighted = [zeros((count + 1, rows.shape[1]), dtype=torch.float64) for rows in chunk]
         self.products = {
             (i, j): zeros((chunk[i].shape[1], chunk[j].shape[1]), dtype=torch.float64)
@@ -68,20 +68,20 @@ class Moments:
 
 
 def product(x: Tensor, y: Tensor) -> Tensor:
-    """X'Y, precise enough for CKA to be right to 1e-8."""
+    """Return X'Y, precise enough for CKA to be right to 1e-8."""
     if max(x.shape[1], y.shape[1]) <= NARROW:
         return x.double().T @ y.double()
     return x.T @ y
 
 
 def add_square(total: Tensor, rows: Tensor) -> None:
-    """Add X'X to `total` [d, d], in strips from the diagonal to the right: what is below it is not computed."""
+    """Add X'X to `total` [d, d], in strips from the diagonal to the right; the part below it is not computed."""
     rows = rows.double() if rows.shape[1] <= NARROW else rows
     for left in range(0, rows.shape[1], STRIP):
         total[left : left + STRIP, left:] += rows[:, left : left + STRIP].T @ rows[:, left:]
 
 
 def mirrored(upper: Tensor) -> Tensor:
-    """The whole symmetric matrix."""
+    """Return the whole symmetric matrix."""
     whole = upper.triu()
     return whole.add_(upper.triu(1).T)

@@ -11,17 +11,17 @@ from torch import Tensor
 from umt.errors import NotFiniteError, SizeError
 
 SAMPLE = 16  # every 16th token is enough for a start that is nearly right
-SPARE = 13  # directions beside the wanted ones in the start: they hold what would slow the wanted ones down
+SPARE = 13  # directions beside the wanted ones in the start: they hold directions that would slow the wanted ones down
 WARM_STEPS = 4
 STEPS = 8  # after which the whole covariance is the cheaper way
 ANGLE = 1e-5  # sine of the angle between the space of the components and the exact one, at most
-ROUNDING = 1e-12  # of the squared mean: a smaller variance is that of float32 itself
+ROUNDING = 1e-12  # share of the squared mean: a smaller variance is rounding of float32
 CHUNK = 256  # tokens that are multiplied at once: they stay in the cache between the two products
 
 
 @dataclass(frozen=True)
 class Components:
-    """mean [D]; axes [count, D] of unit length, strongest first; variances [count]; total: that of all dimensions."""
+    """Mean [D]; axes [count, D] of unit length, strongest first; variances [count]; total: that of all dimensions."""
 
     mean: Tensor
     axes: Tensor
@@ -30,20 +30,20 @@ class Components:
 
     @property
     def explained(self) -> list[float]:
-        """Share of the variance that each component holds."""
+        """The share of the variance that each component holds."""
         return [float(variance) / self.total for variance in self.variances]
 
     def project(self, tokens: Tensor) -> Tensor:
-        """Coordinates [N, count] of tokens [N, D]."""
+        """Return coordinates [N, count] of tokens [N, D]."""
         return (tokens - self.mean) @ self.axes.T
 
 
 def principal_components(tokens: Tensor, count: int = 3) -> Components:
-    """Of tokens float32 [N, D], with signs such that the largest entry of every axis is positive.
+    """Compute components of tokens float32 [N, D], with signs that make the largest entry of every axis positive.
 
-    The axes span the space that those of the exact covariance span, within ANGLE by Davis and Kahan's bound; where the
-    spectrum is too flat for iterations to tell directions apart, they are taken from that covariance itself.
-    UMTError for fewer tokens or dimensions than components, or tokens that do not vary.
+    The axes span the space of the exact covariance's axes, within ANGLE by Davis and Kahan's bound; if the spectrum is
+    too flat for iterations to tell directions apart, they are taken from that covariance itself.
+    Raises UMTError for fewer tokens or dimensions than components, or tokens that do not vary.
     """
     if min(tokens.shape) <= count:
         raise SizeError(f"{count} principal components of {tokens.shape[0]} tokens with {tokens.shape[1]} dimensions")
@@ -53,14 +53,14 @@ def principal_components(tokens: Tensor, count: int = 3) -> Components:
 
 
 def _iterated(tokens: Tensor, count: int) -> Components | None:
-    """Rayleigh-Ritz in a space that grows by the residuals of the wanted axes, as in Davidson's method.
+    """Iterate Rayleigh-Ritz in a space that grows by the residuals of the wanted axes, as in Davidson's method.
 
-    With each residual comes what the sample's covariance makes of it: that costs a pass over the tokens little, and
-    one pass in four is saved where the spectrum is flat.
-    None where the axes do not settle, or where the covariance of so few dimensions costs nothing.
+    Each residual is added together with its image under the sample's covariance: that costs a pass over the tokens
+    little, and saves one pass in four if the spectrum is flat.
+    Returns None if the axes do not settle, or if the covariance of so few dimensions costs nothing.
     """
     width = count + SPARE
-    if tokens.shape[1] <= width + 2 * count * STEPS:  # what the space can grow to
+    if tokens.shape[1] <= width + 2 * count * STEPS:  # the largest width of the space
         return None
     sample = tokens[::SAMPLE].contiguous()
     shift = _mean(sample)
@@ -80,9 +80,9 @@ def _iterated(tokens: Tensor, count: int) -> Components | None:
 
 
 def _first_pass(tokens: Tensor, shift: Tensor, basis: Tensor) -> tuple[Tensor, float, Tensor, Tensor]:
-    """Mean [D], sum of all squares, the start [width, D] and its images under the scatter matrix, from one reading.
+    """Return mean [D], sum of squares, start [width, D] and its images under the scatter matrix, from one reading.
 
-    Tokens are moved by the mean of the sample; what their own mean differs from it is taken off afterwards.
+    Tokens are moved by the mean of the sample; the difference from their own mean is taken off afterwards.
     """
     single, total = basis.float(), 0.0
     images = basis.new_zeros(len(basis) + 1, tokens.shape[1])
@@ -98,7 +98,7 @@ def _first_pass(tokens: Tensor, shift: Tensor, basis: Tensor) -> tuple[Tensor, f
 
 
 def _warm_start(sample: Tensor, mean: Tensor, width: int) -> Tensor:
-    """The strongest directions [width, D] of a part of the tokens, about."""
+    """Return the approximate strongest directions [width, D] of a part of the tokens."""
     generator = torch.Generator().manual_seed(0)
     basis = torch.randn(width, sample.shape[1], generator=generator, dtype=torch.float64).to(sample.device)
     for _ in range(WARM_STEPS):
@@ -107,7 +107,7 @@ def _warm_start(sample: Tensor, mean: Tensor, width: int) -> Tensor:
 
 
 def _exact(tokens: Tensor, count: int) -> Components:
-    """From the scatter matrix in float64."""
+    """Compute components from the scatter matrix in float64."""
     mean = _mean(tokens)
     scatter = torch.zeros(2 * tokens.shape[1:], dtype=torch.float64, device=tokens.device)
     for centred in _centred(tokens, mean):
@@ -118,24 +118,24 @@ def _exact(tokens: Tensor, count: int) -> Components:
 
 
 def _components(rows: int, mean: Tensor, axes: Tensor, values: Tensor, total: float) -> Components:
-    """From eigenvalues and trace of the scatter matrix."""
+    """Compute components from eigenvalues and trace of the scatter matrix."""
     return Components(mean, axes.float(), (values / (rows - 1)).float(), total / (rows - 1))
 
 
 def _checked(total: float, mean: Tensor, rows: int) -> float:
-    """The total, if it is more than the rounding of equal tokens."""
+    """Return the total; raise NotFiniteError if it is not finite, or no more than the rounding of equal tokens."""
     if not ROUNDING * rows * float(mean @ mean) < total < float("inf"):
         raise NotFiniteError(f"principal components of {rows} tokens that are all the same, or not finite")
     return total
 
 
 def _mean(tokens: Tensor) -> Tensor:
-    """[D], as one product: torch's own sum over the rows of a large matrix takes several times as long."""
+    """Return the mean [D] as one product: torch's own sum over a large matrix's rows takes several times as long."""
     return tokens.new_ones(len(tokens)) @ tokens / len(tokens)
 
 
 def _scatter(tokens: Tensor, mean: Tensor, vectors: Tensor) -> Tensor:
-    """Vectors [K, D] times the sum of (x - mean)(x - mean)' over the tokens; chunks in float32, sums in float64."""
+    """Multiply vectors [K, D] by the sum of (x - mean)(x - mean)' over tokens; chunks in float32, sums in float64."""
     total, single = torch.zeros_like(vectors), vectors.float()
     for centred in _centred(tokens, mean):
         total += (single @ centred.T) @ centred
@@ -143,14 +143,14 @@ def _scatter(tokens: Tensor, mean: Tensor, vectors: Tensor) -> Tensor:
 
 
 def _centred(tokens: Tensor, mean: Tensor) -> Iterator[Tensor]:
-    """Chunks of the tokens without their mean, each in the place of the one before."""
+    """Yield chunks of the tokens without their mean, each in the memory of the chunk before."""
     buffer = torch.empty_like(tokens[:CHUNK])
     for chunk in tokens.split(CHUNK):
         yield torch.sub(chunk, mean, out=buffer[: len(chunk)])
 
 
 def _orthonormal(vectors: Tensor, basis: Tensor) -> Tensor:
-    """An orthonormal basis of what the vectors add to the basis; twice, because once leaves rounding errors."""
+    """Return an orthonormal basis of the vectors' part outside of `basis`; twice, since once leaves rounding errors."""
     for _ in range(2):
         vectors = vectors - vectors @ basis.T @ basis
         vectors = torch.linalg.qr(vectors.T)[0].T

@@ -1,4 +1,4 @@
-"""What a map of tokens shows: three components as colours, cosines to the summary token, and how stable it is."""
+"""Pictures of a map of tokens: three components as colours, cosines to the summary token, and its stability."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TINY = 1e-12  # a component that nearly all tokens share is black
 
 
 def colour_basis(maps: Sequence[TokenMap]) -> Components:
-    """Three components over all tokens of the maps.
+    """Return three components over all tokens of the maps.
 
     A few tokens of large norm (Darcet et al. 2024) would turn the basis to themselves: those farther from the mean than
     99 in 100 tokens are pulled in to that distance first.
@@ -28,7 +28,7 @@ def colour_basis(maps: Sequence[TokenMap]) -> Components:
 
 
 def pulled_in(tokens: Tensor) -> Tensor:
-    """Tokens [N, D] with those that lie too far from the mean moved towards it."""
+    """Move tokens [N, D] that lie too far from the mean towards it."""
     mean = tokens.mean(dim=0)
     offsets = tokens - mean
     distances = offsets.norm(dim=1, keepdim=True)
@@ -37,9 +37,9 @@ def pulled_in(tokens: Tensor) -> Tensor:
 
 
 def colours(maps: Sequence[TokenMap], basis: Components) -> list[np.ndarray]:
-    """RGB [H, W, 3] in [0, 1] of each map, components one to three as red, green and blue.
+    """Return RGB [H, W, 3] in [0, 1] of each map, components one to three as red, green and blue.
 
-    Every component is scaled over all the maps together, from its 1st to its 99th percentile; what lies beyond is cut.
+    Every component is scaled over all the maps together, from its 1st to its 99th percentile; values beyond are cut.
     """
     projected = [basis.project(tokens_of(one.fmap[None])) for one in maps]
     every = torch.cat(projected)
@@ -51,15 +51,15 @@ def colours(maps: Sequence[TokenMap], basis: Components) -> list[np.ndarray]:
 
 
 def cosine_map(one: TokenMap) -> np.ndarray:
-    """Cosine between the summary token and every token, [H, W]."""
+    """Return the cosine between the summary token and every token, [H, W]."""
     cosines: np.ndarray = F.cosine_similarity(one.fmap, one.summary[:, None, None], dim=0).numpy()
     return cosines
 
 
 def stability(low: TokenMap, high: TokenMap) -> dict[str, float]:
-    """Mean cosine between the tokens of one image at two resolutions, the finer map on the coarser grid.
+    """Return the mean cosine between the tokens of one image at two resolutions, the finer map on the coarser grid.
 
-    Once of the tokens as they are, once with the mean token of each map taken off, without which maps that show
+    It is given for the tokens as they are, and with the mean token of each map taken off; without that, maps that show
     nothing look stable.
     """
     first, second = low.fmap, resampled(high.fmap[None], (low.fmap.shape[1], low.fmap.shape[2]))[0]

@@ -1,4 +1,4 @@
-"""The tokens of one image at any resolution: whole, or in overlapping tiles where attention would grow too large."""
+"""The tokens of one image at any resolution: whole, or in overlapping tiles if attention would grow too large."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class TokenMap:
     summary: Tensor  # [C]
     summary_is: str  # "class token", "pooled feature" or "mean of the map"
     side: int  # pixels of the image
-    tiles: int  # 1 where the image went through as a whole
+    tiles: int  # 1 if the image went through as a whole
 
 
 @torch.no_grad()
 def token_map(backbone: Backbone, image: Tensor, max_tokens: int) -> TokenMap:
-    """Of an image [3, R, R] in [0, 1], R a multiple of what the backbone needs.
+    """Return the token map of an image [3, R, R] in [0, 1], R a multiple of the backbone's size multiple.
 
     A backbone whose maps all have one stride attends between all tokens. Beyond `max_tokens` its image is cut into
-    tiles that fit and overlap; where they do their tokens are averaged with weights that fall towards the edges of the
-    tiles, and their summary tokens are averaged as well. Others, CNNs among them, take the image whole.
-    UMTError where a token is not finite.
+    tiles that fit and overlap; tokens in an overlap are averaged with weights that fall towards the edges of the tiles,
+    and the summary tokens are averaged as well. Others, CNNs among them, take the image whole.
+    Raises UMTError if a token is not finite.
     """
     side, stride = image.shape[-1], backbone.strides[-1]
     tile = _tile_side(backbone, side, max_tokens)
@@ -68,7 +68,7 @@ def _tile_side(backbone: Backbone, side: int, max_tokens: int) -> int:
 
 
 def _starts(side: int, tile: int, multiple: int) -> list[int]:
-    """First pixels of the tiles along one side: evenly spaced, at multiples of the patch."""
+    """Return the first pixels of the tiles along one side: evenly spaced, at multiples of the patch."""
     if tile == side:
         return [0]
     step = max(tile - tile // OVERLAP, multiple)
@@ -81,14 +81,14 @@ def _even(last: int, count: int, multiple: int) -> Iterator[int]:
 
 
 def _hat(cells: int) -> Tensor:
-    """Weights of the cells of a tile [cells, cells], greatest in the middle."""
+    """Return the weights of the cells of a tile [cells, cells], greatest in the middle."""
     rising = torch.arange(1.0, cells + 1)
     side = torch.minimum(rising, rising.flip(0))
     return torch.outer(side, side)
 
 
 def _summary(features: Features) -> tuple[str, Tensor]:
-    """The token that stands for the whole image, as wide as the map."""
+    """Return the token that stands for the whole image, as wide as the map, with its name."""
     width = features.maps[0].shape[1]
     if features.cls is not None:
         return "class token", features.cls[0].float().cpu()

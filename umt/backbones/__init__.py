@@ -1,4 +1,4 @@
-"""The Backbone contract and everything that can be plugged into it; torch is imported when one of the names is used."""
+"""The Backbone contract and everything that can be plugged into it; torch is imported at the first use of a name."""
 
 from __future__ import annotations
 

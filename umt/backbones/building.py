@@ -1,4 +1,4 @@
-"""What building a model of another library needs around it: silence, errors of one line, and no code out of files."""
+"""The frame for building a model of another library: silence, errors of one line, and no code out of files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from umt.errors import BackboneError, UMTError, WeightsError, first_line
 
 @contextmanager
 def building(name: str, options: Mapping[str, Any]) -> Iterator[None]:
-    """Build without log lines of a hub's retries and without unpickling in full; a UMTError for whatever goes wrong."""
+    """Build without log lines of a hub's retries and without full unpickling; raise UMTError for any failure."""
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -21,7 +21,7 @@ def building(name: str, options: Mapping[str, Any]) -> Iterator[None]:
             yield
     except UMTError:
         raise
-    except Exception as error:  # whatever an architecture makes of its options, and a hub of its network
+    except Exception as error:  # an architecture may fail on its options in any way, a hub on its network
         if isinstance(error, OSError) or isinstance(error.__context__, OSError):
             raise WeightsError(
                 f"{name}: pretrained weights could not be fetched ({first_line(error)}); "

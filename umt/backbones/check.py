@@ -1,4 +1,4 @@
-"""Does a backbone keep the contract? Named checks; each gives None, or one sentence on what is wrong."""
+"""Named checks of the Backbone contract; each gives None, or one sentence on the mistake."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from umt.backbones.check_outputs import difference, first, misshapen, named, pic
 from umt.backbones.contract import Backbone, Features
 from umt.errors import first_line
 
-SIDE = 64  # pixels of a test image's side, or the next multiple of what the backbone takes
+SIDE = 64  # pixels of a test image's side, or the next multiple that the backbone takes
 MIN_REACHED = 0.99  # share of the trainable numbers that a gradient must reach
 
 
@@ -26,12 +26,12 @@ class Finding:
 
 
 def check_backbone(backbone: Backbone) -> list[Finding]:
-    """Run every check in eval mode; weights, gradients and mode are afterwards as they were."""
+    """Run every check in eval mode; restore weights, gradients and mode afterwards."""
     return [Finding(name, _outcome(check, backbone)) for name, check in CHECKS.items()]
 
 
 def misdeclared(backbone: Backbone) -> str | None:
-    """A sentence on declarations that cannot be, or that one forward of two small images does not keep."""
+    """Return a sentence on declarations that are impossible, or that one forward of two small images does not keep."""
     return _declarations(backbone.eval()) or _shapes(backbone)
 
 
@@ -201,7 +201,7 @@ def _restored(backbone: Backbone) -> Iterator[None]:
 
 @contextmanager
 def _recorded(backbone: Backbone) -> Iterator[list[Tensor]]:
-    """The images that `extract` is called with."""
+    """Record the images that `extract` is called with."""
     seen: list[Tensor] = []
     extract = backbone.extract
 
@@ -238,7 +238,7 @@ def _rgb(values: Sequence[float], like: Tensor) -> Tensor:
 
 
 def _second_normalisation(backbone: Backbone) -> str | None:
-    """Name of a tensor or transform inside the model that holds the declared mean, in [0, 1] or in [0, 255]."""
+    """Return the name of a tensor or transform in the model that holds the declared mean, in [0, 1] or in [0, 255]."""
     mean = torch.tensor(backbone.preprocess.mean)
     inside = {name: value for name, value in backbone.named_buffers() if name not in ("mean", "std")}
     inside |= dict(backbone.named_parameters())

@@ -1,4 +1,4 @@
-"""What a backbone gave: every output under a name, compared with what was declared or with another run."""
+"""Outputs of a backbone by name, compared with the declarations or with another run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 
 from umt.backbones.contract import Backbone, Features
 
-TOLERANCE = 1e-4  # of the largest value: above the float32 noise of another order of summation
+TOLERANCE = 1e-4  # share of the largest value: above the float32 noise of another order of summation
 
 
 def misshapen(features: Features, backbone: Backbone, images: Tensor) -> str | None:
-    """A sentence on the first output whose shape is not what the backbone declares for these images."""
+    """Return a sentence on the first output that has another shape than the backbone declares for these images."""
     wanted, found = _declared(backbone, images), named(features)
     for name, shape in wanted.items():
         if name not in found:
@@ -36,7 +36,7 @@ def _declared(backbone: Backbone, images: Tensor) -> dict[str, tuple[int, ...]]:
 
 
 def named(features: Features) -> dict[str, Tensor]:
-    """Every tensor of the features: pooled, cls, maps[0], map_cls[0], ..."""
+    """Return every tensor of the features by name: pooled, cls, maps[0], map_cls[0], ..."""
     named = {"pooled": features.pooled} | {f"maps[{index}]": fmap for index, fmap in enumerate(features.maps)}
     if features.cls is not None:
         named["cls"] = features.cls
@@ -44,19 +44,19 @@ def named(features: Features) -> dict[str, Tensor]:
 
 
 def picked(features: Features, maps: Sequence[int]) -> Features:
-    """What asking for `maps` should have given."""
+    """Return the features that the selection `maps` should give."""
     tokens = None if features.map_cls is None else [features.map_cls[index] for index in maps]
     return Features(features.pooled, features.cls, [features.maps[index] for index in maps], tokens)
 
 
 def first(features: Features) -> Features:
-    """The features of the first image."""
+    """Return the features of the first image."""
     cls = None if features.cls is None else features.cls[:1]
     return Features(features.pooled[:1], cls, [fmap[:1] for fmap in features.maps])
 
 
 def difference(one: Features, other: Features) -> str | None:
-    """The first output that is missing on one side or differs in shape or values."""
+    """Return the first output that is missing on one side or differs in shape or values."""
     ours, theirs = named(one), named(other)
     for name in ours.keys() | theirs.keys():
         if name not in ours or name not in theirs or not _close(ours[name], theirs[name]):

@@ -1,8 +1,8 @@
-"""The UMT checkpoint: a student, its spaces and how it was made, in one file that is read without running code.
+"""The UMT checkpoint: a student, its spaces and its provenance, in one file that is read without running code.
 
 {"format": "umt-checkpoint", "version": 1,
  "student": {"spec": "timm:resnet50", "options": {...}, "preprocess": {...}},
- "state_dict": {...},            # of the student as a Backbone
+ "state_dict": {...},            # weights of the student as a Backbone
  "spaces": [{"name": "dino", "kind": "dino", "teacher": "timm:...", "dim": 2048}, ...],
  "interaction": {"options": {...}, "state_dict": {...}} or None,
  "provenance": {...}}            # plain values: recipe, data, commit
@@ -35,7 +35,7 @@ SMALLEST_CROP = 0.1  # the image around the crop has a side of one over it
 
 @dataclass(frozen=True)
 class Student:
-    """How to build the student without weights; `preprocess.size_multiple` is not kept, the architecture decides it."""
+    """The data to build a student; `preprocess.size_multiple` is not kept, because the architecture decides it."""
 
     spec: str
     options: Mapping[str, Any]
@@ -44,7 +44,7 @@ class Student:
 
 @dataclass(frozen=True)
 class Space:
-    """One of the spaces that the student was distilled through."""
+    """A space that the student was distilled through."""
 
     name: str
     kind: str
@@ -62,7 +62,7 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The content of a file."""
+    """The content of a checkpoint file."""
 
     student: Student
     state_dict: Mapping[str, Tensor]
@@ -79,7 +79,7 @@ def save_checkpoint(
     interaction: Interaction | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a student, whole or not at all; UMTError for a student or a value that could not be read back."""
+    """Write a student, whole or not at all; UMTError if the student or a value could not be read back."""
     checkpoint = Checkpoint(student_of(backbone), backbone.state_dict(), spaces, interaction, provenance or {})
     content = _content(checkpoint)
     _parse(path, content)
@@ -88,7 +88,7 @@ def save_checkpoint(
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read and check every field; UMTError names the file, the field, the value and what was expected."""
+    """Read and check every field; UMTError names the file, the field, the value found and the value expected."""
     content = read_file(path)
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         raise _no_checkpoint(path, content)
@@ -96,7 +96,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def load(spec: Spec) -> Backbone:
-    """The student of a checkpoint, with its own weights and preprocessing; options are those of its architecture."""
+    """Load the student of a checkpoint, with its own weights and preprocessing; options belong to its architecture."""
     path = Path(spec.name)
     checkpoint = read_checkpoint(path)
     if spec.tap:
@@ -115,7 +115,7 @@ def load(spec: Spec) -> Backbone:
 
 
 def student_of(backbone: Backbone) -> Student:
-    """Return how to build `backbone` again; UMTError for one that a checkpoint cannot name."""
+    """Return the data to build `backbone` again; UMTError if a checkpoint cannot name it."""
     spec = parse_spec(backbone.spec)
     if spec.is_file:
         return read_checkpoint(Path(spec.name)).student
@@ -125,7 +125,7 @@ def student_of(backbone: Backbone) -> Student:
 
 
 def refuse_unstorable(backbone: Backbone) -> None:
-    """Raise UMTError if no checkpoint could name the backbone: before it is trained, not after."""
+    """Raise UMTError if no checkpoint could name the backbone; called before training, not after it."""
     _student(Fields(Path(backbone.spec), {"student": _student_content(student_of(backbone))}).record("student"))
 
 
@@ -157,7 +157,7 @@ def _student_content(student: Student) -> dict[str, Any]:
 
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """On the CPU, each with a storage of its own: a view would be saved with all that it is a view of."""
+    """Copy tensors to the CPU, each with its own storage: saving a view would save the whole tensor behind it."""
     return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
@@ -190,7 +190,7 @@ def _student(fields: Fields) -> Student:
 
 
 def _preprocess(fields: Fields) -> Preprocess:
-    """Within bounds in which an image takes no memory without end, and no number overflows."""
+    """Read the preprocessing, within bounds that keep an image in memory and numbers from overflowing."""
     mean, std = fields.triple("mean"), fields.triple("std")
     if min(std) <= 0:
         raise fields.error("std", "three positive numbers")
@@ -215,7 +215,7 @@ def _interaction(fields: Fields) -> Interaction:
 
 
 def _no_checkpoint(path: Path, content: Any) -> UMTError:
-    """Weights without an architecture, most often; training scripts of timm save its name as `arch`."""
+    """Return the error for weights without an architecture, most often; timm's scripts save its name as `arch`."""
     named = content.get("arch") if isinstance(content, Mapping) else None
     architecture = named if isinstance(named, str) else "ARCHITECTURE"
     return WeightsError(

@@ -14,8 +14,8 @@ from umt.errors import UMTError, WeightsError
 from umt.text import LONGEST_INTEGER, brief
 
 DEEPEST = 32  # levels of plain values: recipes have five
-MUCH = 1e6  # for a mean or a deviation of colours from 0 to 1, or even to 255
-MOST = 1_000_000  # of plain values in a level
+MUCH = 1e6  # limit for a mean or a deviation of colours from 0 to 1, or even to 255
+MOST = 1_000_000  # plain values in a level
 
 
 class Fields:
@@ -80,9 +80,9 @@ class Fields:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a file that holds it can be read without running code, and a walk through it comes to an end.
+    """Return whether a file that holds a value can be read without running code, and a walk through it ends.
 
-    A list may hold itself, or one list many times over, which holds another as often: a small file, and no end of it.
+    A list may hold itself, or hold one list many times which does the same: a small file without end.
     """
     level = [value]
     for _ in range(DEEPEST):
@@ -95,7 +95,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_sound(value: Any) -> bool:
-    """What results, which are JSON, can hold, too; integers of 64 bits at most, since larger ones may not print."""
+    """Return whether JSON results can hold the value; integers of 64 bits at most, since larger ones may not print."""
     if isinstance(value, Mapping):
         return all(type(key) is str for key in value)
     if type(value) is int:

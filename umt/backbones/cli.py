@@ -1,4 +1,4 @@
-"""`umt backbones list|check`: what can be named, and whether a backbone keeps the contract."""
+"""`umt backbones list|check`: the names of backbones, and a check of the contract."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Examples:
 
 @click.group(epilog=EPILOG)
 def backbones() -> None:
-    """List what can be named; check a backbone against the contract."""
+    """List the names of backbones; check a backbone against the contract."""
 
 
 @backbones.command("list", epilog=EPILOG)
 @click.argument("pattern", required=False)
 def list_(pattern: str | None) -> None:
-    """Schemes with their counts; or the names of a scheme (timm), or those that match PATTERN (*dinov3*)."""
+    """Print schemes with their counts; or the names of a scheme (timm), or those that match PATTERN (*dinov3*)."""
     if pattern is None:
         Console().print(_schemes())
         return

@@ -1,4 +1,4 @@
-"""The Backbone contract: what every model must offer so that one harness can evaluate it.
+"""The Backbone contract: the interface that lets one harness evaluate every model.
 
 A plug-in subclasses `Backbone`, passes its shape declarations to `__init__` and implements `extract`.
 """
@@ -24,10 +24,10 @@ IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How the weights expect their images; it travels with them.
+    """Preprocessing as the weights expect it; it travels with them.
 
-    `mean` and `std` are for RGB in [0, 1]; `size` is the native side in pixels, `size_multiple` what both sides of
-    an input must be divisible by, `crop_pct` the share of the shorter side that the centre crop of a test image keeps.
+    `mean` and `std` are for RGB in [0, 1]; `size` is the native side in pixels, `size_multiple` the divisor of both
+    sides of an input, `crop_pct` the share of the shorter side that the centre crop of a test image keeps.
     """
 
     mean: RGB = IMAGENET_MEAN
@@ -38,28 +38,28 @@ class Preprocess:
     size_multiple: int = 32
 
     def override(self, mean: Any = None, std: Any = None, size: int | None = None) -> Preprocess:
-        """With the values that a backbone's name gives; one number stands for all three channels."""
+        """Return a copy with the values of a backbone's name; one number stands for all three channels."""
         return replace(self, mean=_rgb(self.mean, mean), std=_rgb(self.std, std), size=_side(self.size, size))
 
 
 def preprocess_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Take what `Preprocess.override` understands out of the options of a backbone's name."""
+    """Take the options that `Preprocess.override` understands out of the options of a backbone's name."""
     return {name: options.pop(name) for name in ("mean", "std", "size") if name in options}
 
 
 def round_up(side: int, size_multiple: int) -> int:
-    """The side of an image that a backbone takes: 512 pixels become 518 for patches of 14."""
+    """Return the side of an image that a backbone takes: 512 pixels become 518 for patches of 14."""
     return -(-side // size_multiple) * size_multiple
 
 
 @dataclass
 class Features:
-    """What a backbone gives for a batch of B images, final norm applied.
+    """The outputs of a backbone for a batch of B images, final norm applied.
 
     pooled: global feature [B, D].
-    cls: class token [B, C] with the width of the last map, None where the architecture has none.
+    cls: class token [B, C] with the width of the last map, None if the architecture has none.
     maps: spatial features [B, C_i, H_i, W_i]; fine to coarse for CNNs, shallow to deep for ViTs.
-    map_cls: the class token beside each map [B, C_i], None where the architecture has none.
+    map_cls: the class token beside each map [B, C_i], None if the architecture has none.
     """
 
     pooled: Tensor
@@ -68,7 +68,7 @@ class Features:
     map_cls: list[Tensor] | None = None
 
     def summary(self, index: int) -> Tensor:
-        """Summary token [B, C_i] of map `index`: its class token, else the map pooled over space (paper A.1)."""
+        """Return the summary token [B, C_i] of map `index`: its class token, else the pooled map (paper A.1)."""
         if self.map_cls is not None:
             return self.map_cls[index]
         return self.maps[index].mean(dim=(2, 3))
@@ -78,9 +78,8 @@ class Backbone(nn.Module):
     """A feature extractor for RGB images in [0, 1], of shape [B, 3, H, W].
 
     Normalisation happens here, once, and nowhere else. H and W are any multiples of `preprocess.size_multiple`.
-
     channels, strides: of each map that `forward` can return. dim: width D of `pooled`.
-    architecture: what tables call it; by default the name of the class.
+    architecture: its name in tables; by default the name of the class.
     """
 
     mean: Tensor
@@ -94,12 +93,12 @@ class Backbone(nn.Module):
         self.dim = dim
         self.spec = type(self).__name__
         self.architecture = type(self).__name__
-        self.load_report: LoadReport | None = None  # what a weight file gave, None where no file was read here
+        self.load_report: LoadReport | None = None  # effect of a weight file, None if no file was read here
         self.language: str | None = None  # the open_clip model whose texts `pooled` can be compared with
         self.provenance: Mapping[str, Any] = {}  # plain values: how it was trained, as far as its file says
 
     def use_preprocess(self, preprocess: Preprocess) -> None:
-        """Take the preprocessing of other weights; `size_multiple` must stay what the architecture admits."""
+        """Take the preprocessing of other weights; `size_multiple` must stay a value that the architecture admits."""
         self.preprocess = preprocess
         self.register_buffer(
             "mean", torch.tensor(preprocess.mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False
@@ -110,39 +109,39 @@ class Backbone(nn.Module):
 
     @property
     def depth(self) -> int:
-        """Number of maps: blocks of a ViT, stages of a CNN."""
+        """The number of maps: blocks of a ViT, stages of a CNN."""
         return len(self.channels)
 
     @property
     def has_cls(self) -> bool:
-        """Whether `Features.cls` and `Features.map_cls` are given."""
+        """True if `Features.cls` and `Features.map_cls` are given."""
         return False
 
     def forward(self, images: Tensor, maps: Sequence[int] | None = None) -> Features:
-        """Features of RGB images in [0, 1]; `maps` picks which maps are returned (None: all, (): pooled only).
+        """Return features of RGB images in [0, 1]; `maps` selects the maps to return (None: all, (): pooled only).
 
-        A negative index counts from the last map; UMTError for a map that does not exist.
+        A negative index counts from the last map; UMTError if a map does not exist.
         """
         return self.extract((images - self.mean) / self.std, self._indices(maps))
 
     def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
-        """Features of *normalised* images; `maps` holds non-negative indices, returned in that order."""
+        """Return features of *normalised* images; `maps` holds non-negative indices, returned in that order."""
         raise NotImplementedError(f"{type(self).__name__} must implement extract(images, maps) -> Features")
 
     def layer_ids(self) -> dict[str, int]:
-        """Depth of every parameter, 0 for the stem, for layer-wise learning-rate decay (MAE, appendix A.2).
+        """Return the depth of every parameter, 0 for the stem, for layer-wise learning-rate decay (MAE, appendix A.2).
 
-        By default one layer for each block as the parameter names tell it, in order of registration.
+        By default there is one layer for each block as the parameter names tell it, in order of registration.
         """
         order: dict[str, int] = {}
         return {name: order.setdefault(_block_of(name), len(order)) for name, _ in self.named_parameters()}
 
     def no_weight_decay(self) -> set[str]:
-        """Names of parameters that are never decayed, beside the one-dimensional ones."""
+        """Return names of parameters that are never decayed, beside the one-dimensional ones."""
         return set()
 
     def weights_hash(self) -> str:
-        """SHA-256 over names, types, shapes and values of all weights: equal weights, equal hash."""
+        """Return a SHA-256 over names, types, shapes and values of all weights: equal weights, equal hash."""
         return hash_tensors(self.state_dict())
 
     def _indices(self, maps: Sequence[int] | None) -> list[int]:
@@ -173,7 +172,7 @@ def _side(own: int, given: Any) -> int:
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of named tensors, in order of name."""
+    """Return the SHA-256 of named tensors, in order of name."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous()
@@ -183,7 +182,7 @@ def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _block_of(name: str) -> str:
-    """`net.blocks.3.attn.q.weight` -> `net.blocks.3`; `net.stem.conv.weight` -> `net.stem.conv`."""
+    """Return the block: `net.blocks.3.attn.q.weight` -> `net.blocks.3`; `net.stem.conv.weight` -> `net.stem.conv`."""
     parts = name.split(".")
     for index, part in enumerate(parts):
         if part.isdigit():

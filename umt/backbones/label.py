@@ -1,4 +1,4 @@
-"""A backbone as a command or a file names it: a label of its own, or its name in short."""
+"""A backbone in a command or a file: its label, or a short form of its name."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class BackboneName:
 
     label: str
     spec: str
-    trusted: bool = False  # whether a person typed it, so that it may run code
+    trusted: bool = False  # true if a person typed it, so that it may run code
 
 
 def read_name(text: str, *, trusted: bool = False) -> BackboneName:
-    """Read `LABEL=SPEC`; without a label the spec itself, shortened to what tells models apart, is the label."""
+    """Read `LABEL=SPEC`; without a label, shorten the spec to the part that tells models apart."""
     label, _, rest = text.partition("=")
     if rest and _is_label(label, rest) and not Path(text).is_file():
         return BackboneName(label.strip(), rest.strip(), trusted)
@@ -31,7 +31,7 @@ def read_name(text: str, *, trusted: bool = False) -> BackboneName:
 
 
 def _is_label(label: str, rest: str) -> bool:
-    """`ViT-B/16=timm:...` has a label, `timm:...?pretrained=false` and `runs/lr=1e-4/ckpt.pth` have none."""
+    """Tell a label, as in `ViT-B/16=timm:...`, from `timm:...?pretrained=false` and `runs/lr=1e-4/ckpt.pth`."""
     if any(mark in label for mark in ":?#"):
         return False
     return "/" not in label or ":" in rest or Path(parse_spec(rest).name).is_file()

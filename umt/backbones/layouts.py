@@ -1,4 +1,4 @@
-"""Where the backbone is in the files of self-supervised trainings, which hold more than that."""
+"""The place of the backbone in the files of self-supervised trainings, which hold more than the backbone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of a training's whole model: `backbone` is the prefix that is taken off, `rest` begins all other names."""
+    """Names of a training's whole model: `backbone` is the prefix to remove, `rest` begins all other names."""
 
     origin: str
     backbone: str
@@ -28,7 +28,7 @@ LAYOUTS = (
 
 
 def backbone_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The backbone's weights under its own names, or all of `state` where it has a name that no layout knows."""
+    """Return the backbone's weights under its own names, or all of `state` if a name fits no layout."""
     for layout in LAYOUTS:
         part = {name: value for name, value in state.items() if name.startswith(layout.backbone)}
         if part and all(name.startswith(layout.rest) for name in state.keys() - part.keys()):

@@ -1,4 +1,4 @@
-"""What can be named as a backbone: every scheme with its names, and installed plug-ins."""
+"""The names of backbones: every scheme with its names, and installed plug-ins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Source:
 
 
 def sources() -> list[Source]:
-    """The schemes whose names are known beforehand; files and `module:factory` come beside them."""
+    """Return the schemes that can list their names; files and `module:factory` need no list."""
     return [
         Source("timm", "timm models, with or without the tag of their weights", _timm_names),
         Source("open_clip", "image towers of open_clip, with the tag of their weights", _open_clip_names),
@@ -28,12 +28,12 @@ def sources() -> list[Source]:
 
 
 def names() -> list[str]:
-    """Everything that `create_backbone` takes by name, plug-ins first."""
+    """Return all names that `create_backbone` takes, plug-ins first."""
     return [*installed_plugins(), *(f"{source.scheme}:{name}" for source in sources() for name in source.names())]
 
 
 def find(pattern: str) -> list[str]:
-    """Names of a scheme, or those that match a pattern (`*resnet*`), or contain a word."""
+    """Return the names of a scheme, or those that match a pattern (`*resnet*`), or contain a word."""
     wanted = f"{pattern}:*" if pattern in {source.scheme for source in sources()} else pattern
     wanted = wanted if any(sign in wanted for sign in "*?[") else f"*{wanted}*"
     return [name for name in names() if fnmatch(name.lower(), wanted.lower())]

@@ -1,4 +1,4 @@
-"""What an architecture admits and gives, found by running it once rather than believed from a table."""
+"""Sizes and shapes of an architecture, measured in one run rather than read from a table."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Shape:
 def measure(
     name: str, model: nn.Module, extract: Callable[[Tensor], Features], multiples: Sequence[int], native: int
 ) -> Shape:
-    """Shapes for the first of `multiples` whose images pass: a non-square one, with a side beyond `native` pixels.
+    """Measure shapes for the first of `multiples` whose images pass: a non-square one, one side beyond `native` pixels.
 
-    UMTError where none passes: the architecture is tied to one input size, or its maps are no regular grid.
+    Raises UMTError if none passes: the architecture is tied to one input size, or its maps are no regular grid.
     """
     training = model.training
     model.eval()

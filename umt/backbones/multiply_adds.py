@@ -1,4 +1,4 @@
-"""What a forward costs in multiply-adds, the same on every device."""
+"""The cost of a forward in multiply-adds, the same on every device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Given = TypeVar("Given")
 
 
 def counted(forward: Callable[[], Given]) -> tuple[Given, float]:
-    """What a forward gives, and its multiply-adds in 10^9: of matrix products, convolutions and attention."""
+    """Return the result of a forward, and its multiply-adds in 10^9: of matrix products, convolutions and attention."""
     with FlopCounterMode(display=False) as counter, _as_products():
         given = forward()
     return given, counter.get_total_flops() / 2e9
@@ -22,7 +22,7 @@ def counted(forward: Callable[[], Given]) -> tuple[Given, float]:
 
 @contextmanager
 def _as_products() -> Iterator[None]:
-    """Attention as the matrix products that it is: torch's counter does not know the fused kernels of a CPU."""
+    """Compute attention as plain matrix products: torch's counter does not know the fused kernels of a CPU."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

@@ -66,7 +66,7 @@ class _AnySize(nn.Module):
         self.tower = describe(visual)
 
     def features(self, images: Tensor, maps: Sequence[int]) -> Features:
-        """Features of normalised images; `maps` holds non-negative indices."""
+        """Return features of normalised images; `maps` holds non-negative indices."""
         indices = sorted({*maps, self.tower.maps - 1})
         found = functional_call(self, self._positions(images), (images, indices))
         grids = dict(zip(indices, found["image_intermediates"], strict=True))
@@ -77,7 +77,7 @@ class _AnySize(nn.Module):
         return Features(pooled, cls[indices[-1]], wanted, [cls[index] for index in maps])
 
     def forward(self, images: Tensor, indices: list[int]) -> dict[str, Any]:
-        """What open_clip gives; the forward because only that can be called with an exchanged parameter."""
+        """Return the outputs of open_clip; a forward, because only that can be called with an exchanged parameter."""
         options = {"output_extra_tokens": True} if self.tower.has_cls else {}
         tower: Any = self.visual
         found: dict[str, Any] = tower.forward_intermediates(
@@ -114,7 +114,7 @@ def load(spec: Spec) -> OpenClipBackbone:
 
 
 def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
-    """open_clip's model of `MODEL/PRETRAINED`, image and text tower; UMTError for an unknown name or a failing hub."""
+    """Create open_clip's `MODEL/PRETRAINED`, image and text tower; UMTError if the name is unknown or the hub fails."""
     architecture, _, tag = name.partition("/")
     if architecture not in open_clip.list_models():
         raise unknown_name(
@@ -132,7 +132,7 @@ def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
 
 
 def _belonging_to(architecture: str, tag: str) -> dict[str, Any]:
-    """Activation and normalisation of the tag's weights, wherever they come from; open_clip only warns of the first."""
+    """Return activation and normalisation of the tag's weights, from any source; open_clip only warns of the first."""
     config = open_clip.get_pretrained_cfg(architecture, tag) or {}
     preprocess = {name: config[name] for name in ("mean", "std", "interpolation", "resize_mode") if name in config}
     return {"force_quick_gelu": bool(config.get("quick_gelu", False)), "force_preprocess_cfg": preprocess}
@@ -151,7 +151,7 @@ def _preprocess_of(model: nn.Module) -> Preprocess:
 
 
 def _image_part(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The image tower's weights, named as in the tower, of a whole model's."""
+    """Return the image tower's weights out of a whole model's, named as in the tower."""
     part = {name.removeprefix("visual."): value for name, value in state.items() if name.startswith("visual.")}
     return part or state
 

@@ -29,10 +29,10 @@ def class_directions(
     *,
     seed: int = 0,
 ) -> Tensor:
-    """Unit vectors float32 [C, D]: the mean over templates of the unit text encodings of each class.
+    """Return unit vectors float32 [C, D]: the mean over templates of the unit text encodings of each class.
 
     language: a backbone's name, `open_clip:MODEL/PRETRAINED[?weights=FILE&...]`; a file must hold the whole model.
-    templates: texts with `{}` for the name of a class. seed: of `create_backbone`, where the weights are random.
+    templates: texts with `{}` for the name of a class. seed: of `create_backbone`, if the weights are random.
     """
     spec = parse_spec(language)
     refuse_untrusted(spec)
@@ -63,7 +63,7 @@ def _text_tower(spec: Spec, seed: int) -> nn.Module:
 
 
 def _load_text(model: nn.Module, path: Path) -> None:
-    """The weights of all but the image tower."""
+    """Load the weights of all but the image tower."""
     state = {name: value for name, value in read_state_dict(path).items() if not name.startswith("visual.")}
     if not state.keys() & model.state_dict().keys() - {"logit_scale", "logit_bias"}:
         raise WeightsError(f"{path}: holds no text tower; name classes with a file of the whole open_clip model")

@@ -1,4 +1,4 @@
-"""What the three kinds of image towers in open_clip need to give features for images of any size."""
+"""Descriptions of the three kinds of image towers in open_clip, for features of images of any size."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ RESNET_GROUPS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Tower:
-    """How to read an image tower."""
+    """A description of how to read an image tower."""
 
     maps: int
     multiple: int  # pixels that a cell of the coarsest map covers
     layer_ids: Mapping[str, int]
     no_weight_decay: Set[str] = frozenset()
     has_cls: bool = False
-    norm: bool = True  # whether the final norm fits the maps
-    position: str | None = None  # name of the position embedding, where its size is fixed
+    norm: bool = True  # true if the final norm fits the maps
+    position: str | None = None  # name of the position embedding, if its size is fixed
     prefix: int = 1  # entries of that embedding before the grid
 
 
 def describe(visual: nn.Module) -> Tower:
-    """The description for a tower's kind; UMTError for one that is not known."""
+    """Return the description for a tower's kind; UMTError if the kind is not known."""
     if isinstance(visual, VisionTransformer):
         return _vision_transformer(visual)
     if isinstance(visual, ModifiedResNet):
@@ -56,7 +56,7 @@ def describe(visual: nn.Module) -> Tower:
 
 
 def resampled(embedding: Tensor, grid: list[int], prefix: int) -> Tensor:
-    """Position embedding [N, C] or [1, N, C] of a square grid for another grid, bicubic; `prefix` entries stay."""
+    """Resample a position embedding [N, C] or [1, N, C] of a square grid to another, bicubic; `prefix` entries stay."""
     table = embedding.reshape(1, -1, embedding.shape[-1])
     table = resample_abs_pos_embed(table, grid, num_prefix_tokens=prefix)
     return table.reshape(*embedding.shape[:-2], -1, embedding.shape[-1])

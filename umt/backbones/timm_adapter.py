@@ -20,9 +20,9 @@ from umt.backbones.spec import Spec
 from umt.backbones.weights import load_weights, read_state_dict
 from umt.errors import BackboneError, unknown_name
 
-Model = Any  # a timm model: nn.Module declares nothing of what timm adds
+Model = Any  # a timm model: nn.Module declares none of the attributes that timm adds
 NO_FINAL_NORM = ("Hiera", "HieraDet")  # the norm is part of their head, and timm refuses norm=True
-SAME_LAYER = (99999,)  # in timm's group matchers: the layer of what comes before
+SAME_LAYER = (99999,)  # in timm's group matchers: the layer of the module before
 
 
 class TimmBackbone(Backbone):
@@ -77,7 +77,7 @@ def load(spec: Spec) -> TimmBackbone:
 
 
 def build(name: str, options: Mapping[str, Any]) -> TimmBackbone:
-    """The backbone of a timm name, for any input size; preprocessing is timm's for the weights unless overridden."""
+    """Build the backbone of a timm name for any input size; preprocessing is timm's for the weights by default."""
     rest = dict(options)
     overrides = preprocess_options(rest)
     model = create_model(name, rest)
@@ -93,7 +93,7 @@ def build(name: str, options: Mapping[str, Any]) -> TimmBackbone:
 
 
 def create_model(name: str, options: Mapping[str, Any]) -> Model:
-    """A timm model without classifier."""
+    """Create a timm model without classifier."""
     if not timm.is_model(name.partition(".")[0]):
         raise unknown_name("timm model", name, timm.list_models(), listing="umt backbones list timm")
     with building(f"timm:{name}", options):
@@ -106,7 +106,7 @@ def create_model(name: str, options: Mapping[str, Any]) -> Model:
 
 
 def extract(model: Model, images: Tensor, maps: Sequence[int]) -> Features:
-    """Features of a timm model for normalised images; `maps` holds non-negative indices."""
+    """Return features of a timm model for normalised images; `maps` holds non-negative indices."""
     last = len(model.feature_info) - 1  # always asked for: some models stop at the last map that is wanted
     options: dict[str, Any] = {"indices": sorted({*maps, last}), "norm": has_final_norm(model)}
     if has_cls(model):
@@ -121,29 +121,29 @@ def extract(model: Model, images: Tensor, maps: Sequence[int]) -> Features:
 
 
 def has_cls(model: Model) -> bool:
-    """Whether the model has a class token in every block, and gives it."""
+    """Return whether the model has a class token in every block, and gives it."""
     if getattr(model, "cls_token", None) is None:
         return False
     return "return_prefix_tokens" in inspect.signature(model.forward_intermediates).parameters
 
 
 def has_final_norm(model: Model) -> bool:
-    """Whether timm can apply the model's final norm to its maps."""
+    """Return whether timm can apply the model's final norm to its maps."""
     return type(model).__name__ not in NO_FINAL_NORM
 
 
 def largest_stride(model: Model) -> int:
-    """Pixels that a cell of the coarsest map covers."""
+    """Return the pixels that a cell of the coarsest map covers."""
     return int(max(info["reduction"] for info in model.feature_info))
 
 
 def no_weight_decay(model: Model) -> set[str]:
-    """Names of the parameters that timm never decays, beside the one-dimensional ones."""
+    """Return names of the parameters that timm never decays, beside the one-dimensional ones."""
     return set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()
 
 
 def layer_ids(model: Model) -> dict[str, int]:
-    """Depth of every parameter by timm's grouping, without gaps; what sits above the last block shares its layer."""
+    """Return the depth of every parameter by timm's grouping, without gaps; parts above the last block share it."""
     matcher = {**model.group_matcher(coarse=False), "above": [("", SAME_LAYER)]}
     groups = group_parameters(model, matcher, reverse=True)
     layers = sorted(set(groups.values()))

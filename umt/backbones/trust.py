@@ -1,4 +1,4 @@
-"""Two kinds of names: one that a person typed may run code, one that came out of a file may not.
+"""Two kinds of names: a name that a person typed may run code, a name out of a file may not.
 
 Names in checkpoints, suites, recipes and results are hub names, installed entry points, or files beside that file.
 Their options are those that options.yaml lists.
@@ -33,7 +33,7 @@ _refused: ContextVar[Refused] = ContextVar("refused", default=frozenset())
 
 
 def runs_code(spec: Spec) -> bool:
-    """Return whether building a name imports what it names: `package.module:factory` or `path.py:factory`."""
+    """Return whether building a name imports its module or file: `package.module:factory` or `path.py:factory`."""
     return bool(spec.scheme) and spec.scheme not in (*HUB_SCHEMES, "umt")
 
 
@@ -50,7 +50,7 @@ def refuse_untrusted(spec: Spec) -> None:
 
 
 def is_trusted(file: str, trust: Sequence[str]) -> bool:
-    """Return whether a suite or recipe, by its name or file, is one of those that `--trust` names."""
+    """Return whether `--trust` names a suite or recipe, by its name or file."""
     return file in trust or Path(file).resolve() in [Path(one).resolve() for one in trust]
 
 
@@ -74,7 +74,7 @@ def name_from_file(text: str, file: Path, field: str) -> str:
 def refusing(events: Refused) -> Iterator[None]:
     """Make unpickling in full, or the network, raise TrustError in this thread while the block runs.
 
-    It is the second line: whoever opens the files asks for tensors alone, and this holds where another library forgot.
+    It is the second line of defence: our code asks files for tensors alone, and this holds if another library does not.
     """
     _watch()
     token = _refused.set(_refused.get() | events)

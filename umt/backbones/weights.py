@@ -32,7 +32,7 @@ Converter = Callable[[dict[str, Tensor], nn.Module], Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a weight file did to a model; `share` is the part of the model's parameters that came from the file."""
+    """The effect of a weight file on a model; `share` is the part of the model's parameters that came from the file."""
 
     matched: list[str]
     missing: list[str]
@@ -46,17 +46,17 @@ class LoadReport:
 
     @property
     def complete(self) -> bool:
-        """Whether file and model hold exactly the same weights."""
+        """True if file and model hold exactly the same weights."""
         return not self.missing and not self.unexpected
 
     @property
     def sufficient(self) -> bool:
-        """Whether so little is missing that the model is the one the weights were trained for."""
+        """True if so little is missing that the model is the one that the weights were trained for."""
         return self.share >= MIN_MATCHED and not any(name.endswith(STATISTICS) for name in self.missing)
 
 
 def read_file(path: Path) -> Any:
-    """Tensors and plain values of a .safetensors or torch file; code inside a pickle is refused, not run."""
+    """Read tensors and plain values of a .safetensors or torch file; refuse code inside a pickle, never run it."""
     _refuse_special(path)
     try:
         if path.suffix == ".safetensors":
@@ -75,7 +75,7 @@ def read_file(path: Path) -> Any:
 
 
 def _refuse_special(path: Path) -> None:
-    """Raise a UMTError for a path without a plain file; a pipe would be waited for, a device have no end."""
+    """Raise UMTError for a path without a plain file: a pipe would block, a device has no end."""
     try:
         open_plain(path, links=True).close()
     except FileNotFoundError as error:
@@ -87,12 +87,12 @@ def _refuse_special(path: Path) -> None:
 def _check_zip(path: Path) -> None:
     """Raise ValueError for a torch file in which a bit has flipped, or that is larger in memory than on disk.
 
-    torch stores checksums, and does not look at them; it never compresses, and reads what is compressed.
+    torch stores checksums, and does not look at them; it never compresses, and reads compressed entries.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             _refuse_unfolding(archive.infolist(), path.stat().st_size)
-            if archive.comment:  # where a second list of entries could be, which torch finds and zipfile does not
+            if archive.comment:  # it could hold a second list of entries, which torch finds and zipfile does not
                 raise ValueError("it ends in a comment, which torch does not write")
             if damaged := archive.testzip():
                 raise ValueError(f"the checksum of {brief(damaged)} is another")
@@ -109,9 +109,9 @@ def _refuse_unfolding(entries: list[zipfile.ZipInfo], size: int) -> None:
 
 
 def _refuse_bytearray(path: Path) -> None:
-    """Raise ValueError for a torch file that asks for a bytearray: of any size, in a file of some bytes.
+    """Raise ValueError for a torch file that asks for a bytearray: of any size, in a file of a few bytes.
 
-    It is the one thing of a size without content that torch makes of such a file and fills.
+    It is the only sized object without content that torch makes of such a file and fills.
     """
     with open_plain(path, links=True) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content.find(b"bytearray") >= 0:
@@ -119,7 +119,7 @@ def _refuse_bytearray(path: Path) -> None:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """A backbone's state dict in a file, without the usual containers, wrapper prefixes and companions (LAYOUTS)."""
+    """Read a backbone's state dict, without the usual containers, wrapper prefixes and companions (LAYOUTS)."""
     content = _unwrap(path, read_file(path))
     if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
         raise WeightsError(
@@ -131,7 +131,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def _unwrap(path: Path, content: Any) -> Any:
-    """Return what is in the containers around a state dict; UMTError if one holds itself, or they are too many."""
+    """Return the state dict inside its containers; UMTError if a container holds itself, or there are too many."""
     for _ in range(MAX_WRAPPERS):
         if not isinstance(content, Mapping):
             return content
@@ -155,7 +155,7 @@ def load_weights(
 ) -> LoadReport:
     """Load into `model`, through `convert` (default: timm's own for the architecture, which resamples positions).
 
-    UMTError when less than 99% of the parameters, or not all normalisation statistics, find their weights: a model
+    Raises UMTError if less than 99% of the parameters, or not all normalisation statistics, find their weights: a model
     that silently stays random is worse than none. `exact` admits nothing missing and nothing left over.
     """
     wanted = model.state_dict()
@@ -198,7 +198,7 @@ def _report(
 def _converted(
     model: nn.Module, state: Mapping[str, Tensor], source: str, convert: Converter | None
 ) -> Mapping[str, Tensor]:
-    """Without older key names, and with position embeddings for the model's grid."""
+    """Convert older key names, and position embeddings to the model's grid."""
     convert = convert or getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     try:
         return convert(dict(state), model) if convert else state
@@ -210,7 +210,7 @@ def _converted(
 
 
 def _strip_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take off the prefixes that all names have."""
+    """Remove the prefixes that all names have."""
     for _ in range(MAX_WRAPPERS):
         prefix = next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in state)), None)
         if prefix is None:
@@ -220,11 +220,11 @@ def _strip_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _text(name: Any) -> str:
-    """Return the name of a tensor as text; a file may have a number there, or anything else that can be a key."""
+    """Return the name of a tensor as text; in a file it may be a number, or any other key."""
     return name if isinstance(name, str) else brief(name)
 
 
 def _refusal(error: pickle.UnpicklingError) -> str:
-    """What the unpickler stumbled over, without the advice to load the file unsafely."""
+    """Return the object that the unpickler refused, without its advice to load the file unsafely."""
     named = re.search(r"GLOBAL ([\w.]+)", str(error))
     return f"it calls for {named.group(1)}" if named else first_line(error)

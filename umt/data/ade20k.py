@@ -1,4 +1,4 @@
-"""ADE20K as the scene parsing challenge of 2016 laid it out (Zhou et al. 2017): 150 classes, 0 means unlabelled."""
+"""ADE20K in the layout of the scene parsing challenge of 2016 (Zhou et al. 2017): 150 classes, 0 means unlabelled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from umt.data.registry import DatasetInfo, Sample
 
 
 def read(root: Path, split: str) -> list[Sample]:
-    """Images with their annotation PNG in order of name; its values are 0 (unlabelled) and class index + 1."""
+    """List images with their annotation PNG in order of name; its values are 0 (unlabelled) and class index + 1."""
     return annotated_samples(root / "images" / split, root / "annotations" / split)
 
 

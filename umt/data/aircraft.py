@@ -10,7 +10,7 @@ from umt.errors import DataError
 
 
 def class_names(root: Path) -> list[str]:
-    """Variants in the order of `variants.txt`, which is the class index."""
+    """Return the variants in the order of `variants.txt`, which is the class index."""
     path = root / "data" / "variants.txt"
     names = [name for (name,) in read_table(path, 1)]
     refuse_twice(names, path)
@@ -18,7 +18,7 @@ def class_names(root: Path) -> list[str]:
 
 
 def read(root: Path, split: str) -> list[Sample]:
-    """Images in the order of `images_variant_<split>.txt`."""
+    """List images in the order of `images_variant_<split>.txt`."""
     path = root / "data" / f"images_variant_{split}.txt"
     index = {name: label for label, name in enumerate(class_names(root))}
     rows = read_table(path, 2)

@@ -16,12 +16,12 @@ USUAL = Draw()
 
 
 def class_names(draw: Draw, root: Path) -> list[str]:
-    """The 101 categories in sorted order, and the background folder before them where the draw has it in."""
+    """Return the 101 categories in sorted order, and the background folder before them if the draw includes it."""
     return [name for name in subfolders(root) if name != BACKGROUND or draw.background == "in"]
 
 
 def read(draw: Draw, root: Path, split: str) -> list[Sample]:
-    """Images in order of class and name: those that are drawn for `train`, all others for `test`."""
+    """List images in order of class and name: those that are drawn for `train`, all others for `test`."""
     names = class_names(draw, root)
     images = {name: _enough(root / name, draw.per_class) for name in names}
     drawn = draw.drawn(images)
@@ -41,7 +41,7 @@ def _enough(folder: Path, per_class: int) -> list[str]:
 
 
 def redrawn(draw: Draw) -> DatasetInfo:
-    """The same set as another draw splits it."""
+    """Return the same set as another draw splits it."""
     if draw == USUAL:
         return INFO
     classes = INFO.classes

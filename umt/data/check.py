@@ -1,4 +1,4 @@
-"""Pre-flight of a data set: what would fail after hours of compute fails here in seconds."""
+"""Pre-flight checks of a data set: errors appear in seconds instead of after hours of compute."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def validate(dataset: Dataset) -> None:
 
 
 def check_image(path: Path) -> tuple[int, int]:
-    """Decode an image and give its (width, height) in pixels; UMTError names a file that cannot be decoded."""
+    """Decode an image and return its (width, height) in pixels; UMTError names a file that cannot be decoded."""
     return decode_rgb(path).size
 
 
 def check_annotation(image: Path, annotation: Path, max_label: int) -> None:
-    """A class map: one channel, as large as its image, labels at most `max_label`."""
+    """Check a class map: one channel, as large as its image, labels at most `max_label`."""
     labels = _same_size(image, annotation)
     if labels.ndim != 2 or labels.max() > max_label:
         found = f"label {labels.max()}" if labels.ndim == 2 else f"{labels.shape[2]} channels"
@@ -38,7 +38,7 @@ def check_annotation(image: Path, annotation: Path, max_label: int) -> None:
 
 
 def check_depth(image: Path, annotation: Path) -> None:
-    """A depth map: 16-bit, as large as its image, something measured."""
+    """Check a depth map: 16-bit, as large as its image, at least one measured pixel."""
     depth = _same_size(image, annotation)
     if depth.ndim != 2 or depth.dtype.itemsize < 2:
         raise DataError(f"{annotation}: {_kind(depth)}, expected a 16-bit grey PNG in millimetres; convert it")
@@ -47,7 +47,7 @@ def check_depth(image: Path, annotation: Path) -> None:
 
 
 def check_indices(dataset: Dataset, samples: list[Sample]) -> None:
-    """Indices are compared with the names, because a copy of a set may hold fewer classes than the official one."""
+    """Compare class indices with the names, because a copy of a set may hold fewer classes than the official one."""
     classes = len(dataset.class_names)
     for sample in samples:
         if not isinstance(sample.target, int) or not 0 <= sample.target < classes:
@@ -55,7 +55,7 @@ def check_indices(dataset: Dataset, samples: list[Sample]) -> None:
 
 
 def check_item(dataset: Dataset, sample: Sample) -> None:
-    """An image, and its annotation where it has one; UMTError names the file that is wrong."""
+    """Check an image, and its annotation if it has one; UMTError names the file that is wrong."""
     if isinstance(sample.target, int):
         check_image(sample.image)
     elif dataset.info.classes is None:

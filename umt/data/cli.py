@@ -1,4 +1,4 @@
-"""`umt data`: which data sets there are, making them ready, looking whether they are sound, and the embedded one."""
+"""`umt data`: list data sets, prepare and verify them, and write the embedded one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DATA_ROOT = click.option(
 
 @click.group(epilog=EPILOG)
 def data() -> None:
-    """The data sets: list, prepare and verify them; write the embedded mini data."""
+    """List, prepare and verify data sets; write the embedded mini data."""
 
 
 @data.command("list", epilog=EPILOG)
@@ -41,7 +41,7 @@ def data() -> None:
     "--data-root", type=click.Path(path_type=Path, file_okay=False), help="Also say what is there below this folder."
 )
 def list_datasets(data_root: Path | None) -> None:
-    """Print every data set: its folder below the data root, its official size, where to get it, and its state."""
+    """Print every data set: its folder below the data root, its official size, its source, and its state."""
     for info in map(dataset_info, NAMES):
         classes = f", {info.classes} classes" if info.classes else ""
         click.echo(f"{info.name}: {info.title} ({info.kind}{classes})")
@@ -57,10 +57,10 @@ def list_datasets(data_root: Path | None) -> None:
 @click.option("--from", "origin", type=click.Path(path_type=Path), help="Official archive, or folder; else download.")
 @DATA_ROOT
 def prepare(name: str, origin: Path | None, data_root: Path) -> None:
-    """Build the official folders of data set NAME below the data root; what is there is left alone.
+    """Build the official folders of data set NAME below the data root; folders that exist are left alone.
 
-    --from takes an official archive (with what belongs to it beside it), a folder of them, or a folder that is already
-    in the official layout, which is copied. Without it the archive is downloaded where that is possible, and an
+    --from takes an official archive (with the files that belong to it beside it), a folder of them, or a folder that is
+    already in the official layout, which is copied. Without it the archive is downloaded if that is possible, and an
     interrupted download goes on. Archives are extracted without trust: no path outside, no links, limited sizes.
     """
     writable_folder(data_root, "--data-root")
@@ -80,7 +80,7 @@ def prepare(name: str, origin: Path | None, data_root: Path) -> None:
 def verify(name: str, data_root: Path) -> None:
     """Check data set NAME: counts, classes, labels; a sample is decoded and compared with its last verification.
 
-    Prints one line for each thing that is wrong, with its remedy, and exits with status 1 then.
+    Prints one line for each problem, with its remedy, and then exits with status 1.
     """
     from umt.data.verify import verify as run  # decodes images: brings torch
 
@@ -108,7 +108,7 @@ def mini(out: Path) -> None:
 
 
 def _progress() -> Progress:
-    """Bars for people; in a log, rich would leave an empty line."""
+    """Return progress bars for people; in a log, rich would leave an empty line."""
     console = Console(stderr=True)
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 
@@ -118,7 +118,7 @@ def _sizes(splits: Mapping[str, int]) -> str:
 
 
 def _state(info: DatasetInfo, data_root: Path) -> str:
-    """One look at the record, none at a million files."""
+    """Return the state of a data set from its record, without a look at a million files."""
     if not (data_root / info.folder).is_dir():
         return "not there"
     try:

@@ -12,17 +12,17 @@ IN_TRAIN = {"train": "1", "test": "0"}  # the second column of train_test_split.
 
 
 def class_names(root: Path) -> list[str]:
-    """Class names in the order of `classes.txt`, which is the class index."""
+    """Return the class names in the order of `classes.txt`, which is the class index."""
     return [name for _, name in read_table(root / "classes.txt", 2)]
 
 
 def read(root: Path, split: str) -> list[Sample]:
-    """Images of a split in the order of `images.txt`."""
+    """List the images of a split in the order of `images.txt`."""
     index = {number: label for label, number in enumerate(_by_number(root / "classes.txt"))}
     classes = _by_number(root / "image_class_labels.txt")
     in_train = _by_number(root / "train_test_split.txt")
     names = _by_number(root / "images.txt")
-    for image in classes:  # of a list that was cut short, the other split might lack items unnoticed
+    for image in classes:  # if a list was cut short, the other split might lack items unnoticed
         _look_up(names, image, root / "images.txt")
     entries = []
     for image, name in names.items():
@@ -38,7 +38,7 @@ def read(root: Path, split: str) -> list[Sample]:
 
 
 def _by_number(path: Path) -> dict[str, str]:
-    """The second column by the first; UMTError for a number that comes twice."""
+    """Return the second column by the first; UMTError if a number comes twice."""
     rows = read_table(path, columns=2)
     refuse_twice([number for number, _ in rows], path)
     return {row[0]: row[1] for row in rows}

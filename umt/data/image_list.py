@@ -15,12 +15,12 @@ import numpy as np
 from umt.errors import MissingFileError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
-NOWHERE = 0  # the kind of what a link leads to that leads to nothing
+NOWHERE = 0  # the kind of a link that leads to nothing
 
 
 @dataclass(frozen=True)
 class ImageList:
-    """Image files in a fixed order; `root` is what their names are relative to, `origin` what people call them."""
+    """Image files in a fixed order; `root` is the folder of their relative names, `origin` their name for people."""
 
     root: Path
     names: np.ndarray  # bytes, one flat array: a million Python objects would be copied into every worker
@@ -48,7 +48,7 @@ class ImageList:
 
 
 def find_images(folder: Path) -> ImageList:
-    """All image files below a folder, each once, sorted by name; UMTError where there are none."""
+    """Return all image files below a folder, each once, sorted by name; UMTError if there are none."""
     if not folder.is_dir():
         raise MissingFileError(f"--images {folder}: no such folder")
     found = [path for path in _files(folder) if path.name.lower().endswith(SUFFIXES)]
@@ -60,7 +60,7 @@ def find_images(folder: Path) -> ImageList:
 def _files(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder; links are followed, and a folder that several lead to is entered once.
 
-    A link that leads nowhere is one of them, to be named when it is read; a pipe, a socket or a device is none.
+    A link that leads nowhere counts as a file, so that reading it names it; a pipe, a socket or a device does not.
     """
     entered: set[str] = set()
     waiting = [str(folder)]
@@ -81,7 +81,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _kind(entry: os.DirEntry[str]) -> int:
-    """Return the kind of what an entry is or leads to; files, of which there are millions, are not looked at for it."""
+    """Return the kind of an entry or of its link's target; files, of which there are millions, need no further look."""
     if entry.is_file(follow_symlinks=False):
         return stat.S_IFREG
     try:
@@ -91,7 +91,7 @@ def _kind(entry: os.DirEntry[str]) -> int:
 
 
 def _scan(folder: str) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder, none if it may not be read."""
+    """Return the entries of a folder; an empty list if it may not be read."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)

@@ -10,12 +10,12 @@ from umt.errors import LayoutError
 
 
 def class_names(root: Path) -> list[str]:
-    """WordNet ids in the order of the class indices, which is the sorted order."""
+    """Return WordNet ids in the order of the class indices, which is the sorted order."""
     return subfolders(root / "train")
 
 
 def read(root: Path, split: str) -> list[Sample]:
-    """Images in order of class and name; both splits must have the same class folders, or indices would shift."""
+    """List images in order of class and name; both splits must have the same class folders, or indices would shift."""
     names = class_names(root)
     different = sorted(set(names) ^ set(subfolders(root / split)))
     if different:

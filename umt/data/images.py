@@ -16,16 +16,16 @@ from umt.data.registry import Sample
 from umt.errors import DataError, UMTError, first_line
 from umt.files import open_plain
 
-# Longer side over shorter, wide beyond any panorama. The shorter side is scaled to a model's resolution, whatever that
-# makes of the longer: at this limit and 512 pixels 79 MB, while 1x20000, a file of a few bytes, would become 16 GB.
+# Longer side over shorter, wide beyond any panorama. The shorter side is scaled to a model's resolution, and
+# nothing else limits the longer: here 512 pixels give 79 MB, while 1x20000, a file of a few bytes, would give 16 GB.
 LONGEST = 100
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """An image that is decoded when it is used; UMTError names a file that is missing, damaged, too long or none.
+    """Open an image that is decoded at its use; UMTError if the file is missing, damaged, no image or too elongated.
 
-    The file stays open as long as the context does. A pipe or a device is no image: one would be waited for.
+    The file stays open as long as the context does. A pipe or a device is no image, and reading a pipe would block.
     """
     try:
         with open_plain(path, links=True) as file, Image.open(file) as image:
@@ -38,33 +38,33 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 
 def decode(path: Path) -> Image.Image:
-    """The decoded image in its own mode; UMTError as `opened` gives it."""
+    """Return the decoded image in its own mode; UMTError as `opened` gives it."""
     with opened(path) as image:
         image.load()
         return image
 
 
 def decode_rgb(path: Path) -> Image.Image:
-    """The decoded image in RGB; UMTError as `opened` gives it."""
+    """Return the decoded image in RGB; UMTError as `opened` gives it."""
     with opened(path) as image:
         return to_rgb(image)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Eight bits of red, green and blue, as Pillow converts; ValueError for floats, whose white nobody knows.
+    """Convert to eight bits of red, green and blue, as Pillow does; ValueError for floats, whose white is unknown.
 
-    Of 16 bits of grey the upper eight: Pillow would cut at 255, and most of the image would be white.
+    16 bits of grey give their upper eight: Pillow would cut at 255, and most of the image would be white.
     """
     if image.mode == "F":
         raise ValueError("floats, not colours")
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     image.load()
-    return image if image.mode == "RGB" else image.convert("RGB")  # which copies even where nothing changes
+    return image if image.mode == "RGB" else image.convert("RGB")  # it copies even if nothing changes
 
 
 class ImageSamples(Dataset[tuple[Tensor, int]]):
-    """(transformed image, class index) of each sample.
+    """Samples as (transformed image, class index).
 
     Images are converted to RGB. An EXIF orientation is not applied, as in torchvision's ImageFolder, with which the
     published numbers were made.
@@ -85,14 +85,14 @@ class ImageSamples(Dataset[tuple[Tensor, int]]):
 
 
 def _reason(error: Exception) -> str:
-    """Return what is wrong without the file's name, or its number, which Pillow gives."""
+    """Return the cause of an error without the file's name, or its number, which Pillow gives."""
     if isinstance(error, UnidentifiedImageError):
         return "it is no image, or of an unknown format"
     return error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
 
 
 def _check_shape(path: Path, width: int, height: int) -> None:
-    """Before anything is decoded."""
+    """Check the shape of an image before it is decoded."""
     if max(width, height) > LONGEST * min(width, height):
         raise DataError(
             f"{path}: image of {width}x{height} pixels, longer than {LONGEST} times its shorter side; "

@@ -1,4 +1,4 @@
-"""Reading the few forms that official data sets come in: class folders, text lists and image/annotation pairs."""
+"""Readers of the forms that official data sets come in: class folders, text lists and image/annotation pairs."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from umt.errors import LayoutError, TrustError
 from umt.files import read_plain
 from umt.text import brief
 
-LARGEST_LIST = 1 << 26  # bytes of a text list; the longest official one has two million
+LARGEST_LIST = 1 << 26  # bytes of a text list; the longest official list has two million
 LONGEST_LINE = 4096  # characters of a list; a path has no more bytes
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the visible folders directly below `folder`, sorted."""
+    """Return the names of the visible folders directly below `folder`, sorted."""
     return sorted(entry.name for entry in _scan(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
 def image_names(folder: Path) -> list[str]:
-    """Names of the visible image files directly in `folder`, sorted; one listing, no look at each file."""
+    """Return the names of the visible image files directly in `folder`, sorted; one listing, no look at each file."""
     names = (entry.name for entry in _scan(folder))
     return sorted(name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."))
 
 
 def class_images(folder: Path) -> list[str]:
-    """Names of the images of one class; UMTError where it has none."""
+    """Return the names of the images of one class; UMTError if it has none."""
     names = image_names(folder)
     if not names:
         raise LayoutError(f"{folder}: class folder holds no images; fill it from the official archive, or remove it")
@@ -37,9 +37,9 @@ def class_images(folder: Path) -> list[str]:
 
 
 def read_table(path: Path, columns: int) -> list[list[str]]:
-    """Rows of a text list with `columns` fields separated by blanks; the last field may hold blanks itself.
+    """Read the rows of a text list with `columns` fields separated by blanks; the last field may hold blanks itself.
 
-    UTF-8 with or without a byte order mark, lines ended in any way.
+    The text is UTF-8 with or without a byte order mark, with any line ends.
     """
     rows = []
     for number, line in enumerate(_lines(path), start=1):
@@ -55,9 +55,9 @@ def read_table(path: Path, columns: int) -> list[list[str]]:
 
 
 def listed_samples(folder: Path, entries: Sequence[tuple[str, int]], source: Path) -> list[Sample]:
-    """Samples of (path below `folder`, class) entries of the list `source`.
+    """Return samples of (path below `folder`, class) entries of the list `source`.
 
-    UMTError for one that is twice, not there, or not below the folder.
+    Raises UMTError if an entry is there twice, has no file, or lies outside the folder.
     """
     for name, _ in entries:
         if name.startswith("/") or ".." in name.split("/") or "\0" in name:
@@ -72,7 +72,7 @@ def listed_samples(folder: Path, entries: Sequence[tuple[str, int]], source: Pat
 
 
 def refuse_twice(names: Iterable[str], source: Path) -> None:
-    """UMTError for a name that a list holds twice: an image would count double, a class stay empty."""
+    """Raise UMTError if a list holds a name twice: an image would count double, a class would stay empty."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -81,7 +81,7 @@ def refuse_twice(names: Iterable[str], source: Path) -> None:
 
 
 def annotated_samples(images: Path, annotations: Path) -> list[Sample]:
-    """Every image with the PNG of the same stem in `annotations`; UMTError for an image without one."""
+    """Return every image with the PNG of the same stem in `annotations`; UMTError if an image has none."""
     have = set(image_names(annotations))
     names = [(name, f"{Path(name).stem}.png") for name in image_names(images)]
     refuse_twice((annotation for _, annotation in names), images)
@@ -105,7 +105,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _first_missing(folder: Path, names: Iterable[str]) -> str | None:
-    """The first path that no listing shows; each folder that is named is listed once."""
+    """Return the first path that no listing shows; each folder that is named is listed once."""
     by_parent: dict[str, list[str]] = defaultdict(list)
     for name in names:
         parent, _, file = name.rpartition("/")

@@ -1,4 +1,4 @@
-"""How images get from disk to a loop: threads that decode ahead, worker processes and their errors."""
+"""Image loading for a loop: threads that decode ahead, worker processes and their errors."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ AHEAD = 2  # batches that are decoded while another one is used
 
 
 def worker_count(images: int) -> int:
-    """Worker processes for a loop that decodes `images` images in all; 0 for few, on any machine."""
+    """Return the number of worker processes for a loop that decodes `images` images; 0 for few, on any machine."""
     return 0 if images < FEW_IMAGES else min(os.cpu_count() or 1, MAX_WORKERS)
 
 
 @contextmanager
 def worker_errors() -> Iterator[None]:
-    """Give a UMTError of a worker process its one line back; torch hides it at the end of the worker's traceback."""
+    """Reduce a worker process's UMTError to its own line; torch puts it at the end of the worker's traceback."""
     try:
         yield
     except UMTError as error:
@@ -37,7 +37,7 @@ def worker_errors() -> Iterator[None]:
 
 
 def decoding_threads(device: torch.device) -> int:
-    """Threads to decode in: as many as torch has for a model on the CPU, all cores beside another device."""
+    """Return the number of decoding threads: torch's own for a model on the CPU, all cores beside another device."""
     cores = torch.get_num_threads() if device.type == "cpu" else os.cpu_count() or 1
     return min(cores, MAX_THREADS)
 
@@ -45,9 +45,9 @@ def decoding_threads(device: torch.device) -> int:
 def decoded_batches(
     images: Dataset[tuple[Tensor, int]], batch_size: int, threads: int, start: int = 0
 ) -> Iterator[Tensor]:
-    """Images [B, ...] without their labels, in order, from image `start` on.
+    """Yield images [B, ...] without their labels, in order, from image `start` on.
 
-    Decoded in threads, which start at once and hand errors on as they are: Pillow decodes and resizes outside the GIL.
+    Threads decode from the first request on, and pass errors on unchanged: Pillow decodes and resizes outside the GIL.
     """
     count = len(images)  # type: ignore[arg-type]
     spans = (range(first, min(first + batch_size, count)) for first in range(start, count, batch_size))

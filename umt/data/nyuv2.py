@@ -1,4 +1,4 @@
-"""NYU Depth v2 (Silberman et al. 2012) as MMSegmentation lays it out: RGB, and depth as 16-bit PNG in millimetres."""
+"""NYU Depth v2 (Silberman et al. 2012) in MMSegmentation's layout: RGB, and depth as 16-bit PNG in millimetres."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from umt.data.registry import DatasetInfo, Sample
 
 
 def read(root: Path, split: str) -> list[Sample]:
-    """Images with their depth PNG in order of name; its values are millimetres, 0 where nothing was measured."""
+    """List images with their depth PNG in order of name; its values are millimetres, 0 if nothing was measured."""
     return annotated_samples(root / "images" / split, root / "annotations" / split)
 
 

@@ -9,7 +9,7 @@ from timm.data.auto_augment import NAME_TO_OP
 
 
 def posterize(image: Image.Image, bits: int, **_: Any) -> Image.Image:
-    """Keep so many bits of each channel; all of them, or none: black, as Pillow gave it before it asked for one.
+    """Keep so many bits of each channel; all of them, or none: black, which Pillow gave before it required a bit.
 
     timm asks for none at the greatest magnitude of its increasing severity, so about once in 600 images of
     rand-m9-mstd0.5-inc1.
@@ -20,5 +20,5 @@ def posterize(image: Image.Image, bits: int, **_: Any) -> Image.Image:
 
 
 def teach_timm() -> None:
-    """Let timm's augmentations, those that are built from now on, take this one for its own."""
+    """Make timm's augmentations use this step, in all pipelines that are built from now on."""
     NAME_TO_OP.update({name: posterize for name in NAME_TO_OP if name.startswith("Posterize")})

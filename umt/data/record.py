@@ -1,4 +1,4 @@
-"""What is known of a data set below a data root: what it was made from, and when it was found in order."""
+"""The record of a data set below a data root: the files it was made from, and its last successful check."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = ".umt-data"  # below the data root, beside the sets and never inside th
 
 @dataclass(frozen=True)
 class Record:
-    """Files that each folder was made of, and the outcome of the last `umt data verify` that found nothing wrong."""
+    """The files that each folder was made of, and the outcome of the last `umt data verify` that found no problem."""
 
     prepared: dict = field(default_factory=dict)  # {"imagenet/val": ["ILSVRC2012_img_val.tar", ...]}
     verified: str = ""  # day, ISO 8601
@@ -29,7 +29,7 @@ def record_path(data_root: Path, name: str) -> Path:
 
 
 def read_record(data_root: Path, name: str) -> Record:
-    """The record of a set; an empty one where there is none."""
+    """Read the record of a set; return an empty one if there is none."""
     path = record_path(data_root, name)
     if not path.is_file():
         return Record()

@@ -14,12 +14,12 @@ from umt.data.draw import Draw
 from umt.declarations import read_json
 from umt.errors import LayoutError, unknown_name
 
-# One file each, in this package; each offers INFO.
+# Modules of this package, a file for each data set; each offers INFO.
 NAMES = ("imagenet", "aircraft", "caltech101", "cub", "ade20k", "nyuv2")
-MARKER = "umt-data.json"  # beside data that is laid out like an official set, and is not that set
+MARKER = "umt-data.json"  # beside data in the layout of an official set that is not that set
 
 
-@dataclass(frozen=True, slots=True)  # ImageNet has 1.3 million of them
+@dataclass(frozen=True, slots=True)  # ImageNet has 1.3 million samples
 class Sample:
     """An image file and its target: a class index from 0, or the file of its annotation."""
 
@@ -37,13 +37,13 @@ class DatasetInfo:
     folder: str  # the official folder below the data root: "fgvc-aircraft-2013b"
     splits: Mapping[str, int]  # items in each official split
     classes: int | None  # number of classes, None for depth
-    source: str  # where people get it and what goes where: the remedy of an error, so no capital and no full stop
+    source: str  # its source and the place of each file: the remedy of an error, so no capital and no full stop
     read: Callable[[Path, str], list[Sample]]  # (folder, split) -> items in a stable order
     class_names: Callable[[Path], list[str]] | None = None
     ends: tuple[str, str] | None = None  # official names of the first and the last class
     variants: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # other published splits, by their title
-    redrawn: Callable[[Draw], DatasetInfo] | None = None  # where no split is official: the set as a draw splits it
-    declared: DatasetInfo | None = None  # of a set that another draw splits: the one whose sizes are official
+    redrawn: Callable[[Draw], DatasetInfo] | None = None  # if no split is official: the set as a draw splits it
+    declared: DatasetInfo | None = None  # if another draw splits the set: the declaration whose sizes are official
 
 
 @dataclass(frozen=True)
@@ -54,34 +54,34 @@ class Dataset:
     root: Path
 
     def samples(self, split: str) -> list[Sample]:
-        """All items of a split; UMTError names what is missing, empty or out of range."""
+        """Return all items of a split; UMTError names a file or value that is missing, empty or out of range."""
         return self._samples[split] if split in self._samples else self._read(split)
 
     @cached_property
     def class_names(self) -> list[str]:
-        """Names of the classes in order of index; empty where the layout holds none."""
+        """The names of the classes in order of index; empty if the layout holds none."""
         return self.info.class_names(self.root) if self.info.class_names else []
 
     @cached_property
     def sizes(self) -> dict[str, int]:
-        """Items in each split."""
+        """The number of items in each split."""
         return {split: len(self.samples(split)) for split in self.info.splits}
 
     @cached_property
     def official(self) -> bool:
-        """Whether every split has its official size, and nothing marks the folder as something else."""
-        if self.info.declared:  # a draw moves images between the splits, it makes the folder no other
+        """True if every split has its official size, and no marker calls the folder another set."""
+        if self.info.declared:  # a draw moves images between the splits, and leaves the folder as it is
             return Dataset(self.info.declared, self.root).official
         return not self.marked and self.sizes == dict(self.info.splits)
 
     @property
     def marked(self) -> bool:
-        """Whether something beside the data says that it is not the official set."""
+        """True if a marker beside the data says that it is not the official set."""
         return bool(self._marker)
 
     @cached_property
     def title(self) -> str:
-        """What a table calls it: the official title only for the complete official set."""
+        """The name in tables: the official title only for the complete official set."""
         if self.official:
             return self.info.title
         variant = next((title for title, sizes in self.info.variants.items() if sizes == self.sizes), None)
@@ -91,7 +91,7 @@ class Dataset:
 
     @cached_property
     def origin(self) -> str:
-        """What of it is real and what is rendered, as its marker says; empty without one."""
+        """The real and the rendered parts of the data, as its marker names them; empty without a marker."""
         parts = {part: self._marker.get(part) for part in ("real", "rendered")}
         return "; ".join(f"{part}: {text}" for part, text in parts.items() if text)
 
@@ -134,7 +134,7 @@ class Dataset:
 
 
 def read_marker(root: Path) -> dict[str, object]:
-    """What the marker beside the data says about it; empty where there is none."""
+    """Read the marker beside the data; return an empty mapping if there is none."""
     path = root / MARKER
     if not path.is_file():
         return {}
@@ -142,7 +142,7 @@ def read_marker(root: Path) -> dict[str, object]:
 
 
 def dataset_info(name: str, draw: Draw | None = None) -> DatasetInfo:
-    """The declaration of a data set, as `draw` splits it where no split is official; UMTError lists the known names."""
+    """Return a data set's declaration, as `draw` splits it if no split is official; UMTError lists the known names."""
     if name not in NAMES:
         raise unknown_name("data set", name, NAMES)
     info: DatasetInfo = import_module(f"umt.data.{name}").INFO
@@ -152,7 +152,7 @@ def dataset_info(name: str, draw: Draw | None = None) -> DatasetInfo:
 def find_dataset(
     name: str, data_root: Path, overrides: Mapping[str, Path] | None = None, draw: Draw | None = None
 ) -> Dataset:
-    """The data set below `data_root`, or at its own folder in `overrides`; UMTError says where it was expected."""
+    """Find the data set below `data_root`, or at its own folder in `overrides`; UMTError names the expected folder."""
     info = dataset_info(name, draw)
     root = (overrides or {}).get(name, data_root / info.folder)
     if not root.is_dir():

@@ -17,10 +17,10 @@ Transform = Callable[[Image.Image], Tensor]
 
 
 def eval_pixels(preprocess: Preprocess, resolution: int, crop_pct: float) -> Transform:
-    """Shorter side to `resolution / crop_pct` by the weights' own interpolation, centre crop: uint8 [3, R, R].
+    """Return the transform: shorter side to `resolution / crop_pct`, centre crop, as uint8 [3, R, R].
 
-    Of the whole image, always: a JPEG that is decoded at a half or less (Pillow's draft mode) gives pixels that are
-    several levels off, also where it is still ten times larger than the crop.
+    It scales by the weights' own interpolation, and always the whole image: a JPEG that is decoded at a half or less
+    (Pillow's draft mode) gives pixels that are several levels off, even if it is still ten times larger than the crop.
     """
     pixels: Transform = create_transform(
         input_size=(3, resolution, resolution),
@@ -32,7 +32,7 @@ def eval_pixels(preprocess: Preprocess, resolution: int, crop_pct: float) -> Tra
 
 
 def eval_transform(preprocess: Preprocess, resolution: int, crop_pct: float) -> Transform:
-    """The pixels of `eval_pixels` as floats [3, R, R] in [0, 1]."""
+    """Return the transform to the pixels of `eval_pixels` as floats [3, R, R] in [0, 1]."""
     return v2.Compose([eval_pixels(preprocess, resolution, crop_pct), v2.ToDtype(torch.float32, scale=True)])
 
 
@@ -45,7 +45,7 @@ def train_transform(
     scale: tuple[float, float],
     hflip: float,
 ) -> Transform:
-    """Random resized crop, flip, augmentation in timm's notation and random erasing: [3, R, R] in [0, 1].
+    """Return the transform: random resized crop, flip, augmentation in timm's notation, erasing: [3, R, R] in [0, 1].
 
     auto_augment: "rand-m9-mstd0.5-inc1" in MAE's recipe. reprob: chance of erasing a box, filled with noise.
     scale: range of the crop's share of the image area. hflip: chance of a mirror image.

@@ -1,4 +1,4 @@
-"""Whether a data set on disk is what it should be: counts, classes, labels, and a sample of files read in full."""
+"""Verification of a data set on disk: counts, classes, labels, and a sample of files read in full."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAMPLED = 100  # items of each split that are decoded and hashed
 
 @dataclass(frozen=True)
 class Report:
-    """What was found: `problems` says what is wrong and how to mend it, one line each; empty for a sound set."""
+    """The outcome of a verification: `problems` holds a mistake and its remedy a line; empty for a sound set."""
 
     title: str
     sizes: dict[str, int]
@@ -29,9 +29,9 @@ class Report:
 
 
 def verify(name: str, data_root: Path, progress: Progress) -> Report:
-    """Look at a whole data set; a sound one is recorded with its fingerprint and the checksums of the sample.
+    """Verify a whole data set; a sound one is recorded with its fingerprint and the checksums of the sample.
 
-    UMTError where it is not there at all.
+    Raises UMTError if it is not there at all.
     """
     dataset = find_dataset(name, data_root)
     record = read_record(data_root, name)
@@ -48,7 +48,7 @@ def verify(name: str, data_root: Path, progress: Progress) -> Report:
 
 
 def _index(dataset: Dataset, split: str) -> Iterator[str]:
-    """A split that cannot be listed, or whose labels do not fit the classes."""
+    """Yield the error of a split that cannot be listed, or whose labels do not fit the classes."""
     try:
         samples = dataset.samples(split)
         if dataset.info.class_names:
@@ -58,7 +58,7 @@ def _index(dataset: Dataset, split: str) -> Iterator[str]:
 
 
 def _official(dataset: Dataset) -> Iterator[str]:
-    """Where a set that nothing marks as another differs from the official one."""
+    """Yield the differences from the official set, unless a marker calls the data another set."""
     info = dataset.info
     if dataset.marked or dataset.sizes in info.variants.values():
         return
@@ -91,12 +91,12 @@ def _read(dataset: Dataset, checksums: dict[str, str], progress: Progress) -> It
 
 
 def _sample(samples: list[Sample]) -> list[Sample]:
-    """The first, the last and what lies evenly between: the same at every look."""
+    """Return the first item, the last and evenly spaced ones between: the same in every run."""
     return [samples[index] for index in np.unique(np.linspace(0, len(samples) - 1, SAMPLED).astype(int))]
 
 
 def _changed(dataset: Dataset, record: Record, checksums: dict[str, str], path: Path) -> Iterator[str]:
-    """What is no longer as it was when the set was found in order."""
+    """Yield the changes since the set was last found in order."""
     remedy = f"restore it, or remove {path} if this was meant"
     for name, checksum in checksums.items():
         if record.checksums.get(name, checksum) != checksum:

@@ -1,1 +1,1 @@
-"""A backbone in the formats of other libraries, each measured against ours before it is left anywhere."""
+"""A backbone in the formats of other libraries, each compared with ours before it is written."""

@@ -1,4 +1,4 @@
-"""Whether an exported model gives what ours gives: measured output by output, at more than one resolution."""
+"""The agreement of an exported model with ours: measured output by output, at more than one resolution."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export was measured to be; `limit` says what it cannot do that the checkpoint can."""
+    """The measured agreement of an export; `limit` names an ability of the checkpoint that the export lacks."""
 
     agreements: Sequence[Agreement]
     limit: str | None = None
 
 
 def named_outputs(features: Features) -> Outputs:
-    """`pooled` [B, D], `cls` [B, C] where there is one, `map_0` [B, C_0, H_0, W_0] to the last map."""
+    """Return `pooled` [B, D], `cls` [B, C] if there is one, and `map_0` [B, C_0, H_0, W_0] to the last map."""
     cls = {} if features.cls is None else {"cls": features.cls}
     return {"pooled": features.pooled, **cls, **{f"map_{index}": fmap for index, fmap in enumerate(features.maps)}}
 
 
 def shapes_of(backbone: Backbone) -> list[Shape]:
-    """Two images of the native size, and one that is wider than high."""
+    """Return two shapes: two images of the native size, and an image that is wider than high."""
     multiple = backbone.preprocess.size_multiple
     side = round_up(backbone.preprocess.size, multiple)
     return [(2, side, side), (1, side, side + multiple)]
@@ -56,7 +56,7 @@ def shapes_of(backbone: Backbone) -> list[Shape]:
 
 @torch.no_grad()
 def measure(backbone: Backbone, theirs: Callable[[Tensor], Outputs], shapes: Sequence[Shape]) -> list[Agreement]:
-    """Differences between a backbone and what `theirs` gives for the same random RGB images in [0, 1]."""
+    """Measure differences between a backbone and `theirs` on the same random RGB images in [0, 1]."""
     generator = torch.Generator().manual_seed(0)
     found = []
     for images, height, width in shapes:
@@ -67,7 +67,7 @@ def measure(backbone: Backbone, theirs: Callable[[Tensor], Outputs], shapes: Seq
 
 
 def require(agreements: Sequence[Agreement], tolerance: float, what: str) -> None:
-    """UMTError where an output differs by more than `tolerance` at any shape."""
+    """Raise UMTError if an output differs by more than `tolerance` at any shape."""
     for found in agreements:
         if not found.differences[found.worst] <= tolerance:
             raise BackboneError(

@@ -1,4 +1,4 @@
-"""What surrounds another library's exporter: silence, no gradients, and errors of one line."""
+"""The frame for calling another library's exporter: silence, no gradients, and errors of one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from umt.errors import BackboneError, UMTError
 
 @contextmanager
 def attempt(spec: str, library: str) -> Iterator[None]:
-    """No warnings, for the result is measured; UMTError for whatever the library raises but errors of the disk."""
+    """Silence warnings, for the result is measured; raise UMTError for errors of the library, not of the disk."""
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

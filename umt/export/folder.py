@@ -1,4 +1,4 @@
-"""The folder that an export becomes: whole or not at all, and never in place of somebody else's files."""
+"""The folder of an export: written whole or not at all, and never in place of somebody else's files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 from umt.declarations import read_json
 from umt.errors import UMTError, WriteError
 
-MARK = "export.json"  # what was exported, and the names of the files: by it an export is known
+MARK = "export.json"  # the exported backbone, and the names of the files; it marks a folder as an export
 
 
 @contextmanager
 def export_folder(out: Path, about: Mapping[str, Any]) -> Iterator[Path]:
-    """A folder to fill that takes the name `out` when the block ends well; an earlier export there is replaced.
+    """Yield a folder to fill that takes the name `out` if the block ends well; an earlier export there is replaced.
 
-    UMTError where `out` holds anything else, and where it cannot be written.
+    Raises UMTError if `out` holds anything else, or cannot be written.
     """
     _refuse_foreign(out)
     try:

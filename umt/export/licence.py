@@ -1,4 +1,4 @@
-"""Under which licence a backbone's weights are, as far as the library that brings them states it."""
+"""The licence of a backbone's weights, if the library that brings them states it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UNKNOWN = "unknown"
 
 
 def stated_licence(backbone: str, weight_file: str | None = None) -> str:
-    """timm's `license` for pretrained weights that it fetches; a file, and every other source, states none."""
+    """Return timm's `license` for pretrained weights that it fetches; a file, and every other source, states none."""
     spec = parse_spec(backbone)
     if spec.options.get("pretrained") is False:
         return "none: random weights"

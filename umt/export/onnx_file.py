@@ -1,4 +1,4 @@
-"""A backbone, or a space of a student, as an ONNX file for any batch and, where it exports, any image size."""
+"""A backbone, or a space of a student, as an ONNX file for any batch and, if it can be exported so, any image size."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ONE_FILE = 2**31 - 2**24  # bytes: protobuf holds less than 2 GiB; weights beyon
 def write_onnx_file(backbone: Backbone, folder: Path) -> Exported:
     """Write model.onnx: RGB images in [0, 1] in, the outputs of `named_outputs` out; and run it in onnxruntime.
 
-    Where the architecture cannot be traced for any size, height and width are those of its preprocessing. UMTError
-    where it cannot be exported at all, or gives something else.
+    If the architecture cannot be traced for any size, height and width are those of its preprocessing. Raises UMTError
+    if it cannot be exported at all, or gives other values.
     """
     _require_packages()
     shapes, multiple = shapes_of(backbone), backbone.preprocess.size_multiple
@@ -42,7 +42,7 @@ def write_onnx_file(backbone: Backbone, folder: Path) -> Exported:
 
 
 class _Tuple(nn.Module):
-    """A backbone that gives its outputs as a tuple, which is what an exporter takes."""
+    """A backbone that gives its outputs as a tuple, which exporters require."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What `umt export --to` knows."""
+"""The formats of `umt export --to`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from umt.export.timm_folder import write_timm_folder
 
 @dataclass(frozen=True)
 class Target:
-    """A format; `write` fills a folder and measures what is in it. `hub`: the folder is one to upload."""
+    """A format; `write` fills a folder and measures its content. `hub`: the folder is one to upload."""
 
     name: str
     write: Callable[[Backbone, Path], Exported]

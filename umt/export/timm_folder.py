@@ -18,14 +18,14 @@ from umt.export.agreement import Exported, Outputs, measure, named_outputs, requ
 from umt.export.attempt import attempt
 
 TOLERANCE = 1e-5
-# What timm's configuration says of the weights that it would fetch for this architecture, and not of ours.
+# Fields of timm's configuration that describe the weights that it would fetch for this architecture, not ours.
 OF_OTHER_WEIGHTS = ("tag", "license", "description", "origin_url", "paper_name", "paper_ids", "notes")
 
 
 def write_timm_folder(backbone: Backbone, folder: Path) -> Exported:
     """Write model.safetensors and config.json by timm's own means, and load them again.
 
-    UMTError for a backbone that is no timm model, and where what timm loads differs.
+    Raises UMTError if the backbone is no timm model, or if the model that timm loads differs.
     """
     if not isinstance(backbone, TimmBackbone):
         raise BackboneError(f"{backbone.spec}: {_obstacle(backbone)}; take --to onnx")
@@ -44,7 +44,7 @@ def _obstacle(backbone: Backbone) -> str:
 
 
 def _pretrained_cfg(backbone: Backbone) -> dict[str, Any]:
-    """Preprocessing in timm's terms, with the fields emptied that speak of other weights."""
+    """Return the preprocessing in timm's terms, with the fields emptied that belong to other weights."""
     own = backbone.preprocess
     return {
         **dict.fromkeys(OF_OTHER_WEIGHTS),
@@ -57,7 +57,7 @@ def _pretrained_cfg(backbone: Backbone) -> dict[str, Any]:
 
 
 def _loaded(folder: Path) -> Any:
-    """What a user of timm gets: its model, called as timm does, on images normalised as the folder says."""
+    """Return timm's own model, called as timm does, on images normalised as the folder says."""
     model: Model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     config = resolve_model_data_config(model)
     mean, std = (torch.tensor(config[name]).view(1, 3, 1, 1) for name in ("mean", "std"))

@@ -1,1 +1,1 @@
-"""Features of frozen backbones on disk, computed once for all that ask for them."""
+"""Features of frozen backbones on disk, computed once for all callers."""

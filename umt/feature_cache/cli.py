@@ -1,4 +1,4 @@
-"""`umt cache list|prune`: what the feature cache holds, and making room in it."""
+"""`umt cache list|prune`: list the feature cache, and make room in it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ FOLDER = click.argument("folder", type=click.Path(path_type=Path), envvar="UMT_C
 
 @click.group()
 def cache() -> None:
-    """Features of frozen backbones on disk: what is there, and making room.
+    """List and prune the features of frozen backbones on disk.
 
-    FOLDER is the `cache` below the results of `umt run`, or what its --cache named; UMT_CACHE stands in for it.
+    FOLDER is the `cache` below the results of `umt run`, or the folder named by --cache; UMT_CACHE stands in for it.
     """
 
 
@@ -45,7 +45,7 @@ def list_(folder: Path) -> None:
 @click.option("--weights", metavar="HASH", help="What belongs to weights: first digits of their hash, or the spec.")
 @click.option("--dry-run", is_flag=True, help="Print what would go, and remove nothing.")
 def prune(folder: Path, older_than: float | None, keep: float | None, weights: str | None, dry_run: bool) -> None:
-    """Remove entries that meet any of the conditions; what a process is at stays."""
+    """Remove entries that meet any of the conditions; an entry that a process uses stays."""
     if older_than is None and keep is None and not weights:
         raise OptionError("umt cache prune: say what may go, by --older-than DAYS, --keep GB or --weights HASH")
     age = None if older_than is None else timedelta(days=older_than)

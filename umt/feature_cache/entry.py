@@ -1,4 +1,4 @@
-"""One entry of the cache on disk: an array that grows row by row, is whole when its header is there, and is checked."""
+"""An entry of the cache on disk: an array that grows row by row, is whole if its header is there, and is checked."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class Entry:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All but the lock; the header first, so that what is left of an entry is never believed."""
+        """All files but the lock; the header first, so that the rest of a removed entry is never believed."""
         return self.header, self.array, self.partial
 
     @contextmanager
     def locked(self, timeout: float = -1) -> Iterator[None]:
-        """Alone with this entry; filelock.Timeout where another process is at it for longer.
+        """Lock this entry for this process; filelock.Timeout if another process holds it for longer.
 
-        UMTError where the folder cannot be written.
+        Raises UMTError if the folder cannot be written.
         """
         lock = FileLock(self.lock, timeout=timeout)
         try:
@@ -76,9 +76,9 @@ class Entry:
             lock.release()
 
     def read(self, key: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray | None:
-        """The features of this key and shape, memory-mapped and private to this process.
+        """Return the features of this key and shape, memory-mapped and private to this process.
 
-        None where they are not there, damaged, or of another key or shape.
+        Returns None if they are not there, damaged, or of another key or shape.
         """
         header = self.read_header() or {}
         if header.get("key") != key or header.get("shape") != list(shape):
@@ -93,19 +93,19 @@ class Entry:
             return None
 
     def open(self, shape: tuple[int, ...]) -> np.ndarray:
-        """The features as they are on disk, unchecked."""
+        """Return the features as they are on disk, unchecked."""
         with open_plain(self.array) as handle:
             return _mapped(handle, shape)
 
     def read_header(self) -> dict[str, Any] | None:
-        """What the header says; None where there is none that can be read."""
+        """Read the header; return None if there is none that can be read."""
         try:
             return read_json(self.header, "a header", "remove it", links=False, most=MAX_HEADER_BYTES)
         except (OSError, UMTError):
             return None
 
     def rows(self, shape: tuple[int, ...]) -> int:
-        """Rows that an interrupted process has left; a file of another shape, a link or a pipe is removed."""
+        """Return the rows that an interrupted process has left; remove a file of another shape, a link or a pipe."""
         start = _array_header(shape)
         try:
             with open_plain(self.partial) as handle:
@@ -114,7 +114,7 @@ class Entry:
                     return min(rows, shape[0])
         except FileNotFoundError:
             return 0
-        except OSError:  # no plain file, and none of ours
+        except OSError:  # no plain file, so none of our files
             pass
         with self._writing():
             self.partial.unlink()
@@ -122,7 +122,7 @@ class Entry:
 
     @contextmanager
     def appending(self, shape: tuple[int, ...], rows: int) -> Iterator[Any]:
-        """A file for the features from row `rows` on, float32; UMTError where the disk is full."""
+        """Open a file for the features from row `rows` on, float32; UMTError if the disk is full."""
         start = _array_header(shape)
         with self._writing():
             handle = open_plain(self.partial, "r+b" if rows else "wb")
@@ -155,7 +155,7 @@ class Entry:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Say of an error of the system which entry cannot be written."""
+        """Turn an error of the system into a UMTError that names the entry."""
         try:
             yield
         except OSError as error:
@@ -173,7 +173,7 @@ def _crc32(handle: IO[bytes]) -> int:
 
 
 def _mapped(handle: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:
-    """The array of a file; ValueError where it is not of this shape."""
+    """Map the array of a file; ValueError if it is not of this shape."""
     start = _array_header(shape)
     handle.seek(0)
     if handle.read(len(start)) != start:
@@ -182,12 +182,12 @@ def _mapped(handle: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:
 
 
 def row_bytes(shape: tuple[int, ...]) -> int:
-    """Bytes of the features of one image."""
+    """Return the bytes of the features of one image."""
     return int(np.prod(shape[1:], dtype=np.int64)) * DTYPE.itemsize
 
 
 def total_bytes(shape: tuple[int, ...]) -> int:
-    """Bytes of the file of an entry."""
+    """Return the bytes of the file of an entry."""
     return len(_array_header(shape)) + shape[0] * row_bytes(shape)
 
 

@@ -1,4 +1,4 @@
-"""What lies in a cache folder, and what of it may go."""
+"""The content of a cache folder, and the choice of entries to remove."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from filelock import Timeout
 from umt.errors import MissingFileError, WriteError
 from umt.feature_cache.entry import Entry
 
-LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 86400  # that a file's time may be
+LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 86400  # latest time that a file may have
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An entry as it lies there; `key` is None for one that is unfinished or damaged."""
+    """An entry in the folder; `key` is None for an unfinished or damaged entry."""
 
     entry: Entry
     key: dict[str, Any] | None
@@ -29,7 +29,7 @@ class Stored:
 
 
 def stored_entries(folder: Path) -> list[Stored]:
-    """All entries, the one that was used last first; UMTError where there is no such folder."""
+    """Return all entries, the last used first; UMTError if there is no such folder."""
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder; `umt run` makes one below its results")
     names = {path.stem for suffix in ("json", "npy", "partial") for path in folder.glob(f"*.{suffix}")}
@@ -43,7 +43,7 @@ def to_prune(
     keep_bytes: float | None,
     weights: str | None,
 ) -> list[Stored]:
-    """Those that were not used for so long, those beyond the size that is kept, and those of these weights.
+    """Return the entries that were not used for so long, those beyond the size to keep, and those of these weights.
 
     entries: the last used first. weights: the first digits of their hash, or the backbone's spec.
     """
@@ -59,9 +59,9 @@ def to_prune(
 
 
 def remove(found: Stored) -> bool:
-    """Remove an entry, unless a process is at it; its lock stays, because another process may wait for it.
+    """Remove an entry unless a process holds it; its lock stays, because another process may wait for it.
 
-    A link goes, and not what it leads to; a folder stays.
+    A link is removed, not its target; a folder stays.
     """
     try:
         with found.entry.locked(timeout=0):
@@ -88,7 +88,7 @@ def _look(entry: Entry) -> Stored:
 
 
 def _is_key(key: Any) -> bool:
-    """Whether a header's key has what is told of entries."""
+    """Return whether a header's key has the fields that are shown of entries."""
     try:
         extraction = key["extraction"]
         texts = (key["spec"], key["weights"], extraction["what"], extraction["precision"])

@@ -1,4 +1,4 @@
-"""What a cache entry belongs to: everything that decides the values of features."""
+"""The key of a cache entry: everything that decides the values of features."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from umt.data.registry import Sample
 from umt.errors import DataError
 from umt.features import Extraction, part_of
 
-SCHEMA = 1  # of keys and files; another one makes all entries new
+SCHEMA = 1  # version of keys and files; another number makes all entries new
 
 
 def feature_key(
     backbone: Backbone, samples: Sequence[Sample], extraction: Extraction, device: torch.device
 ) -> dict[str, Any]:
-    """Plain values; equal features are promised where they are equal.
+    """Return plain values; if they are equal, the features are equal.
 
     The spec and the code are among them, because equal weights can be pooled in several ways.
     """
@@ -51,14 +51,14 @@ def feature_key(
 
 
 def digest(key: Mapping[str, Any]) -> str:
-    """Thirty-two hex digits, the name of the entry."""
+    """Return thirty-two hex digits, the name of the entry."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def images_fingerprint(paths: Sequence[Path]) -> str:
-    """Over sizes and names below the folder that all have in common, in order: data that moved as a whole is the same.
+    """Hash sizes and names below the common folder, in order: data that moved as a whole keeps its fingerprint.
 
-    UMTError for a file that is not there.
+    Raises UMTError if a file is not there.
     """
     absolute = [path.absolute() for path in paths]
     root = os.path.commonpath([path.parent for path in absolute])
@@ -76,7 +76,7 @@ def _size(path: Path) -> int:
 
 
 def _code_hash(backbone: Backbone) -> str:
-    """Of the file that defines the backbone's class: a plug-in changes while it is written. Empty without a file."""
+    """Hash the file of the backbone's class, because a plug-in changes while it is written; empty without a file."""
     try:
         return hashlib.sha256(Path(inspect.getfile(type(backbone))).read_bytes()).hexdigest()[:16]
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""Features from the cache, or computed and kept there: the one way by which linear, k-NN and few-shot get theirs."""
+"""Features from the cache, or computed and kept there: the single source for linear, k-NN and few-shot."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ def cached_features(
     progress: Progress,
     folder: Path | None,
 ) -> Tensor:
-    """Features float32 [N, ...] on the CPU in order of the samples, memory-mapped from `folder`.
+    """Return features float32 [N, ...] on the CPU in order of the samples, memory-mapped from `folder`.
 
-    Equal to the last bit whether they were there or not. Computed in memory where there is no folder, or no room in it.
-    Two processes that ask at once compute once; one that was interrupted is continued after its last whole batch.
+    They are equal to the last bit with or without the cache. Without a folder, or without room in it, they are computed
+    in memory. Two processes that need the same features compute them once; after an interruption the work goes on after
+    the last whole batch.
     """
     compute = partial(each_features, backbone, samples, extraction, device, batch_size, progress)
     if folder is None:
@@ -63,7 +64,7 @@ def _in_memory(compute: Callable[[Consume], None]) -> Tensor:
 
 
 def _has_room(entry: Entry, shape: tuple[int, ...]) -> bool:
-    """Whether the disk takes the entry; a line in the log says so where it does not."""
+    """Return whether the disk has room for the entry; if not, a line in the log says so."""
     there = entry.partial.stat().st_size if entry.partial.is_file() else 0
     needed, free = total_bytes(shape) - there, free_bytes(entry.folder)
     if needed > free:
@@ -79,7 +80,7 @@ def _has_room(entry: Entry, shape: tuple[int, ...]) -> bool:
 
 @contextmanager
 def _turn(entry: Entry, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Alone with the entry, after a wait that is told where another process has it."""
+    """Hold the lock of the entry; report the wait if another process has it."""
     with ExitStack() as stack:
         try:
             stack.enter_context(entry.locked(timeout=0))
@@ -90,7 +91,7 @@ def _turn(entry: Entry, on_wait: Callable[[], None]) -> Iterator[None]:
 
 
 def _fill(entry: Entry, shape: tuple[int, ...], compute: Callable[..., None], batch_size: int) -> None:
-    """Append the features that are not there, from the start of a batch: batches are what they would have been."""
+    """Append the missing features, from the start of a batch, so that the batches stay the same."""
     rows = entry.rows(shape)
     rows -= rows % batch_size
     with entry.appending(shape, rows) as handle:

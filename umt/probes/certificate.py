@@ -1,4 +1,4 @@
-r"""How far a point is from the optimum of a linear probe, without knowing the optimum.
+r"""A bound on the distance of a point from the optimum of a linear probe, without knowing the optimum.
 
 With losses L(W, b) = sum of cross-entropies over rows z_i, F = L + penalty / 2 * |W|^2, softmax p_i and targets y_i:
 logsumexp(s) >= q . s + H(q) for every distribution q, with equality at the softmax (Fenchel). So for distributions q_i
@@ -28,20 +28,20 @@ from umt.probes.objective import Objective, Point
 
 @dataclass(frozen=True)
 class Certificate:
-    """gap: upper bound of the objective minus its minimum. relative: that as a share of the objective."""
+    """A certificate. gap: upper bound of the objective minus its minimum; relative: its share of the objective."""
 
     gap: float
     relative: float
 
 
 def certify(objective: Objective, point: Point) -> Certificate:
-    """The bound of the module's docstring at a point; relative is 0 where a single class leaves nothing to lose."""
+    """Return the bound of the module's docstring at a point; relative is 0 if a single class leaves nothing to lose."""
     residual, total = point.bias_gradient, objective.counts.sum()
     share = (residual / (objective.counts + residual)).max().clamp(0, 1)
     lever = point.slope + objective.class_sums  # G(p) - G(t)
     gap = (point.gradient - share * lever).square().sum() / (2 * point.penalty)
     if share > 0:
-        entropy = point.loss - (point.slope * point.weights).sum() - residual @ point.bias  # of all softmaxes
+        entropy = point.loss - (point.slope * point.weights).sum() - residual @ point.bias  # entropy of all softmaxes
         mixed = (objective.counts - (1 - share) / share * residual).clamp_min(0) / total
         mixing = entropy + (lever * point.weights).sum() + total * torch.xlogy(mixed, mixed).sum()
         gap = gap + residual @ point.bias + share * mixing

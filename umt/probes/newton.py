@@ -9,10 +9,10 @@ from torch import Tensor
 
 from umt.probes.objective import Point
 
-Pair = tuple[Tensor, Tensor]  # of the weights [R, C] and of the bias [C]
+Pair = tuple[Tensor, Tensor]  # for the weights [R, C] and for the bias [C]
 
-FORCING = 0.05  # a step is solved to this share of the gradient, which makes the next one as much smaller
-MARGIN = 0.25  # and no further than this share of what the gap allows
+FORCING = 0.05  # a step is solved to this share of the gradient, which makes the next gradient as much smaller
+MARGIN = 0.25  # and no further than this share of the residual that the gap allows
 MAX_PRODUCTS = 100  # Hessian products a step; more mean that their precision is used up
 
 
@@ -21,8 +21,8 @@ class Curvature:
     """The Hessian at a point, [R, C] and [C]: exact products in the precision of `rows` [N, R].
 
     With D = P * S - P * rowsum(P * S) for S = rows V + u: H(V, u) = (rows' D + penalty V, colsum D). S is taken
-    relative to the true class, whose own D is what the others leave to a sum of 0: an image that is classified almost
-    surely keeps its digits, also in float32.
+    relative to the true class, whose own D makes the sum 0: an image that is classified almost surely keeps its digits,
+    also in float32.
     """
 
     rows: Tensor
@@ -32,7 +32,7 @@ class Curvature:
 
     @classmethod
     def at(cls, point: Point, rows: Tensor, targets: Tensor) -> Curvature:
-        """Vectors are in float32, or float64 with the rows."""
+        """Return the curvature at a point; vectors are in float32, or float64 with the rows."""
         kind, own = torch.promote_types(rows.dtype, torch.float32), targets[:, None]
         return cls(rows, point.probabilities.to(kind).scatter(1, own, 0), own, point.penalty)
 
@@ -46,7 +46,7 @@ class Curvature:
         return pulled.add_(weights, alpha=self.penalty), moved.sum(dim=0)
 
     def diagonal(self, energies: Tensor) -> tuple[Tensor, Tensor]:
-        """Its diagonal as if images and axes were independent; energies [R] are the axes' sums of squares."""
+        """Return its diagonal as if images and axes were independent; energies [R] are the axes' sums of squares."""
         missed = self.others.sum(dim=1, keepdim=True)  # 1 minus the probability of the true class
         spread = (self.others * (1 - self.others)).scatter_(1, self.targets, missed * (1 - missed)).sum(dim=0)
         tiny = torch.finfo(spread.dtype).tiny
@@ -57,7 +57,7 @@ class Curvature:
 def newton_step(
     point: Point, rows: Tensor, targets: Tensor, energies: Tensor, tolerance: float
 ) -> tuple[Tensor, Tensor]:
-    """Change of weights and bias, float64, that brings the relative gap to `tolerance` if the model holds that far.
+    """Return the float64 change of weights and bias that brings the gap to `tolerance` if the model holds that far.
 
     rows: the objective's rows in the precision of the products.
     """
@@ -72,7 +72,7 @@ def newton_step(
 
 
 def conjugate_gradients(curvature: Curvature, residual: Pair, diagonal: Pair, enough: float) -> Pair:
-    """Solution of curvature x = residual from zero until the weights' residual has a norm of at most `enough`.
+    """Solve curvature x = residual, starting at zero, until the weights' residual has a norm of at most `enough`.
 
     Hestenes and Stiefel 1952. The bias has no such condition: every evaluation balances it anew.
     """

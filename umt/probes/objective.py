@@ -29,17 +29,17 @@ class Point:
 
     @property
     def gradient(self) -> Tensor:
-        """Gradient of the objective by the weights [R, C]."""
+        """The gradient of the objective by the weights [R, C]."""
         return self.slope + self.penalty * self.weights
 
     def value_under(self, penalty: float) -> float:
-        """The objective at the same weights under another penalty."""
+        """Return the objective at the same weights under another penalty."""
         return self.loss + penalty / 2 * self.weights.square().sum().item()
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Sum over images of the cross-entropy + penalty / 2 * norm(weights)^2; the bias is free of penalty.
+    """The sum over images of the cross-entropy + penalty / 2 * norm(weights)^2; the bias is free of penalty.
 
     rows: centred features [N, R] float64. targets: classes [N], each of C occurring. counts: images of each class [C].
     class_sums: sum of each class's rows [R, C].
@@ -57,16 +57,16 @@ class Objective:
         return cls(rows, targets, counts, sums.index_add_(0, targets, rows).T)
 
     def start(self, penalty: float) -> Point:
-        """Zero weights and the bias that is best for them: the optimum for an infinite penalty."""
+        """Return zero weights and the bias that is best for them: the optimum for an infinite penalty."""
         weights = torch.zeros_like(self.class_sums)
         return self.at(weights, (self.counts / self.counts.sum()).log(), penalty)
 
     def at(self, weights: Tensor, bias: Tensor, penalty: float) -> Point:
-        """Everything that is known about weights [R, C] and the best bias near `bias` [C]."""
+        """Return everything that is known about weights [R, C] and the best bias near `bias` [C]."""
         return self._at(weights, bias, penalty, self.rows @ weights)
 
     def between(self, points: Sequence[Point], shares: Sequence[float], penalty: float) -> Point:
-        """The combination of points with these shares; logits are linear in the weights, so it costs one product."""
+        """Combine points with these shares; logits are linear in the weights, so it costs one product."""
 
         def blend(part: str) -> Tensor:
             first, *others = (share * getattr(point, part) for share, point in zip(shares, points, strict=True))
@@ -81,9 +81,9 @@ class Objective:
         return Point(weights, bias, penalty, losses.sum().item(), slope, bias_gradient, probabilities, logits)
 
     def _balanced(self, logits: Tensor, bias: Tensor) -> Tensor:
-        """The bias after one Newton step on it alone, no longer than 1 in any class.
+        """Return the bias after one Newton step on it alone, no longer than 1 in any class.
 
-        Next to the optimum that leaves the gap to the weights, and conjugate gradients need a fifth of the products.
+        Near the optimum this leaves the gap to the weights, and conjugate gradients need a fifth of the products.
         """
         _, probabilities, errors = cross_entropy(logits + bias, self.targets)
         curvature = torch.diag(probabilities.sum(dim=0)) - probabilities.T @ probabilities
@@ -93,7 +93,7 @@ class Objective:
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses [N], probabilities [N, C] and probabilities minus targets [N, C] of logits [N, C].
+    """Return losses [N], probabilities [N, C] and probabilities minus targets [N, C] of logits [N, C].
 
     Everything is relative to the true class's logit, so that the loss and the errors of an image that is classified
     almost surely keep all their digits: neither is ever a difference of two numbers close to 1.

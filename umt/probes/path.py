@@ -18,9 +18,9 @@ from umt.probes.rotation import Rotation
 from umt.training.precision import has_bf16_products
 
 MAX_STEPS = 40  # Newton steps a penalty, in all precisions together
-STRIDE = 10.0  # from one penalty to the next
-ON_THE_WAY = 1e-3  # relative gap under penalties that nobody asked for
-HALVINGS = 8  # of a step that does not descend
+STRIDE = 10.0  # factor from a penalty to the next
+ON_THE_WAY = 1e-3  # relative gap under penalties between the requested ones
+HALVINGS = 8  # halvings of a step that does not descend
 PROGRESS = 0.5  # a step that leaves more than this share of the gap asks for products of a higher precision
 
 
@@ -29,7 +29,7 @@ class Fit:
     """The probe under one penalty: weights [D, C] float64 and bias [C] of features as they were given.
 
     value: sum of cross-entropies + penalty / 2 * norm(weights)^2. gap: bound of `value` minus its minimum, as a share
-    of `value`; `certified` is whether it is what was asked for. classes [C]: the labels that occur.
+    of `value`; `certified` tells if it is within the requested gap. classes [C]: the labels that occur.
     """
 
     penalty: float
@@ -41,7 +41,7 @@ class Fit:
     certified: bool
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Label [N] of features [N, D]."""
+        """Return the label [N] of features [N, D]."""
         rows = torch.from_numpy(features).to(self.weights.device, torch.float64)
         found: np.ndarray = self.classes[torch.addmm(self.bias, rows, self.weights).argmax(dim=1).cpu().numpy()]
         return found
@@ -58,8 +58,8 @@ def penalty_path(
     """Minimise sum of cross-entropies + penalty / 2 * norm(weights)^2 for each penalty, from strong to weak.
 
     features [N, D], labels [N] of any integers; the bias is not penalised. scikit-learn's C is 1 / penalty. Every fit
-    is within `gap` of its optimum relative to the objective, or says that it is not. UMTError for values that are not
-    finite and penalties that are not positive.
+    is within `gap` of its optimum relative to the objective, or says that it is not. Raises UMTError for values that
+    are not finite and penalties that are not positive.
     """
     _check(features, labels, penalties)
     device = device or torch.device("cpu")
@@ -81,9 +81,9 @@ def penalty_path(
 
 
 def stepping_stones(penalties: Sequence[float], energy: float) -> list[float]:
-    """The penalties from strong to weak, with others between them so that no step is longer than STRIDE.
+    """Return the penalties from strong to weak, with others between them so that no step is longer than STRIDE.
 
-    The first is no weaker than the features' greatest sum of squares, where a single Newton step all but solves it.
+    The first is no weaker than the features' greatest sum of squares, at which a single Newton step all but solves it.
     """
     stones = [energy] if energy > max(penalties) else []
     for penalty in sorted(set(penalties), reverse=True):
@@ -105,7 +105,7 @@ def _check(features: np.ndarray, labels: np.ndarray, penalties: Sequence[float])
 
 
 def _first_guess(objective: Objective, points: Sequence[Point], penalty: float) -> Point:
-    """Extrapolated in the logarithm of the penalty through up to three points, or the last where that is better."""
+    """Extrapolate in the logarithm of the penalty through up to three points, or take the last if it is better."""
     places = [math.log(point.penalty) for point in points]
     shares = [
         math.prod((math.log(penalty) - there) / (here - there) for there in places if there != here) for here in places
@@ -115,7 +115,7 @@ def _first_guess(objective: Objective, points: Sequence[Point], penalty: float) 
 
 
 class Solver:
-    """Newton's method with products in the fastest precision that still makes progress, all else in float64."""
+    """A Newton solver with products in the fastest precision that still makes progress, all else in float64."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
@@ -125,7 +125,7 @@ class Solver:
         self.ladder = [objective.rows.to(kind) for kind in kinds] + [objective.rows]
 
     def solve(self, point: Point, gap: float) -> tuple[Point, Certificate]:
-        """The first point whose relative gap is certified, or the best that float64 reaches in MAX_STEPS."""
+        """Return the first point whose relative gap is certified, or the best that float64 reaches in MAX_STEPS."""
         certificate, rung = certify(self.objective, point), 0
         for _ in range(MAX_STEPS):
             if certificate.gap <= gap * point.value:
@@ -140,7 +140,7 @@ class Solver:
         return point, certificate
 
     def _step(self, point: Point, rows: Tensor, gap: float) -> Point | None:
-        """The point that a Newton step leads to, shortened until it descends; None where it does not."""
+        """Return the point that a Newton step leads to, shortened until it descends; None if it does not."""
         weights, bias = newton_step(point, rows, self.objective.targets, self.energies, gap)
         for halvings in range(HALVINGS):
             length = 0.5**halvings

@@ -1,4 +1,4 @@
-"""Features in their principal axes: there the curvature is nearly diagonal, for every penalty and every class."""
+"""Features in their principal axes, in which the curvature is nearly diagonal, for every penalty and every class."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Rotation:
 
     @classmethod
     def of(cls, features: Tensor) -> Rotation:
-        """The principal axes of features [N, D] float64, the largest variance first."""
+        """Return the principal axes of features [N, D] float64, the largest variance first."""
         mean = features.mean(dim=0)
         centred = features - mean
         span = torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
@@ -32,10 +32,10 @@ class Rotation:
         return cls(mean, span @ vectors.flip(1))
 
     def apply(self, features: Tensor) -> Tensor:
-        """Coordinates [N, R] of features [N, D]."""
+        """Return coordinates [N, R] of features [N, D]."""
         return (features - self.mean) @ self.axes
 
     def outward(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights [R, C] and bias [C] of coordinates as those of features."""
+        """Return weights [R, C] and bias [C] of coordinates as those of features."""
         outer = self.axes @ weights
         return outer, bias - self.mean @ outer

@@ -1,1 +1,1 @@
-"""The one training engine: thin glue over mmengine's Runner."""
+"""The training engine: thin glue over mmengine's Runner."""

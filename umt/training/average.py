@@ -14,11 +14,11 @@ from umt.training.parallel import bare, own_share, placed, whole
 
 
 class AverageHook(Hook):
-    """average = decay * average + (1 - decay) * weights after each optimiser step; the model holds it in the end.
+    """A moving average: average = decay * average + (1 - decay) * weights a step; the model holds it in the end.
 
-    It starts at the weights after the first step. Statistics of BatchNorm are averaged like weights, so that both
-    come from the same stretch of the training. mmengine's EMAHook would count forwards instead of optimiser steps, and
-    would copy whatever hangs on the model.
+    It is updated after each optimiser step, and starts at the weights after the first step. Statistics of BatchNorm are
+    averaged like weights, so that both come from the same stretch of the training. mmengine's EMAHook would count
+    forwards instead of optimiser steps, and would copy everything that hangs on the model.
     """
 
     def __init__(self, decay: float) -> None:
@@ -54,6 +54,6 @@ class AverageHook(Hook):
 
 
 def averaged_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers that an average is taken of; integers, such as counters, are none."""
+    """Return the parameters and buffers to average; integers, such as counters, are left out."""
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     return {name: value for name, value in tensors.items() if value.is_floating_point()}

@@ -1,4 +1,4 @@
-"""Batches without end: which images this process sees when, as a function of seed and position alone."""
+"""Endless batches: the images of each process at each step, as a function of seed and position alone."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Key = tuple[int, int]  # index of an image, and how often it was shown before
 class VisitSampler(Sampler[Key]):
     """Keys (index, visit) of epoch after epoch, each in its own order.
 
-    Processes take turns in one sequence, so that the images of an optimiser step are the same however the global
-    batch is split. A position is found without walking to it: going on after an interruption costs nothing.
+    Processes take turns in one sequence, so that the images of an optimiser step are the same for any split of the
+    global batch. A position is found without walking to it: going on after an interruption costs nothing.
     """
 
     def __init__(self, images: int, seed: int, rank: int = 0, world: int = 1) -> None:
@@ -47,7 +47,7 @@ class VisitSampler(Sampler[Key]):
 def make_loader(
     images: Dataset[Any], *, batch: int, seed: int, draws: int, visits: bool, pinned: bool
 ) -> DataLoader[Any]:
-    """Endless shuffled batches for this process, when all processes together draw `draws` images.
+    """Return endless shuffled batches for this process, if all processes together draw `draws` images.
 
     The order of the images depends on the seed alone, not on the size of a batch.
     """

@@ -15,7 +15,7 @@ class Classifier(BaseModel):
     """Cross-entropy on the pooled features of images in [0, 1], with optional mixing and label smoothing.
 
     The head starts near zero (standard deviation 2e-5, as MAE's fine-tuning), so that the first gradients do not
-    disturb the backbone. `mixing` draws one ratio for each forward, `None` mixes nothing.
+    disturb the backbone. `mixing` draws a ratio for each forward, `None` mixes nothing.
     """
 
     def __init__(self, backbone: Backbone, classes: int, *, mixing: Mixup | None = None, smoothing: float = 0) -> None:
@@ -28,7 +28,7 @@ class Classifier(BaseModel):
         self.smoothing = smoothing
 
     def forward(self, images: Tensor, labels: Tensor | None = None, mode: str = "tensor") -> Tensor | dict[str, Tensor]:
-        """Logits [B, classes], or in mode 'loss' what mmengine minimises."""
+        """Return logits [B, classes], or in mode 'loss' the loss that mmengine minimises."""
         if labels is None or mode != "loss":
             return self.logits(images)
         images, targets = self.mixing(images, labels) if self.mixing else (images, labels)
@@ -37,6 +37,6 @@ class Classifier(BaseModel):
         return {"loss": F.cross_entropy(scores, targets, label_smoothing=self.smoothing)}
 
     def logits(self, images: Tensor) -> Tensor:
-        """Class scores [B, classes] of images [B, 3, H, W] in [0, 1]."""
+        """Return class scores [B, classes] of images [B, 3, H, W] in [0, 1]."""
         scores: Tensor = self.head(self.backbone(images, maps=()).pooled)
         return scores

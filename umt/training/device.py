@@ -8,7 +8,7 @@ from umt.errors import DeviceError
 
 
 def pick_device(name: str) -> torch.device:
-    """'auto' is the first GPU where there is one."""
+    """Return the named device; 'auto' is the first GPU if there is one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

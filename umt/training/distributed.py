@@ -1,4 +1,4 @@
-"""Joining the other processes of a training that torchrun or Slurm started."""
+"""The connection to the other processes of a training that torchrun or Slurm started."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from torch import distributed
 
 from umt.errors import DeviceError, ProcessError, first_line
 
-FIRST_PORT = 20_000  # of the ports that Slurm jobs are spread over, so that two on one machine do not meet
+FIRST_PORT = 20_000  # Slurm jobs are spread over ports from here on, so that two jobs on a machine do not meet
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process's place among those that train together."""
+    """The place of this process among those that train together."""
 
     rank: int = 0
     world: int = 1
-    local_rank: int = 0  # among those on this machine: its GPU
+    local_rank: int = 0  # rank among the processes on this machine: its GPU
 
     @property
     def main(self) -> bool:
-        """Whether it is the one that writes files and reports."""
+        """True for the process that writes files and reports."""
         return self.rank == 0
 
 
 def join() -> Processes:
-    """Read what torchrun or Slurm says in the environment, and meet the others where there are any.
+    """Read the variables of torchrun or Slurm in the environment, and connect to the other processes, if there are any.
 
-    They talk through NCCL where the machine has GPUs, each process with its own, and through Gloo elsewhere. A Slurm
-    job script that was not started with srun is one process.
+    They talk through NCCL if the machine has GPUs, each process with its own GPU, and through Gloo otherwise. A Slurm
+    job script that was not started with srun is a single process.
     """
     if "RANK" not in os.environ and "SLURM_STEP_ID" in os.environ and _number("SLURM_NTASKS", 1) > 1:
         slurm_to_torchrun(os.environ)
@@ -47,7 +47,7 @@ def join() -> Processes:
 
 @contextmanager
 def company() -> Iterator[None]:
-    """UMTError in place of what Gloo or NCCL say when another process has gone."""
+    """Raise UMTError in place of the errors of Gloo or NCCL if another process has gone."""
     try:
         yield
     except RuntimeError as error:
@@ -60,7 +60,7 @@ def company() -> Iterator[None]:
 
 
 def slurm_to_torchrun(environment: MutableMapping[str, str]) -> None:
-    """Say in torchrun's variables what Slurm says in its own; variables that are set already stay."""
+    """Set torchrun's variables from Slurm's own; variables that are set already stay."""
     job = int(environment.get("SLURM_JOB_ID", 0))
     translated = {
         "RANK": environment["SLURM_PROCID"],

@@ -6,7 +6,7 @@ import torch
 from timm.layers import DropPath
 from torch import nn
 
-# What timm's blocks call the place; it holds nothing while the rate is zero.
+# Names of the place in timm's blocks; it holds nothing while the rate is zero.
 PLACES = ("drop_path", "drop_path1", "drop_path2")
 EMPTY = (nn.Identity, DropPath, type(None))
 
@@ -14,7 +14,7 @@ EMPTY = (nn.Identity, DropPath, type(None))
 def set_drop_path(model: nn.Module, rate: float) -> int:
     """Drop the residual branches of the blocks at a rate that rises linearly from 0 to `rate` (Huang et al. 2016).
 
-    Returns the number of blocks that have a place for it: 0 for architectures without stochastic depth.
+    Returns the number of blocks with a module for it: 0 for architectures without stochastic depth.
     """
     found = [(module, places) for module in model.modules() if (places := _places(module))]
     for (block, places), probability in zip(found, torch.linspace(0, rate, len(found)).tolist(), strict=True):

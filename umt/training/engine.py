@@ -1,4 +1,4 @@
-"""The engine: one function that trains a model on mmengine's Runner, by a recipe that is data."""
+"""The engine: a function that trains a model on mmengine's Runner, by a recipe that is data."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ from umt.training.progress import ProgressHook
 from umt.training.runner import DeviceRunner
 from umt.training.schedule import warmup_then
 
-SAVE_SECONDS = 300.0  # how much work an interruption may cost
-UNUSED_HOOKS = dict.fromkeys(("runtime_info", "timer", "logger"))  # they look at the device for each loss
+SAVE_SECONDS = 300.0  # work that an interruption may cost
+UNUSED_HOOKS = dict.fromkeys(("runtime_info", "timer", "logger"))  # these hooks look at the device for each loss
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained; every field can change the outcome."""
+    """The settings of a training; every field can change the outcome."""
 
     epochs: float
-    batch: int  # images an optimiser step, of all processes; the learning rate belongs to it, whatever fits on devices
+    batch: int  # images an optimiser step, of all processes; the learning rate belongs to it, on devices of any memory
     device_batch: int  # images a forward on one device; BatchNorm and mixup see this many, the rest is accumulated
     lr: float
     warmup_epochs: float  # linear; then cosine to zero
     weight_decay: float
     betas: tuple[float, float]
     clip_norm: float | None  # largest norm of the gradient, null for no limit
-    precision: str  # fp32, bf16, fp16 (GPUs only), or auto: bf16 where it is faster
+    precision: str  # fp32, bf16, fp16 (GPUs only), or auto: bf16 if it is faster
 
     def __post_init__(self) -> None:
         for name in ("epochs", "lr", "clip_norm"):
@@ -65,15 +65,15 @@ class Recipe:
             raise DeclarationError(f"recipe: warmup_epochs {self.warmup_epochs} must be less than epochs {self.epochs}")
 
     def steps(self, images: int) -> int:
-        """Optimiser steps on a training set of so many images; at least one."""
+        """Return the optimiser steps on a training set of so many images; at least one."""
         return max(1, round(self.epochs * images / self.batch))
 
     def warmup_steps(self, images: int) -> int:
-        """How many of them are warm-up."""
+        """Return the number of steps that are warm-up."""
         return min(round(self.warmup_epochs * images / self.batch), self.steps(images) - 1)
 
     def forwards(self, processes: int = 1) -> int:
-        """Forwards of each process an optimiser step; UMTError where the batch cannot be shared out evenly."""
+        """Return the forwards of each process an optimiser step; UMTError if the batch cannot be shared out evenly."""
         together = self.device_batch * processes
         if self.batch % together:
             nearest = max(1, round(self.batch / together)) * together
@@ -84,7 +84,7 @@ class Recipe:
         return self.batch // together
 
     def processes(self, most: int) -> int:
-        """The largest number of processes up to `most` that the batch can be shared out to evenly."""
+        """Return the largest number of processes up to `most` that the batch can be shared out to evenly."""
         return max(count for count in range(1, most + 1) if self.batch % (self.device_batch * count) == 0)
 
     def _require(self, field: str, holds: bool, expected: str) -> None:
@@ -94,10 +94,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a training runs, and who hears of it."""
+    """The device, folder and progress report of a training."""
 
     device: torch.device
-    work_dir: Path  # its own: logs, and what resumes it after an interruption
+    work_dir: Path  # its own folder: logs, and the save to resume from
     seed: int
     report: Callable[[int, int, str], None]  # done, total, text
 
@@ -114,10 +114,10 @@ def fit(
 ) -> None:
     """Train `model` in place with AdamW on `groups` (each with its own peak lr); afterwards it is in eval mode.
 
-    With several processes (`distributed.join`), each calls it with its own device and the same rest; all models hold
-    the same weights in the end, and only the first process writes and reports. The same seed gives the same weights
-    on a CPU. Started again in the same `work_dir`, it goes on from the last save, exactly. UMTError when a loss or a
-    weight is not finite (the iteration and the loss are named) or another process is gone; the last save is kept.
+    With several processes (`distributed.join`), each calls it with its own device and the same other arguments; all
+    models hold the same weights in the end, and only the first process writes and reports. The same seed gives the same
+    weights on a CPU. Started again in the same `work_dir`, it goes on from the last save, exactly. Raises UMTError if a
+    loss or a weight is not finite (iteration and loss are named) or another process is gone; the last save is kept.
     """
     model.to(place.device, memory_format=torch.channels_last)
     if lonely_batchnorm(model):
@@ -138,7 +138,7 @@ def fit(
             custom_hooks=_hooks(saver, recipe, place, extras),
             randomness={"seed": place.seed, "diff_rank_seed": True},
             log_level=logging.ERROR,
-            default_scope=None,  # a scope would outlive the run, and rename what others build
+            default_scope=None,  # a scope would outlive the run, and rename objects that others build
             experiment_name=uuid4().hex,  # mmengine shares its state between runs of one name
             resume=resumable.is_file(),
             load_from=str(resumable) if resumable.is_file() else None,
@@ -169,7 +169,7 @@ def _optimiser(groups: list[Group], recipe: Recipe, device: torch.device, forwar
 
 
 def _hooks(saver: ResumeHook, recipe: Recipe, place: Place, extras: Extras) -> list[Hook]:
-    """What watches, averages and reports; only the first process reports."""
+    """Return the hooks that watch, average and report; only the first process reports."""
     rank, world = get_dist_info()
     images = recipe.device_batch * world
     hooks: list[Hook] = [FiniteHook(saver, recipe.lr), *extras.hooks]

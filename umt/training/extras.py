@@ -1,4 +1,4 @@
-"""What a training does beyond its recipe: saves, averages, logs, and how it is spread over processes."""
+"""Options of a training beyond its recipe: saves, averages, logs, and its distribution over processes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Extras:
 
     save_every: int | None = None  # optimiser steps between saves, besides those by time
     ema: float | None = None  # decay of the weights' moving average, which the model holds in the end
-    loggers: tuple[str, ...] = ()  # with any of them log.jsonl is written, too
-    parallel: str = "ddp"  # with several processes: each holds the whole model (ddp), or a share of it (fsdp)
-    hooks: tuple[Hook, ...] = ()  # the caller's own
-    note: Callable[[], str] | None = None  # what else the progress line says
+    loggers: tuple[str, ...] = ()  # with any logger log.jsonl is written, too
+    parallel: str = "ddp"  # with several processes: each holds the whole model (ddp), or a shard of it (fsdp)
+    hooks: tuple[Hook, ...] = ()  # hooks of the caller
+    note: Callable[[], str] | None = None  # more text for the progress line
     visits: bool = False  # the data set is asked for (index, visit) instead of index
 
     def __post_init__(self) -> None:

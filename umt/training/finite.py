@@ -1,4 +1,4 @@
-"""Stopping a run whose loss or weights are no numbers any more, before anything of it is saved."""
+"""A hook that stops a run if its loss or weights are not finite, before it saves anything."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from umt.training.hooks import ResumeHook
 
 
 class FiniteHook(Hook):
-    """UMTError when a value of a forward is nan or infinite, on any process, or a weight that is to be saved is.
+    """A hook that raises UMTError if a forward's value, on any process, or a weight to be saved is not finite.
 
-    One look at the device an iteration, however many values there are.
+    It looks at the device once an iteration, for any number of values.
     """
 
     priority = "VERY_HIGH"

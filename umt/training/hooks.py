@@ -17,7 +17,7 @@ RESUME_FILE = "resume.pth"
 
 
 class StepScheduleHook(ParamSchedulerHook):
-    """Moves the learning rate after optimiser steps only, so that accumulation does not change the schedule."""
+    """A hook that moves the learning rate after optimiser steps only: accumulation does not change the schedule."""
 
     def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
         if runner.optim_wrapper.should_update():
@@ -25,10 +25,10 @@ class StepScheduleHook(ParamSchedulerHook):
 
 
 class ResumeHook(Hook):
-    """Saves the run every `every` optimiser steps, and after a step when `seconds` have passed since the last save.
+    """A hook that saves the run every `every` optimiser steps, and after a step if the last save is `seconds` old.
 
-    The random state of each process goes with it: a resumed run ends in the same weights as one that was never
-    interrupted. Where worker processes draw augmentations from their own state, these are drawn anew; keys of
+    The random state of each process goes with it: a resumed run ends in the same weights as a run that was never
+    interrupted. If worker processes draw augmentations from their own state, these are drawn anew; keys of
     `VisitSampler` make them exact, too.
     """
 
@@ -37,7 +37,7 @@ class ResumeHook(Hook):
     def __init__(self, seconds: float, every: int | None = None) -> None:
         self.seconds, self.every = seconds, every
         self.restored: Sequence[Mapping[str, Any]] = ()
-        self.step = 0  # of the last save
+        self.step = 0  # step of the last save
 
     def before_train(self, runner: Any) -> None:
         self.saved, self.step = time.monotonic(), steps_done(runner)
@@ -59,7 +59,7 @@ class ResumeHook(Hook):
         self.restored = checkpoint["random_state"]
 
     def last_save(self, runner: Any) -> str | None:
-        """The file that a stopped run goes on from, and its step, if there is one."""
+        """Return the file that a stopped run goes on from, and its step, if there is one."""
         return f"{Path(runner.work_dir) / RESUME_FILE} (step {self.step})" if self.step else None
 
     def _due(self, runner: Any) -> bool:
@@ -71,13 +71,13 @@ class ResumeHook(Hook):
 
 
 def steps_done(runner: Any) -> int:
-    """Optimiser steps of a run so far."""
+    """Return the optimiser steps of a run so far."""
     steps: int = runner.optim_wrapper.inner_count // runner.optim_wrapper._accumulative_counts
     return steps
 
 
 def random_state() -> dict[str, Any]:
-    """State of every generator that training draws from, in tensors and plain values."""
+    """Return the state of every generator that training draws from, in tensors and plain values."""
     kind, keys, *rest = np.random.get_state()
     return {
         "python": random.getstate(),
@@ -88,7 +88,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: Mapping[str, Any]) -> None:
-    """Put every generator back to `random_state()`."""
+    """Restore every generator to `random_state()`."""
     kind, keys, *rest = state["numpy"]
     random.setstate(state["python"])
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
@@ -101,5 +101,5 @@ def set_random_state(state: Mapping[str, Any]) -> None:
 
 
 def _own_cuda_state() -> list[torch.Tensor]:
-    """Of this process's GPU alone: asking for another's would take memory there."""
+    """Return the state of this process's GPU alone: reading another GPU's would take memory there."""
     return [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []

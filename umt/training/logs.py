@@ -30,7 +30,7 @@ LOGGERS: Mapping[str, Callable[[Path], BaseVisBackend]] = {
 
 
 class LogHook(Hook):
-    """Writes each loss (its mean since the last line), lr, images a second and, where it is clipped, the grad norm."""
+    """A hook that logs each loss (its mean since the last line), lr, images a second and a clipped gradient's norm."""
 
     def __init__(self, loggers: tuple[str, ...], folder: Path, images: int) -> None:
         for name in loggers:
@@ -38,7 +38,7 @@ class LogHook(Hook):
                 raise PackageError(f"logger '{name}': the package is not installed; pip install {name}")
         self.backends = [LOGGERS[name](folder) for name in loggers]
         self.file = folder / LOG_FILE
-        self.images = images  # of a forward, over all processes
+        self.images = images  # images of a forward, over all processes
 
     def before_train(self, runner: Any) -> None:
         forget_after(self.file, steps_done(runner))
@@ -83,7 +83,7 @@ class LogHook(Hook):
 
 
 def mean_scalars(file: Path, after: int) -> dict[str, float]:
-    """Each scalar's mean over the lines after a step, which are means themselves; nothing where none was logged."""
+    """Return each scalar's mean over the lines after a step, which are means themselves; empty if none was logged."""
     late = [line for line in _lines(file) if line["step"] > after]
     return {
         name: fmean(line[name] for line in late if name in line)
@@ -93,7 +93,7 @@ def mean_scalars(file: Path, after: int) -> dict[str, float]:
 
 
 def thinned(file: Path, points: int) -> dict[str, list[float]]:
-    """Each scalar's values at about so many of the logged steps, the steps under "step"; for a curve."""
+    """Return each scalar's values at about so many of the logged steps, the steps under "step"; for a curve."""
     lines = _lines(file)
     lines = [line for line in lines if lines[0].keys() <= line.keys()]
     kept = lines[:: max(1, -(-len(lines) // points))]
@@ -101,7 +101,7 @@ def thinned(file: Path, points: int) -> dict[str, list[float]]:
 
 
 def forget_after(file: Path, step: int) -> None:
-    """Drop the lines of steps that an interrupted run did after its last save: they are done again."""
+    """Remove the lines of steps that an interrupted run did after its last save: they are done again."""
     lines = _lines(file)
     if file.is_file():
         with atomic_file(file) as handle:
@@ -109,7 +109,7 @@ def forget_after(file: Path, step: int) -> None:
 
 
 def _lines(file: Path) -> list[dict[str, float]]:
-    """The lines of a log that hold the scalars of a step; UMTError where it is a link or the like."""
+    """Return the lines of a log that hold the scalars of a step; UMTError if it is a link or the like."""
     try:
         content = read_plain(file)
     except FileNotFoundError:
@@ -120,7 +120,7 @@ def _lines(file: Path) -> list[dict[str, float]]:
 
 
 def _parsed(line: bytes) -> dict[str, float]:
-    """The scalars of a line; empty where it holds anything else, as one that was cut."""
+    """Return the scalars of a line; empty if it holds anything else, such as a line that was cut."""
     with suppress(ValueError, RecursionError):
         scalars = json.loads(line)
         if isinstance(scalars, dict) and all(isinstance(value, (int, float)) for value in scalars.values()):

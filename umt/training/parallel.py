@@ -22,10 +22,10 @@ OWN_SHARD = 1_000_000  # parameters from which on a block is gathered by itself,
 
 @contextmanager
 def spread(model: BaseModel, groups: list[Group], parallel: str) -> Iterator[tuple[nn.Module, list[Group]]]:
-    """What to train instead of `model`, and its optimiser groups; afterwards `model` itself holds the weights.
+    """Yield the model to train for `model`, and its optimiser groups; afterwards `model` itself holds the weights.
 
-    All processes start from the weights of the first. BatchNorm sees the batches of all of them on GPUs; on CPUs,
-    which have none that does, each its own, and the first one's statistics count.
+    All processes start from the weights of the first. On GPUs, BatchNorm sees the batches of all processes; CPUs have
+    no such BatchNorm, so each process sees its own batch, and the first process's statistics count.
     """
     if get_dist_info()[1] == 1:
         yield model, groups
@@ -42,20 +42,20 @@ def spread(model: BaseModel, groups: list[Group], parallel: str) -> Iterator[tup
 
 
 def lonely_batchnorm(model: nn.Module) -> bool:
-    """Whether BatchNorm would take each process's images by themselves."""
+    """Return whether BatchNorm would see each process's images alone."""
     on_cpu = not next(model.parameters()).is_cuda
     return get_dist_info()[1] > 1 and on_cpu and any(isinstance(module, _BatchNorm) for module in model.modules())
 
 
 def bare(model: nn.Module) -> nn.Module:
-    """The model inside of its wrapper, if it has one."""
+    """Return the model inside of its wrapper, if it has one."""
     return cast(nn.Module, model.module) if is_model_wrapper(model) else model
 
 
 def whole(tree: Any) -> Any:
-    """Nested values with every tensor whole and on the CPU; None in place of tensors on all but the first process.
+    """Return nested values with every tensor whole, on the CPU of the first process; the others get None for tensors.
 
-    Every process must call it: each gives its shares.
+    Every process must call it: each gives its shards.
     """
     if isinstance(tree, Mapping):
         return {key: whole(value) for key, value in tree.items()}
@@ -68,19 +68,19 @@ def whole(tree: Any) -> Any:
 
 
 def own_share(value: Tensor) -> Tensor:
-    """What this process holds of a tensor, as a view."""
+    """Return the part of a tensor that this process holds, as a view."""
     return value.to_local() if isinstance(value, DTensor) else value
 
 
 def placed(value: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor on the device of another, in the same layout and cut up in the same way."""
+    """Return a whole tensor on the device of another, in the same layout and sharded in the same way."""
     if isinstance(like, DTensor):
         return distribute_tensor(value.to(like.device).contiguous(), like.device_mesh, like.placements)
     return torch.empty_like(like, dtype=value.dtype).copy_(value)
 
 
 def placed_optimiser(state: dict[str, Any], optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-    """A whole optimiser state, with the values that belong to a weight laid out and cut up as the weight is.
+    """Return a whole optimiser state, with the values of a weight laid out and sharded as the weight is.
 
     Fused optimisers walk weights and moments side by side in memory: a moment that was saved in another layout would
     meet the wrong weights.
@@ -107,12 +107,12 @@ def _replicas(model: BaseModel) -> nn.Module:
 
 @contextmanager
 def _sharded(model: BaseModel, groups: list[Group]) -> Iterator[list[Group]]:
-    """Cut up the weights of `model` in place, and put it together again in the end."""
+    """Shard the weights of `model` in place, and put it together again in the end."""
     from torch.distributed.fsdp import fully_shard  # from torch 2.6 on, and slow to import
 
     names = {id(value): name for name, value in model.named_parameters()}
     before = {module: (type(module), _own_state(module)) for module in model.modules()}
-    model.to(memory_format=torch.contiguous_format)  # the only one that FSDP cuts
+    model.to(memory_format=torch.contiguous_format)  # the only format that FSDP shards
     for block in [*_large_blocks(model), model]:
         fully_shard(block)
     cut = dict(model.named_parameters())
@@ -127,14 +127,14 @@ def _sharded(model: BaseModel, groups: list[Group]) -> Iterator[list[Group]]:
 
 
 def _own_state(module: nn.Module) -> dict[str, Any]:
-    """A module's attributes, with its tables of parameters and hooks copied; buffers and children are not touched."""
+    """Return a module's attributes, with its tables of parameters and hooks copied; buffers and children are shared."""
     shared = ("_buffers", "_modules")
     tables = {key for key, value in vars(nn.Module()).items() if isinstance(value, dict)} - set(shared)
     return {key: value.copy() if key in tables else value for key, value in vars(module).items()}
 
 
 def _large_blocks(model: nn.Module) -> list[nn.Module]:
-    """Links of chains, such as a transformer's blocks, from the inside out."""
+    """Return large links of chains, such as a transformer's blocks, from the inside out."""
     chains = [module for module in model.modules() if isinstance(module, nn.Sequential)]
     links = [link for chain in reversed(chains) for link in chain]
     return [link for link in links if sum(value.numel() for value in link.parameters()) >= OWN_SHARD]

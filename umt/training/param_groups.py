@@ -1,4 +1,4 @@
-"""Optimiser groups with layer-wise learning-rate decay, from what a Backbone says about its own depth."""
+"""Optimiser groups with layer-wise learning-rate decay, from the depth that a Backbone declares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Group = dict[str, Any]
 def layer_decay_groups(
     backbone: Backbone, head: nn.Module, *, lr: float, weight_decay: float, layer_decay: float
 ) -> list[Group]:
-    """Groups whose learning rate is lr * layer_decay^(L + 1 - layer), L the last layer; the head has the full lr.
+    """Return groups with learning rate lr * layer_decay^(L + 1 - layer), L the last layer; the head has the full lr.
 
     MAE's rule (He et al. 2022, appendix A.2), after BEiT. One-dimensional parameters and those of
     `Backbone.no_weight_decay` are not decayed. Frozen parameters are left out.

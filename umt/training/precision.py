@@ -1,4 +1,4 @@
-"""Mixed precision on any device: which one, and the optimiser wrapper that trains with it."""
+"""Mixed precision on any device: the choice of a precision, and the optimiser wrapper that trains with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 @OPTIM_WRAPPERS.register_module()
 class AutocastOptimWrapper(OptimWrapper):
-    """Runs the forward under `torch.autocast(device_type, bfloat16)`; bf16 needs no loss scaling.
+    """An optimiser wrapper: forward under `torch.autocast(device_type, bfloat16)`; bf16 needs no loss scaling.
 
     mmengine's AmpOptimWrapper refuses the CPU.
     """
@@ -34,7 +34,7 @@ class AutocastOptimWrapper(OptimWrapper):
 
 
 def make_optim_wrapper(setting: str, device: torch.device, **options: Any) -> OptimWrapper:
-    """An mmengine optimiser wrapper with these options that trains in a precision; fp16 scales the loss."""
+    """Make an mmengine optimiser wrapper with these options that trains in a precision; fp16 scales the loss."""
     precision = pick_precision(setting, device)
     if precision == "fp32":
         return OptimWrapper(**options)
@@ -44,7 +44,7 @@ def make_optim_wrapper(setting: str, device: torch.device, **options: Any) -> Op
 
 
 def pick_precision(setting: str, device: torch.device) -> str:
-    """'fp32', 'bf16' or 'fp16'; 'auto' is bf16 where that is faster on the device. UMTError for fp16 on a CPU."""
+    """Return 'fp32', 'bf16' or 'fp16'; 'auto' is bf16 if that is faster on the device. UMTError for fp16 on a CPU."""
     if setting not in PRECISIONS:
         raise unknown_name("precision", setting, PRECISIONS)
     if setting == "fp16" and device.type != "cuda":
@@ -55,7 +55,7 @@ def pick_precision(setting: str, device: torch.device) -> str:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than fp32 there: GPUs from Ampere on, CPUs with matrix units (AMX).
+    """Return whether bf16 is faster than fp32 there: GPUs from Ampere on, CPUs with matrix units (AMX).
 
     AVX512-BF16 without AMX is not enough: autocast then takes 1.4 (ResNet-50) to 2 times (ViT-S, EfficientNet-Lite0)
     the time of fp32, as measured on a Xeon.
@@ -66,7 +66,7 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def has_bf16_products(device: torch.device) -> bool:
-    """Whether a bare matrix product in bf16 takes less than half of its time in fp32: CPUs with AMX or AVX512-BF16.
+    """Return whether a bf16 matrix product takes less than half of its fp32 time: CPUs with AMX or AVX512-BF16.
 
     On an EPYC (Zen 4) 6667 x 768 times 768 x 100 runs at 181 GFLOP/s in bf16 and 60 in fp32.
     """

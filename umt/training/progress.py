@@ -1,4 +1,4 @@
-"""Progress of a training run, passed on to whoever draws it."""
+"""Progress of a training run, passed on to the code that draws it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class ProgressHook(Hook):
-    """Reports (iteration, iterations, text) at most twice a second: loss, its parts, images a second, and a note."""
+    """A hook that reports (iteration, iterations, text) at most twice a second: losses, images a second, a note."""
 
     priority = "VERY_LOW"
 
@@ -39,7 +39,7 @@ class ProgressHook(Hook):
 
 
 def loss_text(outputs: Mapping[str, Tensor]) -> str:
-    """'loss 1.234 (dino feature 0.800, dino token 0.434)'; all values come from the device at once."""
+    """Return 'loss 1.234 (dino feature 0.800, dino token 0.434)'; all values come from the device at once."""
     names = ["loss", *(name for name in outputs if name != "loss")]
     values = [torch.as_tensor(outputs.get(name, torch.nan)).detach().float() for name in names]
     loss, *parts = torch.stack(values).tolist()

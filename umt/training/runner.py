@@ -1,4 +1,4 @@
-"""mmengine's Runner as this project uses it: on the device it is told, quiet, and wary of files."""
+"""mmengine's Runner as this project uses it: on the given device, quiet, and wary of files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SAVED = {"meta", "state_dict", "optimizer", "param_schedulers", "message_hub"}  
 
 
 class DeviceRunner(Runner):
-    """A Runner for a model that is already on its device, and spread over processes where there are several.
+    """A Runner for a model that is already on its device, and spread over processes if there are several.
 
     mmengine moves every model to the first GPU, also when the user asked for the CPU.
     """
@@ -30,7 +30,7 @@ class DeviceRunner(Runner):
     def save_run(self, path: Path) -> None:
         """Write all that a run needs to go on, whole or not at all; every process must call it.
 
-        UMTError where the disk is full: the file that was there before stays.
+        Raises UMTError if the disk is full: the file that was there before stays.
         """
         checkpoint = {
             "meta": {"epoch": self.epoch, "iter": self.iter + 1, "seed": self.seed},
@@ -55,19 +55,19 @@ class DeviceRunner(Runner):
         return checkpoint
 
     def _init_model_weights(self) -> None:
-        """Left out with several processes: `spread` gave them equal weights, and mmengine cannot send shares."""
+        """Skip this with several processes: `spread` gave them equal weights, and mmengine cannot send shards."""
         if get_dist_info()[1] == 1:
             super()._init_model_weights()
 
     def dump_config(self) -> None:
-        """Left out: nothing here has an mmengine config file, and it would write an empty one."""
+        """Skip the config file: nothing here has an mmengine config, and it would be empty."""
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
-        """Left out: it takes two seconds, and every result records its environment."""
+        """Skip the environment's log: it takes two seconds, and every result records its environment."""
 
 
 def _saved_run(path: Path) -> dict[str, Any]:
-    """What `save_run` wrote; UMTError for a file that holds anything else."""
+    """Return the content that `save_run` wrote; UMTError if the file holds anything else."""
     try:
         content = read_file(path)
     except UMTError as error:

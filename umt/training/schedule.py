@@ -6,7 +6,7 @@ from typing import Any
 
 
 def warmup_then(policy: str, *, total: int, warmup: int, start_lr_factor: float = 1e-3) -> list[dict[str, Any]]:
-    """Linear warm-up that reaches the peak in the last of `warmup` iterations, then decay; policy 'cosine' or 'linear'.
+    """Return a linear warm-up whose peak is the last of `warmup` iterations, then decay; policy 'cosine' or 'linear'.
 
     Cosine would be zero in iteration `total`, linear is zero in the last one, as in mmengine's own schedules.
     The factors multiply each parameter group's own learning rate, so layer-wise scales survive.

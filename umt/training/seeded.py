@@ -1,4 +1,4 @@
-"""Images whose random augmentations depend on seed, image and showing alone, not on who draws them, or when."""
+"""Images whose random augmentations depend on seed, image and visit alone, not on the process or the time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SeededViews(Dataset[Any]):
     """`dataset[index, visit]`: an item of `items`, drawn with generators of its own.
 
     Augmentations of timm and torchvision draw from Python's, NumPy's and torch's global generators. Here a training
-    sees the same views in one process and in many, in worker processes and without, and after an interruption.
+    sees the same views in one process or many, with worker processes or without, and after an interruption.
     """
 
     def __init__(self, items: Dataset[Any], seed: int) -> None:
@@ -33,7 +33,7 @@ class SeededViews(Dataset[Any]):
 
 @contextmanager
 def global_generators(seed: tuple[int, ...]) -> Iterator[None]:
-    """Python's, NumPy's and torch's CPU generators by a seed, and as they were afterwards."""
+    """Set Python's, NumPy's and torch's CPU generators by a seed, and restore them afterwards."""
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()
     first, second, third = np.random.SeedSequence(seed).generate_state(3).tolist()
     random.seed(first)

@@ -18,14 +18,14 @@ TRAIN, TRAIN_PART, VAL, TEST = (0.0, 0.5), (0.0, 0.35), (0.35, 0.5), (0.5, 1.0)
 
 @dataclass(frozen=True)
 class Cutter:
-    """Cuts square crops of `side` pixels, each shrunk or enlarged to `saved` pixels."""
+    """A cutter of square crops of `side` pixels, each shrunk or enlarged to `saved` pixels."""
 
     side: int
     saved: int
     seed: int
 
     def cut(self, name: str, share: tuple[float, float], count: int) -> list[Image.Image]:
-        """`count` crops at random places of the part of a photograph that `share` of its width spans."""
+        """Cut `count` crops at random places of a photograph, in the part that `share` of its width spans."""
         pixels = photo(name)
         left, right = (round(edge * pixels.shape[1]) for edge in share)
         rng = np.random.default_rng([self.seed, NAMES.index(name), left])
@@ -38,7 +38,7 @@ class Cutter:
 
 
 def write_aircraft(folder: Path, counts: tuple[int, int, int]) -> None:
-    """(train, val, test) crops of each photograph in FGVC-Aircraft's layout."""
+    """Write (train, val, test) crops of each photograph in FGVC-Aircraft's layout."""
     cutter = Cutter(side=24, saved=96, seed=1)
     data = folder / "data"
     (data / "images").mkdir(parents=True)
@@ -54,7 +54,7 @@ def write_aircraft(folder: Path, counts: tuple[int, int, int]) -> None:
 
 
 def write_caltech101(folder: Path, test: int) -> None:
-    """30 crops to train and `test` to test of each photograph in Caltech-101's layout.
+    """Write 30 crops to train and `test` to test of each photograph in Caltech-101's layout.
 
     The layout names no split, so the crops that the usual draw takes to train are cut from the training half.
     """
@@ -69,7 +69,7 @@ def write_caltech101(folder: Path, test: int) -> None:
 
 
 def write_cub(folder: Path, counts: tuple[int, int]) -> None:
-    """(train, test) crops of each second photograph in CUB-200-2011's layout."""
+    """Write (train, test) crops of each second photograph in CUB-200-2011's layout."""
     cutter = Cutter(side=40, saved=96, seed=3)
     names = NAMES[::2]
     classes = [f"{number:03d}.{name}" for number, name in enumerate(names, start=1)]

@@ -11,14 +11,14 @@ from umt.data.mini.rooms import render_room
 from umt.data.mini.stereo import crops
 
 ADE20K_SIZE = (160, 120)  # width, height in pixels
-NYU_SIZE = (640, 480)  # that of the Kinect, which the usual evaluation crop is cut for
+NYU_SIZE = (640, 480)  # size of Kinect images, for which the usual evaluation crop is cut
 
 # Seeds of the rooms, far apart, so that no room is in two splits or sets.
 SEEDS = {"training": 0, "validation": 10_000, "train": 20_000, "test": 30_000}
 
 
 def write_ade20k(folder: Path, counts: tuple[int, int]) -> None:
-    """(training, validation) rooms in ADE20K's layout."""
+    """Write (training, validation) rooms in ADE20K's layout."""
     for split, count in zip(("training", "validation"), counts, strict=True):
         images, annotations = _folders(folder, split)
         for index in range(count):
@@ -28,7 +28,7 @@ def write_ade20k(folder: Path, counts: tuple[int, int]) -> None:
 
 
 def write_nyuv2(folder: Path, counts: tuple[tuple[int, int], tuple[int, int]]) -> None:
-    """(train, test) rooms, and (train, test) crops of the stereo photograph, in MMSegmentation's NYU layout."""
+    """Write (train, test) rooms, and (train, test) crops of the stereo photograph, in MMSegmentation's NYU layout."""
     for split, room_count, photo_count in zip(("train", "test"), *counts, strict=True):
         images, annotations = _folders(folder, split)
         for index in range(room_count):

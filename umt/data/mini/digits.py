@@ -12,7 +12,7 @@ SIDE = 64  # pixels; the scans have 8
 
 
 def write_digits(folder: Path, count: int) -> None:
-    """The first `count` of scikit-learn's 1,797 scans: first half `train`, second half `val`.
+    """Write the first `count` of scikit-learn's 1,797 scans: first half `train`, second half `val`.
 
     The set is ordered by writer, so that the halves come from different people.
     """

@@ -1,4 +1,4 @@
-"""What stands in a rendered room, as data: parts, sizes and surfaces, with ADE20K's class ids."""
+"""The furniture of a rendered room, as data: parts, sizes and surfaces, with ADE20K's class ids."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Surface:
-    """The photographs that a class may be covered with, and how many metres one of them spans."""
+    """The photographs that a class may be covered with, and the metres that a photograph spans."""
 
     photos: tuple[str, ...]
     metres: float

@@ -35,15 +35,15 @@ NAMES = (*SCIKIT_IMAGE, *SCIKIT_LEARN)
 
 @cache
 def photo(name: str) -> np.ndarray:
-    """One photograph as RGB, uint8 [H, W, 3]; treat it as read-only."""
+    """Return a photograph as RGB, uint8 [H, W, 3]; treat it as read-only."""
     pixels = load_sample_image(f"{name}.jpg") if name in SCIKIT_LEARN else getattr(_skimage_data(), name)()
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
 
 
 def motorcycle() -> tuple[np.ndarray, np.ndarray]:
-    """Left view of the Motorcycle stereo pair (Middlebury 2014).
+    """Return the left view of the Motorcycle stereo pair (Middlebury 2014).
 
-    RGB uint8 [500, 741, 3], and the measured disparity in pixels [500, 741], not finite where there is none.
+    It is RGB uint8 [500, 741, 3], with the measured disparity in pixels [500, 741], not finite if there is none.
     """
     left, _, disparity = _skimage_data().stereo_motorcycle()
     return left, disparity

@@ -1,4 +1,4 @@
-"""A ray caster for axis-aligned boxes: what every pixel sees, and how far away it is, exactly."""
+"""A ray caster for axis-aligned boxes: the box that every pixel sees, and its distance, exactly."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Camera:
     focal: float
 
     def rays(self) -> Array:
-        """World direction of every pixel's centre, [H, W, 3]; one unit along it is one metre of z-depth."""
+        """Return the world direction of every pixel's centre, [H, W, 3]; one unit along it is one metre of z-depth."""
         u = (np.arange(self.width) + 0.5 - self.width / 2) / self.focal
         v = (self.height / 2 - np.arange(self.height) - 0.5) / self.focal
         own = np.stack([*np.meshgrid(u, v), np.ones((self.height, self.width))], axis=-1)
         return own @ self._axes()
 
     def _axes(self) -> Array:
-        """Rows: the camera's right, up and forward in world coordinates."""
+        """Return the rows: the camera's right, up and forward in world coordinates."""
         sin_y, cos_y, sin_p, cos_p = np.sin(self.yaw), np.cos(self.yaw), np.sin(self.pitch), np.cos(self.pitch)
         return np.array(
             [[cos_y, 0, -sin_y], [-sin_p * sin_y, cos_p, -sin_p * cos_y], [cos_p * sin_y, sin_p, cos_p * cos_y]]
@@ -40,11 +40,11 @@ class Camera:
 
 @dataclass(frozen=True)
 class Hits:
-    """What each of P rays meets first.
+    """The first box that each of P rays meets.
 
-    depth: in units of the ray, infinite where nothing is met: for a camera's rays z-depth in metres along the optical
-    axis, not the distance to the camera. box: index of the box, -1 for none. axis: 0, 1 or 2, the axis that the face
-    met is perpendicular to.
+    depth: in units of the ray, infinite for a miss: for a camera's rays z-depth in metres along the optical axis, not
+    the distance to the camera. box: index of the box, -1 for none. axis: 0, 1 or 2, the axis that the face met is
+    perpendicular to.
     """
 
     depth: Array
@@ -53,7 +53,7 @@ class Hits:
 
 
 def cast(origin: Array, rays: Array, low: Array, high: Array) -> Hits:
-    """First intersection of rays [P, 3] from `origin` with the boxes [low, high], both [N, 3]; origin is in no box."""
+    """Intersect rays [P, 3] from `origin` with the boxes [low, high], both [N, 3]; origin is in no box."""
     with np.errstate(divide="ignore"):
         inverse = np.ascontiguousarray(1 / rays.T)
     hits = Hits(np.full(len(rays), np.inf), np.full(len(rays), -1), np.zeros(len(rays), dtype=int))
@@ -63,9 +63,9 @@ def cast(origin: Array, rays: Array, low: Array, high: Array) -> Hits:
 
 
 def _enter(inverse: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """Depth at which rays from the origin enter a box (infinite for a miss), and the axis of the face they enter by.
+    """Return the depth at which rays enter a box (infinite for a miss), and the axis of the face that they enter by.
 
-    The slab method (Kay and Kajiya 1986): inside the box is where the ray is between all three pairs of planes.
+    The slab method (Kay and Kajiya 1986): a ray is inside the box while it is between all three pairs of planes.
     """
     with np.errstate(invalid="ignore"):  # 0 * inf, of a ray that runs in the plane of a face: it misses
         first, second = inverse * low[:, None], inverse * high[:, None]

@@ -32,30 +32,30 @@ class View:
 
 @dataclass(frozen=True)
 class Box:
-    """An axis-aligned box of a scene, in metres, and what covers it."""
+    """An axis-aligned box of a scene, in metres, with its class and texture."""
 
     low: Array
     high: Array
     label: int
     texture: int  # index into photos.NAMES
-    metres: float  # that one texture spans
+    metres: float  # width that a texture spans
     tint: Array  # factor of each colour
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything in a room, its walls included, and a lamp."""
+    """All boxes of a room, its walls included, and a lamp."""
 
     boxes: list[Box]
     lamp: Array
 
     def stack(self, field: str) -> Array:
-        """One field of all boxes, as an array with a row for each."""
+        """Return one field of all boxes, as an array with a row for each."""
         return np.array([getattr(box, field) for box in self.boxes])
 
 
 def render_room(seed: int, width: int, height: int) -> View:
-    """The room of a seed as its camera sees it; equal arguments give equal bits."""
+    """Render the room of a seed as its camera sees it; equal arguments give equal bits."""
     rng = np.random.default_rng(seed)
     size = rng.uniform((3.5, 2.4, 4.0), (5.5, 3.0, 6.5))
     camera = _place_camera(rng, size, width, height)
@@ -74,7 +74,7 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator) -> View:
 
 
 def _look(scene: Scene, origin: Array, rays: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """RGB [P, 3], labels [P] and z-depth [P] along P rays."""
+    """Return RGB [P, 3], labels [P] and z-depth [P] along P rays."""
     hits = cast(origin, rays, scene.stack("low"), scene.stack("high"))
     colours = _shade(scene, origin + hits.depth[:, None] * rays, hits) + rng.normal(0, GRAIN, (len(rays), 1))
     rgb = np.clip(np.round(colours), 0, 255).astype(np.uint8)
@@ -82,7 +82,7 @@ def _look(scene: Scene, origin: Array, rays: Array, rng: np.random.Generator) ->
 
 
 def _place_camera(rng: np.random.Generator, size: Array, width: int, height: int) -> Camera:
-    """Near the front wall at eye height, looking into the room and a little down."""
+    """Place the camera near the front wall at eye height; it looks into the room and a little down."""
     x, z = rng.uniform(0.3, 0.7) * size[0], rng.uniform(0.2, 0.6)
     yaw, pitch = np.radians(rng.uniform((-25, -20), (25, -4)))
     return Camera((x, rng.uniform(1.2, 1.7), z), yaw, pitch, width, height, FOCAL_SHARE * width)
@@ -95,7 +95,7 @@ def _furnish(rng: np.random.Generator, size: Array, camera: Camera) -> Scene:
 
 
 def _shell(rng: np.random.Generator, size: Array) -> Iterator[Box]:
-    """Floor, ceiling and four walls: slabs around the room, so that a room is boxes only."""
+    """Yield floor, ceiling and four walls: slabs around the room, so that a room is boxes only."""
     wall = _cover(rng, WALL)
     covers = {(1, 0): _cover(rng, FLOOR), (1, 1): _cover(rng, CEILING)}
     for axis in range(3):
@@ -112,7 +112,7 @@ def _rug(rng: np.random.Generator, size: Array) -> Iterator[Box]:
 
 
 def _panels(rng: np.random.Generator, size: Array) -> Iterator[Box]:
-    """One window, door or painting on the left, right and back wall each."""
+    """Yield one window, door or painting on the left, right and back wall each."""
     for wall in ("left", "right", "back"):
         yield _hang(rng, PANELS[rng.integers(len(PANELS))], wall, size)
 
@@ -129,7 +129,7 @@ def _hang(rng: np.random.Generator, panel: Panel, wall: str, size: Array) -> Box
 
 
 def _furniture(rng: np.random.Generator, size: Array, camera: Camera) -> Iterator[Box]:
-    """Every piece that finds a free place: not in another piece, and not close to the camera."""
+    """Yield every piece that finds a free place: not in another piece, and not close to the camera."""
     taken = [(np.array(camera.position) - CLEAR, np.array(camera.position) + CLEAR)]
     for piece in FURNITURE:
         extent = np.array(piece.size) * rng.uniform(0.85, 1.15, 3)
@@ -148,20 +148,20 @@ def _assemble(rng: np.random.Generator, piece: Furniture, low: Array, extent: Ar
 
 
 def _overlap(low: Array, high: Array, other_low: Array, other_high: Array) -> bool:
-    """Whether two footprints overlap, whatever their heights."""
+    """Return whether two footprints overlap, at any height."""
     ground = [0, 2]
     return bool(np.all((low < other_high)[ground] & (other_low < high)[ground]))
 
 
 def _cover(rng: np.random.Generator, label: int) -> tuple[int, int, float, Array]:
-    """Label, texture, its size and tint of something of a class: a Box but for its place."""
+    """Draw label, texture, its size and tint for a class: the fields of a Box except its place."""
     surface = SURFACES[label]
     name = surface.photos[rng.integers(len(surface.photos))]
     return label, NAMES.index(name), surface.metres, rng.uniform(0.75, 1.1, 3)
 
 
 def _shade(scene: Scene, points: Array, hits: Hits) -> Array:
-    """Colours [P, 3] from 0 to about 255: texture times tint times the lamp's light on the face (Lambert)."""
+    """Return colours [P, 3] from 0 to about 255: texture times tint times the lamp's light on the face (Lambert)."""
     to_lamp = scene.lamp - points
     distance = np.linalg.norm(to_lamp, axis=1)
     facing = np.abs(to_lamp[np.arange(len(points)), hits.axis]) / distance
@@ -170,7 +170,7 @@ def _shade(scene: Scene, points: Array, hits: Hits) -> Array:
 
 
 def _texture(scene: Scene, points: Array, hits: Hits) -> Array:
-    """The photograph on the face at every point, repeated every `metres` from the box's lower corner."""
+    """Return the photograph on the face at every point, repeated every `metres` from the box's lower corner."""
     tiles = (points - scene.stack("low")[hits.box]) / scene.stack("metres")[hits.box, None]
     texels = np.floor(tiles * TILE).astype(int) % TILE
     across = np.where(hits.axis == 0, texels[:, 2], texels[:, 0])
@@ -180,5 +180,5 @@ def _texture(scene: Scene, points: Array, hits: Hits) -> Array:
 
 @cache
 def _tiles() -> Array:
-    """All photographs as textures, uint8 [N, TILE, TILE, 3]."""
+    """Return all photographs as textures, uint8 [N, TILE, TILE, 3]."""
     return np.stack([np.asarray(Image.fromarray(photo(name)).resize((TILE, TILE))) for name in NAMES])

@@ -14,18 +14,18 @@ from umt.data.mini.photos import motorcycle
 FOCAL = 994.978  # pixels
 BASELINE = 0.193001  # metres
 OFFSET = 31.086  # pixels, difference of the two principal points
-SHARES = {"train": (0.0, 0.5), "test": (0.5, 1.0)}  # of the width: no pixel is in both splits
+SHARES = {"train": (0.0, 0.5), "test": (0.5, 1.0)}  # shares of the width: no pixel is in both splits
 CROP_WIDTHS = (256, 369)  # pixels, least and most; height follows from the aspect of the output
 
 
 def depth_of(disparity: np.ndarray) -> np.ndarray:
-    """Metres from disparity in pixels, z = f b / (d + offset); 0 where nothing was measured (inf or NaN)."""
+    """Return metres from disparity in pixels, z = f b / (d + offset); 0 if nothing was measured (inf or NaN)."""
     measured = np.isfinite(disparity)
     return np.where(measured, FOCAL * BASELINE / (np.where(measured, disparity, 0.0) + OFFSET), 0.0)
 
 
 def crops(split: str, count: int, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """RGB uint8 [H, W, 3] and depth in metres [H, W] of `count` random crops, enlarged to `size` (width, height)."""
+    """Yield `count` random crops, RGB uint8 [H, W, 3] and depth in metres [H, W], scaled to `size` (width, height)."""
     image, disparity = motorcycle()
     depth = depth_of(disparity).astype(np.float32)
     left, right = (round(edge * image.shape[1]) for edge in SHARES[split])

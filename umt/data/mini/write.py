@@ -1,4 +1,4 @@
-"""Writing the embedded data: each data set whole or not at all, the same bytes every time, and only once."""
+"""The writer of the embedded data: each data set whole or not at all, the same bytes every time, and only once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSION = 1  # raised whenever the content changes
 
 @dataclass(frozen=True)
 class MiniSize:
-    """How much of each data set is written."""
+    """The number of items to write of each data set."""
 
     imagenet: int = 1797  # scanned digits, all that there are; half to train
     aircraft: tuple[int, int, int] = (10, 5, 15)  # train, val, test crops a photograph
@@ -36,13 +36,13 @@ MINI = MiniSize()
 
 @dataclass(frozen=True)
 class Part:
-    """One embedded data set: the data set whose layout it has, what it is called, and where it comes from."""
+    """An embedded data set: the data set whose layout it has, its title, and its origin."""
 
     dataset: str
     title: str
     real: str
     rendered: str
-    write: Callable[[Path, Any], None]  # (folder, what MiniSize has under the data set's name)
+    write: Callable[[Path, Any], None]  # (folder, field of MiniSize under the data set's name)
 
 
 PHOTOGRAPHS = "crops of photographs from scikit-image and scikit-learn, each photograph a class"
@@ -94,13 +94,13 @@ PARTS = (
 
 
 def write_mini(out: Path, size: MiniSize = MINI) -> None:
-    """Write all embedded data sets below the data root `out`; what is already there complete is left alone."""
+    """Write all embedded data sets below the data root `out`; complete ones that exist are left alone."""
     for part in PARTS:
         write_part(part, out, size)
 
 
 def write_part(part: Part, out: Path, size: MiniSize = MINI) -> Path:
-    """Write one embedded data set and give its folder; UMTError where the folder holds something else.
+    """Write one embedded data set and return its folder; UMTError if the folder holds other data.
 
     It takes its name only when complete, and one process at a time writes below `out`.
     """
@@ -119,7 +119,7 @@ def write_part(part: Part, out: Path, size: MiniSize = MINI) -> Path:
 
 
 def _is_current(folder: Path, marker: str) -> bool:
-    """Whether the folder holds what `marker` says; UMTError where it holds somebody else's data."""
+    """Return whether the folder holds the data that `marker` describes; UMTError if it holds somebody else's data."""
     if not folder.exists():
         return False
     found = read_marker(folder)
@@ -130,9 +130,9 @@ def _is_current(folder: Path, marker: str) -> bool:
 
 def _replace(folder: Path, part: Part, counts: Any, marker: str) -> None:
     partial = folder.parent / f".partial-{folder.name}"
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was interrupted
+    shutil.rmtree(partial, ignore_errors=True)  # left by an interrupted run
     partial.mkdir()
     part.write(partial, counts)
     (partial / MARKER).write_text(marker)
-    shutil.rmtree(folder, ignore_errors=True)  # of an older version
+    shutil.rmtree(folder, ignore_errors=True)  # left by an older version
     partial.rename(folder)

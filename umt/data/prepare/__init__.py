@@ -1,4 +1,4 @@
-"""From official archives to the folders that the loaders read."""
+"""Preparation of data sets: from official archives to the folders that the loaders read."""
 
 from umt.data.prepare.flow import Outcome, prepare
 

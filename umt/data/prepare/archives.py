@@ -15,14 +15,14 @@ CATEGORIES = "101_ObjectCategories"
 
 
 def build_folder(files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress, folder: str) -> None:
-    """What lies in `folder` of the one archive becomes `out`."""
+    """Extract the one archive, and move the content of its `folder` to `out`."""
     ((name, archive),) = files.items()
     extract(archive, scratch / "raw", sources()[name].limits, progress)
     take(scratch / "raw" / folder, out, archive)
 
 
 def build_caltech101(files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
-    """The official zip holds a tar.gz, which holds the folder."""
+    """Extract the official zip, then the tar.gz in it, which holds the folder."""
     ((name, archive),) = files.items()
     inner = f"{CATEGORIES}.tar.gz"
     extract(archive, scratch / "zip", sources()[name].limits, progress)
@@ -33,7 +33,7 @@ def build_caltech101(files: Mapping[str, Path], out: Path, scratch: Path, progre
 
 
 def take(folder: Path, out: Path, archive: Path) -> None:
-    """Move what is in `folder` to `out`; UMTError where the archive held something else."""
+    """Move the content of `folder` to `out`; UMTError if the archive has no such folder."""
     if not folder.is_dir():
         raise SourceError(f"{archive}: no folder {folder.name} in it; get the official archive")
     for path in folder.iterdir():

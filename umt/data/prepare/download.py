@@ -1,4 +1,4 @@
-"""Official files over the network: resumed where they stopped, and believed only with the right checksum."""
+"""Downloads of official files: resumed after an interruption, and accepted only with the right checksum."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TIMEOUT = 60  # seconds without a byte
 
 
 def download(name: str, source: Source, folder: Path, progress: Progress) -> Path:
-    """The official file in `folder`, fetched where it is not there yet; UMTError says how to get it by hand.
+    """Return the official file in `folder`, downloaded if it is not there yet; UMTError tells how to get it by hand.
 
-    What has come is kept under `NAME.part`, so that the same command goes on where the network failed; a link of that
-    name is refused, since what it leads to would be overwritten.
+    The bytes so far are kept under `NAME.part`, so that the same command goes on after the network failed; a link of
+    that name is refused, since its target would be overwritten.
     """
     path, part = folder / name, folder / f"{name}.part"
     if path.is_file():
@@ -49,14 +49,14 @@ def download(name: str, source: Source, folder: Path, progress: Progress) -> Pat
 
 
 def size_so_far(part: Path) -> int:
-    """Return the bytes that have come, 0 for none; OSError for what is no plain file."""
+    """Return the bytes that have come, 0 for none; OSError if the path is no plain file."""
     with suppress(FileNotFoundError), open_plain(part) as file:
         return os.fstat(file.fileno()).st_size
     return 0
 
 
 def fetch(url: str, part: Path, have: int, progress: Progress) -> None:
-    """Append to `part`, which has so many bytes, what is missing of the file at `url`."""
+    """Append the missing bytes of the file at `url` to `part`, which already has so many bytes."""
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         with urlopen(request, timeout=TIMEOUT) as response:
@@ -67,7 +67,7 @@ def fetch(url: str, part: Path, have: int, progress: Progress) -> None:
 
 
 def receive(response: HTTPResponse, part: Path, have: int, progress: Progress) -> None:
-    """Write a response behind the bytes that are there, or anew where the server knows no ranges."""
+    """Write a response behind the bytes that are there, or from the start if the server knows no ranges."""
     resumed = response.status == HTTPStatus.PARTIAL_CONTENT
     whole = expected(response, have if resumed else 0)
     task = progress.add_task(f"download {part.stem}", total=whole)
@@ -82,13 +82,13 @@ def receive(response: HTTPResponse, part: Path, have: int, progress: Progress) -
 
 
 def expected(response: HTTPResponse, have: int) -> int | None:
-    """Size of the whole file in bytes, None where the server does not say."""
+    """Return the size of the whole file in bytes, None if the server does not tell it."""
     length = response.headers.get("Content-Length")
     return have + int(length) if length else None
 
 
 def check_md5(part: Path, source: Source, progress: Progress) -> None:
-    """UMTError, and the file gone, where its checksum is another than the official one."""
+    """Remove the file and raise UMTError if its checksum is another than the official one."""
     found = hashlib.md5(usedforsecurity=False)
     with (
         open_plain(part) as file,

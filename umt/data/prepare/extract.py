@@ -29,9 +29,9 @@ MAX_PARTS = 32  # folders of a path; the official ones have five
 MAX_PATH = 1024  # bytes of a path; file systems take 4,096, of which the folder around it needs some
 MAX_SHOWN = 120  # characters of a name in an error
 MAX_TAR_HEADER = 1 << 20  # bytes of extended headers before the first member; one holds a path and some attributes
-MEAN_TAR_HEADER = 1 << 13  # and bytes more for each member after it
+MEAN_TAR_HEADER = 1 << 13  # bytes more for each member after it
 TAR_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, *tarfile.GNU_TYPES[:2])
-FOREIGN = frozenset("\\:\0")  # what separates, or names a drive, on other systems
+FOREIGN = frozenset("\\:\0")  # separators and drive marks of other systems
 ZIP_KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFBLK: "a device",
@@ -42,7 +42,7 @@ ZIP_KINDS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """At most so many entries, and so many bytes out of them."""
+    """The limits of an archive: at most so many entries, and so many extracted bytes."""
 
     files: int
     size: int
@@ -51,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Entry:
-    """A folder, or a file and how to read it; `special` says what it is instead."""
+    """A folder, or a file and the call to read it; `special` names any other kind."""
 
     name: str
     folder: bool
@@ -61,7 +61,7 @@ class Entry:
 
 @dataclass
 class Budget:
-    """What has come out of an archive so far, held against its limits."""
+    """The entries and bytes that an archive has given so far, held against its limits."""
 
     archive: Path
     limits: Limits
@@ -73,13 +73,13 @@ class Budget:
         self.packed = self.archive.stat().st_size
 
     def count(self, entry: str) -> None:
-        """One more entry; UMTError where they are too many."""
+        """Count one more entry; UMTError if they are too many."""
         self.files += 1
         if self.files > self.limits.files:
             raise self.refusal(entry, f"entry {self.files:,}, at most {self.limits.files:,} are expected")
 
     def add(self, entry: str, size: int) -> None:
-        """So many more bytes, as they are written: what headers say is not believed."""
+        """Add bytes as they are written: the sizes in headers are not trusted."""
         self.size += size
         if self.size > self.limits.size:
             raise self.refusal(entry, f"{self.size:,} bytes so far, at most {self.limits.size:,} are expected")
@@ -122,7 +122,7 @@ def write(entry: Entry, path: Path, budget: Budget) -> None:
 
 
 def inside(entry: Entry, budget: Budget) -> PurePosixPath:
-    """The path of an entry below the target; UMTError where it would be anything else than a plain file there."""
+    """Return the path of an entry below the target; UMTError if it would not be a plain file there."""
     if entry.special:
         raise budget.refusal(entry.name, entry.special)
     if len(entry.name.encode(errors="surrogatepass")) > MAX_PATH or entry.name.count("/") >= MAX_PARTS:
@@ -135,7 +135,7 @@ def inside(entry: Entry, budget: Budget) -> PurePosixPath:
 
 @contextmanager
 def entries(archive: Path, progress: Progress) -> Iterator[Iterator[Entry]]:
-    """The entries of a zip or tar in order, with a bar over the archive's bytes; UMTError where it cannot be read."""
+    """Open the entries of a zip or tar in order, with a bar over the archive's bytes; UMTError if it cannot be read."""
     try:
         with open_plain(archive, links=True) as file:
             task = progress.add_task(f"extract {shown(archive.name)}", total=archive.stat().st_size)
@@ -148,14 +148,14 @@ def entries(archive: Path, progress: Progress) -> Iterator[Iterator[Entry]]:
 
 
 def followed(found: Iterator[Entry], file: IO[bytes], report: Callable[[int], None]) -> Iterator[Entry]:
-    """The same entries; before each the position in the archive is reported."""
+    """Yield the same entries; before each, report the position in the archive."""
     for entry in found:
         report(file.tell())
         yield entry
 
 
 class PlainTar(tarfile.TarFile):
-    """A tar from anywhere: what tarfile reads of it before anyone sees a member has bounds."""
+    """A tar from anywhere: tarfile reads only a limited part of it before anyone sees a member."""
 
     members: list[tarfile.TarInfo]
     members_seen = 0
@@ -204,19 +204,19 @@ class PlainMember(tarfile.TarInfo):
 
 
 def tar_entries(file: IO[bytes]) -> Iterator[Entry]:
-    """Entries of a tar, compressed or not, in one pass."""
+    """Yield the entries of a tar, compressed or not, in one pass."""
     with PlainTar.open(fileobj=file, mode="r:*", tarinfo=PlainMember) as tar:
         for member in tar:
             yield Entry(member.name, member.isdir(), tar_kind(member), partial(tar_open, tar, member))
 
 
 def tar_kind(member: tarfile.TarInfo) -> str:
-    """What a member is if it is neither file nor folder."""
+    """Return the kind of a member that is neither file nor folder, else an empty text."""
     if member.issym():
         return "a symbolic link"
     if member.islnk():
         return "a hard link"
-    if member.size < 0:  # the next header would be one that has been read
+    if member.size < 0:  # the next header would be a header that has been read
         return "of a negative size"
     return "" if member.isreg() or member.isdir() else "a device or pipe"
 
@@ -229,14 +229,14 @@ def tar_open(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 
 
 def zip_entries(file: IO[bytes]) -> Iterator[Entry]:
-    """Entries of a zip in the order of its directory."""
+    """Yield the entries of a zip in the order of its directory."""
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             yield Entry(info.orig_filename, info.is_dir(), zip_kind(info), partial(archive.open, info))
 
 
 def zip_kind(info: zipfile.ZipInfo) -> str:
-    """What an entry is if it is neither file nor folder."""
+    """Return the kind of an entry that is neither file nor folder, else an empty text."""
     if info.flag_bits & 1:
         return "encrypted"
     return ZIP_KINDS.get(stat.S_IFMT(info.external_attr >> 16), "")

@@ -1,4 +1,4 @@
-"""Preparing a data set: find or fetch its files, build its folders beside their place, and move them there whole."""
+"""The preparation of a data set: find or fetch its files, build its folders beside their place, and move them there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DOWNLOADS = "downloads"
 
 @dataclass(frozen=True)
 class Outcome:
-    """A folder that is in its place now: its items by split, and what it was made of; nothing if it was there."""
+    """A folder in its place: its items by split, and the files it was made of; none if it was there before."""
 
     folder: Path
     sizes: Mapping[str, int]
@@ -38,7 +38,7 @@ def prepare(name: str, data_root: Path, origin: Path | None, progress: Progress)
     """Build the folders of a set below `data_root` that are not there yet, from `origin` or from the network.
 
     `origin` is an official archive, a folder of such archives, or a folder in the official layout, which is copied.
-    UMTError says which file is needed, or what is wrong with one; then nothing is left half done.
+    UMTError names a file that is needed, or the mistake in one; then no half-built folder is left.
     """
     dataset_info(name)
     state = data_root / FOLDER
@@ -58,7 +58,7 @@ def prepare(name: str, data_root: Path, origin: Path | None, progress: Progress)
 
 
 def _prepare_target(name: str, data_root: Path, target: str, origin: Path | None, progress: Progress) -> Outcome | None:
-    """One folder; None where `origin` has nothing for it."""
+    """Prepare one folder; return None if `origin` has nothing for it."""
     place = data_root / target
     if place.is_dir():
         return Outcome(place, _count_there(name, target, place), ())
@@ -80,16 +80,16 @@ def _count_there(name: str, target: str, place: Path) -> dict[str, int]:
 
 
 def _find_layout(origin: Path, target: str) -> Path | None:
-    """The folder of `target` at or below `origin`: `imagenet/val` may be `origin/imagenet/val`, `origin/val` or it."""
+    """Return the folder of `target` at or below `origin`: for `imagenet/val` also `origin/val`, or `origin` itself."""
     path = PurePosixPath(target)
     below = [origin / path, origin / path.name]
     return next((found for found in (*below, *([origin] if origin.name == path.name else [])) if found.is_dir()), None)
 
 
 def _find_files(name: str, parts: list[Part], origin: Path) -> tuple[Part, dict[str, Path]] | None:
-    """The first way whose files are at `origin`, or beside it where it is a file; UMTError where one of them lacks.
+    """Return the first way whose files are in `origin`, or beside it if it is a file; UMTError if a file is missing.
 
-    Of them `origin` alone may be a link: the user has named it.
+    Only `origin` itself may be a link, because the user has named it.
     """
     if not origin.exists():
         raise MissingFileError(f"--from {origin}: no such file or folder; {_wanted(name)}")
@@ -111,23 +111,23 @@ def _find_files(name: str, parts: list[Part], origin: Path) -> tuple[Part, dict[
 
 
 def _may_have_any_name(name: str, archive: Path) -> bool:
-    """Whether it can only be the one archive of its set."""
+    """Return whether the file can only be the one archive of its set."""
     alone = all(len(part.files) == 1 and part.target == PARTS[name][0].target for part in PARTS[name])
     return alone and (archive.name,) not in [part.files for part in PARTS[name]]
 
 
 def _fetch(parts: list[Part], folder: Path, progress: Progress) -> tuple[Part, dict[str, Path]]:
-    """Download the first way all of whose files have an address; UMTError tells how to get those that have none."""
+    """Download the first way whose files all have an address; UMTError tells how to get the files that have none."""
     part = next((part for part in parts if all(sources()[file].url for file in part.files)), parts[0])
     return part, {file: download(file, sources()[file], folder, progress) for file in part.files}
 
 
 def _build(name: str, data_root: Path, part: Part, files: Mapping[str, Path], progress: Progress) -> Outcome:
-    """Build beside the place, count, and move there; whatever happens, the work folder is gone afterwards."""
+    """Build in a work folder, count, and move to the place; the work folder is removed in any case."""
     place = data_root / part.target
     beside = place.parent if place.parent.is_dir() else data_root / FOLDER  # on the same disk, for the move
     work = beside / f".partial-{place.name}"
-    shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(work, ignore_errors=True)  # left by a run that was killed
     work.mkdir()  # not below a link of that name
     (work / "out").mkdir()
     (work / "scratch").mkdir()
@@ -154,7 +154,7 @@ def _count_new(name: str, target: str, out: Path, files: Mapping[str, Path]) -> 
 
 
 def count_items(name: str, target: str, folder: Path) -> dict[str, int]:
-    """Items by split of a set's folder, or of one split where that is a part by itself; UMTError for what is broken."""
+    """Count items by split of a set's folder, or of one split that is a part by itself; UMTError if it is broken."""
     info = dataset_info(name)
     if target == info.folder:
         return Dataset(info, folder).sizes
@@ -165,7 +165,7 @@ def count_items(name: str, target: str, folder: Path) -> dict[str, int]:
 
 
 def _copy(layout: Path, origin: Path, files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
-    """A set in its official layout, as it is."""
+    """Copy a set in its official layout, unchanged."""
     task = progress.add_task(f"copy {shown(layout.name)}", total=None)
     copy_plain(layout, origin, out)
     progress.remove_task(task)

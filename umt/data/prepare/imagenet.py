@@ -25,7 +25,7 @@ WNID = re.compile(r"n\d{1,8}")
 
 
 def build_train(files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
-    """One folder a class from the tar that each class is; the inner tars are never written."""
+    """Build a folder for each class from the tar of that class; the inner tars are never written."""
     budget = Budget(files[TRAIN], sources()[TRAIN].limits)
     with entries(files[TRAIN], progress) as found:
         for entry in found:
@@ -33,7 +33,7 @@ def build_train(files: Mapping[str, Path], out: Path, scratch: Path, progress: P
 
 
 def build_val(files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
-    """One folder a class; the n-th image in order of name has the n-th class of the devkit."""
+    """Build a folder for each class; the n-th image in order of name has the n-th class of the devkit."""
     flat, devkit = scratch / "flat", scratch / "devkit"
     extract(files[DEVKIT], devkit, sources()[DEVKIT].limits, progress)
     wnids = read_truth(devkit / "ILSVRC2012_devkit_t12")
@@ -49,7 +49,7 @@ def build_val(files: Mapping[str, Path], out: Path, scratch: Path, progress: Pro
 
 
 def read_truth(devkit: Path) -> list[str]:
-    """WordNet id of each validation image, in order of the images' names.
+    """Return the WordNet id of each validation image, in order of the images' names.
 
     The ground truth numbers the classes as `meta.mat` does, which is another order than that of the WordNet ids.
     """
@@ -64,7 +64,7 @@ def read_truth(devkit: Path) -> list[str]:
 
 
 def _read_synsets(path: Path) -> dict[str, str]:
-    """WordNet ids of the 1000 classes by their number; inner nodes of the tree, which have children, are left out."""
+    """Return the WordNet ids of the 1000 classes by number, without the tree's inner nodes, which have children."""
     from scipy.io import loadmat  # slow to import
 
     try:

@@ -18,15 +18,15 @@ from umt.errors import PackageError, SourceError, first_line
 LABELLED = "nyu_depth_v2_labeled.mat"
 SPLITS = "splits.mat"
 PAIRS = "nyu.zip"
-FRAME = (slice(7, 474), slice(7, 632))  # of 480x640; outside is the white frame that registering the Kinect left
+FRAME = (slice(7, 474), slice(7, 632))  # in 480x640; outside is the white frame that registering the Kinect left
 FIELDS = {"images": ((3, 640, 480), np.uint8), "rawDepths": ((640, 480), np.floating)}  # shape and type of an item
 SPLIT_FIELDS = {"train": "trainNdxs", "test": "testNdxs"}
 
 
 def build_labelled(files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
-    """795 + 654 pairs under their official number, as BTS converts them (Lee et al. 2019, its script for the .mat).
+    """Build 795 + 654 pairs under their official number, as BTS converts the .mat (Lee et al. 2019, its script).
 
-    Depth is the raw one, 0 where nothing was measured, not the in-painted; the white frame is blackened. Images are
+    Depth is the raw one, 0 if nothing was measured, not the in-painted one; the white frame is blackened. Images are
     stored as PNG, without loss.
     """
     of_split = read_splits(files[SPLITS])
@@ -44,7 +44,7 @@ def build_labelled(files: Mapping[str, Path], out: Path, scratch: Path, progress
 
 
 def build_pairs(files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
-    """24,231 + 654 pairs: `scene/rgb_N.jpg` becomes `scene_N.jpg`, as MMSegmentation's converter names them."""
+    """Build 24,231 + 654 pairs: `scene/rgb_N.jpg` becomes `scene_N.jpg`, as MMSegmentation's converter names them."""
     extract(files[PAIRS], scratch, sources()[PAIRS].limits, progress)
     _make_folders(out)
     for split in SPLIT_FIELDS:
@@ -55,7 +55,7 @@ def build_pairs(files: Mapping[str, Path], out: Path, scratch: Path, progress: P
 
 
 def read_splits(path: Path) -> dict[int, str]:
-    """Split of each pair by its official number, from 1; UMTError where the file is none of splits."""
+    """Read the split of each pair by its official number, from 1; UMTError if the file is no list of splits."""
     from scipy.io import loadmat  # slow to import
 
     try:
@@ -68,7 +68,7 @@ def read_splits(path: Path) -> dict[int, str]:
 
 
 def labelled_pairs(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(image 3 x W x H of uint8, raw depth W x H in metres) of each pair, in MATLAB's order of axes."""
+    """Yield (image 3 x W x H of uint8, raw depth W x H in metres) of each pair, in MATLAB's order of axes."""
     try:
         import h5py
     except ImportError as error:
@@ -83,7 +83,7 @@ def labelled_pairs(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _own_dataset(file: Any, name: str) -> Any:
-    """Return a data set of an HDF5 file; ValueError if its values come from another file, or are not the official."""
+    """Return a data set of an HDF5 file; ValueError if its values come from another file, or have another form."""
     import h5py
 
     if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
@@ -97,14 +97,14 @@ def _own_dataset(file: Any, name: str) -> Any:
 
 
 def _framed(image: np.ndarray) -> np.ndarray:
-    """Height x width x 3 from MATLAB's order, black outside the frame."""
+    """Return height x width x 3 from MATLAB's order, black outside the frame."""
     pixels, framed = image.T, np.zeros_like(image.T)
     framed[FRAME] = pixels[FRAME]
     return np.ascontiguousarray(framed)
 
 
 def _millimetres(depth: np.ndarray) -> np.ndarray:
-    """Height x width of uint16 from metres in MATLAB's order."""
+    """Return height x width of uint16 from metres in MATLAB's order."""
     return np.ascontiguousarray(np.rint(np.nan_to_num(depth.T) * 1000).clip(0, 65_535).astype(np.uint16))
 
 
@@ -115,7 +115,7 @@ def _make_folders(out: Path) -> None:
 
 
 def _fields(row: str) -> tuple[str, str]:
-    """Image and depth of a line; the focal length behind them is not needed."""
+    """Return image and depth of a line; the focal length behind them is not needed."""
     image, _, rest = row.partition(" ")
     if not rest.split():
         raise SourceError(f"{PAIRS}: line '{row}' names an image without depth; get the archive again")

@@ -1,4 +1,4 @@
-"""What each data set is prepared from: folders that appear whole, the files each needs, and how it is built."""
+"""The parts of each data set: folders that appear whole, the files that each needs, and its builder."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from umt.data.prepare import archives, imagenet, nyuv2
 
 @dataclass(frozen=True)
 class Part:
-    """A folder below the data root, the official files it is made of, and what makes it."""
+    """A folder below the data root, the official files it is made of, and its builder."""
 
     target: str  # "imagenet/val"
     files: tuple[str, ...]
-    # (file by official name, empty folder to fill, folder for what is thrown away, progress)
+    # (file by official name, empty folder to fill, folder for files to discard, progress)
     build: Callable[[Mapping[str, Path], Path, Path, Progress], None]
 
 

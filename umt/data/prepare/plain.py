@@ -1,4 +1,4 @@
-"""A folder of plain files, checked before anything of it is copied."""
+"""A folder of plain files, checked before any file of it is copied."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def copy_plain(folder: Path, origin: Path, out: Path) -> None:
         refuse_link(origin.joinpath(*folder.relative_to(origin).parts[:depth]))
     for path in _odd_entries(folder):
         refuse_odd(path)
-    shutil.copytree(folder, out, dirs_exist_ok=True, symlinks=True)  # of one that appears meanwhile, the link itself
+    shutil.copytree(folder, out, dirs_exist_ok=True, symlinks=True)  # a link that appears meanwhile is copied as a link
 
 
 def refuse_odd(path: Path, *, links: bool = False) -> None:

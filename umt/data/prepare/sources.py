@@ -1,4 +1,4 @@
-"""The official files as data: where they are, their checksum, and what is at most in them."""
+"""The official files as data: their addresses, their checksums, and the limits of their content."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SOURCES = Path(__file__).with_name("sources.yaml")
 
 @dataclass(frozen=True)
 class Source:
-    """An official file; `get` says how people come by one that cannot be downloaded by itself."""
+    """An official file; `get` tells people how to get a file that cannot be downloaded by itself."""
 
     url: str = ""
     md5: str = ""
     get: str = ""
-    files: int = 0  # at most in the archive
-    gigabytes: float = 0.0  # at most out of the archive
+    files: int = 0  # entries in the archive, at most
+    gigabytes: float = 0.0  # content of the archive, at most
 
     @property
     def limits(self) -> Limits:
@@ -29,5 +29,5 @@ class Source:
 
 @cache
 def sources() -> dict[str, Source]:
-    """Every official file by its name."""
+    """Return every official file by its name."""
     return {name: build(Source, values, f"{SOURCES}: {name}") for name, values in read_mapping(SOURCES).items()}
