@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Run the tests, a process a core; arguments go to pytest (`-n 0` for one process).
+# `--fast` as the first argument leaves out the tests that are marked slow.
 # UMT_REAL_DATA names a folder of real data that some tests use where it is set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,5 +10,9 @@ python -c 'import pytest, xdist' 2>/dev/null || {
     echo "umt: the active environment has no pytest or pytest-xdist; install it with: pip install -e '.[mmseg,demo,test]'" >&2
     exit 1
 }
+if [ "${1:-}" = --fast ]; then
+    shift
+    set -- -m 'not slow' "$@"
+fi
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # the processes share the cores
 exec python -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"

@@ -56,6 +56,7 @@ def test_the_mini_suite_distils_its_student_from_its_own_data(tmp_path: Path) ->
     )
 
 
+@pytest.mark.slow
 def test_a_student_that_cannot_be_distilled_is_named(tmp_path: Path) -> None:
     suite = replace(load_suite("mini"), example_students=(StudentRun("A", "no-such-recipe"),))
     with pytest.raises(UMTError, match=r"`umt distill --recipe no-such-recipe .*` ended with exit status 2"):
@@ -131,6 +132,7 @@ def test_a_suite_holds_no_commands(example: Callable[[str], Any], field: str) ->
     assert "unknown field" in str(run(*options).exception)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["socket", "click", "submitit", "cloudpickle", "benchmarks", "umt", "torch"])
 def test_child_processes_import_nothing_from_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -27,6 +27,8 @@ from benchmarks.suite import load_suite
 from umt.backbones.label import read_name
 from umt.errors import UMTError
 
+pytestmark = pytest.mark.slow
+
 SPECS = ("a=timm:test_resnet?pretrained=false", "b=timm:test_vit?pretrained=false")
 Make = Callable[..., Any]
 

@@ -12,6 +12,7 @@ from benchmarks.suite import load_suite
 from benchmarks.tasks.registry import BUILT_IN
 
 
+@pytest.mark.slow
 def test_three_backbones_do_two_tasks_and_are_found_done(tmp_path: Path) -> None:
     """By submitit's executor that runs jobs here, when they are waited for."""
     found = run_suite(specs(3), ["knn", "throughput"], 1, tmp_path, Console(quiet=True), kind="debug")

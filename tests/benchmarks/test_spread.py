@@ -71,6 +71,7 @@ def losses(request: Request) -> np.ndarray:
     return np.load(raw)["losses"]
 
 
+@pytest.mark.slow
 def test_two_processes_store_the_numbers_of_one(plan: Plan) -> None:
     """Augmentations and the average of the weights included."""
     heard: list[tuple[int, int, str]] = []
@@ -104,6 +105,7 @@ def test_tasks_that_cannot_be_spread_take_one_process(tmp_path: Path, image_fold
     assert {request.processes for request in make_plan(options).requests()} == {1}
 
 
+@pytest.mark.slow
 def test_a_segmentation_job_is_shared_out_too(tmp_path: Path) -> None:
     """Its numbers are not those of one process here: on CPUs the head's BatchNorm sees each process's images alone."""
     write_ade20k(tmp_path / "ade", (4, 3))

@@ -62,6 +62,7 @@ def test_failures_are_reported_and_the_rest_goes_on(small_suite: Make) -> None:
     assert "3 without a result" in done.stdout
 
 
+@pytest.mark.slow
 def test_jobs_run_side_by_side(small_suite: Make) -> None:
     suite = small_suite(a="ok, 3", b="ok, 3")
     assert suite.run("--workers", "2").returncode == 0
@@ -73,6 +74,7 @@ def test_jobs_run_side_by_side(small_suite: Make) -> None:
     assert max(start_a, start_b) < min(end_a, end_b)
 
 
+@pytest.mark.slow
 def test_killed_suite_takes_its_job_along_and_goes_on_later(
     small_suite: Make, wait_for: Callable[..., None], processes_mentioning: Callable[[str], list[int]]
 ) -> None:
@@ -93,6 +95,7 @@ def test_killed_suite_takes_its_job_along_and_goes_on_later(
     assert first in [path.stat().st_mtime_ns for path in suite.results()]
 
 
+@pytest.mark.slow
 def test_interrupted_suite_ends_its_job_and_says_how_to_go_on(
     small_suite: Make, wait_for: Callable[..., None], processes_mentioning: Callable[[str], list[int]]
 ) -> None:
@@ -187,6 +190,7 @@ def test_wrong_arguments_say_what_to_write(small_suite: Make, arguments: list[st
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_cluster_path_gives_the_same_numbers(small_suite: Make) -> None:
     suite = small_suite(good="ok", bad="raise")
     command = suite.command("--cluster", "local", "--cluster-option", "timeout_min=2")

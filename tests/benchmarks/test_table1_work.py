@@ -129,6 +129,7 @@ def test_the_default_speed_is_the_published_one() -> None:
     assert pytest.approx(2787.15 * forward_gmacs(VIT) * 2 / 1e3, abs=0.5) == SUSTAINED
 
 
+@pytest.mark.slow
 def test_the_page_has_what_the_command_prints() -> None:
     done = CliRunner().invoke(main, [])
     assert done.exit_code == 0, done.output

@@ -45,6 +45,7 @@ def start(task: str, data: Path, folder: Path, **environment: str) -> subprocess
     return subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.PIPE)
 
 
+@pytest.mark.slow
 def test_two_processes_end_like_one(data: Path, alone: Trained, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -63,6 +64,7 @@ def test_two_processes_end_like_one(data: Path, alone: Trained, tmp_path: Path) 
         assert torch.equal(ends[0]["weights"][name], ends[1]["weights"][name])
 
 
+@pytest.mark.slow
 def test_killed_in_a_test_and_started_again_ends_the_same(
     data: Path, train: Callable[..., Trained], alone: Trained, tmp_path: Path
 ) -> None:

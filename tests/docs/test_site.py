@@ -15,6 +15,7 @@ from benchmarks.results import Data, Environment, Key, Result
 from benchmarks.tasks.registry import get_task, task_names
 
 pytest.importorskip("mkdocs", reason="mkdocs builds the site; it comes with umt-bench[docs]")
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 

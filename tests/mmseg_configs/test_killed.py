@@ -17,6 +17,8 @@ from umt.data.registry import Dataset
 from umt.training.engine import Place
 from umt.training.hooks import RESUME_FILE
 
+pytestmark = pytest.mark.slow
+
 Trained = tuple[dict[str, Any], dict[str, torch.Tensor]]
 SCRIPT = Path(__file__).with_name("small_probe.py")
 

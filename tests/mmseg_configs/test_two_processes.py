@@ -15,6 +15,8 @@ import torch
 
 from umt.data.registry import Dataset
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("small_probe.py")
 
 

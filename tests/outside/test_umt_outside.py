@@ -53,6 +53,7 @@ def test_its_backbone_is_listed_and_keeps_the_contract(umt: Umt) -> None:
     assert "checks passed" in umt("backbones", "check", "two-stages?width=8")
 
 
+@pytest.mark.slow
 def test_its_kind_teaches_and_its_task_measures(
     umt: Umt, package: Path, image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -132,6 +132,7 @@ def test_an_unknown_precision_is_named(samples: list[Sample], backbone: Backbone
         extract_features(backbone, samples, 32, CPU, 4, lambda *_: None, precision="int8")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_compiled_features_equal_eager_ones(samples: list[Sample], backbone: Backbone) -> None:
     """Also those of the last batch, which is filled up."""

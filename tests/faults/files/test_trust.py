@@ -137,6 +137,7 @@ def test_the_weights_of_a_teacher_lie_in_their_folder(
     assert "outside.pth: lies outside" in said(refused)
 
 
+@pytest.mark.slow
 def test_a_suite_with_the_cka_of_a_table_runs_no_code_either(
     checkpoint: Callable[..., Path], marker: Path, tmp_path: Path
 ) -> None:

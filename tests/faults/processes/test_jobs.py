@@ -34,6 +34,7 @@ def unbroken(make_broken: Callable[[], Any]) -> dict[str, dict[str, float]]:
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_rest_goes_on_and_the_same_command_mends_it(fault: str, broken: Any, unbroken: Any) -> None:
     limits, message = FAULTS[fault]
@@ -65,12 +66,14 @@ def test_features_before_the_kill_are_not_computed_again(broken: Any) -> None:
     assert not partial.exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_job_says_why_in_its_log(broken: Any) -> None:
     broken.run("hang", "--time-limit", "0.1")
     (log,) = (broken.out / "logs").rglob("*.log")
     assert "--time-limit 0.1" in log.read_text().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_backbone_that_hangs_before_its_jobs_blocks_only_its_own(broken: Any) -> None:
     status, said = broken.run("hang", *GOOD, "--time-limit", "0.2", at=1)
     assert broken.sprung

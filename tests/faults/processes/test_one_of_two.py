@@ -13,6 +13,8 @@ import psutil
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = {"version": 1, "about": "test", "extends": "mini", "epochs": 2, "batch": 24, "device_batch": 12}
 PROTOCOL |= {"resolution": 32, "hflip": 0.5, "ema": 0.5}
 COLUMNS = [

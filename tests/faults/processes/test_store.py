@@ -31,6 +31,7 @@ def run(broken: Any, fault: str = "raise") -> dict[str, dict[str, float]]:
     return results
 
 
+@pytest.mark.slow
 def test_two_suites_at_once_measure_once(broken: Any, wait_for: Callable[..., None]) -> None:
     """The other one is in the job when this one comes to it, and ends it after."""
     other = broken.start("wait")
@@ -64,6 +65,7 @@ def test_a_damaged_result_is_measured_again(damage: str, broken: Any) -> None:
     assert run(broken) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("years", [-60, 60])
 def test_a_clock_that_jumps_changes_nothing(years: int, broken: Any) -> None:
     """All files are from the far future, or from before 1970."""

@@ -49,6 +49,7 @@ def test_a_student_for_timm_lies_beside_its_file(checkpoint: Write, kind: str) -
         torch.testing.assert_close(theirs, backbone(images).pooled, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cnn", "vit"])
 def test_a_space_becomes_onnx(checkpoint: Write, kind: str) -> None:
     spec = f"{checkpoint(kind)}#dino"

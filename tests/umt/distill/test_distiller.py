@@ -112,6 +112,7 @@ def test_bf16_autocast_changes_losses_by_rounding_only(recipe: Recipes, distille
     assert rounded["loss"].item() == pytest.approx(model(images)["loss"].item(), rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("student", ["timm:test_convnext", "timm:test_vit?img_size=64"])
 def test_every_loss_can_be_learnt(student: str, recipe: Recipes, distiller: Distillers) -> None:
     """Sixty-four images, seen again and again: every loss falls below a tenth of its start."""

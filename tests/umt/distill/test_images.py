@@ -34,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_training_images_of_several_sets_are_those_of_their_first_splits(tmp_path: Path) -> None:
     write_mini(tmp_path)
     images = training_images(["cub", "nyuv2"], tmp_path, {})

@@ -110,6 +110,7 @@ def test_distilling_from_it_needs_no_teacher(
     assert checkpoint.provenance["data"]["views"] == 3
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_writes_the_same_files(
     finished: tuple[Path, Result], cache: list[str], tmp_path: Path
 ) -> None:

@@ -126,6 +126,7 @@ def test_one_command_gives_a_checkpoint_with_its_heads(finished: tuple[Path, str
     assert len((folder / "log.jsonl").read_text().splitlines()) == len(lines)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_the_same_run_bit_for_bit(command: Command, tmp_path: Path) -> None:
     slow = ("--save-every", "3", "--set", "training.epochs=40", "--set", "ema=0.9")
     whole = run(command(tmp_path / "whole", *slow))
@@ -163,6 +164,7 @@ def assert_close(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor])
         assert torch.linalg.vector_norm(value - theirs[name]) <= 1e-5 * torch.linalg.vector_norm(theirs[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_two_processes_train_as_one(
     parallel: str, finished: tuple[Path, str], command: Command, tmp_path: Path
@@ -173,6 +175,7 @@ def test_two_processes_train_as_one(
     assert two.stdout.count("wrote") == 1
 
 
+@pytest.mark.slow
 def test_accumulation_trains_as_one_large_batch(finished: tuple[Path, str], command: Command, tmp_path: Path) -> None:
     small = run(command(tmp_path, "--set", "training.device_batch=2"))
     assert small.returncode == 0, small.stderr
@@ -189,6 +192,7 @@ def failure(command: list[str]) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_a_diverging_loss_is_named_and_the_last_save_stays(command: Command, tmp_path: Path) -> None:
     wild = ("training.lr=1.0e+18", "training.clip_norm=null", "training.warmup_epochs=9")
     line = failure(command(tmp_path, "--save-every", "1", *(part for change in wild for part in ("--set", change))))
@@ -199,6 +203,7 @@ def test_a_diverging_loss_is_named_and_the_last_save_stays(command: Command, tmp
     assert all(value.isfinite().all() for value in state.values())
 
 
+@pytest.mark.slow
 def test_another_recipe_does_not_resume_in_the_same_folder(finished: tuple[Path, str], command: Command) -> None:
     line = failure(command(finished[0], "--set", "training.lr=0.5", "--set", "teachers.dino.kind=mae"))
     assert "training.lr: 0.001, now 0.5" in line
@@ -228,6 +233,7 @@ def test_a_mistake_in_a_recipe_is_one_line(change: str, message: str, command: C
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_images_that_cannot_be_decoded_are_listed_and_skipped_up_to_a_limit(command: Command, tmp_path: Path) -> None:
     images = tmp_path / "images"
     images.mkdir()

@@ -266,6 +266,7 @@ def test_the_file_is_plain_numpy_with_its_key_beside_it(ask: Asker) -> None:
     }
 
 
+@pytest.mark.slow
 def test_two_processes_that_ask_at_once_compute_once(ask: Asker) -> None:
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()

@@ -58,6 +58,7 @@ def read(runs: Path, name: str) -> State:
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_two_processes_equal_one_at_the_same_global_batch(runs: Path, one: State, parallel: str) -> None:
     two = read(runs, f"{parallel}-0")
@@ -67,18 +68,21 @@ def test_two_processes_equal_one_at_the_same_global_batch(runs: Path, one: State
         assert (two[name] - value).norm() <= 1e-5 * value.norm(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_all_processes_hold_the_same_weights_in_the_end(runs: Path, parallel: str) -> None:
     first, second = (read(runs, f"{parallel}-{rank}") for rank in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_an_interrupted_run_of_two_ends_in_the_same_weights(runs: Path, parallel: str) -> None:
     through, resumed = read(runs, f"{parallel}-0"), read(runs, f"{parallel}-resumed-0")
     assert all(torch.equal(through[name], resumed[name]) for name in through)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_the_save_of_two_goes_on_in_one(runs: Path, train, recipe: Recipe, one: State, parallel: str) -> None:  # type: ignore[no-untyped-def]
     """The file holds plain, whole tensors, whoever wrote it."""
@@ -94,6 +98,7 @@ def test_the_save_of_two_goes_on_in_one(runs: Path, train, recipe: Recipe, one: 
     assert all((state[name] - value).norm() <= 1e-5 * value.norm() for name, value in one.items())
 
 
+@pytest.mark.slow
 def test_trouble_on_one_process_stops_both_and_saves_nothing_after(runs: Path) -> None:
     first, second = ((runs / f"poisoned-{rank}.txt").read_text() for rank in (0, 1))
     assert "iteration 7: loss is not finite on another process; the last good checkpoint is" in first
@@ -102,6 +107,7 @@ def test_trouble_on_one_process_stops_both_and_saves_nothing_after(runs: Path) -
     assert "(step 3)" in first
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_told_by_the_other_and_its_work_goes_on(
     runs: Path,
     train,  # type: ignore[no-untyped-def]

@@ -26,6 +26,7 @@ def start(folder: Path, iteration: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, str(KILLED), str(folder), str(iteration)])
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path) -> None:
     """With drop path, mixup, accumulation, an average and worker processes; killed between two forwards of a step."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
