@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from benchmarks.api import Outcome, RunOptions, run_suite
+from benchmarks.api import Outcome, run_suite
 from benchmarks.results import ResultStore
+from benchmarks.run_options import RunOptions
 from benchmarks.suite import Suite
 from umt.backbones.label import read_name
 from umt.console import Console

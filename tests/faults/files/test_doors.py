@@ -30,9 +30,9 @@ TRUSTING = {
 }
 # Where a name is read as one that a person typed.
 TYPED = {
-    "benchmarks/api.py:_name": "arguments of `evaluate`, in a program of the user",
     "benchmarks/cli.py:run": "arguments and --backbone",
     "benchmarks/plan_cli.py:plan": "arguments and --backbone",
+    "benchmarks/run_options.py:_name": "arguments of `evaluate`, in a program of the user",
     "benchmarks/tables.py:_example_name": "a suite's example, only with --trust",
     "reports/analysis/named.py:load_named": "arguments",
 }
