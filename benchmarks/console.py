@@ -58,7 +58,7 @@ class LiveJobs:
         self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.overall = self.progress.add_task("all jobs", total=total, note="")
         self.bars: dict[Request, TaskID] = {}
-        self.reports: list[Report] = []
+        self.reports: dict[Request, Report] = {}
 
     def __enter__(self) -> LiveJobs:
         self.progress.start()
@@ -74,7 +74,7 @@ class LiveJobs:
         self.progress.update(self.bars[request], completed=done, total=total, note=shown(text))
 
     def end(self, request: Request, report: Report) -> None:
-        self.reports.append(report)
+        self.reports[request] = report
         self.progress.remove_task(self.bars.pop(request))
         self.progress.advance(self.overall)
         head = f"[{COLOURS[report.status]}]{report.status}[/] {shown(request.title)} ({report.seconds:.0f} s)"

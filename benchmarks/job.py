@@ -8,13 +8,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from benchmarks.results import Key, Measured, ResultStore
 from umt.errors import UMTError, WriteError
 from umt.files import below, open_plain
+
+if TYPE_CHECKING:
+    from umt.backbones import Backbone
 
 
 @dataclass(frozen=True)
@@ -71,39 +74,50 @@ def open_log(path: Path) -> IO[Any]:
         ) from error
 
 
-def run_job(request: Request, progress: Callable[[int, int, str], None] = lambda done, total, text: None) -> Report:
-    """Run the job and store its result; errors become a report, and go to the log in full."""
+def run_job(
+    request: Request,
+    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+    model: Backbone | None = None,
+    *,
+    logged: bool = True,
+) -> Report:
+    """Run the job and store its result; errors become a report, and are printed in full.
+
+    model: what to measure, where it is at hand and has no name to build it by. logged: whether the log of the request
+    takes what is printed.
+    """
     store = ResultStore(request.out / "results")
     started = time.perf_counter()
     try:
         below(request.out / "work", request.key.stem).mkdir(parents=True, exist_ok=True)
         with FileLock(request.work_dir / "lock", timeout=0):
             if not store.has(request.key):  # another suite may have run it since the plan was made
-                store.write(*_measure(request, progress))
+                store.write(*_measure(request, progress, model))
     except Timeout:
         return Report("elsewhere", "another process is running this job")
     except Exception as error:
-        return Report("failed", _explain(error, request), time.perf_counter() - started)
+        return Report("failed", _explain(error, request, logged), time.perf_counter() - started)
     _remove_checkpoints(request.work_dir)
     return Report("done", "", time.perf_counter() - started)
 
 
-def _measure(request: Request, progress: Callable[[int, int, str], None]) -> Measured:
+def _measure(request: Request, progress: Callable[[int, int, str], None], model: Backbone | None) -> Measured:
     from benchmarks.measure import measure  # imports torch, which a process that only sends requests does not need
 
     if request.processes > 1:
         from benchmarks.spread import measure_together
 
         return measure_together(request, progress)
-    return measure(request, progress)
+    return measure(request, progress, model)
 
 
-def _explain(error: Exception, request: Request) -> str:
+def _explain(error: Exception, request: Request, logged: bool) -> str:
     with suppress(OSError):  # if the disk is full, the log cannot be written either
         traceback.print_exc()
     if isinstance(error, UMTError):
         return error.coded
-    return f"{type(error).__name__}: {str(error).strip()[:300]} (full trace in {request.log})"
+    trace = f"full trace in {request.log}" if logged else "full trace above"
+    return f"{type(error).__name__}: {str(error).strip()[:300]} ({trace})"
 
 
 def _remove_checkpoints(work_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -23,8 +24,10 @@ from umt.errors import ChangedError, NotFiniteError
 from umt.training.device import pick_device
 
 
-def measure(request: Request, progress: Callable[[int, int, str], None]) -> Measured:
+def measure(request: Request, progress: Callable[[int, int, str], None], model: Backbone | None = None) -> Measured:
     """Run the task of a request; return its result, and raw values and pictures to lie beside it.
+
+    model: measured in place of the backbone that the request names.
 
     Raises UMTError if the weights or the protocol are no longer those of the plan, or if a metric is not finite.
     """
@@ -36,7 +39,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None]) -> Meas
     task = get_task(request.key.task)
     protocol: Protocol[Any] = load_protocol(task.name, request.protocol, task.settings)
     dataset = Dataset(dataset_info(request.key.dataset, protocol.draw), request.data_root)
-    backbone = create_backbone(request.spec, trusted=request.trusted)
+    backbone = _backbone(request, model)
     _check_unchanged(request, protocol, backbone)
     job = Job(
         backbone.to(device),
@@ -69,6 +72,13 @@ def measure(request: Request, progress: Callable[[int, int, str], None]) -> Meas
         provenance=backbone.provenance,
     )
     return result, {**outcome.raw, **_drawn(dataset)}, outcome.pictures
+
+
+def _backbone(request: Request, model: Backbone | None) -> Backbone:
+    """Build the backbone of a request, or copy the one that was given: a task may train it."""
+    if model is None:
+        return create_backbone(request.spec, trusted=request.trusted)
+    return copy.deepcopy(model)
 
 
 def limit_threads(threads: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from benchmarks.protocols import Protocol, load_protocol
 from benchmarks.results import Key, ResultStore, job_title
 from benchmarks.suite import Column
 from benchmarks.tasks.registry import get_task
-from umt.backbones import create_backbone
+from umt.backbones import Backbone, create_backbone
 from umt.backbones.check import misdeclared
 from umt.backbones.label import BackboneName
 from umt.data.check import validate
@@ -22,12 +22,15 @@ from umt.data.registry import dataset_info, find_dataset
 from umt.errors import OptionError, UMTError, first_line, unknown_name
 from umt.training.device import pick_device
 
+Models = Mapping[str, Backbone]  # by label, those that are at hand and have no name to build them by
+NO_MODELS: Models = {}
 
-def make_plan(options: Options) -> Plan:
+
+def make_plan(options: Options, models: Models = NO_MODELS) -> Plan:
     """Load every backbone and index every data set once, then lay out the jobs; problems block jobs, not the plan."""
     device = str(pick_device(options.device))
     columns = chosen_columns(options)
-    backbones = _check_backbones(options.backbones, options.seconds)
+    backbones = _check_backbones(options.backbones, options.seconds, models)
     datasets = {wanted: _check_dataset(*wanted, options) for wanted in dict.fromkeys(map(_wanted, columns))}
     jobs = [
         _plan_job(options, backbone, datasets[_wanted(column)], column, seed)
@@ -50,18 +53,18 @@ def chosen_columns(options: Options) -> Sequence[Column]:
     return [column for column in options.suite.measured if not options.tasks or column.task in options.tasks]
 
 
-def _check_backbones(names: Sequence[BackboneName], seconds: float | None) -> list[BackboneCheck]:
+def _check_backbones(names: Sequence[BackboneName], seconds: float | None, models: Models) -> list[BackboneCheck]:
     labels = [name.label for name in names]
     for label in labels:
         if labels.count(label) > 1:
-            raise OptionError(f"two backbones are called '{label}'; name them apart with --backbone LABEL=SPEC")
-    return [_check_backbone(name, seconds) for name in names]
+            raise OptionError(f"two backbones are called '{label}'; name them apart, as LABEL=SPEC")
+    return [_check_backbone(name, seconds, models.get(name.label)) for name in names]
 
 
-def _check_backbone(name: BackboneName, seconds: float | None) -> BackboneCheck:
+def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone | None) -> BackboneCheck:
     try:
         with deadline(seconds, f"{name.spec}: the look at it before its jobs"):
-            backbone = create_backbone(name.spec, trusted=name.trusted)
+            backbone = create_backbone(name.spec, trusted=name.trusted) if model is None else model
             digest, problem = backbone.weights_hash(), misdeclared(backbone)
     except Exception as error:  # a plug-in may raise anything; it must not stop the others
         return BackboneCheck(name, problem=_one_line(error))

@@ -16,6 +16,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, cast
 
 from benchmarks.job import Report, Request, open_log, run_job
@@ -29,6 +30,7 @@ OnProgress = Callable[[Request, int, int, str], None]
 OnEnd = Callable[[Request, Report], None]
 NO_LIMITS = Limits()
 WATCH_SECONDS = 0.25  # between two checks of the jobs' time and memory
+STARTING = threading.Lock()  # held while a process starts
 
 
 class Executor(Protocol):
@@ -56,7 +58,7 @@ def call(context: Any, function: str, *arguments: Any) -> Any:
     """
     ours, theirs = context.Pipe()
     process = context.Process(target=_answer, args=(theirs, function, arguments), daemon=True)
-    process.start()
+    _start_process(process)
     theirs.close()
     try:
         answer = ours.recv()
@@ -67,6 +69,17 @@ def call(context: Any, function: str, *arguments: Any) -> Any:
     if isinstance(answer, UMTError):
         raise answer
     return answer
+
+
+def _start_process(process: BaseProcess) -> None:
+    """Start a process that does not import the caller's script: without a guard, that would start the work again."""
+    with STARTING:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = main
 
 
 def default_workers(device: str) -> int:
@@ -147,7 +160,7 @@ class LocalExecutor:
         ours, theirs = self.context.Pipe()
         request = replace(request, threads=request.threads or self.threads)
         process = self.context.Process(target=_work, args=(theirs, request))
-        process.start()
+        _start_process(process)
         theirs.close()
         return ours, process
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.results import ResultStore, read_result
+from benchmarks.results import Result, ResultStore, read_result
 from reports.measurement import Measurement, Shared, grouped, measured
 from umt.errors import ResultError, UMTError
 from umt.text import brief
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ANALYSIS = "analysis"  # the suite of results that `umt analyze` makes: they are in tables of any suite
 RESULTS_HELP = "The result store: OUT/results of a run. Default: the newest below runs/."
@@ -101,3 +106,54 @@ def _contradiction(files: dict[Values, Path], job: Sequence[object]) -> UMTError
         f"{path} and {other}{others}: different values ({brief(dict(values))}, {brief(dict(other_values))}) for the "
         f"same job ({', '.join(map(str, job))}); delete the wrong one"
     )
+
+
+def load_results(folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a result store, OUT or OUT/results, into one tidy table: a row for each metric of each result.
+
+    A file that cannot be read is left out with a warning, and so are files with different values for one job; copies
+    count once. UMTError if there is no such folder, or nothing in it can be read.
+    """
+    from benchmarks.frame import results_frame  # imports pandas, which a report does without
+
+    store, problems = _store_below(Path(folder)), list[UMTError]()
+    if not store.is_dir():
+        raise ResultError(f"{store}: no such result store; `umt run` makes one below its --out folder, as OUT/results")
+    frame = _one_answer_a_job(results_frame(_results(store, problems)), problems)
+    for problem in problems:
+        warnings.warn(f"left out: {problem}", stacklevel=2)
+    if frame.empty:
+        raise ResultError(f"{store}: holds no readable result; run `umt run` again, which repeats what has no result")
+    return frame
+
+
+def _store_below(folder: Path) -> Path:
+    """Return OUT/results for OUT; a backbone that is called "results" has a folder of result files."""
+    store = folder / "results"
+    return store if store.is_dir() and not any(store.glob("*.json")) else folder
+
+
+def _results(store: Path, problems: list[UMTError]) -> Iterator[tuple[Path, Result]]:
+    for path in ResultStore(store).paths():
+        try:
+            result = read_result(path)
+            measured(path, result)  # refuses values that cannot be averaged
+        except UMTError as error:
+            problems.append(error)
+        else:
+            yield path, result
+
+
+def _one_answer_a_job(frame: pd.DataFrame, problems: list[UMTError]) -> pd.DataFrame:
+    """Drop the copies of results, and results that contradict each other."""
+    from benchmarks.frame import JOB
+
+    frame = frame.drop_duplicates([*JOB, "value"])
+    clashing = frame[frame.duplicated(list(JOB), keep=False)]
+    for job, rows in clashing.groupby(list(JOB)):
+        if rows["path"].isin(frame["path"]).any():  # else another metric has told
+            *key, metric = job
+            pairs = zip(rows["value"], rows["path"], strict=True)
+            problems.append(_contradiction({((str(metric), value),): Path(path) for value, path in pairs}, key))
+            frame = frame[~frame["path"].isin(rows["path"])]
+    return frame.reset_index(drop=True)

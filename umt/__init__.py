@@ -1,3 +1,37 @@
 """UMT-Bench: judge vision backbones with one harness, and distil better ones from several teachers."""
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.api import evaluate
+    from reports.store import load_results
+    from umt.backbones.registry import create_backbone
+    from umt.distill.api import distill
+
+__version__ = "0.1.0"  # plain, because setup.cfg reads it without importing this file
+__all__ = ["__version__", "create_backbone", "distill", "evaluate", "load_results"]
+
+# The front door: each name is imported when it is used, so that `import umt` takes milliseconds. This file and cli.py
+# are the only ones below umt/ that name what is built on umt. Imports by text are invisible to import-linter; its
+# contracts in setup.cfg except those above, which only type checkers read.
+_PLACES = {
+    "create_backbone": "umt.backbones.registry:create_backbone",
+    "distill": "umt.distill",  # the package, which can be called
+    "evaluate": "benchmarks.api:evaluate",
+    "load_results": "reports.store:load_results",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _PLACES[name].partition(":")
+    loaded = import_module(module)
+    return getattr(loaded, attribute) if attribute else loaded
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.cli import execute
+from benchmarks.api import execute
 from benchmarks.cluster import ClusterExecutor
 from benchmarks.plan import Options
 from benchmarks.preflight import make_plan

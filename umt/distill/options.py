@@ -89,11 +89,16 @@ class Sources:
     @classmethod
     def of(cls, data_root: Path, single: tuple[str, ...], images: Path | None, weights: Path | None) -> Sources:
         """Build the sources from the values of the options."""
-        pairs = [text.partition("=") for text in single]
-        for text, (_, found, _) in zip(single, pairs, strict=True):
-            if not found:
-                raise OptionError(f"--data {text}: write it as NAME=DIR")
-        return cls(data_root, {name: Path(folder) for name, _, folder in pairs}, images, weights_folder(weights))
+        return cls(data_root, data_folders(single), images, weights_folder(weights))
+
+
+def data_folders(single: Sequence[str]) -> dict[str, Path]:
+    """Read NAME=DIR texts; UMTError for a text that is none."""
+    pairs = [text.partition("=") for text in single]
+    for text, (_, found, _) in zip(single, pairs, strict=True):
+        if not found:
+            raise OptionError(f"--data {text}: write it as NAME=DIR")
+    return {name: Path(folder) for name, _, folder in pairs}
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,14 @@ TRUSTING = {
     "benchmarks/preflight.py:_check_backbone": "BackboneName.trusted",
     "benchmarks/budget.py:cost_of": "BackboneName.trusted",
     "benchmarks/rehearsal.py:rehearse": "BackboneName.trusted",
-    "benchmarks/measure.py:measure": "Request.trusted, which is BackboneName.trusted",
+    "benchmarks/measure.py:_backbone": "Request.trusted, which is BackboneName.trusted",
     "reports/analysis/named.py:load_named": "BackboneName.trusted",
 }
 # Where a name is read as one that a person typed.
 TYPED = {
     "benchmarks/cli.py:run": "arguments and --backbone",
     "benchmarks/plan_cli.py:plan": "arguments and --backbone",
+    "benchmarks/run_options.py:_name": "arguments of `evaluate`, in a program of the user",
     "benchmarks/tables.py:_example_name": "a suite's example, only with --trust",
     "reports/analysis/named.py:load_named": "arguments",
 }
@@ -44,6 +45,7 @@ BUILDING = {
 }
 # Where a module is imported by a text.
 IMPORTING = {
+    "umt/__init__.py:__getattr__": "_PLACES",
     "umt/cli.py:get_command": "COMMANDS",
     "umt/backbones/__init__.py:__getattr__": "names of this package",
     "umt/backbones/registry.py:_plugin_module": "a trusted name",
@@ -138,7 +140,7 @@ MAKING = {
     "benchmarks/board.py:end": "the board, a number",
     "benchmarks/board.py:new_board": "--out, a constant",
     "benchmarks/budget.py:cost_of": "a temporary folder",
-    "benchmarks/cli.py:run": "--out, else `component` of the suite's name",
+    "benchmarks/api.py:_prepare": "--out, else `component` of the suite's name",
     "benchmarks/cluster.py:__init__": "--out, a constant",
     "benchmarks/job.py:open_log": "Key.stem, of `component`",
     "benchmarks/job.py:run_job": "`below` of Key.stem",

@@ -1,0 +1,258 @@
+"""`evaluate`: backbones on a suite, from Python. `umt run` takes the same way, with options in place of arguments."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.console import LiveJobs, print_blocked, print_plan
+from benchmarks.job import Report, Request
+from benchmarks.plan import Options, Plan, PlannedJob
+from benchmarks.processes import Executor, LocalExecutor, call, default_workers, fork_server
+from benchmarks.results import Result, ResultStore, read_result
+from benchmarks.run_options import Backbones, Place, RunOptions, named_backbones
+from benchmarks.suite import Suite, TablePlan, load_suite
+from benchmarks.tables import Part, analyse, chosen_tables, example_backbones, parts_of, train_students
+from umt.backbones.label import BackboneName
+from umt.console import Console
+from umt.errors import OptionError, ProcessError, UMTError
+from umt.files import component, writable_folder
+from umt.text import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def evaluate(
+    backbones: Backbones,
+    *,
+    suite: str = "paper",
+    data_root: Place | None = None,
+    data: Mapping[str, Place] | None = None,
+    out: Place | None = None,
+    tasks: str | Sequence[str] = (),
+    tables: str | None = None,
+    seeds: int | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    processes: int = 1,
+    cache: Place | None = None,
+    time_limit: float | None = None,
+    memory_limit: float | None = None,
+    compiled: bool = False,
+    cluster: str | None = None,
+    cluster_options: Mapping[str, Any] | None = None,
+    trust: Sequence[str] = (),
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """Evaluate backbones on a suite, and return a row for each metric of each job, as `load_results` gives them.
+
+    backbones: a name (`timm:resnet50`, `LABEL=SPEC`, `path.py:factory`), a checkpoint, a `Backbone`, several of them,
+    or a mapping of labels to them; none for the suite's example. Names may run code: give none that came out of a file.
+    workers: jobs at a time. With 0 they run in this process, one after the other, so that breakpoints work and a
+    backbone may be an object. quiet: print nothing; a job without a result is then a warning. The other arguments are
+    the options of `umt run`. Jobs that have a result in `out` (default: runs/SUITE) are not run again.
+
+    Raises UMTError for arguments that do not go together, and if no job has a result.
+    """
+    names, models = named_backbones(backbones)
+    options = RunOptions(
+        backbones=names,
+        models=models,
+        suite=suite,
+        data_root=_path(data_root),
+        data={name: Path(folder).resolve() for name, folder in (data or {}).items()},
+        out=_path(out),
+        tasks=tuple(tasks.split(",") if isinstance(tasks, str) else tasks),
+        tables=tables,
+        seeds=seeds,
+        device=device,
+        workers=workers,
+        processes=processes,
+        cache=_path(cache),
+        time_limit=time_limit,
+        memory_limit=memory_limit,
+        compiled=compiled,
+        cluster=cluster,
+        cluster_options=cluster_options or {},
+        trust=(trust,) if isinstance(trust, str) else tuple(trust),
+    )
+    return _frame(run_suite(options, Console(quiet=quiet)), quiet)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the jobs need beside the options: folders and data that are there, tables, backbones."""
+
+    options: RunOptions
+    suite: Suite
+    out: Path
+    data_root: Path
+    tables: Sequence[TablePlan]
+    backbones: tuple[BackboneName, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    plan: Plan
+    suite: Suite
+    out: Path
+    workers: int
+    reports: Mapping[Request, Report] = field(default_factory=dict)  # of jobs that were run
+    uncompared: int = 0  # checkpoints that a table compares with their teachers, and that could not be
+    preparing: float = 0.0  # seconds: embedded data, students
+
+
+def run_suite(options: RunOptions, console: Console) -> Outcome:
+    """Prepare, plan, run what has no result, and compare what the tables ask for; a dry run prints the plan alone."""
+    started = time.perf_counter()
+    prepared = _prepare(options, console)
+    server = None if options.workers == 0 else fork_server()
+    preparing = time.perf_counter() - started
+    with console.status("Loading backbones and looking at the data"):
+        plan = _plan(prepared, server)
+    workers = options.workers or default_workers(plan.device)
+    outcome = Outcome(plan, prepared.suite, prepared.out, workers, preparing=preparing)
+    if options.dry_run:
+        print_plan(console, plan, prepared.suite, prepared.out)
+        return outcome
+    reports = execute(plan, _executor(prepared, server, workers), console)
+    failed = analyse(prepared.tables, prepared.backbones, prepared.data_root, prepared.out, console)
+    return replace(outcome, reports=reports, uncompared=failed)
+
+
+def execute(plan: Plan, executor: Executor, console: Console) -> Mapping[Request, Report]:
+    """Run what is to run; return how each job ended."""
+    requests = plan.requests()
+    done = sum(job.state == "done" for job in plan.jobs)
+    console.print(f"{len(plan.jobs)} jobs: {done} done before, {len(requests)} to run")
+    print_blocked(console, plan)
+    try:
+        with LiveJobs(console, len(requests)) as live:
+            executor.run(requests, live.start, live.advance, live.end)
+    except KeyboardInterrupt:
+        console.print("interrupted; finished jobs are kept, and the same command goes on")
+        raise
+    return live.reports
+
+
+def _prepare(options: RunOptions, console: Console) -> Prepared:
+    """Read the suite, make the folder, write the embedded data, distil the students that are asked for."""
+    suite = load_suite(options.suite)
+    if not options.backbones and not (suite.example or suite.example_students) and not options.train:
+        raise OptionError(f"suite '{printable(suite.name)}' has no example; name a checkpoint or --backbone SPEC")
+    out = (options.out or Path("runs") / component(suite.name)).resolve()
+    if not options.dry_run:
+        writable_folder(out, "--out")
+    root = _data_root(options.data_root, suite, out, console)
+    tables = chosen_tables(suite, options.tables) if options.tables else []
+    return Prepared(options, suite, out, root, tables, _backbones(options, suite, tables, root, out, console))
+
+
+def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console) -> Path:
+    if data_root:
+        return data_root.resolve()
+    if not suite.embedded_data:
+        return Path("data").resolve()
+    from umt.data.mini.write import write_mini
+
+    with console.status("Writing the embedded data"):
+        write_mini(out / "data")
+    return out / "data"
+
+
+def _backbones(
+    options: RunOptions, suite: Suite, tables: Sequence[TablePlan], root: Path, out: Path, console: Console
+) -> tuple[BackboneName, ...]:
+    """Return the named backbones with the students that are trained for tables; without any the suite's example."""
+    if options.train:
+        students = train_students(tables, root, out, console, options.trust, sure=options.yes, dry_run=options.dry_run)
+        return (*options.backbones, *students)
+    return options.backbones or example_backbones(suite, root, out, console, options.trust, dry_run=options.dry_run)
+
+
+def _plan(prepared: Prepared, server: Any | None) -> Plan:
+    """Plan in a child process, which imports torch beside; without a server in this one, which has the models."""
+    suite, tables, backbones = prepared.suite, prepared.tables, prepared.backbones
+    if server is None:
+        from benchmarks.preflight import make_plan
+
+        parts = parts_of(suite, tables, backbones)
+        return Plan.merged([make_plan(_planned(prepared, part), prepared.options.models) for part in parts])
+    parts = call(server, "benchmarks.tables:parts_of", suite, tables, backbones)
+    return Plan.merged([call(server, "benchmarks.preflight:make_plan", _planned(prepared, part)) for part in parts])
+
+
+def _planned(prepared: Prepared, part: Part) -> Options:
+    """Return what the plan of one part of the suite needs to know."""
+    options, (suite, backbones) = prepared.options, part
+    return Options(
+        suite=suite,
+        backbones=backbones,
+        data_root=prepared.data_root,
+        data=options.data,
+        out=prepared.out,
+        tasks=options.tasks,
+        seeds=options.seeds or suite.seeds,
+        device=options.device,
+        cache=options.cache.resolve() if options.cache else None,
+        compiled=options.compiled,
+        processes=options.processes,
+        seconds=options.limits.seconds,
+    )
+
+
+def _executor(prepared: Prepared, server: Any | None, workers: int) -> Executor:
+    """Return what runs the jobs: this process, a fork server, or a cluster."""
+    options = prepared.options
+    if server is None:
+        from benchmarks.inline import InlineExecutor
+
+        return InlineExecutor(options.models)
+    if options.cluster:
+        from benchmarks.cluster import ClusterExecutor
+
+        at_once = workers if options.cluster == "local" else options.workers
+        submission = dict(options.cluster_options)
+        return ClusterExecutor(options.cluster, prepared.out / "cluster", submission, at_once, options.limits)
+    return LocalExecutor(server, workers, options.limits)
+
+
+def _path(place: Place | None) -> Path | None:
+    return None if place is None else Path(place)
+
+
+def _frame(outcome: Outcome, quiet: bool) -> pd.DataFrame:
+    """Return the results of the plan's jobs; UMTError if there are none."""
+    from benchmarks.frame import results_frame  # imports pandas
+
+    found, missing = dict[Path, Result](), list[UMTError]()
+    for job in outcome.plan.jobs:
+        try:
+            path, result = _result(outcome, job)
+            found[path] = result
+        except UMTError as error:
+            missing.append(error)
+    if not found:
+        reason = f"; {missing[0]}" if missing else ""
+        raise ProcessError(f"none of {len(outcome.plan.jobs)} jobs has a result{reason}")
+    for problem in missing if quiet else ():  # else the console has said so
+        warnings.warn(f"left out: {problem}", stacklevel=3)
+    return results_frame(sorted(found.items()))
+
+
+def _result(outcome: Outcome, job: PlannedJob) -> tuple[Path, Result]:
+    """Return the file of a job and what it holds; UMTError says why there is none."""
+    if job.request is None:
+        raise ProcessError(f"{job.title}: {job.problem}")
+    report = outcome.reports.get(job.request)
+    if report and report.status != "done":
+        raise ProcessError(f"{job.title}: {report.message}")
+    path = ResultStore(outcome.out / "results").path(job.request.key)
+    return path, read_result(path)

@@ -1,0 +1,66 @@
+"""Results as one tidy pandas table: a row for each metric of each result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.results import Result
+
+INTERVAL = "interval"  # of a result's details: 95% of its first metric over its test images, low and high
+JOB = ("backbone", "weights_hash", "task", "dataset", "protocol", "protocol_hash", "data_fingerprint", "seed", "metric")
+COLUMNS = (
+    "backbone", "task", "dataset", "protocol", "metric", "value", "unit", "lower_is_better", "seed",
+    "n",  # items of the test split, which is the last one
+    "interval_low", "interval_high",  # of the first metric, NaN where the task gives none
+    "weights_hash", "protocol_hash", "data_fingerprint", "suite", "spec", "architecture", "path",
+)  # fmt: skip
+TYPES = {"value": "float64", "lower_is_better": "bool", "seed": "int64", "n": "Int64", "interval_low": "float64",
+         "interval_high": "float64"}  # fmt: skip
+
+
+def results_frame(found: Iterable[tuple[Path, Result]]) -> pd.DataFrame:
+    """Return the table of results that were read from files, in their order."""
+    rows = [row for path, result in found for row in _rows(path, result)]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(TYPES)
+
+
+def _rows(path: Path, result: Result) -> Iterator[dict[str, Any]]:
+    key = result.key
+    whole = {
+        "backbone": key.backbone,
+        "task": key.task,
+        "dataset": key.dataset,
+        "protocol": key.protocol,
+        "seed": key.seed,
+        "n": list(result.data.sizes.values())[-1] if result.data.sizes else None,
+        "weights_hash": key.weights_hash,
+        "protocol_hash": key.protocol_hash,
+        "data_fingerprint": key.data_fingerprint,
+        "suite": result.suite,
+        "spec": result.spec,
+        "architecture": result.architecture,
+        "path": str(path),
+    }
+    for place, (metric, value) in enumerate(result.metrics.items()):
+        low, high = _interval(result) if place == 0 else (math.nan, math.nan)
+        yield {
+            **whole,
+            "metric": metric,
+            "value": value,
+            "unit": result.units.get(metric, ""),
+            "lower_is_better": metric in result.lower_is_better,
+            "interval_low": low,
+            "interval_high": high,
+        }
+
+
+def _interval(result: Result) -> tuple[float, float]:
+    interval = result.details.get(INTERVAL)
+    if not isinstance(interval, Mapping):
+        return math.nan, math.nan
+    return interval.get("low", math.nan), interval.get("high", math.nan)

@@ -1,0 +1,126 @@
+"""`distill`: a student of several teachers, from Python. `umt distill` calls it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+
+from umt.console import Console, shown
+from umt.distill import train
+from umt.distill.console import TrainingBar
+from umt.distill.cost import Part, cost_table
+from umt.distill.images import Skipped, ViewImages
+from umt.distill.options import Prepared, Sources, choose_recipe, prepare
+from umt.distill.recipe import weights_folder
+from umt.distill.spaces import SpaceShape
+from umt.distill.train import STUDENT_FILE, Ingredients, Running, claim_folder, estimate
+from umt.durations import duration
+from umt.files import component
+from umt.training.device import pick_device
+from umt.training.distributed import Processes, join
+from umt.training.engine import Place
+
+Folder: TypeAlias = "str | os.PathLike[str]"
+
+
+def distill(
+    recipe: Folder,
+    *,
+    images: Folder | None = None,
+    data_root: Folder | None = None,
+    data: Mapping[str, Folder] | None = None,
+    out: Folder | None = None,
+    changes: Sequence[str] = (),
+    weights: Folder | None = None,
+    trust: Sequence[str] = (),
+    device: str = "auto",
+    cache: Folder | None = None,
+    save_every: int = 1000,
+    loggers: Sequence[str] = ("tensorboard",),
+    parallel: str = "ddp",
+    compiled: bool = False,
+    dry_run: bool = False,
+    quiet: bool = False,
+) -> Path:
+    """Distil the teachers of a recipe into one student, and return the path of its checkpoint, OUT/student.pth.
+
+    recipe: a shipped one (`umt recipes`) or a YAML file. images: a folder whose images are taken instead of the
+    recipe's data sets below `data_root` (default: data). changes: fields of the recipe, `training.batch=256`. trust:
+    recipe files that may run code. quiet: print nothing. The other arguments are the options of `umt distill`.
+
+    A finished student is not trained again, and an interrupted training goes on. Raises UMTError.
+    """
+    processes = join()
+    console = Console(quiet=quiet or not processes.main)
+    folders = {name: Path(folder) for name, folder in (data or {}).items()}
+    sources = Sources(Path(data_root or "data"), folders, _path(images), weights_folder(_path(weights)))
+    chosen = choose_recipe(os.fspath(recipe), _texts(changes), sources.weights, _texts(trust), console.print)
+    place = Path(out or Path("runs/distill") / component(chosen.recipe.name)).resolve()
+    if not dry_run and claim_folder(place, chosen.recipe):
+        console.print(f"{shown(place / STUDENT_FILE)} is complete; nothing to do")
+        return place / STUDENT_FILE
+    with console.status("Building student and teachers, looking at the images"):
+        prepared = prepare(chosen, sources)
+        ingredients = _ingredients(prepared, place, _path(cache))
+    announce = _announcer(console, prepared, processes)
+    if dry_run:
+        estimate(chosen.recipe, ingredients, _device(device, processes), announce)
+        return place / STUDENT_FILE
+    with TrainingBar(console, chosen.recipe.name, processes.main) as bar:
+        where = Place(_device(device, processes), place, chosen.recipe.seed, bar.report)
+        running = Running(where, save_every, tuple(loggers), parallel, compiled, processes.main)
+        path = train.distill(chosen.recipe, ingredients, running, announce)
+    console.print(f"wrote {shown(path)}; evaluate it with: umt run {shown(path)}")
+    return path
+
+
+def _path(folder: Folder | None) -> Path | None:
+    return None if folder is None else Path(folder)
+
+
+def _texts(given: Sequence[str]) -> tuple[str, ...]:
+    """Return several texts, also if one was given by itself."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _ingredients(prepared: Prepared, out: Path, cache: Path | None) -> Ingredients:
+    """Views with targets from a cache, or views and the teachers that give them."""
+    recipe, skipped = prepared.recipe, Skipped(out / "skipped.txt", len(prepared.images))
+    data = {
+        "images": len(prepared.images),
+        "fingerprint": prepared.images.fingerprint,
+        "origin": prepared.images.origin,
+    }
+    if cache:
+        from umt.distill.cache import open_cache
+
+        cached = open_cache(cache, prepared, skipped)
+        return Ingredients(prepared.student, (), cached.shapes, cached, {**data, "views": cached.visits})
+    teachers = prepared.teachers()
+    shapes = [SpaceShape(teacher.name, *teacher.widths()) for teacher in teachers]
+    views = ViewImages(prepared.images, recipe.views, recipe.seed, skipped)
+    return Ingredients(prepared.student, teachers, shapes, views, data)
+
+
+def _announcer(console: Console, prepared: Prepared, processes: Processes) -> Callable[[list[Part], float], None]:
+    """Prints what the distillation will cost."""
+    recipe = prepared.recipe
+
+    def announce(parts: list[Part], seconds: float) -> None:
+        console.print(cost_table(parts))
+        steps, images = recipe.training.steps(len(prepared.images)), len(prepared.images)
+        console.print(
+            f"{images} images, {steps} steps of {recipe.training.batch}, about {duration(seconds / processes.world)}"
+        )
+
+    return announce
+
+
+def _device(name: str, processes: Processes) -> torch.device:
+    """Each process of a launch has the GPU of its local rank."""
+    device = pick_device(name)
+    return torch.device("cuda", processes.local_rank) if device.type == "cuda" and processes.world > 1 else device
