@@ -14,12 +14,12 @@ from benchmarks.job import Report, Request
 from benchmarks.plan import Options, Plan, PlannedJob
 from benchmarks.processes import Executor, LocalExecutor, call, default_workers, fork_server
 from benchmarks.results import Result, ResultStore, read_result
-from benchmarks.run_options import Backbones, Place, RunOptions, named_backbones
+from benchmarks.run_options import Backbones, Place, RunOptions, UsageError, named_backbones
 from benchmarks.suite import Suite, TablePlan, load_suite
 from benchmarks.tables import Part, analyse, chosen_tables, example_backbones, parts_of, train_students
 from umt.backbones.label import BackboneName
 from umt.console import Console
-from umt.errors import OptionError, ProcessError, UMTError
+from umt.errors import ProcessError, UMTError
 from umt.files import component, writable_folder
 from umt.text import printable
 
@@ -146,7 +146,7 @@ def _prepare(options: RunOptions, console: Console) -> Prepared:
     """Read the suite, make the folder, write the embedded data, distil the students that are asked for."""
     suite = load_suite(options.suite)
     if not options.backbones and not (suite.example or suite.example_students) and not options.train:
-        raise OptionError(f"suite '{printable(suite.name)}' has no example; name a checkpoint or --backbone SPEC")
+        raise UsageError(f"suite '{printable(suite.name)}' has no example; name a checkpoint or --backbone SPEC")
     out = (options.out or Path("runs") / component(suite.name)).resolve()
     if not options.dry_run:
         writable_folder(out, "--out")

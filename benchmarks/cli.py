@@ -12,7 +12,7 @@ import click
 
 from benchmarks.api import Outcome, run_suite
 from benchmarks.results import ResultStore
-from benchmarks.run_options import RunOptions
+from benchmarks.run_options import RunOptions, UsageError
 from benchmarks.suite import Suite
 from umt.backbones.label import read_name
 from umt.console import Console
@@ -133,7 +133,10 @@ def run(context: click.Context, checkpoints: tuple[str, ...], named: tuple[str, 
     console, started = Console(), time.perf_counter()
     backbones = tuple(read_name(text, trusted=True) for text in (*checkpoints, *named))
     suite = options.pop("suite") or ("paper" if backbones else "mini")
-    outcome = run_suite(RunOptions(backbones, suite, **options), console)
+    try:
+        outcome = run_suite(RunOptions(backbones, suite, **options), console)
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
     if options["dry_run"]:
         return
     _write_tables(context, outcome.suite, outcome.out)

@@ -21,6 +21,10 @@ OneBackbone: TypeAlias = "Place | Backbone"
 Backbones: TypeAlias = "OneBackbone | Iterable[OneBackbone] | Mapping[str, OneBackbone]"
 
 
+class UsageError(OptionError):
+    """An argument is missing that others need; the command shows its usage, too."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """The arguments of `evaluate`, which are the options of `umt run`."""
@@ -54,9 +58,9 @@ class RunOptions:
             if value is not None and value < least:
                 raise OptionError(f"{name} is {value}; take {least} or more")
         if self.train and not self.tables:
-            raise OptionError("--train distils the students of tables; name them with --tables")
+            raise UsageError("--train distils the students of tables; name them with --tables")
         if self.cluster == "slurm" and not self.cluster_options.keys() & {"timeout_min", "slurm_time"}:
-            raise OptionError("--cluster slurm ends what takes too long: add --cluster-option timeout_min=MINUTES")
+            raise UsageError("--cluster slurm ends what takes too long: add --cluster-option timeout_min=MINUTES")
         self._check_workers()
 
     def _check_workers(self) -> None:
