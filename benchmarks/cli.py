@@ -87,7 +87,7 @@ def _split(context: click.Context, option: click.Parameter, texts: tuple[str, ..
 @click.option("--seeds", type=click.IntRange(1), help="Runs of each job. Default: the suite's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
-    "--workers", type=click.IntRange(1), help="Jobs at a time. Default: 1 on a GPU, up to 4 on the CPU, all on Slurm."
+    "--workers", type=click.IntRange(1), help="Jobs at a time. Default: 1 on a GPU, up to 4 on the CPU, 256 on Slurm."
 )
 @click.option(
     "--processes",

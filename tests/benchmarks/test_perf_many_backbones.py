@@ -13,16 +13,14 @@ from benchmarks.tasks.registry import BUILT_IN
 
 
 @pytest.mark.slow
-def test_three_backbones_do_two_tasks_and_are_found_done(tmp_path: Path) -> None:
-    """By submitit's executor that runs jobs here, when they are waited for."""
-    found = run_suite(specs(3), ["knn", "throughput"], 1, tmp_path, Console(quiet=True), kind="debug")
-    assert (found.jobs, found.done) == (6, 6)
-    assert 0 < found.in_jobs < found.running
-    assert found.each < 5
-    assert str(found).startswith("6 jobs, 6 done: ")
+def test_two_backbones_do_a_task_and_are_found_done(tmp_path: Path) -> None:
+    found = run_suite(specs(2), ["knn"], 2, tmp_path, Console(quiet=True))
+    assert (found.jobs, found.done) == (2, 2)
+    assert 0 < found.in_jobs < 2 * found.running
+    assert str(found).startswith("2 jobs, 2 done: ")
 
 
-def test_overhead_is_what_workers_spent_beside_jobs() -> None:
+def test_overhead_is_what_is_spent_beside_jobs() -> None:
     found = Overhead(jobs=10, done=10, planning=1, running=30, in_jobs=40, again=1, workers=2)
     assert found.each == pytest.approx(2)
 
