@@ -9,15 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.console import LiveJobs, print_blocked, print_plan
-from benchmarks.job import Report, Request
-from benchmarks.plan import Options, Plan, PlannedJob
-from benchmarks.processes import Executor, LocalExecutor, call, default_workers, fork_server
+from benchmarks.jobs.forkserver import call, default_workers, fork_server
+from benchmarks.jobs.local import Executor, LocalExecutor
+from benchmarks.jobs.progress import LiveJobs, print_blocked, print_plan
 from benchmarks.results import Result, ResultStore, read_result
 from benchmarks.run_options import Backbones, Place, RunOptions, UsageError, named_backbones
-from benchmarks.suite import Suite, TablePlan, load_suite
-from benchmarks.tables import Part, analyse, chosen_tables, example_backbones, parts_of, train_students
-from umt.backbones.label import BackboneName
+from benchmarks.suite.plan import Options, Plan, PlannedJob
+from benchmarks.suite.request import Report, Request
+from benchmarks.suite.suite import Suite, TablePlan, load_suite
+from benchmarks.suite.tables import Part, analyse, chosen_tables, example_backbones, parts_of, train_students
+from umt.backbones.spec import BackboneName
 from umt.console import Console
 from umt.errors import ProcessError, UMTError
 from umt.files import component, writable_folder
@@ -181,12 +182,14 @@ def _plan(prepared: Prepared, server: Any | None) -> Plan:
     """Plan in a child process, which imports torch beside; without a server in this one, which has the models."""
     suite, tables, backbones = prepared.suite, prepared.tables, prepared.backbones
     if server is None:
-        from benchmarks.preflight import make_plan
+        from benchmarks.jobs.preflight import make_plan
 
         parts = parts_of(suite, tables, backbones)
         return Plan.merged([make_plan(_planned(prepared, part), prepared.options.models) for part in parts])
-    parts = call(server, "benchmarks.tables:parts_of", suite, tables, backbones)
-    return Plan.merged([call(server, "benchmarks.preflight:make_plan", _planned(prepared, part)) for part in parts])
+    parts = call(server, "benchmarks.suite.tables:parts_of", suite, tables, backbones)
+    return Plan.merged(
+        [call(server, "benchmarks.jobs.preflight:make_plan", _planned(prepared, part)) for part in parts]
+    )
 
 
 def _planned(prepared: Prepared, part: Part) -> Options:
@@ -212,11 +215,11 @@ def _executor(prepared: Prepared, server: Any | None, workers: int) -> Executor:
     """Return what runs the jobs: this process, a fork server, or a cluster."""
     options = prepared.options
     if server is None:
-        from benchmarks.inline import InlineExecutor
+        from benchmarks.jobs.inline import InlineExecutor
 
         return InlineExecutor(options.models)
     if options.cluster:
-        from benchmarks.cluster import ClusterExecutor
+        from benchmarks.jobs.cluster import ClusterExecutor
 
         at_once = workers if options.cluster == "local" else options.workers
         submission = dict(options.cluster_options)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from benchmarks.limits import Limits
-from umt.backbones.label import BackboneName, read_name
+from benchmarks.jobs.limits import Limits
+from umt.backbones.spec import BackboneName, read_name
 from umt.errors import BackboneError, OptionError
 
 if TYPE_CHECKING:

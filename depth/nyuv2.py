@@ -24,7 +24,7 @@ from mmseg_configs.runner import Parts, TrainingSettings, check
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 from umt.training.drop_path import set_drop_path
 
 PICTURED = 4  # test images, evenly spaced, of which the prediction is kept

@@ -11,8 +11,8 @@ import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from benchmarks.protocols import Protocol, load_protocol, protocol_names
 from benchmarks.results import Data, Environment, Key, Result
+from benchmarks.suite.protocols import Protocol, load_protocol, protocol_names
 from benchmarks.tasks.registry import get_task, task_names
 
 FIELD = re.compile(r"^    (\w+): (.+?)(?: = .+?)?(?:  # (.+))?$", re.MULTILINE)

@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 
 from umt.backbones.weights import read_file
 from umt.files import atomic_file
-from umt.training.hooks import steps_done
+from umt.training.hooks.saving import steps_done
 from umt.training.parallel import bare, whole
 
 BEST_FILE = "best.pth"

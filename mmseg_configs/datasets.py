@@ -12,7 +12,7 @@ from mmseg.datasets import ADE20KDataset, BaseSegDataset, NYUDataset
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset, Sampler
 
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 
 
 class _Samples(BaseSegDataset):

@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmseg_configs.fused_head import fused_loss, softmax_loss
+from mmseg_configs.fused.head import fused_loss, softmax_loss
 
 
 @MODELS.register_module()

@@ -12,7 +12,7 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from mmseg_configs.fused_map import kernel
+from mmseg_configs.fused.map import kernel
 
 Areas = tuple[Tensor, Tensor, Tensor, Tensor]
 

@@ -24,11 +24,11 @@ from mmseg_configs.datasets import ResumableSampler, TrainingStream
 from umt.data.loaders import worker_count, worker_errors
 from umt.errors import DeclarationError
 from umt.training.engine import SAVE_SECONDS, UNUSED_HOOKS, Place
-from umt.training.finite import FiniteHook
-from umt.training.hooks import RESUME_FILE, ResumeHook, StepScheduleHook
+from umt.training.hooks.finite import FiniteHook
+from umt.training.hooks.progress import ProgressHook
+from umt.training.hooks.saving import RESUME_FILE, ResumeHook, StepScheduleHook
 from umt.training.parallel import lonely_batchnorm, spread
 from umt.training.precision import PRECISIONS, make_optim_wrapper
-from umt.training.progress import ProgressHook
 from umt.training.runner import DeviceRunner
 from umt.training.schedule import warmup_then
 

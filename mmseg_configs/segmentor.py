@@ -12,9 +12,9 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmseg_configs.fused_head import fused_loss, softmax_loss
-from mmseg_configs.fused_map import class_map
-from mmseg_configs.resampling import evaluation, window_starts
+from mmseg_configs.fused.head import fused_loss, softmax_loss
+from mmseg_configs.fused.map import class_map
+from mmseg_configs.fused.resampling import evaluation, window_starts
 
 Samples = list[SegDataSample]
 Starts = tuple[int, ...]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from benchmarks.suite import Suite, load_suite, suite_names
-from reports.measurement import Measurement
-from reports.store import ANALYSIS, RESULTS_HELP, newest_store
-from reports.suite_report import read_measurements, suite_figures, suite_tables, write_files
-from reports.table import Table
-from reports.table1 import TABLE1
-from reports.terminal import print_table
+from benchmarks.suite.suite import Suite, load_suite, suite_names
+from reports.building.table import Table
+from reports.report import read_measurements, suite_figures, suite_tables, write_files
+from reports.results.measurement import Measurement
+from reports.results.store import ANALYSIS, RESULTS_HELP, newest_store
+from reports.tables.table1 import TABLE1
+from reports.writers.terminal import print_table
 from umt.console import Console
 from umt.errors import ResultError
 from umt.files import writable_folder
@@ -50,7 +50,7 @@ def report(results: Path | None, out: Path | None, compare: str | None, suite: s
 
 
 def _compared(suite: Suite, measurements: Sequence[Measurement]) -> list[Table]:
-    from reports.compare import comparison  # takes scipy, which takes longer to import than a report to write
+    from reports.tables.compare import comparison  # takes scipy, which takes longer to import than a report to write
 
     assert TABLE1.published is not None
     table = comparison(TABLE1.published, suite.columns, measurements)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from reports.leaderboard import leaderboard
-from reports.measurement import Setup
-from reports.store import ANALYSIS, RESULTS_HELP, newest_store
-from reports.suite_report import read_measurements, write_files
-from reports.terminal import print_table
+from reports.report import read_measurements, write_files
+from reports.results.measurement import Setup
+from reports.results.store import ANALYSIS, RESULTS_HELP, newest_store
+from reports.tables.leaderboard import leaderboard
+from reports.writers.terminal import print_table
 from umt.console import Console
 from umt.errors import ResultError
 

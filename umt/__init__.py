@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmarks.api import evaluate
-    from reports.store import load_results
+    from reports.results.store import load_results
     from umt.backbones.registry import create_backbone
     from umt.distill.api import distill
 
@@ -21,7 +21,7 @@ _PLACES = {
     "create_backbone": "umt.backbones.registry:create_backbone",
     "distill": "umt.distill",  # the package, which can be called
     "evaluate": "benchmarks.api:evaluate",
-    "load_results": "reports.store:load_results",
+    "load_results": "reports.results.store:load_results",
 }
 
 

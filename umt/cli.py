@@ -12,15 +12,15 @@ from umt.errors import PAGE, UMTError
 from umt.safe_path import leave_current_folder, safe_path
 
 COMMANDS = {
-    "run": ("benchmarks.cli:run", "Evaluate backbones on a suite and write its tables."),
-    "plan": ("benchmarks.plan_cli:plan", "Tell device hours and disk of a suite before it runs."),
-    "protocols": ("benchmarks.protocols_cli:protocols", "List, show and compare what numbers are measured by."),
+    "run": ("benchmarks.cli.run:run", "Evaluate backbones on a suite and write its tables."),
+    "plan": ("benchmarks.cli.plan:plan", "Tell device hours and disk of a suite before it runs."),
+    "protocols": ("benchmarks.cli.protocols:protocols", "List, show and compare what numbers are measured by."),
     "report": ("reports.cli:report", "Write the tables of a result store."),
     "leaderboard": ("reports.leaderboard_cli:leaderboard_command", "Rank the backbones of a result store."),
     "analyze": ("reports.analysis.cli:analyze", "Compare backbones by CKA; show tokens by PCA and cosine."),
     "distill": ("umt.distill.cli:distill_command", "Train a student from several teachers."),
     "recipes": ("umt.distill.cli:recipes", "List the recipes of distillation."),
-    "teachers": ("umt.distill.teachers_cli:teachers", "Check a recipe's teachers; store their targets."),
+    "teachers": ("umt.distill.cache.cli:teachers", "Check a recipe's teachers; store their targets."),
     "export": (
         "reports.export.cli:export",
         "Write a student for timm, ONNX or the Hugging Face hub, with a model card.",

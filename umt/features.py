@@ -12,9 +12,9 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import to_dtype
 
 from umt.backbones.contract import Backbone, Preprocess
+from umt.data.contract import Sample
 from umt.data.images import ImageSamples
 from umt.data.loaders import decoded_batches, decoding_threads
-from umt.data.registry import Sample
 from umt.data.transforms import eval_pixels
 from umt.errors import BackboneError, NotFiniteError, SizeError, unknown_name
 

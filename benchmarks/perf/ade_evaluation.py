@@ -13,9 +13,9 @@ from torch import Tensor
 from benchmarks.perf.ade_logits import CLASSES, noise, real_data, regions, trained_logits
 from benchmarks.perf.machine import clock_of
 from benchmarks.perf.row import Row, interleaved
-from mmseg_configs.fused_map import chunked_class_map, class_map, kernel
+from mmseg_configs.fused.map import chunked_class_map, class_map, kernel
+from mmseg_configs.fused.resampling import evaluation
 from mmseg_configs.metric import ClassIoU
-from mmseg_configs.resampling import evaluation
 
 Shape = tuple[int, int]
 PADDED, KEPT = (512, 704), (512, 683)  # the network's input with and without padding; the image itself is as large

@@ -13,13 +13,13 @@ from benchmarks.perf.distilling import Setting, build_distiller, loader, picture
 from benchmarks.perf.machine import clock_of
 from benchmarks.perf.row import Row, interleaved
 from umt.backbones.contract import Backbone
-from umt.distill.cache import CachedViews
-from umt.distill.cache_writer import fill, plan_cache
+from umt.distill.cache.cache import CachedViews
+from umt.distill.cache.writer import fill, plan_cache
 from umt.distill.distiller import Distiller
 from umt.distill.images import Skipped, ViewImages
-from umt.distill.options import Prepared
+from umt.distill.ingredients import Prepared
 from umt.distill.student import grid_of
-from umt.distill.teachers import Teacher
+from umt.distill.teachers.teacher import Teacher
 
 
 def measure(device: torch.device) -> list[Row]:

@@ -16,7 +16,7 @@ from benchmarks.perf.distilling import Setting, build_distiller, step
 from benchmarks.perf.row import Row
 from umt.backbones.contract import Backbone
 from umt.distill.distiller import Distiller, as_floats
-from umt.distill.teachers import all_targets
+from umt.distill.teachers.teacher import all_targets
 
 MIB = 2**20
 CPU_BATCH = 8  # with fewer images the gradients of the weights, which no batch changes, are most of the memory

@@ -12,7 +12,7 @@ from benchmarks.perf.distilling import pictures
 from benchmarks.perf.machine import clock_of
 from benchmarks.perf.row import Row, interleaved
 from umt.backbones import create_backbone
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 from umt.feature_cache.lookup import cached_features
 from umt.features import Extraction
 from umt.training.precision import pick_precision

@@ -18,7 +18,7 @@ from benchmarks.perf.distilling import pictures
 from benchmarks.perf.machine import clock_of
 from benchmarks.perf.row import Row, interleaved
 from umt.backbones import Backbone, create_backbone
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 from umt.features import Extraction, each_features
 from umt.training.precision import has_fast_bf16, pick_precision
 

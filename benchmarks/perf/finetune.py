@@ -20,13 +20,13 @@ from timm.utils import AverageMeter, ModelEmaV3
 from benchmarks.perf.distilling import DRAWS, pictures
 from benchmarks.perf.machine import clock_of
 from benchmarks.perf.row import Row
-from benchmarks.protocols import load_protocol
+from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.finetune_settings import FinetuneSettings
 from benchmarks.tasks.finetuning import classifier_of
 from umt.backbones import create_backbone
+from umt.data.contract import Sample
 from umt.data.images import ImageSamples
 from umt.data.loaders import worker_count
-from umt.data.registry import Sample
 from umt.training.engine import Place, fit
 from umt.training.param_groups import layer_decay_groups
 from umt.training.precision import pick_precision

@@ -15,12 +15,12 @@ from pathlib import Path
 import click
 
 from benchmarks.api import execute
-from benchmarks.cluster import ClusterExecutor
-from benchmarks.plan import Options
-from benchmarks.preflight import make_plan
+from benchmarks.jobs.cluster import ClusterExecutor
+from benchmarks.jobs.preflight import make_plan
 from benchmarks.results import ResultStore
-from benchmarks.suite import load_suite
-from umt.backbones.label import read_name
+from benchmarks.suite.plan import Options
+from benchmarks.suite.suite import load_suite
+from umt.backbones.spec import read_name
 from umt.console import Console
 from umt.data.mini.write import MiniSize, write_mini
 

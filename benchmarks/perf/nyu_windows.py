@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.perf.machine import clock_of
 from benchmarks.perf.row import Row, interleaved
-from benchmarks.protocols import load_protocol
+from benchmarks.suite.protocols import load_protocol
 from depth.nyuv2 import NYUSettings, build_model
 from depth.windows import WindowedDepthEstimator
 from mmseg_configs.scope import mmseg_scope

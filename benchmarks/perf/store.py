@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.perf.row import Row
 from benchmarks.results import Data, Environment, Key, Result, ResultStore, result_bytes
-from benchmarks.suite import load_suite
+from benchmarks.suite.suite import load_suite
 
 LIMITS = {10: 2.0, 1_000: 10.0, 10_000: 10.0, 100_000: 30.0}  # results -> seconds of each command
 LIMIT_MB = 200

@@ -7,8 +7,8 @@ import sys
 
 import torch
 
+from benchmarks.jobs.forkserver import call, fork_server
 from benchmarks.perf.row import Row, interleaved
-from benchmarks.processes import call, fork_server
 
 
 def measure(_: torch.device) -> list[Row]:
@@ -17,7 +17,7 @@ def measure(_: torch.device) -> list[Row]:
     call(context, "os:getpid")  # the server itself starts once a suite
 
     def fresh() -> None:
-        subprocess.run([sys.executable, "-c", "import benchmarks.preload"], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-c", "import benchmarks.jobs.preload"], check=True, capture_output=True)
 
     peer, ours = interleaved(fresh, lambda: call(context, "os:getpid"), repeats=5)
     return [Row("start of a suite job", "a fresh interpreter", peer, ours, limit=20)]

@@ -15,26 +15,26 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from benchmarks.protocols import load_protocol
-from benchmarks.suite import Column, load_suite
+from benchmarks.cost.workload import workload
+from benchmarks.suite.protocols import load_protocol
+from benchmarks.suite.suite import Column, load_suite
 from benchmarks.tasks.registry import get_task
-from benchmarks.workload import workload
 from depth import nyuv2
 from depth.windows import window_boxes
 from mmseg_configs import ade20k
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.contract import round_up
-from umt.backbones.multiply_adds import counted
+from umt.backbones.probing import counted
 from umt.backbones.spec import parse_spec
-from umt.data.registry import dataset_info
+from umt.data.contract import dataset_info
 from umt.distill.cost import TRAINED
 from umt.distill.distiller import make_spaces
 from umt.distill.kinds import kind_of
 from umt.distill.recipe import DistillRecipe, TeacherSpec, load_recipe
-from umt.distill.spaces import SpaceShape, StudentShape
+from umt.distill.spaces.shapes import SpaceShape, StudentShape
 from umt.distill.student import grid_of
-from umt.distill.teachers import input_size
+from umt.distill.teachers.teacher import input_size
 from umt.training.classifier import Classifier
 
 STUDENTS = ("resnet50", "convnext-b", "vit-b", "vit-l")

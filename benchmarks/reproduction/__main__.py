@@ -16,7 +16,7 @@ from benchmarks.reproduction.experiment import Arm, Experiment, load_experiment
 from benchmarks.reproduction.split import DISTIL, JUDGE, make_split
 from benchmarks.reproduction.table import collect, insert, markdown
 from benchmarks.results import ResultStore
-from benchmarks.suite import load_suite
+from benchmarks.suite.suite import load_suite
 from umt.console import Console
 from umt.errors import ProcessError, UMTError
 

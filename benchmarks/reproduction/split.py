@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from umt.data.layouts import subfolders
-from umt.data.registry import MARKER
+from umt.data.contract import MARKER
+from umt.data.reading import subfolders
 from umt.errors import MissingFileError
 
 DISTIL = "distil"  # a folder for each class

@@ -10,9 +10,9 @@ import torch
 from benchmarks.reproduction.experiment import FILE, Experiment, load_experiment
 from umt.backbones import create_backbone
 from umt.backbones.checkpoint import save_checkpoint
+from umt.data.contract import Sample
 from umt.data.images import ImageSamples
-from umt.data.layouts import class_images, subfolders
-from umt.data.registry import Sample
+from umt.data.reading import class_images, subfolders
 from umt.data.transforms import train_transform
 from umt.training.classifier import Classifier
 from umt.training.engine import Place, fit

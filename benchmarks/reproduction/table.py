@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.results import Result
-from benchmarks.suite import Column
+from benchmarks.suite.suite import Column
 from umt.errors import WriteError
 
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"

@@ -9,7 +9,7 @@ from functools import cache
 import open_clip
 from timm.data import ImageNetInfo
 
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 from umt.errors import LayoutError
 
 WORDNET_ID = re.compile(r"n\d{8}")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from umt.backbones import Backbone
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 
 Progress = Callable[[int, int, str], None]  # done, total, text ("epoch 2/3 loss 1.23")
 

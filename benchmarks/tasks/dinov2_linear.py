@@ -15,7 +15,7 @@ from benchmarks.tasks.bootstrap import bootstrap_interval
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
 from benchmarks.tasks.splits import hold_out, report_samples, training_samples
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 from umt.errors import unknown_name
 from umt.probes.heads import Heads, cosine
 

@@ -15,8 +15,8 @@ from benchmarks.tasks.contract import Job
 from benchmarks.tasks.finetune_settings import FinetuneSettings
 from benchmarks.tasks.splits import report_samples, training_samples
 from umt.backbones.contract import Backbone, round_up
+from umt.data.contract import Sample
 from umt.data.images import ImageSamples
-from umt.data.registry import Sample
 from umt.errors import TooFewError
 from umt.features import eval_images, run_over
 from umt.training.classifier import Classifier

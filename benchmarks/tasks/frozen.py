@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.tasks.contract import Job
 from umt.backbones.contract import round_up
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 from umt.feature_cache.lookup import cached_features
 from umt.features import Extraction
 from umt.training.precision import pick_precision

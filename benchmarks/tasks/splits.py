@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from umt.data.registry import Dataset, Sample
+from umt.data.contract import Dataset, Sample
 from umt.errors import TooFewError
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
-from umt.backbones.multiply_adds import counted
+from umt.backbones.probing import counted
 from umt.training.precision import pick_precision
 
 

@@ -22,8 +22,8 @@ from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
 from benchmarks.tasks.splits import report_samples
 from umt.backbones import Backbone
+from umt.backbones.adapters.open_clip_text import class_directions
 from umt.backbones.checkpoint import read_checkpoint
-from umt.backbones.open_clip_text import class_directions
 from umt.backbones.spec import parse_spec
 from umt.errors import BackboneError, DeclarationError
 

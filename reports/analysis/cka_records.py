@@ -11,8 +11,8 @@ from typing import Any
 from benchmarks.results import Environment, Key, Result
 from reports.analysis.named import Named
 from reports.analysis.sources import Source
-from reports.store import ANALYSIS
-from reports.table6 import TASK
+from reports.results.store import ANALYSIS
+from reports.tables.table6 import TASK
 from umt.analysis.cka import CkaTable
 from umt.analysis.compare import CkaSettings, PairCka, Subject
 

@@ -18,8 +18,8 @@ from reports.analysis.named import Named
 from umt.analysis.pictures import stability
 from umt.analysis.token_map import TokenMap, token_map
 from umt.backbones.contract import Preprocess, round_up
+from umt.data.contract import Sample
 from umt.data.images import opened
-from umt.data.registry import Sample
 from umt.errors import SizeError
 from umt.features import eval_images
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from umt.backbones import Backbone, create_backbone
-from umt.backbones.label import read_name
-from umt.backbones.spec import parse_spec
+from umt.backbones.spec import parse_spec, read_name
 from umt.backbones.trust import name_from_file
 from umt.declarations import build
 from umt.errors import MissingFileError, OptionError

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.results import Data
+from umt.data.contract import find_dataset
 from umt.data.image_list import ImageList, find_images
-from umt.data.registry import find_dataset
 from umt.errors import OptionError
 
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports.export.results import ResultLine
-from reports.students import Student, Teacher, student_from
+from reports.results.students import Student, Teacher, student_from
 from reports.writers.markdown import escape
 from umt.backbones import Backbone
 from umt.export.agreement import Exported

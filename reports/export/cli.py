@@ -10,8 +10,8 @@ import click
 
 from reports.export.card import model_card
 from reports.export.results import results_of
-from reports.measurement import Measurement
-from reports.suite_report import read_measurements
+from reports.report import read_measurements
+from reports.results.measurement import Measurement
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.spec import Spec, parse_spec
 from umt.console import Console

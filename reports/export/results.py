@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.cells import measured_cell
-from reports.measurement import Measurement
-from reports.metrics import get_metric
-from reports.notes import column_note
-from reports.store import ANALYSIS
+from reports.building.cells import measured_cell
+from reports.building.metrics import get_metric
+from reports.building.notes import column_note
+from reports.results.measurement import Measurement
+from reports.results.store import ANALYSIS
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.figures.figure import Sketch
 from reports.figures.style import colours, logarithmic, panels
-from reports.students import Seen
+from reports.results.students import Seen
 from umt.text import printable
 
 if TYPE_CHECKING:

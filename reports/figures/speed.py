@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from reports.building.table import Column, Row, Table
+from reports.building.top_rows import leading, left_out, measured_rows
 from reports.figures.figure import Sketch
 from reports.figures.style import MOST, colours, logarithmic, markers, panels
-from reports.leading import leading, left_out, measured_rows
-from reports.table import Column, Row, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from reports.building.table import Row, Table
+from reports.building.top_rows import leading, left_out, measured_rows
 from reports.figures.figure import Sketch
 from reports.figures.style import MOST, colours, hatches, panels
-from reports.leading import leading, left_out, measured_rows
-from reports.table import Row, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ import csv
 import re
 from io import StringIO
 
-from reports.table import DASH, Cell, Group, Row, Table
+from reports.building.table import DASH, Cell, Group, Row, Table
 from umt.text import printable
 
 # Texts that a spreadsheet would run, also behind a semicolon, which many read as the end of a cell; an apostrophe makes

@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import umt
+from reports.building.table import Table
 from reports.figures.figure import Figure
-from reports.table import Table
 from umt.text import printable
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from reports.table import Table
+from reports.building.table import Table
 from umt.text import printable
 
 SPECIAL = str.maketrans(

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 
-from reports.table import Cell, Row, Table
+from reports.building.table import Cell, Row, Table
 from umt.text import printable
 
 SPECIAL = re.compile(r"[\\`*_\[\]|~$#@]|:(?=//)|(?<=www)\.", re.IGNORECASE)

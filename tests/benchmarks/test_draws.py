@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.job import run_job
-from benchmarks.plan import Options
-from benchmarks.preflight import make_plan
+from benchmarks.jobs.preflight import make_plan
+from benchmarks.jobs.worker import run_job
 from benchmarks.results import Result, ResultStore
-from benchmarks.suite import load_suite
-from umt.backbones.label import read_name
+from benchmarks.suite.plan import Options
+from benchmarks.suite.suite import load_suite
+from umt.backbones.spec import read_name
 from umt.data.draw import Draw
 
 SUITE = """

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.perf.many_backbones import SUITE, Overhead, run_suite, specs
-from benchmarks.suite import load_suite
+from benchmarks.suite.suite import load_suite
 from benchmarks.tasks.registry import BUILT_IN
 
 

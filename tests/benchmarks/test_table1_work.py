@@ -12,24 +12,24 @@ from click.testing import CliRunner
 from mmseg.registry import MODELS
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from benchmarks.budget import dataset_gigabytes
+from benchmarks.cost.estimate import dataset_gigabytes
+from benchmarks.cost.workload import workload
 from benchmarks.perf.table1_work import SUSTAINED, Gmacs, Job, distillation_gmacs, jobs_of, main, shape_of
-from benchmarks.protocols import load_protocol
-from benchmarks.suite import load_suite
+from benchmarks.suite.protocols import load_protocol
+from benchmarks.suite.suite import load_suite
 from benchmarks.tasks.registry import get_task
-from benchmarks.workload import workload
 from depth.nyuv2 import build_model
 from mmseg_configs.ade20k import model_config
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import create_backbone
-from umt.backbones.multiply_adds import counted
-from umt.data.registry import NAMES, dataset_info
+from umt.backbones.probing import counted
+from umt.data.contract import NAMES, dataset_info
 from umt.distill.cost import measure_cost
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import load_recipe
-from umt.distill.spaces import SpaceShape
+from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.student import build_student, grid_of
-from umt.distill.teachers import Teacher
+from umt.distill.teachers.teacher import Teacher
 
 PAGE = Path(__file__).parents[2] / "docs" / "table1.md"
 RESNET, VIT = "timm:resnet50", "timm:vit_base_patch16_224"

@@ -10,7 +10,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from benchmarks.protocols import load_protocol
+from benchmarks.suite.protocols import load_protocol
 from depth.nyuv2 import NYUSettings, evaluation_config, model_config
 from umt.backbones import create_backbone
 

@@ -10,7 +10,7 @@ from mmseg.models.segmentors import DepthEstimator
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from benchmarks.protocols import load_protocol
+from benchmarks.suite.protocols import load_protocol
 from depth.nyuv2 import NYUSettings, model_config
 from depth.windows import WindowedDepthEstimator, window_boxes
 from mmseg_configs.scope import mmseg_scope

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.protocols import load_protocol, protocol_names
 from benchmarks.results import Data, Environment, Key, Result
+from benchmarks.suite.protocols import load_protocol, protocol_names
 from benchmarks.tasks.registry import get_task, task_names
 
 pytest.importorskip("mkdocs", reason="mkdocs builds the site; it comes with umt-bench[docs]")

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.protocols import load_protocol
+from benchmarks.suite.protocols import load_protocol
 from mmseg_configs.ade20k import ADE20KSettings, build, crop_of, evaluation_config, padded_crop_of
 from mmseg_configs.backbone import centre
 from mmseg_configs.runner import Parts
 from umt.backbones import create_backbone
 from umt.backbones.contract import Backbone, Features, Preprocess
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 from umt.errors import UMTError
 
 VIT14 = "timm:test_vit?pretrained=false&patch_size=14&img_size=56"

@@ -9,7 +9,7 @@ from mmengine.registry import DefaultScope
 from mmseg.datasets import ADE20KDataset
 
 from mmseg_configs.datasets import ADE20KSamples, ResumableSampler, TrainingStream
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 
 
 def noisy(results: dict[str, object]) -> dict[str, object]:

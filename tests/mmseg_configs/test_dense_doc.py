@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 
 DOC = Path(__file__).parents[2] / "docs" / "dense.md"
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from mmseg_configs.runner import train_and_test
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 from umt.training.engine import Place
-from umt.training.hooks import RESUME_FILE
+from umt.training.hooks.saving import RESUME_FILE
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from mmseg_configs.ade20k import ADE20KSettings
 from mmseg_configs.runner import Parts, build_runner, train_and_test
 from umt.errors import UMTError
 from umt.training.engine import Place
-from umt.training.hooks import RESUME_FILE
+from umt.training.hooks.saving import RESUME_FILE
 from umt.training.precision import AutocastOptimWrapper
 
 

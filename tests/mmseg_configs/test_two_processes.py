@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 
 pytestmark = pytest.mark.slow
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from benchmarks.results import Data, Environment, Key, Result, ResultStore
-from benchmarks.suite import Column, Suite
-from reports.measurement import Measurement, measured
-from reports.metrics import Metric
-from reports.table import Cell, Group, Row, Table
-from reports.table import Column as TableColumn
+from benchmarks.suite.suite import Column, Suite
+from reports.building.metrics import Metric
+from reports.building.table import Cell, Group, Row, Table
+from reports.building.table import Column as TableColumn
+from reports.results.measurement import Measurement, measured
 
 ENVIRONMENT = Environment(
     commit="c0ffee" * 6, dirty=False, packages={}, device="cpu", python="3.11.0", started="2026-01-01T00:00:00+00:00"

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.suite import Column
-from reports.compare import comparison
+from benchmarks.suite.suite import Column
 from reports.figures.curves import training_curves
 from reports.figures.figure import finished
-from reports.measurement import Measurement
-from reports.student_table import build_student_table
-from reports.student_tables import STUDENT_TABLES
-from reports.students import student_from, students_of
-from reports.table1 import TABLE1
+from reports.results.measurement import Measurement
+from reports.results.students import student_from, students_of
+from reports.tables.compare import comparison
+from reports.tables.student_table import build_student_table
+from reports.tables.student_tables import STUDENT_TABLES
+from reports.tables.table1 import TABLE1
 
 QUICK = settings(
     max_examples=150,

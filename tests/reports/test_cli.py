@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.suite import load_suite
+from benchmarks.suite.suite import load_suite
 from reports.cli import report
 from umt.errors import UMTError
 

@@ -17,13 +17,13 @@ import pytest
 from markdown_it import MarkdownIt
 
 from benchmarks.results import Environment, Result
-from benchmarks.suite import Column as Asked
-from reports.leaderboard import leaderboard
-from reports.metrics import Metric
-from reports.suite_report import read_measurements, suite_figures, suite_tables, write_files
-from reports.table import Cell, Column, Group, Row, Table
-from reports.terminal import print_table
+from benchmarks.suite.suite import Column as Asked
+from reports.building.metrics import Metric
+from reports.building.table import Cell, Column, Group, Row, Table
+from reports.report import read_measurements, suite_figures, suite_tables, write_files
+from reports.tables.leaderboard import leaderboard
 from reports.writers.csv import csv_table
+from reports.writers.terminal import print_table
 from umt.console import Console
 
 ACTING = "\x1b]0;t\x07 \x1b[2J \x9b31m \u202eevil\u2066 \r\n# h\n- b \x00"

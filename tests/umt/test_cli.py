@@ -33,7 +33,7 @@ def test_umt_needs_no_mmseg() -> None:
     code = (
         "import sys\n"
         "sys.modules.update({'mmseg': None, 'mmcv': None})\n"  # importing them now fails
-        "import umt.backbones, umt.data.registry\n"
+        "import umt.backbones, umt.data.contract\n"
         "print(umt.backbones.create_backbone('timm:test_resnet?pretrained=false').dim)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

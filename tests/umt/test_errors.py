@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.processes import call, fork_server
+from benchmarks.jobs.forkserver import call, fork_server
 from umt.data.loaders import worker_errors
 from umt.errors import ALL, KINDS, PAGE, DataError, UMTError, unknown_name
 
@@ -83,6 +83,6 @@ def test_a_data_loader_gives_the_line_and_the_code(workers: int) -> None:
 
 def test_the_preflight_gives_the_line_and_the_code() -> None:
     with pytest.raises(UMTError) as caught:
-        call(fork_server(), "benchmarks.suite:load_suite", "papr")
+        call(fork_server(), "benchmarks.suite.suite:load_suite", "papr")
     assert caught.value.coded.startswith("unknown suite 'papr'. Did you mean paper?")
     assert caught.value.coded.endswith("[UMT-NAME]")

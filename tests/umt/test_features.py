@@ -13,7 +13,7 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
 from umt.backbones import Backbone, create_backbone
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 from umt.errors import UMTError
 from umt.features import Extraction, eval_images, extract_features, part_of, run_over
 

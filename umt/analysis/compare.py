@@ -13,9 +13,9 @@ from torchvision.transforms.v2.functional import to_dtype
 from umt.analysis.cka import CkaTable, LinearCka
 from umt.analysis.grids import Grid, resampled, tokens_of
 from umt.backbones.contract import Backbone, Features, round_up
+from umt.data.contract import Sample
 from umt.data.image_list import ImageList
 from umt.data.loaders import decoded_batches, decoding_threads
-from umt.data.registry import Sample
 from umt.features import eval_images
 
 Progress = Callable[[int, int, str], None]  # done, total, counted items

@@ -26,12 +26,12 @@ Loader = Callable[[Spec], Backbone]
 
 # Imported only when used, so that naming a timm model needs no open_clip, and the harness needs no distillation code.
 SCHEMES = {
-    "timm": "umt.backbones.timm_adapter:load",
-    "open_clip": "umt.backbones.open_clip_adapter:load",
-    "pypi": "umt.backbones.pypi_weights:load",
+    "timm": "umt.backbones.adapters.timm_adapter:load",
+    "open_clip": "umt.backbones.adapters.open_clip_adapter:load",
+    "pypi": "umt.backbones.adapters.pypi_weights:load",
     "umt": "umt.backbones.checkpoint:load",
 }
-TAPS = "umt.distill.taps:load"  # ckpt.pth#dino: the student seen through one of its spaces
+TAPS = "umt.distill.heads:load"  # ckpt.pth#dino: the student seen through one of its spaces
 
 
 def create_backbone(text: str, /, *, seed: int = 0, trusted: bool = False, **options: Any) -> Backbone:

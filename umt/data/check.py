@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from umt.data.contract import Dataset, Sample
 from umt.data.images import decode, decode_rgb
-from umt.data.registry import Dataset, Sample
 from umt.errors import DataError
 
 

@@ -10,8 +10,8 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from umt.console import Console, shown
+from umt.data.contract import NAMES, DatasetInfo, dataset_info
 from umt.data.record import read_record
-from umt.data.registry import NAMES, DatasetInfo, dataset_info
 from umt.errors import UMTError
 from umt.files import writable_folder
 from umt.text import printable

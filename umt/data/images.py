@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 from umt.errors import DataError, UMTError, first_line
 from umt.files import open_plain
 

@@ -12,8 +12,8 @@ import numpy as np
 from rich.progress import Progress
 
 from umt.data.check import check_indices, check_item
+from umt.data.contract import Dataset, Sample, find_dataset
 from umt.data.record import Record, read_record, record_path, write_record
-from umt.data.registry import Dataset, Sample, find_dataset
 from umt.errors import UMTError
 
 SAMPLED = 100  # items of each split that are decoded and hashed

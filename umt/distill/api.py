@@ -11,12 +11,12 @@ import torch
 
 from umt.console import Console, shown
 from umt.distill import train
-from umt.distill.console import TrainingBar
 from umt.distill.cost import Part, cost_table
 from umt.distill.images import Skipped, ViewImages
-from umt.distill.options import Prepared, Sources, choose_recipe, prepare
+from umt.distill.ingredients import Prepared, Sources, choose_recipe, prepare
+from umt.distill.progress import TrainingBar
 from umt.distill.recipe import weights_folder
-from umt.distill.spaces import SpaceShape
+from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.train import STUDENT_FILE, Ingredients, Running, claim_folder, estimate
 from umt.durations import duration
 from umt.files import component
@@ -96,7 +96,7 @@ def _ingredients(prepared: Prepared, out: Path, cache: Path | None) -> Ingredien
         "origin": prepared.images.origin,
     }
     if cache:
-        from umt.distill.cache import open_cache
+        from umt.distill.cache.cache import open_cache
 
         cached = open_cache(cache, prepared, skipped)
         return Ingredients(prepared.student, (), cached.shapes, cached, {**data, "views": cached.visits})

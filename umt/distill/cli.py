@@ -10,7 +10,7 @@ from rich.table import Table
 
 from umt.console import Console, shown
 from umt.distill.api import distill
-from umt.distill.options import data_folders, recipe_options
+from umt.distill.ingredients import data_folders, recipe_options
 from umt.distill.recipe import load_recipe, recipe_names
 
 EPILOG = """\b

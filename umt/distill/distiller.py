@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from mmengine.model import BaseDataPreprocessor, BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from umt.backbones.contract import Backbone
-from umt.distill.balance import Balance
-from umt.distill.clock import Clock
-from umt.distill.interaction import Interaction
 from umt.distill.kinds import feature_loss, kind_of
 from umt.distill.losses import FEATURE_LOSSES, FeatureLoss, mse
-from umt.distill.projectors import Projectors
-from umt.distill.recipe import DistillRecipe, InteractionSpec, TeacherSpec
-from umt.distill.spaces import SpaceFeatures, SpaceShape, StudentShape
-from umt.distill.standardise import Standardisers
-from umt.distill.teachers import Targets, Teacher, all_targets
-from umt.errors import unknown_name
+from umt.distill.recipe import AlignmentSpec, DistillRecipe, InteractionSpec, TeacherSpec
+from umt.distill.spaces.interaction import Interaction
+from umt.distill.spaces.projectors import Projectors
+from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape
+from umt.distill.teachers.standardise import Standardisers
+from umt.distill.teachers.teacher import Targets, Teacher, all_targets
+from umt.errors import DeclarationError, unknown_name
 
 Spaces = Interaction | Projectors
 METHODS: dict[str, type[Spaces]] = {"umt": Interaction, "projectors": Projectors}
@@ -107,3 +107,72 @@ def as_floats(images: Tensor) -> Tensor:
     """Convert bytes to numbers in [0, 1], channels last."""
     floats = images.float().div_(255) if images.dtype == torch.uint8 else images
     return floats.contiguous(memory_format=torch.channels_last)
+
+
+class Clock:
+    """Share of the time since the first `part()` that was spent in such parts."""
+
+    def __init__(self) -> None:
+        self.started: float | None = None
+        self.seconds = 0.0
+        self.pending: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def part(self, device: torch.device) -> Iterator[None]:
+        """Count the time of this block on `device`."""
+        now = time.perf_counter()
+        self.started = self.started or now
+        if device.type != "cuda":
+            yield
+            self.seconds += time.perf_counter() - now
+            return
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        yield
+        end.record()
+        self.pending.append((start, end))
+
+    def share(self) -> float:
+        """Return the share, between 0 and 1; parts that a GPU has not finished are counted later."""
+        while self.pending and self.pending[0][1].query():
+            start, end = self.pending.pop(0)
+            self.seconds += start.elapsed_time(end) / 1000
+        return self.seconds / (time.perf_counter() - self.started) if self.started else 0.0
+
+
+BALANCES = ("none", "magnitude")
+MOMENTUM = 0.99  # decay of the running mean of a teacher's loss
+
+
+class Balance(nn.Module):
+    """Weights of the teachers' losses in a step, [M].
+
+    magnitude: the inverse of each loss's running mean, scaled to a mean of 1. teacher_drop: each teacher but the one
+    with the largest loss is left out with this probability (UNIC, Sariyildiz et al. 2024, there for each image).
+    """
+
+    running: Tensor
+
+    def __init__(self, spec: AlignmentSpec, teachers: int) -> None:
+        super().__init__()
+        if spec.balance not in BALANCES:
+            raise unknown_name("alignment.balance", spec.balance, BALANCES)
+        if not 0 <= spec.teacher_drop < 1:
+            raise DeclarationError(f"recipe: alignment.teacher_drop {spec.teacher_drop}; take a probability below 1")
+        self.spec = spec
+        self.register_buffer("running", torch.zeros(teachers))
+
+    @torch.no_grad()
+    def forward(self, losses: Tensor) -> Tensor:
+        """Return the weights of this step's losses [M]."""
+        weights = torch.ones_like(losses)
+        if self.spec.balance == "magnitude":
+            mean = torch.where(self.running > 0, self.running, losses)
+            self.running.copy_(MOMENTUM * mean + (1 - MOMENTUM) * losses)
+            weights = 1 / self.running.clamp(min=1e-12)
+            weights = weights / weights.mean()
+        if self.spec.teacher_drop:
+            kept = torch.rand(len(losses)).to(losses.device) >= self.spec.teacher_drop
+            kept[losses.argmax()] = True
+            weights = weights * kept
+        return weights

@@ -13,9 +13,9 @@ from filelock import FileLock
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from umt.data.contract import find_dataset
 from umt.data.image_list import ImageList
 from umt.data.images import opened, to_rgb
-from umt.data.registry import find_dataset
 from umt.distill.recipe import ViewSpec
 from umt.distill.views import View, draw_view, render
 from umt.errors import DataError, UMTError, WriteError

@@ -7,7 +7,7 @@ from umt.backbones.contract import Backbone
 from umt.backbones.spec import parse_spec
 from umt.backbones.trust import HUB_SCHEMES
 from umt.distill.recipe import DistillRecipe
-from umt.distill.spaces import Grid
+from umt.distill.spaces.shapes import Grid
 from umt.errors import SizeError
 
 

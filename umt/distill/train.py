@@ -20,17 +20,17 @@ from umt.backbones.contract import Backbone
 from umt.declarations import read_mapping
 from umt.distill.cost import Part, measure_cost, step_seconds
 from umt.distill.distiller import Distiller, as_floats, loss_name
+from umt.distill.heads import stored_interaction
 from umt.distill.recipe import DistillRecipe, differences
-from umt.distill.spaces import SpaceShape
-from umt.distill.taps import stored_interaction
-from umt.distill.teachers import Targets, Teacher, all_targets
+from umt.distill.spaces.shapes import SpaceShape
+from umt.distill.teachers.teacher import Targets, Teacher, all_targets
 from umt.errors import ChangedError
 from umt.files import atomic_file, writable_folder
 from umt.revision import revision
 from umt.training.engine import Place, fit
 from umt.training.extras import Extras
-from umt.training.hooks import RESUME_FILE
-from umt.training.logs import LOG_FILE, mean_scalars, thinned
+from umt.training.hooks.logs import LOG_FILE, mean_scalars, thinned
+from umt.training.hooks.saving import RESUME_FILE
 from umt.training.param_groups import layer_decay_groups
 
 STUDENT_FILE = "student.pth"

@@ -11,8 +11,8 @@ from timm.data import resolve_model_data_config
 from timm.models import save_for_hf
 from torch import Tensor
 
+from umt.backbones.adapters.timm_adapter import Model, TimmBackbone, extract
 from umt.backbones.contract import Backbone
-from umt.backbones.timm_adapter import Model, TimmBackbone, extract
 from umt.errors import BackboneError
 from umt.export.agreement import Exported, Outputs, measure, named_outputs, require, shapes_of
 from umt.export.attempt import attempt

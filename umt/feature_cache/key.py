@@ -16,7 +16,7 @@ import timm
 import torch
 
 from umt.backbones.contract import Backbone
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 from umt.errors import DataError
 from umt.features import Extraction, part_of
 

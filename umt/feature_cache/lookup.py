@@ -13,7 +13,7 @@ from filelock import Timeout
 from torch import Tensor
 
 from umt.backbones.contract import Backbone
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 from umt.errors import BackboneError
 from umt.feature_cache.entry import DTYPE, Entry, total_bytes
 from umt.feature_cache.key import digest, feature_key

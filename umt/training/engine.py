@@ -19,17 +19,17 @@ from torch.utils.data import DataLoader, Dataset
 
 from umt.data.loaders import worker_errors
 from umt.errors import DeclarationError, NotFiniteError, SizeError, unknown_name
-from umt.training.average import AverageHook
 from umt.training.batches import make_loader
 from umt.training.distributed import company
 from umt.training.extras import PLAIN, Extras
-from umt.training.finite import FiniteHook
-from umt.training.hooks import RESUME_FILE, ResumeHook, StepScheduleHook
-from umt.training.logs import LogHook
+from umt.training.hooks.average import AverageHook
+from umt.training.hooks.finite import FiniteHook
+from umt.training.hooks.logs import LogHook
+from umt.training.hooks.progress import ProgressHook
+from umt.training.hooks.saving import RESUME_FILE, ResumeHook, StepScheduleHook
 from umt.training.parallel import lonely_batchnorm, spread
 from umt.training.param_groups import Group
 from umt.training.precision import PRECISIONS, make_optim_wrapper
-from umt.training.progress import ProgressHook
 from umt.training.runner import DeviceRunner
 from umt.training.schedule import warmup_then
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mmengine.hooks import Hook
 
 from umt.errors import DeclarationError, unknown_name
-from umt.training.logs import LOGGERS
+from umt.training.hooks.logs import LOGGERS
 from umt.training.parallel import PARALLEL
 
 

@@ -11,7 +11,7 @@ from benchmarks.reproduction.__main__ import Folders, cache_command, judge_comma
 from benchmarks.reproduction.experiment import load_experiment
 from benchmarks.reproduction.supervised import train
 from umt.backbones import create_backbone
-from umt.backbones.label import read_name
+from umt.backbones.spec import read_name
 from umt.distill.recipe import load_recipe
 
 

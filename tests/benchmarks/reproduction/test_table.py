@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.reproduction.table import collect, insert, markdown
 from benchmarks.results import Result
-from benchmarks.suite import Column
+from benchmarks.suite.suite import Column
 from umt.errors import UMTError
 
 LINEAR = Column("linear", "finegrained_linear", "cub", "small", "accuracy")

@@ -12,16 +12,16 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.protocols import load_protocol
+from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.contract import Job, Outcome
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
+from umt.data.contract import Dataset, dataset_info
 from umt.data.mini.dense import write_ade20k
-from umt.data.registry import Dataset, dataset_info
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import load_recipe
-from umt.distill.spaces import SpaceShape
-from umt.distill.teachers import Teacher
+from umt.distill.spaces.shapes import SpaceShape
+from umt.distill.teachers.teacher import Teacher
 from umt.distill.train import save_student
 from umt.errors import UMTError
 

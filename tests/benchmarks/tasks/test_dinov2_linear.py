@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.protocols import load_protocol, protocol_names
+from benchmarks.suite.protocols import load_protocol, protocol_names
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.dinov2_linear import TASK, HeadsSettings, _choices
-from umt.data.registry import Dataset, Sample
+from umt.data.contract import Dataset, Sample
 from umt.errors import UMTError
 
 MakeJob = Callable[..., Job]

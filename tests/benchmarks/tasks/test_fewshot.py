@@ -9,10 +9,10 @@ import pytest
 from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import normalize
 
-from benchmarks.protocols import protocol_names
+from benchmarks.suite.protocols import protocol_names
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.fewshot import TASK, _ranks, nearest_mean
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 
 MakeJob = Callable[..., Job]
 MakeDataset = Callable[..., Dataset]

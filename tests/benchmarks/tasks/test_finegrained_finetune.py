@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.protocols import protocol_names
+from benchmarks.suite.protocols import protocol_names
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.finegrained_finetune import TASK
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 
 MakeJob = Callable[..., Job]
 MakeDataset = Callable[..., Dataset]

@@ -12,13 +12,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.protocols import load_protocol, protocol_names
+from benchmarks.suite.protocols import load_protocol, protocol_names
 from benchmarks.tasks import finegrained_linear
 from benchmarks.tasks.accuracy import top1
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.finegrained_linear import TASK, LinearSettings, Scored
 from benchmarks.tasks.frozen import frozen_features
-from umt.data.registry import Dataset, Sample
+from umt.data.contract import Dataset, Sample
 from umt.errors import UMTError
 from umt.probes.path import Fit, penalty_path
 

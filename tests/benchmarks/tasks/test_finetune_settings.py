@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.protocols import load_protocol
+from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.finetune_settings import FinetuneSettings
 from umt.errors import UMTError
 

@@ -12,12 +12,12 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.protocols import load_protocol
+from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.contract import Job, Outcome
 from benchmarks.tasks.frozen import frozen_features
 from benchmarks.tasks.knn import knn_votes
 from benchmarks.tasks.registry import get_task
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 
 MakeJob = Callable[..., Job]
 MakeDataset = Callable[..., Dataset]

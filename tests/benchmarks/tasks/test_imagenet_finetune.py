@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from sklearn.metrics import top_k_accuracy_score
 
-from benchmarks.protocols import load_protocol, protocol_names
+from benchmarks.suite.protocols import load_protocol, protocol_names
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.finetuning import FinetuneSettings, finetune, first_of_each_class
 from benchmarks.tasks.imagenet_finetune import TASK
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 from umt.errors import UMTError
 
 MakeDataset = Callable[..., Dataset]

@@ -9,12 +9,12 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from benchmarks.protocols import load_protocol, protocol_names
+from benchmarks.suite.protocols import load_protocol, protocol_names
 from benchmarks.tasks import knn
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.frozen import frozen_features
 from benchmarks.tasks.knn import TASK, KnnSettings, knn_votes
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 
 MakeJob = Callable[..., Job]
 MakeDataset = Callable[..., Dataset]

@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.protocols import load_protocol
+from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.contract import Job, Outcome
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
+from umt.data.contract import Dataset, dataset_info
 from umt.data.mini.dense import write_nyuv2
-from umt.data.registry import Dataset, dataset_info
 from umt.errors import UMTError
 
 CNN, VIT = "timm:test_resnet?pretrained=false", "timm:test_vit?pretrained=false"

@@ -11,10 +11,10 @@ import torch
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
-from umt.data.registry import Dataset
+from umt.data.contract import Dataset
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import load_recipe
-from umt.distill.spaces import SpaceShape
+from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.train import save_student
 
 TAPS = ("", "#cls", "#mae", "#dino")

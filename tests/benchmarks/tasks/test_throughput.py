@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import timm
 
-from benchmarks.protocols import protocol_names
+from benchmarks.suite.protocols import protocol_names
 from benchmarks.tasks.throughput import TASK
 
 

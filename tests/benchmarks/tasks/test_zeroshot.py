@@ -18,15 +18,16 @@ from sklearn.metrics import top_k_accuracy_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.protocols import protocol_names
+from benchmarks.suite.protocols import protocol_names
 from benchmarks.tasks.class_names import spoken_names
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.zeroshot import TASK, sentences
-from umt.backbones import create_backbone, open_clip_text
-from umt.data.registry import Dataset, dataset_info
+from umt.backbones import create_backbone
+from umt.backbones.adapters import open_clip_text
+from umt.data.contract import Dataset, dataset_info
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import load_recipe
-from umt.distill.spaces import SpaceShape
+from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.train import save_student
 from umt.errors import UMTError
 

@@ -13,15 +13,15 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.protocols import load_protocol
 from benchmarks.results import Data, Environment, Key, Result, read_result
-from benchmarks.suite import FOLDER as SUITES
-from benchmarks.suite import load_suite
+from benchmarks.suite.protocols import load_protocol
+from benchmarks.suite.suite import FOLDER as SUITES
+from benchmarks.suite.suite import load_suite
 from benchmarks.tasks.finetune_settings import FinetuneSettings
-from reports.store import read_store
+from reports.results.store import read_store
 from umt.backbones.spec import parse_spec
 from umt.declarations import parse, scalar
-from umt.distill.cache import Manifest, check_key
+from umt.distill.cache.cache import Manifest, check_key
 from umt.distill.recipe import FOLDER as RECIPES
 from umt.distill.recipe import load_recipe
 from umt.errors import UMTError
@@ -43,7 +43,7 @@ TEXTS = st.one_of(st.text(max_size=60), st.sampled_from([*ODD, "[" * 3000, "&a [
 
 Outcome = Callable[[Callable[[], object]], None]
 
-BASE_PROTOCOL = yaml.safe_load((SUITES.parent / "protocols/imagenet_finetune/paper.yaml").read_text())
+BASE_PROTOCOL = yaml.safe_load((SUITES.parents[1] / "tasks/protocols/imagenet_finetune/paper.yaml").read_text())
 BASE_RECIPE = yaml.safe_load((RECIPES / "mini-cnn.yaml").read_text())
 BASE_SUITE = yaml.safe_load((SUITES / "mini.yaml").read_text())
 RESULT = asdict(

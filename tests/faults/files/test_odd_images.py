@@ -20,9 +20,9 @@ from depth.loading import LoadCheckedDepth
 from mmseg_configs.loading import LoadCheckedImage, LoadCheckedLabels
 from umt.backbones.contract import Preprocess
 from umt.data.check import check_image
+from umt.data.contract import Sample
 from umt.data.image_list import find_images
 from umt.data.images import LONGEST, ImageSamples
-from umt.data.registry import Sample
 from umt.data.transforms import eval_pixels, train_transform
 from umt.distill.images import Skipped, ViewImages
 from umt.distill.recipe import ViewSpec

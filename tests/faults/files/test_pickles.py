@@ -17,9 +17,9 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 
-from benchmarks.protocols import load_protocol
 from benchmarks.results import read_result
-from benchmarks.suite import load_suite
+from benchmarks.suite.protocols import load_protocol
+from benchmarks.suite.suite import load_suite
 from benchmarks.tasks.finetune_settings import FinetuneSettings
 from mmseg_configs.loading import LoadCheckedImage, LoadCheckedLabels
 from umt.backbones import create_backbone
@@ -27,9 +27,9 @@ from umt.cli import cli
 from umt.data.images import decode
 from umt.data.prepare.imagenet import read_truth
 from umt.data.prepare.nyuv2 import labelled_pairs, read_splits
+from umt.distill.cache.shard import Shard
 from umt.distill.recipe import TeacherSpec, load_recipe
-from umt.distill.shard import Shard
-from umt.distill.teachers import load_teacher
+from umt.distill.teachers.teacher import load_teacher
 from umt.errors import UMTError
 from umt.feature_cache.entry import Entry
 

@@ -1,6 +1,6 @@
 """Files that a stranger could send, through the commands that people type: no code runs, no place is chosen.
 
-Names by themselves are in tests/umt/backbones/test_trust.py, suites in tests/benchmarks/test_actions.py.
+Names by themselves are in tests/umt/backbones/test_trust.py, suites in tests/benchmarks/suite/test_actions.py.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def test_a_plan_runs_nothing_of_a_student(checkpoint: Callable[..., Path], marke
 def test_the_texts_of_a_space_come_from_a_plain_model(tmp_path: Path, second_file: Path, teacher: str) -> None:
     """What a zero-shot column would load."""
     from umt.backbones.checkpoint import read_checkpoint
-    from umt.distill.taps import _language
+    from umt.distill.heads import _language
 
     path = tmp_path / "stranger.pth"
     space = Space("clip", "clip", teacher.replace("SECOND", str(second_file)), 8)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.results import ResultStore
 from reports.analysis.cli import analyze
-from reports.store import read_store
+from reports.results.store import read_store
 from umt.backbones import create_backbone
 from umt.backbones.checkpoint import save_checkpoint
 from umt.errors import UMTError

@@ -11,7 +11,7 @@ import torch
 from umt.backbones import create_backbone
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import load_recipe
-from umt.distill.spaces import SpaceShape
+from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.train import save_student
 
 STUDENTS = {"cnn": "timm:test_resnet", "vit": "timm:test_vit?img_size=64&depth=2"}

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from benchmarks.suite import Column
+from benchmarks.suite.suite import Column
 from reports.export.card import model_card
 from reports.export.results import results_of
-from reports.measurement import Measurement
-from reports.store import ANALYSIS
+from reports.results.measurement import Measurement
+from reports.results.store import ANALYSIS
 from umt.backbones import Backbone, create_backbone
 from umt.export.agreement import Agreement, Exported
 from umt.export.targets import TARGETS

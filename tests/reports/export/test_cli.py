@@ -14,7 +14,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from benchmarks.results import ResultStore
-from benchmarks.suite import Column
+from benchmarks.suite.suite import Column
 from reports.export.cli import export
 from umt.backbones import create_backbone
 from umt.backbones.checkpoint import save_checkpoint

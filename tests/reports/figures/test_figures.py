@@ -13,12 +13,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
+from reports.building.metrics import METRICS
+from reports.building.table import Cell, Column, Group, Row, Table
 from reports.figures import curves, figure, speed, tasks
 from reports.figures.figure import Sketch, finished, rendered
 from reports.figures.style import COLOURS, logarithmic, panels
-from reports.metrics import METRICS
-from reports.students import students_of
-from reports.table import Cell, Column, Group, Row, Table
+from reports.results.students import students_of
 
 
 def made(name: str, metrics: list[str], values: dict[str, list[float | None]]) -> Table:

@@ -7,8 +7,8 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from reports.metrics import Metric
-from reports.table import Cell, Column, Group, Row, Table
+from reports.building.metrics import Metric
+from reports.building.table import Cell, Column, Group, Row, Table
 from reports.writers.html import html_page
 
 NAMES = "[...document.querySelectorAll('tbody tr:not(.group)')].filter(r => !r.hidden).map(r => r.cells[0].textContent)"

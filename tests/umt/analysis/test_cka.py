@@ -12,8 +12,8 @@ from torch import Tensor
 from umt.analysis import cka as module
 from umt.analysis.cka import CkaTable, LinearCka
 from umt.backbones import create_backbone
+from umt.data.contract import Sample
 from umt.data.image_list import find_images
-from umt.data.registry import Sample
 from umt.errors import UMTError
 from umt.features import extract_features
 

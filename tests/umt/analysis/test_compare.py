@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from umt.analysis.compare import CkaSettings, PairCka, Subject, compare, pairs_of, spaced
 from umt.backbones import Backbone, create_backbone
+from umt.data.contract import Sample
 from umt.data.image_list import find_images
-from umt.data.registry import Sample
 from umt.errors import UMTError
 from umt.features import eval_images
 

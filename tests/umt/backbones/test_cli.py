@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from umt.backbones.cli import backbones
-from umt.backbones.listing import find
+from umt.backbones.cli import backbones, find
 from umt.errors import UMTError
 
 BROKEN = """

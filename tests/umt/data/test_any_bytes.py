@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from umt.data import aircraft, cub
+from umt.data.contract import Dataset, read_marker
 from umt.data.prepare.imagenet import read_truth
 from umt.data.prepare.nyuv2 import read_splits
 from umt.data.record import read_record, record_path
-from umt.data.registry import Dataset, read_marker
+from umt.data.sets import aircraft, cub
 from umt.errors import UMTError
 
 Outcome = Callable[[Callable[[], object]], None]

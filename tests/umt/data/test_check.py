@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from umt.data.check import check_annotation, check_depth, check_image, validate
-from umt.data.registry import Dataset, DatasetInfo, Sample
+from umt.data.contract import Dataset, DatasetInfo, Sample
 from umt.errors import UMTError
 
 Maker = Callable[..., Path]

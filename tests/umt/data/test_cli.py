@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from umt.cli import main
 from umt.data import cli
+from umt.data.contract import NAMES, find_dataset
 from umt.data.mini import PARTS, MiniSize, write
-from umt.data.registry import NAMES, find_dataset
 
 
 def test_list_names_every_data_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import to_tensor
 
 from umt.data.check import check_image
+from umt.data.contract import Sample
 from umt.data.images import ImageSamples, decode, decode_rgb, opened
-from umt.data.registry import Sample
 from umt.errors import UMTError
 
 

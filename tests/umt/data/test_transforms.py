@@ -11,8 +11,8 @@ from PIL import Image
 from timm.data import create_transform
 
 from umt.backbones.contract import Preprocess
+from umt.data.contract import Sample
 from umt.data.images import ImageSamples
-from umt.data.registry import Sample
 from umt.data.transforms import eval_pixels, eval_transform, train_transform
 
 PLAIN = {"auto_augment": None, "reprob": 0.0, "scale": (1.0, 1.0), "hflip": 0.0}

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 from rich.progress import Progress
 
-from umt.data import aircraft, nyuv2, registry, verify
+from umt.data import contract as registry
+from umt.data import verify
+from umt.data.contract import NAMES, DatasetInfo
 from umt.data.mini import PARTS, MiniSize, write_part
 from umt.data.record import read_record, record_path
-from umt.data.registry import NAMES, DatasetInfo
+from umt.data.sets import aircraft, nyuv2
 from umt.errors import UMTError
 
 ROWS = {"train": (1, 2), "val": (3, 4), "test": (5, 6)}

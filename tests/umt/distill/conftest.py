@@ -12,8 +12,8 @@ from umt.backbones import create_backbone
 from umt.backbones.contract import Backbone, Features
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import DistillRecipe, load_recipe
-from umt.distill.spaces import SpaceShape
-from umt.distill.teachers import Teacher
+from umt.distill.spaces.shapes import SpaceShape
+from umt.distill.teachers.teacher import Teacher
 
 CNN = "timm:test_resnet?pretrained=false"
 VIT = "timm:test_vit?pretrained=false&img_size=64"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import DistillRecipe
-from umt.distill.teachers import Teacher, all_targets
+from umt.distill.teachers.teacher import Teacher, all_targets
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from umt.backbones.contract import Backbone, Features, Preprocess
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import DistillRecipe
-from umt.distill.spaces import SpaceShape
-from umt.distill.teachers import Teacher
+from umt.distill.spaces.shapes import SpaceShape
+from umt.distill.teachers.teacher import Teacher
 
 
 class Patches(Backbone):

@@ -11,8 +11,8 @@ from torch import nn
 
 from umt.backbones import create_backbone
 from umt.distill.distiller import Distiller
+from umt.distill.heads import SpaceBackbone
 from umt.distill.recipe import DistillRecipe
-from umt.distill.taps import SpaceBackbone
 from umt.training.param_groups import layer_decay_groups
 
 DECAY = 0.8

@@ -11,13 +11,13 @@ import timm
 import torch
 
 from umt.backbones import Backbone, Features, create_backbone
-from umt.backbones.pypi_weights import PACKAGES
+from umt.backbones.adapters.pypi_weights import PACKAGES
 from umt.backbones.spec import parse_spec
 from umt.distill.distiller import make_spaces
 from umt.distill.kinds import feature_loss, kind_of
 from umt.distill.recipe import TeacherSpec, differences, load_recipe, recipe_names
-from umt.distill.spaces import SpaceShape, StudentShape
-from umt.distill.teachers import load_teacher
+from umt.distill.spaces.shapes import SpaceShape, StudentShape
+from umt.distill.teachers.teacher import load_teacher
 
 MINI = [name for name in recipe_names() if name.startswith("mini")]
 PAPER = sorted({*recipe_names()} - {*MINI})

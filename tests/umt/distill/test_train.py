@@ -25,7 +25,7 @@ from umt.distill.recipe import load_recipe
 from umt.distill.train import claim_folder
 from umt.errors import UMTError
 from umt.revision import revision
-from umt.training.hooks import RESUME_FILE
+from umt.training.hooks.saving import RESUME_FILE
 
 RECIPE = {
     "about": "Random stand-ins as teachers: a CNN called classification, a ViT called DINO",

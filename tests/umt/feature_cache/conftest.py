@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from umt.backbones import Backbone, create_backbone
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 from umt.feature_cache.lookup import cached_features
 from umt.features import Extraction
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from umt.backbones import Backbone, create_backbone
-from umt.data.registry import Sample
+from umt.data.contract import Sample
 from umt.errors import UMTError
 from umt.feature_cache import lookup
 from umt.feature_cache.entry import Entry

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from umt.data.caltech101 import USUAL
 from umt.data.mini.photos import NAMES, photo
+from umt.data.sets.caltech101 import USUAL
 
 # Shares of a photograph's width: no pixel is in two splits.
 TRAIN, TRAIN_PART, VAL, TEST = (0.0, 0.5), (0.0, 0.35), (0.35, 0.5), (0.5, 1.0)

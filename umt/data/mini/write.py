@@ -11,8 +11,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from umt.data.contract import MARKER, dataset_info, read_marker
 from umt.data.mini import crops, dense, digits
-from umt.data.registry import MARKER, dataset_info, read_marker
 from umt.errors import WriteError
 
 MADE_BY = "umt data mini"

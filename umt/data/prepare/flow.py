@@ -13,13 +13,13 @@ from filelock import FileLock
 from rich.progress import Progress
 
 from umt.console import shown
-from umt.data.layouts import class_images, subfolders
+from umt.data.contract import Dataset, dataset_info
 from umt.data.prepare.download import download
 from umt.data.prepare.parts import PARTS, Part
 from umt.data.prepare.plain import copy_plain, refuse_odd
 from umt.data.prepare.sources import sources
+from umt.data.reading import class_images, subfolders
 from umt.data.record import FOLDER, read_record, write_record
-from umt.data.registry import Dataset, dataset_info
 from umt.errors import LayoutError, MissingFileError, SourceError, UMTError, WriteError
 
 DOWNLOADS = "downloads"

@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.progress import Progress
 
-from umt.data.layouts import read_table
 from umt.data.prepare.extract import Budget, Entry, entries, extract, tar_entries, write_entries
 from umt.data.prepare.sources import sources
+from umt.data.reading import read_table
 from umt.errors import SourceError, first_line
 from umt.text import brief
 

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 from rich.progress import Progress
 
-from umt.data.layouts import read_table
 from umt.data.prepare.extract import extract
 from umt.data.prepare.sources import sources
+from umt.data.reading import read_table
 from umt.errors import PackageError, SourceError, first_line
 
 LABELLED = "nyu_depth_v2_labeled.mat"

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress
 
+from umt.data.contract import NAMES, find_dataset
 from umt.data.prepare import extract, flow, prepare
 from umt.data.prepare.parts import PARTS
 from umt.data.prepare.sources import sources
 from umt.data.record import FOLDER, read_record
-from umt.data.registry import NAMES, find_dataset
 from umt.errors import UMTError
 
 CUB = {

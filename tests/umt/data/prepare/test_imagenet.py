@@ -12,9 +12,9 @@ import pytest
 from rich.progress import Progress
 from scipy.io import savemat
 
+from umt.data.contract import find_dataset
 from umt.data.prepare import prepare
 from umt.data.prepare.imagenet import DEVKIT, TRAIN, VAL
-from umt.data.registry import find_dataset
 from umt.errors import UMTError
 
 # As in the devkit, the numbers are in another order than the ids, and inner nodes follow the classes.

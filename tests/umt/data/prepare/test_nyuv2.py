@@ -14,9 +14,9 @@ from PIL import Image
 from rich.progress import Progress
 from scipy.io import savemat
 
+from umt.data.contract import find_dataset
 from umt.data.prepare import prepare
 from umt.data.prepare.nyuv2 import LABELLED, PAIRS, SPLITS, read_splits
-from umt.data.registry import find_dataset
 from umt.errors import UMTError
 
 RNG = np.random.default_rng(0)

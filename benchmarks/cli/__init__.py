@@ -1,0 +1,1 @@
+"""The commands of judging: run, plan, protocols."""

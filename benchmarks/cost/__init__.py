@@ -1,0 +1,1 @@
+"""Device hours and disk of a suite before it runs."""

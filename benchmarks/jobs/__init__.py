@@ -1,0 +1,1 @@
+"""Running jobs: the look before them, one process each, several machines."""

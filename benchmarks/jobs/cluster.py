@@ -1,0 +1,202 @@
+"""Suite jobs on a cluster through submitit, one submission a job; its local executor runs the same path here."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core.utils import FailedSubmissionError, UncompletedJobError
+
+from benchmarks.jobs.forkserver import fork_server, threads_of
+from benchmarks.jobs.limits import Limits
+from benchmarks.jobs.local import NO_LIMITS, LocalExecutor, OnEnd, OnProgress, OnStart
+from benchmarks.jobs.worker import open_log
+from benchmarks.suite.request import Report, Request
+from umt.errors import ProcessError
+from umt.files import open_plain, read_plain
+from umt.safe_path import safe_path
+
+POLL_SECONDS = {"slurm": 2.0, "local": 0.25}  # between two looks at the jobs
+RESULT_SECONDS = {"slurm": 15.0, "local": 0.0}  # until a shared disk shows the result of a job that has ended
+PROGRESS_SECONDS = 1.0  # between two notes of how far a job is
+NO_TIMEOUT = {"local": {"timeout_min": 365 * 24 * 60}}  # by itself submitit ends what runs here after two minutes
+
+Progress = tuple[int, int, str]
+
+
+class ClusterExecutor:
+    """Submits jobs and waits; `kind` is 'slurm' or 'local', `parameters` are submitit's (timeout_min, ...).
+
+    At most `at_once` jobs run at a time: Slurm holds the others back in one job array, and on this machine a job is
+    submitted when another has ended.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        folder: Path,
+        parameters: dict[str, Any],
+        at_once: int | None = None,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / "submitit.log"
+        # A new folder: submitit unpickles results, which must be of these jobs and not of others with their numbers.
+        self.folder = Path(tempfile.mkdtemp(dir=folder, prefix=time.strftime("%Y%m%d-%H%M%S-")))
+        self.executor = submitit.AutoExecutor(folder=self.folder, cluster=kind)
+        defaults = {"name": "umt-bench", "slurm_array_parallelism": at_once} | NO_TIMEOUT.get(kind, {})
+        self.executor.update_parameters(**defaults | parameters)
+        self.room = at_once if kind == "local" else None
+        self.threads = threads_of(at_once) if at_once and kind == "local" else 0  # a cluster's job has its own cores
+        self.limits = limits
+        self.poll_seconds = POLL_SECONDS[kind]
+        self.result_seconds = RESULT_SECONDS[kind]
+
+    def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
+        """Run all jobs; an interruption or error cancels those that have not ended."""
+        waiting, submitted = list(requests), list[Submitted]()
+        try:
+            while waiting or submitted:
+                free = len(waiting) if self.room is None else self.room - len(submitted)
+                submitted += self._submit(waiting[:free])
+                del waiting[:free]
+                time.sleep(self.poll_seconds)
+                for job in self._ended(submitted):
+                    submitted.remove(job)
+                    job.start(on_start)
+                    on_end(job.request, job.report())
+                for job in submitted:
+                    job.look(on_start, on_progress)
+        finally:
+            for job in submitted:
+                job.handle.cancel(check=False)
+
+    def _submit(self, requests: list[Request]) -> list[Submitted]:
+        """Submit jobs, on Slurm as one array; ProcessError if the cluster refuses them."""
+        if not requests:
+            return []
+        notes = [ProgressFile(self.folder, request) for request in requests]
+        sent = [replace(request, threads=self.threads) for request in requests]
+        try:
+            with _errors_to(self.log), safe_path():
+                handles = self.executor.map_array(run_submitted, sent, notes, repeat(self.limits))
+        except (UncompletedJobError, FailedSubmissionError) as error:
+            raise ProcessError(f"the jobs cannot be submitted: {error}; mend --cluster-option") from error
+        return [Submitted(*job) for job in zip(requests, handles, notes, strict=True)]
+
+    def _ended(self, submitted: list[Submitted]) -> list[Submitted]:
+        """Return the jobs that have ended, once their results have had time to arrive."""
+        ended = [job for job in submitted if job.handle.done()]
+        if not all(job.has_result for job in ended):
+            time.sleep(self.result_seconds)
+        return ended
+
+
+@dataclass
+class Submitted:
+    """A job that has been submitted, and how much has been told of it."""
+
+    request: Request
+    handle: submitit.Job[Report]
+    note: ProgressFile
+    started: bool = False
+    told: Progress | None = None
+
+    @property
+    def has_result(self) -> bool:
+        return self.handle.paths.result_pickle.exists()
+
+    def look(self, on_start: OnStart, on_progress: OnProgress) -> None:
+        """Tell whether the job has started, and how far it is."""
+        if self.note.path.exists():
+            self.start(on_start)
+        progress = self.note.read()
+        if progress and progress != self.told:
+            self.told = progress
+            on_progress(self.request, *progress)
+
+    def start(self, on_start: OnStart) -> None:
+        """Tell once that the job has started."""
+        if not self.started:
+            self.started = True
+            on_start(self.request)
+
+    def report(self) -> Report:
+        """Return the report of a job that has ended, also if it left none."""
+        if self.has_result:
+            with suppress(Exception):  # it raised, as it does at the cluster's time limit, or its result is damaged
+                return self.handle.result()
+        return Report("failed", _last_words(self.handle))
+
+
+class ProgressFile:
+    """Tells how far a submitted job is; the file appears when the job starts."""
+
+    def __init__(self, folder: Path, request: Request) -> None:
+        self.path = folder / f"{request.key.digest}.progress"
+        self.written = -PROGRESS_SECONDS
+
+    def start(self) -> None:
+        """Make the empty file."""
+        with suppress(OSError), open_plain(self.path, "wb"):
+            pass
+
+    def write(self, *progress: Any) -> None:
+        """Note how far the job is, at most once a second; a note that cannot be written is left out."""
+        now = time.monotonic()
+        if now - self.written >= PROGRESS_SECONDS:
+            self.written = now
+            with suppress(OSError), open_plain(self.path, "wb") as file:
+                file.write(json.dumps(progress).encode())
+
+    def read(self) -> Progress | None:
+        """Return how far the job was when it last told; None if it has not, or is about to."""
+        with suppress(OSError, ValueError):  # it is being written
+            done, total, text = json.loads(read_plain(self.path))
+            return done, total, text
+        return None
+
+
+def run_submitted(request: Request, note: ProgressFile, limits: Limits) -> Report:
+    """Run a job on the machine that it was sent to, as on this one: in a process of its own, within its limits."""
+    reports: list[Report] = []
+    note.start()
+    LocalExecutor(fork_server(), 1, limits).run(
+        [request],
+        lambda _: None,
+        lambda _, *progress: note.write(*progress),
+        lambda _, report: reports.append(report),
+    )
+    return reports[0]
+
+
+@contextmanager
+def _errors_to(path: Path) -> Iterator[None]:
+    """Send to a file the errors of processes that start here: the traceback of one that Ctrl-C ends is nobody's."""
+    kept = os.dup(2)
+    try:
+        with open_log(path) as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _last_words(job: submitit.Job[Report]) -> str:
+    """Say why a job may have ended: the state that submitit knows, and the end of its log."""
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = job.paths.stderr.read_text(errors="replace").split("\n")
+    last = next((f", which ends: {line.strip()}" for line in reversed(lines) if line.strip()), "")
+    known = f"submitit's state: {job.state}, log: {job.paths.stderr}{last}"
+    return ProcessError(f"it ended without a report ({known}); the same command goes on").coded

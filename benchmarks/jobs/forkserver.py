@@ -1,0 +1,107 @@
+"""A server that has imported torch, from which processes start in milliseconds."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from importlib import import_module
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from types import ModuleType
+from typing import Any
+
+from umt.errors import ProcessError, UMTError
+from umt.safe_path import safe_path
+
+STARTING = threading.Lock()  # held while a process starts
+
+
+def fork_server() -> Any:
+    """Return a multiprocessing context whose children start with everything that a job needs already imported.
+
+    The server starts importing at once, while the caller goes on.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.jobs.preload"])
+    with safe_path():
+        forkserver.ensure_running()
+    return context
+
+
+def call(context: Any, function: str, *arguments: Any) -> Any:
+    """Run `module:function` in a child process and return its answer; its UMTError is raised here.
+
+    The function is named, not passed, so that this process need not import the function's modules.
+    """
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_answer, args=(theirs, function, arguments), daemon=True)
+    start_process(process)
+    theirs.close()
+    try:
+        answer = ours.recv()
+    except EOFError:
+        process.join()
+        raise ProcessError(f"the pre-flight process ended with status {process.exitcode}") from None
+    process.join()
+    if isinstance(answer, UMTError):
+        raise answer
+    return answer
+
+
+def start_process(process: BaseProcess) -> None:
+    """Start a process that does not import the caller's script: without a guard, that would start the work again."""
+    with STARTING:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = main
+
+
+def default_workers(device: str) -> int:
+    """Return the jobs at a time: 1 on a GPU; on the CPU several with few threads each, so that they waste less."""
+    return min(4, _cores()) if device == "cpu" else 1
+
+
+def threads_of(workers: int) -> int:
+    """Return the threads of each of so many jobs at a time."""
+    return max(1, _cores() // workers)
+
+
+def _cores() -> int:
+    """Count the cores that this process may use: a cluster gives it some of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ending(status: int) -> str:
+    """Say how a process ended that left no report."""
+    if status >= 0:
+        return f"the process ended with status {status}"
+    cause = " (the system does that when memory runs out)" if -status == signal.SIGKILL else ""
+    return f"the process was ended by {signal.Signals(-status).name}{cause}; the same command goes on"
+
+
+def die_with_parent() -> None:
+    """End this process when its parent is gone, even by kill -9; the fork server would let it live."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _answer(connection: Connection, function: str, arguments: tuple[Any, ...]) -> None:
+    die_with_parent()
+    module, _, name = function.partition(":")
+    try:
+        connection.send(getattr(import_module(module), name)(*arguments))
+    except UMTError as error:
+        connection.send(error)

@@ -1,0 +1,122 @@
+"""The measurement itself: from a request to a finished result, in the process of the job."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from benchmarks.environment import describe, peak_memory_mb
+from benchmarks.results import Data, Measured, Result
+from benchmarks.suite.protocols import Protocol, load_protocol
+from benchmarks.suite.request import Request
+from benchmarks.tasks.contract import Job, Outcome, Task
+from benchmarks.tasks.registry import get_task
+from umt.backbones import Backbone, create_backbone
+from umt.data.contract import Dataset, dataset_info
+from umt.errors import ChangedError, NotFiniteError
+from umt.training.device import pick_device
+
+
+def measure(request: Request, progress: Callable[[int, int, str], None], model: Backbone | None = None) -> Measured:
+    """Run the task of a request; return its result, and raw values and pictures to lie beside it.
+
+    model: measured in place of the backbone that the request names.
+
+    Raises UMTError if the weights or the protocol are no longer those of the plan, or if a metric is not finite.
+    """
+    started = time.perf_counter()
+    limit_threads(request.threads)
+    torch.manual_seed(request.key.seed)
+    device = pick_device(request.device)
+    environment = describe(device)
+    task = get_task(request.key.task)
+    protocol: Protocol[Any] = load_protocol(task.name, request.protocol, task.settings)
+    dataset = Dataset(dataset_info(request.key.dataset, protocol.draw), request.data_root)
+    backbone = _backbone(request, model)
+    _check_unchanged(request, protocol, backbone)
+    job = Job(
+        backbone.to(device),
+        dataset,
+        protocol.settings,
+        request.key.seed,
+        device,
+        request.work_dir,
+        progress,
+        request.cache_dir,
+        request.compiled,
+    )
+    outcome = task.run(job)
+    result = Result(
+        key=request.key,
+        spec=request.spec,
+        architecture=backbone.architecture,
+        suite=request.suite,
+        protocol_version=protocol.version,
+        metrics=_finite_metrics(task, outcome),
+        units={metric.name: metric.unit for metric in task.metrics},
+        lower_is_better=[metric.name for metric in task.metrics if not metric.higher_is_better],
+        data=Data(dataset.title, dataset.origin, dataset.official, dataset.sizes, str(dataset.root)),
+        environment=environment,
+        wall_seconds=time.perf_counter() - started,
+        global_batch=outcome.global_batch,
+        peak_memory_mb=peak_memory_mb(device),
+        footnote=_footnote(protocol, dataset),
+        details=outcome.details,
+        provenance=backbone.provenance,
+    )
+    return result, {**outcome.raw, **_drawn(dataset)}, outcome.pictures
+
+
+def _backbone(request: Request, model: Backbone | None) -> Backbone:
+    """Build the backbone of a request, or copy the one that was given: a task may train it."""
+    if model is None:
+        return create_backbone(request.spec, trusted=request.trusted)
+    return copy.deepcopy(model)
+
+
+def limit_threads(threads: int) -> None:
+    """Limit this process to so many threads of the CPU; 0 changes nothing."""
+    if threads:
+        torch.set_num_threads(threads)
+        threadpool_limits(threads)  # threads of NumPy and SciPy
+
+
+def _check_unchanged(request: Request, protocol: Protocol[Any], backbone: Backbone) -> None:
+    """Check that weights and protocol still match the result's key: a file may be replaced while the suite runs."""
+    if backbone.weights_hash() != request.key.weights_hash:
+        raise ChangedError(f"{request.spec}: its weights have changed since the run was planned; start the run again")
+    if protocol.hash != request.key.protocol_hash:
+        raise ChangedError(
+            f"protocol {request.protocol}: it has changed since the run was planned; start the run again"
+        )
+
+
+def _footnote(protocol: Protocol[Any], dataset: Dataset) -> str | None:
+    """Return the protocol's footnote, and that of its draw if the data set is split by it."""
+    drawn = protocol.draw.footnote if protocol.draw and dataset.info.redrawn else None
+    return " ".join(note for note in (protocol.footnote, drawn) if note) or None
+
+
+def _drawn(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Return the names of the images drawn to train on, if the data set has no official split."""
+    if dataset.info.redrawn is None:
+        return {}
+    names = [sample.image.relative_to(dataset.root).as_posix() for sample in dataset.samples("train")]
+    return {"drawn": np.array(names)}
+
+
+def _finite_metrics(task: Task, outcome: Outcome) -> dict[str, float]:
+    values = {metric.name: float(outcome.metrics[metric.name]) for metric in task.metrics}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise NotFiniteError(
+                f"metric '{name}' is {value}: the run diverged, or its test data give nothing to measure"
+            )
+    return values

@@ -1,0 +1,147 @@
+"""The pre-flight: load every backbone, check every data set, lay out the jobs, before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.jobs.limits import deadline
+from benchmarks.results import Key, ResultStore, job_title
+from benchmarks.suite.plan import BackboneCheck, DatasetCheck, Options, Plan, PlannedJob
+from benchmarks.suite.protocols import Protocol, load_protocol
+from benchmarks.suite.request import Request
+from benchmarks.suite.suite import Column
+from benchmarks.tasks.registry import get_task
+from umt.backbones import Backbone, create_backbone
+from umt.backbones.check import misdeclared
+from umt.backbones.spec import BackboneName
+from umt.data.check import validate
+from umt.data.contract import dataset_info, find_dataset
+from umt.data.draw import Draw
+from umt.errors import OptionError, UMTError, first_line, unknown_name
+from umt.training.device import pick_device
+
+Models = Mapping[str, Backbone]  # by label, those that are at hand and have no name to build them by
+NO_MODELS: Models = {}
+
+
+def make_plan(options: Options, models: Models = NO_MODELS) -> Plan:
+    """Load every backbone and index every data set once, then lay out the jobs; problems block jobs, not the plan."""
+    device = str(pick_device(options.device))
+    columns = chosen_columns(options)
+    backbones = _check_backbones(options.backbones, options.seconds, models)
+    datasets = {wanted: _check_dataset(*wanted, options) for wanted in dict.fromkeys(map(_wanted, columns))}
+    jobs = [
+        _plan_job(options, backbone, datasets[_wanted(column)], column, seed)
+        for column in columns  # the long trainings of all backbones come first, and short probes fill the end
+        for backbone in backbones
+        for seed in range(seeds_of(column, options))
+    ]
+    return Plan(device, tuple(backbones), tuple(datasets.values()), tuple(jobs))
+
+
+def seeds_of(column: Column, options: Options) -> int:
+    return options.seeds if get_task(column.task).seeded else 1
+
+
+def chosen_columns(options: Options) -> Sequence[Column]:
+    known = [column.task for column in options.suite.measured]
+    for task in options.tasks:
+        if task not in known:
+            raise unknown_name(f"task in suite '{options.suite.name}'", task, set(known))
+    return [column for column in options.suite.measured if not options.tasks or column.task in options.tasks]
+
+
+def _check_backbones(names: Sequence[BackboneName], seconds: float | None, models: Models) -> list[BackboneCheck]:
+    labels = [name.label for name in names]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise OptionError(f"two backbones are called '{label}'; name them apart, as LABEL=SPEC")
+    return [_check_backbone(name, seconds, models.get(name.label)) for name in names]
+
+
+def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone | None) -> BackboneCheck:
+    try:
+        with deadline(seconds, f"{name.spec}: the look at it before its jobs"):
+            backbone = create_backbone(name.spec, trusted=name.trusted) if model is None else model
+            digest, problem = backbone.weights_hash(), misdeclared(backbone)
+    except Exception as error:  # a plug-in may raise anything; it must not stop the others
+        return BackboneCheck(name, problem=_one_line(error))
+    if problem:
+        problem = f"{name.spec}: {problem}; `umt backbones check` says more"
+    parameters = sum(value.numel() for value in backbone.parameters())
+    return BackboneCheck(name, digest, parameters, problem)
+
+
+def _wanted(column: Column) -> tuple[str, Draw | None]:
+    """Return the data set of a column and its draw; `_plan_job` reports a protocol that cannot be read."""
+    if dataset_info(column.dataset).redrawn is None:
+        return column.dataset, None
+    try:
+        task = get_task(column.task)
+        return column.dataset, load_protocol(task.name, column.protocol, task.settings).draw
+    except UMTError:
+        return column.dataset, None
+
+
+def _check_dataset(name: str, draw: Draw | None, options: Options) -> DatasetCheck:
+    expected = options.data.get(name, options.data_root / dataset_info(name).folder)
+    try:
+        dataset = find_dataset(name, options.data_root, options.data, draw)
+        validate(dataset)
+        return DatasetCheck(name, expected, dataset.title, dataset.fingerprint, dataset.sizes)
+    except (UMTError, OSError) as error:
+        return DatasetCheck(name, expected, problem=_one_line(error))
+
+
+def _plan_job(
+    options: Options, backbone: BackboneCheck, dataset: DatasetCheck, column: Column, seed: int
+) -> PlannedJob:
+    title = job_title(backbone.name.label, column.task, column.dataset, column.protocol_name, seed)
+    try:
+        task = get_task(column.task)
+        protocol: Protocol[Any] = load_protocol(task.name, column.protocol, task.settings)
+    except UMTError as error:
+        return PlannedJob(title, "", "blocked", problem=error.coded)
+    problem = backbone.problem or dataset.problem
+    if problem:
+        return PlannedJob(title, protocol.hash, "blocked", problem=problem)
+    key = Key(
+        backbone=backbone.name.label,
+        weights_hash=backbone.weights_hash,
+        task=column.task,
+        dataset=column.dataset,
+        protocol=protocol.name,
+        protocol_hash=protocol.hash,
+        data_fingerprint=dataset.fingerprint,
+        seed=seed,
+    )
+    try:
+        state = "done" if ResultStore(options.out / "results").has(key) else "to run"
+    except UMTError as error:
+        return PlannedJob(title, protocol.hash, "blocked", problem=str(error))
+    request = _request(options, key, backbone.name, column.protocol, dataset)
+    processes = protocol.settings.processes(options.processes) if task.spreads else 1
+    return PlannedJob(title, protocol.hash, state, replace(request, processes=processes))
+
+
+def _request(options: Options, key: Key, name: BackboneName, protocol: str, dataset: DatasetCheck) -> Request:
+    return Request(
+        key=key,
+        spec=name.spec,
+        trusted=name.trusted,
+        protocol=protocol,
+        data_root=dataset.expected,
+        suite=options.suite.name,
+        device=options.device,
+        out=options.out,
+        cache=options.cache,
+        compiled=options.compiled,
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, UMTError):
+        return error.coded
+    return f"{type(error).__name__}: {first_line(error)}"

@@ -1,0 +1,1 @@
+"""Suites as data, and from them to jobs."""

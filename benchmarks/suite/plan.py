@@ -1,0 +1,86 @@
+"""The plan of a suite, in plain values: backbones and data sets as they were found, and the jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.suite.request import Request
+from benchmarks.suite.suite import Suite
+from umt.backbones.spec import BackboneName
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options that the user chose."""
+
+    suite: Suite
+    backbones: tuple[BackboneName, ...]
+    data_root: Path
+    data: Mapping[str, Path]  # folders of single data sets
+    out: Path
+    tasks: tuple[str, ...]  # empty: all of the suite
+    seeds: int
+    device: str
+    cache: Path | None = None
+    compiled: bool = False
+    processes: int = 1  # processes for a job that several can share
+    seconds: float | None = None  # time limit for a backbone to load and to give its first features
+
+
+@dataclass(frozen=True)
+class BackboneCheck:
+    """A backbone as it was found."""
+
+    name: BackboneName
+    weights_hash: str = ""
+    parameters: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class DatasetCheck:
+    """A data set as it was found."""
+
+    name: str
+    expected: Path
+    title: str = ""
+    fingerprint: str = ""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job that is 'done', 'to run' or 'blocked' for a reason."""
+
+    title: str
+    protocol_hash: str
+    state: str
+    request: Request | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the suite would do."""
+
+    device: str  # the device that 'auto' stands for
+    backbones: tuple[BackboneCheck, ...]
+    datasets: tuple[DatasetCheck, ...]
+    jobs: tuple[PlannedJob, ...]
+
+    @classmethod
+    def merged(cls, plans: Sequence[Plan]) -> Plan:
+        """Merge several plans; shared entries are kept once."""
+        return cls(
+            plans[0].device,
+            tuple(dict.fromkeys(check for plan in plans for check in plan.backbones)),
+            tuple({(check.name, check.fingerprint): check for plan in plans for check in plan.datasets}.values()),
+            tuple({job.title: job for plan in plans for job in plan.jobs}.values()),
+        )
+
+    def requests(self) -> list[Request]:
+        """Return the jobs that are still to run."""
+        return [job.request for job in self.jobs if job.state == "to run" and job.request]

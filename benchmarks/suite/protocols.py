@@ -1,0 +1,89 @@
+"""Protocols: every choice that changes a number, as data, versioned and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from umt.data.draw import Draw
+from umt.declarations import build, read_mapping
+from umt.errors import DeclarationError, unknown_name
+from umt.files import below
+
+FOLDER = Path(__file__).parents[1] / "tasks" / "protocols"
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class Header:
+    """The fields of a protocol file beside the settings of its task."""
+
+    version: int
+    about: str
+    extends: str | None = None
+    footnote: str | None = None
+    draw: Draw | None = None
+
+
+HEADER = {item.name for item in fields(Header)}
+
+
+@dataclass(frozen=True)
+class Protocol(Generic[Settings]):
+    """A named set of choices for one task; `settings` is the task's own frozen dataclass."""
+
+    task: str
+    name: str
+    version: int  # bumped whenever its numbers change
+    about: str  # a sentence: the origin of this protocol
+    settings: Settings
+    footnote: str | None = None  # note that a table must print about its numbers
+    draw: Draw | None = None  # draw of the training images, if a data set has no official split
+
+    @property
+    def hash(self) -> str:
+        """The twelve hex digits over task, version, every setting and the draw: equal hash, comparable numbers."""
+        content = [self.task, self.version, asdict(self.settings)]  # type: ignore[call-overload]
+        content += [asdict(self.draw)] if self.draw else []
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def load_protocol(task: str, name: str, settings: type[Settings], folder: Path = FOLDER) -> Protocol[Settings]:
+    """Read `protocols/<task>/<name>.yaml` (or `name` itself if it is a YAML file) into the task's settings."""
+    path = protocol_path(task, name, folder)
+    record = _resolve(path, task, folder)
+    header = _header(record, path)
+    values = build(settings, {key: value for key, value in record.items() if key not in HEADER}, path)
+    return Protocol(task, path.stem, header.version, header.about, values, header.footnote, header.draw)
+
+
+def protocol_path(task: str, name: str, folder: Path = FOLDER) -> Path:
+    """Return the file of a protocol that is given by its name, or by the file itself."""
+    return Path(name) if name.endswith((".yaml", ".yml")) else below(folder, task, f"{name}.yaml")
+
+
+def protocol_names(task: str, folder: Path = FOLDER) -> list[str]:
+    """List the protocols that ship for a task."""
+    return sorted(path.stem for path in (folder / task).glob("*.yaml"))
+
+
+def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Return the record of a protocol file over those that it extends; `children` are the files that led here."""
+    if not path.is_file():
+        raise unknown_name(f"protocol for {task}", path.stem, protocol_names(task, folder))
+    if path in children:
+        raise DeclarationError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
+    record = read_mapping(path)
+    extended = _header(record, path).extends
+    if extended is None:
+        return record
+    beside = below(path.parent, extended) if extended.endswith((".yaml", ".yml")) else None
+    parent = _resolve(beside or protocol_path(task, extended, folder), task, folder, (*children, path))
+    return {**{key: value for key, value in parent.items() if key != "footnote"}, **record}
+
+
+def _header(record: dict[str, Any], path: Path) -> Header:
+    return build(Header, {key: value for key, value in record.items() if key in HEADER}, path)

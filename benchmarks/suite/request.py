@@ -1,0 +1,55 @@
+"""A planned job in plain values, and how a job ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.results import Key
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Request:
+    """A planned job, in plain values, so that it can be sent to another process or machine."""
+
+    key: Key
+    spec: str
+    protocol: str  # name or file
+    data_root: Path  # folder of the data set itself
+    suite: str
+    device: str
+    out: Path
+    threads: int = 0  # threads of the CPU, 0 for torch's default
+    cache: Path | None = None  # folder of the feature cache, None for the one below `out`
+    compiled: bool = False  # true if frozen backbones run through torch.compile
+    processes: int = 1  # processes that share the job
+    trusted: bool = False  # true if a person typed the spec, so that it may run code
+
+    @property
+    def title(self) -> str:
+        return self.key.title
+
+    @property
+    def log(self) -> Path:
+        return self.out / "logs" / f"{self.key.stem}.log"
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.cache or self.out / "cache"
+
+    @property
+    def work_dir(self) -> Path:
+        return self.out / "work" / self.key.stem
+
+
+@dataclass(frozen=True)
+class Report:
+    """End of a job: 'done', 'failed', or 'elsewhere' if another process is running it."""
+
+    status: str
+    message: str = ""
+    seconds: float = 0.0

@@ -1,0 +1,1 @@
+"""An exact loss and prediction without full-resolution logits."""

@@ -1,0 +1,1 @@
+"""From results to a finished table: columns, rows, cells, notes."""

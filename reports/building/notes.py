@@ -1,0 +1,49 @@
+"""Footnotes of a table: data and protocol of each column, and the meaning of the marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reports.building.columns import MeasuredColumn
+from reports.building.table import DASH, Cell, Group
+from reports.results.measurement import Setup
+from umt.text import printable
+
+
+def notes_of(columns: Sequence[MeasuredColumn], groups: Sequence[Group]) -> tuple[str, ...]:
+    """Return a line for each measurement that columns show, then one for each mark that the table uses."""
+    notes = (*_column_notes(columns), *_mark_notes(groups))
+    return tuple(dict.fromkeys(map(printable, notes)))  # columns of one measurement share their note
+
+
+def _column_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:
+    for column in columns:
+        if column.measurements:
+            yield column_note(column.heading, column.example)
+
+
+def column_note(heading: str, setup: Setup) -> str:
+    """Describe the data and the protocol of a column."""
+    sizes = ", ".join(f"{size:,} {split}" for split, size in setup.data.sizes.items())
+    data = "" if heading.startswith(setup.data.title) else f"{setup.data.title}, "
+    origin = f" ({setup.data.origin})" if setup.data.origin else ""
+    return (
+        f"{heading}: {data}{sizes}{origin}; {setup.task}, protocol {setup.protocol} "
+        f"version {setup.protocol_version} ({setup.protocol_hash[:8]})."
+        f"{' ' if setup.footnote else ''}{setup.footnote or ''}"
+    )
+
+
+def _mark_notes(groups: Sequence[Group]) -> Iterator[str]:
+    rows = [row for group in groups for row in group.rows]
+    cells: list[Cell] = [cell for row in rows for cell in row.cells]
+    if any(cell.best for cell in cells):
+        yield "Bold: best of its group, equal as printed."
+    if any(cell.std is not None for cell in cells):
+        yield "±: sample standard deviation over seeds."
+    if any(cell.value is None for cell in cells):
+        yield f"{DASH}: no value."
+    if any(row.source == "paper" for row in rows):
+        yield "(paper): as published there, not measured here."
+    for mark in sorted({row.mark for row in rows if row.mark}):
+        yield f"{mark}: official result of the method's authors, quoted by the paper."

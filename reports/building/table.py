@@ -1,0 +1,83 @@
+"""The content of a table, apart from its building and its writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from reports.building.metrics import Metric
+
+DASH = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number as shown, as measured, and its provenance; without value it is a dash."""
+
+    text: str = DASH
+    value: float | None = None
+    std: float | None = None  # sample standard deviation, from two runs on
+    runs: int = 0
+    best: bool = False
+    told: Callable[[], Iterable[str]] = field(default=tuple, compare=False)
+
+    @property
+    def provenance(self) -> tuple[str, ...]:
+        """The origin of the number, line by line; computed on request, because few cells of long tables need it."""
+        return tuple(self.told())
+
+
+@dataclass(frozen=True)
+class Column:
+    """Heading of a column of numbers, and their metric."""
+
+    heading: str
+    metric: Metric
+
+    @property
+    def measure(self) -> str:
+        """Second line of the heading: "mIoU (%) ↑"."""
+        unit = f" ({self.metric.unit})" if self.metric.unit else ""
+        return f"{self.metric.label}{unit} {'↑' if self.metric.higher_is_better else '↓'}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model: its name and other labels, then its numbers."""
+
+    labels: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    source: str = "measured"  # "paper" if the numbers are published ones
+    mark: str = ""  # footnote mark behind the name
+
+    @property
+    def name(self) -> str:
+        """The name with all labels that tell it from the other rows."""
+        return f"{self.labels[0]}{' (paper)' if self.source == 'paper' else ''}{self.mark}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that compete with each other; no title if it is the only group."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table, ready for any writer; `name` is the stem of its files."""
+
+    name: str
+    title: str
+    caption: str
+    number: str  # "Table 1" as the paper numbers it, empty for a table that the paper does not have
+    label_headings: tuple[str, ...]  # of `Row.labels`
+    columns: tuple[Column, ...]  # of `Row.cells`
+    groups: tuple[Group, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def heading(self) -> str:
+        """Number and title."""
+        return f"{self.number}: {self.title}" if self.number else self.title

@@ -1,0 +1,1 @@
+"""The result store as reports read it."""

@@ -1,0 +1,113 @@
+"""Distilled students in a result store, and their recipes as their checkpoints state them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reports.results.measurement import LARGEST, Measurement, Model
+
+TAP_FIELDS = ("space", "space_kind")  # the fields that a head adds to its student's provenance
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A teacher of a student, and the losses to it in the student's last epoch."""
+
+    name: str  # of its space
+    kind: str
+    backbone: str
+    objective: str  # feature loss
+    losses: Mapping[str, float]  # by part: feature, token
+    weights: str | None = None  # the file of its weights, if no hub has them
+
+    @property
+    def model(self) -> str:
+        """The name of the backbone without its source."""
+        return self.backbone.partition(":")[2].partition("?")[0] or self.backbone
+
+
+@dataclass(frozen=True)
+class Student:
+    """A distilled student."""
+
+    digest: str  # equal for a student and its heads
+    recipe: str
+    settings: str  # of the recipe but for name, text and seed: students of equal settings are runs of one thing
+    architecture: str
+    interaction: Mapping[str, Any]
+    teachers: tuple[Teacher, ...]
+    curve: Mapping[str, Sequence[float]]  # of each loss, with the steps under "step"; empty if none was kept
+
+    @property
+    def lineage(self) -> str:
+        """Architecture and teachers, as the title of a group of rows."""
+        return f"{self.architecture} of {', '.join(teacher.model for teacher in self.teachers)}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A measurement of a student, through one of its spaces or as a backbone."""
+
+    student: Student
+    space: str | None
+    measurement: Measurement
+
+
+def students_of(measurements: Sequence[Measurement]) -> list[Seen]:
+    """Return the measurements whose model states its distillation; the others are of no student."""
+    models = {id(one.model): one.model for one in measurements if one.model.provenance}
+    students = {number: student for number, model in models.items() if (student := _student(model))}
+    if not students:
+        return []
+    return [
+        Seen(student, one.model.provenance.get("space"), one)
+        for one in measurements
+        if (student := students.get(id(one.model))) is not None
+    ]
+
+
+def _student(model: Model) -> Student | None:
+    return student_from(model.provenance, model.architecture)
+
+
+def student_from(provenance: Mapping[str, Any], architecture: str) -> Student | None:
+    """Return the student that a checkpoint's provenance describes, None if it holds no recipe."""
+    try:
+        made = {key: value for key, value in provenance.items() if key not in TAP_FIELDS}
+        recipe = made["recipe"]
+        settings = {key: value for key, value in recipe.items() if key not in ("name", "about", "seed", "otherwise")}
+        teachers = tuple(_teacher(teacher, made) for teacher in recipe["teachers"])
+        return Student(
+            _digest(made),
+            str(recipe["name"]),
+            _digest(settings),
+            architecture,
+            dict(recipe["interaction"]),
+            teachers,
+            _curve(made),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+        return None  # a file may hold anything; without a sound recipe it is not in these tables
+
+
+def _teacher(teacher: Mapping[str, Any], made: Mapping[str, Any]) -> Teacher:
+    name = str(teacher["name"])
+    losses = {part: float(value) for part, value in made["losses"].get(name, {}).items()}
+    weights = None if teacher.get("weights") is None else str(teacher["weights"])
+    return Teacher(name, str(teacher["kind"]), str(teacher["backbone"]), str(made["objectives"][name]), losses, weights)
+
+
+def _curve(made: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return curves of equal length, which can be drawn, or none."""
+    curve = {str(name): [float(value) for value in values] for name, values in made.get("curve", {}).items()}
+    lengths = {len(values) for values in curve.values()}
+    drawable = all(abs(value) <= LARGEST for values in curve.values() for value in values)
+    return curve if "step" in curve and len(lengths) == 1 and drawable else {}
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,1 @@
+"""The declarations of the tables, and the engines that few of them share."""

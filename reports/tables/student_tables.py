@@ -1,0 +1,130 @@
+"""Tables 2 to 5 and 7 of the paper: teacher combinations, ablations, heads, the DINO objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reports.building.table import DASH
+from reports.results.students import Seen, Student
+from reports.tables.student_table import Label, LossColumn, StudentTable, TaskColumn
+
+GLOBAL_KINDS = ("classification", "clip")
+SWITCHES = {
+    "model_token": "w/o model token",
+    "cross_space": "w/o cross-space module",
+    "intra_space": "w/o intra-space module",
+}
+OBJECTIVES = {"patch_mse": "MSE", "patch_cosine": "Cosine", "pooled_cosine": "Cosine, pooled"}
+
+
+def _loss_sum(part: str) -> Callable[[Student], float | None]:
+    """Return the function that sums `part` over all teachers; None if one of them has no such loss."""
+
+    def value(student: Student) -> float | None:
+        losses = [teacher.losses.get(part) for teacher in student.teachers]
+        known = [loss for loss in losses if loss is not None]
+        return sum(known) if known and len(known) == len(losses) else None
+
+    return value
+
+
+def _dino_loss(student: Student) -> float | None:
+    """Sum the losses to the DINO teachers, model token and features together; None if there are none."""
+    losses = [loss for teacher in student.teachers if teacher.kind == "dino" for loss in teacher.losses.values()]
+    return sum(losses) if losses else None
+
+
+def _models(*kinds: str) -> Callable[[Seen], str]:
+    return lambda seen: ", ".join(one.model for one in seen.student.teachers if one.kind in kinds) or DASH
+
+
+def _configuration(seen: Seen) -> str:
+    """Name the modules that the student was distilled without."""
+    interaction = seen.student.interaction
+    if interaction.get("method") != "umt":
+        return f"plain {interaction.get('method')}"
+    missing = [text for switch, text in SWITCHES.items() if not interaction.get(switch)]
+    return ", ".join(missing) or "UMT"
+
+
+def _feature(seen: Seen) -> str:
+    """Name the backbone or the head of the student."""
+    return f"{seen.space} head" if seen.space else "Backbone"
+
+
+def _objective(seen: Seen) -> str:
+    used = [one.objective for one in seen.student.teachers if one.kind == "dino"]
+    return ", ".join(OBJECTIVES.get(name, name) for name in used)
+
+
+def _position(number: int) -> Callable[[Seen], str]:
+    """Return the function that names the teacher at a position in the order of the recipe."""
+
+    def text(seen: Seen) -> str:
+        teachers = seen.student.teachers
+        return teachers[number].model if number < len(teachers) else DASH
+
+    return text
+
+
+def _complete(student: Student) -> bool:
+    """Return True if no module was left out."""
+    return student.interaction.get("method") == "umt" and all(map(student.interaction.get, SWITCHES))
+
+
+FEATURE_LOSS = LossColumn("Feature loss", "feature_loss_sum", _loss_sum("feature"))
+TOKEN_LOSS = LossColumn("Model token loss", "model_token_loss_sum", _loss_sum("token"))
+FINE_GRAINED = tuple(
+    TaskColumn("finegrained_finetune", name, f"{name}_acc") for name in ("aircraft", "caltech101", "cub")
+)
+
+STUDENT_TABLES = (
+    StudentTable(
+        number=2,
+        title="Combinations of teachers",
+        labels={
+            "Recipe": Label("combination", lambda seen: seen.student.recipe),
+            "CLS or CLIP": Label("teacher_cls", _models(*GLOBAL_KINDS)),
+            "MAE": Label("teacher_mae", _models("mae")),
+            "DINO": Label("teacher_dino", _models("dino")),
+        },
+        losses=(TOKEN_LOSS, FEATURE_LOSS, LossColumn("DINO loss", "dino_loss_sum", _dino_loss)),
+        one_group=True,
+        holds=_complete,
+    ),
+    StudentTable(
+        number=3,
+        title="Without single modules",
+        labels={"Configuration": Label("configuration", _configuration)},
+        losses=(
+            LossColumn("Model token loss", "model_token_loss", TOKEN_LOSS.value),
+            LossColumn("Feature loss", "feature_loss", FEATURE_LOSS.value),
+        ),
+    ),
+    StudentTable(
+        number=4,
+        title="Features of the backbone and of each head",
+        labels={"Feature": Label("feature", _feature)},
+        tasks=(TaskColumn("finegrained_finetune", "cub", "cub_acc"),),
+        heads=True,
+    ),
+    StudentTable(
+        number=5,
+        title="The objective of the DINO teacher",
+        labels={"DINO objective": Label("dino_objective", _objective)},
+        tasks=FINE_GRAINED,
+        average="average",
+        holds=lambda student: any(teacher.kind == "dino" for teacher in student.teachers),
+    ),
+    StudentTable(
+        number=7,
+        title="Teachers trained on different and on equal data",
+        labels={f"Teacher {number}": Label(f"teacher_{number}", _position(number - 1)) for number in (1, 2, 3)},
+        tasks=(
+            TaskColumn("ade20k_linear", "ade20k", "ade20k_miou"),
+            TaskColumn("nyuv2_depth", "nyuv2", "nyuv2_rmse"),
+        ),
+        one_group=True,
+        holds=_complete,
+    ),
+)

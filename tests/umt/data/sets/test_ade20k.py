@@ -1,0 +1,18 @@
+"""The ADE20K layout, on genuine images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from umt.data.check import validate
+from umt.data.contract import find_dataset
+
+
+def test_genuine_images(real_data: Path) -> None:
+    dataset = find_dataset("ade20k", real_data / "ade20k_genuine")
+    validate(dataset)
+    assert dataset.sizes == {"training": 3, "validation": 3}
+    first = dataset.samples("validation")[0]
+    assert first.image.name == "ADE_val_00000001.jpg"
+    assert first.target == dataset.root / "annotations" / "validation" / "ADE_val_00000001.png"
+    assert dataset.class_names == []

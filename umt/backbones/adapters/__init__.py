@@ -1,0 +1,1 @@
+"""Other libraries as Backbones: timm, open_clip, weights in pip packages."""

@@ -1,0 +1,164 @@
+"""`open_clip:MODEL/PRETRAINED[?weights=FILE&...]`: the image tower of an open_clip model as a Backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import open_clip
+from open_clip.model import get_model_preprocess_cfg
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from umt.backbones.adapters.building import building
+from umt.backbones.adapters.open_clip_towers import describe, resampled
+from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
+from umt.backbones.probing import measure
+from umt.backbones.spec import Spec
+from umt.backbones.weights import load_weights, read_state_dict
+from umt.errors import unknown_name
+
+
+class OpenClipBackbone(Backbone):
+    """An image tower; `pooled` is its image encoding, not yet scaled to unit length."""
+
+    def __init__(self, name: str, visual: nn.Module, preprocess: Preprocess) -> None:
+        model = _AnySize(visual)
+        shape = measure(
+            name,
+            model,
+            lambda images: model.features(images, range(model.tower.maps)),
+            multiples=[model.tower.multiple],
+            native=preprocess.size,
+        )
+        super().__init__(
+            replace(preprocess, size_multiple=shape.size_multiple),
+            channels=shape.channels,
+            strides=shape.strides,
+            dim=shape.dim,
+        )
+        self.model = model
+        self.architecture = name.removeprefix("open_clip:").partition("/")[0]
+
+    @property
+    def has_cls(self) -> bool:
+        return self.model.tower.has_cls
+
+    def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
+        return self.model.features(images, maps)
+
+    def layer_ids(self) -> dict[str, int]:
+        return {f"model.visual.{name}": layer for name, layer in self.model.tower.layer_ids.items()}
+
+    def no_weight_decay(self) -> set[str]:
+        return {f"model.visual.{name}" for name in self.model.tower.no_weight_decay}
+
+
+class _AnySize(nn.Module):
+    """A tower whose position embedding follows the size of the images."""
+
+    def __init__(self, visual: nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+        self.tower = describe(visual)
+
+    def features(self, images: Tensor, maps: Sequence[int]) -> Features:
+        """Return features of normalised images; `maps` holds non-negative indices."""
+        indices = sorted({*maps, self.tower.maps - 1})
+        found = functional_call(self, self._positions(images), (images, indices))
+        grids = dict(zip(indices, found["image_intermediates"], strict=True))
+        pooled, wanted = found["image_features"], [grids[index] for index in maps]
+        if not self.tower.has_cls:
+            return Features(pooled, None, wanted)
+        cls = dict(zip(indices, (tokens[:, 0] for tokens in found["image_intermediates_prefix"]), strict=True))
+        return Features(pooled, cls[indices[-1]], wanted, [cls[index] for index in maps])
+
+    def forward(self, images: Tensor, indices: list[int]) -> dict[str, Any]:
+        """Return the outputs of open_clip; a forward, because only that can be called with an exchanged parameter."""
+        options = {"output_extra_tokens": True} if self.tower.has_cls else {}
+        tower: Any = self.visual
+        found: dict[str, Any] = tower.forward_intermediates(
+            images, indices=indices, normalize_intermediates=self.tower.norm, **options
+        )
+        return found
+
+    def _positions(self, images: Tensor) -> dict[str, Tensor]:
+        if self.tower.position is None:
+            return {}
+        grid = [side // self.tower.multiple for side in images.shape[2:]]
+        own = self.visual.get_parameter(self.tower.position)
+        return {f"visual.{self.tower.position}": resampled(own, grid, self.tower.prefix)}
+
+
+def load(spec: Spec) -> OpenClipBackbone:
+    """Build `MODEL/PRETRAINED`; options are mean, std, size, weights, pretrained, and any of open_clip's create_model.
+
+    Weights come from `weights=FILE` (a whole model or its image tower), else from open_clip's hub by the tag
+    PRETRAINED; without a tag, or with `pretrained=false`, they are random (seed 0).
+    """
+    options = dict(spec.options)
+    weights = options.pop("weights", None)
+    pretrained = options.pop("pretrained", weights is None)
+    overrides = preprocess_options(options)
+    model = create(spec.name, pretrained, options)
+    backbone = OpenClipBackbone(f"open_clip:{spec.name}", model.visual, _preprocess_of(model).override(**overrides))
+    backbone.language = spec.text
+    if weights is not None:
+        state = _image_part(read_state_dict(Path(str(weights))))
+        visual = backbone.model.visual
+        backbone.load_report = load_weights(visual, state, source=str(weights), convert=_fit_positions)
+    return backbone
+
+
+def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
+    """Create open_clip's `MODEL/PRETRAINED`, image and text tower; UMTError if the name is unknown or the hub fails."""
+    architecture, _, tag = name.partition("/")
+    if architecture not in open_clip.list_models():
+        raise unknown_name(
+            "open_clip model", architecture, open_clip.list_models(), listing="umt backbones list open_clip"
+        )
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if tag and tag not in tags:
+        raise unknown_name(f"weights of open_clip's {architecture}", tag, tags)
+    with building(f"open_clip:{name}", options):
+        return open_clip.create_model(
+            architecture,
+            pretrained=tag if tag and pretrained else None,
+            **{**_belonging_to(architecture, tag), **options, "weights_only": True},
+        )
+
+
+def _belonging_to(architecture: str, tag: str) -> dict[str, Any]:
+    """Return activation and normalisation of the tag's weights, from any source; open_clip only warns of the first."""
+    config = open_clip.get_pretrained_cfg(architecture, tag) or {}
+    preprocess = {name: config[name] for name in ("mean", "std", "interpolation", "resize_mode") if name in config}
+    return {"force_quick_gelu": bool(config.get("quick_gelu", False)), "force_preprocess_cfg": preprocess}
+
+
+def _preprocess_of(model: nn.Module) -> Preprocess:
+    config = get_model_preprocess_cfg(model)
+    size = config["size"]
+    return Preprocess(
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        interpolation=config["interpolation"],
+        crop_pct=1.0,
+        size=size if isinstance(size, int) else size[0],
+    )
+
+
+def _image_part(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the image tower's weights out of a whole model's, named as in the tower."""
+    part = {name.removeprefix("visual."): value for name, value in state.items() if name.startswith("visual.")}
+    return part or state
+
+
+def _fit_positions(state: dict[str, Tensor], visual: nn.Module) -> dict[str, Tensor]:
+    tower = describe(visual)
+    if tower.position not in state:
+        return state
+    side = isqrt(visual.get_parameter(tower.position).shape[-2] - tower.prefix)
+    return {**state, tower.position: resampled(state[tower.position], [side, side], tower.prefix)}

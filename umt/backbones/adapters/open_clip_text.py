@@ -1,0 +1,70 @@
+"""The text tower of an open_clip model: classes as directions in the space of its image encodings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import open_clip
+import torch
+from torch import Tensor, nn
+
+from umt.backbones.adapters.building import building
+from umt.backbones.adapters.open_clip_adapter import create
+from umt.backbones.contract import preprocess_options
+from umt.backbones.spec import Spec, parse_spec
+from umt.backbones.trust import refuse_untrusted
+from umt.backbones.weights import load_weights, read_state_dict
+from umt.errors import WeightsError
+
+CLASSES = 10  # encoded at once, in all their sentences; it changes no number
+
+
+def class_directions(
+    language: str,
+    names: Sequence[str],
+    templates: Sequence[str],
+    device: torch.device,
+    progress: Callable[[int, int, str], None],
+    *,
+    seed: int = 0,
+) -> Tensor:
+    """Return unit vectors float32 [C, D]: the mean over templates of the unit text encodings of each class.
+
+    language: a backbone's name, `open_clip:MODEL/PRETRAINED[?weights=FILE&...]`; a file must hold the whole model.
+    templates: texts with `{}` for the name of a class. seed: of `create_backbone`, if the weights are random.
+    """
+    spec = parse_spec(language)
+    refuse_untrusted(spec)
+    model = _text_tower(spec, seed).to(device).eval()
+    length = spec.options.get("text_cfg", {}).get("context_length")
+    with building(language, {}):
+        tokenizer = open_clip.get_tokenizer(spec.name.partition("/")[0], context_length=length)
+    parts = []
+    for start in range(0, len(names), CLASSES):
+        part = names[start : start + CLASSES]
+        parts.append(open_clip.build_zero_shot_classifier(model, tokenizer, part, templates, device=device))
+        progress(start + len(part), len(names), "classes")
+    return torch.cat(parts, dim=1).T.float()
+
+
+def _text_tower(spec: Spec, seed: int) -> nn.Module:
+    options = dict(spec.options)
+    preprocess_options(options)
+    weights = options.pop("weights", None)
+    pretrained = options.pop("pretrained", weights is None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: nn.Module = create(spec.name, pretrained, options)
+    model.visual = nn.Identity()  # the image tower is a backbone already
+    if weights is not None:
+        _load_text(model, Path(str(weights)))
+    return model
+
+
+def _load_text(model: nn.Module, path: Path) -> None:
+    """Load the weights of all but the image tower."""
+    state = {name: value for name, value in read_state_dict(path).items() if not name.startswith("visual.")}
+    if not state.keys() & model.state_dict().keys() - {"logit_scale", "logit_bias"}:
+        raise WeightsError(f"{path}: holds no text tower; name classes with a file of the whole open_clip model")
+    load_weights(model, state, source=str(path))

@@ -1,0 +1,126 @@
+"""Readers of the forms that official data sets come in: class folders, text lists and image/annotation pairs."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from umt.data.contract import Sample
+from umt.errors import LayoutError, TrustError
+from umt.files import read_plain
+from umt.text import brief
+
+LARGEST_LIST = 1 << 26  # bytes of a text list; the longest official list has two million
+LONGEST_LINE = 4096  # characters of a list; a path has no more bytes
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Return the names of the visible folders directly below `folder`, sorted."""
+    return sorted(entry.name for entry in _scan(folder) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def image_names(folder: Path) -> list[str]:
+    """Return the names of the visible image files directly in `folder`, sorted; one listing, no look at each file."""
+    names = (entry.name for entry in _scan(folder))
+    return sorted(name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."))
+
+
+def class_images(folder: Path) -> list[str]:
+    """Return the names of the images of one class; UMTError if it has none."""
+    names = image_names(folder)
+    if not names:
+        raise LayoutError(f"{folder}: class folder holds no images; fill it from the official archive, or remove it")
+    return names
+
+
+def read_table(path: Path, columns: int) -> list[list[str]]:
+    """Read the rows of a text list with `columns` fields separated by blanks; the last field may hold blanks itself.
+
+    The text is UTF-8 with or without a byte order mark, with any line ends.
+    """
+    rows = []
+    for number, line in enumerate(_lines(path), start=1):
+        fields = line.split(maxsplit=columns - 1)
+        if len(line) > LONGEST_LINE or (fields and len(fields) != columns):
+            raise LayoutError(
+                f"{path}: line {number} is {brief(line)}, expected {columns} fields in at most {LONGEST_LINE:,} "
+                "characters; extract the archive again"
+            )
+        if fields:
+            rows.append([field.strip() for field in fields])
+    return rows
+
+
+def listed_samples(folder: Path, entries: Sequence[tuple[str, int]], source: Path) -> list[Sample]:
+    """Return samples of (path below `folder`, class) entries of the list `source`.
+
+    Raises UMTError if an entry is there twice, has no file, or lies outside the folder.
+    """
+    for name, _ in entries:
+        if name.startswith("/") or ".." in name.split("/") or "\0" in name:
+            raise TrustError(
+                f"{source}: {brief(name)} is no path below {folder}, where its images are; extract the archive again"
+            )
+    refuse_twice([name for name, _ in entries], source)
+    missing = _first_missing(folder, (name for name, _ in entries))
+    if missing is not None:
+        raise LayoutError(f"{folder / missing}: image is listed in {source} and not there; extract the archive again")
+    return [Sample(folder / name, label) for name, label in entries]
+
+
+def refuse_twice(names: Iterable[str], source: Path) -> None:
+    """Raise UMTError if a list holds a name twice: an image would count double, a class would stay empty."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise LayoutError(f"{source}: '{name}' comes twice; extract the official archive again")
+        seen.add(name)
+
+
+def annotated_samples(images: Path, annotations: Path) -> list[Sample]:
+    """Return every image with the PNG of the same stem in `annotations`; UMTError if an image has none."""
+    have = set(image_names(annotations))
+    names = [(name, f"{Path(name).stem}.png") for name in image_names(images)]
+    refuse_twice((annotation for _, annotation in names), images)
+    for image, annotation in names:
+        if annotation not in have:
+            raise LayoutError(
+                f"{images / image}: no annotation {annotations / annotation}; add it, or remove the image"
+            )
+    return [Sample(images / image, annotations / annotation) for image, annotation in names]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return read_plain(path, links=True, most=LARGEST_LIST).decode("utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise LayoutError(f"{path}: file of the data set is missing; extract the official archive again") from None
+    except OSError as error:
+        raise LayoutError(f"{path}: cannot be read ({error.strerror}); extract the official archive again") from error
+    except UnicodeDecodeError as error:
+        raise LayoutError(f"{path}: cannot be read ({error}); extract the official archive again") from error
+
+
+def _first_missing(folder: Path, names: Iterable[str]) -> str | None:
+    """Return the first path that no listing shows; each folder that is named is listed once."""
+    by_parent: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        parent, _, file = name.rpartition("/")
+        by_parent[parent].append(file)
+    for parent, files in by_parent.items():
+        have = set(image_names(folder / parent))
+        for file in files:
+            if file not in have:
+                return f"{parent}/{file}" if parent else file
+    return None
+
+
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name that holds a NUL
+        raise LayoutError(f"{folder}: folder of the data set is missing; extract the official archive again") from None

@@ -1,0 +1,43 @@
+"""FGVC-Aircraft (Maji et al. 2013), release 2013b, with the variant as class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from umt.data.contract import DatasetInfo, Sample
+from umt.data.reading import listed_samples, read_table, refuse_twice
+from umt.errors import DataError
+
+
+def class_names(root: Path) -> list[str]:
+    """Return the variants in the order of `variants.txt`, which is the class index."""
+    path = root / "data" / "variants.txt"
+    names = [name for (name,) in read_table(path, 1)]
+    refuse_twice(names, path)
+    return names
+
+
+def read(root: Path, split: str) -> list[Sample]:
+    """List images in the order of `images_variant_<split>.txt`."""
+    path = root / "data" / f"images_variant_{split}.txt"
+    index = {name: label for label, name in enumerate(class_names(root))}
+    rows = read_table(path, 2)
+    for image, variant in rows:
+        if variant not in index:
+            raise DataError(f"{path}: image {image} has variant '{variant}', which is not in variants.txt; correct it")
+    return listed_samples(root / "data" / "images", [(f"{image}.jpg", index[name]) for image, name in rows], path)
+
+
+INFO = DatasetInfo(
+    name="aircraft",
+    title="FGVC-Aircraft",
+    kind="classification",
+    folder="fgvc-aircraft-2013b",
+    splits={"train": 3334, "val": 3333, "test": 3333},
+    classes=100,
+    source="extract fgvc-aircraft-2013b.tar.gz from https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/ there, "
+    "so that it holds data/images and data/variants.txt",
+    read=read,
+    class_names=class_names,
+    ends=("707-320", "Yak-42"),
+)

@@ -1,0 +1,65 @@
+"""Caltech-UCSD Birds-200-2011 (Wah et al. 2011) with its official split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from umt.data.contract import DatasetInfo, Sample
+from umt.data.reading import listed_samples, read_table, refuse_twice
+from umt.errors import DataError, LayoutError
+
+IN_TRAIN = {"train": "1", "test": "0"}  # the second column of train_test_split.txt
+
+
+def class_names(root: Path) -> list[str]:
+    """Return the class names in the order of `classes.txt`, which is the class index."""
+    return [name for _, name in read_table(root / "classes.txt", 2)]
+
+
+def read(root: Path, split: str) -> list[Sample]:
+    """List the images of a split in the order of `images.txt`."""
+    index = {number: label for label, number in enumerate(_by_number(root / "classes.txt"))}
+    classes = _by_number(root / "image_class_labels.txt")
+    in_train = _by_number(root / "train_test_split.txt")
+    names = _by_number(root / "images.txt")
+    for image in classes:  # if a list was cut short, the other split might lack items unnoticed
+        _look_up(names, image, root / "images.txt")
+    entries = []
+    for image, name in names.items():
+        number = _look_up(classes, image, root / "image_class_labels.txt")
+        if number not in index:
+            raise DataError(
+                f"{root / 'image_class_labels.txt'}: image {image} has class {number}, which is not in classes.txt; "
+                "extract the archive again"
+            )
+        if _look_up(in_train, image, root / "train_test_split.txt") == IN_TRAIN[split]:
+            entries.append((name, index[number]))
+    return listed_samples(root / "images", entries, root / "images.txt")
+
+
+def _by_number(path: Path) -> dict[str, str]:
+    """Return the second column by the first; UMTError if a number comes twice."""
+    rows = read_table(path, columns=2)
+    refuse_twice([number for number, _ in rows], path)
+    return {row[0]: row[1] for row in rows}
+
+
+def _look_up(values: dict[str, str], image: str, path: Path) -> str:
+    if image not in values:
+        raise LayoutError(f"{path}: no line for image {image}, which the other lists name; extract the archive again")
+    return values[image]
+
+
+INFO = DatasetInfo(
+    name="cub",
+    title="CUB-200-2011",
+    kind="classification",
+    folder="CUB_200_2011",
+    splits={"train": 5994, "test": 5794},
+    classes=200,
+    source="extract CUB_200_2011.tgz from https://www.vision.caltech.edu/datasets/cub_200_2011/ there, "
+    "so that it holds images and images.txt",
+    read=read,
+    class_names=class_names,
+    ends=("001.Black_footed_Albatross", "200.Common_Yellowthroat"),
+)

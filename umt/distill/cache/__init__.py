@@ -1,0 +1,1 @@
+"""Teachers' targets on disk."""

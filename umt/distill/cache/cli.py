@@ -1,0 +1,171 @@
+"""`umt teachers cache|check`: store the targets of a recipe's teachers; check that all teachers can be built."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from umt.console import Console, shown
+from umt.distill.cache.cache import Manifest
+from umt.distill.cache.size import Size, check_room, free_bytes, size_of_view
+from umt.distill.cache.writer import fill, plan_cache
+from umt.distill.images import Skipped, ViewImages
+from umt.distill.ingredients import (
+    CHANGES,
+    FOLDER,
+    RECIPE,
+    TRUST,
+    WEIGHTS,
+    Chosen,
+    Sources,
+    choose_recipe,
+    prepare,
+    recipe_options,
+)
+from umt.distill.progress import TrainingBar
+from umt.distill.recipe import missing_weights, weights_folder
+from umt.distill.student import build_student, grid_of
+from umt.distill.teachers.teacher import Teacher, load_teacher
+from umt.durations import duration
+from umt.errors import OptionError, UMTError
+from umt.text import printable
+from umt.training.device import pick_device
+
+EPILOG = """\b
+Examples:
+  umt teachers check --recipe resnet50 --weights /weights
+  umt teachers cache --recipe vit-b --data-root /data --views 4 --out cache
+  umt teachers cache --recipe mini-cnn-pypi --images photos --out cache --yes
+"""
+
+
+@click.group(epilog=EPILOG)
+def teachers() -> None:
+    """Check a recipe's teachers; store their targets, so that training runs without them."""
+
+
+@teachers.command(epilog=EPILOG)
+@recipe_options
+@click.option("--out", type=FOLDER, required=True, help="Folder of the cache.")
+@click.option("--views", "visits", type=click.IntRange(1), default=4, show_default=True, help="Views of each image.")
+@click.option("--pixels", is_flag=True, help="Store the views themselves, too: training decodes no image then.")
+@click.option("--shard", type=click.IntRange(1), help="Views in a file, which an interruption costs. Default: 256 MB.")
+@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Views in a forward.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def cache(
+    recipe_name: str,
+    changes: tuple[str, ...],
+    data_root: Path,
+    single: tuple[str, ...],
+    images: Path | None,
+    weights: Path | None,
+    trust: tuple[str, ...],
+    device: str,
+    out: Path,
+    visits: int,
+    pixels: bool,
+    shard: int | None,
+    batch: int,
+    yes: bool,
+) -> None:
+    """Store the targets of some views of every image; `umt distill --cache OUT` then runs no teacher.
+
+    Each view is stored as it was drawn, so that the student sees exactly what the teachers saw. Started again, it goes
+    on with the files that are missing. A recipe with fewer of the teachers can use the cache, too.
+    """
+    console = Console()
+    sources = Sources.of(data_root, single, images, weights)
+    chosen = choose_recipe(recipe_name, changes, sources.weights, trust, console.print)
+    recipe = chosen.recipe
+    with console.status("Building teachers, looking at the images"):
+        prepared = prepare(chosen, sources)
+        built = prepared.teachers()
+        one = size_of_view(built, recipe.views.size if pixels else None)
+        manifest = plan_cache(prepared, built, out, visits, shard or one.shard(), pixels)
+    if manifest.missing(out):
+        _agree(console, out, manifest, one.times(manifest.items()), yes)
+        skipped = Skipped(out / "skipped.txt", len(prepared.images))
+        views = ViewImages(prepared.images, recipe.views, manifest.seed, skipped)
+        with TrainingBar(console, "cache") as bar:
+            fill(prepared, built, manifest, views, out, pick_device(device), batch, _Pace(bar))
+    console.print(
+        f"{shown(out)} is complete; train with the same options and --cache: umt distill ... --cache {shown(out)}",
+        soft_wrap=True,
+    )
+
+
+@teachers.command(epilog=EPILOG)
+@RECIPE
+@CHANGES
+@WEIGHTS
+@TRUST
+def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None, trust: tuple[str, ...]) -> None:
+    """Build each teacher of a recipe and print its output; exit status 1 if a teacher cannot be built."""
+    chosen, folder = Chosen.of(recipe_name, changes, trust), weights_folder(weights)
+    recipe = chosen.recipe
+    grid = grid_of(build_student(recipe, trusted=chosen.trusted), recipe.views.size)
+    table = Table("teacher", "kind", "backbone", "input", "widths", "parameters", "weights")
+    failed = missing_weights(recipe, folder)
+    for spec in recipe.teachers:
+        if spec.weights and not (folder / spec.weights).is_file():
+            continue
+        try:
+            table.add_row(
+                *map(shown, _row(load_teacher(spec, folder, recipe.views.size, grid, trusted=chosen.trusted)))
+            )
+        except UMTError as error:
+            failed.append(f"teacher '{spec.name}': {error.coded}")
+    Console().print(table)
+    for line in failed:
+        click.echo(f"umt: {printable(line)}", err=True)
+    sys.exit(1 if failed else 0)
+
+
+def _row(teacher: Teacher) -> tuple[str, ...]:
+    spec = teacher.spec
+    parameters = sum(value.numel() for value in teacher.backbone.parameters())
+    widths = " and ".join(map(str, teacher.widths()))
+    size, count = f"{teacher.size} px", f"{parameters / 1e6:.1f} M"
+    return spec.name, spec.kind, spec.backbone, size, widths, count, spec.weights or "by name"
+
+
+def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: bool) -> None:
+    """Print the size of the cache, and ask for consent; UMTError if there is no room, or nobody to ask."""
+    for part, taken in size.parts.items():
+        console.print(f"  {shown(part)}: {taken / 1e9:.3f} GB")
+    there = manifest.shards() - len(manifest.missing(out))
+    console.print(
+        f"{manifest.items()} views take {size.total / 1e9:.3f} GB ({size.total} bytes) in {manifest.shards()} files, "
+        f"{there} of them there; {free_bytes(out) / 1e9:.0f} GB are free",
+        soft_wrap=True,
+    )
+    check_room(out, size)
+    if yes:
+        return
+    if not _attended():
+        raise OptionError("nobody is there to agree to this size; add --yes")
+    click.confirm("Go on?", abort=True)
+
+
+def _attended() -> bool:
+    """Return true if a person can answer."""
+    return sys.stdin.isatty()
+
+
+class _Pace:
+    """Shows the speed in a bar, from the first batch on, and the time to the end."""
+
+    def __init__(self, bar: TrainingBar) -> None:
+        self.bar = bar
+        self.first: tuple[float, int] | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.perf_counter()
+        started, before = self.first = self.first or (now, done)
+        rate = (done - before) / max(now - started, 1e-9)
+        left = f", {duration((total - done) / rate)} left" if rate else ""
+        self.bar.report(done, total, f"{rate:.0f} img/s{left}")

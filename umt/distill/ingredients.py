@@ -1,0 +1,181 @@
+"""The common options of `umt distill` and `umt teachers`, and the objects that are made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from umt.backbones.checkpoint import refuse_unstorable
+from umt.backbones.contract import Backbone
+from umt.backbones.spec import parse_spec
+from umt.backbones.trust import is_trusted, runs_code
+from umt.console import shown
+from umt.data.image_list import ImageList, find_images
+from umt.distill.images import training_images
+from umt.distill.recipe import (
+    DistillRecipe,
+    load_recipe,
+    missing_weights,
+    other_recipe,
+    recipe_path,
+    weights_folder,
+)
+from umt.distill.spaces.shapes import Grid
+from umt.distill.student import build_student, grid_of
+from umt.distill.teachers.teacher import Teacher, load_teacher
+from umt.errors import DeclarationError, MissingFileError, OptionError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Say = Callable[[str], None]  # takes rich markup
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+RECIPE = click.option(
+    "--recipe",
+    "recipe_name",
+    required=True,
+    metavar="NAME|FILE",
+    help="A shipped recipe (`umt recipes`) or a YAML file.",
+)
+CHANGES = click.option(
+    "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change a field, e.g. training.batch=256."
+)
+TRUST = click.option(
+    "--trust",
+    multiple=True,
+    metavar="FILE",
+    help="A recipe file that may run code: backbones in it may be path.py:factory. May be repeated.",
+)
+WEIGHTS = click.option("--weights", type=FOLDER, help="Folder of weight files. Default: $UMT_WEIGHTS, else weights.")
+OPTIONS = (
+    RECIPE,
+    CHANGES,
+    click.option(
+        "--data-root",
+        type=FOLDER,
+        default=Path("data"),
+        show_default=True,
+        help="Folder of the data sets in their official layouts.",
+    ),
+    click.option(
+        "--data", "single", multiple=True, metavar="NAME=DIR", help="Folder of one data set; may be repeated."
+    ),
+    click.option("--images", type=FOLDER, help="Take all images below this folder instead of the recipe's data sets."),
+    WEIGHTS,
+    TRUST,
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+)
+
+
+def recipe_options(command: Command) -> Command:
+    """Add the common options to a click command."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Folders of data sets, images and weights."""
+
+    data_root: Path
+    data: Mapping[str, Path]
+    images: Path | None
+    weights: Path
+
+    @classmethod
+    def of(cls, data_root: Path, single: tuple[str, ...], images: Path | None, weights: Path | None) -> Sources:
+        """Build the sources from the values of the options."""
+        return cls(data_root, data_folders(single), images, weights_folder(weights))
+
+
+def data_folders(single: Sequence[str]) -> dict[str, Path]:
+    """Read NAME=DIR texts; UMTError for a text that is none."""
+    pairs = [text.partition("=") for text in single]
+    for text, (_, found, _) in zip(single, pairs, strict=True):
+        if not found:
+            raise OptionError(f"--data {text}: write it as NAME=DIR")
+    return {name: Path(folder) for name, _, folder in pairs}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe whose names have been looked up; the teachers are built when they are needed."""
+
+    recipe: DistillRecipe
+    images: ImageList
+    student: Backbone
+    grid: Grid
+    weights: Path
+    trusted: bool = False  # true if the recipe may run code
+
+    def teachers(self) -> list[Teacher]:
+        """Load all teachers with their weights."""
+        size = self.recipe.views.size
+        return [
+            load_teacher(spec, self.weights, size, self.grid, trusted=self.trusted) for spec in self.recipe.teachers
+        ]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A recipe, `trusted` if a backbone in it may run code: typed by the user, or named in a trusted file."""
+
+    recipe: DistillRecipe
+    trusted: bool
+
+    @classmethod
+    def of(cls, name: str, changes: Sequence[str], trust: Sequence[str]) -> Chosen:
+        """Load a recipe. Without trust in its file, only `changes` can have brought a name that runs code."""
+        trusted = is_trusted(name, trust)
+        return cls(load_recipe(name, changes, trusted=trusted), trusted or bool(changes))
+
+
+def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, trust: Sequence[str], say: Say) -> Chosen:
+    """Load the named recipe, or the one that it names for the case that its weight files are missing.
+
+    Raises UMTError if a weight file of the last recipe is missing, or if the recipes name each other in a circle.
+    """
+    seen: list[str] = []
+    while True:
+        chosen = Chosen.of(name, changes, trust)
+        recipe = chosen.recipe
+        missing = missing_weights(recipe, weights)
+        if not missing:
+            _tell_code(chosen, say)
+            return chosen
+        seen.append(str(recipe_path(name).resolve()))
+        if not recipe.otherwise:
+            raise MissingFileError("; ".join(missing))
+        say(shown(missing[0]))
+        say(shown(f"taking recipe {recipe.otherwise} instead of {recipe.name}"))
+        name = other_recipe(name, recipe.otherwise)
+        if str(recipe_path(name).resolve()) in seen:
+            raise DeclarationError(
+                f"{recipe_path(name)}: field 'otherwise' goes in a circle; name a recipe whose weights are there"
+            )
+
+
+def _tell_code(chosen: Chosen, say: Say) -> None:
+    """List the names in a recipe that run code, before they do."""
+    names = [chosen.recipe.student, *(teacher.backbone for teacher in chosen.recipe.teachers)]
+    for name in names:
+        if runs_code(parse_spec(name)):
+            say(f"recipe {chosen.recipe.name} runs code: {name}")
+
+
+def prepare(chosen: Chosen, sources: Sources) -> Prepared:
+    """Find the images and build the student; UMTError for a student that no checkpoint could hold."""
+    recipe = chosen.recipe
+    student = build_student(recipe, trusted=chosen.trusted)
+    refuse_unstorable(student)
+    grid = grid_of(student, recipe.views.size)
+    images = (
+        find_images(sources.images)
+        if sources.images
+        else training_images(recipe.datasets, sources.data_root, sources.data)
+    )
+    return Prepared(recipe, images, student, grid, sources.weights, chosen.trusted)

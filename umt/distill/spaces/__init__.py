@@ -1,0 +1,1 @@
+"""The representational spaces of a student: shapes, interaction modules, plain projectors."""

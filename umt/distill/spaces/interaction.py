@@ -1,0 +1,135 @@
+"""UMT's spaces: projections, a learnable model token, and alternating cross-space and intra-space modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from umt.backbones.contract import Features
+from umt.distill.recipe import InteractionSpec
+from umt.distill.spaces.cnn_blocks import ConvBlock
+from umt.distill.spaces.shapes import Grid, SpaceFeatures, SpaceShape, StudentShape
+from umt.distill.spaces.vit_blocks import AttentionBlock
+from umt.errors import unknown_name
+
+BLOCKS = ("auto", "cnn", "vit")
+
+
+class Interaction(nn.Module):
+    """Spaces of a student's last map (paper sections 3.2 to 3.4, equations 1 to 3).
+
+    A state is [B, T, M, d + d_m]: T tokens (the class token first if there is one, then the cells of the map) of M
+    spaces, features before model token. Cross-space modules see all M as channels, intra-space modules each alone.
+    """
+
+    def __init__(self, spec: InteractionSpec, student: StudentShape, spaces: Sequence[SpaceShape]) -> None:
+        super().__init__()
+        self.spaces = tuple(spaces)
+        self.convolves = _convolves(spec, student)
+        self.has_cls = student.has_cls and not self.convolves
+        self.width = spec.width or student.width
+        self.token_width = (spec.token_width or self.width) if spec.model_token else 0
+        self.project = nn.Linear(student.width, len(spaces) * self.width)  # all projections of equation 1 in one layer
+        self.model_token = nn.Parameter(torch.zeros(self.token_width)) if spec.model_token else None
+        self.cross_space = nn.ModuleList(self._block(spec, len(spaces)) for _ in range(spec.rounds * spec.cross_space))
+        self.intra_space = nn.ModuleList(self._block(spec, 1) for _ in range(spec.rounds * spec.intra_space))
+        self.rounds = spec.rounds
+        self.kept = range(len(self.spaces))
+        self._add_heads()
+        self.apply(_initialise)
+        if self.model_token is not None:
+            nn.init.trunc_normal_(self.model_token, std=0.02)
+
+    def forward(self, features: Features) -> dict[str, SpaceFeatures]:
+        """Compute every space of a batch, by name."""
+        fmap, cls = features.maps[-1], features.cls if self.has_cls else None
+        grid: Grid = (fmap.shape[2], fmap.shape[3])
+        tokens = fmap.flatten(2).transpose(1, 2)
+        state = self._enter(tokens if cls is None else torch.cat([cls[:, None], tokens], dim=1))
+        for index in range(self.rounds):
+            if self.cross_space:
+                state = self.cross_space[index](state.flatten(2), grid).view_as(state)
+            if self.intra_space:
+                state = _in_each_space(self.intra_space[index], state, grid)
+        return self._leave(state, grid)
+
+    @property
+    def about(self) -> str:
+        """A line of text that describes the spaces."""
+        size = f"{len(self.spaces)} spaces, width {self.width} + {self.token_width}"
+        return f"{size}, {self.rounds} rounds of {'CNN' if self.convolves else 'ViT'} modules"
+
+    def keep_only(self, index: int) -> None:
+        """Give only this space from now on, and drop the heads of the others; all spaces still interact."""
+        self.kept = range(index, index + 1)
+        for other in set(range(len(self.spaces))) - {index}:
+            self.feature_adapters[other] = nn.Identity()
+            if self.model_token is not None:
+                self.summary_adapters[other] = nn.Identity()
+
+    def _block(self, spec: InteractionSpec, spaces: int) -> nn.Module:
+        if self.convolves:
+            return ConvBlock(spaces, self.width, self.token_width, spec.groups)
+        return AttentionBlock(spaces, self.width + self.token_width, spec.heads, spec.ffn_ratio)
+
+    def _add_heads(self) -> None:
+        """Add the shared head of the model token (paper A.3), and adapters if a teacher has another width."""
+        widths = {space.summary for space in self.spaces}
+        common = widths.pop() if len(widths) == 1 else self.width
+        if self.model_token is not None:
+            self.head = nn.Sequential(nn.LayerNorm(self.token_width), nn.Linear(self.token_width, common))
+            self.summary_adapters = _adapters(common, [space.summary for space in self.spaces])
+        self.feature_adapters = _adapters(self.width, [space.features for space in self.spaces])
+
+    def _enter(self, tokens: Tensor) -> Tensor:
+        """Project tokens into the spaces: [B, T, C] -> [B, T, M, d + d_m]."""
+        state = self.project(tokens).unflatten(2, (len(self.spaces), self.width))
+        if self.model_token is None:
+            return state
+        return torch.cat([state, self.model_token.expand(*state.shape[:3], -1).to(state.dtype)], dim=3)
+
+    def _leave(self, state: Tensor, grid: Grid) -> dict[str, SpaceFeatures]:
+        features, token = state.split([self.width, self.token_width], dim=3)
+        summaries = self._summaries(token)
+        spaces: dict[str, SpaceFeatures] = {}
+        for index in self.kept:
+            adapted = self.feature_adapters[index](features[:, :, index])
+            fmap = adapted[:, int(self.has_cls) :].transpose(1, 2).unflatten(2, grid)
+            spaces[self.spaces[index].name] = SpaceFeatures(
+                summaries[index], fmap, adapted[:, 0] if self.has_cls else None
+            )
+        return spaces
+
+    def _summaries(self, token: Tensor) -> Sequence[Tensor | None]:
+        """Return the model token of each space, pooled over all tokens and passed through the shared head."""
+        if self.model_token is None:
+            return [None] * len(self.spaces)
+        pooled = self.head(token.mean(dim=1))
+        return [adapter(pooled[:, index]) for index, adapter in enumerate(self.summary_adapters)]
+
+
+def _convolves(spec: InteractionSpec, student: StudentShape) -> bool:
+    if spec.blocks not in BLOCKS:
+        raise unknown_name("interaction.blocks", spec.blocks, BLOCKS)
+    return spec.blocks == "cnn" or (spec.blocks == "auto" and not student.has_cls)
+
+
+def _in_each_space(block: nn.Module, state: Tensor, grid: Grid) -> Tensor:
+    """Run the shared `block` on [B M, T, d + d_m]."""
+    batch, _, spaces, _ = state.shape
+    apart = state.transpose(1, 2).flatten(0, 1)
+    return block(apart, grid).unflatten(0, (batch, spaces)).transpose(1, 2)
+
+
+def _adapters(width: int, wanted: Sequence[int]) -> nn.ModuleList:
+    return nn.ModuleList(nn.Identity() if width == other else nn.Linear(width, other) for other in wanted)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Initialise the weights as ViT and ConvNeXt do."""
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,1 @@
+"""Frozen teachers: objectives, losses, standardised targets."""

@@ -1,0 +1,142 @@
+"""Frozen teachers: each sees the student's view through its own preprocessing and gives the targets of its space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from umt.backbones import create_backbone
+from umt.backbones.contract import Backbone, Features, round_up
+from umt.distill.kinds import feature_loss, kind_of
+from umt.distill.losses import FEATURE_LOSSES
+from umt.distill.recipe import TeacherSpec
+from umt.distill.spaces.shapes import Grid
+from umt.errors import BackboneError, SizeError
+from umt.files import below
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Targets of one teacher: `summary` [B, D] for the model token, `features` [B, C] or [B, C, H, W]."""
+
+    summary: Tensor
+    features: Tensor
+
+
+class Teacher:
+    """A frozen backbone. It is no Module: it must not be trained, averaged, wrapped or saved.
+
+    `grid` is the student's, onto which the maps are resampled (bilinear, antialiased when shrinking).
+    """
+
+    def __init__(self, spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> None:
+        self.spec = spec
+        self.kind = kind_of(spec.kind)
+        self.feature_loss = FEATURE_LOSSES[feature_loss(spec.feature_loss or self.kind.feature_loss)]
+        self.grid = grid
+        self.backbone = backbone.eval().requires_grad_(False)
+        self.frozen = False
+        self.size = input_size(spec, backbone, view_size, grid)
+        self._check_kind()
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def to(self, device: torch.device) -> Teacher:
+        """Move the backbone, in channels-last format, in which plain CNNs are faster."""
+        self.backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
+
+    def compile(self) -> None:
+        """Let torch.compile speed up the backbone, for each batch size apart; on a CPU its weights become constants.
+
+        Constants are packed for the matrix units once, and cast to the precision of autocast once.
+        """
+        self.backbone.compile(dynamic=False)
+        self.frozen = next(self.backbone.parameters()).device.type == "cpu"
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Targets:
+        """Compute the targets of views [B, 3, R, R] in [0, 1]; they share no memory with the teacher's activations."""
+        with _constant_weights() if self.frozen else nullcontext():
+            features = self.backbone(self._resized(images), maps=(-1,))
+        return Targets(_owned(self.kind.summary(features)), _owned(self._features(features)))
+
+    def widths(self) -> tuple[int, int]:
+        """Return the widths of the summary and of the features."""
+        device = next(self.backbone.parameters()).device
+        targets = self(torch.zeros(1, 3, self.size, self.size, device=device))
+        return targets.summary.shape[1], targets.features.shape[1]
+
+    def _resized(self, images: Tensor) -> Tensor:
+        if images.shape[-1] == self.size:
+            return images
+        return F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True).clamp(0, 1)
+
+    def _features(self, features: Features) -> Tensor:
+        last = features.maps[-1]
+        if self.feature_loss.pooled:
+            return last.mean(dim=(2, 3))
+        return resampled(last, self.grid)
+
+    @torch.no_grad()
+    def _check_kind(self) -> None:
+        noise = torch.rand(2, 3, self.size, self.size, generator=torch.Generator().manual_seed(0))
+        problem = self.kind.misfit(self.backbone(noise, maps=(-1,)))
+        if problem:
+            raise BackboneError(
+                f"teacher '{self.name}': {self.spec.backbone} is not of kind {self.kind.name}: {problem}"
+            )
+
+
+def load_teacher(spec: TeacherSpec, weights: Path, view_size: int, grid: Grid, *, trusted: bool = False) -> Teacher:
+    """Build a teacher with its weights, from a file in `weights` if the recipe names one.
+
+    trusted: true if its name may run code, see `load_recipe`.
+    """
+    options: dict[str, Any] = {"weights": str(below(weights, spec.weights, links=True))} if spec.weights else {}
+    return Teacher(spec, create_backbone(spec.backbone, trusted=trusted, **options), view_size, grid)
+
+
+def all_targets(teachers: Sequence[Teacher], images: Tensor) -> dict[str, Targets]:
+    """Compute targets by the teacher's name; one teacher at a time, so that only one has activations in memory."""
+    return {teacher.name: teacher(images) for teacher in teachers}
+
+
+def resampled(fmap: Tensor, grid: Grid) -> Tensor:
+    """Resample [B, C, h, w] -> [B, C, *grid]; bilinear, and antialiased if it shrinks."""
+    if fmap.shape[2:] == grid:
+        return fmap
+    return F.interpolate(fmap.float(), grid, mode="bilinear", antialias=True)
+
+
+def _owned(values: Tensor) -> Tensor:
+    """Copy values that are part of a larger tensor, which would stay in memory: the class token among its tokens."""
+    return values.clone() if values.untyped_storage().nbytes() > values.nbytes else values
+
+
+def _constant_weights() -> AbstractContextManager[None]:
+    """Make inductor take the weights as constants inside this context; as an option of a compilation it is ignored."""
+    import torch._inductor.config as inductor
+
+    context: AbstractContextManager[None] = inductor.patch(freezing=True)
+    return context
+
+
+def input_size(spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> int:
+    """Return the pixels of the teacher's input; UMTError if the recipe's own size does not fit the backbone."""
+    multiple = backbone.preprocess.size_multiple
+    if spec.size is None:
+        return round_up(view_size, multiple)
+    size = grid[0] * backbone.strides[-1] if spec.size == "grid" else spec.size
+    if not isinstance(size, int) or size % multiple:
+        raise SizeError(f"teacher '{spec.name}': size {size} is not a multiple of {multiple}, which it needs")
+    return size
