@@ -87,7 +87,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the jobs need beside the options: folders and data that are there, tables, backbones."""
+    """The needs of the jobs beside the options: folders and data that are there, tables, backbones."""
 
     options: RunOptions
     suite: Suite
@@ -99,7 +99,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """The end of a run: its plan, its reports, and the time that it took."""
 
     plan: Plan
     suite: Suite

@@ -78,7 +78,7 @@ class RunOptions:
 
     @property
     def limits(self) -> Limits:
-        """What a job may take."""
+        """The time and memory that a job may take."""
         return Limits(self.time_limit and self.time_limit * 60, self.memory_limit and self.memory_limit * 1e9)
 
 

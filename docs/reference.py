@@ -36,7 +36,7 @@ def protocol_settings() -> str:
 
 
 def result_schema() -> str:
-    """The fields of a result file, with the comments that stand beside them in the code."""
+    """List the fields of a result file, with the comments that stand beside them in the code."""
     about = (
         "# Result file\n\nMade from `benchmarks/results.py`. `key`, `data` and `environment` are mappings of their own."
     )

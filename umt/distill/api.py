@@ -88,7 +88,7 @@ def _texts(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def _ingredients(prepared: Prepared, out: Path, cache: Path | None) -> Ingredients:
-    """Views with targets from a cache, or views and the teachers that give them."""
+    """Return views with targets from a cache, or views and the teachers that give them."""
     recipe, skipped = prepared.recipe, Skipped(out / "skipped.txt", len(prepared.images))
     data = {
         "images": len(prepared.images),
@@ -107,7 +107,7 @@ def _ingredients(prepared: Prepared, out: Path, cache: Path | None) -> Ingredien
 
 
 def _announcer(console: Console, prepared: Prepared, processes: Processes) -> Callable[[list[Part], float], None]:
-    """Prints what the distillation will cost."""
+    """Return a function that prints the cost of the distillation."""
     recipe = prepared.recipe
 
     def announce(parts: list[Part], seconds: float) -> None:

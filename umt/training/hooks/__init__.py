@@ -1,1 +1,1 @@
-"""What happens beside the steps of a training: saves, averages, checks, logs."""
+"""Hooks beside the steps of a training: saves, averages, checks, logs."""
