@@ -145,7 +145,7 @@ def dataset_info(name: str, draw: Draw | None = None) -> DatasetInfo:
     """Return a data set's declaration, as `draw` splits it if no split is official; UMTError lists the known names."""
     if name not in NAMES:
         raise unknown_name("data set", name, NAMES)
-    info: DatasetInfo = import_module(f"umt.data.{name}").INFO
+    info: DatasetInfo = import_module(f"umt.data.sets.{name}").INFO
     return info.redrawn(draw) if draw and info.redrawn else info
 
 

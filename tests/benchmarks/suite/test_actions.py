@@ -145,7 +145,7 @@ def test_child_processes_import_nothing_from_the_current_folder(
         "from umt.safe_path import leave_current_folder, safe_path\n"
         "if __name__ == '__main__':\n"
         "    leave_current_folder()\n"
-        "    from benchmarks.jobs.local import fork_server, call\n"
+        "    from benchmarks.jobs.forkserver import fork_server, call\n"
         "    print(call(fork_server(), 'benchmarks.suite.suite:suite_names'))\n"
         "    with safe_path():\n"
         "        subprocess.run([sys.executable, '-m', 'submitit.core._submit'])\n"

@@ -56,7 +56,7 @@ IMPORTING = {
     "umt/data/contract.py:dataset_info": "NAMES",
     "umt/plugins.py:load": "an installed entry point",
     "benchmarks/jobs/preload.py:<module>": "constants",
-    "benchmarks/jobs/local.py:_answer": "a constant of the caller",
+    "benchmarks/jobs/forkserver.py:_answer": "a constant of the caller",
     "benchmarks/tasks/registry.py:_built_in": "BUILT_IN",
     "mmseg_configs/fused/map.py:kernel": "a constant",
 }

@@ -42,7 +42,7 @@ def root(tmp_path: Path, make_image: Callable[..., Path], monkeypatch: pytest.Mo
 
 
 def declare(monkeypatch: pytest.MonkeyPatch, info: DatasetInfo) -> None:
-    monkeypatch.setattr(registry.import_module(f"umt.data.{info.name}"), "INFO", info)
+    monkeypatch.setattr(registry.import_module(f"umt.data.sets.{info.name}"), "INFO", info)
 
 
 def problems(root: Path, progress: Progress) -> str:
