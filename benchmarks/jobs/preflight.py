@@ -12,12 +12,13 @@ from benchmarks.suite.plan import BackboneCheck, DatasetCheck, Options, Plan, Pl
 from benchmarks.suite.protocols import Protocol, load_protocol
 from benchmarks.suite.request import Request
 from benchmarks.suite.suite import Column
+from benchmarks.tasks.contract import Task
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.check import misdeclared
 from umt.backbones.spec import BackboneName
 from umt.data.check import validate
-from umt.data.contract import dataset_info, find_dataset
+from umt.data.contract import NAMES, dataset_info, find_dataset
 from umt.data.draw import Draw
 from umt.errors import OptionError, UMTError, first_line, unknown_name
 from umt.training.device import pick_device
@@ -28,6 +29,9 @@ NO_MODELS: Models = {}
 
 def make_plan(options: Options, models: Models = NO_MODELS) -> Plan:
     """Load every backbone and index every data set once, then lay out the jobs; problems block jobs, not the plan."""
+    for name in options.data:
+        if name not in NAMES:
+            raise OptionError(f"--data {name}={options.data[name]}: {unknown_name('data set', name, NAMES)}")
     device = str(pick_device(options.device))
     columns = chosen_columns(options)
     backbones = _check_backbones(options.backbones, options.seconds, models)
@@ -42,7 +46,10 @@ def make_plan(options: Options, models: Models = NO_MODELS) -> Plan:
 
 
 def seeds_of(column: Column, options: Options) -> int:
-    return options.seeds if get_task(column.task).seeded else 1
+    try:
+        return options.seeds if get_task(column.task).seeded else 1
+    except UMTError:  # `_plan_job` reports it
+        return 1
 
 
 def chosen_columns(options: Options) -> Sequence[Column]:
@@ -75,10 +82,10 @@ def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone |
 
 
 def _wanted(column: Column) -> tuple[str, Draw | None]:
-    """Return the data set of a column and its draw; `_plan_job` reports a protocol that cannot be read."""
-    if dataset_info(column.dataset).redrawn is None:
-        return column.dataset, None
+    """Return the data set of a column and its draw; `_plan_job` reports a name or protocol that is wrong."""
     try:
+        if dataset_info(column.dataset).redrawn is None:
+            return column.dataset, None
         task = get_task(column.task)
         return column.dataset, load_protocol(task.name, column.protocol, task.settings).draw
     except UMTError:
@@ -86,8 +93,9 @@ def _wanted(column: Column) -> tuple[str, Draw | None]:
 
 
 def _check_dataset(name: str, draw: Draw | None, options: Options) -> DatasetCheck:
-    expected = options.data.get(name, options.data_root / dataset_info(name).folder)
+    expected = options.data.get(name, options.data_root)
     try:
+        expected = options.data.get(name, options.data_root / dataset_info(name).folder)
         dataset = find_dataset(name, options.data_root, options.data, draw)
         validate(dataset)
         return DatasetCheck(name, expected, dataset.title, dataset.fingerprint, dataset.sizes)
@@ -102,6 +110,7 @@ def _plan_job(
     try:
         task = get_task(column.task)
         protocol: Protocol[Any] = load_protocol(task.name, column.protocol, task.settings)
+        _refuse_misfits(task, column)
     except UMTError as error:
         return PlannedJob(title, "", "blocked", problem=error.coded)
     problem = backbone.problem or dataset.problem
@@ -124,6 +133,15 @@ def _plan_job(
     request = _request(options, key, backbone.name, column.protocol, dataset)
     processes = protocol.settings.processes(options.processes) if task.spreads else 1
     return PlannedJob(title, protocol.hash, state, replace(request, processes=processes))
+
+
+def _refuse_misfits(task: Task, column: Column) -> None:
+    """Raise UMTError if a column asks a task for a data set or a metric that it does not have."""
+    if column.dataset not in task.datasets:
+        raise unknown_name(f"data set of task '{task.name}'", column.dataset, task.datasets)
+    metrics = [metric.name for metric in task.metrics]
+    if column.metric not in metrics:
+        raise unknown_name(f"metric of task '{task.name}'", column.metric, metrics)
 
 
 def _request(options: Options, key: Key, name: BackboneName, protocol: str, dataset: DatasetCheck) -> Request:

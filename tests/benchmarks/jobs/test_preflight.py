@@ -1,0 +1,55 @@
+"""A column that cannot be measured is a blocked job with the reason, and stops no other; a wrong option stops all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.jobs.preflight import make_plan
+from benchmarks.suite.plan import Options, Plan
+from benchmarks.suite.suite import Column, load_suite
+from umt.backbones.spec import read_name
+from umt.errors import OptionError
+
+SOUND = Column("k-NN", "knn", "imagenet", "mini", "top1")
+
+
+@pytest.fixture
+def plan(image_folder: Callable[..., Path], tmp_path: Path) -> Callable[..., Plan]:
+    image_folder(tmp_path / "data" / "imagenet")
+
+    def make(*columns: Column, **options: Any) -> Plan:
+        suite = replace(load_suite("mini"), columns=(SOUND, *columns), probes=(), costs=())
+        names = (read_name("timm:test_resnet?pretrained=false"),)
+        whole = {"data": {}, "out": tmp_path / "out", "tasks": (), "seeds": 1, "device": "cpu", **options}
+        return make_plan(Options(suite=suite, backbones=names, data_root=tmp_path / "data", **whole))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"dataset": "nyuv2"}, "unknown data set of task 'knn' 'nyuv2'"),
+        ({"dataset": "imagenett"}, "unknown data set of task 'knn' 'imagenett'. Did you mean imagenet?"),
+        ({"metric": "miou", "protocol": "paper"}, "unknown metric of task 'knn' 'miou'"),
+        ({"task": "knnn"}, "unknown task 'knnn'. Did you mean knn?"),
+        ({"protocol": "no-such"}, "unknown protocol for knn 'no-such'"),
+    ],
+)
+def test_a_column_that_fits_no_task_is_blocked_alone(
+    plan: Callable[..., Plan], changes: dict[str, str], reason: str
+) -> None:
+    sound, blocked = plan(replace(SOUND, **changes)).jobs
+    assert sound.state == "to run"
+    assert blocked.state == "blocked"
+    assert reason in (blocked.problem or "")
+
+
+def test_a_folder_for_no_data_set_is_refused(plan: Callable[..., Plan], tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"--data cup=.*: unknown data set 'cup'\. Did you mean cub\?"):
+        plan(data={"cup": tmp_path})
