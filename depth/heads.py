@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from depth.levels import dpt_levels
 from depth.losses import LOSSES
 from umt.backbones import Backbone
 
-if TYPE_CHECKING:
-    from depth.nyuv2 import NYUSettings
-
 BINS = 256  # DINOv2's and DINOv3's
 
 
-def dpt_config(settings: NYUSettings, backbone: Backbone, *, bounded: bool) -> dict[str, Any]:
+class HeadSettings(Protocol):
+    """The settings of the protocol that a head needs, see `depth.nyuv2.NYUSettings`."""
+
+    @property
+    def loss(self) -> str: ...
+    @property
+    def min_depth(self) -> float: ...
+    @property
+    def max_depth(self) -> float: ...
+    @property
+    def dropout(self) -> float: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def post_process_channels(self) -> tuple[int, int, int, int]: ...
+
+
+def dpt_config(settings: HeadSettings, backbone: Backbone, *, bounded: bool) -> dict[str, Any]:
     """Return the configuration of a DPT head on four maps with their summary tokens."""
     levels = dpt_levels(backbone.strides)
     return {
@@ -33,13 +47,13 @@ def dpt_config(settings: NYUSettings, backbone: Backbone, *, bounded: bool) -> d
     }
 
 
-def bins_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:
+def bins_config(settings: HeadSettings, backbone: Backbone) -> dict[str, Any]:
     """Return the configuration of a linear head on the last map; it ignores `channels` and `post_process_channels`."""
     head = {**_shared(settings), "type": "LinearBinsHead", "in_channels": backbone.channels[-1], "bins": BINS}
     return {"backbone": {"out_indices": (backbone.depth - 1,)}, "decode_head": head}
 
 
-def _shared(settings: NYUSettings) -> dict[str, Any]:
+def _shared(settings: HeadSettings) -> dict[str, Any]:
     return {
         "min_depth": settings.min_depth,
         "max_depth": settings.max_depth,
