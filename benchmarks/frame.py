@@ -9,9 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.results import Result
+from benchmarks.results import INTERVAL, Result
 
-INTERVAL = "interval"  # of a result's details: 95% of its first metric over its test images, low and high
 JOB = ("backbone", "weights_hash", "task", "dataset", "protocol", "protocol_hash", "data_fingerprint", "seed", "metric")
 COLUMNS = (
     "backbone", "task", "dataset", "protocol", "metric", "value", "unit", "lower_is_better", "seed",

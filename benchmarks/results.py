@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 SCHEMA = 1
+INTERVAL = "interval"  # of the details: 95% of the first metric over the test images, low and high
 CHECKSUM = "crc32"  # the field of a file that holds the checksum of the others
 MAX_BYTES = 8 << 20  # largest result file; a file with a thousand classes has some 50 kB
 AGAIN = "delete it and run the job again"

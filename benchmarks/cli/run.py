@@ -145,7 +145,7 @@ def run(context: click.Context, checkpoints: tuple[str, ...], named: tuple[str, 
 
 
 def _print_times(console: Console, outcome: Outcome, wall: float) -> None:
-    """Where the time went: embedded data and student, jobs, and what the suite itself took."""
+    """Print the seconds of the preparation, of the jobs, and of the suite itself."""
     if outcome.reports:
         jobs = sum(report.seconds for report in outcome.reports.values()) / outcome.workers
         rest = max(0.0, wall - outcome.preparing - jobs)

@@ -17,8 +17,7 @@ from umt.distill.cache.cache import CachedViews
 from umt.distill.cache.writer import fill, plan_cache
 from umt.distill.distiller import Distiller
 from umt.distill.images import Skipped, ViewImages
-from umt.distill.ingredients import Prepared
-from umt.distill.student import grid_of
+from umt.distill.ingredients import Prepared, grid_of
 from umt.distill.teachers.teacher import Teacher
 
 

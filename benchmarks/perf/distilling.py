@@ -17,9 +17,9 @@ from umt.backbones import create_backbone
 from umt.data.image_list import ImageList, find_images
 from umt.data.loaders import worker_count
 from umt.distill.distiller import Cached, Distiller
+from umt.distill.ingredients import build_student, grid_of
 from umt.distill.recipe import DistillRecipe, TeacherSpec, load_recipe
 from umt.distill.spaces.shapes import SpaceShape
-from umt.distill.student import build_student, grid_of
 from umt.distill.teachers.teacher import Teacher
 from umt.training.batches import make_loader
 from umt.training.precision import pick_precision

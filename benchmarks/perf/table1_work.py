@@ -30,10 +30,10 @@ from umt.backbones.spec import parse_spec
 from umt.data.contract import dataset_info
 from umt.distill.cost import TRAINED
 from umt.distill.distiller import make_spaces
+from umt.distill.ingredients import grid_of
 from umt.distill.kinds import kind_of
 from umt.distill.recipe import DistillRecipe, TeacherSpec, load_recipe
 from umt.distill.spaces.shapes import SpaceShape, StudentShape
-from umt.distill.student import grid_of
 from umt.distill.teachers.teacher import input_size
 from umt.training.classifier import Classifier
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import AGAIN, Data, Environment, Result
+from benchmarks.results import AGAIN, INTERVAL, Data, Environment, Result
 from umt.errors import ResultError
 from umt.text import brief
 
-INTERVAL = "interval"  # of a result's details: 95% of its first metric over its test images, low and high
 SHOWN = ("settings", "against")  # details that tables show, beside it
 LARGEST = 1e30  # of a value, loss or step: means and the axes of a drawing overflow long before floats do
 NOTHING: Mapping[str, Any] = {}  # one for all

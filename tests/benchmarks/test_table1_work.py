@@ -26,9 +26,9 @@ from umt.backbones.probing import counted
 from umt.data.contract import NAMES, dataset_info
 from umt.distill.cost import measure_cost
 from umt.distill.distiller import Distiller
+from umt.distill.ingredients import build_student, grid_of
 from umt.distill.recipe import load_recipe
 from umt.distill.spaces.shapes import SpaceShape
-from umt.distill.student import build_student, grid_of
 from umt.distill.teachers.teacher import Teacher
 
 PAGE = Path(__file__).parents[2] / "docs" / "table1.md"

@@ -56,7 +56,7 @@ ELEMENTS = {"h2", "p", "table", "thead", "tbody", "tr", "th", "td", "em", "stron
 
 @dataclass(frozen=True)
 class HostileSuite:
-    """What reports ask of a suite."""
+    """A suite as reports need it."""
 
     columns: Sequence[Asked]
     costs: Sequence[Asked]
@@ -97,7 +97,7 @@ def hostile_table(text: str) -> Table:
 
 
 def runs(cell: str) -> bool:
-    """Whether a spreadsheet would take a cell for a formula; a number is none."""
+    """Return True if a spreadsheet would take a cell for a formula; a number is none."""
     if re.fullmatch(r"-?\d+\.\d+", cell):
         return False
     return normalize("NFKC", cell).lstrip()[:1] in ("=", "+", "-", "@")

@@ -1,4 +1,4 @@
-"""What files say reaches the terminal as text."""
+"""Text from files reaches the terminal as text."""
 
 from __future__ import annotations
 

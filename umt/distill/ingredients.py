@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
+from umt.backbones import create_backbone
 from umt.backbones.checkpoint import refuse_unstorable
 from umt.backbones.contract import Backbone
 from umt.backbones.spec import parse_spec
-from umt.backbones.trust import is_trusted, runs_code
+from umt.backbones.trust import HUB_SCHEMES, is_trusted, runs_code
 from umt.console import shown
 from umt.data.image_list import ImageList, find_images
 from umt.distill.images import training_images
@@ -25,9 +26,8 @@ from umt.distill.recipe import (
     weights_folder,
 )
 from umt.distill.spaces.shapes import Grid
-from umt.distill.student import build_student, grid_of
 from umt.distill.teachers.teacher import Teacher, load_teacher
-from umt.errors import DeclarationError, MissingFileError, OptionError
+from umt.errors import DeclarationError, MissingFileError, OptionError, SizeError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Say = Callable[[str], None]  # takes rich markup
@@ -179,3 +179,25 @@ def prepare(chosen: Chosen, sources: Sources) -> Prepared:
         else training_images(recipe.datasets, sources.data_root, sources.data)
     )
     return Prepared(recipe, images, student, grid, sources.weights, chosen.trusted)
+
+
+def build_student(recipe: DistillRecipe, *, trusted: bool = False) -> Backbone:
+    """Build the student, with the weights that its architecture draws from the recipe's seed.
+
+    trusted: true if its name may run code, see `load_recipe`.
+    """
+    spec = parse_spec(recipe.student)
+    random = {"pretrained": False} if spec.scheme in HUB_SCHEMES else {}
+    return create_backbone(recipe.student, seed=recipe.seed, trusted=trusted, **random)
+
+
+def grid_of(student: Backbone, view_size: int) -> Grid:
+    """Return rows and columns of the last map for a view; UMTError if the student cannot take its size."""
+    multiple = student.preprocess.size_multiple
+    if view_size % multiple:
+        nearest = max(1, round(view_size / multiple)) * multiple
+        raise SizeError(
+            f"recipe: views.size {view_size} is not a multiple of {multiple}, which the student needs; take {nearest}"
+        )
+    side = view_size // student.strides[-1]
+    return side, side

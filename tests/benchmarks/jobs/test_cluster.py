@@ -36,7 +36,7 @@ Make = Callable[..., Any]
 
 
 class Told:
-    """What an executor tells of the jobs."""
+    """Notes the calls of an executor."""
 
     def __init__(self) -> None:
         self.running: set[str] = set()
@@ -62,7 +62,7 @@ class Told:
         return sorted(report.status for report in self.reports.values())
 
     def message(self, part: str) -> str:
-        """Of the one job with that in its title."""
+        """Return the message of the job with that in its title."""
         (found,) = (report.message for title, report in self.reports.items() if part in title)
         return found
 
@@ -374,7 +374,7 @@ def test_slurm_gets_one_array_that_holds_jobs_back(
 def test_jobs_that_slurm_ends_are_failed_lines(
     planned: Callable[..., list[Request]], run: Callable[..., Told], slurm: Path
 ) -> None:
-    """One of them while it runs, one while it waits."""
+    """The interruption finds a job that runs and a job that waits."""
 
     class Cancelling(Told):
         def start(self, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""One job: it belongs to its key, and runs once."""
+"""A job belongs to its key, and runs once."""
 
 from __future__ import annotations
 

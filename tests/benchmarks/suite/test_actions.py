@@ -1,4 +1,4 @@
-"""What a suite does before its example, and which of it may run code."""
+"""Actions of a suite before its example, and the part of them that may run code."""
 
 from __future__ import annotations
 

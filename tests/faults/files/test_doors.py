@@ -20,7 +20,7 @@ OWN_TOOLS = ("benchmarks/perf/", "benchmarks/reproduction/")  # of developers: t
 # Where a backbone may be built with trust, and who has decided it: a person who typed the name, or --trust.
 TRUSTING = {
     "umt/backbones/cli.py:check": "its argument",
-    "umt/distill/student.py:build_student": "`trusted` of load_recipe: --trust",
+    "umt/distill/ingredients.py:build_student": "`trusted` of load_recipe: --trust",
     "umt/distill/teachers/teacher.py:load_teacher": "`trusted` of load_recipe: --trust",
     "benchmarks/jobs/preflight.py:_check_backbone": "BackboneName.trusted",
     "benchmarks/cost/estimate.py:cost_of": "BackboneName.trusted",

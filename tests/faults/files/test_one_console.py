@@ -55,7 +55,7 @@ def forbidden(name: str) -> bool:
 
 
 def imported(tree: ast.Module) -> dict[str, str]:
-    """What each imported name stands for, wherever in the module it is imported."""
+    """Map each imported name to its full name, wherever in the module it is imported."""
     names = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -211,7 +211,7 @@ def test_a_plan_runs_nothing_of_a_student(checkpoint: Callable[..., Path], marke
     ],
 )
 def test_the_texts_of_a_space_come_from_a_plain_model(tmp_path: Path, second_file: Path, teacher: str) -> None:
-    """What a zero-shot column would load."""
+    """A zero-shot column would load it."""
     from umt.backbones.checkpoint import read_checkpoint
     from umt.distill.heads import _language
 

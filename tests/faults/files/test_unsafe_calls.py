@@ -66,7 +66,7 @@ def is_unsafe(name: str, call: ast.Call) -> bool:
 
 
 def imported(tree: ast.Module) -> dict[str, str]:
-    """What each imported name stands for, wherever in the module it is imported."""
+    """Map each imported name to its full name, wherever in the module it is imported."""
     names = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -22,7 +22,8 @@ from umt.errors import TrustError, UMTError
 
 
 @pytest.mark.parametrize(
-    "text", ["os:system?command=true", "subprocess:call", "evil.py:build", "/tmp/evil.py:build", "timm:local-dir:/x"]
+    "text",
+    ["os:system?command=true", "subprocess:call", "evil.py:build", "/elsewhere/evil.py:build", "timm:local-dir:/x"],
 )
 def test_code_is_refused_by_default(text: str, tmp_path: Path) -> None:
     with pytest.raises(TrustError, match=r"runs code, which only a name on the command line may"):

@@ -15,12 +15,11 @@ from torch.utils.data import Dataset
 from umt.data.image_list import ImageList
 from umt.declarations import build, read_json
 from umt.distill.cache.shard import Shard
-from umt.distill.images import Skipped, circle, decode_view, nothing_left
+from umt.distill.images import Skipped, View, circle, decode_view, nothing_left
 from umt.distill.ingredients import Prepared
 from umt.distill.recipe import DistillRecipe, differences
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.teachers.teacher import Teacher
-from umt.distill.views import View
 from umt.errors import CacheError, UMTError
 from umt.files import atomic_file
 from umt.text import brief

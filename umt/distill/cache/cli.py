@@ -22,13 +22,14 @@ from umt.distill.ingredients import (
     WEIGHTS,
     Chosen,
     Sources,
+    build_student,
     choose_recipe,
+    grid_of,
     prepare,
     recipe_options,
 )
 from umt.distill.progress import TrainingBar
 from umt.distill.recipe import missing_weights, weights_folder
-from umt.distill.student import build_student, grid_of
 from umt.distill.teachers.teacher import Teacher, load_teacher
 from umt.durations import duration
 from umt.errors import OptionError, UMTError

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from umt.distill.cache.shard import SUM_BYTES
+from umt.distill.images import NUMBERS
 from umt.distill.teachers.teacher import Teacher
-from umt.distill.views import NUMBERS
 from umt.errors import WriteError
 from umt.files import free_bytes
 

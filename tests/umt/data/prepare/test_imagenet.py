@@ -82,7 +82,7 @@ def test_validation_images_need_the_devkit(tmp_path: Path, archives: Path, progr
         (b"2\n3\n1\n", None, r"line 2 is '3', no class of meta\.mat"),
         (b"2\n1\n2\n", b"no mat", r"meta\.mat cannot be read"),
         (b"1\n1\n1\n", meta([(1, "../../evil", 0), (2, "n2", 0)]), r"names a class '\.\./\.\./evil', expected n0"),
-        (b"1\n1\n1\n", meta([(1, "/tmp/evil", 0), (2, "n2", 0)]), "names a class '/tmp/evil', expected n0"),
+        (b"1\n1\n1\n", meta([(1, "/elsewhere", 0), (2, "n2", 0)]), "names a class '/elsewhere', expected n0"),
     ],
 )
 def test_a_devkit_that_does_not_fit_is_named(

@@ -126,7 +126,7 @@ def texts(file: Any, secret: Path, h5py: Any) -> None:
 def test_a_mat_cannot_read_other_files(
     tmp_path: Path, labelled: Path, progress: Progress, write: Callable[[Any, Path, Any], None], message: str
 ) -> None:
-    """What the secret file holds would become an image of the set."""
+    """The content of the secret file would become an image of the set."""
     h5py = pytest.importorskip("h5py")
     secret = tmp_path / "secret.h5"
     with h5py.File(secret, "w") as file:

@@ -21,12 +21,10 @@ from umt.distill.cache.cache import MANIFEST, CachedViews, open_cache, shard_pat
 from umt.distill.cache.shard import shard_bytes
 from umt.distill.cache.writer import fill, plan_cache
 from umt.distill.distiller import as_floats
-from umt.distill.images import Skipped, ViewImages
-from umt.distill.ingredients import Prepared
+from umt.distill.images import NUMBERS, Skipped, View, ViewImages
+from umt.distill.ingredients import Prepared, build_student, grid_of
 from umt.distill.recipe import DistillRecipe
-from umt.distill.student import build_student, grid_of
 from umt.distill.teachers.teacher import all_targets
-from umt.distill.views import NUMBERS, View
 from umt.errors import UMTError
 
 Make = Callable[..., CachedViews]

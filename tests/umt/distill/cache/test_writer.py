@@ -18,9 +18,8 @@ from umt.distill.cache import writer as cache_writer
 from umt.distill.cache.cache import Manifest
 from umt.distill.cache.writer import fill, plan_cache
 from umt.distill.images import Skipped, ViewImages
-from umt.distill.ingredients import Prepared
+from umt.distill.ingredients import Prepared, build_student, grid_of
 from umt.distill.recipe import DistillRecipe
-from umt.distill.student import build_student, grid_of
 from umt.errors import UMTError
 from umt.files import atomic_file
 

@@ -1,4 +1,4 @@
-"""What a suite would cost: counts by hand, rates from jobs that run, and totals that add up."""
+"""The cost of a suite: counts by hand, rates from jobs that run, and totals that add up."""
 
 from __future__ import annotations
 
