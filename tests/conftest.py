@@ -83,3 +83,23 @@ def image_folder() -> Callable[..., Path]:
         return root
 
     return write
+
+
+@pytest.fixture(scope="session")
+def make_special() -> Callable[[Path, str], None]:
+    """Makes a path something else than a plain file: a pipe, a folder, a device, a link, or a link to itself."""
+
+    def make(path: Path, kind: str) -> None:
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "folder":
+            path.mkdir()
+        elif kind == "device":
+            path.symlink_to("/dev/zero")
+        elif kind == "loop":
+            path.symlink_to(path)
+        else:
+            path.with_suffix(".target").write_bytes(b"target")
+            path.symlink_to(path.with_suffix(".target"))
+
+    return make

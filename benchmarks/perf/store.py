@@ -19,8 +19,8 @@ from benchmarks.perf.row import Row
 from benchmarks.results import Data, Environment, Key, Result, ResultStore, result_bytes
 from benchmarks.suite.suite import load_suite
 
-LIMITS = {10: 2.0, 1_000: 10.0, 10_000: 10.0, 100_000: 30.0}  # results -> seconds of each command
-LIMIT_MB = 200
+COUNTS = (10, 1_000, 10_000, 100_000)  # results
+LIMIT_S, LIMIT_MB = 2.0, 200  # of each command
 SEEDS = 3
 COMMANDS = ("leaderboard", "report")
 PROGRAM = """
@@ -37,30 +37,30 @@ ENVIRONMENT = Environment("c0ffee" * 6, False, {"torch": "2.6.0"}, "GPU", "3.11.
 def measure(_: torch.device) -> list[Row]:
     """Run each command twice, because the first report draws the figures, which takes seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        return [row for count in LIMITS for row in rows(Path(folder) / str(count) / "results", count, LIMITS[count])]
+        return [row for count in COUNTS for row in rows(Path(folder) / str(count) / "results", count)]
 
 
-def rows(folder: Path, count: int, limit: float) -> list[Row]:
+def rows(folder: Path, count: int) -> list[Row]:
     """Measure the store's own look-ups, and the commands that read all of it."""
     write_store(folder, count)
-    made = [look_up(folder, count, limit)]
+    made = [look_up(folder, count)]
     for command in COMMANDS:
         for again in ("first run", "again"):
             arguments = [command, "--results", str(folder), "--out", str(folder.with_name("out"))]
             seconds, megabytes = cost_of(arguments, folder.with_name("status"))
             note = f"{megabytes:.0f} MB of {LIMIT_MB}"
-            made.append(_row(f"umt {command} of {count} results, {again}", limit, seconds, note))
+            made.append(_row(f"umt {command} of {count} results, {again}", seconds, note))
     return made
 
 
-def look_up(folder: Path, count: int, limit: float) -> Row:
+def look_up(folder: Path, count: int) -> Row:
     """Measure the look-ups of a restarted suite: list all results, and check those of 1 000 jobs."""
     store, keys = ResultStore(folder), [result.key for result in islice(results(), 1000)]
     started = time.process_time()
     names = store.paths()
     found = sum(store.has(key) for key in keys)
     seconds, note = time.process_time() - started, f"{len(names)}, {found} done"
-    return _row(f"list {count} results, look up 1000 jobs", limit, seconds, note)
+    return _row(f"list {count} results, look up 1000 jobs", seconds, note)
 
 
 def write_store(folder: Path, count: int) -> None:
@@ -104,5 +104,5 @@ def cost_of(arguments: list[str], status: Path) -> tuple[float, float]:
     return usage.ru_utime + usage.ru_stime, int(peak.split()[1]) / 1024
 
 
-def _row(job: str, limit: float, seconds: float, note: str) -> Row:
-    return Row(job, "at most", limit, seconds, limit=1, note=note)
+def _row(job: str, seconds: float, note: str) -> Row:
+    return Row(job, "at most", LIMIT_S, seconds, limit=1, note=note)

@@ -12,7 +12,7 @@ from benchmarks.results import ResultStore
 
 def test_look_ups_and_commands_are_measured_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "COMMANDS", ("leaderboard",))
-    look_up, first, again = store.rows(tmp_path / "results", 60, limit=10)
+    look_up, first, again = store.rows(tmp_path / "results", 60)
     assert look_up.note == "60, 60 done"
     assert ("first run" in first.job, "again" in again.job) == (True, True)
     assert all(row.ours > 0 for row in (first, again))

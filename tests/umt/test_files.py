@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,24 +104,12 @@ def test_below(tmp_path: Path) -> None:
             below(tmp_path, *parts)
 
 
-def special(path: Path, kind: str) -> None:
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "folder":
-        path.mkdir()
-    elif kind == "device":
-        path.symlink_to("/dev/zero")
-    elif kind == "loop":
-        path.symlink_to(path)
-    else:
-        path.with_suffix(".target").write_bytes(b"target")
-        path.symlink_to(path.with_suffix(".target"))
-
-
 @pytest.mark.parametrize("mode", ["rb", "r+b", "ab", "wb"])
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device", "loop", "link"])
-def test_only_plain_files_are_opened(tmp_path: Path, mode: str, kind: str) -> None:
-    special(tmp_path / "x", kind)
+def test_only_plain_files_are_opened(
+    make_special: Callable[[Path, str], None], tmp_path: Path, mode: str, kind: str
+) -> None:
+    make_special(tmp_path / "x", kind)
     with pytest.raises(OSError):  # noqa: PT011  (which one depends on kind and mode)
         open_plain(tmp_path / "x", mode)
     if kind == "link":

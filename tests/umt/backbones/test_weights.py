@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 import zipfile
 import zlib
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -193,14 +193,11 @@ def test_a_file_with_a_comment_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
-def test_what_is_no_plain_file_is_named(tmp_path: Path, kind: str, suffix: str) -> None:
+def test_what_is_no_plain_file_is_named(
+    make_special: Callable[[Path, str], None], tmp_path: Path, kind: str, suffix: str
+) -> None:
     path = tmp_path / f"w.{suffix}"
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "device":
-        path.symlink_to("/dev/zero")
-    else:
-        path.mkdir()
+    make_special(path, kind)
     with pytest.raises(UMTError, match=rf"w\.{suffix}: is a {kind}, not a plain file; name a weight file"):
         read_file(path)
 
@@ -239,13 +236,11 @@ def test_containers_in_containers(tmp_path: Path) -> None:
 
 def test_names_of_prefixes_without_end_come_to_one(tmp_path: Path) -> None:
     torch.save({"module." * 100_000 + "x": torch.zeros(1)}, tmp_path / "w.pth")
-    start = time.monotonic()
     (name,) = read_state_dict(tmp_path / "w.pth")
     assert name.count("module.") == 99_992
     with pytest.raises(UMTError, match="does not fit the model") as caught:
         load_weights(model(), {name: torch.zeros(1)}, source="f", exact=True)
     assert len(str(caught.value)) < 300
-    assert time.monotonic() - start < 5
 
 
 def test_names_that_are_numbers_are_text(tmp_path: Path) -> None:

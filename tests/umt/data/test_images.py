@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,15 +41,12 @@ def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
 @pytest.mark.parametrize("read", [decode, decode_rgb, check_image])
-def test_what_is_no_plain_file_is_named(tmp_path: Path, kind: str, read: Callable[[Path], object]) -> None:
+def test_what_is_no_plain_file_is_named(
+    make_special: Callable[[Path, str], None], tmp_path: Path, kind: str, read: Callable[[Path], object]
+) -> None:
     """A pipe would be waited for until somebody writes to it."""
     path = tmp_path / "a.jpg"
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "device":
-        path.symlink_to("/dev/zero")
-    else:
-        path.mkdir()
+    make_special(path, kind)
     with pytest.raises(UMTError, match=rf"a\.jpg: image cannot be decoded \(is a {kind}, not a plain file\); copy it"):
         read(path)
 
