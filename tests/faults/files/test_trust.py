@@ -21,6 +21,7 @@ from PIL import Image
 from umt.backbones import create_backbone
 from umt.backbones.checkpoint import Interaction, Space, save_checkpoint
 from umt.cli import cli
+from umt.data.mini.write import PARTS, MiniSize, write_part
 from umt.distill.recipe import FOLDER, load_recipe
 from umt.errors import TrustError, UMTError
 
@@ -139,14 +140,16 @@ def test_the_weights_of_a_teacher_lie_in_their_folder(
 
 @pytest.mark.slow
 def test_a_suite_with_the_cka_of_a_table_runs_no_code_either(
-    checkpoint: Callable[..., Path], marker: Path, tmp_path: Path
+    checkpoint: Callable[..., Path], marker: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The door of the shipped suites: `umt run FILE --suite mini --tables 6`."""
+    """The door of the shipped suites: `umt run FILE --suite mini --tables 6`, with the images that it compares on."""
+    write_part(next(part for part in PARTS if part.dataset == "caltech101"), tmp_path / "data", MiniSize(caltech101=1))
     file = checkpoint(teacher={"name": "dino", "backbone": f"os:system?command=touch {marker}"})
-    done = run(
-        "run", file, "--suite", "mini", "--tables", "6", "--data-root", tmp_path / "none", "--out", tmp_path / "o"
-    )
-    assert done.exit_code != 0
+    places = ["--data-root", tmp_path / "data", "--out", tmp_path / "out"]
+    done = run("run", file, "--suite", "mini", "--tables", "6", *places)
+    assert done.exit_code == 1
+    assert "failed stranger: `umt analyze cka --teachers" in said(done)
+    assert "stranger.pth: field 'provenance.recipe.teachers': backbone 'os:system" in capfd.readouterr().err
     assert not marker.exists()
 
 
