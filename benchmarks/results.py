@@ -19,7 +19,7 @@ from umt.text import brief
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEMA = 1
+SCHEMA = 2
 INTERVAL = "interval"  # of the details: 95% of the first metric over the test images, low and high
 CHECKSUM = "crc32"  # the field of a file that holds the checksum of the others
 MAX_BYTES = 8 << 20  # largest result file; a file with a thousand classes has some 50 kB
@@ -209,7 +209,9 @@ def read_result(path: Path) -> Result:
         raise ResultError(f"{path}: cannot be read ({error.strerror}); {AGAIN}") from error
     if record.get("schema") != SCHEMA:
         shown = brief(record.get("schema"))
-        raise OtherVersionError(f"{path}: schema {shown}, this version reads {SCHEMA}; update umt-bench")
+        older = isinstance(record.get("schema"), int) and record["schema"] < SCHEMA
+        remedy = "run its job again into another folder" if older else "update umt-bench"
+        raise OtherVersionError(f"{path}: schema {shown}, this version reads {SCHEMA}; {remedy}")
     written = record.pop(CHECKSUM, None)
     if written is not None and written != _checksum(record):  # older files have no checksum
         raise ResultError(f"{path}: its checksum is another; {AGAIN}")

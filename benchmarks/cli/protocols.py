@@ -111,9 +111,8 @@ def _header(protocol: Protocol[Any]) -> Mapping[str, Any]:
 
 
 def _choices(protocol: Protocol[Any]) -> dict[str, Any]:
-    """Return everything that changes its numbers: its settings, and its draw if it has one."""
-    drawn = {f"draw.{name}": value for name, value in asdict(protocol.draw).items()} if protocol.draw else {}
-    return {**asdict(protocol.settings), **drawn}
+    """Return everything that changes its numbers."""
+    return asdict(protocol.settings)
 
 
 def _rows(heading: list[str], rows: Iterable[tuple[Any, ...]]) -> Table:

@@ -27,7 +27,8 @@ from benchmarks.suite.suite import Column
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
 from umt.backbones.spec import BackboneName
-from umt.data.contract import Dataset, dataset_info, find_dataset
+from umt.data.contract import Dataset
+from umt.data.registry import dataset_info, find_dataset
 from umt.declarations import read_mapping
 from umt.errors import UMTError
 

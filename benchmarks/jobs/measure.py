@@ -14,12 +14,13 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.environment import describe, peak_memory_mb
 from benchmarks.results import Data, Measured, Result
-from benchmarks.suite.protocols import Protocol, load_protocol
+from benchmarks.suite.protocols import Protocol
 from benchmarks.suite.request import Request
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
-from umt.data.contract import Dataset, dataset_info
+from umt.data.contract import Dataset
+from umt.data.registry import dataset_info
 from umt.errors import ChangedError, NotFiniteError
 from umt.training.device import pick_device
 
@@ -29,7 +30,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None], model: 
 
     model: measured in place of the backbone that the request names.
 
-    Raises UMTError if the weights or the protocol are no longer those of the plan, or if a metric is not finite.
+    Raises UMTError if the weights are no longer those of the plan, or if a metric is not finite.
     """
     started = time.perf_counter()
     limit_threads(request.threads)
@@ -37,10 +38,10 @@ def measure(request: Request, progress: Callable[[int, int, str], None], model: 
     device = pick_device(request.device)
     environment = describe(device)
     task = get_task(request.key.task)
-    protocol: Protocol[Any] = load_protocol(task.name, request.protocol, task.settings)
-    dataset = Dataset(dataset_info(request.key.dataset, protocol.draw), request.data_root)
+    protocol = request.protocol
+    dataset = Dataset(dataset_info(request.key.dataset), request.data_root)
     backbone = _backbone(request, model)
-    _check_unchanged(request, protocol, backbone)
+    _check_unchanged(request, backbone)
     job = Job(
         backbone.to(device),
         dataset,
@@ -88,27 +89,23 @@ def limit_threads(threads: int) -> None:
         threadpool_limits(threads)  # threads of NumPy and SciPy
 
 
-def _check_unchanged(request: Request, protocol: Protocol[Any], backbone: Backbone) -> None:
-    """Check that weights and protocol still match the result's key: a file may be replaced while the suite runs."""
+def _check_unchanged(request: Request, backbone: Backbone) -> None:
+    """Check that the weights still match the result's key: a file may be replaced while the suite runs."""
     if backbone.weights_hash() != request.key.weights_hash:
         raise ChangedError(f"{request.spec}: its weights have changed since the run was planned; start the run again")
-    if protocol.hash != request.key.protocol_hash:
-        raise ChangedError(
-            f"protocol {request.protocol}: it has changed since the run was planned; start the run again"
-        )
 
 
 def _footnote(protocol: Protocol[Any], dataset: Dataset) -> str | None:
-    """Return the protocol's footnote, and that of its draw if the data set is split by it."""
-    drawn = protocol.draw.footnote if protocol.draw and dataset.info.redrawn else None
-    return " ".join(note for note in (protocol.footnote, drawn) if note) or None
+    """Return the footnotes of the protocol and of the variant of the data set."""
+    return " ".join(note for note in (protocol.footnote, dataset.info.footnote) if note) or None
 
 
 def _drawn(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Return the names of the images drawn to train on, if the data set has no official split."""
-    if dataset.info.redrawn is None:
+    """Return the names of the images drawn to train on, if a seed splits the data set."""
+    if not dataset.info.drawn:
         return {}
-    names = [sample.image.relative_to(dataset.root).as_posix() for sample in dataset.samples("train")]
+    train = dataset.samples(dataset.info.roles.train)
+    names = [sample.image.relative_to(dataset.root).as_posix() for sample in train]
     return {"drawn": np.array(names)}
 
 

@@ -18,9 +18,8 @@ from umt.backbones import Backbone, create_backbone
 from umt.backbones.check import misdeclared
 from umt.backbones.spec import BackboneName
 from umt.data.check import validate
-from umt.data.contract import NAMES, dataset_info, find_dataset
-from umt.data.draw import Draw
-from umt.errors import OptionError, UMTError, first_line, unknown_name
+from umt.data.registry import dataset_folder, dataset_info, find_dataset
+from umt.errors import DeclarationError, OptionError, UMTError, first_line, unknown_name
 from umt.training.device import pick_device
 
 Models = Mapping[str, Backbone]  # by label, those that are at hand and have no name to build them by
@@ -29,15 +28,17 @@ NO_MODELS: Models = {}
 
 def make_plan(options: Options, models: Models = NO_MODELS) -> Plan:
     """Load every backbone and index every data set once, then lay out the jobs; problems block jobs, not the plan."""
-    for name in options.data:
-        if name not in NAMES:
-            raise OptionError(f"--data {name}={options.data[name]}: {unknown_name('data set', name, NAMES)}")
+    for name, folder in options.data.items():
+        try:
+            dataset_info(name)
+        except UMTError as error:
+            raise OptionError(f"--data {name}={folder}: {error}") from error
     device = str(pick_device(options.device))
     columns = chosen_columns(options)
     backbones = _check_backbones(options.backbones, options.seconds, models)
-    datasets = {wanted: _check_dataset(*wanted, options) for wanted in dict.fromkeys(map(_wanted, columns))}
+    datasets = {name: _check_dataset(name, options) for name in dict.fromkeys(column.dataset for column in columns)}
     jobs = [
-        _plan_job(options, backbone, datasets[_wanted(column)], column, seed)
+        _plan_job(options, backbone, datasets[column.dataset], column, seed)
         for column in columns  # the long trainings of all backbones come first, and short probes fill the end
         for backbone in backbones
         for seed in range(seeds_of(column, options))
@@ -81,26 +82,16 @@ def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone |
     return BackboneCheck(name, digest, parameters, problem)
 
 
-def _wanted(column: Column) -> tuple[str, Draw | None]:
-    """Return the data set of a column and its draw; `_plan_job` reports a name or protocol that is wrong."""
+def _check_dataset(name: str, options: Options) -> DatasetCheck:
+    expected, kind = options.data_root, ""
     try:
-        if dataset_info(column.dataset).redrawn is None:
-            return column.dataset, None
-        task = get_task(column.task)
-        return column.dataset, load_protocol(task.name, column.protocol, task.settings).draw
-    except UMTError:
-        return column.dataset, None
-
-
-def _check_dataset(name: str, draw: Draw | None, options: Options) -> DatasetCheck:
-    expected = options.data.get(name, options.data_root)
-    try:
-        expected = options.data.get(name, options.data_root / dataset_info(name).folder)
-        dataset = find_dataset(name, options.data_root, options.data, draw)
+        info = dataset_info(name)
+        expected, kind = dataset_folder(info, options.data_root, options.data), info.kind
+        dataset = find_dataset(name, options.data_root, options.data)
         validate(dataset)
-        return DatasetCheck(name, expected, dataset.title, dataset.fingerprint, dataset.sizes)
+        return DatasetCheck(name, expected, dataset.title, dataset.fingerprint, dataset.sizes, kind=kind)
     except (UMTError, OSError) as error:
-        return DatasetCheck(name, expected, problem=_one_line(error))
+        return DatasetCheck(name, expected, kind=kind, problem=_one_line(error))
 
 
 def _plan_job(
@@ -110,7 +101,7 @@ def _plan_job(
     try:
         task = get_task(column.task)
         protocol: Protocol[Any] = load_protocol(task.name, column.protocol, task.settings)
-        _refuse_misfits(task, column)
+        _refuse_misfits(task, column, dataset)
     except UMTError as error:
         return PlannedJob(title, "", "blocked", problem=error.coded)
     problem = backbone.problem or dataset.problem
@@ -130,21 +121,24 @@ def _plan_job(
         state = "done" if ResultStore(options.out / "results").has(key) else "to run"
     except UMTError as error:
         return PlannedJob(title, protocol.hash, "blocked", problem=str(error))
-    request = _request(options, key, backbone.name, column.protocol, dataset)
+    request = _request(options, key, backbone.name, protocol, dataset)
     processes = protocol.settings.processes(options.processes) if task.spreads else 1
     return PlannedJob(title, protocol.hash, state, replace(request, processes=processes))
 
 
-def _refuse_misfits(task: Task, column: Column) -> None:
-    """Raise UMTError if a column asks a task for a data set or a metric that it does not have."""
-    if column.dataset not in task.datasets:
-        raise unknown_name(f"data set of task '{task.name}'", column.dataset, task.datasets)
+def _refuse_misfits(task: Task, column: Column, dataset: DatasetCheck) -> None:
+    """Raise UMTError if a column gives a task data of another kind, or asks it for a metric that it does not have."""
+    if dataset.kind and dataset.kind not in task.kinds:
+        raise DeclarationError(
+            f"task '{task.name}' takes data for {' or '.join(task.kinds)}, and data set '{column.dataset}' is for "
+            f"{dataset.kind}; take another data set or task"
+        )
     metrics = [metric.name for metric in task.metrics]
     if column.metric not in metrics:
         raise unknown_name(f"metric of task '{task.name}'", column.metric, metrics)
 
 
-def _request(options: Options, key: Key, name: BackboneName, protocol: str, dataset: DatasetCheck) -> Request:
+def _request(options: Options, key: Key, name: BackboneName, protocol: Protocol[Any], dataset: DatasetCheck) -> Request:
     return Request(
         key=key,
         spec=name.spec,

@@ -27,7 +27,7 @@ from umt.backbones import Backbone, create_backbone
 from umt.backbones.contract import round_up
 from umt.backbones.probing import counted
 from umt.backbones.spec import parse_spec
-from umt.data.contract import dataset_info
+from umt.data.registry import dataset_info
 from umt.distill.cost import TRAINED
 from umt.distill.distiller import make_spaces
 from umt.distill.ingredients import grid_of

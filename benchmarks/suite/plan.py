@@ -49,6 +49,7 @@ class DatasetCheck:
     fingerprint: str = ""
     sizes: Mapping[str, int] = field(default_factory=dict)
     problem: str | None = None
+    kind: str = ""  # empty if the set is not known
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from umt.data.draw import Draw
-from umt.declarations import build, read_mapping
+from umt.declarations import build, read_mapping, refuse_fields
 from umt.errors import DeclarationError, unknown_name
 from umt.files import below
 
@@ -25,7 +24,6 @@ class Header:
     about: str
     extends: str | None = None
     footnote: str | None = None
-    draw: Draw | None = None
 
 
 HEADER = {item.name for item in fields(Header)}
@@ -41,13 +39,14 @@ class Protocol(Generic[Settings]):
     about: str  # a sentence: the origin of this protocol
     settings: Settings
     footnote: str | None = None  # note that a table must print about its numbers
-    draw: Draw | None = None  # draw of the training images, if a data set has no official split
 
     @property
     def hash(self) -> str:
-        """The twelve hex digits over task, version, every setting and the draw: equal hash, comparable numbers."""
-        content = [self.task, self.version, asdict(self.settings)]  # type: ignore[call-overload]
-        content += [asdict(self.draw)] if self.draw else []
+        """The twelve hex digits over task, version and the settings: equal hash, comparable numbers.
+
+        A setting counts if it differs from its default, so that a new optional one leaves old results valid.
+        """
+        content = [self.task, self.version, _chosen(self.settings)]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -55,9 +54,22 @@ def load_protocol(task: str, name: str, settings: type[Settings], folder: Path =
     """Read `protocols/<task>/<name>.yaml` (or `name` itself if it is a YAML file) into the task's settings."""
     path = protocol_path(task, name, folder)
     record = _resolve(path, task, folder)
+    refuse_fields(
+        record, ("draw",), path, "a draw is a variant of the data set, caltech101?draw=published in the suite"
+    )
     header = _header(record, path)
     values = build(settings, {key: value for key, value in record.items() if key not in HEADER}, path)
-    return Protocol(task, path.stem, header.version, header.about, values, header.footnote, header.draw)
+    return Protocol(task, path.stem, header.version, header.about, values, header.footnote)
+
+
+def _chosen(settings: Any) -> dict[str, Any]:
+    """Return the settings that have no default or differ from it."""
+    values = asdict(settings)
+    return {
+        item.name: values[item.name]
+        for item in fields(settings)
+        if item.default is MISSING or getattr(settings, item.name) != item.default
+    }
 
 
 def protocol_path(task: str, name: str, folder: Path = FOLDER) -> Path:

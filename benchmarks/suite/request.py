@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from benchmarks.results import Key
-
-if TYPE_CHECKING:
-    pass
+from benchmarks.suite.protocols import Protocol
 
 
 @dataclass(frozen=True)
@@ -18,7 +16,7 @@ class Request:
 
     key: Key
     spec: str
-    protocol: str  # name or file
+    protocol: Protocol[Any]  # resolved: the job reads no file of it again
     data_root: Path  # folder of the data set itself
     suite: str
     device: str

@@ -21,8 +21,8 @@ PICTURED = 4  # test images, evenly spaced
 def run(job: Job) -> Outcome:
     """Train the head on the training split, and test the weights that the protocol chooses on the validation split."""
     settings: ADE20KSettings = job.settings
-    samples = job.dataset.samples
-    parts = build(settings, job.backbone, samples("training"), samples("validation"), job.seed)
+    train, test = job.dataset.training_samples, job.dataset.reported_samples
+    parts = build(settings, job.backbone, train, test, job.seed)
     values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress))
     names = parts.test_set.metainfo["classes"]
     details = {
@@ -54,7 +54,7 @@ TASK = Task(
     name="ade20k_linear",
     about="linear segmentation head on the last frozen map",
     settings=ADE20KSettings,
-    datasets=("ade20k",),
+    kinds=("segmentation",),
     metrics=(Metric("miou", "%"), Metric("macc", "%"), Metric("aacc", "%")),
     run=run,
     spreads=True,

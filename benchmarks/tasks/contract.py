@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,15 +52,20 @@ class Outcome:
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)  # for people, by name: RGB bytes [H, W, 3]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """A declaration of a task; tables show `metrics[0]`."""
 
     name: str
     about: str
     settings: type
-    datasets: tuple[str, ...]
     metrics: tuple[Metric, ...]
     run: Callable[[Job], Outcome]
+    kinds: tuple[str, ...] = ("classification",)  # kinds of data sets that it takes
     spreads: bool = False  # true if it trains on several processes at once; its settings are then a Recipe
     seeded: bool = True  # true if the seed can change its numbers; otherwise a single run is enough
+    datasets: tuple[str, ...] = ()  # the names of data sets that stood in the place of `kinds`; goes with version 2
+
+    def __post_init__(self) -> None:
+        if self.datasets:
+            warnings.warn(f"task '{self.name}': `datasets` is not read; write `kinds`", DeprecationWarning, 2)

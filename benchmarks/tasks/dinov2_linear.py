@@ -14,7 +14,7 @@ from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.bootstrap import bootstrap_interval
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
-from benchmarks.tasks.splits import hold_out, report_samples, training_samples
+from benchmarks.tasks.splits import hold_out
 from umt.data.contract import Sample
 from umt.errors import unknown_name
 from umt.probes.heads import Heads, cosine
@@ -68,8 +68,8 @@ def run(job: Job) -> Outcome:
     """Train all heads, choose one, score it on the test split; it is not trained again with the held-out images."""
     settings: HeadsSettings = job.settings
     choices = _choices(settings, job.backbone.depth)
-    train = _images(job, training_samples(job.dataset), choices)
-    test = _images(job, report_samples(job.dataset), choices)
+    train = _images(job, job.dataset.training_samples, choices)
+    test = _images(job, job.dataset.reported_samples, choices)
     held = _held_out(job, train.labels)
     banks = _train(job, train, np.flatnonzero(~held), choices)
     reported = _predictions(job, banks, choices, test, np.arange(len(test.labels)))
@@ -81,12 +81,12 @@ def run(job: Job) -> Outcome:
     name = max(accuracies, key=lambda head: accuracies[head])  # the first of equals
     predictions = reported[name]
     return Outcome(
-        metrics=fine_grained(job.dataset.info.name, predictions, test.labels),
+        metrics=fine_grained(job.dataset.info.metric, predictions, test.labels),
         global_batch=settings.batch,
         details={
             "head": name,
             "selection_accuracy": accuracies,
-            "interval": bootstrap_interval(job.dataset.info.name, predictions, test.labels, job.seed),
+            "interval": bootstrap_interval(job.dataset.info.metric, predictions, test.labels, job.seed),
             "training_images": int((~held).sum()),
             "validation_images": int(held.sum()),
         },
@@ -143,8 +143,8 @@ def _train(job: Job, train: Images, where: np.ndarray, choices: Sequence[Choice]
 
 def _accuracies(job: Job, predictions: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, float]:
     """Compute the accuracy in percent of each head."""
-    name = job.dataset.info.name
-    return {head: fine_grained(name, predicted, labels)["accuracy"] for head, predicted in predictions.items()}
+    metric = job.dataset.info.metric
+    return {head: fine_grained(metric, predicted, labels)["accuracy"] for head, predicted in predictions.items()}
 
 
 def _predictions(
@@ -164,7 +164,6 @@ TASK = Task(
     name="dinov2_linear",
     about="linear heads on frozen features for many learning rates and choices of features, trained by SGD",
     settings=HeadsSettings,
-    datasets=("imagenet", "aircraft", "caltech101", "cub"),
     metrics=FINE_GRAINED,
     run=run,
 )

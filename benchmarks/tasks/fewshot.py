@@ -14,7 +14,6 @@ import numpy as np
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
-from benchmarks.tasks.splits import report_samples, training_samples
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ def run(job: Job) -> Outcome:
     """Return the mean over the draws; a draw of more images holds those of fewer, a small class gives all it has."""
     settings: FewShotSettings = job.settings
     view = (settings.resolution, settings.crop_pct)
-    train, labels = frozen_features(job, training_samples(job.dataset), *view)
-    test, answers = frozen_features(job, report_samples(job.dataset), *view)
+    train, labels = frozen_features(job, job.dataset.training_samples, *view)
+    test, answers = frozen_features(job, job.dataset.reported_samples, *view)
     wanted = sorted({settings.shots, *settings.other_shots})
     scores: dict[int, list[dict[str, float]]] = {shots: [] for shots in wanted}
     rng = np.random.default_rng(job.seed)
@@ -42,7 +41,7 @@ def run(job: Job) -> Outcome:
         for shots in wanted:
             known = rank < shots
             predictions = nearest_mean(train[known], labels[known], test)
-            scores[shots].append(fine_grained(job.dataset.info.name, predictions, answers))
+            scores[shots].append(fine_grained(job.dataset.info.metric, predictions, answers))
         job.progress(draw + 1, settings.draws, f"draw {draw + 1}/{settings.draws}")
     reported = scores[settings.shots]
     return Outcome(
@@ -88,7 +87,6 @@ TASK = Task(
     name="fewshot",
     about="nearest class mean on frozen pooled features from a few images a class",
     settings=FewShotSettings,
-    datasets=("imagenet", "aircraft", "caltech101", "cub"),
     metrics=FINE_GRAINED,
     run=run,
 )

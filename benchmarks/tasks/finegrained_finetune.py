@@ -11,7 +11,7 @@ def run(job: Job) -> Outcome:
     """Fine-tune on all training images (Aircraft: train and val), report on the test split."""
     found = finetune(job)
     return Outcome(
-        metrics=fine_grained(job.dataset.info.name, found.predictions, found.labels),
+        metrics=fine_grained(job.dataset.info.metric, found.predictions, found.labels),
         global_batch=job.settings.batch,
         details=found.details,
         raw=found.raw,
@@ -22,7 +22,6 @@ TASK = Task(
     name="finegrained_finetune",
     about="fine-tuning of the whole backbone with a linear head on a fine-grained data set",
     settings=FinetuneSettings,
-    datasets=("aircraft", "caltech101", "cub"),
     metrics=FINE_GRAINED,
     run=run,
     spreads=True,

@@ -11,7 +11,7 @@ from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.bootstrap import bootstrap_interval
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
-from benchmarks.tasks.splits import SPLITS, hold_out, report_samples, training_samples
+from benchmarks.tasks.splits import hold_out
 from umt.errors import TooFewError, unknown_name
 from umt.probes.path import Fit, penalty_path
 
@@ -55,8 +55,8 @@ class Scored:
 def run(job: Job) -> Outcome:
     """Choose the penalty on validation images, fit again with them, score the test split once."""
     settings: LinearSettings = job.settings
-    train, labels = frozen_features(job, training_samples(job.dataset), settings.resolution, settings.crop_pct)
-    test, answers = frozen_features(job, report_samples(job.dataset), settings.resolution, settings.crop_pct)
+    train, labels = frozen_features(job, job.dataset.training_samples, settings.resolution, settings.crop_pct)
+    test, answers = frozen_features(job, job.dataset.reported_samples, settings.resolution, settings.crop_pct)
     held = _validation(job, labels)
     scored = list(_validate(job, train, labels, held))
     chosen = _choose(scored, settings.ties)
@@ -64,10 +64,10 @@ def run(job: Job) -> Outcome:
     (final,) = penalty_path(train, labels, [chosen.penalty], gap=settings.gap, device=job.device)
     predictions = final.predict(test)
     return Outcome(
-        metrics=fine_grained(job.dataset.info.name, predictions, answers),
+        metrics=fine_grained(job.dataset.info.metric, predictions, answers),
         details={
             "penalty": final.penalty,
-            "interval": bootstrap_interval(job.dataset.info.name, predictions, answers, job.seed),
+            "interval": bootstrap_interval(job.dataset.info.metric, predictions, answers, job.seed),
             "gap": final.gap,
             "validation_accuracy": {f"{one.fit.penalty:.3g}": one.accuracy for one in scored},
             "validation_gap": {f"{one.fit.penalty:.3g}": one.fit.gap for one in scored},
@@ -81,9 +81,9 @@ def run(job: Job) -> Outcome:
 
 def _validation(job: Job, labels: np.ndarray) -> np.ndarray:
     """Return the mask of the images to choose the penalty on: the official split, or a share drawn by the seed."""
-    settings, splits = job.settings, SPLITS[job.dataset.info.name]
-    if splits.select and settings.official_validation:
-        return np.arange(len(labels)) >= len(job.dataset.samples(splits.train))
+    settings, roles = job.settings, job.dataset.info.roles
+    if roles.select and settings.official_validation:
+        return np.arange(len(labels)) >= len(job.dataset.samples(roles.train))
     if settings.per_class:
         return hold_out(labels, settings.validation_share, job.dataset.class_names, job.seed)
     return _drawn(len(labels), settings.validation_share, job.seed)
@@ -105,7 +105,7 @@ def _validate(job: Job, features: np.ndarray, labels: np.ndarray, held: np.ndarr
     train, validation = _scaled(settings, features[~held], features[held])
     path = penalty_path(train, labels[~held], settings.grid, gap=settings.gap, device=job.device)
     for done, fit in enumerate(path, 1):
-        found = fine_grained(job.dataset.info.name, fit.predict(validation), labels[held])["accuracy"]
+        found = fine_grained(job.dataset.info.metric, fit.predict(validation), labels[held])["accuracy"]
         yield Scored(fit, found)
         job.progress(done, settings.penalties, f"penalty {fit.penalty:.1e}: {found:.1f}%, gap {fit.gap:.0e}")
 
@@ -130,7 +130,6 @@ TASK = Task(
     name="finegrained_linear",
     about="L2-regularised logistic regression on frozen pooled features",
     settings=LinearSettings,
-    datasets=("aircraft", "caltech101", "cub"),
     metrics=FINE_GRAINED,
     run=run,
 )

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.finetune_settings import FinetuneSettings
-from benchmarks.tasks.splits import report_samples, training_samples
 from umt.backbones.contract import Backbone, round_up
 from umt.data.contract import Sample
 from umt.data.images import ImageSamples
@@ -49,11 +48,11 @@ class Finetuned:
 def finetune(job: Job) -> Finetuned:
     """Train the job's backbone with a linear head on the data set, and score the reported split once, at the end."""
     settings: FinetuneSettings = job.settings
-    samples = first_of_each_class(training_samples(job.dataset), settings.train_per_class)
+    samples = first_of_each_class(job.dataset.training_samples, settings.train_per_class)
     _check_classes(samples, job.dataset.class_names)
     preprocess = job.backbone.preprocess
     resolution = round_up(settings.resolution, preprocess.size_multiple)
-    test = eval_images(report_samples(job.dataset), preprocess, resolution, settings.crop_pct)
+    test = eval_images(job.dataset.reported_samples, preprocess, resolution, settings.crop_pct)
     model, blocks = classifier_of(job.backbone, len(job.dataset.class_names), settings, job.seed)
     groups = layer_decay_groups(
         job.backbone,

@@ -25,7 +25,6 @@ TASK = Task(
     name="imagenet_finetune",
     about="fine-tuning of the whole backbone with a linear head on ImageNet-1k",
     settings=FinetuneSettings,
-    datasets=("imagenet",),
     metrics=(Metric("top1", "%"), Metric("top5", "%")),
     run=run,
     spreads=True,

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from benchmarks.tasks.accuracy import CLASSES, of_classes, top1
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
-from benchmarks.tasks.splits import report_samples, training_samples
 
 TEST_ROWS, TRAIN_ROWS = 1024, 65536  # images at a time: 256 MiB of similarities for any number of images
 
@@ -34,8 +33,8 @@ def run(job: Job) -> Outcome:
     """Classify by vote of the k most similar training images; k is at most the number of training images."""
     settings: KnnSettings = job.settings
     view = (settings.resolution, settings.crop_pct, settings.precision)
-    train, labels = frozen_features(job, training_samples(job.dataset), *view)
-    test, answers = frozen_features(job, report_samples(job.dataset), *view)
+    train, labels = frozen_features(job, job.dataset.training_samples, *view)
+    test, answers = frozen_features(job, job.dataset.reported_samples, *view)
     wanted = sorted({settings.k, *settings.other_k})
     votes = knn_votes(train, labels, test, len(job.dataset.class_names), wanted, settings.temperature, job.device)
     scores = votes[settings.k]
@@ -106,7 +105,6 @@ TASK = Task(
     name="knn",
     about="weighted k-nearest neighbours on frozen pooled features, cosine similarity",
     settings=KnnSettings,
-    datasets=("imagenet", "aircraft", "caltech101", "cub"),
     metrics=CLASSES,
     run=run,
     seeded=False,

@@ -18,7 +18,7 @@ from umt.training.engine import Place
 def run(job: Job) -> Outcome:
     """Train on the training split, and test the weights that the protocol chooses on the test split."""
     settings: NYUSettings = job.settings
-    train, test = job.dataset.samples("train"), job.dataset.samples("test")
+    train, test = job.dataset.training_samples, job.dataset.reported_samples
     parts = build(settings, job.backbone, train, test, job.seed)
     values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress))
     raw = {name: np.array(image_values) for name, image_values in values.pop("images").items()}
@@ -40,7 +40,7 @@ TASK = Task(
     name="nyuv2_depth",
     about="depth with a DPT head, backbone fine-tuned",
     settings=NYUSettings,
-    datasets=("nyuv2",),
+    kinds=("depth",),
     metrics=(
         Metric("rmse", "m", higher_is_better=False),
         Metric("rmse_pooled", "m", higher_is_better=False),

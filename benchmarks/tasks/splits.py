@@ -1,43 +1,15 @@
-"""The splits of a classification data set to train on, to select on and to report."""
+"""Training images that are held out to choose hyper-parameters on."""
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from umt.data.contract import Dataset, Sample
 from umt.errors import TooFewError
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Names of official splits; `select` is None if the data set has none to choose hyper-parameters on."""
-
-    train: str
-    select: str | None
-    report: str
-
-
-SPLITS = {
-    "imagenet": Splits("train", None, "val"),  # the labels of the official test set are not public
-    "aircraft": Splits("train", "val", "test"),
-    "caltech101": Splits("train", None, "test"),
-    "cub": Splits("train", None, "test"),
-}
-
-
-def training_samples(dataset: Dataset) -> list[Sample]:
-    """Return all samples that may be trained on: the training split, and the one for selection if there is one."""
-    splits = SPLITS[dataset.info.name]
-    return [*dataset.samples(splits.train), *(dataset.samples(splits.select) if splits.select else [])]
-
-
-def report_samples(dataset: Dataset) -> list[Sample]:
-    """Return the samples for the reported number."""
-    return dataset.samples(SPLITS[dataset.info.name].report)
 
 
 def hold_out(labels: np.ndarray, share: float, names: Sequence[str], seed: int) -> np.ndarray:
@@ -52,3 +24,15 @@ def hold_out(labels: np.ndarray, share: float, names: Sequence[str], seed: int) 
         size = min(max(1, round(share * count)), count - 1)
         held[rng.permutation(np.flatnonzero(labels == label))[:size]] = True
     return held
+
+
+def training_samples(dataset: Dataset) -> list[Sample]:
+    """Return `dataset.training_samples`, for tasks that were written for version 0.1."""
+    warnings.warn("training_samples(dataset) is now dataset.training_samples", DeprecationWarning, 2)
+    return dataset.training_samples
+
+
+def report_samples(dataset: Dataset) -> list[Sample]:
+    """Return `dataset.reported_samples`, for tasks that were written for version 0.1."""
+    warnings.warn("report_samples(dataset) is now dataset.reported_samples", DeprecationWarning, 2)
+    return dataset.reported_samples

@@ -67,7 +67,6 @@ TASK = Task(
     name="throughput",
     about="images a second, multiply-adds and parameters of the forward",
     settings=ThroughputSettings,
-    datasets=("imagenet",),
     metrics=(Metric("images_per_second", "img/s"), Metric("gmacs", "G", False), Metric("parameters", "M", False)),
     run=run,
     seeded=False,

@@ -17,10 +17,8 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.tasks.accuracy import CLASSES, of_classes
-from benchmarks.tasks.class_names import spoken_names
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
-from benchmarks.tasks.splits import report_samples
 from umt.backbones import Backbone
 from umt.backbones.adapters.open_clip_text import class_directions
 from umt.backbones.checkpoint import read_checkpoint
@@ -29,23 +27,12 @@ from umt.errors import BackboneError, DeclarationError
 
 
 @dataclass(frozen=True)
-class Templates:
-    """Sentences around the name of a class, `{}`, by data set; a name without braces is a list of open_clip's."""
-
-    name: str  # name of the full set, for people
-    imagenet: tuple[str, ...]
-    aircraft: tuple[str, ...]
-    caltech101: tuple[str, ...]
-    cub: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class ZeroShotSettings:
     """Everything that changes the number."""
 
     resolution: int | None  # pixels; null for the size of the weights
     crop_pct: float  # share of the image's shorter side that the centre crop keeps
-    templates: Templates
+    templates: tuple[str, ...] | None  # sentences around the name of a class, `{}`; null for those of the data set
     precision: str = "fp32"  # precision of the image features; "bf16", or "auto" for bf16 if the device is faster in it
 
 
@@ -53,11 +40,11 @@ def run(job: Job) -> Outcome:
     """Score classes by cosine similarity to the image; the mean over templates stands for a class."""
     settings: ZeroShotSettings = job.settings
     language = _language_of(job.backbone)
-    names = spoken_names(job.dataset)
-    templates = sentences(getattr(settings.templates, job.dataset.info.name))
+    names = job.dataset.spoken_names
+    templates = sentences(settings.templates or job.dataset.prompts)
     directions = class_directions(language, names, templates, job.device, job.progress)
     resolution = settings.resolution or job.backbone.preprocess.size
-    samples = report_samples(job.dataset)
+    samples = job.dataset.reported_samples
     features, labels = frozen_features(job, samples, resolution, settings.crop_pct, settings.precision)
     images = F.normalize(torch.from_numpy(features).to(job.device), dim=1)
     scores = (images @ directions.T).cpu().numpy()
@@ -66,7 +53,7 @@ def run(job: Job) -> Outcome:
         metrics=of_classes(scores, labels),
         details={
             "language": language,
-            "templates": {"name": settings.templates.name, "count": len(templates), "hash": _hash(templates)},
+            "templates": {"count": len(templates), "hash": _hash(templates)},
             "class_names": {"count": len(names), "hash": _hash(names)},
         },
         raw={"scores": scores, "predictions": predictions, "labels": labels},
@@ -107,7 +94,6 @@ TASK = Task(
     name="zeroshot",
     about="the class whose name is most similar to the image, in the space of an open_clip model",
     settings=ZeroShotSettings,
-    datasets=("imagenet", "aircraft", "caltech101", "cub"),
     metrics=CLASSES,
     run=run,
     seeded=False,

@@ -1,4 +1,4 @@
-"""The images of an analysis: a folder of any images, or the last split of a data set."""
+"""The images of an analysis: a folder of any images, or the reported split of a data set."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.results import Data
-from umt.data.contract import find_dataset
 from umt.data.image_list import ImageList, find_images
+from umt.data.registry import find_dataset
 from umt.errors import OptionError
 
 
@@ -40,8 +40,8 @@ def thinned(images: ImageList, limit: int | None) -> ImageList:
 
 def _of_dataset(name: str, data_root: Path, limit: int | None) -> Source:
     found = find_dataset(name, data_root)
-    split = list(found.info.splits)[-1]
-    paths = [sample.image.absolute() for sample in found.samples(split)]
+    split = found.info.roles.report
+    paths = [sample.image.absolute() for sample in found.reported_samples]
     root = Path(os.path.commonpath([path.parent for path in paths]))
     whole = ImageList.of(root, paths, found.title)
     images = thinned(whole, limit)

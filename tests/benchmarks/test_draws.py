@@ -13,24 +13,21 @@ from benchmarks.results import Result, ResultStore
 from benchmarks.suite.plan import Options
 from benchmarks.suite.suite import load_suite
 from umt.backbones.spec import read_name
-from umt.data.draw import Draw
+from umt.data.sets.caltech101 import Draw
 
 SUITE = """
 title: draws
-about: two protocols on one folder
+about: two variants of one folder
 seeds: 1
 embedded_data: false
 example: []
 columns:
-  - {{heading: usual, task: knn, dataset: caltech101, protocol: {usual}, metric: top1}}
-  - {{heading: published, task: knn, dataset: caltech101, protocol: {published}, metric: top1}}
+  - {{heading: usual, task: knn, dataset: caltech101, protocol: {protocol}, metric: top1}}
+  - {{heading: published, task: knn, dataset: "caltech101?draw=published", protocol: {protocol}, metric: top1}}
 """
 
 
-def write_protocol(path: Path, draw: str = "") -> Path:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"version: 1\nabout: test\nextends: mini\nresolution: 32\nfootnote: Small.\n{draw}")
-    return path
+PROTOCOL = "version: 1\nabout: test\nextends: mini\nresolution: 32\nfootnote: Small.\n"
 
 
 def write_images(folder: Path, count: int, colour: int) -> None:
@@ -44,10 +41,9 @@ def test_each_draw_is_a_result_of_its_own(tmp_path: Path) -> None:
     counts = {"BACKGROUND_Google": 36, "ant": 34, "beaver": 35}
     for index, (name, count) in enumerate(counts.items()):
         write_images(root / name, count, 100 * index)
-    usual = write_protocol(tmp_path / "knn" / "usual.yaml")
-    published = write_protocol(tmp_path / "knn" / "published.yaml", "draw: {replacement: true, background: in}\n")
-    suite = tmp_path / "suite.yaml"
-    suite.write_text(SUITE.format(usual=usual, published=published))
+    protocol, suite = tmp_path / "small.yaml", tmp_path / "suite.yaml"
+    protocol.write_text(PROTOCOL)
+    suite.write_text(SUITE.format(protocol=protocol))
     plan = make_plan(
         Options(
             suite=load_suite(str(suite)),
@@ -62,16 +58,16 @@ def test_each_draw_is_a_result_of_its_own(tmp_path: Path) -> None:
     )
     assert [check.sizes["train"] for check in plan.datasets] == [60, 90]
     assert [run_job(request).message for request in plan.requests()] == ["", ""]
-    found = {result.key.protocol: result for result in ResultStore(tmp_path / "out" / "results")}
-    assert found["usual"].key.data_fingerprint != found["published"].key.data_fingerprint
-    assert found["usual"].key.protocol_hash != found["published"].key.protocol_hash
-    assert found["usual"].footnote == "Small."
-    assert found["published"].footnote == f"Small. {Draw(replacement=True, background='in').footnote}"
-    stored = drawn_of(tmp_path, found["published"])
+    found = {result.key.dataset: result for result in ResultStore(tmp_path / "out" / "results")}
+    assert found["caltech101"].key.data_fingerprint != found["caltech101?draw=published"].key.data_fingerprint
+    assert found["caltech101"].key.protocol_hash == found["caltech101?draw=published"].key.protocol_hash
+    assert found["caltech101"].footnote == "Small."
+    assert found["caltech101?draw=published"].footnote == f"Small. {Draw(replacement=True, background='in').footnote}"
+    stored = drawn_of(tmp_path, found["caltech101?draw=published"])
     expected = np.random.RandomState(0).choice([f"image_{number:04d}.jpg" for number in range(1, 37)], 30)
     assert stored[:30] == [f"BACKGROUND_Google/{name}" for name in sorted(expected)]
     assert len(stored) == 90
-    assert not any(name.startswith("BACKGROUND") for name in drawn_of(tmp_path, found["usual"]))
+    assert not any(name.startswith("BACKGROUND") for name in drawn_of(tmp_path, found["caltech101"]))
 
 
 def drawn_of(tmp_path: Path, result: Result) -> list[str]:

@@ -131,7 +131,8 @@ def test_failed_write_leaves_nothing(tmp_path: Path, make_result: Make) -> None:
     ("damage", "message"),
     [
         (lambda text: text[: len(text) // 2], "not a result file"),
-        (lambda text: text.replace('"schema": 1', '"schema": 99'), "schema 99, this version reads 1"),
+        (lambda text: text.replace('"schema": 2', '"schema": 1'), "schema 1, this version reads 2; run its job again"),
+        (lambda text: text.replace('"schema": 2', '"schema": 99'), "schema 99, this version reads 2; update umt-bench"),
         (lambda text: text.replace('"wall_seconds"', '"wall_hours"'), "its checksum is another"),
         (lambda text: without_checksum(text).replace('"wall_seconds"', '"wall_hours"'), "unknown field 'wall_hours'"),
         (lambda text: text.replace("80.5", "81.5"), "its checksum is another; delete it and run the job again"),
@@ -160,7 +161,7 @@ def test_a_damaged_result_is_none(tmp_path: Path, make_result: Make, damage: Cal
 def test_a_result_of_a_later_version_is_not_written_over(tmp_path: Path, make_result: Make) -> None:
     store, result = ResultStore(tmp_path), make_result()
     path = store.write(result)
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 99'))
+    path.write_text(path.read_text().replace('"schema": 2', '"schema": 99'))
     with pytest.raises(UMTError, match="update umt-bench"):
         store.has(result.key)
 
@@ -180,7 +181,7 @@ def without_checksum(text: str) -> str:
 
 def test_file_is_plain_json(tmp_path: Path, make_result: Make) -> None:
     record = json.loads(ResultStore(tmp_path).write(make_result()).read_text())
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert record["key"]["dataset"] == "cub"
 
 

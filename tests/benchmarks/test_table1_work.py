@@ -23,7 +23,7 @@ from mmseg_configs.ade20k import model_config
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import create_backbone
 from umt.backbones.probing import counted
-from umt.data.contract import NAMES, dataset_info
+from umt.data.registry import BUILT_IN, dataset_info
 from umt.distill.cost import measure_cost
 from umt.distill.distiller import Distiller
 from umt.distill.ingredients import build_student, grid_of
@@ -137,5 +137,5 @@ def test_the_page_has_what_the_command_prints() -> None:
 
 
 def test_the_page_has_the_sizes_of_the_data() -> None:
-    sizes = dataset_gigabytes(NAMES)
+    sizes = dataset_gigabytes(BUILT_IN)
     assert f"take {sum(sizes.values()):.0f} GB, of which ImageNet {sizes['imagenet']:.0f}" in PAGE.read_text("utf-8")

@@ -17,7 +17,8 @@ from benchmarks.suite.protocols import load_protocol
 from depth.nyuv2 import NYUSettings, build
 from mmseg_configs.runner import train_and_test
 from umt.backbones import create_backbone
-from umt.data.contract import Dataset, dataset_info
+from umt.data.contract import Dataset
+from umt.data.registry import dataset_info
 from umt.training.distributed import join
 from umt.training.engine import Place
 

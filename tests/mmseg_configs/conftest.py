@@ -14,8 +14,9 @@ from benchmarks.suite.protocols import load_protocol
 from mmseg_configs.ade20k import ADE20KSettings, build
 from mmseg_configs.runner import Parts
 from umt.backbones import create_backbone
-from umt.data.contract import Dataset, dataset_info
+from umt.data.contract import Dataset
 from umt.data.mini.dense import write_ade20k
+from umt.data.registry import dataset_info
 from umt.training.engine import Place
 
 CNN = "timm:test_resnet?pretrained=false"

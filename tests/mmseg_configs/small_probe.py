@@ -17,7 +17,8 @@ from benchmarks.suite.protocols import load_protocol
 from mmseg_configs.ade20k import ADE20KSettings, build
 from mmseg_configs.runner import Parts, train_and_test
 from umt.backbones import create_backbone
-from umt.data.contract import Dataset, dataset_info
+from umt.data.contract import Dataset
+from umt.data.registry import dataset_info
 from umt.training.distributed import join
 from umt.training.engine import Place
 

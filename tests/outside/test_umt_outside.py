@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 PACKAGE = Path(__file__).parent / "umt_outside"
 ROOT = Path(__file__).parents[2]
@@ -76,6 +77,30 @@ def test_its_kind_teaches_and_its_task_measures(
         table = list(csv.DictReader(file))
     (column,) = [name for name in table[0] if name.endswith("precision_at_1 (%) ↑")]
     assert {row["Backbone"]: float(row[column]) for row in table} == measured
+
+
+def test_its_data_set_is_a_table(umt: Umt, package: Path, tmp_path: Path) -> None:
+    """k-NN and linear probe on Oxford Pets' layout, which the package declares in one file."""
+    data, out = tmp_path / "data", tmp_path / "out"
+    for split, count in (("train", 4), ("test", 2)):
+        for shade, breed in enumerate(("Abyssinian", "beagle", "Bengal")):
+            for number in range(count):
+                path = data / "oxford-iiit-pet" / split / breed / f"{number}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (32, 32), (100 * shade, 20 * number, 0)).save(path)
+    assert "pets: Oxford Pets (classification, 37 classes)" in umt("data", "list")
+    named = ["--backbone", "two stages=two-stages", "--suite", str(package / "pets.yaml")]
+    umt("run", *named, "--data-root", str(data), "--device", "cpu", "--out", str(out))
+    with (out / "tables/table1.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    results = [json.loads(path.read_text()) for path in (out / "results").glob("*/*.json")]
+    metrics = {result["key"]["task"]: result["metrics"] for result in results}
+    shown = {name.rpartition(" / ")[2]: value for name, value in row.items() if name.endswith("(%) ↑")}
+    assert {float(value) for value in shown.values()} == {
+        metrics["finegrained_linear"]["accuracy"],
+        metrics["knn"]["top1"],
+    }
+    assert {result["data"]["title"] for result in results} == {"Oxford Pets layout, 18 items"}
 
 
 def test_its_files_are_those_of_the_documentation() -> None:

@@ -10,8 +10,9 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from umt.console import Console, shown
-from umt.data.contract import NAMES, DatasetInfo, dataset_info
+from umt.data.contract import DatasetInfo
 from umt.data.record import read_record
+from umt.data.registry import dataset_info, dataset_names
 from umt.errors import UMTError
 from umt.files import writable_folder
 from umt.text import printable
@@ -42,7 +43,7 @@ def data() -> None:
 )
 def list_datasets(data_root: Path | None) -> None:
     """Print every data set: its folder below the data root, its official size, its source, and its state."""
-    for info in map(dataset_info, NAMES):
+    for info in map(dataset_info, dataset_names()):
         classes = f", {info.classes} classes" if info.classes else ""
         click.echo(f"{info.name}: {info.title} ({info.kind}{classes})")
         click.echo(f"  folder  {info.folder}")

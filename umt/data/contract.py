@@ -1,4 +1,4 @@
-"""Data sets by name, and one data set found on disk."""
+"""The contract of a data set: one declaration with everything about it, and the data found on disk."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from umt.data.draw import Draw
+from umt.data.archives import Part
 from umt.declarations import read_json
-from umt.errors import LayoutError, unknown_name
+from umt.errors import DeclarationError, LayoutError, unknown_name
 
-# Modules of this package, a file for each data set; each offers INFO.
-NAMES = ("imagenet", "aircraft", "caltech101", "cub", "ade20k", "nyuv2")
+KINDS = ("classification", "segmentation", "depth")
+METRICS = ("top1", "mean_per_class")
 MARKER = "umt-data.json"  # beside data in the layout of an official set that is not that set
 
 
@@ -28,22 +28,62 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class DatasetInfo:
-    """Declaration of a data set in its official layout."""
+class Roles:
+    """The split to train on, the split of the reported number, and the split to choose hyper-parameters on, if any."""
 
-    name: str  # "aircraft"
+    train: str
+    report: str
+    select: str | None = None
+
+
+def plain_words(name: str) -> str:
+    """Return the name of a class in words: 'Faces_easy' -> 'Faces easy'."""
+    return name.replace("_", " ")
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """Declaration of a data set in its official layout: everything that is known before its files are seen.
+
+    Raises UMTError if the kind, the metric or a role is none of the known ones.
+    """
+
+    name: str  # "aircraft"; a variant keeps its query, "caltech101?draw=published"
     title: str  # "FGVC-Aircraft"
-    kind: str  # "classification", "segmentation" or "depth"
+    kind: str  # one of KINDS
     folder: str  # the official folder below the data root: "fgvc-aircraft-2013b"
-    splits: Mapping[str, int]  # items in each official split
+    splits: Mapping[str, int]  # items in each official split; 0 if there is no official number
+    roles: Roles
     classes: int | None  # number of classes, None for depth
     source: str  # its source and the place of each file: the remedy of an error, so no capital and no full stop
     read: Callable[[Path, str], list[Sample]]  # (folder, split) -> items in a stable order
     class_names: Callable[[Path], list[str]] | None = None
     ends: tuple[str, str] | None = None  # official names of the first and the last class
-    variants: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # other published splits, by their title
-    redrawn: Callable[[Draw], DatasetInfo] | None = None  # if no split is official: the set as a draw splits it
-    declared: DatasetInfo | None = None  # if another draw splits the set: the declaration whose sizes are official
+    metric: str = "top1"  # the accuracy that papers report, one of METRICS
+    spoken: Callable[[str], str] = plain_words  # the name of a class as people say it; KeyError for an unknown one
+    # Sentences around a spoken name, `{}`, or a list of open_clip's. A change needs a new version of `zeroshot/paper`.
+    prompts: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()  # ways to the same folder have the same target: the first whose files are there counts
+    gigabytes: float | None = None  # disk space of the official set
+    subsets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # other published sizes, by their title
+    variant: Callable[[str, Mapping[str, Any]], DatasetInfo] | None = None  # (name, options of its query) -> that set
+    drawn: bool = False  # true if a seed splits the set, so that a result names its training images
+    footnote: str | None = None  # note that a table must show about this variant
+    declared: DatasetInfo | None = None  # for a variant: the declaration whose sizes are official
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise unknown_name(f"kind of data set '{self.name}'", self.kind, KINDS)
+        if self.metric not in METRICS:
+            raise unknown_name(f"metric of data set '{self.name}'", self.metric, METRICS)
+        for split in filter(None, (self.roles.train, self.roles.report, self.roles.select)):
+            if split not in self.splits:
+                raise unknown_name(f"split in the roles of data set '{self.name}'", split, self.splits)
+
+    @property
+    def base(self) -> str:
+        """The name without its query."""
+        return self.name.partition("?")[0]
 
 
 @dataclass(frozen=True)
@@ -57,10 +97,41 @@ class Dataset:
         """Return all items of a split; UMTError names a file or value that is missing, empty or out of range."""
         return self._samples[split] if split in self._samples else self._read(split)
 
+    @property
+    def training_samples(self) -> list[Sample]:
+        """All items that may be trained on: the training split, then the one for selection if there is one."""
+        roles = self.info.roles
+        return [*self.samples(roles.train), *(self.samples(roles.select) if roles.select else [])]
+
+    @property
+    def reported_samples(self) -> list[Sample]:
+        """The items of the reported number."""
+        return self.samples(self.info.roles.report)
+
     @cached_property
     def class_names(self) -> list[str]:
         """The names of the classes in order of index; empty if the layout holds none."""
         return self.info.class_names(self.root) if self.info.class_names else []
+
+    @property
+    def spoken_names(self) -> list[str]:
+        """The names of the classes as people say them, in order of index; UMTError for a folder that names no class."""
+        try:
+            return [self.info.spoken(name) for name in self.class_names]
+        except KeyError as error:
+            raise LayoutError(
+                f"{self.root}: class folder {error} is no class of {self.info.title}; "
+                "call the folder by the name of its class"
+            ) from None
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The sentences that are published for the set; UMTError if there are none."""
+        if not self.info.prompts:
+            raise DeclarationError(
+                f"data set '{self.info.name}' declares no prompts; take protocol 'single', or a protocol with templates"
+            )
+        return self.info.prompts
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -82,11 +153,11 @@ class Dataset:
     @cached_property
     def title(self) -> str:
         """The name in tables: the official title only for the complete official set."""
-        if self.official:
+        if self.official or not any(self.info.splits.values()):
             return self.info.title
-        variant = next((title for title, sizes in self.info.variants.items() if sizes == self.sizes), None)
-        if variant and not self.marked:
-            return variant
+        subset = next((title for title, sizes in self.info.subsets.items() if sizes == self.sizes), None)
+        if subset and not self.marked:
+            return subset
         return str(self._marker.get("title", f"{self.info.title} layout, {sum(self.sizes.values())} items"))
 
     @cached_property
@@ -98,7 +169,7 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits over every item's relative path, size and target: equal data, equal fingerprint."""
-        digest = hashlib.sha256(self.info.name.encode())
+        digest = hashlib.sha256(self.info.base.partition(":")[0].encode())
         for split in self.info.splits:
             for sample in self.samples(split):
                 digest.update(f"{split}|{self._describe(sample.image)}|{self._target(sample)}\n".encode())
@@ -139,22 +210,3 @@ def read_marker(root: Path) -> dict[str, object]:
     if not path.is_file():
         return {}
     return read_json(path, "a JSON object", "correct it, or remove it with its data")
-
-
-def dataset_info(name: str, draw: Draw | None = None) -> DatasetInfo:
-    """Return a data set's declaration, as `draw` splits it if no split is official; UMTError lists the known names."""
-    if name not in NAMES:
-        raise unknown_name("data set", name, NAMES)
-    info: DatasetInfo = import_module(f"umt.data.sets.{name}").INFO
-    return info.redrawn(draw) if draw and info.redrawn else info
-
-
-def find_dataset(
-    name: str, data_root: Path, overrides: Mapping[str, Path] | None = None, draw: Draw | None = None
-) -> Dataset:
-    """Find the data set below `data_root`, or at its own folder in `overrides`; UMTError names the expected folder."""
-    info = dataset_info(name, draw)
-    root = (overrides or {}).get(name, data_root / info.folder)
-    if not root.is_dir():
-        raise LayoutError(f"{root}: {info.title} is not there; {info.source}")
-    return Dataset(info, root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,21 @@ def class_images(folder: Path) -> list[str]:
     if not names:
         raise LayoutError(f"{folder}: class folder holds no images; fill it from the official archive, or remove it")
     return names
+
+
+def foldered_samples(folder: Path, names: Sequence[str], known: Sequence[str]) -> list[Sample]:
+    """List the images of the class folders `names` below `folder`, in order; classes are numbered as in `known`."""
+    index = {name: label for label, name in enumerate(known)}
+    return [Sample(folder / name / image, index[name]) for name in names for image in class_images(folder / name)]
+
+
+def seeded_order(category: str, names: Sequence[str], seed: int) -> list[str]:
+    """Sort the images of a class by SHA-256 of `seed/category/name`, or of `category/name` for seed 0.
+
+    The order is the same on every machine, in any order of the files, and if other images are missing.
+    """
+    salt = f"{seed}/{category}" if seed else category
+    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
 
 
 def read_table(path: Path, columns: int) -> list[list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from umt.declarations import build, read_json
 from umt.errors import LayoutError, UMTError
-from umt.files import atomic_file
+from umt.files import atomic_file, component
 
 FOLDER = ".umt-data"  # below the data root, beside the sets and never inside them
 
@@ -25,7 +25,7 @@ class Record:
 
 
 def record_path(data_root: Path, name: str) -> Path:
-    return data_root / FOLDER / f"{name}.json"
+    return data_root / FOLDER / component(f"{name}.json")
 
 
 def read_record(data_root: Path, name: str) -> Record:

@@ -12,8 +12,9 @@ import numpy as np
 from rich.progress import Progress
 
 from umt.data.check import check_indices, check_item
-from umt.data.contract import Dataset, Sample, find_dataset
+from umt.data.contract import Dataset, Sample
 from umt.data.record import Record, read_record, record_path, write_record
+from umt.data.registry import find_dataset
 from umt.errors import UMTError
 
 SAMPLED = 100  # items of each split that are decoded and hashed
@@ -60,7 +61,7 @@ def _index(dataset: Dataset, split: str) -> Iterator[str]:
 def _official(dataset: Dataset) -> Iterator[str]:
     """Yield the differences from the official set, unless a marker calls the data another set."""
     info = dataset.info
-    if dataset.marked or dataset.sizes in info.variants.values():
+    if dataset.marked or dataset.sizes in info.subsets.values():
         return
     for split, size in dataset.sizes.items():
         if size != info.splits[split]:

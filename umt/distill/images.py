@@ -17,9 +17,9 @@ from PIL import Image, ImageEnhance
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from umt.data.contract import find_dataset
 from umt.data.image_list import ImageList
 from umt.data.images import opened, to_rgb
+from umt.data.registry import find_dataset
 from umt.distill.recipe import ViewSpec
 from umt.errors import DataError, UMTError, WriteError
 from umt.files import open_plain, read_plain
@@ -29,11 +29,9 @@ SHARE = 0.01  # share of the images that may be damaged
 
 
 def training_images(names: Sequence[str], data_root: Path, overrides: Mapping[str, Path]) -> ImageList:
-    """Return the training images of data sets, in order; the first split of each is the one to train on."""
+    """Return the training images of data sets, in order."""
     datasets = [find_dataset(name, data_root, overrides) for name in names]
-    paths = [
-        sample.image.absolute() for dataset in datasets for sample in dataset.samples(next(iter(dataset.info.splits)))
-    ]
+    paths = [sample.image.absolute() for dataset in datasets for sample in dataset.samples(dataset.info.roles.train)]
     root = Path(os.path.commonpath([path.parent for path in paths]))
     return ImageList.of(root, paths, ", ".join(dataset.title for dataset in datasets))
 

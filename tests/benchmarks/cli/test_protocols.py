@@ -55,13 +55,6 @@ def test_diff_has_what_differs_and_nothing_else() -> None:
     }
 
 
-def test_a_draw_is_among_the_choices() -> None:
-    assert lines(output("show", "knn/paper"))["draw.seed"] == ["0"]
-    rows = lines(output("diff", "finegrained_linear/paper", "finegrained_linear/published_draw"))
-    rows.pop("version")
-    assert rows == {"draw.replacement": ["false", "true"], "draw.background": ["out", "in"]}
-
-
 def test_a_file_of_ones_own_is_compared_with_a_shipped_one(tmp_path: Path) -> None:
     mine = tmp_path / "knn" / "mine.yaml"
     mine.parent.mkdir()

@@ -24,9 +24,10 @@ from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
 from umt.backbones.spec import read_name
 from umt.cli import cli
-from umt.data.contract import NAMES, Dataset, dataset_info, find_dataset
+from umt.data.contract import Dataset
 from umt.data.mini.dense import write_ade20k
 from umt.data.mini.write import PARTS, MiniSize, write_part
+from umt.data.registry import BUILT_IN, dataset_info, find_dataset
 from umt.errors import UMTError
 
 SPEC = "timm:test_resnet?pretrained=false"
@@ -75,7 +76,7 @@ def test_devices_take_the_longest_jobs_first() -> None:
 
 
 def test_every_data_set_has_a_size() -> None:
-    assert dataset_gigabytes(NAMES).keys() == set(NAMES)
+    assert dataset_gigabytes(BUILT_IN).keys() == set(BUILT_IN)
 
 
 def test_a_job_costs_what_its_images_cost() -> None:

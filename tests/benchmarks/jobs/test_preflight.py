@@ -34,8 +34,8 @@ def plan(image_folder: Callable[..., Path], tmp_path: Path) -> Callable[..., Pla
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"dataset": "nyuv2"}, "unknown data set of task 'knn' 'nyuv2'"),
-        ({"dataset": "imagenett"}, "unknown data set of task 'knn' 'imagenett'. Did you mean imagenet?"),
+        ({"dataset": "nyuv2"}, "task 'knn' takes data for classification, and data set 'nyuv2' is for depth"),
+        ({"dataset": "imagenett"}, "unknown data set 'imagenett'. Did you mean imagenet?"),
         ({"metric": "miou", "protocol": "paper"}, "unknown metric of task 'knn' 'miou'"),
         ({"task": "knnn"}, "unknown task 'knnn'. Did you mean knn?"),
         ({"protocol": "no-such"}, "unknown protocol for knn 'no-such'"),

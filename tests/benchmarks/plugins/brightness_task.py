@@ -33,4 +33,10 @@ def run(job: Job) -> Outcome:
     return Outcome({"brightness": brightness}, raw={"brightness": np.array(values)})
 
 
-TASK = Task("brightness", "Mean brightness", Settings, ("imagenet",), (Metric("brightness", ""),), run)
+TASK = Task(
+    name="brightness",
+    about="Mean brightness",
+    settings=Settings,
+    metrics=(Metric("brightness", ""),),
+    run=run,
+)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.reproduction.split import DISTIL, JUDGE, make_split
-from umt.data.contract import find_dataset
+from umt.data.registry import find_dataset
 from umt.errors import UMTError
 
 

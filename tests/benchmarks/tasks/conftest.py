@@ -15,7 +15,8 @@ from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
-from umt.data.contract import Dataset, Sample, dataset_info, find_dataset
+from umt.data.contract import Dataset, Sample
+from umt.data.registry import dataset_info, find_dataset
 
 COLOURS = ((200, 60, 60), (60, 200, 60), (60, 60, 200))
 MakeDataset = Callable[..., Dataset]

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accuracy_score
 
 from benchmarks.tasks.accuracy import fine_grained, mean_per_class, top1, top_k
+from umt.data.registry import dataset_info
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.normal(size=(200, 7))
@@ -35,5 +36,5 @@ def test_scores_that_are_no_numbers_or_tie_count_as_wrong() -> None:
 
 @pytest.mark.parametrize(("dataset", "headline"), [("aircraft", 75), ("caltech101", 75), ("cub", 200 / 3)])
 def test_headline_is_what_papers_report(dataset: str, headline: float) -> None:
-    found = fine_grained(dataset, np.array([0, 1, 2]), np.array([0, 0, 2]))
+    found = fine_grained(dataset_info(dataset).metric, np.array([0, 1, 2]), np.array([0, 0, 2]))
     assert found == pytest.approx({"accuracy": headline, "top1": 200 / 3, "mean_per_class": 75})

@@ -16,8 +16,9 @@ from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.contract import Job, Outcome
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
-from umt.data.contract import Dataset, dataset_info
+from umt.data.contract import Dataset
 from umt.data.mini.dense import write_ade20k
+from umt.data.registry import dataset_info
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import load_recipe
 from umt.distill.spaces.shapes import SpaceShape

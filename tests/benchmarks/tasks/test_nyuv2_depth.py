@@ -17,8 +17,9 @@ from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.contract import Job, Outcome
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
-from umt.data.contract import Dataset, dataset_info
+from umt.data.contract import Dataset
 from umt.data.mini.dense import write_nyuv2
+from umt.data.registry import dataset_info
 from umt.errors import UMTError
 
 CNN, VIT = "timm:test_resnet?pretrained=false", "timm:test_vit?pretrained=false"

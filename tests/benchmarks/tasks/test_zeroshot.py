@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.suite.protocols import protocol_names
-from benchmarks.tasks.class_names import spoken_names
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.zeroshot import TASK, sentences
 from umt.backbones import create_backbone
 from umt.backbones.adapters import open_clip_text
-from umt.data.contract import Dataset, dataset_info
+from umt.data.contract import Dataset
+from umt.data.registry import dataset_info
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import load_recipe
 from umt.distill.spaces.shapes import SpaceShape
@@ -72,7 +72,7 @@ def test_scores_and_accuracies_are_open_clips_own(
     monkeypatch.setattr(open_clip_text, "CLASSES", 3)  # of eight: the last part is a smaller one
     outcome = TASK.run(make_job(TASK.name, photographs, spec=spec_of(weights)))
     names = [name.replace("_", " ") for name in photographs.class_names]
-    templates = sentences(make_job(TASK.name, photographs).settings.templates.caltech101)
+    templates = sentences(photographs.prompts)
     assert len(templates) == 34
     transform = image_transform(32, is_train=False)
     samples = photographs.samples("test")
@@ -107,7 +107,7 @@ def test_every_protocol_runs(
     assert outcome.metrics.keys() == {metric.name for metric in TASK.metrics}
     counts = {"imagenet": 80, "aircraft": 2, "caltech101": 34, "cub": 1} if protocol == "paper" else {}
     templates = outcome.details["templates"]
-    assert (templates["name"], templates["count"]) == ("clip" if counts else "single", counts.get(dataset, 1))
+    assert templates["count"] == counts.get(dataset, 1)
     assert len(templates["hash"]) == 12
     assert outcome.details["class_names"]["count"] == 3
 
@@ -203,20 +203,20 @@ def test_a_clip_teacher_of_another_library_has_no_texts(tmp_path: Path) -> None:
 )
 def test_classes_are_called_as_people_call_them(dataset: str, named: str, spoken: str, tmp_path: Path) -> None:
     info = replace(dataset_info(dataset), class_names=lambda root: [named])
-    assert spoken_names(Dataset(info, tmp_path)) == [spoken]
+    assert Dataset(info, tmp_path).spoken_names == [spoken]
 
 
 def test_the_photographs_of_each_class_are_called_by_its_name(real_data: Path) -> None:
     """The names are open_clip's, the ids timm's: both are in one order."""
     folders = sorted(path.name for path in (real_data / "imagenet_1k_samples/val").iterdir())
     info = replace(dataset_info("imagenet"), class_names=lambda root: folders)
-    assert spoken_names(Dataset(info, real_data)) == list(open_clip.IMAGENET_CLASSNAMES)
+    assert Dataset(info, real_data).spoken_names == list(open_clip.IMAGENET_CLASSNAMES)
 
 
 def test_an_unknown_class_is_named(tmp_path: Path) -> None:
     info = replace(dataset_info("imagenet"), class_names=lambda root: ["n00000001"])
     with pytest.raises(UMTError, match="class folder 'n00000001' is no class of ImageNet-1k"):
-        spoken_names(Dataset(info, tmp_path))
+        _ = Dataset(info, tmp_path).spoken_names
 
 
 def test_lists_of_open_clip_are_written_out() -> None:

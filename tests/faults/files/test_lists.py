@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from umt.data.contract import Dataset, Sample, dataset_info
+from umt.data.contract import Dataset, Sample
+from umt.data.registry import dataset_info
 from umt.errors import UMTError
 
 Damage = Callable[[bytes], bytes]

@@ -25,8 +25,8 @@ from mmseg_configs.loading import LoadCheckedImage, LoadCheckedLabels
 from umt.backbones import create_backbone
 from umt.cli import cli
 from umt.data.images import decode
-from umt.data.prepare.imagenet import read_truth
-from umt.data.prepare.nyuv2 import labelled_pairs, read_splits
+from umt.data.sets.imagenet import read_truth
+from umt.data.sets.nyuv2 import labelled_pairs, read_splits
 from umt.distill.cache.shard import Shard
 from umt.distill.recipe import TeacherSpec, load_recipe
 from umt.distill.teachers.teacher import load_teacher

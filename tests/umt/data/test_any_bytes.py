@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from umt.data.contract import Dataset, read_marker
-from umt.data.prepare.imagenet import read_truth
-from umt.data.prepare.nyuv2 import read_splits
 from umt.data.record import read_record, record_path
 from umt.data.sets import aircraft, cub
+from umt.data.sets.imagenet import read_truth
+from umt.data.sets.nyuv2 import read_splits
 from umt.errors import UMTError
 
 Outcome = Callable[[Callable[[], object]], None]

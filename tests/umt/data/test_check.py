@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from umt.data.check import check_annotation, check_depth, check_image, validate
-from umt.data.contract import Dataset, DatasetInfo, Sample
+from umt.data.contract import Dataset, DatasetInfo, Roles, Sample
 from umt.errors import UMTError
 
 Maker = Callable[..., Path]
@@ -66,6 +66,7 @@ def test_validate_refuses_a_class_out_of_range(tmp_path: Path, make_image: Maker
         kind="classification",
         folder="toys",
         splits={"train": 3},
+        roles=Roles("train", "train"),
         classes=2,
         source="make it",
         read=lambda root, split: [Sample(image, 0), Sample(image, label), Sample(image, 1)],

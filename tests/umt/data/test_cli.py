@@ -11,15 +11,15 @@ from click.testing import CliRunner
 
 from umt.cli import main
 from umt.data import cli
-from umt.data.contract import NAMES, find_dataset
 from umt.data.mini import PARTS, MiniSize, write
+from umt.data.registry import BUILT_IN, find_dataset
 
 
 def test_list_names_every_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     result = CliRunner().invoke(cli.data, ["list"])
     assert result.exit_code == 0, result.output
-    for text in (*NAMES, "train 1,281,167, val 50,000", "caltech101/101_ObjectCategories"):
+    for text in (*BUILT_IN, "train 1,281,167, val 50,000", "caltech101/101_ObjectCategories"):
         assert text in result.output
 
 
@@ -28,16 +28,16 @@ def test_list_says_what_is_there_prepared_and_verified(tmp_path: Path, tiny_size
         output = CliRunner().invoke(cli.data, ["list", "--data-root", str(tmp_path)]).output
         return [line.split(maxsplit=1)[1] for line in output.splitlines() if line.startswith("  state")]
 
-    assert states() == ["not there"] * len(NAMES)
+    assert states() == ["not there"] * len(BUILT_IN)
     cub = next(part for part in PARTS if part.dataset == "cub")
     write.write_part(cub, tmp_path / "source", tiny_size)
     prepared = ["prepare", "cub", "--from", str(tmp_path / "source"), "--data-root", str(tmp_path)]
     assert CliRunner().invoke(cli.data, prepared).exit_code == 0
-    assert states()[NAMES.index("cub")] == "there; CUB_200_2011 from a copy; not verified"
+    assert states()[BUILT_IN.index("cub")] == "there; CUB_200_2011 from a copy; not verified"
     assert CliRunner().invoke(cli.data, ["verify", "cub", "--data-root", str(tmp_path)]).exit_code == 0
-    assert states()[NAMES.index("cub")].endswith(f"verified {date.today().isoformat()}: {cub.title}")
+    assert states()[BUILT_IN.index("cub")].endswith(f"verified {date.today().isoformat()}: {cub.title}")
     (tmp_path / ".umt-data" / "cub.json").write_text("{")
-    assert "cub.json: not a record of a data set" in states()[NAMES.index("cub")]
+    assert "cub.json: not a record of a data set" in states()[BUILT_IN.index("cub")]
 
 
 def test_prepare_says_what_it_did_and_what_comes_next(tmp_path: Path, tiny_size: MiniSize) -> None:

@@ -5,12 +5,27 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from umt.data.contract import MARKER, NAMES, dataset_info, find_dataset
+from umt.data.contract import MARKER, Dataset, DatasetInfo, Roles, Sample
+from umt.data.registry import find_dataset
 from umt.errors import UMTError
+
+TOYS = DatasetInfo(
+    name="toys",
+    title="Toys",
+    kind="classification",
+    folder="toys",
+    splits={"train": 1, "val": 1},
+    roles=Roles("train", "val"),
+    classes=1,
+    source="make it",
+    read=lambda root, split: [Sample(root / split, 0)],
+)
 
 
 @pytest.fixture
@@ -21,35 +36,9 @@ def data_root(tmp_path: Path, make_image: Callable[..., Path]) -> Path:
     return root
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_declarations_are_complete(name: str) -> None:
-    info = dataset_info(name)
-    assert info.name == name
-    assert info.kind in {"classification", "segmentation", "depth"}
-    assert "https://" in info.source or "http://" in info.source
-    assert (info.classes is None) == (info.kind == "depth")
-
-
-def test_an_unknown_name_is_answered_with_a_guess(tmp_path: Path) -> None:
-    with pytest.raises(UMTError, match=r"unknown data set 'caltech'\. Did you mean caltech101\?"):
-        find_dataset("caltech", tmp_path)
-
-
-def test_a_missing_set_says_where_it_is_expected_and_whence_it_comes(tmp_path: Path) -> None:
-    with pytest.raises(
-        UMTError, match=r"CUB_200_2011: CUB-200-2011 is not there; extract CUB_200_2011\.tgz from https"
-    ):
-        find_dataset("cub", tmp_path)
-
-
 def test_an_unknown_split_lists_the_splits(data_root: Path) -> None:
     with pytest.raises(UMTError, match=r"unknown split of ImageNet-1k 'test'.*Known: train, val"):
         find_dataset("imagenet", data_root).samples("test")
-
-
-def test_an_override_wins(data_root: Path, tmp_path: Path) -> None:
-    folder = data_root / "imagenet"
-    assert find_dataset("imagenet", tmp_path / "nowhere", {"imagenet": folder}).root == folder
 
 
 def test_only_the_complete_set_has_the_official_title(data_root: Path) -> None:
@@ -72,3 +61,27 @@ def test_the_fingerprint_follows_the_content_and_not_the_place(data_root: Path, 
     assert find_dataset("imagenet", copy).fingerprint == fingerprint
     (copy / "imagenet" / "val" / "n01" / "b.jpg").write_bytes(b"other")
     assert find_dataset("imagenet", copy).fingerprint != fingerprint
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kind": "clasification"}, r"unknown kind of data set 'toys' 'clasification'\. Did you mean classification"),
+        ({"metric": "top5"}, r"unknown metric of data set 'toys' 'top5'"),
+        ({"roles": Roles("train", "test")}, r"unknown split in the roles of data set 'toys' 'test'"),
+    ],
+)
+def test_a_declaration_that_contradicts_itself_is_an_error(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(UMTError, match=message):
+        replace(TOYS, **wrong)
+
+
+def test_training_takes_the_split_for_selection_too(tmp_path: Path) -> None:
+    dataset = Dataset(replace(TOYS, roles=Roles("train", "val", select="val")), tmp_path)
+    assert [sample.image.name for sample in dataset.training_samples] == ["train", "val"]
+    assert [sample.image.name for sample in dataset.reported_samples] == ["val"]
+
+
+def test_a_set_without_prompts_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UMTError, match="data set 'toys' declares no prompts; take protocol 'single'"):
+        _ = Dataset(TOYS, tmp_path).prompts

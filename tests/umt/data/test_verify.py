@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 from rich.progress import Progress
 
-from umt.data import contract as registry
-from umt.data import verify
-from umt.data.contract import NAMES, DatasetInfo
+from umt.data import registry, verify
+from umt.data.contract import DatasetInfo
 from umt.data.mini import PARTS, MiniSize, write_part
 from umt.data.record import read_record, record_path
+from umt.data.registry import BUILT_IN
 from umt.data.sets import aircraft, nyuv2
 from umt.errors import UMTError
 
@@ -139,8 +139,8 @@ def test_the_labelled_pairs_have_their_own_title(
     tmp_path: Path, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     title = "NYUv2, labelled pairs only (795 to train)"
-    assert nyuv2.INFO.variants == {title: {"train": 795, "test": 654}}
-    declare(monkeypatch, replace(nyuv2.INFO, variants={title: {"train": 2, "test": 1}}))
+    assert nyuv2.INFO.subsets == {title: {"train": 795, "test": 654}}
+    declare(monkeypatch, replace(nyuv2.INFO, subsets={title: {"train": 2, "test": 1}}))
     for split, count in (("train", 2), ("test", 1)):
         for number in range(count):
             for kind, dtype in (("images", np.uint8), ("annotations", np.uint16)):
@@ -189,5 +189,5 @@ def test_genuine_class_names_run_between_the_declared_ends(real_data: Path) -> N
 
 
 def test_every_classification_set_declares_its_ends() -> None:
-    infos = [registry.dataset_info(name) for name in NAMES]
+    infos = [registry.dataset_info(name) for name in BUILT_IN]
     assert all((info.ends is not None) == (info.kind == "classification") for info in infos)

@@ -11,8 +11,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from umt.data.contract import MARKER, dataset_info, read_marker
+from umt.data.contract import MARKER, read_marker
 from umt.data.mini import crops, dense, digits
+from umt.data.registry import dataset_info
 from umt.errors import WriteError
 
 MADE_BY = "umt data mini"

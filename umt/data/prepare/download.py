@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 
 from rich.progress import Progress
 
-from umt.data.prepare.sources import Source
+from umt.data.archives import Archive
 from umt.errors import SourceError
 from umt.files import open_plain
 
@@ -22,29 +22,31 @@ CHUNK = 1 << 20
 TIMEOUT = 60  # seconds without a byte
 
 
-def download(name: str, source: Source, folder: Path, progress: Progress) -> Path:
+def download(archive: Archive, folder: Path, progress: Progress) -> Path:
     """Return the official file in `folder`, downloaded if it is not there yet; UMTError tells how to get it by hand.
 
     The bytes so far are kept under `NAME.part`, so that the same command goes on after the network failed; a link of
     that name is refused, since its target would be overwritten.
     """
-    path, part = folder / name, folder / f"{name}.part"
+    path, part = folder / archive.name, folder / f"{archive.name}.part"
     if path.is_file():
         return path
-    if not source.url:
-        raise SourceError(f"{name}: cannot be downloaded by itself; {source.get}, and give its place with --from")
+    if not archive.url:
+        raise SourceError(
+            f"{archive.name}: cannot be downloaded by itself; {archive.get}, and give its place with --from"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     try:
         have = size_so_far(part)
     except OSError as error:
         raise SourceError(f"{part}: {error.strerror}; remove it and repeat the command") from error
     try:
-        fetch(source.url, part, have, progress)
+        fetch(archive.url, part, have, progress)
     except (OSError, HTTPException, ValueError) as error:
         raise SourceError(
-            f"{source.url}: download stopped ({error}); repeat the command to go on, or give --from"
+            f"{archive.url}: download stopped ({error}); repeat the command to go on, or give --from"
         ) from error
-    check_md5(part, source, progress)
+    check_md5(part, archive, progress)
     return part.rename(path)
 
 
@@ -87,7 +89,7 @@ def expected(response: HTTPResponse, have: int) -> int | None:
     return have + int(length) if length else None
 
 
-def check_md5(part: Path, source: Source, progress: Progress) -> None:
+def check_md5(part: Path, archive: Archive, progress: Progress) -> None:
     """Remove the file and raise UMTError if its checksum is another than the official one."""
     found = hashlib.md5(usedforsecurity=False)
     with (
@@ -96,6 +98,6 @@ def check_md5(part: Path, source: Source, progress: Progress) -> None:
     ):
         while chunk := read.read(CHUNK):
             found.update(chunk)
-    if found.hexdigest() != source.md5:
+    if found.hexdigest() != archive.md5:
         part.unlink()
-        raise SourceError(f"{source.url}: MD5 is {found.hexdigest()}, expected {source.md5}; repeat the command")
+        raise SourceError(f"{archive.url}: MD5 is {found.hexdigest()}, expected {archive.md5}; repeat the command")

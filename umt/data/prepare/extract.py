@@ -17,6 +17,7 @@ from typing import IO, NoReturn
 from rich.progress import Progress
 
 from umt.console import shown
+from umt.data.archives import Archive
 from umt.errors import SourceError, UMTError, first_line
 from umt.files import open_plain
 from umt.text import printable
@@ -47,6 +48,11 @@ class Limits:
     files: int
     size: int
     ratio: float = MAX_RATIO
+
+    @classmethod
+    def of(cls, archive: Archive) -> Limits:
+        """Return the limits that an official file declares."""
+        return cls(archive.files, int(archive.gigabytes * 1e9))
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from filelock import FileLock
 from rich.progress import Progress
 
 from umt.console import shown
-from umt.data.contract import Dataset, dataset_info
+from umt.data.archives import Archive, Part
+from umt.data.contract import Dataset, DatasetInfo
 from umt.data.prepare.download import download
-from umt.data.prepare.parts import PARTS, Part
 from umt.data.prepare.plain import copy_plain, refuse_odd
-from umt.data.prepare.sources import sources
 from umt.data.reading import class_images, subfolders
 from umt.data.record import FOLDER, read_record, write_record
+from umt.data.registry import dataset_info
 from umt.errors import LayoutError, MissingFileError, SourceError, UMTError, WriteError
 
 DOWNLOADS = "downloads"
@@ -40,39 +40,43 @@ def prepare(name: str, data_root: Path, origin: Path | None, progress: Progress)
     `origin` is an official archive, a folder of such archives, or a folder in the official layout, which is copied.
     UMTError names a file that is needed, or the mistake in one; then no half-built folder is left.
     """
-    dataset_info(name)
+    info = dataset_info(name)
+    if not info.parts:
+        raise SourceError(f"data set '{name}': nothing is known to prepare it from; {info.source}")
     state = data_root / FOLDER
     try:
         state.mkdir(parents=True, exist_ok=True)
         with FileLock(state / f"{name}.lock"):
             outcomes = [
                 outcome
-                for target in dict.fromkeys(part.target for part in PARTS[name])
-                if (outcome := _prepare_target(name, data_root, target, origin, progress))
+                for target in dict.fromkeys(part.target for part in info.parts)
+                if (outcome := _prepare_target(info, data_root, target, origin, progress))
             ]
     except OSError as error:
         raise WriteError(f"{data_root}: {name} cannot be prepared ({error}); mend that and start again") from error
     if not outcomes:
-        raise SourceError(f"{origin}: holds nothing that {name} is made of; {_wanted(name)}")
+        raise SourceError(f"{origin}: holds nothing that {name} is made of; {_wanted(info)}")
     return outcomes
 
 
-def _prepare_target(name: str, data_root: Path, target: str, origin: Path | None, progress: Progress) -> Outcome | None:
+def _prepare_target(
+    info: DatasetInfo, data_root: Path, target: str, origin: Path | None, progress: Progress
+) -> Outcome | None:
     """Prepare one folder; return None if `origin` has nothing for it."""
     place = data_root / target
     if place.is_dir():
-        return Outcome(place, _count_there(name, target, place), ())
+        return Outcome(place, _count_there(info, target, place), ())
     if origin is not None and (layout := _find_layout(origin, target)):
-        return _build(name, data_root, Part(target, (), partial(_copy, layout, origin)), {}, progress)
-    parts = [part for part in PARTS[name] if part.target == target]
+        return _build(info, data_root, Part(target, (), partial(_copy, layout, origin)), {}, progress)
+    parts = [part for part in info.parts if part.target == target]
     folder = data_root / FOLDER / DOWNLOADS
-    found = _find_files(name, parts, origin) if origin else _fetch(parts, folder, progress)
-    return _build(name, data_root, *found, progress) if found else None
+    found = _find_files(info, parts, origin) if origin else _fetch(parts, folder, progress)
+    return _build(info, data_root, *found, progress) if found else None
 
 
-def _count_there(name: str, target: str, place: Path) -> dict[str, int]:
+def _count_there(info: DatasetInfo, target: str, place: Path) -> dict[str, int]:
     try:
-        return count_items(name, target, place)
+        return count_items(info, target, place)
     except UMTError as error:
         raise LayoutError(
             f"{place}: is there already and not in order; move it away and start again ({error})"
@@ -86,43 +90,45 @@ def _find_layout(origin: Path, target: str) -> Path | None:
     return next((found for found in (*below, *([origin] if origin.name == path.name else [])) if found.is_dir()), None)
 
 
-def _find_files(name: str, parts: list[Part], origin: Path) -> tuple[Part, dict[str, Path]] | None:
+def _find_files(info: DatasetInfo, parts: list[Part], origin: Path) -> tuple[Part, dict[Archive, Path]] | None:
     """Return the first way whose files are in `origin`, or beside it if it is a file; UMTError if a file is missing.
 
     Only `origin` itself may be a link, because the user has named it.
     """
     if not origin.exists():
-        raise MissingFileError(f"--from {origin}: no such file or folder; {_wanted(name)}")
+        raise MissingFileError(f"--from {origin}: no such file or folder; {_wanted(info)}")
     if not origin.is_dir():
         refuse_odd(origin, links=True)
-    if origin.is_file() and _may_have_any_name(name, origin):
-        return parts[0], {parts[0].files[0]: origin}
+    if origin.is_file() and _may_have_any_name(info, origin):
+        return parts[0], {parts[0].archives[0]: origin}
     folder = origin if origin.is_dir() else origin.parent
     for part in parts:
-        there = [file for file in part.files if os.path.lexists(folder / file)]
-        if not there or (origin.is_file() and origin.name not in there):
+        there = [archive for archive in part.archives if os.path.lexists(folder / archive.name)]
+        if not there or (origin.is_file() and origin.name not in [archive.name for archive in there]):
             continue
-        for file in set(part.files) - set(there):
-            raise SourceError(f"{folder / file}: is needed beside {there[0]}; {_how(file)}")
-        for file in there:
-            refuse_odd(folder / file, links=folder / file == origin)
-        return part, {file: folder / file for file in part.files}
+        for archive in set(part.archives) - set(there):
+            raise SourceError(f"{folder / archive.name}: is needed beside {there[0].name}; {archive.remedy}")
+        for archive in there:
+            refuse_odd(folder / archive.name, links=folder / archive.name == origin)
+        return part, {archive: folder / archive.name for archive in part.archives}
     return None
 
 
-def _may_have_any_name(name: str, archive: Path) -> bool:
-    """Return whether the file can only be the one archive of its set."""
-    alone = all(len(part.files) == 1 and part.target == PARTS[name][0].target for part in PARTS[name])
-    return alone and (archive.name,) not in [part.files for part in PARTS[name]]
+def _may_have_any_name(info: DatasetInfo, path: Path) -> bool:
+    """Return True if the file can only be the one archive of its set."""
+    alone = all(len(part.archives) == 1 and part.target == info.parts[0].target for part in info.parts)
+    return alone and path.name not in [part.archives[0].name for part in info.parts]
 
 
-def _fetch(parts: list[Part], folder: Path, progress: Progress) -> tuple[Part, dict[str, Path]]:
+def _fetch(parts: list[Part], folder: Path, progress: Progress) -> tuple[Part, dict[Archive, Path]]:
     """Download the first way whose files all have an address; UMTError tells how to get the files that have none."""
-    part = next((part for part in parts if all(sources()[file].url for file in part.files)), parts[0])
-    return part, {file: download(file, sources()[file], folder, progress) for file in part.files}
+    part = next((part for part in parts if all(archive.url for archive in part.archives)), parts[0])
+    return part, {archive: download(archive, folder, progress) for archive in part.archives}
 
 
-def _build(name: str, data_root: Path, part: Part, files: Mapping[str, Path], progress: Progress) -> Outcome:
+def _build(
+    info: DatasetInfo, data_root: Path, part: Part, files: Mapping[Archive, Path], progress: Progress
+) -> Outcome:
     """Build in a work folder, count, and move to the place; the work folder is removed in any case."""
     place = data_root / part.target
     beside = place.parent if place.parent.is_dir() else data_root / FOLDER  # on the same disk, for the move
@@ -133,29 +139,28 @@ def _build(name: str, data_root: Path, part: Part, files: Mapping[str, Path], pr
     (work / "scratch").mkdir()
     try:
         part.build(files, work / "out", work / "scratch", progress)
-        sizes = _count_new(name, part.target, work / "out", files)
+        sizes = _count_new(info, part.target, work / "out", files)
         place.parent.mkdir(parents=True, exist_ok=True)
         (work / "out").rename(place)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    record = read_record(data_root, name)
+    record = read_record(data_root, info.name)
     origin = tuple(path.name for path in files.values()) or ("a copy",)
-    write_record(data_root, name, replace(record, prepared={**record.prepared, part.target: origin}, verified=""))
+    write_record(data_root, info.name, replace(record, prepared={**record.prepared, part.target: origin}, verified=""))
     return Outcome(place, sizes, origin)
 
 
-def _count_new(name: str, target: str, out: Path, files: Mapping[str, Path]) -> dict[str, int]:
+def _count_new(info: DatasetInfo, target: str, out: Path, files: Mapping[Archive, Path]) -> dict[str, int]:
     try:
-        return count_items(name, target, out)
+        return count_items(info, target, out)
     except UMTError as error:
         found = str(error).replace(f"{out}/", "")  # a folder that is gone when this is read
         made_of = ", ".join(map(str, files.values())) or "the folder"
         raise SourceError(f"{made_of}: does not hold the whole set: {found}") from error
 
 
-def count_items(name: str, target: str, folder: Path) -> dict[str, int]:
+def count_items(info: DatasetInfo, target: str, folder: Path) -> dict[str, int]:
     """Count items by split of a set's folder, or of one split that is a part by itself; UMTError if it is broken."""
-    info = dataset_info(name)
     if target == info.folder:
         return Dataset(info, folder).sizes
     classes = subfolders(folder)
@@ -164,18 +169,15 @@ def count_items(name: str, target: str, folder: Path) -> dict[str, int]:
     return {PurePosixPath(target).name: sum(len(class_images(folder / wnid)) for wnid in classes)}
 
 
-def _copy(layout: Path, origin: Path, files: Mapping[str, Path], out: Path, scratch: Path, progress: Progress) -> None:
+def _copy(
+    layout: Path, origin: Path, files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress
+) -> None:
     """Copy a set in its official layout, unchanged."""
     task = progress.add_task(f"copy {shown(layout.name)}", total=None)
     copy_plain(layout, origin, out)
     progress.remove_task(task)
 
 
-def _wanted(name: str) -> str:
-    ways = " or ".join(" with ".join(part.files) for part in PARTS[name])
+def _wanted(info: DatasetInfo) -> str:
+    ways = " or ".join(" with ".join(archive.name for archive in part.archives) for part in info.parts)
     return f"give {ways}, a folder that holds them, or the extracted folder"
-
-
-def _how(file: str) -> str:
-    source = sources()[file]
-    return source.get or f"get it from {source.url}"

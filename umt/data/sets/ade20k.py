@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from umt.data.contract import DatasetInfo, Sample
+from umt.data.archives import Archive
+from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.prepare.folders import whole_archive
 from umt.data.reading import annotated_samples
 
 
@@ -13,14 +15,25 @@ def read(root: Path, split: str) -> list[Sample]:
     return annotated_samples(root / "images" / split, root / "annotations" / split)
 
 
+ARCHIVE = Archive(
+    "ADEChallengeData2016.zip",
+    url="http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip",
+    md5="7328b3957e407ddae1d3cbf487f149ef",  # as several public loaders check it
+    files=100_000,
+    gigabytes=3,
+)
+
 INFO = DatasetInfo(
     name="ade20k",
     title="ADE20K",
     kind="segmentation",
     folder="ADEChallengeData2016",
     splits={"training": 20_210, "validation": 2000},
+    roles=Roles("training", "validation"),
     classes=150,
     source="extract ADEChallengeData2016.zip from http://sceneparsing.csail.mit.edu/ there, "
     "so that it holds images/training and annotations/training",
     read=read,
+    parts=(whole_archive("ADEChallengeData2016", ARCHIVE),),
+    gigabytes=1.0,  # the archive has 967,382,037 bytes
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from umt.data.contract import DatasetInfo, Sample
+from umt.data.archives import Archive
+from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.prepare.folders import whole_archive
 from umt.data.reading import listed_samples, read_table, refuse_twice
 from umt.errors import DataError
 
@@ -28,16 +30,29 @@ def read(root: Path, split: str) -> list[Sample]:
     return listed_samples(root / "data" / "images", [(f"{image}.jpg", index[name]) for image, name in rows], path)
 
 
+ARCHIVE = Archive(
+    "fgvc-aircraft-2013b.tar.gz",
+    url="https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/archives/fgvc-aircraft-2013b.tar.gz",
+    md5="d4acdd33327262359767eeaa97a4f732",  # as several public loaders check it
+    files=12_000,
+    gigabytes=6,
+)
+
 INFO = DatasetInfo(
     name="aircraft",
     title="FGVC-Aircraft",
     kind="classification",
     folder="fgvc-aircraft-2013b",
     splits={"train": 3334, "val": 3333, "test": 3333},
+    roles=Roles("train", "test", select="val"),
     classes=100,
     source="extract fgvc-aircraft-2013b.tar.gz from https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/ there, "
     "so that it holds data/images and data/variants.txt",
     read=read,
     class_names=class_names,
     ends=("707-320", "Yak-42"),
+    metric="mean_per_class",
+    prompts=("a photo of a {}, a type of aircraft.", "a photo of the {}, a type of aircraft."),  # CLIP's
+    parts=(whole_archive("fgvc-aircraft-2013b", ARCHIVE),),
+    gigabytes=2.8,  # the archive has 2.75 GB, says its README
 )

@@ -1,18 +1,105 @@
-"""Caltech-101 (Fei-Fei et al. 2004), which has no official split: 30 images a class are drawn to train on."""
+"""Caltech-101 (Fei-Fei et al. 2004), which has no official split: a seed draws the training images of each class."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from umt.data.contract import DatasetInfo, Sample
-from umt.data.draw import Draw
-from umt.data.reading import class_images, subfolders
-from umt.errors import TooFewError
+from rich.progress import Progress
 
+from umt.data.archives import Archive, Part
+from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.prepare.extract import Limits, extract
+from umt.data.prepare.folders import build_folder, whole_archive
+from umt.data.reading import class_images, seeded_order, subfolders
+from umt.declarations import build
+from umt.errors import DeclarationError, SourceError, TooFewError, unknown_name
+
+CATEGORIES = "101_ObjectCategories"
+ZIP = Archive(
+    "caltech-101.zip",
+    url="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
+    md5="3138e1922a9193bfa496528edbbc45d0",  # as torchvision has it
+    files=100,
+    gigabytes=0.5,
+)
+INNER = Archive(
+    f"{CATEGORIES}.tar.gz",
+    get="it is in caltech-101.zip of https://data.caltech.edu/records/mzrjq-6wc02",
+    files=20_000,
+    gigabytes=0.5,
+)
 BACKGROUND = "BACKGROUND_Google"  # images of nothing in particular, which published code keeps as a 102nd class
+IN_OR_OUT = ("out", "in")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The images to train on; all others are for testing."""
+
+    per_class: int = 30
+    seed: int = 0
+    replacement: bool = False  # true if an image can be drawn, and trained on, more than once
+    background: str = "out"  # the folder BACKGROUND as a class: "in" or "out"
+
+    def __post_init__(self) -> None:
+        if self.per_class < 1 or self.seed < 0:
+            raise DeclarationError(
+                f"draw: per_class {self.per_class} and seed {self.seed}; give at least 1, and 0 or more"
+            )
+        if self.background not in IN_OR_OUT:
+            raise unknown_name("background", self.background, IN_OR_OUT)
+
+    @property
+    def footnote(self) -> str | None:
+        """The note that a table must show for this draw; None for the usual draw."""
+        notes = []
+        if self.replacement:
+            notes.append(f"training images are drawn with replacement ({self.per_class} a class, some repeatedly)")
+        elif self.per_class != USUAL.per_class:
+            notes.append(f"{self.per_class} images a class are drawn to train on")
+        if self.seed:
+            notes.append(f"they are drawn with seed {self.seed}")
+        if self.background == "in":
+            notes.append(f"{BACKGROUND} is a class of its own")
+        return f"Caltech-101: {' and '.join(notes)}." if notes else None
+
+    def drawn(self, images: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """Return the sorted names that each category trains on, out of its names; a name as often as it was drawn."""
+        if self.replacement:
+            return _with_replacement(images, self.per_class, self.seed)
+        return {
+            category: sorted(seeded_order(category, names, self.seed)[: self.per_class])
+            for category, names in images.items()
+        }
+
+
 USUAL = Draw()
+DRAWS = {"usual": USUAL, "published": Draw(replacement=True, background="in")}
+
+
+def variant(name: str, options: Mapping[str, Any]) -> DatasetInfo:
+    """Return the set as another draw splits it: `draw=published`, or fields of `Draw` such as `seed=1`."""
+    known = str(options.get("draw", "usual"))
+    if known not in DRAWS:
+        raise unknown_name(f"draw of data set '{name}'", known, DRAWS)
+    changes = {key: value for key, value in options.items() if key != "draw"}
+    draw = build(Draw, {**asdict(DRAWS[known]), **changes}, f"data set '{name}'")
+    if draw == USUAL:
+        return INFO
+    return replace(
+        INFO,
+        name=name,
+        classes=102 if draw.background == "in" else 101,
+        read=partial(read, draw),
+        class_names=partial(class_names, draw),
+        ends=None,
+        footnote=draw.footnote,
+        declared=INFO,
+    )
 
 
 def class_names(draw: Draw, root: Path) -> list[str]:
@@ -30,6 +117,19 @@ def read(draw: Draw, root: Path, split: str) -> list[Sample]:
     return [Sample(root / name / image, index) for index, name in enumerate(names) for image in drawn[name]]
 
 
+def _with_replacement(images: Mapping[str, Sequence[str]], count: int, seed: int) -> dict[str, list[str]]:
+    """Draw by NumPy's first generator, one category after the other, as SSL-Transfer, SynCLR and Proteus do.
+
+    From the official archive, with the background as a class, seed 0 draws exactly their images.
+    """
+    import numpy as np  # slow to import, and not needed to read a suite
+
+    rng = np.random.RandomState(seed)
+    return {
+        category: sorted(names[index] for index in rng.choice(len(names), count)) for category, names in images.items()
+    }
+
+
 def _enough(folder: Path, per_class: int) -> list[str]:
     images = class_images(folder)
     if len(images) <= per_class:
@@ -40,33 +140,69 @@ def _enough(folder: Path, per_class: int) -> list[str]:
     return images
 
 
-def redrawn(draw: Draw) -> DatasetInfo:
-    """Return the same set as another draw splits it."""
-    if draw == USUAL:
-        return INFO
-    classes = INFO.classes
-    if draw.background == "in" and classes is not None:
-        classes += 1
-    return replace(
-        INFO,
-        classes=classes,
-        read=partial(read, draw),
-        class_names=partial(class_names, draw),
-        ends=None,
-        declared=INFO,
-    )
+def build_zip(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
+    """Extract the official zip, then the tar.gz in it, which holds the folder."""
+    extract(files[ZIP], scratch / "zip", Limits.of(ZIP), progress)
+    nested = scratch / "zip" / "caltech-101" / INNER.name
+    if not nested.is_file():
+        raise SourceError(f"{files[ZIP]}: no caltech-101/{INNER.name} in it; get the official archive")
+    build_folder({INNER: nested}, out, scratch, progress, CATEGORIES)
 
 
 INFO = DatasetInfo(
     name="caltech101",
     title="Caltech-101",
     kind="classification",
-    folder="caltech101/101_ObjectCategories",
+    folder=f"caltech101/{CATEGORIES}",
     splits={"train": 3030, "test": 5647},
+    roles=Roles("train", "test"),
     classes=101,
     source="extract 101_ObjectCategories.tar.gz from https://data.caltech.edu/records/mzrjq-6wc02 into caltech101",
     read=partial(read, USUAL),
     class_names=partial(class_names, USUAL),
     ends=("Faces", "yin_yang"),
-    redrawn=redrawn,
+    metric="mean_per_class",
+    prompts=(  # CLIP's
+        "a photo of a {}.",
+        "a painting of a {}.",
+        "a plastic {}.",
+        "a sculpture of a {}.",
+        "a sketch of a {}.",
+        "a tattoo of a {}.",
+        "a toy {}.",
+        "a rendition of a {}.",
+        "a embroidered {}.",
+        "a cartoon {}.",
+        "a {} in a video game.",
+        "a plushie {}.",
+        "a origami {}.",
+        "art of a {}.",
+        "graffiti of a {}.",
+        "a drawing of a {}.",
+        "a doodle of a {}.",
+        "a photo of the {}.",
+        "a painting of the {}.",
+        "the plastic {}.",
+        "a sculpture of the {}.",
+        "a sketch of the {}.",
+        "a tattoo of the {}.",
+        "the toy {}.",
+        "a rendition of the {}.",
+        "the embroidered {}.",
+        "the cartoon {}.",
+        "the {} in a video game.",
+        "the plushie {}.",
+        "the origami {}.",
+        "art of the {}.",
+        "graffiti of the {}.",
+        "a drawing of the {}.",
+        "a doodle of the {}.",
+    ),
+    parts=(
+        Part(f"caltech101/{CATEGORIES}", (ZIP,), build_zip),
+        whole_archive(f"caltech101/{CATEGORIES}", INNER),
+    ),
+    gigabytes=0.2,  # 101_ObjectCategories.tar.gz has 131,740,031 bytes
+    variant=variant,
+    drawn=True,
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from umt.data.contract import DatasetInfo, Sample
+from umt.data.archives import Archive
+from umt.data.contract import DatasetInfo, Roles, Sample, plain_words
+from umt.data.prepare.folders import whole_archive
 from umt.data.reading import listed_samples, read_table, refuse_twice
 from umt.errors import DataError, LayoutError
 
@@ -50,16 +52,34 @@ def _look_up(values: dict[str, str], image: str, path: Path) -> str:
     return values[image]
 
 
+def spoken(name: str) -> str:
+    """Remove the number of a bird: '001.Black_footed_Albatross' -> 'Black footed Albatross'."""
+    return plain_words(name.partition(".")[2] or name)
+
+
+ARCHIVE = Archive(
+    "CUB_200_2011.tgz",
+    url="https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
+    md5="97eceeb196236b17998738112f37df78",  # as several public loaders check it
+    files=30_000,
+    gigabytes=3,
+)
+
 INFO = DatasetInfo(
     name="cub",
     title="CUB-200-2011",
     kind="classification",
     folder="CUB_200_2011",
     splits={"train": 5994, "test": 5794},
+    roles=Roles("train", "test"),
     classes=200,
     source="extract CUB_200_2011.tgz from https://www.vision.caltech.edu/datasets/cub_200_2011/ there, "
     "so that it holds images and images.txt",
     read=read,
     class_names=class_names,
     ends=("001.Black_footed_Albatross", "200.Common_Yellowthroat"),
+    spoken=spoken,
+    prompts=("a photo of a {}, a type of bird.",),  # CLIP's authors have none for CUB: their sentence for Birdsnap
+    parts=(whole_archive("CUB_200_2011", ARCHIVE),),
+    gigabytes=1.2,  # CUB_200_2011.tgz has 1,150,585,339 bytes
 )

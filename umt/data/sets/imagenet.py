@@ -1,12 +1,52 @@
-"""ImageNet-1k: one folder a WordNet id, in `train` and `val`."""
+"""ImageNet-1k: one folder a WordNet id, in `train` and `val`.
+
+Its archives are a tar of a tar for each class, and a flat tar of validation images with their classes apart.
+"""
 
 from __future__ import annotations
 
+import re
+import tarfile
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from umt.data.contract import DatasetInfo, Sample
-from umt.data.reading import class_images, subfolders
-from umt.errors import LayoutError
+from rich.progress import Progress
+
+from umt.data.archives import Archive, Part
+from umt.data.contract import DatasetInfo, Roles, Sample, plain_words
+from umt.data.prepare.extract import Budget, Entry, Limits, entries, extract, tar_entries, write_entries
+from umt.data.reading import foldered_samples, read_table, subfolders
+from umt.errors import LayoutError, SourceError, first_line
+from umt.text import brief
+
+REGISTER = "register at https://www.image-net.org/download.php"
+# MD5 as torchvision has them.
+TRAIN = Archive(
+    "ILSVRC2012_img_train.tar",
+    md5="1d675b47d978889d74fa0da5fadfb00e",
+    get=REGISTER,
+    files=1_300_000,
+    gigabytes=300,
+)
+VAL = Archive(
+    "ILSVRC2012_img_val.tar",
+    md5="29b22e2961454d5413ddabcf34fc5622",
+    get=REGISTER,
+    files=60_000,
+    gigabytes=14,
+)
+DEVKIT = Archive(
+    "ILSVRC2012_devkit_t12.tar.gz",
+    md5="fa75699e90414af021442c21a62c3abf",
+    get=REGISTER,
+    files=200,
+    gigabytes=0.1,
+)
+TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
+META = "data/meta.mat"
+WNID = re.compile(r"n\d{1,8}")
 
 
 def class_names(root: Path) -> list[str]:
@@ -22,8 +62,98 @@ def read(root: Path, split: str) -> list[Sample]:
         raise LayoutError(
             f"{root}: class folder '{different[0]}' is in one of train and {split} only; complete the other"
         )
-    folders = [root / split / name for name in names]
-    return [Sample(folder / image, index) for index, folder in enumerate(folders) for image in class_images(folder)]
+    return foldered_samples(root / split, names, names)
+
+
+def spoken(name: str) -> str:
+    """Return the name of a WordNet id that CLIP's authors chose; any other folder is called by its own name."""
+    return _by_wordnet_id()[name] if re.fullmatch(r"n\d{8}", name) else plain_words(name)
+
+
+@cache
+def _by_wordnet_id() -> Mapping[str, str]:
+    """Return the names that CLIP's authors chose, which are in the order of the sorted ids."""
+    import open_clip  # slow to import
+    from timm.data import ImageNetInfo
+
+    info = ImageNetInfo()
+    ids = [info.index_to_label_name(index) for index in range(info.num_classes())]
+    return dict(zip(ids, open_clip.IMAGENET_CLASSNAMES, strict=True))
+
+
+def build_train(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
+    """Build a folder for each class from the tar of that class; the inner tars are never written."""
+    budget = Budget(files[TRAIN], Limits.of(TRAIN))
+    with entries(files[TRAIN], progress) as found:
+        for entry in found:
+            _write_class(entry, out, budget)
+
+
+def build_val(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
+    """Build a folder for each class; the n-th image in order of name has the n-th class of the devkit."""
+    flat, devkit = scratch / "flat", scratch / "devkit"
+    extract(files[DEVKIT], devkit, Limits.of(DEVKIT), progress)
+    wnids = read_truth(devkit / "ILSVRC2012_devkit_t12")
+    extract(files[VAL], flat, Limits.of(VAL), progress)
+    images = sorted(flat.iterdir())
+    if len(images) != len(wnids):
+        raise SourceError(
+            f"{files[VAL]}: {len(images):,} images, {DEVKIT.name} has the classes of {len(wnids):,}; "
+            "get both archives again"
+        )
+    for image, wnid in zip(images, wnids, strict=True):
+        (out / wnid).mkdir(exist_ok=True)
+        image.rename(out / wnid / image.name)
+
+
+def read_truth(devkit: Path) -> list[str]:
+    """Return the WordNet id of each validation image, in order of the images' names.
+
+    The ground truth numbers the classes as `meta.mat` does, which is another order than that of the WordNet ids.
+    """
+    numbers = [number for (number,) in read_table(devkit / TRUTH, 1)]
+    wnids = _read_synsets(devkit / META)
+    for line, number in enumerate(numbers, start=1):
+        if number not in wnids:
+            raise SourceError(
+                f"{DEVKIT.name}: {TRUTH} line {line} is '{number}', no class of meta.mat; get the devkit again"
+            )
+    return [wnids[number] for number in numbers]
+
+
+def _read_synsets(path: Path) -> dict[str, str]:
+    """Return the WordNet ids of the 1000 classes by number, without the tree's inner nodes, which have children."""
+    from scipy.io import loadmat  # slow to import
+
+    try:
+        synsets: Any = loadmat(path, squeeze_me=True)["synsets"]
+        leaves = synsets[synsets["num_children"] == 0]
+        wnids = {
+            str(int(number)): str(wnid) for number, wnid in zip(leaves["ILSVRC2012_ID"], leaves["WNID"], strict=True)
+        }
+    except Exception as error:  # scipy raises many kinds on a damaged file
+        raise SourceError(
+            f"{DEVKIT.name}: {META} cannot be read ({first_line(error)}); get the devkit again"
+        ) from error
+    for wnid in wnids.values():  # it becomes the name of a folder
+        if not WNID.fullmatch(wnid):
+            raise SourceError(
+                f"{DEVKIT.name}: {META} names a class {brief(wnid)}, expected n01440764; get the devkit again"
+            )
+    return wnids
+
+
+def _write_class(entry: Entry, out: Path, budget: Budget) -> None:
+    wnid, dot, suffix = entry.name.removeprefix("./").partition(".")
+    if entry.special or suffix != "tar" or not dot or not wnid.isalnum():
+        raise budget.refusal(entry.name, "no tar of a class")
+    budget.count(entry.name)
+    (out / wnid).mkdir()
+    try:
+        with entry.open() as inner:
+            write_entries(tar_entries(inner), out / wnid, budget)
+    except tarfile.TarError as error:
+        raise budget.refusal(entry.name, f"no readable tar ({first_line(error)})") from error
 
 
 INFO = DatasetInfo(
@@ -32,10 +162,18 @@ INFO = DatasetInfo(
     kind="classification",
     folder="imagenet",
     splits={"train": 1_281_167, "val": 50_000},
+    roles=Roles("train", "val"),  # the labels of the official test set are not public
     classes=1000,
     source="get ILSVRC 2012 from https://www.image-net.org/download.php and put one folder of images for each "
     "WordNet id into train and val",
     read=read,
     class_names=class_names,
     ends=("n01440764", "n15075141"),
+    spoken=spoken,
+    prompts=("OPENAI_IMAGENET_TEMPLATES",),
+    parts=(
+        Part("imagenet/train", (TRAIN,), build_train),
+        Part("imagenet/val", (VAL, DEVKIT), build_val),
+    ),
+    gigabytes=155,  # the archives have 147,897,477,120 and 6,744,924,160 bytes
 )

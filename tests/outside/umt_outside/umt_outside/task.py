@@ -7,7 +7,6 @@ import numpy as np
 from benchmarks.tasks.accuracy import top1
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features
-from benchmarks.tasks.splits import report_samples
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class RetrievalSettings:
 def run(job: Job) -> Outcome:
     """Each test image looks for its nearest neighbour, by cosine similarity, among the others."""
     settings: RetrievalSettings = job.settings
-    features, labels = frozen_features(job, report_samples(job.dataset), settings.resolution, crop_pct=1.0)
+    features, labels = frozen_features(job, job.dataset.reported_samples, settings.resolution, crop_pct=1.0)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     similarities = unit @ unit.T
     np.fill_diagonal(similarities, -np.inf)
@@ -31,7 +30,6 @@ TASK = Task(
     name="retrieval",
     about="precision of the most similar test image",
     settings=RetrievalSettings,
-    datasets=("imagenet", "aircraft", "caltech101", "cub"),
     metrics=(Metric("precision_at_1", "%"),),
     run=run,
     seeded=False,

@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 
 from umt.data.check import validate
-from umt.data.contract import MARKER, find_dataset
+from umt.data.contract import MARKER
 from umt.data.mini import PARTS, MiniSize, write_mini, write_part
 from umt.data.mini.crops import Cutter
 from umt.data.mini.photos import NAMES
 from umt.data.mini.rooms import render_room
 from umt.data.mini.write import Part
+from umt.data.registry import find_dataset
 from umt.errors import UMTError
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress
 
+from umt.data.archives import Archive
 from umt.data.prepare.download import download
-from umt.data.prepare.sources import Source
 from umt.errors import UMTError
 
 CONTENT = bytes(range(256)) * 20_000
@@ -31,8 +31,8 @@ class Server:
     cut: int | None = None  # bytes after which the connection ends
     missing: bool = False
 
-    def source(self, md5: str = MD5) -> Source:
-        return Source(url=f"{self.url}/set.zip", md5=md5)
+    def archive(self, md5: str = MD5) -> Archive:
+        return Archive("set.zip", url=f"{self.url}/set.zip", md5=md5)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def server() -> Iterator[Server]:
 
 def test_whole_and_only_once(tmp_path: Path, server: Server, progress: Progress) -> None:
     for _ in range(2):
-        assert download("set.zip", server.source(), tmp_path / "new", progress).read_bytes() == CONTENT
+        assert download(server.archive(), tmp_path / "new", progress).read_bytes() == CONTENT
     assert server.asked == [None]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["set.zip"]
 
@@ -73,35 +73,35 @@ def test_whole_and_only_once(tmp_path: Path, server: Server, progress: Progress)
 def test_it_goes_on_where_it_stopped(tmp_path: Path, server: Server, progress: Progress, ranges: bool) -> None:
     server.cut, server.ranges = 3_000_000, ranges
     with pytest.raises(UMTError, match=r"download stopped .*; repeat the command to go on, or give --from"):
-        download("set.zip", server.source(), tmp_path, progress)
+        download(server.archive(), tmp_path, progress)
     assert not (tmp_path / "set.zip").exists()
     have = (tmp_path / "set.zip.part").stat().st_size
     server.cut = None
-    assert download("set.zip", server.source(), tmp_path, progress).read_bytes() == CONTENT
+    assert download(server.archive(), tmp_path, progress).read_bytes() == CONTENT
     assert server.asked == [None, f"bytes={have}-"]
     assert have > 0
 
 
 def test_whole_but_not_yet_checked(tmp_path: Path, server: Server, progress: Progress) -> None:
     (tmp_path / "set.zip.part").write_bytes(CONTENT)
-    assert download("set.zip", server.source(), tmp_path, progress).read_bytes() == CONTENT
+    assert download(server.archive(), tmp_path, progress).read_bytes() == CONTENT
 
 
 def test_another_checksum_is_refused_and_gone(tmp_path: Path, server: Server, progress: Progress) -> None:
     with pytest.raises(UMTError, match=rf"set\.zip: MD5 is {MD5}, expected 0+; repeat"):
-        download("set.zip", server.source("0" * 32), tmp_path, progress)
+        download(server.archive(md5="0" * 32), tmp_path, progress)
     assert not [*tmp_path.iterdir()]
 
 
 def test_what_is_not_there_is_named(tmp_path: Path, server: Server, progress: Progress) -> None:
     server.missing = True
     with pytest.raises(UMTError, match=r"set\.zip: download stopped \(.*404"):
-        download("set.zip", server.source(), tmp_path, progress)
+        download(server.archive(), tmp_path, progress)
 
 
 def test_no_network_is_named(tmp_path: Path, progress: Progress) -> None:
     with pytest.raises(UMTError, match=r"http://127\.0\.0\.1:9/x: download stopped \(.*\)"):
-        download("x", Source(url="http://127.0.0.1:9/x", md5=MD5), tmp_path, progress)
+        download(Archive("x", url="http://127.0.0.1:9/x", md5=MD5), tmp_path, progress)
 
 
 @pytest.mark.parametrize("kind", ["link", "link to nothing", "whole link", "pipe", "device"])
@@ -117,8 +117,8 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, server: Server, progr
     if before is not None:
         target.write_bytes(before)
     with pytest.raises(UMTError, match=r"set\.zip\.part: is a (link|pipe), .*; remove it and repeat the command"):
-        download("set.zip", server.source(), part.parent, progress)
+        download(server.archive(), part.parent, progress)
     assert (target.read_bytes() if target.exists() else None) == before
     assert server.asked == []
     part.unlink()
-    assert download("set.zip", server.source(), part.parent, progress).read_bytes() == CONTENT
+    assert download(server.archive(), part.parent, progress).read_bytes() == CONTENT

@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress
 
-from umt.data.contract import NAMES, find_dataset
 from umt.data.prepare import extract, flow, prepare
-from umt.data.prepare.parts import PARTS
-from umt.data.prepare.sources import sources
 from umt.data.record import FOLDER, read_record
+from umt.data.registry import BUILT_IN, dataset_info, find_dataset
 from umt.errors import UMTError
 
 CUB = {
@@ -47,14 +45,14 @@ def nothing_left(root: Path) -> bool:
     return [path.name for path in root.iterdir()] == [FOLDER] and not [*root.rglob(".partial*")]
 
 
-def test_every_file_that_a_set_is_made_of_has_a_source() -> None:
-    assert set(PARTS) == set(NAMES)
-    for part in (part for parts in PARTS.values() for part in parts):
-        for file in part.files:
-            source = sources()[file]
-            assert source.url or source.get
-            assert len(source.md5) == 32 or not source.url
-            assert source.files or file.endswith(".mat")
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_file_that_a_set_is_made_of_has_a_source(name: str) -> None:
+    parts = dataset_info(name).parts
+    assert parts
+    for archive in (archive for part in parts for archive in part.archives):
+        assert archive.url or archive.get
+        assert len(archive.md5) == 32 or not archive.url
+        assert archive.files or archive.name.endswith(".mat")
 
 
 def test_cub(tmp_path: Path, cub_tgz: Path, progress: Progress) -> None:

@@ -12,9 +12,9 @@ import pytest
 from rich.progress import Progress
 from scipy.io import savemat
 
-from umt.data.contract import find_dataset
 from umt.data.prepare import prepare
-from umt.data.prepare.imagenet import DEVKIT, TRAIN, VAL
+from umt.data.registry import find_dataset
+from umt.data.sets.imagenet import DEVKIT, TRAIN, VAL
 from umt.errors import UMTError
 
 # As in the devkit, the numbers are in another order than the ids, and inner nodes follow the classes.
@@ -43,10 +43,12 @@ def archives(tmp_path: Path, make_tar: Callable[..., Path], tar_of: Callable[...
     folder = tmp_path / "downloads"
     folder.mkdir()
     names = {"n02119789": ["n02119789_1.JPEG", "n02119789_2.JPEG"], "n01440764": ["n01440764_3.JPEG"]}
-    make_tar(folder / TRAIN, {f"{wnid}.tar": tar_of(dict.fromkeys(images, picture)) for wnid, images in names.items()})
+    make_tar(
+        folder / TRAIN.name, {f"{wnid}.tar": tar_of(dict.fromkeys(images, picture)) for wnid, images in names.items()}
+    )
     # Not in order of name, which is what the ground truth follows.
-    make_tar(folder / VAL, {f"ILSVRC2012_val_0000000{n}.JPEG": picture for n in (3, 1, 2)})
-    make_tar(folder / DEVKIT, devkit(b"2\n1\n2\n", meta()))
+    make_tar(folder / VAL.name, {f"ILSVRC2012_val_0000000{n}.JPEG": picture for n in (3, 1, 2)})
+    make_tar(folder / DEVKIT.name, devkit(b"2\n1\n2\n", meta()))
     return folder
 
 
@@ -64,15 +66,15 @@ def test_both_splits(tmp_path: Path, archives: Path, progress: Progress) -> None
 
 def test_one_split_at_a_time(tmp_path: Path, archives: Path, progress: Progress) -> None:
     root = tmp_path / "data"
-    assert [outcome.folder.name for outcome in prepare("imagenet", root, archives / VAL, progress)] == ["val"]
-    outcomes = prepare("imagenet", root, archives / TRAIN, progress)
+    assert [outcome.folder.name for outcome in prepare("imagenet", root, archives / VAL.name, progress)] == ["val"]
+    outcomes = prepare("imagenet", root, archives / TRAIN.name, progress)
     assert [(outcome.folder.name, bool(outcome.origin)) for outcome in outcomes] == [("train", True), ("val", False)]
 
 
 def test_validation_images_need_the_devkit(tmp_path: Path, archives: Path, progress: Progress) -> None:
-    (archives / DEVKIT).unlink()
-    with pytest.raises(UMTError, match=rf"{DEVKIT}: is needed beside {VAL}; register at"):
-        prepare("imagenet", tmp_path / "data", archives / VAL, progress)
+    (archives / DEVKIT.name).unlink()
+    with pytest.raises(UMTError, match=rf"{DEVKIT.name}: is needed beside {VAL.name}; register at"):
+        prepare("imagenet", tmp_path / "data", archives / VAL.name, progress)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +96,9 @@ def test_a_devkit_that_does_not_fit_is_named(
     meta_mat: bytes | None,
     reason: str,
 ) -> None:
-    make_tar(archives / DEVKIT, devkit(truth, meta_mat or meta()))
+    make_tar(archives / DEVKIT.name, devkit(truth, meta_mat or meta()))
     with pytest.raises(UMTError, match=reason):
-        prepare("imagenet", tmp_path / "data", archives / VAL, progress)
+        prepare("imagenet", tmp_path / "data", archives / VAL.name, progress)
     assert not (tmp_path / "data" / "imagenet").exists()
 
 
@@ -111,7 +113,7 @@ def test_a_devkit_that_does_not_fit_is_named(
 def test_a_class_that_is_no_tar_is_named(
     tmp_path: Path, make_tar: Callable[..., Path], progress: Progress, name: str, content: bytes, reason: str
 ) -> None:
-    archive = make_tar(tmp_path / TRAIN, {name: content})
+    archive = make_tar(tmp_path / TRAIN.name, {name: content})
     with pytest.raises(UMTError, match=reason):
         prepare("imagenet", tmp_path / "data", archive, progress)
 
@@ -119,7 +121,7 @@ def test_a_class_that_is_no_tar_is_named(
 def test_a_hostile_inner_tar_is_refused(
     tmp_path: Path, make_tar: Callable[..., Path], tar_of: Callable[..., bytes], progress: Progress
 ) -> None:
-    archive = make_tar(tmp_path / TRAIN, {"n01440764.tar": tar_of({"../../evil": b"x"})})
+    archive = make_tar(tmp_path / TRAIN.name, {"n01440764.tar": tar_of({"../../evil": b"x"})})
     with pytest.raises(UMTError, match=r"'\.\./\.\./evil' is a path outside"):
         prepare("imagenet", tmp_path / "data", archive, progress)
     assert not [*tmp_path.rglob("evil")]
@@ -130,6 +132,6 @@ def test_an_inner_tar_with_a_huge_header_is_refused(
 ) -> None:
     info = tarfile.TarInfo("x")
     info.type, info.size = tarfile.XHDTYPE, 5 << 30
-    archive = make_tar(tmp_path / TRAIN, {"n01440764.tar": info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 16)})
+    archive = make_tar(tmp_path / TRAIN.name, {"n01440764.tar": info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 16)})
     with pytest.raises(UMTError, match=r"'n01440764\.tar' is no readable tar \(an extended header of 5,368,709,120 by"):
         prepare("imagenet", tmp_path / "data", archive, progress)

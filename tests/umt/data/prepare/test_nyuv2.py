@@ -14,9 +14,9 @@ from PIL import Image
 from rich.progress import Progress
 from scipy.io import savemat
 
-from umt.data.contract import find_dataset
 from umt.data.prepare import prepare
-from umt.data.prepare.nyuv2 import LABELLED, PAIRS, SPLITS, read_splits
+from umt.data.registry import find_dataset
+from umt.data.sets.nyuv2 import LABELLED, PAIRS, SPLITS, read_splits
 from umt.errors import UMTError
 
 RNG = np.random.default_rng(0)
@@ -30,14 +30,14 @@ def labelled(tmp_path: Path) -> Path:
     h5py = pytest.importorskip("h5py")
     folder = tmp_path / "downloads"
     folder.mkdir()
-    with h5py.File(folder / LABELLED, "w") as file:
+    with h5py.File(folder / LABELLED.name, "w") as file:
         file["images"], file["rawDepths"], file["depths"] = IMAGES, DEPTHS, np.ones_like(DEPTHS)
-    savemat(folder / SPLITS, {"trainNdxs": np.array([[1], [3]]), "testNdxs": np.array([[2]])})
+    savemat(folder / SPLITS.name, {"trainNdxs": np.array([[1], [3]]), "testNdxs": np.array([[2]])})
     return folder
 
 
 def test_labelled(tmp_path: Path, labelled: Path, progress: Progress) -> None:
-    (outcome,) = prepare("nyuv2", tmp_path / "data", labelled / LABELLED, progress)
+    (outcome,) = prepare("nyuv2", tmp_path / "data", labelled / LABELLED.name, progress)
     assert outcome.sizes == {"train": 2, "test": 1}
     dataset = find_dataset("nyuv2", tmp_path / "data")
     assert [sample.image.name for sample in dataset.samples("train")] == ["0001.png", "0003.png"]
@@ -54,13 +54,13 @@ def test_labelled(tmp_path: Path, labelled: Path, progress: Progress) -> None:
 
 def test_splits_that_do_not_fit_are_named(tmp_path: Path, labelled: Path, progress: Progress) -> None:
     for numbers, reason in (([1], "pair 3 of .* is in no split"), ([1, 3, 4], "3 pairs, splits.mat splits 4")):
-        savemat(labelled / SPLITS, {"trainNdxs": np.array(numbers), "testNdxs": np.array([2])})
+        savemat(labelled / SPLITS.name, {"trainNdxs": np.array(numbers), "testNdxs": np.array([2])})
         with pytest.raises(UMTError, match=reason):
             prepare("nyuv2", tmp_path / "data", labelled, progress)
     assert not (tmp_path / "data" / "nyu").exists()
 
 
-@pytest.mark.parametrize("file", [LABELLED, SPLITS])
+@pytest.mark.parametrize("file", [LABELLED.name, SPLITS.name])
 def test_a_damaged_mat_is_named(tmp_path: Path, labelled: Path, progress: Progress, file: str) -> None:
     (labelled / file).write_bytes(b"not a mat file" * 100)
     with pytest.raises(UMTError, match=rf"{file}: cannot be read as the official .*; get it again"):
@@ -131,7 +131,7 @@ def test_a_mat_cannot_read_other_files(
     secret = tmp_path / "secret.h5"
     with h5py.File(secret, "w") as file:
         file["images"] = IMAGES
-    with h5py.File(labelled / LABELLED, "a") as file:
+    with h5py.File(labelled / LABELLED.name, "a") as file:
         del file["images"]
         write(file, secret, h5py)
     with pytest.raises(UMTError, match=r"cannot be read as the official labelled set .*; get it again") as caught:
@@ -159,7 +159,7 @@ def pairs(picture: bytes) -> dict[str, bytes]:
 
 
 def test_pairs(tmp_path: Path, make_zip: Callable[..., Path], picture: bytes, progress: Progress) -> None:
-    archive = make_zip(tmp_path / PAIRS, pairs(picture))
+    archive = make_zip(tmp_path / PAIRS.name, pairs(picture))
     assert prepare("nyuv2", tmp_path, archive, progress)[0].sizes == {"train": 1, "test": 1}
     dataset = find_dataset("nyuv2", tmp_path)
     names = {split: [sample.image.name for sample in dataset.samples(split)] for split in ("train", "test")}
@@ -172,7 +172,7 @@ def test_pairs(tmp_path: Path, make_zip: Callable[..., Path], picture: bytes, pr
 def test_a_list_cannot_name_files_elsewhere(
     tmp_path: Path, make_zip: Callable[..., Path], picture: bytes, progress: Progress, line: str
 ) -> None:
-    archive = make_zip(tmp_path / PAIRS, pairs(picture) | {"nyu/nyu_test.txt": line.encode()})
+    archive = make_zip(tmp_path / PAIRS.name, pairs(picture) | {"nyu/nyu_test.txt": line.encode()})
     with pytest.raises(UMTError, match="is listed and not there; get the archive again"):
         prepare("nyuv2", tmp_path / "data", archive, progress)
 
@@ -180,7 +180,7 @@ def test_a_list_cannot_name_files_elsewhere(
 def test_a_line_without_depth_is_named(
     tmp_path: Path, make_zip: Callable[..., Path], picture: bytes, progress: Progress
 ) -> None:
-    archive = make_zip(tmp_path / PAIRS, pairs(picture) | {"nyu/nyu_test.txt": b"bathroom/rgb_00045.jpg\n"})
+    archive = make_zip(tmp_path / PAIRS.name, pairs(picture) | {"nyu/nyu_test.txt": b"bathroom/rgb_00045.jpg\n"})
     with pytest.raises(UMTError, match=r"line 'bathroom/rgb_00045\.jpg' names an image without depth"):
         prepare("nyuv2", tmp_path / "data", archive, progress)
 
@@ -189,8 +189,8 @@ def test_the_split_of_the_genuine_pairs(real_data: Path, tmp_path: Path) -> None
     """The lists of the official split beside the genuine pairs, through the reader of splits.mat."""
     folder = real_data / "nyuv2_mini"
     ids = {split: np.loadtxt(folder / f"official_{split}_ids.txt", dtype=int) for split in ("train", "test")}
-    savemat(tmp_path / SPLITS, {"trainNdxs": ids["train"][:, None], "testNdxs": ids["test"][:, None]})
-    of_split = read_splits(tmp_path / SPLITS)
+    savemat(tmp_path / SPLITS.name, {"trainNdxs": ids["train"][:, None], "testNdxs": ids["test"][:, None]})
+    of_split = read_splits(tmp_path / SPLITS.name)
     assert (len(of_split), len(ids["train"]), len(ids["test"])) == (1449, 795, 654)
     for split in ("train", "test"):
         assert all(of_split[int(path.stem)] == split for path in (folder / "images" / split).iterdir())

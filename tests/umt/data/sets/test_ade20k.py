@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from umt.data.check import validate
-from umt.data.contract import find_dataset
+from umt.data.registry import find_dataset
 
 
 def test_genuine_images(real_data: Path) -> None:

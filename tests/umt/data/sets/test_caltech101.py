@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from umt.data.contract import Dataset, dataset_info, find_dataset
-from umt.data.draw import Draw
-from umt.data.sets.caltech101 import BACKGROUND, INFO
+from umt.data.contract import Dataset
+from umt.data.registry import dataset_info, find_dataset
+from umt.data.sets.caltech101 import BACKGROUND, INFO, Draw
 from umt.errors import UMTError
 
 
@@ -38,11 +39,17 @@ def test_another_draw_is_other_data_in_the_same_folder(tmp_path: Path) -> None:
     """Every choice changes the fingerprint, on which results depend; none changes what is in the folder."""
     for name, count in (("ant", 45), ("beaver", 45), (BACKGROUND, 45)):
         make_class(tmp_path / name, count)
-    draws = [Draw(), Draw(seed=1), Draw(per_class=29), Draw(replacement=True), Draw(background="in")]
-    sets = [Dataset(dataset_info("caltech101", draw), tmp_path) for draw in draws]
+    draws = {
+        "": Draw(),
+        "?seed=1": Draw(seed=1),
+        "?per_class=29": Draw(per_class=29),
+        "?replacement=true": Draw(replacement=True),
+        "?background=in": Draw(background="in"),
+    }
+    sets = [Dataset(dataset_info(f"caltech101{query}"), tmp_path) for query in draws]
     assert len({found.fingerprint for found in sets}) == len(draws)
-    assert dataset_info("caltech101", Draw()) is INFO
-    for draw, found in zip(draws, sets, strict=True):
+    assert dataset_info("caltech101?draw=usual") is INFO
+    for draw, found in zip(draws.values(), sets, strict=True):
         names = [BACKGROUND, "ant", "beaver"] if draw.background == "in" else ["ant", "beaver"]
         images = {split: [sample.image for sample in found.samples(split)] for split in ("train", "test")}
         assert found.class_names == names
@@ -59,7 +66,7 @@ def test_an_official_folder_is_one_by_any_draw(tmp_path: Path, monkeypatch: pyte
     make_class(tmp_path / BACKGROUND, 45)
     small = replace(INFO, splits={"train": 30, "test": 15})
     monkeypatch.setattr("umt.data.sets.caltech101.INFO", small)
-    published = Dataset(dataset_info("caltech101", Draw(replacement=True, background="in")), tmp_path)
+    published = Dataset(dataset_info("caltech101?draw=published"), tmp_path)
     assert (published.official, published.title) == (True, "Caltech-101")
 
 
@@ -74,3 +81,72 @@ def test_real_folders(real_data: Path) -> None:
     assert len(dataset.class_names) == INFO.classes
     assert dataset.sizes["train"] == INFO.splits["train"]
     assert dataset.title == f"Caltech-101 layout, {sum(dataset.sizes.values())} items"
+
+
+NAMES = [f"image_{number:04d}.jpg" for number in range(1, 101)]
+
+
+def test_without_replacement_it_depends_on_names_and_seed_only() -> None:
+    shuffled = random.Random(0).sample(NAMES, len(NAMES))
+    drawn = Draw().drawn({"ant": NAMES, "beaver": NAMES})
+    assert drawn["ant"] == Draw().drawn({"ant": shuffled})["ant"]
+    assert len(set(drawn["ant"])) == 30
+    assert drawn["ant"] != drawn["beaver"]
+    assert {*drawn["ant"]} - {NAMES[0]} <= {*Draw().drawn({"ant": NAMES[1:]})["ant"]}  # one missing moves at most one
+    assert drawn["ant"] != Draw(seed=1).drawn({"ant": NAMES})["ant"]
+    # Worked out with coreutils' sha256sum and sort; another draw is another data set.
+    assert drawn["ant"][:3] == ["image_0003.jpg", "image_0007.jpg", "image_0010.jpg"]
+    assert Draw(seed=1).drawn({"ant": NAMES})["ant"][:3] == ["image_0002.jpg", "image_0015.jpg", "image_0016.jpg"]
+
+
+def test_with_replacement_seed_0_is_the_published_split() -> None:
+    """First and last images of the official folders that SSL-Transfer's caltech101-splits/train.txt names."""
+    counts = {"BACKGROUND_Google": 467, "Faces": 435, "Faces_easy": 435, "Leopards": 200, "Motorbikes": 798}
+    images = {name: [f"image_{number:04d}.jpg" for number in range(1, count + 1)] for name, count in counts.items()}
+    drawn = Draw(replacement=True, background="in").drawn(images)
+    assert [len(names) for names in drawn.values()] == [30] * 5
+    assert [len(set(names)) for names in drawn.values()] == [28, 27, 29, 30, 29]
+    assert [names[0][6:10] for names in drawn.values()] == ["0010", "0029", "0032", "0001", "0024"]
+    assert [names[-1][6:10] for names in drawn.values()] == ["0405", "0432", "0431", "0198", "0783"]
+    assert drawn != Draw(seed=1, replacement=True).drawn(images)
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (Draw(), None),
+        (Draw(seed=3), "Caltech-101: they are drawn with seed 3."),
+        (Draw(per_class=5), "Caltech-101: 5 images a class are drawn to train on."),
+        (Draw(replacement=True), "Caltech-101: training images are drawn with replacement (30 a class"),
+        (Draw(background="in"), "Caltech-101: BACKGROUND_Google is a class of its own."),
+    ],
+)
+def test_what_is_not_usual_is_said(draw: Draw, said: str | None) -> None:
+    assert (draw.footnote or "").startswith(said) if said else draw.footnote is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"per_class": 0}, "give at least 1"),
+        ({"seed": -1}, "0 or more"),
+        ({"background": "inside"}, "unknown background 'inside'"),
+    ],
+)
+def test_a_draw_that_makes_no_sense_is_an_error(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(UMTError, match=message):
+        Draw(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("draw=publishd", "unknown draw of data set 'caltech101.draw=publishd' 'publishd'. Did you mean published"),
+        ("per_clas=5", "per_clas"),
+        ("seed=one", "field 'seed' is 'one'"),
+        ("published", "options 'published' are not key=value pairs"),
+    ],
+)
+def test_a_wrong_query_is_an_error(query: str, message: str) -> None:
+    with pytest.raises(UMTError, match=message):
+        dataset_info(f"caltech101?{query}")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from umt.data.contract import Dataset, find_dataset
+from umt.data.contract import Dataset
+from umt.data.registry import find_dataset
 from umt.data.sets.cub import INFO
 from umt.errors import UMTError
 

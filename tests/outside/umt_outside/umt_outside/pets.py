@@ -1,0 +1,33 @@
+"""Oxford-IIIT Pets (Parkhi et al. 2012) as folders of images: `train` and `test`, a folder for each breed."""
+
+from pathlib import Path
+
+from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.reading import foldered_samples, subfolders
+
+
+def class_names(root: Path) -> list[str]:
+    """The breeds, in the order of the class index."""
+    return subfolders(root / "train")
+
+
+def read(root: Path, split: str) -> list[Sample]:
+    """The images of a split in order of breed and name."""
+    names = class_names(root)
+    return foldered_samples(root / split, names, names)
+
+
+PETS = DatasetInfo(
+    name="pets",
+    title="Oxford Pets",
+    kind="classification",
+    folder="oxford-iiit-pet",
+    splits={"train": 3680, "test": 3669},
+    roles=Roles("train", "test"),
+    classes=37,
+    source="sort the images of https://www.robots.ox.ac.uk/~vgg/data/pets/ into train/BREED and test/BREED",
+    read=read,
+    class_names=class_names,
+    metric="mean_per_class",
+    prompts=("a photo of a {}, a type of pet.",),
+)
