@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, partial
@@ -24,8 +24,9 @@ Reader = Callable[[Any], Any]  # gives the value as it is declared; its error go
 MAX_BYTES = 64 << 20  # bytes of a JSON file
 MAX_YAML_BYTES = 4 << 20  # people write it, and a megabyte takes seconds to parse
 MAX_DEPTH = 60  # levels of lists and mappings; a thousand end Python's stack
+MAX_PARTS = 1_000_000  # plain values in a level
 INTEGERS = range(-(1 << 63), 1 << 64)
-LEAVES = frozenset((str, float, bool, NoneType))  # types of plain values without parts
+LEAVES = frozenset((str, bool, NoneType))  # types of plain values that are sound as they are
 MERGE = "tag:yaml.org,2002:merge"  # tag of the key <<
 EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3 is a number for everyone but YAML 1.1
 
@@ -124,17 +125,39 @@ def build(kind: type[Declared], values: Mapping[str, Any], source: Path | str) -
         raise type(error)(f"{source}: {error}") from error
 
 
-def check_plain(value: Any, depth: int = 0) -> Any:
-    """Return a plain value of any type; UMTError if it nests too deep or holds an integer of more than 64 bits."""
-    if isinstance(value, int) and value not in INTEGERS:
+def check_plain(value: Any) -> Any:
+    """Return a plain value: text, finite numbers of 64 bits, lists and mappings by text or number.
+
+    Raises UMTError if it holds anything else, nests too deep, or is too large. It goes level by level,
+    so that it ends: in a file a list may hold itself, or hold one list many times which does the same.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        groups = [_parts(part) for part in level]
+        if sum(map(len, groups)) > MAX_PARTS:
+            raise DeclarationError(f" holds more than {MAX_PARTS:,} values in a level")
+        level = [part for group in groups for part in group if type(part) not in LEAVES]
+        if not level:
+            return value
+    raise DeclarationError(f" has more than {MAX_DEPTH} lists or mappings in each other")
+
+
+def _parts(value: Any) -> Collection[Any]:
+    """Return the values in a list or mapping; none for a number that is sound."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if type(key) is not str and (type(key) is not int or key not in INTEGERS):
+                raise _misfit(key, "text, or an integer of at most 64 bits, as a key")
+        return value.values()
+    if isinstance(value, (list, tuple)):
+        return value
+    if type(value) is int and value not in INTEGERS:
         raise _misfit(value, "at most 64 bits")
-    if depth > MAX_DEPTH:
-        raise DeclarationError(f" has more than {MAX_DEPTH} lists or mappings in each other")
-    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    for part in parts:
-        if type(part) not in LEAVES:
-            check_plain(part, depth + 1)
-    return value
+    if type(value) is float and not math.isfinite(value):
+        raise _misfit(value, "a finite float")
+    if type(value) not in (int, float, *LEAVES):
+        raise _misfit(value, "text, a number, a list or a mapping")
+    return ()
 
 
 def scalar(text: str) -> Any:

@@ -57,7 +57,9 @@ def test_the_folder_of_a_run_will_do(store, result, cub):
     assert umt.load_results(str(store.folder.parent)).equals(umt.load_results(store.folder))
 
 
-@pytest.mark.parametrize("content", [b"", b'{"schema": 1', b"[]", b'{"schema": 99}', b'{"schema": 1}'])
+@pytest.mark.parametrize(
+    "content", [b"", b'{"schema": 1', b"[]", b'{"schema": 99}', b'{"schema": 1}', b'{"schema": 2}']
+)
 def test_a_file_that_cannot_be_read_is_a_warning(store, result, cub, content):
     good = store.write(result(cub, 80.0))
     bad = good.with_name("bad.json")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from umt.backbones.contract import RGB
+from umt.declarations import check_plain
 from umt.errors import UMTError, WeightsError
-from umt.text import LONGEST_INTEGER, brief
+from umt.text import brief
 
-DEEPEST = 32  # levels of plain values: recipes have five
-MUCH = 1e6  # limit for a mean or a deviation of colours from 0 to 1, or even to 255
-MOST = 1_000_000  # plain values in a level
+MAX_NUMBER = 1 << 63
+MAX_COLOUR = 1e6  # limit for a mean or a deviation of colours from 0 to 1, or even to 255
 
 
 class Fields:
@@ -32,24 +31,23 @@ class Fields:
 
     def positive(self, name: str, kind: type = int) -> Any:
         value = self._take(name, kind, f"a positive {kind.__name__}")
-        if not value > 0 or not _is_sound(value):
+        if not 0 < value < MAX_NUMBER:
             raise self.error(name, f"a positive {kind.__name__}")
         return value
 
     def triple(self, name: str) -> RGB:
         values = self._take(name, (tuple, list), "three numbers")
-        if len(values) != 3 or not all(isinstance(value, (int, float)) and abs(value) < MUCH for value in values):
+        if len(values) != 3 or not all(isinstance(value, (int, float)) and abs(value) < MAX_COLOUR for value in values):
             raise self.error(name, "three numbers")
         red, green, blue = values
         return red, green, blue
 
     def plain(self, name: str) -> Mapping[str, Any]:
         value: Mapping[str, Any] = self._take(name, dict, "a dictionary of plain values")
-        if not _is_plain(value):
-            raise self.error(
-                name, f"a dictionary of plain values (finite numbers of 64 bits, text, lists; at most {DEEPEST} deep)"
-            )
-        return value
+        try:
+            return check_plain(value)
+        except UMTError as error:
+            raise self.error(name, f"a dictionary of plain values (it{error})") from error
 
     def tensors(self, name: str) -> Mapping[str, Tensor]:
         value: Mapping[str, Tensor] = self._take(name, dict, "a state dict")
@@ -77,38 +75,3 @@ class Fields:
         if not isinstance(value, kind):
             raise self.error(name, expected)
         return value
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether a file that holds a value can be read without running code, and a walk through it ends.
-
-    A list may hold itself, or hold one list many times which does the same: a small file without end.
-    """
-    level = [value]
-    for _ in range(DEEPEST):
-        if sum(map(_size, level)) > MOST or not all(map(_is_sound, level)):
-            return False
-        level = [part for one in level for part in _parts(one)]
-        if not level:
-            return True
-    return False
-
-
-def _is_sound(value: Any) -> bool:
-    """Return whether JSON results can hold the value; integers of 64 bits at most, since larger ones may not print."""
-    if isinstance(value, Mapping):
-        return all(type(key) is str for key in value)
-    if type(value) is int:
-        return abs(value) < LONGEST_INTEGER
-    finite = type(value) is not float or math.isfinite(value)
-    return finite and (value is None or type(value) in (str, int, float, bool) or isinstance(value, (list, tuple)))
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, (list, tuple)) else ()
-
-
-def _size(value: Any) -> int:
-    return len(value) if isinstance(value, (Mapping, list, tuple)) else 1

@@ -81,6 +81,11 @@ class DatasetInfo:
                 raise unknown_name(f"split in the roles of data set '{self.name}'", split, self.splits)
 
     @property
+    def sized(self) -> bool:
+        """True if the splits have official sizes."""
+        return any(self.splits.values())
+
+    @property
     def base(self) -> str:
         """The name without its query."""
         return self.name.partition("?")[0]
@@ -153,7 +158,7 @@ class Dataset:
     @cached_property
     def title(self) -> str:
         """The name in tables: the official title only for the complete official set."""
-        if self.official or not any(self.info.splits.values()):
+        if self.official or not self.info.sized:
             return self.info.title
         subset = next((title for title, sizes in self.info.subsets.items() if sizes == self.sizes), None)
         if subset and not self.marked:

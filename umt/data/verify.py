@@ -61,7 +61,7 @@ def _index(dataset: Dataset, split: str) -> Iterator[str]:
 def _official(dataset: Dataset) -> Iterator[str]:
     """Yield the differences from the official set, unless a marker calls the data another set."""
     info = dataset.info
-    if dataset.marked or dataset.sizes in info.subsets.values():
+    if dataset.marked or not info.sized or dataset.sizes in info.subsets.values():
         return
     for split, size in dataset.sizes.items():
         if size != info.splits[split]:

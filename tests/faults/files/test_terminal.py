@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.results import SCHEMA
 from umt.cli import cli
 from umt.data.mini import PARTS, MiniSize, write_part
 
@@ -93,7 +94,7 @@ def test_a_report(call: Call, suite: Path, tmp_path: Path) -> None:
     data = {"title": HOSTILE, "origin": HOSTILE, "official": False, "sizes": {HOSTILE: 3}, "root": HOSTILE}
     environment = {"commit": HOSTILE, "dirty": False, "packages": {}, "device": HOSTILE, "python": "", "started": ""}
     result: dict[str, Any] = {
-        **{"schema": 1, "key": key, "data": data, "environment": environment, "metrics": {"top1": 1.0}},
+        **{"schema": SCHEMA, "key": key, "data": data, "environment": environment, "metrics": {"top1": 1.0}},
         **{"spec": HOSTILE, "architecture": HOSTILE, "suite": HOSTILE, "protocol_version": 1, "footnote": HOSTILE},
         **{"units": {"top1": HOSTILE}, "lower_is_better": [], "wall_seconds": 1.0},
     }

@@ -32,7 +32,9 @@ def test_missing_folder_is_an_error(tmp_path):
         read_store(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("content", [b"", b'{"schema": 1', b"[]", b"\xff\xfe", b'{"schema": 99}', b'{"schema": 1}'])
+@pytest.mark.parametrize(
+    "content", [b"", b'{"schema": 1', b"[]", b"\xff\xfe", b'{"schema": 99}', b'{"schema": 1}', b'{"schema": 2}']
+)
 def test_unreadable_file_is_named_and_left_out(store, result, cub, content):
     good = store.write(result(cub, 80.0))
     bad = good.with_name("bad.json")

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 
 from umt.data.check import validate
 from umt.data.contract import Roles
+from umt.data.record import read_record, record_path
 from umt.data.registry import find_dataset
+from umt.data.verify import verify
 from umt.errors import UMTError
 
 Maker = Callable[..., Path]
@@ -85,3 +88,12 @@ def test_a_folder_that_is_no_data_set_is_named(
     pets = write(tmp_path / "pets", make_image, counts)
     with pytest.raises(UMTError, match=message):
         validate(find_dataset(f"folder:{pets}{query}", tmp_path))
+
+
+def test_a_folder_is_verified_and_recorded(tmp_path: Path, make_image: Maker) -> None:
+    pets = write(tmp_path / "pets", make_image, {"cat": 3, "dog": 3})
+    name, root = f"folder:{pets}", tmp_path / "data"
+    report = verify(name, root, Progress(disable=True))
+    assert (report.problems, report.sizes) == ((), {"train": 4, "test": 2})
+    assert read_record(root, name).title == "pets"
+    assert record_path(root, name).parent == root / ".umt-data"
