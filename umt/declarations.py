@@ -102,7 +102,7 @@ def read_json(path: Path, kind: str, remedy: str, *, links: bool = True, most: i
     """
     try:
         record = json.loads(read_plain(path, links=links, most=most).decode("utf-8"))
-        check_plain(record)
+        check_plain(record, finite=False)  # `build` refuses such numbers, and names their fields
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -125,15 +125,15 @@ def build(kind: type[Declared], values: Mapping[str, Any], source: Path | str) -
         raise type(error)(f"{source}: {error}") from error
 
 
-def check_plain(value: Any) -> Any:
-    """Return a plain value: text, finite numbers of 64 bits, lists and mappings by text or number.
+def check_plain(value: Any, *, finite: bool = True) -> Any:
+    """Return a plain value: text, numbers of 64 bits, `finite` or not, lists, and mappings by text or number.
 
     Raises UMTError if it holds anything else, nests too deep, or is too large. It goes level by level,
     so that it ends: in a file a list may hold itself, or hold one list many times which does the same.
     """
     level = [value]
     for _ in range(MAX_DEPTH):
-        groups = [_parts(part) for part in level]
+        groups = [_parts(part, finite) for part in level]
         if sum(map(len, groups)) > MAX_PARTS:
             raise DeclarationError(f" holds more than {MAX_PARTS:,} values in a level")
         level = [part for group in groups for part in group if type(part) not in LEAVES]
@@ -142,18 +142,18 @@ def check_plain(value: Any) -> Any:
     raise DeclarationError(f" has more than {MAX_DEPTH} lists or mappings in each other")
 
 
-def _parts(value: Any) -> Collection[Any]:
+def _parts(value: Any, finite: bool) -> Collection[Any]:
     """Return the values in a list or mapping; none for a number that is sound."""
     if isinstance(value, Mapping):
         for key in value:
             if type(key) is not str and (type(key) is not int or key not in INTEGERS):
-                raise _misfit(key, "text, or an integer of at most 64 bits, as a key")
+                raise _misfit(key, "a key of text or 64 bits")
         return value.values()
     if isinstance(value, (list, tuple)):
         return value
     if type(value) is int and value not in INTEGERS:
         raise _misfit(value, "at most 64 bits")
-    if type(value) is float and not math.isfinite(value):
+    if finite and type(value) is float and not math.isfinite(value):
         raise _misfit(value, "a finite float")
     if type(value) not in (int, float, *LEAVES):
         raise _misfit(value, "text, a number, a list or a mapping")
