@@ -12,7 +12,9 @@ import pytest
 
 from benchmarks.results import Data, Environment, Key, Result
 from benchmarks.suite.protocols import load_protocol, protocol_names
+from benchmarks.tasks.contract import Task
 from benchmarks.tasks.registry import get_task, task_names
+from umt.data.contract import DatasetInfo
 
 pytest.importorskip("mkdocs", reason="mkdocs builds the site; it comes with umt-bench[docs]")
 pytestmark = pytest.mark.slow
@@ -46,6 +48,16 @@ def test_every_protocol_is_there_with_its_hash(site: Path) -> None:
     for task in task_names():
         for name in protocol_names(task):
             assert load_protocol(task, name, get_task(task).settings).hash in page, f"{task}/{name}"
+
+
+def test_every_interface_is_described(site: Path) -> None:
+    page = (site / "api" / "index.html").read_text(encoding="utf-8")
+    for name in ("umt.evaluate", "umt.distill", "Backbone.extract", "DatasetInfo", "Task"):
+        assert f"{name}</h" in page, name
+    for kind in (DatasetInfo, Task):
+        for field in fields(kind):
+            assert f"<td><code>{field.name}</code></td>" in page, f"{kind.__name__}.{field.name}"
+    assert "<p>None</p>" not in page, "a public function or class has no docstring"
 
 
 def test_every_field_of_a_result_is_there(site: Path) -> None:
