@@ -51,10 +51,10 @@ def find_images(folder: Path) -> ImageList:
     """Return all image files below a folder, each once, sorted by name; UMTError if there are none."""
     if not folder.is_dir():
         raise MissingFileError(f"--images {folder}: no such folder")
-    found = [path for path in _files(folder) if path.name.lower().endswith(SUFFIXES)]
-    if not found:
+    paths = [path for path in _files(folder) if path.name.lower().endswith(SUFFIXES)]
+    if not paths:
         raise MissingFileError(f"--images {folder}: no images below it (known: {' '.join(SUFFIXES)})")
-    return ImageList.of(folder, sorted(found), str(folder))
+    return ImageList.of(folder, sorted(paths), str(folder))
 
 
 def _files(folder: Path) -> Iterator[Path]:

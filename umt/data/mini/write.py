@@ -123,10 +123,10 @@ def _is_current(folder: Path, marker: str) -> bool:
     """Return whether the folder holds the data that `marker` describes; UMTError if it holds somebody else's data."""
     if not folder.exists():
         return False
-    found = read_marker(folder)
-    if found.get("made_by") != MADE_BY:
+    marked = read_marker(folder)
+    if marked.get("made_by") != MADE_BY:
         raise WriteError(f"{folder}: holds other data, which is not overwritten; choose another data root")
-    return found == json.loads(marker)
+    return marked == json.loads(marker)
 
 
 def _replace(folder: Path, part: Part, counts: Any, marker: str) -> None:

@@ -91,13 +91,13 @@ def expected(response: HTTPResponse, have: int) -> int | None:
 
 def check_md5(part: Path, archive: Archive, progress: Progress) -> None:
     """Remove the file and raise UMTError if its checksum is another than the official one."""
-    found = hashlib.md5(usedforsecurity=False)
+    digest = hashlib.md5(usedforsecurity=False)
     with (
         open_plain(part) as file,
         progress.wrap_file(cast(BinaryIO, file), part.stat().st_size, description=f"check {part.stem}") as read,
     ):
         while chunk := read.read(CHUNK):
-            found.update(chunk)
-    if found.hexdigest() != archive.md5:
+            digest.update(chunk)
+    if digest.hexdigest() != archive.md5:
         part.unlink()
-        raise SourceError(f"{archive.url}: MD5 is {found.hexdigest()}, expected {archive.md5}; repeat the command")
+        raise SourceError(f"{archive.url}: MD5 is {digest.hexdigest()}, expected {archive.md5}; repeat the command")

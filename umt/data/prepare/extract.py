@@ -100,13 +100,13 @@ class Budget:
 def extract(archive: Path, target: Path, limits: Limits, progress: Progress) -> None:
     """Write a zip, tar or compressed tar below the folder `target`; UMTError names the first entry that is refused."""
     budget = Budget(archive, limits)
-    with entries(archive, progress) as found:
-        write_entries(found, target, budget)
+    with entries(archive, progress) as members:
+        write_entries(members, target, budget)
 
 
-def write_entries(found: Iterator[Entry], target: Path, budget: Budget) -> None:
+def write_entries(members: Iterator[Entry], target: Path, budget: Budget) -> None:
     """Write entries below `target`, each name at most once."""
-    for entry in found:
+    for entry in members:
         path = target / inside(entry, budget)
         budget.count(entry.name)
         try:
@@ -153,9 +153,9 @@ def entries(archive: Path, progress: Progress) -> Iterator[Iterator[Entry]]:
         raise SourceError(f"{archive}: cannot be read ({first_line(error)}); download it again") from error
 
 
-def followed(found: Iterator[Entry], file: IO[bytes], report: Callable[[int], None]) -> Iterator[Entry]:
+def followed(members: Iterator[Entry], file: IO[bytes], report: Callable[[int], None]) -> Iterator[Entry]:
     """Yield the same entries; before each, report the position in the archive."""
-    for entry in found:
+    for entry in members:
         report(file.tell())
         yield entry
 
@@ -200,8 +200,8 @@ class PlainMember(tarfile.TarInfo):
             tar.count_header(self.size)
         if self.type == tarfile.GNUTYPE_SPARSE:
             self._refuse_sparse()
-        found: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
-        return found
+        members: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return members
 
     def _refuse_sparse(self, *_: object) -> NoReturn:
         raise tarfile.TarError("a file is sparse; none of an official archive is")

@@ -1,4 +1,4 @@
-"""The preparation of a data set: find or fetch its files, build its folders beside their place, and move them there."""
+"""The preparation of a data set: find or fetch its files, build its folders beside their target, move them there."""
 
 from __future__ import annotations
 
@@ -63,23 +63,23 @@ def _prepare_target(
     info: DatasetInfo, data_root: Path, target: str, origin: Path | None, progress: Progress
 ) -> Outcome | None:
     """Prepare one folder; return None if `origin` has nothing for it."""
-    place = data_root / target
-    if place.is_dir():
-        return Outcome(place, _count_there(info, target, place), ())
+    target_folder = data_root / target
+    if target_folder.is_dir():
+        return Outcome(target_folder, _count_there(info, target, target_folder), ())
     if origin is not None and (layout := _find_layout(origin, target)):
         return _build(info, data_root, Part(target, (), partial(_copy, layout, origin)), {}, progress)
     parts = [part for part in info.parts if part.target == target]
     folder = data_root / FOLDER / DOWNLOADS
-    found = _find_files(info, parts, origin) if origin else _fetch(parts, folder, progress)
-    return _build(info, data_root, *found, progress) if found else None
+    files = _find_files(info, parts, origin) if origin else _fetch(parts, folder, progress)
+    return _build(info, data_root, *files, progress) if files else None
 
 
-def _count_there(info: DatasetInfo, target: str, place: Path) -> dict[str, int]:
+def _count_there(info: DatasetInfo, target: str, target_folder: Path) -> dict[str, int]:
     try:
-        return count_items(info, target, place)
+        return count_items(info, target, target_folder)
     except UMTError as error:
         raise LayoutError(
-            f"{place}: is there already and not in order; move it away and start again ({error})"
+            f"{target_folder}: is there already and not in order; move it away and start again ({error})"
         ) from error
 
 
@@ -87,7 +87,9 @@ def _find_layout(origin: Path, target: str) -> Path | None:
     """Return the folder of `target` at or below `origin`: for `imagenet/val` also `origin/val`, or `origin` itself."""
     path = PurePosixPath(target)
     below = [origin / path, origin / path.name]
-    return next((found for found in (*below, *([origin] if origin.name == path.name else [])) if found.is_dir()), None)
+    return next(
+        (layout for layout in (*below, *([origin] if origin.name == path.name else [])) if layout.is_dir()), None
+    )
 
 
 def _find_files(info: DatasetInfo, parts: list[Part], origin: Path) -> tuple[Part, dict[Archive, Path]] | None:
@@ -129,10 +131,12 @@ def _fetch(parts: list[Part], folder: Path, progress: Progress) -> tuple[Part, d
 def _build(
     info: DatasetInfo, data_root: Path, part: Part, files: Mapping[Archive, Path], progress: Progress
 ) -> Outcome:
-    """Build in a work folder, count, and move to the place; the work folder is removed in any case."""
-    place = data_root / part.target
-    beside = place.parent if place.parent.is_dir() else data_root / FOLDER  # on the same disk, for the move
-    work = beside / f".partial-{place.name}"
+    """Build in a work folder, count, and move to the target; the work folder is removed in any case."""
+    target_folder = data_root / part.target
+    beside = (
+        target_folder.parent if target_folder.parent.is_dir() else data_root / FOLDER
+    )  # on the same disk, for the move
+    work = beside / f".partial-{target_folder.name}"
     shutil.rmtree(work, ignore_errors=True)  # left by a run that was killed
     work.mkdir()  # not below a link of that name
     (work / "out").mkdir()
@@ -140,23 +144,23 @@ def _build(
     try:
         part.build(files, work / "out", work / "scratch", progress)
         sizes = _count_new(info, part.target, work / "out", files)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        (work / "out").rename(place)
+        target_folder.parent.mkdir(parents=True, exist_ok=True)
+        (work / "out").rename(target_folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     record = read_record(data_root, info.name)
     origin = tuple(path.name for path in files.values()) or ("a copy",)
     write_record(data_root, info.name, replace(record, prepared={**record.prepared, part.target: origin}, verified=""))
-    return Outcome(place, sizes, origin)
+    return Outcome(target_folder, sizes, origin)
 
 
 def _count_new(info: DatasetInfo, target: str, out: Path, files: Mapping[Archive, Path]) -> dict[str, int]:
     try:
         return count_items(info, target, out)
     except UMTError as error:
-        found = str(error).replace(f"{out}/", "")  # a folder that is gone when this is read
+        reason = str(error).replace(f"{out}/", "")  # a folder that is gone when this is read
         made_of = ", ".join(map(str, files.values())) or "the folder"
-        raise SourceError(f"{made_of}: does not hold the whole set: {found}") from error
+        raise SourceError(f"{made_of}: does not hold the whole set: {reason}") from error
 
 
 def count_items(info: DatasetInfo, target: str, folder: Path) -> dict[str, int]:

@@ -84,8 +84,8 @@ def _by_wordnet_id() -> Mapping[str, str]:
 def build_train(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
     """Build a folder for each class from the tar of that class; the inner tars are never written."""
     budget = Budget(files[TRAIN], Limits.of(TRAIN))
-    with entries(files[TRAIN], progress) as found:
-        for entry in found:
+    with entries(files[TRAIN], progress) as members:
+        for entry in members:
             _write_class(entry, out, budget)
 
 
