@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 
+from benchmarks.tasks.workload import Workload
 from umt.backbones import Backbone
 from umt.data.contract import Dataset
 
 Progress = Callable[[int, int, str], None]  # done, total, text ("epoch 2/3 loss 1.23")
+Settings = TypeVar("Settings")  # the frozen dataclass that a task declares; a protocol fills it
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,12 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Generic[Settings]):
     """Everything that a task needs; it may write below `work_dir`, its own folder, which survives an interruption."""
 
     backbone: Backbone
     dataset: Dataset
-    settings: Any  # has the type that the task declares
+    settings: Settings
     seed: int
     device: torch.device
     work_dir: Path
@@ -52,14 +54,17 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Generic[Settings]):
     """A declaration of a task; tables show `metrics[0]`."""
 
     name: str
     about: str
-    settings: type
+    settings: type[Settings]
     datasets: tuple[str, ...]
     metrics: tuple[Metric, ...]
-    run: Callable[[Job], Outcome]
+    run: Callable[[Job[Settings]], Outcome]
+    workload: Callable[[Settings, Mapping[str, int]], Workload] | None = (
+        None  # of splits of these sizes; see `Workload`
+    )
     spreads: bool = False  # true if it trains on several processes at once; its settings are then a Recipe
     seeded: bool = True  # true if the seed can change its numbers; otherwise a single run is enough

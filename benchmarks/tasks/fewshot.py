@@ -7,14 +7,16 @@ one image a class, has no image left to choose it on.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.contract import Job, Outcome, Task
-from benchmarks.tasks.frozen import frozen_features
+from benchmarks.tasks.frozen import frozen_features, frozen_work
 from benchmarks.tasks.splits import report_samples, training_samples
+from benchmarks.tasks.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class FewShotSettings:
     draws: int  # draws of training images, whose accuracies are averaged
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[FewShotSettings]) -> Outcome:
     """Return the mean over the draws; a draw of more images holds those of fewer, a small class gives all it has."""
-    settings: FewShotSettings = job.settings
+    settings = job.settings
     view = (settings.resolution, settings.crop_pct)
     train, labels = frozen_features(job, training_samples(job.dataset), *view)
     test, answers = frozen_features(job, report_samples(job.dataset), *view)
@@ -84,6 +86,11 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return scaled
 
 
+def workload(settings: FewShotSettings, sizes: Mapping[str, int]) -> Workload:
+    """Count the features of all images."""
+    return frozen_work(sizes, settings.resolution, settings.crop_pct)
+
+
 TASK = Task(
     name="fewshot",
     about="nearest class mean on frozen pooled features from a few images a class",
@@ -91,4 +98,5 @@ TASK = Task(
     datasets=("imagenet", "aircraft", "caltech101", "cub"),
     metrics=FINE_GRAINED,
     run=run,
+    workload=workload,
 )
