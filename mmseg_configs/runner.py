@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -64,8 +65,8 @@ class TrainingSettings:
 
     @property
     def tests(self) -> int:
-        """Times that the test images are tested."""
-        return self.iterations // self.best_on_test if self.best_on_test else 1
+        """Times that the test images are tested; the best weights once more at the end."""
+        return math.ceil(self.iterations / self.best_on_test) + 1 if self.best_on_test else 1
 
     def processes(self, most: int) -> int:
         """Return the largest number of processes up to `most` that can share out a forward evenly."""
@@ -144,8 +145,8 @@ def build_runner(parts: Parts, settings: TrainingSettings, place: Place, save_se
         parts.model,
         work_dir=str(place.work_dir),
         train_dataloader=_training_loader(parts.train_set, settings, place),
-        # mmengine's own tests between iterations come after a save, and are left out by a resumed run: see BestHook
-        train_cfg={"type": "IterBasedTrainLoop", "max_iters": forwards, "val_interval": forwards + 1},
+        # mmengine's own tests come after a save, and are left out by a resumed run: see BestHook
+        train_cfg={"type": "IterBasedTrainLoop", "max_iters": forwards, "val_begin": forwards + 1},
         optim_wrapper=_optim_wrapper(parts, settings, place),
         param_scheduler=list(parts.schedule) or _linear(settings),
         test_dataloader=test_loader,

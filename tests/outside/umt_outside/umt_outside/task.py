@@ -1,13 +1,15 @@
 """Image retrieval: whether the most similar other image is of the same class."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.tasks.accuracy import top1
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
-from benchmarks.tasks.frozen import frozen_features
+from benchmarks.tasks.frozen import frozen_features, frozen_work
 from benchmarks.tasks.splits import report_samples
+from benchmarks.tasks.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,18 @@ class RetrievalSettings:
     resolution: int  # pixels
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[RetrievalSettings]) -> Outcome:
     """Each test image looks for its nearest neighbour, by cosine similarity, among the others."""
-    settings: RetrievalSettings = job.settings
-    features, labels = frozen_features(job, report_samples(job.dataset), settings.resolution, crop_pct=1.0)
+    features, labels = frozen_features(job, report_samples(job.dataset), job.settings.resolution, crop_pct=1.0)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     similarities = unit @ unit.T
     np.fill_diagonal(similarities, -np.inf)
     return Outcome({"precision_at_1": top1(labels[similarities.argmax(axis=1)], labels)})
+
+
+def workload(settings: RetrievalSettings, sizes: Mapping[str, int]) -> Workload:
+    """Count the features of the reported images."""
+    return frozen_work(sizes, settings.resolution, crop_pct=1.0, splits=("reported",))
 
 
 TASK = Task(
@@ -34,5 +40,6 @@ TASK = Task(
     datasets=("imagenet", "aircraft", "caltech101", "cub"),
     metrics=(Metric("precision_at_1", "%"),),
     run=run,
+    workload=workload,
     seeded=False,
 )
