@@ -37,7 +37,6 @@ class NYUSettings(TrainingSettings):
 
     schedule: str  # linear, or one_cycle: DINOv3's, whose warmup_start is the published floor in the warm-up
     clip_norm: float | None  # largest norm of the gradient, null for no limit
-    best_on_test: int | None  # null: the last weights; else test every so many steps, and report the lowest RMSE
     head: str  # dpt, dpt_raw (unbounded in training) or bins (linear, on the last map)
     loss: str  # silog, or sig: AdaBins'
     trained: str  # all; custom_keys: all as Proteus' configuration matched them; head: a frozen backbone
@@ -70,8 +69,6 @@ class NYUSettings(TrainingSettings):
         for field in ("test_window", "test_stride", "channels"):
             check(field, getattr(self, field), getattr(self, field) > 0, "more than 0")
         check("max_depth", self.max_depth, 0 < self.min_depth < self.max_depth, f"more than min_depth {self.min_depth}")
-        every = self.best_on_test
-        check("best_on_test", every, every is None or every > 0, "null or a number of steps")
 
     def processes(self, most: int) -> int:
         """Return how many processes, at most `most`, share a forward: 1 for `sig`, a loss over all of its images."""

@@ -16,6 +16,7 @@ from mmseg_configs.datasets import ADE20KSamples
 from mmseg_configs.from_start import falling
 from mmseg_configs.runner import Parts, TrainingSettings, check
 from mmseg_configs.scope import mmseg_scope
+from mmseg_configs.segmentor import FusedEncoderDecoder
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
 from umt.data.contract import Sample
@@ -25,10 +26,9 @@ CLASSES = 150
 
 @dataclass(frozen=True)
 class ADE20KSettings(TrainingSettings):
-    """All settings that change the mIoU of a linear probe. `device_batch` is that of all processes together."""
+    """All settings that change the mIoU of a linear probe."""
 
     schedule: str  # linear; or linear_from_start, cosine_from_start: already falling in the warm-up
-    best_on_test: int | None  # null: the last weights; else test every so many steps, and report the highest mIoU
     scale: tuple[int, int]  # longer, shorter side in pixels that images are fitted into, ratio kept
     scale_range: tuple[float, float]  # random factor on `scale` in training
     crop: int  # side of the training crop; it grows to the size multiple if `padding` is grown
@@ -51,8 +51,6 @@ class ADE20KSettings(TrainingSettings):
         check("test_stride", self.test_stride, covers, f"1 to test_window = {self.test_window}")
         wide = self.padded_crop is None or self.padded_crop >= self.crop
         check("padded_crop", self.padded_crop, wide, f"null, or at least crop = {self.crop}")
-        every = self.best_on_test
-        check("best_on_test", every, every is None or every > 0, "null or a number of steps")
 
 
 # grown: crops and windows grow; test images are padded below and right, and the prediction there is cut off
@@ -74,7 +72,7 @@ def build(
     crop, padded = crop_of(settings, multiple), padded_crop_of(settings, multiple)
     _check_cells(settings, backbone, padded)
     with mmseg_scope(seed):
-        model = MODELS.build(model_config(settings, backbone))
+        model = build_model(settings, backbone)
         optimizer = torch.optim.AdamW(
             model.decode_head.parameters(), settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
         )
@@ -88,6 +86,12 @@ def build(
             schedule=SCHEDULES[settings.schedule](settings),
             best=Best("miou", settings.best_on_test, higher=True) if settings.best_on_test else None,
         )
+
+
+def build_model(settings: ADE20KSettings, backbone: Backbone) -> FusedEncoderDecoder:
+    """Build the probe; call this in `mmseg_scope`."""
+    model: FusedEncoderDecoder = MODELS.build(model_config(settings, backbone))
+    return model
 
 
 def crop_of(settings: ADE20KSettings, size_multiple: int) -> int:
@@ -164,6 +168,6 @@ def _falling(curve: str, settings: ADE20KSettings) -> list[dict[str, Any]]:
 
 def _check_cells(settings: ADE20KSettings, backbone: Backbone, side: int) -> None:
     """Raise UMTError if BatchNorm has fewer than two values a channel."""
-    cells = settings.device_batch * (-(-side // backbone.strides[-1])) ** 2
+    cells = settings.bn_batch * (-(-side // backbone.strides[-1])) ** 2
     wanted = f"larger: '{backbone.spec}' has stride {backbone.strides[-1]}, and one cell is too little for BatchNorm"
     check("crop", settings.crop, cells > 1, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmseg.datasets import BaseSegDataset
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmseg_configs.best import Best, BestHook
@@ -39,39 +41,53 @@ class TrainingSettings:
 
     iterations: int  # optimiser steps
     batch: int  # images an optimiser step: the global batch, to which lr belongs
-    device_batch: int  # images a forward of all processes, over which BatchNorm averages; the rest is accumulated
+    bn_batch: int  # images a forward of all processes, over which BatchNorm averages; the rest is accumulated
     lr: float
     weight_decay: float
     betas: tuple[float, float]
     warmup: int  # optimiser steps of linear warm-up, then linear decay to 0
     warmup_start: float  # factor on lr at the first step
     precision: str  # of training: fp32, bf16, fp16 (GPUs), or auto: bf16 if it is faster; tests are in fp32
+    best_on_test: int | None  # null: the last weights; else test every so many steps, and report the best
 
     def __post_init__(self) -> None:
-        divides = self.device_batch > 0 and self.batch % self.device_batch == 0
-        check("device_batch", self.device_batch, divides, f"a divisor of batch = {self.batch}")
+        divides = self.bn_batch > 0 and self.batch % self.bn_batch == 0
+        check("bn_batch", self.bn_batch, divides, f"a divisor of batch = {self.batch}")
         check("warmup", self.warmup, 0 <= self.warmup < self.iterations, f"less than iterations = {self.iterations}")
         check("precision", self.precision, self.precision in PRECISIONS, " or ".join(PRECISIONS))
+        every = self.best_on_test
+        check("best_on_test", every, every is None or every > 0, "null or a number of steps")
 
     @property
     def accumulation(self) -> int:
         """Forwards an optimiser step."""
-        return self.batch // self.device_batch
+        return self.batch // self.bn_batch
+
+    @property
+    def tests(self) -> int:
+        """Times that the test images are tested; the best weights once more at the end."""
+        return math.ceil(self.iterations / self.best_on_test) + 1 if self.best_on_test else 1
 
     def processes(self, most: int) -> int:
         """Return the largest number of processes up to `most` that can share out a forward evenly."""
-        return max(count for count in range(1, most + 1) if self.device_batch % count == 0)
+        return max(count for count in range(1, most + 1) if self.bn_batch % count == 0)
 
     def share(self) -> int:
         """Return the images of a forward that each process takes; UMTError if they cannot be shared out evenly."""
         processes = get_dist_info()[1]
-        holds = self.device_batch % processes == 0
-        check("device_batch", self.device_batch, holds, f"a multiple of the {processes} processes")
-        return self.device_batch // processes
+        holds = self.bn_batch % processes == 0
+        check("bn_batch", self.bn_batch, holds, f"a multiple of the {processes} processes")
+        return self.bn_batch // processes
 
     def recorded(self) -> dict[str, int]:
         """Return the shares of the global batch, for a result's details."""
-        return {"device_batch": self.device_batch, "processes": get_dist_info()[1]}
+        return {"bn_batch": self.bn_batch, "device_batch": self.share(), "processes": get_dist_info()[1]}
+
+
+def dense_forward(model: Any) -> Callable[[Tensor], Any]:
+    """Return the forward of backbone and head of a dense model, in eval mode and without gradients."""
+    model.eval().requires_grad_(False)
+    return lambda images: model.decode_head(model.backbone(images))
 
 
 def check(field: str, value: object, holds: bool, wanted: str) -> None:
@@ -129,8 +145,8 @@ def build_runner(parts: Parts, settings: TrainingSettings, place: Place, save_se
         parts.model,
         work_dir=str(place.work_dir),
         train_dataloader=_training_loader(parts.train_set, settings, place),
-        # mmengine's own tests between iterations come after a save, and are left out by a resumed run: see BestHook
-        train_cfg={"type": "IterBasedTrainLoop", "max_iters": forwards, "val_interval": forwards + 1},
+        # mmengine's own tests come after a save, and are left out by a resumed run: see BestHook
+        train_cfg={"type": "IterBasedTrainLoop", "max_iters": forwards, "val_begin": forwards + 1},
         optim_wrapper=_optim_wrapper(parts, settings, place),
         param_scheduler=list(parts.schedule) or _linear(settings),
         test_dataloader=test_loader,
@@ -175,7 +191,7 @@ def _hooks(saver: ResumeHook, parts: Parts, settings: TrainingSettings, place: P
     if parts.best:
         hooks.append(BestHook(parts.best))
     if get_dist_info()[0] == 0:
-        hooks += [ProgressHook(place.report, settings.device_batch), EvaluationProgress(place.report)]
+        hooks += [ProgressHook(place.report, settings.bn_batch), EvaluationProgress(place.report)]
     return hooks
 
 

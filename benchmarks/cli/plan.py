@@ -1,4 +1,4 @@
-"""`umt plan`: the cost of a suite, from a few steps of every job on this machine."""
+"""`umt plan`: the cost of a suite before it runs, from the work of its jobs and the speed of the backbones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from benchmarks.cost.estimate import Estimate, dataset_gigabytes, devices_needed
 from benchmarks.jobs.forkserver import default_workers
 from benchmarks.jobs.preflight import chosen_columns
 from benchmarks.suite.plan import Options
-from benchmarks.suite.suite import load_suite
+from benchmarks.suite.suite import Suite, load_suite
 from umt.backbones.spec import read_name
 from umt.console import Console, shown
+from umt.data.mini.write import write_mini
 from umt.durations import duration
 from umt.errors import OptionError
 from umt.files import component
@@ -32,7 +33,7 @@ Examples:
 @click.argument("checkpoints", nargs=-1, metavar="[CKPT.pth ...]")
 @click.option("--backbone", "named", multiple=True, metavar="[LABEL=]SPEC", help="A backbone by name; may be repeated.")
 @click.option("--suite", "suite_name", default="paper", show_default=True, metavar="NAME", help="Or a YAML file.")
-@click.option("--data-root", type=click.Path(path_type=Path), default=Path("data"), help="Default: data.")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Default: data, or the embedded data for mini.")
 @click.option("--data", "single", multiple=True, metavar="NAME=DIR", help="Folder of one data set; may be repeated.")
 @click.option("--tasks", multiple=True, metavar="TASK[,TASK]", help="Only these tasks of the suite.")
 @click.option("--seeds", type=click.IntRange(1), help="Runs of each job. Default: the suite's.")
@@ -41,33 +42,41 @@ Examples:
 @click.option(
     "--workers", type=click.IntRange(1), help="Jobs at a time on a device. Default: 1 on a GPU, up to 4 on the CPU."
 )
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="A run, whose throughput counts if it has one. Default: runs/SUITE."
+)
 @click.option("--check", type=click.Path(path_type=Path), help="A result store: what the jobs in it really took.")
 def plan(
     checkpoints: tuple[str, ...],
     named: tuple[str, ...],
     suite_name: str,
-    data_root: Path,
+    data_root: Path | None,
     single: tuple[str, ...],
     tasks: tuple[str, ...],
     seeds: int | None,
     device: str,
     gpus: int,
     workers: int | None,
+    out: Path | None,
     check: Path | None,
 ) -> None:
-    """Run a few steps of every job here, and tell the device hours and the disk that the full suite would take.
+    """Tell the device hours and the disk of a suite before it runs.
 
-    A data set that is not there counts with its official size, and embedded images stand in for it.
+    The images that a job processes, times their multiply-adds, times the speed of the backbone's forward: that of the
+    task `throughput` in OUT/results or --check if it was measured there on such a device, else measured here in a few
+    forwards. A job takes from half to twice that time, for training and heads are not as fast as forwards, or as long
+    as it takes to decode its images, and up to 15 seconds more. A data set that is not there has its official size.
     """
     suite, console = load_suite(suite_name), Console()
     if not checkpoints and not named:
         raise click.UsageError("name a checkpoint, or --backbone SPEC")
+    out = out or Path("runs") / component(suite.name)
     options = Options(
         suite=suite,
         backbones=tuple(read_name(text, trusted=True) for text in (*checkpoints, *named)),
-        data_root=data_root,
+        data_root=data_root or _data_root(suite, out),
         data=pairs("--data", single, Path),
-        out=Path("runs") / component(suite.name),
+        out=out,
         tasks=tuple(name for part in tasks for name in part.split(",")),
         seeds=seeds or suite.seeds,
         device=device,
@@ -75,53 +84,72 @@ def plan(
     chosen = pick_device(device)
     at_once = workers or default_workers(str(chosen))
     took = measured_seconds(check) if check else {}
-    with console.status("Running a few steps of every job"):
-        found = estimates(options, chosen, at_once)
+    stores = [out / "results", *([check] if check else [])]
+    with console.status("Counting the work, and measuring the speed of each backbone"):
+        found = estimates(options, chosen, at_once, stores)
     console.print(_table(found, took))
     for line in _totals(found, took, gpus, at_once, [column.dataset for column in chosen_columns(options)]):
         console.print(line, soft_wrap=True, highlight=False)
-    if not any(estimate.seconds for estimate in found):
-        raise OptionError("no job could be rehearsed; the table says why")
+    if not any(estimate.high for estimate in found):
+        raise OptionError("the cost of no job is known; the table says why")
+
+
+def _data_root(suite: Suite, out: Path) -> Path:
+    if not suite.embedded_data:
+        return Path("data")
+    write_mini(out / "data")
+    return out / "data"
 
 
 def _table(found: Sequence[Estimate], took: Mapping[str, float]) -> Table:
-    table = Table("job", "time", "features", "checkpoint", *(("took", "took / planned") if took else ()))
+    table = Table("job", "time", "features", "checkpoint", *(("took", "in range") if took else ()))
     for estimate in found:
         if estimate.problem:
             table.add_row(shown(estimate.title), f"[red]{shown(estimate.problem)}")
             continue
         cells = [
             shown(estimate.title),
-            duration(estimate.seconds),
+            _range(estimate.low, estimate.high),
             _size(estimate.features),
             _size(estimate.checkpoint),
         ]
         real = took.get(estimate.title)
-        table.add_row(*cells, *([duration(real), f"{real / estimate.seconds:.2f}"] if real else []))
+        table.add_row(*cells, *([duration(real), _verdict(estimate, real)] if real else []))
     return table
 
 
 def _totals(
     found: Sequence[Estimate], took: Mapping[str, float], gpus: int, workers: int, datasets: Sequence[str]
 ) -> list[str]:
-    seconds = [estimate.seconds for estimate in found]
+    known = [estimate for estimate in found if not estimate.problem]
+    low, high = [estimate.low for estimate in known], [estimate.high for estimate in known]
+    unknown = f", and {len(found) - len(known)} of unknown cost" if len(found) > len(known) else ""
+    hours = [sum(seconds) / workers / 3600 for seconds in (low, high)]
+    ends = [devices_needed(seconds, gpus * workers) for seconds in (low, high)]
     data = sum(dataset_gigabytes(datasets).values())
-    features = sum(estimate.features for estimate in found)
+    features = sum(estimate.features for estimate in known)
     lines = [
-        f"{len(found)} jobs: {sum(seconds) / workers / 3600:.2f} device hours, "
-        f"{duration(devices_needed(seconds, gpus * workers))} on {gpus} {'device' if gpus == 1 else 'devices'}",
+        f"{len(known)} jobs{unknown}: {hours[0]:.2f} to {hours[1]:.2f} device hours, "
+        f"{_range(*ends)} on {gpus} {'device' if gpus == 1 else 'devices'}",
         f"disk: official data sets {data:.0f} GB, features {_size(features)}, checkpoints while jobs run "
-        f"{_size(gpus * workers * max(estimate.checkpoint for estimate in found))}",
+        f"{_size(gpus * workers * max((estimate.checkpoint for estimate in known), default=0))}",
     ]
-    checked = [estimate for estimate in found if estimate.title in took and estimate.seconds]
+    checked = [(estimate, took[estimate.title]) for estimate in known if estimate.title in took]
     if checked:
-        ratios = sorted(took[estimate.title] / estimate.seconds for estimate in checked)
-        real, planned = (sum(values) for values in zip(*((took[e.title], e.seconds) for e in checked), strict=True))
-        lines.append(
-            f"check: {len(checked)} jobs took {duration(real)}, {real / planned:.2f} of the plan; "
-            f"a single one {ratios[0]:.2f} to {ratios[-1]:.2f}"
-        )
+        within = sum(estimate.low <= real <= estimate.high for estimate, real in checked)
+        total = duration(sum(real for _, real in checked))
+        lines.append(f"check: {within} of {len(checked)} jobs took a time in their range; together {total}")
     return lines
+
+
+def _range(low: float, high: float) -> str:
+    return f"{duration(low)} – {duration(high)}"
+
+
+def _verdict(estimate: Estimate, real: float) -> str:
+    if estimate.low <= real <= estimate.high:
+        return "yes"
+    return "less" if real < estimate.low else "more"
 
 
 def _size(count: float) -> str:

@@ -1,86 +1,111 @@
-"""Device hours and disk of a suite: the images that its jobs process, times the cost of an image on this machine."""
+"""Device hours and disk of a suite: the work that its tasks declare, at the measured speed of each backbone."""
 
 from __future__ import annotations
 
 import heapq
-import tempfile
+import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.cost.rehearsal import Rates, rehearse
-from benchmarks.cost.solving import solving_seconds
-from benchmarks.cost.workload import Workload, workload
+from benchmarks.cost.throughput import readable_results, seconds_per_gmac
 from benchmarks.jobs.forkserver import call, fork_server, threads_of
 from benchmarks.jobs.measure import limit_threads
 from benchmarks.jobs.preflight import chosen_columns, seeds_of
-from benchmarks.results import ResultStore, job_title, read_result
+from benchmarks.results import Result, job_title
 from benchmarks.suite.plan import Options
-from benchmarks.suite.protocols import load_protocol
+from benchmarks.suite.protocols import Protocol, load_protocol
 from benchmarks.suite.suite import Column
 from benchmarks.tasks.registry import get_task
-from umt.backbones import create_backbone
+from benchmarks.tasks.throughput import ThroughputSettings
+from benchmarks.tasks.workload import Passes, Workload, pass_gmacs
+from umt.backbones import Backbone, create_backbone
 from umt.backbones.spec import BackboneName
-from umt.data.contract import Dataset
 from umt.data.registry import dataset_info, find_dataset
-from umt.declarations import read_mapping
-from umt.errors import UMTError
+from umt.errors import DeclarationError, UMTError, first_line
+from umt.training.precision import pick_precision
 
-DATASET_SIZES = Path(__file__).with_name("dataset_sizes.yaml")
 TRAINING_COPIES = 4  # weights, two moments of AdamW and an average, in the file that a training resumes from
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Result of a rehearsal."""
-
-    work: Workload
-    rates: Rates
-    solving: float  # seconds
-    dim: int
-    parameters: int
+# The range of a job, set by real ones (docs/results.md): shares of the time that its multiply-adds take at the speed of
+# the backbone's forward. A backward may cost more or less than two forwards, a head run faster or slower.
+LOW, HIGH = 0.5, 2.0
+EXTRA = 15.0  # seconds more, at most: the start of a job, and what follows its features
+LOADED = 2e-7  # seconds of a core for a pixel that is decoded and augmented, if that takes longer than the device
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Time and disk of a job; `problem` if it could not be rehearsed."""
+    """Time and disk of a job; `problem` if they are not known."""
 
     title: str
-    seconds: float = 0.0
+    low: float = 0.0  # seconds
+    high: float = 0.0
     features: float = 0.0  # bytes that stay in the feature cache
     checkpoint: float = 0.0  # bytes that are on disk while it runs
     problem: str = ""
 
 
-def estimates(options: Options, device: torch.device, workers: int) -> list[Estimate]:
+@dataclass(frozen=True)
+class Work:
+    """The workload of a column, and the identity of the data that its features are of."""
+
+    load: Workload
+    data: str
+
+    @property
+    def passes(self) -> list[Passes]:
+        passes = [self.load.trained, self.load.tested, *(part.passes for part in self.load.features)]
+        return [each for each in passes if each.images]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The place of the jobs of a backbone, which is on the meta device: shapes are enough to count."""
+
+    backbone: Backbone
+    parameters: int
+    device: torch.device
+    threads: int
+    speed: Mapping[str, float]  # seconds of 10^9 multiply-adds, by precision
+
+
+def estimates(options: Options, device: torch.device, workers: int, stores: Sequence[Path]) -> list[Estimate]:
     """Estimate every job; features that jobs share count in the first.
 
-    Rehearsals run as jobs do: each in its own process, `workers` side by side, with their share of the threads.
+    Speeds are those of results in the stores, else measured: one backbone after another, each in a process of its own
+    with the threads that a job gets if `workers` run side by side.
     """
-    server, asked = fork_server(), _asked(options)
-    threads = threads_of(workers)
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
+    server, threads = fork_server(), threads_of(workers)
+    speeds = [result for result in readable_results(stores) if result.key.task == "throughput"]
+    rows: list[Estimate] = []
+    for name in options.backbones:
+        try:
+            rows += call(server, "benchmarks.cost.estimate:estimates_of", name, options, device, threads, speeds)
+        except UMTError as error:
+            rows += [Estimate(title, problem=error.coded) for _, title in _jobs(name, options)]
+    return rows
 
-        def cost(one: tuple[BackboneName, Column]) -> Cost | UMTError:
-            name, column = one
-            try:
-                found: Cost = call(
-                    server, "benchmarks.cost.estimate:cost_of", column, name, options, device, threads, folder
-                )
-            except UMTError as error:
-                return error
-            return found
 
-        costs = list(pool.map(cost, asked))
-    cached: set[Any] = set()
-    pairs = zip(asked, costs, strict=True)
-    return [estimate for one, found in pairs for estimate in _estimates_of(*one, found, options, cached)]
+def estimates_of(
+    name: BackboneName, options: Options, device: torch.device, threads: int, speeds: Sequence[Result]
+) -> list[Estimate]:
+    """Estimate the jobs of a backbone in this process, which has no other work."""
+    limit_threads(threads)
+    warnings.simplefilter("ignore")  # warnings belong in the log of a job, not in the table
+    works = _works(options)
+    passes = [each for work in works.values() if isinstance(work, Work) for each in work.passes]
+    precisions = {pick_precision(each.precision, device) for each in passes}
+    backbone = create_backbone(name.spec, trusted=name.trusted)
+    speed = seconds_per_gmac(backbone, precisions, _protocol(options), device, speeds)
+    parameters = sum(value.numel() for value in backbone.parameters())
+    site = Site(backbone.to("meta").eval().requires_grad_(False), parameters, device, threads, speed)
+    cached: set[object] = set()
+    return [_estimate(title, works[column], site, cached) for column, title in _jobs(name, options)]
 
 
 def devices_needed(seconds: Sequence[float], devices: int) -> float:
@@ -92,72 +117,88 @@ def devices_needed(seconds: Sequence[float], devices: int) -> float:
 
 
 def dataset_gigabytes(names: Iterable[str]) -> dict[str, float]:
-    """Return the disk space of official data sets, in gigabytes."""
-    published = read_mapping(DATASET_SIZES)
-    return {name: float(published[name]) for name in dict.fromkeys(names)}
+    """Return the disk space of official data sets, in gigabytes; those that declare it."""
+    infos = {info.base: info for info in map(dataset_info, names)}
+    return {name: info.gigabytes for name, info in infos.items() if info.gigabytes is not None}
 
 
 def measured_seconds(results: Path) -> dict[str, float]:
     """Return the seconds that finished jobs took, by their title; a file that cannot be read counts as none."""
-    found = []
-    for path in ResultStore(results).paths():
-        with suppress(UMTError):
-            found.append(read_result(path))
-    return {result.key.title: result.wall_seconds for result in found}
+    return {result.key.title: result.wall_seconds for result in readable_results([results])}
 
 
-def cost_of(
-    column: Column, name: BackboneName, options: Options, device: torch.device, threads: int, folder: str
-) -> Cost:
-    """Rehearse a job in this process, which has no other job."""
-    limit_threads(threads)
-    warnings.simplefilter("ignore")  # warnings belong in the log of a job, not in the table
+def _jobs(name: BackboneName, options: Options) -> list[tuple[Column, str]]:
+    """Return column and title of each job of a backbone."""
+    return [
+        (column, job_title(name.label, column.task, column.dataset, column.protocol_name, seed))
+        for column in chosen_columns(options)
+        for seed in range(seeds_of(column, options))
+    ]
+
+
+def _works(options: Options) -> dict[Column, Work | UMTError]:
+    """Return the work of each column, or the reason for which it is not known."""
+    works: dict[Column, Work | UMTError] = {}
+    sizes = cache(lambda name: _sizes(name, options))
+    for column in chosen_columns(options):
+        try:
+            works[column] = _work(column, sizes)
+        except UMTError as error:
+            works[column] = error
+    return works
+
+
+def _work(column: Column, sizes: Callable[[str], Mapping[str, int]]) -> Work:
     task = get_task(column.task)
-    settings: Any = load_protocol(task.name, column.protocol, task.settings).settings
-    dataset, sizes = _material(column.dataset, options, Path(folder))
-    work = workload(column.dataset, settings, sizes)
-    rates = rehearse(task, settings, name, dataset, device, Path(tempfile.mkdtemp(dir=folder)))
-    backbone = create_backbone(name.spec, trusted=name.trusted)
-    *training, reported = sizes.values()
-    classes = len(dataset.class_names) if dataset.sizes == sizes else dataset.info.classes or 0  # a stand-in has few
-    solving = solving_seconds(settings, sum(training), reported, backbone.dim, classes, device)
-    return Cost(work, rates, solving, backbone.dim, sum(value.numel() for value in backbone.parameters()))
+    if task.workload is None:
+        raise DeclarationError(f"the cost of task '{task.name}' is unknown: it declares no workload")
+    protocol: Protocol[Any] = load_protocol(task.name, column.protocol, task.settings)
+    load = task.workload(protocol.settings, sizes(column.dataset))
+    return Work(load, column.dataset)
 
 
-def _asked(options: Options) -> list[tuple[BackboneName, Column]]:
-    """Return every backbone with every column."""
-    return [(name, column) for name in options.backbones for column in chosen_columns(options)]
-
-
-def _estimates_of(
-    name: BackboneName, column: Column, cost: Cost | UMTError, options: Options, cached: set[Any]
-) -> Iterator[Estimate]:
-    """Yield an estimate for each seed; `cached` collects the features that need not be computed again."""
-    for seed in range(seeds_of(column, options)):
-        title = job_title(name.label, column.task, column.dataset, column.protocol_name, seed)
-        if isinstance(cost, UMTError):
-            yield Estimate(title, problem=str(cost))
-            continue
-        features = cost.work.features and (name.spec, *cost.work.features)
-        new = Workload() if features in cached else cost.work
-        if features:
-            cached.add(features)
-        yield Estimate(
-            title,
-            cost.rates.seconds(new.trained, new.tested) + cost.solving,
-            features=4.0 * cost.dim * new.tested if features else 0.0,
-            checkpoint=4.0 * cost.parameters * TRAINING_COPIES if cost.work.trained else 0.0,
-        )
-
-
-def _material(name: str, options: Options, folder: Path) -> tuple[Dataset, Mapping[str, int]]:
-    """Return images to rehearse on and sizes to count with; a missing data set has embedded images, official sizes."""
+def _sizes(name: str, options: Options) -> Mapping[str, int]:
+    """Return the items in each split of a data set as it is there, or as it officially is."""
     try:
-        dataset = find_dataset(name, options.data_root, options.data)
-        return dataset, dataset.sizes
+        return find_dataset(name, options.data_root, options.data).sizes
     except UMTError:
-        from umt.data.mini.write import PARTS, write_part
+        return dataset_info(name).splits
 
-        part = next(part for part in PARTS if part.dataset == name)
-        stand_in = Dataset(dataset_info(name), write_part(part, folder))
-        return stand_in, stand_in.sizes if options.suite.embedded_data else dataset_info(name).splits
+
+def _protocol(options: Options) -> ThroughputSettings:
+    """Return the suite's own protocol of throughput, or that of the paper suite."""
+    names = [column.protocol for column in options.suite.measured if column.task == "throughput"]
+    return load_protocol("throughput", names[0] if names else "paper", ThroughputSettings).settings
+
+
+def _estimate(title: str, work: Work | UMTError, site: Site, cached: set[object]) -> Estimate:
+    """Estimate a job; `cached` collects the features that need not be computed again."""
+    if isinstance(work, UMTError):
+        return Estimate(title, problem=work.coded)
+    load = work.load
+    new = [part for part in load.features if (work.data, part) not in cached]
+    cached.update((work.data, part) for part in new)
+    try:
+        gmacs = load.gmacs(site.backbone)
+        counted = [(part.passes, pass_gmacs(site.backbone, part.passes)[0]) for part in new]
+    except Exception as error:  # every architecture refuses in its own way
+        return Estimate(title, problem=f"its multiply-adds cannot be counted: {first_line(error)}")
+    passes = [(load.trained, gmacs.trained), (load.tested, gmacs.tested), *counted]
+    low, high = _range(passes, site)
+    return Estimate(
+        title,
+        low,
+        high,
+        features=4.0 * site.backbone.dim * sum(part.passes.images for part in new),
+        checkpoint=4.0 * site.parameters * TRAINING_COPIES if load.trained.images else 0.0,
+    )
+
+
+def _range(passes: Sequence[tuple[Passes, float]], site: Site) -> tuple[float, float]:
+    """Return the least and the most seconds of passes, each with the multiply-adds of an image."""
+    shown = [(each, gmacs) for each, gmacs in passes if each.images]
+    computing = sum(
+        each.images * gmacs * site.speed[pick_precision(each.precision, site.device)] for each, gmacs in shown
+    )
+    pixels = sum(each.images * math.prod(each.fitted(site.backbone.preprocess)) for each, _ in shown)
+    return LOW * computing, max(HIGH * computing, LOADED * pixels / site.threads) + EXTRA

@@ -5,54 +5,38 @@ Nothing is measured and no weights are needed: networks are built on torch's met
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import click
 import torch
-from mmseg.registry import MODELS
 from torch import Tensor
 
-from benchmarks.cost.workload import workload
 from benchmarks.suite.protocols import load_protocol
 from benchmarks.suite.suite import Column, load_suite
 from benchmarks.tasks.registry import get_task
-from depth import nyuv2
-from depth.windows import window_boxes
-from mmseg_configs import ade20k
-from mmseg_configs.scope import mmseg_scope
+from benchmarks.tasks.workload import Gmacs
 from umt.backbones import Backbone, create_backbone
-from umt.backbones.contract import round_up
-from umt.backbones.probing import counted
+from umt.backbones.probing import TRAINED, counted
 from umt.backbones.spec import parse_spec
 from umt.data.registry import dataset_info
-from umt.distill.cost import TRAINED
 from umt.distill.distiller import make_spaces
 from umt.distill.ingredients import grid_of
 from umt.distill.kinds import kind_of
 from umt.distill.recipe import DistillRecipe, TeacherSpec, load_recipe
 from umt.distill.spaces.shapes import SpaceShape, StudentShape
 from umt.distill.teachers.teacher import input_size
-from umt.training.classifier import Classifier
+from umt.errors import DeclarationError
 
 STUDENTS = ("resnet50", "convnext-b", "vit-b", "vit-l")
 SUSTAINED = 98.0  # TFLOP/s of a GPU: timm's published 2,787 images/s of ViT-B/16 (RTX 4090, AMP) x 17.6 GMACs x 2
-PHOTOGRAPH = 4 / 3  # width over height, of ADE20K's test images, whose sizes no protocol declares
 HEADINGS = ("student", "job", "trained", "GMACs each", "tested", "GMACs each", "GPUs", "hours")
 EPILOG = """\b
 Example:
   python -m benchmarks.perf.table1_work --gpus 8 --tflops 200
 """
-
-
-@dataclass(frozen=True)
-class Gmacs:
-    """Multiply-adds in 10^9 of an image: in training, and in a test with all windows and flips."""
-
-    trained: float
-    tested: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -102,43 +86,6 @@ def distillation_gmacs(recipe: DistillRecipe) -> Gmacs:
     return Gmacs(TRAINED * (own + interaction) + sum(gmacs for _, gmacs in teachers))
 
 
-@torch.no_grad()
-def finetuning_gmacs(backbone: Backbone, settings: Any, classes: int) -> Gmacs:
-    """Count a fine-tuning: all of it is trained, and tested in one view."""
-    with torch.device("meta"):
-        model = Classifier(backbone, classes).eval().requires_grad_(False)
-    side = round_up(settings.resolution, backbone.preprocess.size_multiple)
-    _, forward = counted(lambda: model.logits(_images(side)))
-    return Gmacs(TRAINED * forward, forward)
-
-
-def ade20k_gmacs(backbone: Backbone, settings: ade20k.ADE20KSettings, classes: int) -> Gmacs:
-    """Count ADE20K: the backbone is frozen, the head is trained."""
-    with torch.device("meta"), mmseg_scope(0):
-        model = MODELS.build(ade20k.model_config(settings, backbone))
-    side, height = ade20k.padded_crop_of(settings, backbone.preprocess.size_multiple), min(settings.scale)
-    frozen, head = _encoded(model, side, side)
-    return Gmacs(frozen + TRAINED * head, _tested(model, height, round(height * PHOTOGRAPH)))
-
-
-def nyuv2_gmacs(backbone: Backbone, settings: nyuv2.NYUSettings, classes: int | None) -> Gmacs:
-    """Count NYUv2: backbone and head are trained, unless the protocol freezes the backbone."""
-    with torch.device("meta"), mmseg_scope(0):
-        model = nyuv2.build_model(settings, backbone)
-    own, head = _encoded(model, *nyuv2.crop_of(settings, backbone))
-    return Gmacs(
-        own * (1 if settings.trained == "head" else TRAINED) + TRAINED * head, _tested(model, *settings.test_size)
-    )
-
-
-COUNTED: dict[str, Callable[[Backbone, Any, Any], Gmacs]] = {
-    "imagenet_finetune": finetuning_gmacs,
-    "finegrained_finetune": finetuning_gmacs,
-    "ade20k_linear": ade20k_gmacs,
-    "nyuv2_depth": nyuv2_gmacs,
-}
-
-
 def table(jobs: Sequence[Job], tflops: float) -> str:
     """Write the table in Markdown: a row for each job, and the hours of each student's jobs one after another."""
     rows = []
@@ -151,12 +98,14 @@ def table(jobs: Sequence[Job], tflops: float) -> str:
 
 
 def _task_job(student: str, backbone: Backbone, column: Column, seeds: int, gpus: int) -> Job:
-    settings: Any = load_protocol(column.task, column.protocol, get_task(column.task).settings).settings
-    info = dataset_info(column.dataset)
-    work = workload(column.dataset, settings, info.splits)
-    gmacs = COUNTED[column.task](backbone, settings, info.classes)
+    task = get_task(column.task)
+    settings: Any = load_protocol(column.task, column.protocol, task.settings).settings
+    if task.workload is None:
+        raise DeclarationError(f"the work of task '{task.name}' is unknown: it declares no workload")
+    work = task.workload(settings, dataset_info(column.dataset).splits)
     name = f"{column.heading}, {seeds} seeds"
-    return Job(student, name, gmacs, seeds * work.trained, seeds * work.tested, settings.processes(gpus))
+    images = seeds * work.trained.images, seeds * work.tested.images
+    return Job(student, name, work.gmacs(backbone), *images, settings.processes(gpus))
 
 
 def _teacher(spec: TeacherSpec, student: Backbone, view_size: int) -> tuple[SpaceShape, float]:
@@ -167,29 +116,8 @@ def _teacher(spec: TeacherSpec, student: Backbone, view_size: int) -> tuple[Spac
     return SpaceShape(spec.name, summary.shape[1], features.maps[-1].shape[1]), gmacs
 
 
-@cache  # windows have the size of crops
-@torch.no_grad()
-def _encoded(model: Any, height: int, width: int) -> tuple[float, float]:
-    """Count the GMACs of the backbone and of the head of a dense model, on one image."""
-    model.eval().requires_grad_(False)
-    maps, backbone = counted(lambda: model.backbone(_images(height, width)))
-    _, head = counted(lambda: model.decode_head(maps))
-    return backbone, head
-
-
-def _tested(model: Any, height: int, width: int) -> float:
-    """Count the GMACs of the test of one image: as a whole, or in windows, with or without their mirror images."""
-    config, multiple = model.test_cfg, model.backbone.backbone.preprocess.size_multiple
-    image = (round_up(height, multiple), round_up(width, multiple))
-    whole = config.mode == "whole"
-    boxes = [(0, image[0], 0, image[1])] if whole else window_boxes(image, config.crop_size, config.stride)
-    top, bottom, left, right = boxes[0]  # all boxes have the same size
-    flips = 2 if config.mode == "slide_flip" else 1
-    return len(boxes) * flips * sum(_encoded(model, bottom - top, right - left))
-
-
-def _images(height: int, width: int | None = None) -> Tensor:
-    return torch.zeros(1, 3, height, width or height, device="meta")
+def _images(side: int) -> Tensor:
+    return torch.zeros(1, 3, side, side, device="meta")
 
 
 def _row(job: Job, tflops: float) -> tuple[str, ...]:

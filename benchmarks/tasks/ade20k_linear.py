@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,23 @@ import numpy as np
 import torch
 
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
-from mmseg_configs.ade20k import ADE20KSettings, build
+from benchmarks.tasks.workload import Forward, Passes, Workload, split_sizes
+from mmseg_configs.ade20k import ADE20KSettings, build, build_model
+from mmseg_configs.fused.resampling import window_starts
 from mmseg_configs.panel import segmentation_panel
-from mmseg_configs.runner import Parts, train_and_test
+from mmseg_configs.runner import Parts, dense_forward, train_and_test
+from mmseg_configs.scope import mmseg_scope
+from umt.backbones import Backbone
 from umt.data.images import decode_rgb
 from umt.training.engine import Place
 
 PICTURED = 4  # test images, evenly spaced
+PHOTOGRAPH = 4 / 3  # width over height of test images, whose sizes no protocol declares
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[ADE20KSettings]) -> Outcome:
     """Train the head on the training split, and test the weights that the protocol chooses on the validation split."""
-    settings: ADE20KSettings = job.settings
+    settings = job.settings
     train, test = job.dataset.training_samples, job.dataset.reported_samples
     parts = build(settings, job.backbone, train, test, job.seed)
     values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress))
@@ -50,6 +56,33 @@ def pictures(parts: Parts) -> dict[str, np.ndarray]:
     return panels
 
 
+def workload(settings: ADE20KSettings, sizes: Mapping[str, int]) -> Workload:
+    """Count training crops through the frozen backbone, and test images of 4:3 whole or in windows."""
+    _, reported = split_sizes(sizes)
+    side = settings.padded_crop or settings.crop
+    return Workload(
+        trained=Passes(settings.iterations * settings.batch, (side, side), precision=settings.precision),
+        tested=_tested(settings, settings.tests * reported),
+        frozen=True,
+        network=lambda backbone: _network(settings, backbone),
+    )
+
+
+def _network(settings: ADE20KSettings, backbone: Backbone) -> Forward:
+    with mmseg_scope(seed=0):
+        return dense_forward(build_model(settings, backbone))
+
+
+def _tested(settings: ADE20KSettings, images: int) -> Passes:
+    height = min(settings.scale)
+    width = round(height * PHOTOGRAPH)
+    if settings.test_mode == "whole":
+        return Passes(images, (height, width))
+    window, stride = settings.test_window, settings.test_stride
+    windows = [len(window_starts(window, stride, side)) for side in (height, width)]
+    return Passes(images, (min(window, height), min(window, width)), each=windows[0] * windows[1])
+
+
 TASK = Task(
     name="ade20k_linear",
     about="linear segmentation head on the last frozen map",
@@ -57,5 +90,6 @@ TASK = Task(
     kinds=("segmentation",),
     metrics=(Metric("miou", "%"), Metric("macc", "%"), Metric("aacc", "%")),
     run=run,
+    workload=workload,
     spreads=True,
 )

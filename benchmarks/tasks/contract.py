@@ -6,15 +6,17 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 
+from benchmarks.tasks.workload import Workload
 from umt.backbones import Backbone
 from umt.data.contract import Dataset
 
 Progress = Callable[[int, int, str], None]  # done, total, text ("epoch 2/3 loss 1.23")
+Settings = TypeVar("Settings")  # the frozen dataclass that a task declares; a protocol fills it
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,12 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Generic[Settings]):
     """Everything that a task needs; it may write below `work_dir`, its own folder, which survives an interruption."""
 
     backbone: Backbone
     dataset: Dataset
-    settings: Any  # has the type that the task declares
+    settings: Settings
     seed: int
     device: torch.device
     work_dir: Path
@@ -53,15 +55,16 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Task(Generic[Settings]):
     """A declaration of a task; tables show `metrics[0]`."""
 
     name: str
     about: str
-    settings: type
+    settings: type[Settings]
     metrics: tuple[Metric, ...]
-    run: Callable[[Job], Outcome]
+    run: Callable[[Job[Settings]], Outcome]
     kinds: tuple[str, ...] = ("classification",)  # kinds of data sets that it takes
+    workload: Callable[[Settings, Mapping[str, int]], Workload] | None = None  # (settings, items in each split)
     spreads: bool = False  # true if it trains on several processes at once; its settings are then a Recipe
     seeded: bool = True  # true if the seed can change its numbers; otherwise a single run is enough
     datasets: tuple[str, ...] = ()  # the names of data sets that stood in the place of `kinds`; goes with version 2

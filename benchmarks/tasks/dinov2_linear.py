@@ -13,8 +13,9 @@ from torch import Tensor
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.bootstrap import bootstrap_interval
 from benchmarks.tasks.contract import Job, Outcome, Task
-from benchmarks.tasks.frozen import frozen_features
+from benchmarks.tasks.frozen import frozen_features, frozen_work
 from benchmarks.tasks.splits import hold_out
+from benchmarks.tasks.workload import Workload
 from umt.data.contract import Sample
 from umt.errors import unknown_name
 from umt.probes.heads import Heads, cosine
@@ -64,9 +65,9 @@ class Images:
         return torch.cat(chosen, dim=1).to(device)
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[HeadsSettings]) -> Outcome:
     """Train all heads, choose one, score it on the test split; it is not trained again with the held-out images."""
-    settings: HeadsSettings = job.settings
+    settings = job.settings
     choices = _choices(settings, job.backbone.depth)
     train = _images(job, job.dataset.training_samples, choices)
     test = _images(job, job.dataset.reported_samples, choices)
@@ -105,24 +106,24 @@ def _choices(settings: HeadsSettings, depth: int) -> list[Choice]:
     return list(found.values())
 
 
-def _images(job: Job, samples: Sequence[Sample], choices: Sequence[Choice]) -> Images:
-    settings: HeadsSettings = job.settings
+def _images(job: Job[HeadsSettings], samples: Sequence[Sample], choices: Sequence[Choice]) -> Images:
+    settings = job.settings
     view = (settings.resolution, settings.crop_pct)
     names = sorted({part for choice in choices for part in choice.parts})
     parts = {name: frozen_features(job, samples, *view, what=name)[0] for name in names}
     return Images(parts, np.array([sample.target for sample in samples], dtype=np.int64))
 
 
-def _held_out(job: Job, labels: np.ndarray) -> np.ndarray:
+def _held_out(job: Job[HeadsSettings], labels: np.ndarray) -> np.ndarray:
     """Return the mask of the training images that a head is chosen on, empty if it is chosen on the reported ones."""
     if job.settings.selection == "reported":
         return np.zeros(len(labels), dtype=bool)
     return hold_out(labels, job.settings.validation_share, job.dataset.class_names, job.seed)
 
 
-def _train(job: Job, train: Images, where: np.ndarray, choices: Sequence[Choice]) -> list[Heads]:
+def _train(job: Job[HeadsSettings], train: Images, where: np.ndarray, choices: Sequence[Choice]) -> list[Heads]:
     """Train a bank of heads for each choice, on batches drawn without replacement from one epoch after another."""
-    settings: HeadsSettings = job.settings
+    settings = job.settings
     generator = torch.Generator(job.device).manual_seed(job.seed)
     rng = np.random.default_rng(job.seed)
     batch = min(settings.batch, len(where))
@@ -141,14 +142,14 @@ def _train(job: Job, train: Images, where: np.ndarray, choices: Sequence[Choice]
     return banks
 
 
-def _accuracies(job: Job, predictions: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, float]:
+def _accuracies(job: Job[HeadsSettings], predictions: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, float]:
     """Compute the accuracy in percent of each head."""
     metric = job.dataset.info.metric
     return {head: fine_grained(metric, predicted, labels)["accuracy"] for head, predicted in predictions.items()}
 
 
 def _predictions(
-    job: Job, banks: Sequence[Heads], choices: Sequence[Choice], images: Images, where: np.ndarray
+    job: Job[HeadsSettings], banks: Sequence[Heads], choices: Sequence[Choice], images: Images, where: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Predict the class [N] by each head; a head is named by its features and its learning rate."""
     found = {}
@@ -160,10 +161,17 @@ def _predictions(
     return found
 
 
+def workload(settings: HeadsSettings, sizes: Mapping[str, int]) -> Workload:
+    """Count a pass for each part of the features; the heads are small beside them."""
+    parts = sorted({part for choice in _choices(settings, max(settings.blocks)) for part in choice.parts})
+    return frozen_work(sizes, settings.resolution, settings.crop_pct, what=parts)
+
+
 TASK = Task(
     name="dinov2_linear",
     about="linear heads on frozen features for many learning rates and choices of features, trained by SGD",
     settings=HeadsSettings,
     metrics=FINE_GRAINED,
     run=run,
+    workload=workload,
 )

@@ -7,13 +7,15 @@ one image a class, has no image left to choose it on.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.contract import Job, Outcome, Task
-from benchmarks.tasks.frozen import frozen_features
+from benchmarks.tasks.frozen import frozen_features, frozen_work
+from benchmarks.tasks.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ class FewShotSettings:
     draws: int  # draws of training images, whose accuracies are averaged
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[FewShotSettings]) -> Outcome:
     """Return the mean over the draws; a draw of more images holds those of fewer, a small class gives all it has."""
-    settings: FewShotSettings = job.settings
+    settings = job.settings
     view = (settings.resolution, settings.crop_pct)
     train, labels = frozen_features(job, job.dataset.training_samples, *view)
     test, answers = frozen_features(job, job.dataset.reported_samples, *view)
@@ -83,10 +85,16 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return scaled
 
 
+def workload(settings: FewShotSettings, sizes: Mapping[str, int]) -> Workload:
+    """Count the features of all images."""
+    return frozen_work(sizes, settings.resolution, settings.crop_pct)
+
+
 TASK = Task(
     name="fewshot",
     about="nearest class mean on frozen pooled features from a few images a class",
     settings=FewShotSettings,
     metrics=FINE_GRAINED,
     run=run,
+    workload=workload,
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.contract import Job, Outcome, Task
-from benchmarks.tasks.finetuning import FinetuneSettings, finetune
+from benchmarks.tasks.finetuning import FinetuneSettings, finetune, finetuning_work
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[FinetuneSettings]) -> Outcome:
     """Fine-tune on all training images (Aircraft: train and val), report on the test split."""
     found = finetune(job)
     return Outcome(
@@ -24,5 +24,6 @@ TASK = Task(
     settings=FinetuneSettings,
     metrics=FINE_GRAINED,
     run=run,
+    workload=finetuning_work,
     spreads=True,
 )

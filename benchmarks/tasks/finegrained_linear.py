@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.bootstrap import bootstrap_interval
 from benchmarks.tasks.contract import Job, Outcome, Task
-from benchmarks.tasks.frozen import frozen_features
+from benchmarks.tasks.frozen import frozen_features, frozen_work
 from benchmarks.tasks.splits import hold_out
+from benchmarks.tasks.workload import Workload
 from umt.errors import TooFewError, unknown_name
 from umt.probes.path import Fit, penalty_path
 
@@ -52,9 +53,9 @@ class Scored:
     accuracy: float
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[LinearSettings]) -> Outcome:
     """Choose the penalty on validation images, fit again with them, score the test split once."""
-    settings: LinearSettings = job.settings
+    settings = job.settings
     train, labels = frozen_features(job, job.dataset.training_samples, settings.resolution, settings.crop_pct)
     test, answers = frozen_features(job, job.dataset.reported_samples, settings.resolution, settings.crop_pct)
     held = _validation(job, labels)
@@ -79,7 +80,7 @@ def run(job: Job) -> Outcome:
     )
 
 
-def _validation(job: Job, labels: np.ndarray) -> np.ndarray:
+def _validation(job: Job[LinearSettings], labels: np.ndarray) -> np.ndarray:
     """Return the mask of the images to choose the penalty on: the official split, or a share drawn by the seed."""
     settings, roles = job.settings, job.dataset.info.roles
     if roles.select and settings.official_validation:
@@ -99,9 +100,9 @@ def _drawn(images: int, share: float, seed: int) -> np.ndarray:
     return held
 
 
-def _validate(job: Job, features: np.ndarray, labels: np.ndarray, held: np.ndarray) -> Iterator[Scored]:
+def _validate(job: Job[LinearSettings], features: np.ndarray, labels: np.ndarray, held: np.ndarray) -> Iterator[Scored]:
     """Yield every penalty's fit, from strong to weak, with its accuracy on the held images."""
-    settings: LinearSettings = job.settings
+    settings = job.settings
     train, validation = _scaled(settings, features[~held], features[held])
     path = penalty_path(train, labels[~held], settings.grid, gap=settings.gap, device=job.device)
     for done, fit in enumerate(path, 1):
@@ -126,10 +127,16 @@ def _scaled(settings: LinearSettings, train: np.ndarray, test: np.ndarray) -> tu
     return (train - mean) * scale, (test - mean) * scale
 
 
+def workload(settings: LinearSettings, sizes: Mapping[str, int]) -> Workload:
+    """Count the features of all images."""
+    return frozen_work(sizes, settings.resolution, settings.crop_pct)
+
+
 TASK = Task(
     name="finegrained_linear",
     about="L2-regularised logistic regression on frozen pooled features",
     settings=LinearSettings,
     metrics=FINE_GRAINED,
     run=run,
+    workload=workload,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.finetune_settings import FinetuneSettings
+from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from umt.backbones.contract import Backbone, round_up
 from umt.data.contract import Sample
 from umt.data.images import ImageSamples
@@ -45,9 +46,9 @@ class Finetuned:
         return {"predictions": self.predictions, "labels": self.labels, "losses": losses.numpy()}
 
 
-def finetune(job: Job) -> Finetuned:
+def finetune(job: Job[FinetuneSettings]) -> Finetuned:
     """Train the job's backbone with a linear head on the data set, and score the reported split once, at the end."""
-    settings: FinetuneSettings = job.settings
+    settings = job.settings
     samples = first_of_each_class(job.dataset.training_samples, settings.train_per_class)
     _check_classes(samples, job.dataset.class_names)
     preprocess = job.backbone.preprocess
@@ -74,6 +75,16 @@ def finetune(job: Job) -> Finetuned:
     return Finetuned(scores.numpy(), test.labels, details)
 
 
+def finetuning_work(settings: FinetuneSettings, sizes: Mapping[str, int]) -> Workload:
+    """Count all training images, also if `train_per_class` takes fewer."""
+    training, reported = split_sizes(sizes)
+    size = (settings.resolution, settings.resolution)
+    return Workload(
+        trained=Passes(settings.steps(training) * settings.batch, size, precision=settings.precision),
+        tested=Passes(reported, size),
+    )
+
+
 def classifier_of(backbone: Backbone, classes: int, settings: FinetuneSettings, seed: int) -> tuple[Classifier, int]:
     """Return the model to train, its head drawn by the seed, and the number of blocks with stochastic depth."""
     torch.manual_seed(seed)
@@ -93,7 +104,7 @@ def first_of_each_class(samples: Sequence[Sample], count: int | None) -> list[Sa
     return kept
 
 
-def _augmented(samples: Sequence[Sample], job: Job, resolution: int) -> SeededViews:
+def _augmented(samples: Sequence[Sample], job: Job[FinetuneSettings], resolution: int) -> SeededViews:
     transform = job.settings.transform(job.backbone.preprocess.interpolation, resolution)
     return SeededViews(ImageSamples(samples, transform), job.seed)
 

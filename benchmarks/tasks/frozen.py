@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.tasks.contract import Job
+from benchmarks.tasks.contract import Job, Settings
+from benchmarks.tasks.workload import Features, Passes, Workload, split_sizes
 from umt.backbones.contract import round_up
 from umt.data.contract import Sample
 from umt.feature_cache.lookup import cached_features
@@ -17,7 +18,7 @@ BATCH = {"cpu": 32, "cuda": 256}  # images a forward; the size changes no number
 
 
 def frozen_features(
-    job: Job,
+    job: Job[Settings],
     samples: Sequence[Sample],
     resolution: int,
     crop_pct: float,
@@ -40,3 +41,23 @@ def frozen_features(
     batch = BATCH.get(job.device.type, 32)
     features = cached_features(job.backbone, samples, extraction, job.device, batch, job.progress, job.cache)
     return features.numpy(), np.array([sample.target for sample in samples], dtype=np.int64)
+
+
+def frozen_work(
+    sizes: Mapping[str, int],
+    resolution: int | None,
+    crop_pct: float,
+    precision: str = "fp32",
+    what: Sequence[str] = ("pooled",),
+    splits: Sequence[str] = ("training", "reported"),
+) -> Workload:
+    """Return the work of `frozen_features` for each of these parts of the features."""
+    images = dict(zip(("training", "reported"), split_sizes(sizes), strict=True))
+    size = (resolution, resolution) if resolution else None
+    return Workload(
+        features=tuple(
+            Features(part, split, crop_pct, Passes(images[split], size, precision=precision))
+            for part in what
+            for split in splits
+        )
+    )

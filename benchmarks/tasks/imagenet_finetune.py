@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from benchmarks.tasks.accuracy import top1, top_k
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
-from benchmarks.tasks.finetuning import FinetuneSettings, finetune
+from benchmarks.tasks.finetuning import FinetuneSettings, finetune, finetuning_work
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[FinetuneSettings]) -> Outcome:
     """Fine-tune on the training set, report on the validation set."""
     found = finetune(job)
     return Outcome(
@@ -27,5 +27,6 @@ TASK = Task(
     settings=FinetuneSettings,
     metrics=(Metric("top1", "%"), Metric("top5", "%")),
     run=run,
+    workload=finetuning_work,
     spreads=True,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from benchmarks.tasks.accuracy import CLASSES, of_classes, top1
 from benchmarks.tasks.contract import Job, Outcome, Task
-from benchmarks.tasks.frozen import frozen_features
+from benchmarks.tasks.frozen import frozen_features, frozen_work
+from benchmarks.tasks.workload import Workload
 
 TEST_ROWS, TRAIN_ROWS = 1024, 65536  # images at a time: 256 MiB of similarities for any number of images
 
@@ -29,9 +30,9 @@ class KnnSettings:
     precision: str = "fp32"  # precision of the features; "bf16", or "auto" for bf16 if the device is faster in it
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[KnnSettings]) -> Outcome:
     """Classify by vote of the k most similar training images; k is at most the number of training images."""
-    settings: KnnSettings = job.settings
+    settings = job.settings
     view = (settings.resolution, settings.crop_pct, settings.precision)
     train, labels = frozen_features(job, job.dataset.training_samples, *view)
     test, answers = frozen_features(job, job.dataset.reported_samples, *view)
@@ -101,11 +102,17 @@ class Neighbours:
         return scores.scatter_add_(1, self.classes[:, :k], weights)
 
 
+def workload(settings: KnnSettings, sizes: Mapping[str, int]) -> Workload:
+    """Count the features of all images."""
+    return frozen_work(sizes, settings.resolution, settings.crop_pct, settings.precision)
+
+
 TASK = Task(
     name="knn",
     about="weighted k-nearest neighbours on frozen pooled features, cosine similarity",
     settings=KnnSettings,
     metrics=CLASSES,
     run=run,
+    workload=workload,
     seeded=False,
 )

@@ -8,16 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
-from depth.nyuv2 import NYUSettings, build
+from benchmarks.tasks.workload import Forward, Passes, Workload, split_sizes
+from depth.nyuv2 import NYUSettings, build, build_model
 from depth.panel import depth_panel
-from mmseg_configs.runner import train_and_test
+from depth.windows import window_boxes
+from mmseg_configs.runner import dense_forward, train_and_test
+from mmseg_configs.scope import mmseg_scope
+from umt.backbones import Backbone
 from umt.data.images import decode_rgb
 from umt.training.engine import Place
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[NYUSettings]) -> Outcome:
     """Train on the training split, and test the weights that the protocol chooses on the test split."""
-    settings: NYUSettings = job.settings
+    settings = job.settings
     train, test = job.dataset.training_samples, job.dataset.reported_samples
     parts = build(settings, job.backbone, train, test, job.seed)
     values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress))
@@ -36,6 +40,31 @@ def panels(shown: Mapping[Path, np.ndarray]) -> dict[str, np.ndarray]:
     return {path.stem: depth_panel(images[path], *maps) for path, maps in shown.items()}
 
 
+def workload(settings: NYUSettings, sizes: Mapping[str, int]) -> Workload:
+    """Count training crops, and test images whole or in windows with their mirror images."""
+    _, reported = split_sizes(sizes)
+    return Workload(
+        trained=Passes(settings.iterations * settings.batch, settings.crop, precision=settings.precision),
+        tested=_tested(settings, settings.tests * reported),
+        frozen=settings.trained == "head",
+        network=lambda backbone: _network(settings, backbone),
+    )
+
+
+def _network(settings: NYUSettings, backbone: Backbone) -> Forward:
+    with mmseg_scope(seed=0):
+        return dense_forward(build_model(settings, backbone))
+
+
+def _tested(settings: NYUSettings, images: int) -> Passes:
+    if settings.test_mode == "whole":
+        return Passes(images, settings.test_size)
+    window, stride = settings.test_window, settings.test_stride
+    boxes = window_boxes(settings.test_size, (window, window), (stride, stride))
+    top, bottom, left, right = boxes[0]  # all boxes have the same size
+    return Passes(images, (bottom - top, right - left), each=2 * len(boxes))
+
+
 TASK = Task(
     name="nyuv2_depth",
     about="depth with a DPT head, backbone fine-tuned",
@@ -52,5 +81,6 @@ TASK = Task(
         Metric("silog", "", higher_is_better=False),
     ),
     run=run,
+    workload=workload,
     spreads=True,
 )

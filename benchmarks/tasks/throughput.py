@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from benchmarks.tasks.contract import Job, Metric, Outcome, Task
+from benchmarks.tasks.contract import Job, Metric, Outcome, Progress, Task
+from benchmarks.tasks.workload import Passes, Workload
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
 from umt.backbones.probing import counted
@@ -26,28 +28,53 @@ class ThroughputSettings:
     precision: str  # as in training: fp32, bf16, fp16, or auto
 
 
-@torch.no_grad()
-def run(job: Job) -> Outcome:
+@dataclass(frozen=True)
+class Speed:
+    """A measured forward."""
+
+    resolution: int
+    precision: str  # fp32, bf16 or fp16
+    seconds: list[float]  # of each forward that counts
+    batch: int
+    gmacs: float  # multiply-adds of an image in 10^9
+
+    @property
+    def images_per_second(self) -> float:
+        return self.batch / min(self.seconds)
+
+
+def run(job: Job[ThroughputSettings]) -> Outcome:
     """Time the forward on random pixels: their values change no speed."""
-    settings: ThroughputSettings = job.settings
-    side = round_up(settings.resolution, job.backbone.preprocess.size_multiple)
-    images = torch.rand(settings.batch, 3, side, side, device=job.device).contiguous(memory_format=torch.channels_last)
+    speed = measure_speed(job.backbone, job.settings, job.device, job.progress)
+    parameters = sum(value.numel() for value in job.backbone.parameters()) / 1e6
+    return Outcome(
+        {"images_per_second": speed.images_per_second, "gmacs": speed.gmacs, "parameters": parameters},
+        details={
+            "resolution": speed.resolution,
+            "precision": speed.precision,
+            "seconds": speed.seconds,
+            "threads": torch.get_num_threads(),
+        },
+    )
+
+
+@torch.no_grad()
+def measure_speed(
+    backbone: Backbone, settings: ThroughputSettings, device: torch.device, progress: Progress = lambda *report: None
+) -> Speed:
+    """Time the forward of a backbone on the device, and count its multiply-adds."""
+    side = round_up(settings.resolution, backbone.preprocess.size_multiple)
+    images = torch.rand(settings.batch, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
     # without gradients: torch's counter needs that if a model hands a parameter to one of its modules
-    backbone = job.backbone.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    backbone = backbone.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     seconds = []
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(pick_precision(settings.precision, job.device))
-    with torch.autocast(job.device.type, dtype, enabled=dtype is not None):
+    precision = pick_precision(settings.precision, device)
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    with torch.autocast(device.type, dtype, enabled=dtype is not None):
         for forward in range(settings.warmup + settings.forwards):
             seconds.append(_seconds(backbone, images))
-            job.progress(forward + 1, settings.warmup + settings.forwards, f"{len(images) / seconds[-1]:.0f} img/s")
-    return Outcome(
-        {
-            "images_per_second": settings.batch / min(seconds[settings.warmup :]),
-            "gmacs": _gmacs(backbone, images[:1]),
-            "parameters": sum(value.numel() for value in backbone.parameters()) / 1e6,
-        },
-        details={"resolution": side, "seconds": seconds[settings.warmup :], "threads": torch.get_num_threads()},
-    )
+            progress(forward + 1, settings.warmup + settings.forwards, f"{len(images) / seconds[-1]:.0f} img/s")
+    return Speed(side, precision, seconds[settings.warmup :], settings.batch, _gmacs(backbone, images[:1]))
 
 
 def _seconds(backbone: Backbone, images: Tensor) -> float:
@@ -63,11 +90,19 @@ def _gmacs(backbone: Backbone, image: Tensor) -> float:
     return counted(lambda: backbone(image, maps=(-1,)))[1]
 
 
+def workload(settings: ThroughputSettings, sizes: Mapping[str, int]) -> Workload:
+    """Count the forwards, warm-up included."""
+    images = settings.batch * (settings.warmup + settings.forwards)
+    size = (settings.resolution, settings.resolution)
+    return Workload(tested=Passes(images, size, precision=settings.precision))
+
+
 TASK = Task(
     name="throughput",
     about="images a second, multiply-adds and parameters of the forward",
     settings=ThroughputSettings,
     metrics=(Metric("images_per_second", "img/s"), Metric("gmacs", "G", False), Metric("parameters", "M", False)),
     run=run,
+    workload=workload,
     seeded=False,
 )

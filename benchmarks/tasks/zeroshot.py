@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 from benchmarks.tasks.accuracy import CLASSES, of_classes
 from benchmarks.tasks.contract import Job, Outcome, Task
-from benchmarks.tasks.frozen import frozen_features
+from benchmarks.tasks.frozen import frozen_features, frozen_work
+from benchmarks.tasks.workload import Workload
 from umt.backbones import Backbone
 from umt.backbones.adapters.open_clip_text import class_directions
 from umt.backbones.checkpoint import read_checkpoint
@@ -36,9 +37,9 @@ class ZeroShotSettings:
     precision: str = "fp32"  # precision of the image features; "bf16", or "auto" for bf16 if the device is faster in it
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[ZeroShotSettings]) -> Outcome:
     """Score classes by cosine similarity to the image; the mean over templates stands for a class."""
-    settings: ZeroShotSettings = job.settings
+    settings = job.settings
     language = _language_of(job.backbone)
     names = job.dataset.spoken_names
     templates = sentences(settings.templates or job.dataset.prompts)
@@ -90,11 +91,17 @@ def _hash(texts: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:12]
 
 
+def workload(settings: ZeroShotSettings, sizes: Mapping[str, int]) -> Workload:
+    """Count the features of the reported images; the names of classes take a moment."""
+    return frozen_work(sizes, settings.resolution, settings.crop_pct, settings.precision, splits=("reported",))
+
+
 TASK = Task(
     name="zeroshot",
     about="the class whose name is most similar to the image, in the space of an open_clip model",
     settings=ZeroShotSettings,
     metrics=CLASSES,
     run=run,
+    workload=workload,
     seeded=False,
 )

@@ -25,7 +25,7 @@ from umt.training.engine import Place
 # Without biases of the keys: their gradient is zero but for rounding, which AdamW blows up to full steps.
 SPEC = "timm:vit_tiny_patch16_224?pretrained=false&img_size=48&depth=4&embed_dim=24&num_heads=2&qkv_bias=false"
 SMALL: dict[str, Any] = {
-    "iterations": 6, "warmup": 1, "warmup_start": 0.5, "batch": 4, "device_batch": 2, "lr": 1e-3, "precision": "fp32",
+    "iterations": 6, "warmup": 1, "warmup_start": 0.5, "batch": 4, "bn_batch": 2, "lr": 1e-3, "precision": "fp32",
     "best_on_test": 2, "dropout": 0.0, "channels": 8, "post_process_channels": (4, 4, 4, 4), "size": (48, 64),
     "test_size": (48, 64), "crop": (48, 48), "test_window": 48, "test_stride": 8,
 }  # fmt: skip

@@ -33,7 +33,7 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def settings() -> ADE20KSettings:
     """Three optimiser steps of four images."""
     paper = load_protocol("ade20k_linear", "paper", ADE20KSettings).settings
-    small = {"iterations": 3, "warmup": 1, "batch": 4, "device_batch": 4, "precision": "fp32", "warmup_start": 0.5}
+    small = {"iterations": 3, "warmup": 1, "batch": 4, "bn_batch": 4, "precision": "fp32", "warmup_start": 0.5}
     return dataclasses.replace(paper, **small, scale=(256, 64), crop=64, test_window=64, test_stride=48)
 
 

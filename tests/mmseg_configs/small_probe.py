@@ -23,7 +23,7 @@ from umt.training.distributed import join
 from umt.training.engine import Place
 
 SMALL = {
-    "iterations": 4, "warmup": 1, "batch": 4, "device_batch": 2, "precision": "fp32", "scale": (256, 64), "crop": 64,
+    "iterations": 4, "warmup": 1, "batch": 4, "bn_batch": 2, "precision": "fp32", "scale": (256, 64), "crop": 64,
     "test_window": 64, "test_stride": 48, "dropout": 0.3, "warmup_start": 0.5,
 }  # fmt: skip
 SETTINGS = replace(load_protocol("ade20k_linear", "paper", ADE20KSettings).settings, **SMALL)

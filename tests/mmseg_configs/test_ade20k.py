@@ -131,7 +131,7 @@ def test_the_trap_of_radio_moves_what_is_predicted(
 
 
 def test_a_crop_of_one_cell_is_refused(rooms: Dataset, settings: ADE20KSettings) -> None:
-    changed = dataclasses.replace(settings, crop=20, batch=1, device_batch=1)
+    changed = dataclasses.replace(settings, crop=20, batch=1, bn_batch=1)
     with pytest.raises(UMTError, match=r"'crop' is 20; it must be larger: 'timm:test_resnet.* has stride 32"):
         build(changed, create_backbone(CNN32), rooms.samples("training"), rooms.samples("validation"), seed=0)
 

@@ -46,11 +46,11 @@ def test_accumulation_equals_one_large_batch(
 ) -> None:
     """Without BatchNorm, whose statistics belong to the micro batch; the learning rate changes at every step."""
     heads = []
-    for device_batch in (4, 2, 1):
-        changed = dataclasses.replace(settings, device_batch=device_batch)
-        parts = make_parts(device_batch=device_batch)
+    for bn_batch in (4, 2, 1):
+        changed = dataclasses.replace(settings, bn_batch=bn_batch)
+        parts = make_parts(bn_batch=bn_batch)
         parts.model.decode_head.norm = nn.Identity()
-        folder = dataclasses.replace(place, work_dir=place.work_dir / str(device_batch))
+        folder = dataclasses.replace(place, work_dir=place.work_dir / str(bn_batch))
         build_runner(parts, changed, folder).train()
         heads.append(head_of(parts)["conv_seg.weight"])
     torch.testing.assert_close(heads[1], heads[0], rtol=1e-5, atol=1e-7)
@@ -60,7 +60,7 @@ def test_accumulation_equals_one_large_batch(
 def test_learning_rate_warms_up_and_falls_to_zero_at_the_last_step(
     make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place
 ) -> None:
-    changes = {"iterations": 8, "warmup": 3, "warmup_start": 1e-6, "batch": 2, "device_batch": 1}
+    changes = {"iterations": 8, "warmup": 3, "warmup_start": 1e-6, "batch": 2, "bn_batch": 1}
     parts = make_parts(**changes)
     rates: list[float] = []
     step = parts.optimizer.step
@@ -75,7 +75,7 @@ def test_learning_rate_warms_up_and_falls_to_zero_at_the_last_step(
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place
 ) -> None:
-    changes = {"iterations": 5, "batch": 2, "device_batch": 1, "dropout": 0.5}
+    changes = {"iterations": 5, "batch": 2, "bn_batch": 1, "dropout": 0.5}
     changed = dataclasses.replace(settings, **changes)
     whole = make_parts(**changes)
     expected = train_and_test(whole, changed, dataclasses.replace(place, work_dir=place.work_dir / "whole"))
@@ -161,7 +161,7 @@ def test_precision_is_that_of_the_protocol(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"device_batch": 3}, "'device_batch' is 3; it must be a divisor of batch = 4"),
+        ({"bn_batch": 3}, "'bn_batch' is 3; it must be a divisor of batch = 4"),
         ({"warmup": 3}, "'warmup' is 3; it must be less than iterations = 3"),
         ({"precision": "fp8"}, "'precision' is 'fp8'"),
         ({"test_mode": "tiles"}, "'test_mode' is 'tiles'"),

@@ -11,14 +11,13 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from umt.backbones.contract import Backbone
-from umt.backbones.probing import counted
+from umt.backbones.probing import TRAINED, counted
 from umt.backbones.spec import parse_spec
 from umt.console import shown
 from umt.distill.distiller import Distiller
 from umt.distill.teachers.teacher import Teacher
 
 REPEATS = 3  # the least time counts: the machine may have other work
-TRAINED = 3  # forwards that a forward and its backward cost: gradients of inputs and of weights are a forward each
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def test_a_segmentation_job_is_shared_out_too(tmp_path: Path) -> None:
     """Its numbers are not those of one process here: on CPUs the head's BatchNorm sees each process's images alone."""
     write_ade20k(tmp_path / "ade", (4, 3))
     protocol, file = tmp_path / "short.yaml", tmp_path / "suite.yaml"
-    short = {"iterations": 3, "warmup": 1, "batch": 4, "device_batch": 4, "scale": [256, 64], "crop": 64}
+    short = {"iterations": 3, "warmup": 1, "batch": 4, "bn_batch": 4, "scale": [256, 64], "crop": 64}
     protocol.write_text(yaml.safe_dump({"version": 1, "about": "test", "extends": "mini", **short}))
     column = {"heading": "A", "task": "ade20k_linear", "dataset": "ade20k", "metric": "miou", "protocol": str(protocol)}
     suite = {"title": "t", "about": "t", "seeds": 1, "embedded_data": False, "example": [], "columns": [column]}
@@ -126,7 +126,7 @@ def test_a_segmentation_job_is_shared_out_too(tmp_path: Path) -> None:
     report = run_job(request, lambda *message: heard.append(message))
     assert (report.status, report.message) == ("done", "")
     result = ResultStore(out / "results").read(request.key)
-    assert (result.details["processes"], result.details["device_batch"], result.global_batch) == (2, 4, 4)
+    assert (result.details["processes"], result.details["bn_batch"], result.global_batch) == (2, 4, 4)
     assert 0 <= result.metrics["miou"] <= 100
     assert len(result.pictures) == 3
     assert [message[:2] for message in heard if "loss" in message[2]][-1] == (3, 3)

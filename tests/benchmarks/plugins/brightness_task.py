@@ -19,7 +19,7 @@ class Settings:
     seconds: float = 0.0
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job[Settings]) -> Outcome:
     print(f"server {os.getppid()}, {torch.get_num_threads()} threads", flush=True)
     if job.settings.behaviour == "raise":
         raise ValueError("this task always fails")

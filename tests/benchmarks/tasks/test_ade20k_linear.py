@@ -27,7 +27,7 @@ from umt.distill.train import save_student
 from umt.errors import UMTError
 
 CNN, VIT = "timm:test_resnet?pretrained=false", "timm:test_vit?pretrained=false"
-SHORT = {"iterations": 3, "warmup": 1, "batch": 2, "device_batch": 1}
+SHORT = {"iterations": 3, "warmup": 1, "batch": 2, "bn_batch": 1}
 SMALL = {"scale": (256, 96), "crop": 64}
 
 
@@ -67,13 +67,13 @@ def test_the_paper_protocol_runs(run: Callable[..., Outcome], spec: str) -> None
     assert outcome.metrics["miou"] == pytest.approx(sum(present) / len(present))
     assert list(outcome.details["class_iou"])[:3] == ["wall", "building", "sky"]
     assert outcome.global_batch == 2
-    assert {"crop": 96, "device_batch": 1, "processes": 1}.items() <= outcome.details.items()
+    assert {"crop": 96, "bn_batch": 1, "processes": 1}.items() <= outcome.details.items()
     assert list(outcome.pictures) == ["room_0000", "room_0001"]
     assert all(panel.dtype == np.uint8 and panel.shape[2] == 3 for panel in outcome.pictures.values())
 
 
 COMMON = {
-    "batch": 16, "device_batch": 16, "lr": 1e-3, "betas": (0.9, 0.999), "warmup": 1500, "warmup_start": 1e-6,
+    "batch": 16, "bn_batch": 16, "lr": 1e-3, "betas": (0.9, 0.999), "warmup": 1500, "warmup_start": 1e-6,
     "scale": (2048, 512), "scale_range": (0.5, 2.0), "crop": 512, "cat_max_ratio": 0.75, "flip": 0.5,
     "photometric": True,
 }  # fmt: skip
@@ -167,7 +167,7 @@ def test_equal_seeds_give_equal_metrics_and_other_seeds_others(run: Callable[...
 
 
 def test_a_head_learns_what_it_is_shown(run: Callable[..., Outcome]) -> None:
-    longer = run("mini", iterations=30, warmup=3, batch=3, device_batch=3, **SMALL)
+    longer = run("mini", iterations=30, warmup=3, batch=3, bn_batch=3, **SMALL)
     assert longer.metrics["aacc"] > run("mini", **SHORT, **SMALL).metrics["aacc"] + 10
 
 

@@ -23,7 +23,7 @@ from umt.data.registry import dataset_info
 from umt.errors import UMTError
 
 CNN, VIT = "timm:test_resnet?pretrained=false", "timm:test_vit?pretrained=false"
-SHORT = {"iterations": 3, "warmup": 1, "batch": 2, "device_batch": 2}
+SHORT = {"iterations": 3, "warmup": 1, "batch": 2, "bn_batch": 2}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_the_paper_protocol_runs(run: Callable[..., Outcome], spec: str, levels:
     assert outcome.raw["rmse"].mean() == pytest.approx(outcome.metrics["rmse"])
     assert outcome.details["levels"] == levels
     assert outcome.global_batch == 2
-    assert outcome.details["device_batch"] == 2
+    assert outcome.details["bn_batch"] == 2
     assert outcome.details["processes"] == 1
 
 
@@ -182,7 +182,7 @@ def test_equal_seeds_give_equal_metrics_and_other_seeds_others(run: Callable[...
 
 
 def test_depth_is_learnt(run: Callable[..., Outcome]) -> None:
-    longer = run("mini", iterations=20, warmup=3, batch=2, device_batch=2, lr=1e-2)
+    longer = run("mini", iterations=20, warmup=3, batch=2, bn_batch=2, lr=1e-2)
     assert longer.metrics["rmse"] < run("mini", **SHORT).metrics["rmse"] - 0.2
 
 

@@ -23,8 +23,7 @@ TRUSTING = {
     "umt/distill/ingredients.py:build_student": "`trusted` of load_recipe: --trust",
     "umt/distill/teachers/teacher.py:load_teacher": "`trusted` of load_recipe: --trust",
     "benchmarks/jobs/preflight.py:_check_backbone": "BackboneName.trusted",
-    "benchmarks/cost/estimate.py:cost_of": "BackboneName.trusted",
-    "benchmarks/cost/rehearsal.py:rehearse": "BackboneName.trusted",
+    "benchmarks/cost/estimate.py:estimates_of": "BackboneName.trusted",
     "benchmarks/jobs/measure.py:_backbone": "Request.trusted, which is BackboneName.trusted",
     "reports/analysis/named.py:load_named": "BackboneName.trusted",
 }
@@ -135,7 +134,6 @@ MAKING = {
     "umt/training/hooks/logs.py:forget_after": "--out, a constant",
     "umt/training/runner.py:save_run": "--out, a constant",
     "mmseg_configs/best.py:_keep": "the job's folder, constants",
-    "benchmarks/cost/estimate.py:cost_of": "a temporary folder",
     "benchmarks/api.py:_prepare": "--out, else `component` of the suite's name",
     "benchmarks/jobs/cluster.py:__init__": "--out, a constant",
     "benchmarks/jobs/worker.py:open_log": "Key.stem, of `component`",

@@ -1,0 +1,65 @@
+"""The speed of a backbone on a device: from a result of the task `throughput`, or measured here in a few forwards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.environment import describe
+from benchmarks.results import Result, ResultStore, read_result
+from benchmarks.tasks.throughput import ThroughputSettings, measure_speed
+from umt.backbones import Backbone
+from umt.errors import UMTError
+
+SHORT = {"warmup": 1, "forwards": 3}
+CPU_BATCH = 8  # images at most: on a CPU more are no faster, and take long
+
+
+def seconds_per_gmac(
+    backbone: Backbone,
+    precisions: Iterable[str],
+    settings: ThroughputSettings,
+    device: torch.device,
+    results: Iterable[Result],
+) -> dict[str, float]:
+    """Return the seconds of 10^9 multiply-adds in a forward of the backbone, by precision.
+
+    The first result that fits counts; without any it is measured with the threads that torch has.
+    """
+    stored = _stored(backbone.weights_hash(), device, results)
+    return {
+        precision: stored[precision] if precision in stored else _measured(backbone, precision, settings, device)
+        for precision in precisions
+    }
+
+
+def readable_results(folders: Iterable[Path]) -> Iterator[Result]:
+    """Yield the results below these folders; a file that cannot be read is left out."""
+    for folder in folders:
+        for path in ResultStore(folder).paths():
+            with suppress(UMTError):
+                yield read_result(path)
+
+
+def _stored(weights: str, device: torch.device, results: Iterable[Result]) -> dict[str, float]:
+    """Return the speeds, by precision, of results of these weights on such a device with as many threads."""
+    machine = describe(device).device, torch.get_num_threads()
+    speeds: dict[str, float] = {}
+    for result in results:
+        same = (result.environment.device, result.details.get("threads")) == machine
+        gmacs = math.prod(result.metrics.get(name, 0.0) for name in ("images_per_second", "gmacs"))  # a second
+        if result.key.task == "throughput" and result.key.weights_hash == weights and same and gmacs > 0:
+            speeds.setdefault(str(result.details.get("precision")), 1 / gmacs)
+    return speeds
+
+
+def _measured(backbone: Backbone, precision: str, settings: ThroughputSettings, device: torch.device) -> float:
+    batch = min(settings.batch, CPU_BATCH) if device.type == "cpu" else settings.batch
+    short = replace(settings, **SHORT, batch=batch, precision=precision)
+    speed = measure_speed(backbone.to(device), short, device)
+    return 1 / (speed.images_per_second * speed.gmacs)
