@@ -21,9 +21,12 @@ about: two protocols on one folder
 seeds: 1
 embedded_data: false
 example: []
-columns:
-  - {{heading: usual, task: knn, dataset: caltech101, protocol: {usual}, metric: top1}}
-  - {{heading: published, task: knn, dataset: caltech101, protocol: {published}, metric: top1}}
+tables:
+  table1:
+    title: Title
+    columns:
+      - {{heading: usual, task: knn, dataset: caltech101, protocol: {usual}, metric: top1}}
+      - {{heading: published, task: knn, dataset: caltech101, protocol: {published}, metric: top1}}
 """
 
 
