@@ -53,14 +53,14 @@ def compare_features(
     results: Path | None = None,
 ) -> None:
     """Compare backbones, as `umt analyze cka` does with its options of the same names; print and write the values."""
-    started, place = time.perf_counter(), pick_device(device)
+    started, torch_device = time.perf_counter(), pick_device(device)
     source = find_source(images, dataset, data_root, limit)
     named = _named(specs, teachers, weights)
     settings = CkaSettings(resolution, crop_pct, maps)
     indices = pairs_of(len(named), every=every_pair)
-    pairs = _compared(named, indices, source, settings, place, batch_size)
+    pairs = _compared(named, indices, source, settings, torch_device, batch_size)
     if results:
-        environment, seconds = describe(place), time.perf_counter() - started
+        environment, seconds = describe(torch_device), time.perf_counter() - started
         for pair, (left, right) in zip(pairs, indices, strict=True):
             result = pair_result(pair, named[left], named[right], source, settings, environment, seconds)
             ResultStore(results).write(result)

@@ -130,12 +130,12 @@ def cosine(
 def _maps(
     specs: Sequence[str], images: Sequence[Path], resolutions: Sequence[int], max_tokens: int, device: str
 ) -> tuple[list[Named], list[ImageMap]]:
-    place, named = pick_device(device), load_named(specs)
+    torch_device, named = pick_device(device), load_named(specs)
     with Progress(console=Console(), transient=True) as progress:
         bar = progress.add_task("maps")
         report = lambda done, total: progress.update(bar, completed=done, total=total)  # noqa: E731
         sizes = sorted(set(resolutions))
-        return named, token_maps(named, list(dict.fromkeys(images)), sizes, max_tokens, place, report)
+        return named, token_maps(named, list(dict.fromkeys(images)), sizes, max_tokens, torch_device, report)
 
 
 def _groups(maps: Sequence[ImageMap], basis: str) -> dict[str, list[ImageMap]]:
