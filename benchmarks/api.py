@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.actions import analyse, example_backbones, train_students
 from benchmarks.jobs.forkserver import call, default_workers, fork_server
 from benchmarks.jobs.local import Executor, LocalExecutor
 from benchmarks.jobs.progress import LiveJobs, print_blocked, print_plan
@@ -16,8 +17,8 @@ from benchmarks.results import Result, ResultStore, read_result
 from benchmarks.run_options import Backbones, Place, RunOptions, UsageError, named_backbones
 from benchmarks.suite.plan import Options, Plan, PlannedJob
 from benchmarks.suite.request import Report, Request
-from benchmarks.suite.suite import Suite, TablePlan, load_suite
-from benchmarks.suite.tables import Part, analyse, chosen_tables, example_backbones, parts_of, train_students
+from benchmarks.suite.suite import Suite, SuiteTable, load_suite
+from benchmarks.suite.tables import Part, chosen_tables, parts_of
 from umt.backbones.spec import BackboneName
 from umt.console import Console
 from umt.errors import ProcessError, UMTError
@@ -93,7 +94,7 @@ class Prepared:
     suite: Suite
     out: Path
     data_root: Path
-    tables: Sequence[TablePlan]
+    tables: Sequence[SuiteTable]
     backbones: tuple[BackboneName, ...]
 
 
@@ -124,7 +125,14 @@ def run_suite(options: RunOptions, console: Console) -> Outcome:
         print_plan(console, plan, prepared.suite, prepared.out)
         return outcome
     reports = execute(plan, _executor(prepared, server, workers), console)
-    failed = analyse(prepared.tables, prepared.backbones, prepared.data_root, prepared.out, console)
+    failed = analyse(
+        prepared.tables,
+        prepared.backbones,
+        prepared.data_root,
+        prepared.out,
+        console,
+        isolated=server is not None,
+    )
     return replace(outcome, reports=reports, uncompared=failed)
 
 
@@ -169,13 +177,15 @@ def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console
 
 
 def _backbones(
-    options: RunOptions, suite: Suite, tables: Sequence[TablePlan], root: Path, out: Path, console: Console
+    options: RunOptions, suite: Suite, tables: Sequence[SuiteTable], root: Path, out: Path, console: Console
 ) -> tuple[BackboneName, ...]:
     """Return the named backbones with the students that are trained for tables; without any the suite's example."""
     if options.train:
         students = train_students(tables, root, out, console, options.trust, sure=options.yes, dry_run=options.dry_run)
         return (*options.backbones, *students)
-    return options.backbones or example_backbones(suite, root, out, console, options.trust, dry_run=options.dry_run)
+    return options.backbones or example_backbones(
+        suite, root, out, console, options.trust, isolated=options.workers != 0, dry_run=options.dry_run
+    )
 
 
 def _plan(prepared: Prepared, server: Any | None) -> Plan:

@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.results import INTERVAL, Result
+from benchmarks.suite.suite import COST_TASKS
 
 JOB = ("backbone", "weights_hash", "task", "dataset", "protocol", "protocol_hash", "data_fingerprint", "seed", "metric")
 COLUMNS = (
     "backbone", "task", "dataset", "protocol", "metric", "value", "unit", "lower_is_better", "seed",
-    "n",  # items of the test split, which is the last one
+    "n",  # items that the number was measured on, NA for what a backbone costs
     "interval_low", "interval_high",  # of the first metric, NaN where the task gives none
     "weights_hash", "protocol_hash", "data_fingerprint", "suite", "spec", "architecture", "path",
 )  # fmt: skip
@@ -36,7 +37,6 @@ def _rows(path: Path, result: Result) -> Iterator[dict[str, Any]]:
         "dataset": key.dataset,
         "protocol": key.protocol,
         "seed": key.seed,
-        "n": list(result.data.sizes.values())[-1] if result.data.sizes else None,
         "weights_hash": key.weights_hash,
         "protocol_hash": key.protocol_hash,
         "data_fingerprint": key.data_fingerprint,
@@ -45,17 +45,27 @@ def _rows(path: Path, result: Result) -> Iterator[dict[str, Any]]:
         "architecture": result.architecture,
         "path": str(path),
     }
-    for place, (metric, value) in enumerate(result.metrics.items()):
-        low, high = _interval(result) if place == 0 else (math.nan, math.nan)
+    for index, (metric, value) in enumerate(result.metrics.items()):
+        low, high = _interval(result) if index == 0 else (math.nan, math.nan)
         yield {
             **whole,
             "metric": metric,
             "value": value,
+            "n": _items(result, metric),
             "unit": result.units.get(metric, ""),
             "lower_is_better": metric in result.lower_is_better,
             "interval_low": low,
             "interval_high": high,
         }
+
+
+def _items(result: Result, metric: str) -> int | None:
+    """Return the items behind a metric, in a result that does not count them those of the last split."""
+    counts = result.details.get("items")
+    count = counts.get(metric) if isinstance(counts, Mapping) else None
+    if count is None and result.key.task not in COST_TASKS:
+        count = [None, *result.data.sizes.values()][-1]
+    return count if isinstance(count, int) and 0 <= count < 1 << 63 else None
 
 
 def _interval(result: Result) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""`umt report`: the tables of a result store."""
+"""`umt report` and `umt leaderboard`: the tables of a result store."""
 
 from __future__ import annotations
 
@@ -9,60 +9,110 @@ import click
 
 from benchmarks.suite.suite import Suite, load_suite, suite_names
 from reports.building.table import Table
-from reports.report import read_measurements, suite_figures, suite_tables, write_files
+from reports.paper import TABLE1
+from reports.report import report_files, suite_figures, suite_tables
 from reports.results.measurement import Measurement
-from reports.results.store import ANALYSIS, RESULTS_HELP, newest_store
-from reports.tables.table1 import TABLE1
+from reports.results.store import ANALYSIS, RESULTS_HELP, newest_store, read_measurements
+from reports.writers.files import write_files
 from reports.writers.terminal import print_table
 from umt.console import Console
 from umt.errors import ResultError
 from umt.files import writable_folder
 
-EPILOG = """\b
+REPORT_EPILOG = """\b
 Examples:
   umt report                                              the newest run below runs/
   umt report --results runs/paper/results --compare paper
 """
+LEADERBOARD_EPILOG = """\b
+Examples:
+  umt leaderboard --results runs/mini/results
+  umt leaderboard --results runs/paper/results --tasks finegrained_linear,knn --out runs/paper/board
+"""
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=REPORT_EPILOG)
 @click.option("--results", type=click.Path(path_type=Path), help=RESULTS_HELP)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files. Default: tables, beside the store.")
 @click.option("--compare", type=click.Choice(["paper"]), help="Also a table of the differences to the paper's numbers.")
 @click.option("--suite", metavar="NAME", help="paper, mini or a YAML file. Default: the suite of the results.")
 def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None) -> None:
     """Write the tables and figures of a result store, and print the tables that have results."""
-    results = results or newest_store()
+    write_report(results or newest_store(), out, load_suite(suite) if suite else None, compare=bool(compare))
+
+
+def write_report(results: Path, out: Path | None, suite: Suite | None, *, compare: bool = False) -> None:
+    """Write and print the tables of a suite, by default the suite of the results; compare: with the paper's numbers."""
     measurements = read_measurements(results)
-    chosen = load_suite(suite) if suite else _suite_of(measurements)
-    tables = suite_tables(chosen, measurements)
+    suite = suite or _suite_of(measurements)
+    tables = suite_tables(suite, measurements)
     if not tables:
-        raise ResultError(f"{results}: no result belongs to suite '{chosen.name}'; choose another with --suite")
+        raise ResultError(f"{results}: no result belongs to suite '{suite.name}'; choose another with --suite")
     out = writable_folder(out or results.parent / "tables", "--out")
     if compare:
-        tables += _compared(chosen, measurements)
+        tables.append(_compared(suite, measurements))
     console = Console()
     for table in tables:
-        if any(row.source == "measured" for group in table.groups for row in group.rows):
+        if table.measured_rows:
             print_table(table, console)
-    for path in write_files(tables, suite_figures(tables, measurements), chosen.title, out):
-        console.print(path, soft_wrap=True, highlight=False, markup=False)
+    figures = suite_figures(suite, tables, measurements)
+    write_files(report_files(tables, figures, suite.title, out), out, console)
 
 
-def _compared(suite: Suite, measurements: Sequence[Measurement]) -> list[Table]:
-    from reports.tables.compare import comparison  # takes scipy, which takes longer to import than a report to write
+@click.command(epilog=LEADERBOARD_EPILOG)
+@click.option("--results", type=click.Path(path_type=Path), help=RESULTS_HELP)
+@click.option("--tasks", metavar="TASK[,TASK]", help="Only these tasks.")
+@click.option("--protocol", metavar="NAME|HASH", help="Only results of this protocol.")
+@click.option("--data", metavar="FINGERPRINT", help="Only results on this data.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write it to, as HTML, CSV, LaTeX and Markdown.")
+def leaderboard(
+    results: Path | None, tasks: str | None, protocol: str | None, data: str | None, out: Path | None
+) -> None:
+    """Rank all backbones of a result store on each task and over all tasks, with 95% intervals.
 
-    assert TABLE1.published is not None
-    table = comparison(TABLE1.published, suite.columns, measurements)
+    Results of different protocols or data are never ranked together: the command lists them.
+    """
+    from reports.tables import leaderboard as ranked  # takes scipy, which takes longer to import than a report to write
+
+    results = results or newest_store()
+    names = tasks.split(",") if tasks else []
+    measurements = [item for item in read_measurements(results) if _chosen(item, names, protocol, data)]
+    if not measurements:
+        raise ResultError(f"{results}: no result is left by --tasks {tasks}, --protocol {protocol}, --data {data}")
+    table, console = ranked.leaderboard(measurements), Console()
+    print_table(table, console)
+    if out:
+        write_files(report_files([table], [], "Leaderboard", out), out, console)
+
+
+def _chosen(measurement: Measurement, tasks: Sequence[str], protocol: str | None, data: str | None) -> bool:
+    """Return True if a measurement passes the options of the leaderboard."""
+    key = measurement.key
+    return (
+        measurement.result.suite != ANALYSIS
+        and (not tasks or key.task in tasks)
+        and (not protocol or key.protocol == protocol or _begins(key.protocol_hash, protocol))
+        and (not data or _begins(key.data_fingerprint, data))
+    )
+
+
+def _begins(text: str, start: str) -> bool:
+    return len(start) >= 4 and text.startswith(start)
+
+
+def _compared(suite: Suite, measurements: Sequence[Measurement]) -> Table:
+    from reports.tables.compare import comparison  # takes scipy
+
+    table = comparison(TABLE1, suite.columns, measurements)
     if table is None:
         raise ResultError(
             "--compare paper: no result is of a backbone, a protocol and the official data that the paper has"
         )
-    return [table]
+    return table
 
 
 def _suite_of(measurements: Sequence[Measurement]) -> Suite:
-    names = sorted({one.setup.suite for one in measurements} - {ANALYSIS})
+    names = sorted({measurement.result.suite for measurement in measurements} - {ANALYSIS})
     if not names:
         raise ResultError("the results are of analyses alone; choose the suite to report on with --suite")
     if len(names) > 1:

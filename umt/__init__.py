@@ -24,6 +24,13 @@ _PLACES = {
     "load_results": "reports.results.store:load_results",
 }
 
+# Work that a suite needs of plug-ins and of the floors above it; benchmarks.actions knows it by these names alone.
+ACTIONS = {
+    "distil": "umt.distill.api:distill",
+    "compare": "reports.analysis.cka:compare_features",
+    "report": "reports.cli:write_report",
+}
+
 
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:

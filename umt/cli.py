@@ -16,7 +16,7 @@ COMMANDS = {
     "plan": ("benchmarks.cli.plan:plan", "Tell device hours and disk of a suite before it runs."),
     "protocols": ("benchmarks.cli.protocols:protocols", "List, show and compare what numbers are measured by."),
     "report": ("reports.cli:report", "Write the tables of a result store."),
-    "leaderboard": ("reports.leaderboard_cli:leaderboard_command", "Rank the backbones of a result store."),
+    "leaderboard": ("reports.cli:leaderboard", "Rank the backbones of a result store."),
     "analyze": ("reports.analysis.cli:analyze", "Compare backbones by CKA; show tokens by PCA and cosine."),
     "distill": ("umt.distill.cli:distill_command", "Train a student from several teachers."),
     "recipes": ("umt.distill.cli:recipes", "List the recipes of distillation."),

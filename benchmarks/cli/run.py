@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
+from benchmarks.actions import perform
 from benchmarks.api import Outcome, run_suite
 from benchmarks.results import ResultStore
 from benchmarks.run_options import RunOptions, UsageError
-from benchmarks.suite.suite import Suite
 from umt.backbones.spec import read_name
 from umt.console import Console
 from umt.declarations import scalar
@@ -73,9 +73,13 @@ def _split(context: click.Context, option: click.Parameter, texts: tuple[str, ..
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Results, tables and logs. Default: runs/SUITE.")
 @click.option("--tasks", multiple=True, metavar="TASK[,TASK]", callback=_split, help="Only these tasks of the suite.")
-@click.option("--tables", metavar="N[,N]", help="What these tables of the paper need, instead of the whole suite.")
 @click.option(
-    "--train", is_flag=True, help="With --tables: first distil the students in them; tells the cost and asks."
+    "--tables",
+    metavar="TABLE[,TABLE]",
+    help="Only what these tables of the suite need: numbers of the paper's, names of others, e.g. 1,4,probes.",
+)
+@click.option(
+    "--train", is_flag=True, help="With --tables: first distil their students, after a question with the cost."
 )
 @click.option("--yes", is_flag=True, help="With --train: do not ask.")
 @click.option(
@@ -123,8 +127,7 @@ def _split(context: click.Context, option: click.Parameter, texts: tuple[str, ..
     help="E.g. timeout_min=600.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan (jobs, data, weights, disk, protocols) and run no job.")
-@click.pass_context
-def run(context: click.Context, checkpoints: tuple[str, ...], named: tuple[str, ...], **options: Any) -> None:
+def run(checkpoints: tuple[str, ...], named: tuple[str, ...], **options: Any) -> None:
     """Evaluate backbones and write Table 1 with their rows in it.
 
     Backbones are checkpoint files or names (`umt backbones list`). Without any, the embedded example runs on
@@ -139,7 +142,9 @@ def run(context: click.Context, checkpoints: tuple[str, ...], named: tuple[str, 
         raise click.UsageError(str(error)) from error
     if options["dry_run"]:
         return
-    _write_tables(context, outcome.suite, outcome.out)
+    if ResultStore(outcome.out / "results").paths():
+        tables = outcome.out / "tables"
+        perform("report", isolated=False, results=outcome.out / "results", out=tables, suite=outcome.suite)
     _print_times(console, outcome, time.perf_counter() - started)
     sys.exit(_summary(console, outcome))
 
@@ -162,11 +167,3 @@ def _summary(console: Console, outcome: Outcome) -> int:
     if blocked or failed:
         console.print(f"[red]{blocked} jobs blocked, {failed} without a result[/]; the same command runs them again")
     return 1 if blocked or failed or outcome.uncompared else 0
-
-
-def _write_tables(context: click.Context, suite: Suite, out: Path) -> None:
-    """Ask the sibling command `report` for the tables: the suite does not know how they are made."""
-    group = context.parent.command if context.parent else None
-    report = group.get_command(context, "report") if isinstance(group, click.Group) else None
-    if report and ResultStore(out / "results").paths():
-        context.invoke(report, results=out / "results", out=out / "tables", suite=suite.source)

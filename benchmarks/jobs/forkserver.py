@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -32,24 +33,34 @@ def fork_server() -> Any:
     return context
 
 
-def call(context: Any, function: str, *arguments: Any) -> Any:
+def call(context: Any, function: str, *arguments: Any, **options: Any) -> Any:
     """Run `module:function` in a child process and return its answer; its UMTError is raised here.
 
     The function is named, not passed, so that this process need not import the function's modules.
     """
     ours, theirs = context.Pipe()
-    process = context.Process(target=_answer, args=(theirs, function, arguments), daemon=True)
+    process = context.Process(target=_answer, args=(theirs, function, arguments, options))
     start_process(process)
     theirs.close()
     try:
         answer = ours.recv()
     except EOFError:
         process.join()
-        raise ProcessError(f"the pre-flight process ended with status {process.exitcode}") from None
+        raise ProcessError(f"{function}: {ending(process.exitcode or 0)}") from None
+    except BaseException:  # an interruption, after which nobody waits for the answer
+        process.terminate()
+        raise
     process.join()
     if isinstance(answer, UMTError):
         raise answer
     return answer
+
+
+def imported(function: str) -> Callable[..., Any]:
+    """Return the function that `module:function` names."""
+    module, _, name = function.partition(":")
+    loaded: Callable[..., Any] = getattr(import_module(module), name)
+    return loaded
 
 
 def start_process(process: BaseProcess) -> None:
@@ -98,10 +109,11 @@ def die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _answer(connection: Connection, function: str, arguments: tuple[Any, ...]) -> None:
+def _answer(connection: Connection, function: str, arguments: Sequence[Any], options: Mapping[str, Any]) -> None:
     die_with_parent()
-    module, _, name = function.partition(":")
     try:
-        connection.send(getattr(import_module(module), name)(*arguments))
+        connection.send(imported(function)(*arguments, **options))
     except UMTError as error:
         connection.send(error)
+    except KeyboardInterrupt:  # it goes to all processes; the caller says what to do
+        pass

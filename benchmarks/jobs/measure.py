@@ -69,10 +69,22 @@ def measure(request: Request, progress: Callable[[int, int, str], None], model: 
         global_batch=outcome.global_batch,
         peak_memory_mb=peak_memory_mb(device),
         footnote=_footnote(protocol, dataset),
-        details=outcome.details,
+        details={**outcome.details, "items": scored_items(outcome)},
         provenance=backbone.provenance,
     )
     return result, {**outcome.raw, **_drawn(dataset)}, outcome.pictures
+
+
+def scored_items(outcome: Outcome) -> dict[str, int]:
+    """Count the items behind each metric: its own values that are finite, else the values that each item has.
+
+    A metric that leaves no values of single items is not counted.
+    """
+    raw = outcome.raw
+    lengths = {len(values) for values in raw.values() if values.ndim == 1}
+    common = lengths.pop() if len(lengths) == 1 else None
+    counts = {name: int(np.isfinite(raw[name]).sum()) if name in raw else common for name in outcome.metrics}
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def _backbone(request: Request, model: Backbone | None) -> Backbone:

@@ -63,7 +63,8 @@ def jobs_of(student: str, gpus: int) -> list[Job]:
     shown = training.steps(images) * training.batch
     distillation = Job(student, "distillation", distillation_gmacs(recipe), shown, 0, training.processes(gpus))
     backbone = shape_of(recipe.student)
-    return [distillation, *(_task_job(student, backbone, column, suite.seeds, gpus) for column in suite.columns)]
+    columns = suite.tables["table1"].columns
+    return [distillation, *(_task_job(student, backbone, column, suite.seeds, gpus) for column in columns)]
 
 
 @cache

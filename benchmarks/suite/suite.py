@@ -1,18 +1,22 @@
-"""Suites as data: the tasks, data sets and protocols that fill the columns of Table 1."""
+"""Suites as data: tables, and the tasks, data sets and protocols that fill their columns."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.suite.protocols import protocol_path
+from benchmarks.suite.release_0_1 import with_tables
 from umt.declarations import build, read_mapping, refuse_fields
 from umt.errors import DeclarationError, unknown_name
 from umt.files import below
 
 FOLDER = Path(__file__).parent / "suites"
+TABLE_NAME = re.compile(r"(?!(report|compare-paper)$)[a-z0-9][a-z0-9_-]*(?<!-other-data)")
+STUDENT_TABLES = tuple(f"table{number}" for number in range(2, 8))  # of the paper; reports know what they show
+COST_TASKS = ("throughput",)  # tasks that measure what a backbone costs, and score no items of a data set
 # Fields of a recipe that a suite may change: none that names a backbone or a file, which `--set` lets people do.
 CHANGEABLE = re.compile(r"(interaction|alignment|views|training)\.\w+|ema|seed|teachers\.\w+\.(kind|feature_loss|size)")
 
@@ -31,6 +35,11 @@ class Column:
     def protocol_name(self) -> str:
         """The name of the protocol in results."""
         return protocol_path(self.task, self.protocol).stem
+
+    @property
+    def measurement(self) -> tuple[str, str, str, str]:
+        """The number that it shows, whatever its heading."""
+        return self.task, self.dataset, self.protocol_name, self.metric
 
 
 @dataclass(frozen=True)
@@ -61,11 +70,16 @@ class CkaRun:
 
 
 @dataclass(frozen=True)
-class TablePlan:
-    """The needs of a table of the paper."""
+class SuiteTable:
+    """A table of a suite: a title and columns, with a row for each backbone.
 
-    number: int
-    jobs: tuple[str, ...] = ()  # TASK/DATASET of columns of the suite, with * for any
+    Tables 2 to 7 of the paper (`table2`, ...) show students. They have no columns of their own, and say what they need.
+    """
+
+    title: str = ""
+    about: str = ""  # numbers that it may be compared with, if those of the suite are others
+    columns: tuple[Column, ...] = ()
+    jobs: tuple[str, ...] = ()  # TASK/DATASET of columns of other tables, with * for any
     heads: bool = False  # true if each head of a checkpoint is evaluated beside it
     students: tuple[StudentRun, ...] = ()  # trained on request
     cka: CkaRun | None = None
@@ -73,7 +87,7 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class Suite:
-    """`columns` are Table 1; `probes`, `zeroshot` and `costs` are tables that the paper does not have."""
+    """Tables, and the measurements that fill their columns; `table1` is the main table."""
 
     name: str
     source: str  # argument of `load_suite`: its name, or a file
@@ -81,19 +95,37 @@ class Suite:
     about: str  # numbers that its results may be compared with
     seeds: int
     embedded_data: bool  # true if the package writes its own data when no data root is given
-    columns: tuple[Column, ...]
+    tables: Mapping[str, SuiteTable]  # by the name of its files
     example: tuple[str, ...] = ()  # backbones that are evaluated if none is named, SPEC or LABEL=SPEC
     example_students: tuple[StudentRun, ...] = ()  # students that are distilled and evaluated before the backbones
-    probes: tuple[Column, ...] = ()
-    zeroshot: tuple[Column, ...] = ()
-    costs: tuple[Column, ...] = ()
-    tables: tuple[TablePlan, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, table in self.tables.items():
+            _check_table(name, table)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of all tables, each once."""
+        return tuple(dict.fromkeys(column for table in self.tables.values() for column in table.columns))
 
     @property
     def measured(self) -> tuple[Column, ...]:
         """A column for each kind of job: two metrics of the same job are measured once."""
-        columns = (*self.columns, *self.probes, *self.zeroshot, *self.costs)
-        return tuple({(one.task, one.dataset, one.protocol): one for one in reversed(columns)}.values())[::-1]
+        jobs = {(column.task, column.dataset, column.protocol): column for column in reversed(self.columns)}
+        return tuple(jobs.values())[::-1]
+
+
+def _check_table(name: str, table: SuiteTable) -> None:
+    """Raise DeclarationError if a table cannot have its name, or lacks what it shows."""
+    if not TABLE_NAME.fullmatch(name):
+        raise DeclarationError(
+            f"field 'tables': '{name}' cannot name files of a report; take small letters, digits, - and _, "
+            "no name that ends in -other-data, and neither report nor compare-paper"
+        )
+    if name in STUDENT_TABLES and (table.columns or table.title or table.about):
+        raise DeclarationError(f"field 'tables': '{name}' is the paper's, without title, about and columns; rename it")
+    if name not in STUDENT_TABLES and not (table.columns and table.title):
+        raise DeclarationError(f"field 'tables': '{name}' needs a title and columns")
 
 
 def suite_names() -> list[str]:
@@ -111,16 +143,12 @@ def load_suite(name: str) -> Suite:
         raise unknown_name("suite", name, suite_names())
     record = read_mapping(path)
     refuse_fields(record, ("name", "source"), path, "a suite is called after its file")
-    suite = build(Suite, {**record, "name": path.stem, "source": name}, path)
-    return replace(
-        suite,
-        columns=_beside(path, suite.columns),
-        probes=_beside(path, suite.probes),
-        zeroshot=_beside(path, suite.zeroshot),
-        costs=_beside(path, suite.costs),
-        example_students=_with_recipes(path, suite.example_students),
-        tables=tuple(replace(table, students=_with_recipes(path, table.students)) for table in suite.tables),
-    )
+    suite = build(Suite, {**with_tables(record, path), "name": path.stem, "source": name}, path)
+    tables = {
+        key: replace(table, columns=_beside(path, table.columns), students=_with_recipes(path, table.students))
+        for key, table in suite.tables.items()
+    }
+    return replace(suite, tables=tables, example_students=_with_recipes(path, suite.example_students))
 
 
 def _beside(suite: Path, columns: Sequence[Column]) -> tuple[Column, ...]:

@@ -23,12 +23,12 @@ from umt.data.images import opened
 from umt.errors import SizeError
 from umt.features import eval_images
 
-SMALLEST = 32  # pixels of an image's shorter side: less is enlarged blur
-PHOTO = 512  # pixels of the photograph beside the maps
+MIN_SIDE = 32  # pixels of an image's shorter side: less is enlarged blur
+PHOTO_SIDE = 512  # pixels of the photograph beside the maps
 
 
 @dataclass(frozen=True)
-class Seen:
+class ImageMap:
     """An image at a resolution, through one backbone."""
 
     image: Path
@@ -55,26 +55,26 @@ class Seen:
         }
 
 
-def see(
+def token_maps(
     named: Sequence[Named],
     images: Sequence[Path],
     resolutions: Sequence[int],
     max_tokens: int,
     device: torch.device,
     progress: Callable[[int, int], None],
-) -> list[Seen]:
+) -> list[ImageMap]:
     """Compute every backbone's map of every image at every resolution; UMTError if an image is damaged or too small."""
     for image in images:
         _check_size(image)
-    seen: list[Seen] = []
-    for one in named:
-        one.backbone.to(device).eval()
+    maps: list[ImageMap] = []
+    for item in named:
+        item.backbone.to(device).eval()
         for image in images:
             for resolution in resolutions:
-                pixels = square(image, one.backbone.preprocess, resolution).to(device)
-                seen.append(Seen(image, resolution, one.label, token_map(one.backbone, pixels, max_tokens)))
-                progress(len(seen), len(named) * len(images) * len(resolutions))
-    return seen
+                pixels = square(image, item.backbone.preprocess, resolution).to(device)
+                maps.append(ImageMap(image, resolution, item.label, token_map(item.backbone, pixels, max_tokens)))
+                progress(len(maps), len(named) * len(images) * len(resolutions))
+    return maps
 
 
 def square(image: Path, preprocess: Preprocess, resolution: int) -> Tensor:
@@ -85,18 +85,18 @@ def square(image: Path, preprocess: Preprocess, resolution: int) -> Tensor:
 
 
 def photograph(image: Path, preprocess: Preprocess) -> np.ndarray:
-    """Return the same square for people, [PHOTO, PHOTO, 3]."""
-    shown = square(image, preprocess, PHOTO)[None]
-    small = F.interpolate(shown, size=(PHOTO, PHOTO), mode="bilinear", antialias=True)[0]
+    """Return the same square for people, [PHOTO_SIDE, PHOTO_SIDE, 3]."""
+    shown = square(image, preprocess, PHOTO_SIDE)[None]
+    small = F.interpolate(shown, size=(PHOTO_SIDE, PHOTO_SIDE), mode="bilinear", antialias=True)[0]
     pixels: np.ndarray = small.clamp(0, 1).movedim(0, -1).numpy()
     return pixels
 
 
-def stabilities(seen: Sequence[Seen]) -> list[dict[str, Any]]:
+def stabilities(maps: Sequence[ImageMap]) -> list[dict[str, Any]]:
     """Compute the stability between each two neighbouring resolutions of an image through a backbone."""
-    groups: dict[tuple[Path, str], list[Seen]] = {}
-    for one in sorted(seen, key=lambda one: one.resolution):
-        groups.setdefault((one.image, one.label), []).append(one)
+    groups: dict[tuple[Path, str], list[ImageMap]] = {}
+    for item in sorted(maps, key=lambda item: item.resolution):
+        groups.setdefault((item.image, item.label), []).append(item)
     return [
         {
             "image": image.name,
@@ -110,7 +110,7 @@ def stabilities(seen: Sequence[Seen]) -> list[dict[str, Any]]:
 
 
 def _check_size(image: Path) -> None:
-    with opened(image) as found:
-        width, height = found.size
-    if min(width, height) < SMALLEST:
-        raise SizeError(f"{image}: {width}x{height} pixels; its shorter side must have {SMALLEST} at least")
+    with opened(image) as picture:
+        width, height = picture.size
+    if min(width, height) < MIN_SIDE:
+        raise SizeError(f"{image}: {width}x{height} pixels; take an image whose shorter side has at least {MIN_SIDE}")

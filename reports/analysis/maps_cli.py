@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
@@ -12,10 +13,10 @@ import numpy as np
 from rich.progress import Progress
 from rich.table import Table
 
-from reports.analysis.maps import Seen, photograph, see, stabilities
+from reports.analysis.maps import ImageMap, photograph, stabilities, token_maps
 from reports.analysis.named import Named, load_named
-from reports.analysis.sheet import Line, Panel, sheet
-from reports.analysis.writing import write_analysis
+from reports.analysis.sheet import Panel, SheetRow, sheet
+from reports.writers.files import write_files
 from umt.analysis.pca import Components
 from umt.analysis.pictures import colour_basis, colours, cosine_map
 from umt.console import Console, shown
@@ -28,7 +29,7 @@ OPTIONS = (
     click.option("--image", "images", type=FILE, multiple=True, required=True, help="A photo; may be repeated."),
     click.option(
         "--resolution", "resolutions", type=click.IntRange(min=1), multiple=True, default=(512,), show_default=True,
-        help="Pixels a side; may be repeated, and then stability is measured.",
+        help="Pixels a side; if it is repeated, stability is measured, too.",
     ),
     click.option(
         "--max-tokens", type=click.IntRange(min=1), default=32768, show_default=True,
@@ -52,7 +53,13 @@ def picture_options(command: Command) -> Command:
 
 @click.command()
 @picture_options
-@click.option("--basis", type=click.Choice(list(BASES)), default="joint", show_default=True, help="Over what to fit.")
+@click.option(
+    "--basis",
+    type=click.Choice(list(BASES)),
+    default="joint",
+    show_default=True,
+    help="The pictures that share a basis.",
+)
 def pca(
     specs: Sequence[str],
     images: Sequence[Path],
@@ -69,17 +76,17 @@ def pca(
     umt analyze pca ckpt.pth 'ckpt.pth#dino' --image a.jpg --image b.jpg --resolution 2048 --out runs/pca
     umt analyze pca ckpt.pth --image a.jpg --resolution 512 --resolution 1024 --resolution 2048 --out runs/figure4
     """
-    named, seen = _seen(specs, images, resolutions, max_tokens, device)
+    named, maps = _maps(specs, images, resolutions, max_tokens, device)
     pictures: dict[int, np.ndarray] = {}
     explained: dict[str, list[float]] = {}
-    for name, group in _groups(seen, basis).items():
-        fitted: Components = colour_basis([one.map for one in group])
+    for name, group in _groups(maps, basis).items():
+        fitted: Components = colour_basis([item.map for item in group])
         explained[name] = fitted.explained
-        shown = colours([one.map for one in group], fitted)
-        pictures |= {id(one): picture for one, picture in zip(group, shown, strict=True)}
-    panels = [Panel(pictures[id(one)], one.note) for one in seen]
-    record = {"basis": basis, "explained_variance": explained, "maps": [one.record for one in seen]}
-    _finish("pca", PCA_CAPTION.format(basis=BASES[basis]), out, named, seen, panels, record)
+        coloured = colours([item.map for item in group], fitted)
+        pictures |= {id(item): picture for item, picture in zip(group, coloured, strict=True)}
+    panels = [Panel(pictures[id(item)], item.note) for item in maps]
+    record = {"basis": basis, "explained_variance": explained, "maps": [item.record for item in maps]}
+    _finish("pca", PCA_CAPTION.format(basis=BASES[basis]), out, named, maps, panels, record)
 
 
 @click.command()
@@ -101,42 +108,42 @@ def cosine(
     Example:
     umt analyze cosine ckpt.pth 'ckpt.pth#dino' --image a.jpg --resolution 2048 --out runs/cosine
     """
-    named, seen = _seen(specs, images, resolutions, max_tokens, device)
-    values = [cosine_map(one.map) for one in seen]
+    named, maps = _maps(specs, images, resolutions, max_tokens, device)
+    values = [cosine_map(item.map) for item in maps]
     panels = [
-        Panel(value, f"{one.note}\n{one.map.summary_is}, {value.min():.2f} to {value.max():.2f}")
-        for one, value in zip(seen, values, strict=True)
+        Panel(value, f"{item.note}\n{item.map.summary_is}, {value.min():.2f} to {value.max():.2f}")
+        for item, value in zip(maps, values, strict=True)
     ]
-    maps = [
+    records = [
         {
-            **one.record,
-            "token": one.map.summary_is,
+            **item.record,
+            "token": item.map.summary_is,
             "least": float(value.min()),
             "mean": float(value.mean()),
             "greatest": float(value.max()),
         }
-        for one, value in zip(seen, values, strict=True)
+        for item, value in zip(maps, values, strict=True)
     ]
-    _finish("cosine", COSINE_CAPTION, out, named, seen, panels, {"maps": maps})
+    _finish("cosine", COSINE_CAPTION, out, named, maps, panels, {"maps": records})
 
 
-def _seen(
+def _maps(
     specs: Sequence[str], images: Sequence[Path], resolutions: Sequence[int], max_tokens: int, device: str
-) -> tuple[list[Named], list[Seen]]:
-    where = pick_device(device)
-    named = load_named(specs)
+) -> tuple[list[Named], list[ImageMap]]:
+    torch_device, named = pick_device(device), load_named(specs)
     with Progress(console=Console(), transient=True) as progress:
         bar = progress.add_task("maps")
         report = lambda done, total: progress.update(bar, completed=done, total=total)  # noqa: E731
-        return named, see(named, list(dict.fromkeys(images)), sorted(set(resolutions)), max_tokens, where, report)
+        sizes = sorted(set(resolutions))
+        return named, token_maps(named, list(dict.fromkeys(images)), sizes, max_tokens, torch_device, report)
 
 
-def _groups(seen: Sequence[Seen], basis: str) -> dict[str, list[Seen]]:
+def _groups(maps: Sequence[ImageMap], basis: str) -> dict[str, list[ImageMap]]:
     """Group the maps that share a basis, by name: spaces of two backbones never do."""
-    groups: dict[str, list[Seen]] = {}
-    for one in seen:
-        name = one.label if basis == "joint" else f"{one.label}, {one.image}"
-        groups.setdefault(name, []).append(one)
+    groups: dict[str, list[ImageMap]] = {}
+    for item in maps:
+        name = item.label if basis == "joint" else f"{item.label}, {item.image}"
+        groups.setdefault(name, []).append(item)
     return groups
 
 
@@ -145,33 +152,32 @@ def _finish(
     caption: str,
     out: Path,
     named: Sequence[Named],
-    seen: Sequence[Seen],
+    maps: Sequence[ImageMap],
     panels: Sequence[Panel],
     record: dict[str, Any],
 ) -> None:
     """Draw the sheet, write the files and print the stability of the maps."""
-    stable = stabilities(seen)
-    by_line: dict[tuple[Path, int], list[Panel]] = {}
-    for one, panel in zip(seen, panels, strict=True):
-        by_line.setdefault((one.image, one.resolution), []).append(panel)
+    stable = stabilities(maps)
+    rows: dict[tuple[Path, int], list[Panel]] = {}
+    for item, panel in zip(maps, panels, strict=True):
+        rows.setdefault((item.image, item.resolution), []).append(panel)
     lines = [
-        Line(f"{image.name}\n{resolution} px", [Panel(photograph(image, named[0].backbone.preprocess), ""), *row])
-        for (image, resolution), row in by_line.items()
+        SheetRow(f"{image.name}\n{resolution} px", [Panel(photograph(image, named[0].backbone.preprocess), ""), *row])
+        for (image, resolution), row in rows.items()
     ]
-    figure = sheet(name, name, caption, ["photo", *(one.label for one in named)], lines)
-    whole = {"backbones": [one.record for one in named], **record, "stability": stable, "caption": caption}
-    files = write_analysis(out, name, whole, [figure])
+    figure = sheet(name, name, caption, ["photo", *(item.label for item in named)], lines)
+    whole = {"backbones": [item.record for item in named], **record, "stability": stable, "caption": caption}
     console = Console()
     if stable:
         console.print(_stability_table(stable))
-    for file in files:
-        console.print(file, soft_wrap=True, highlight=False, markup=False)
+    contents = {f"{name}.json": json.dumps(whole, indent=1, allow_nan=False).encode(), **figure.files}
+    write_files(contents, out, console)
 
 
 def _stability_table(stable: Sequence[dict[str, Any]]) -> Table:
     table = Table("backbone", "image", "pixels", "cosine", "centred", title="stability against resolution")
-    for one in stable:
-        low, high = one["resolutions"]
-        numbers = (f"{one[kind]:.3f}" for kind in ("cosine", "centred_cosine"))
-        table.add_row(shown(one["backbone"]), shown(one["image"]), f"{low}, {high}", *numbers)
+    for item in stable:
+        low, high = item["resolutions"]
+        numbers = (f"{item[name]:.3f}" for name in ("cosine", "centred_cosine"))
+        table.add_row(shown(item["backbone"]), shown(item["image"]), f"{low}, {high}", *numbers)
     return table

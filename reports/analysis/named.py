@@ -66,7 +66,8 @@ def load_teachers(student: Named, weights: Path | None) -> list[Named]:
     file = Path(parse_spec(student.backbone.spec).name)
     stated = [_stated(teacher, file) for teacher in teachers]
     return [
-        Named(f"{one.name} teacher", create_backbone(_with_weights(one, file, weights)), one.name) for one in stated
+        Named(f"{teacher.name} teacher", create_backbone(_with_weights(teacher, file, weights)), teacher.name)
+        for teacher in stated
     ]
 
 

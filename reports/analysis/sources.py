@@ -39,11 +39,12 @@ def thinned(images: ImageList, limit: int | None) -> ImageList:
 
 
 def _of_dataset(name: str, data_root: Path, limit: int | None) -> Source:
-    found = find_dataset(name, data_root)
-    split = found.info.roles.report
-    paths = [sample.image.absolute() for sample in found.reported_samples]
+    dataset = find_dataset(name, data_root)
+    split = dataset.info.roles.report
+    paths = [sample.image.absolute() for sample in dataset.reported_samples]
     root = Path(os.path.commonpath([path.parent for path in paths]))
-    whole = ImageList.of(root, paths, found.title)
+    whole = ImageList.of(root, paths, dataset.title)
     images = thinned(whole, limit)
-    official = found.official and len(images) == len(whole)
-    return Source(name, images, Data(found.title, found.origin, official, {split: len(images)}, str(found.root)))
+    official = dataset.official and len(images) == len(whole)
+    sizes = {split: len(images)}
+    return Source(name, images, Data(dataset.title, dataset.origin, official, sizes, str(dataset.root)))

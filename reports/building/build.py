@@ -1,15 +1,15 @@
-"""The one engine that builds a finished table from a declaration, the columns of a suite and results."""
+"""Build a finished table from a table of a suite and results."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.building.best import mark_best
+from benchmarks.suite.suite import SuiteTable
 from reports.building.columns import comparable_columns
-from reports.building.declaration import AskedColumn, Declaration
 from reports.building.notes import notes_of
-from reports.building.rows import FamilyRow, measured_rows, published_rows
-from reports.building.table import Column, Group, Table
+from reports.building.rows import FamilyRow, mark_best, measured_rows, published_rows
+from reports.building.table import Group, Table, TableColumn
+from reports.paper import FAMILIES, Published
 from reports.results.measurement import Measurement
 from umt.text import printable
 
@@ -17,31 +17,29 @@ OTHER = "Other architectures"
 
 
 def build_table(
-    declaration: Declaration,
-    asked: Sequence[AskedColumn],
+    name: str,
+    declared: SuiteTable,
     measurements: Sequence[Measurement],
     caption: str,
-    *,
-    with_paper: bool = False,
+    published: Published | None = None,
 ) -> Table | None:
-    """Build a table of all measurements that the asked columns match; None if it would have no row.
+    """Build a table of all measurements that match the declared columns; None if it would have no row.
 
-    `with_paper` adds the paper's rows, marked as such, above ours.
+    Rows of `published`, marked as the paper's, stand above ours.
     """
-    columns = comparable_columns(asked, measurements)
-    published = declaration.published if with_paper else None
+    columns = comparable_columns(declared.columns, measurements)
     labels = tuple(published.labels) if published else ("Backbone",)
-    rows = published_rows(published, declaration.families, columns) if published else []
-    rows += measured_rows(declaration.families, columns, len(labels))
+    rows = published_rows(published, columns) if published else []
+    rows += measured_rows(columns, len(labels))
     if not rows:
         return None
-    shown = tuple(Column(column.heading, column.metric) for column in columns)
-    groups = _grouped(declaration, rows, shown)
+    shown = tuple(TableColumn(column.heading, column.metric) for column in columns)
+    groups = _grouped(rows, shown)
     return Table(
-        name=declaration.name,
-        title=declaration.title,
+        name=name,
+        title=printable(declared.title),
         caption=printable(caption),
-        number=declaration.number,
+        number="Table 1" if name == "table1" else "",
         label_headings=labels,
         columns=shown,
         groups=groups,
@@ -49,9 +47,9 @@ def build_table(
     )
 
 
-def _grouped(declaration: Declaration, rows: Sequence[FamilyRow], columns: Sequence[Column]) -> tuple[Group, ...]:
-    """Return groups in the declared order, rows of no declared family last; a single group needs no title."""
-    titles = [*(family.title for family in declaration.families), OTHER]
+def _grouped(rows: Sequence[FamilyRow], columns: Sequence[TableColumn]) -> tuple[Group, ...]:
+    """Return groups in the order of families, rows of no family last; a single group needs no title."""
+    titles = [*(family.title for family in FAMILIES), OTHER]
     parts = {title: [item.row for item in rows if (item.family or OTHER) == title] for title in titles}
     filled = {title: part for title, part in parts.items() if part}
     return tuple(Group(title if len(filled) > 1 else "", mark_best(part, columns)) for title, part in filled.items())

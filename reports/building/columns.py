@@ -6,60 +6,64 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from reports.building.declaration import AskedColumn
-from reports.building.metrics import Metric, get_metric
-from reports.results.measurement import Measurement, Setup
+from benchmarks.results import Result
+from benchmarks.suite.suite import Column
+from reports.building.metrics import ShownMetric, get_metric
+from reports.results.measurement import Measurement
 from umt.text import printable
 
 
 @dataclass(frozen=True)
 class MeasuredColumn:
-    """Measurements of one asked column on the same data by the same protocol; empty if nothing was measured."""
+    """Measurements of a suite's column on the same data by the same protocol; empty if nothing was measured."""
 
-    asked: AskedColumn
+    declared: Column
     heading: str
     measurements: tuple[Measurement, ...] = ()
 
     @property
-    def example(self) -> Setup:
-        """Any setup of the column: all agree in data and protocol."""
-        return self.measurements[0].setup
+    def example(self) -> Result:
+        """Any result of the column: all agree in data and protocol."""
+        return self.measurements[0].result
 
     @property
-    def metric(self) -> Metric:
+    def metric(self) -> ShownMetric:
         """The metric of the column's numbers."""
-        return get_metric(self.asked.metric, self.example if self.measurements else None)
+        return get_metric(self.declared.metric, self.example if self.measurements else None)
 
 
-def comparable_columns(asked: Sequence[AskedColumn], measurements: Iterable[Measurement]) -> list[MeasuredColumn]:
-    """Return a column for each asked one, and more if its results differ in data or protocol: the newest first."""
-    setups: dict[int, list[Measurement]] = defaultdict(list)
-    for one in measurements:
-        setups[id(one.setup)].append(one)
-    measured: dict[tuple[str, str, str], list[list[Measurement]]] = defaultdict(list)
-    for alike in setups.values():
-        setup = alike[0].setup
-        measured[setup.task, setup.dataset, setup.protocol].append(alike)
+def comparable_columns(columns: Sequence[Column], measurements: Iterable[Measurement]) -> list[MeasuredColumn]:
+    """Return each column of a suite, and more if its results differ in data or protocol: the newest first."""
+    measured: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
+    for measurement in measurements:
+        key = measurement.key
+        measured[key.task, key.dataset, key.protocol].append(measurement)
     return _distinct(
-        [column for one in asked for column in _split(one, measured[one.task, one.dataset, one.protocol_name])]
+        [
+            part
+            for column in columns
+            for part in _split(column, measured[column.task, column.dataset, column.protocol_name])
+        ]
     )
 
 
-def _split(asked: AskedColumn, setups: Sequence[Sequence[Measurement]]) -> list[MeasuredColumn]:
+def _split(column: Column, measurements: Sequence[Measurement]) -> list[MeasuredColumn]:
     """Split the measurements of a task, data set and protocol into columns where data or protocol differ."""
-    parts: dict[tuple[object, ...], list[Measurement]] = defaultdict(list)
-    for alike in setups:
-        setup = alike[0].setup
-        data, age = setup.data, -setup.protocol_version
-        parts[not data.official, age, setup.protocol_hash, data.title, setup.data_fingerprint] += alike
+    parts: dict[tuple[bool, int, str, str, str], list[Measurement]] = defaultdict(list)
+    for measurement in measurements:
+        result, key = measurement.result, measurement.key
+        age = -result.protocol_version
+        parts[not result.data.official, age, key.protocol_hash, result.data.title, key.data_fingerprint].append(
+            measurement
+        )
     if not parts:
-        return [MeasuredColumn(asked, asked.heading)]
-    return [MeasuredColumn(asked, _heading(asked, part[0].setup), tuple(part)) for _, part in sorted(parts.items())]
+        return [MeasuredColumn(column, column.heading)]
+    return [MeasuredColumn(column, _heading(column, part[0].result), tuple(part)) for _, part in sorted(parts.items())]
 
 
-def _heading(asked: AskedColumn, setup: Setup) -> str:
+def _heading(column: Column, result: Result) -> str:
     """Return the heading: the suite's is the official name, so it stands over official data only."""
-    return asked.heading if setup.data.official else printable(setup.data.title)
+    return column.heading if result.data.official else printable(result.data.title)
 
 
 WORDS = {  # for people; a task from outside is called by its own name
@@ -80,10 +84,10 @@ def task_words(task: str) -> str:
 
 
 TRAITS: tuple[Callable[[MeasuredColumn], str], ...] = (
-    lambda column: task_words(column.asked.task),
-    lambda column: f"protocol {column.asked.protocol_name}",
-    lambda column: f"protocol hash {column.example.protocol_hash[:8]}" if column.measurements else "",
-    lambda column: f"data {column.example.data_fingerprint[:8]}" if column.measurements else "",
+    lambda column: task_words(column.declared.task),
+    lambda column: f"protocol {column.declared.protocol_name}",
+    lambda column: f"protocol hash {column.example.key.protocol_hash[:8]}" if column.measurements else "",
+    lambda column: f"data {column.example.key.data_fingerprint[:8]}" if column.measurements else "",
 )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from reports.results.measurement import Setup
+from benchmarks.results import Result
 
 
 @dataclass(frozen=True)
-class Metric:
+class ShownMetric:
     """Presentation of a metric; `decimals` are those of the paper's tables."""
 
     label: str
@@ -18,25 +18,25 @@ class Metric:
 
 
 METRICS = {
-    "top1": Metric("top-1"),
-    "top5": Metric("top-5"),
-    "accuracy": Metric("acc."),
-    "mean_per_class": Metric("mean per-class acc."),
-    "miou": Metric("mIoU"),
-    "macc": Metric("mean acc."),
-    "aacc": Metric("pixel acc."),
-    "rmse": Metric("RMSE", "m", higher_is_better=False, decimals=3),
-    "rmse_pooled": Metric("pooled RMSE", "m", higher_is_better=False, decimals=3),
-    "absrel": Metric("AbsRel", "", higher_is_better=False, decimals=3),
-    "images_per_second": Metric("images a second", "img/s", decimals=0),
-    "gmacs": Metric("multiply-adds", "G", higher_is_better=False, decimals=2),
-    "parameters": Metric("parameters", "M", higher_is_better=False, decimals=2),
+    "top1": ShownMetric("top-1"),
+    "top5": ShownMetric("top-5"),
+    "accuracy": ShownMetric("acc."),
+    "mean_per_class": ShownMetric("mean per-class acc."),
+    "miou": ShownMetric("mIoU"),
+    "macc": ShownMetric("mean acc."),
+    "aacc": ShownMetric("pixel acc."),
+    "rmse": ShownMetric("RMSE", "m", higher_is_better=False, decimals=3),
+    "rmse_pooled": ShownMetric("pooled RMSE", "m", higher_is_better=False, decimals=3),
+    "absrel": ShownMetric("AbsRel", "", higher_is_better=False, decimals=3),
+    "images_per_second": ShownMetric("images a second", "img/s", decimals=0),
+    "gmacs": ShownMetric("multiply-adds", "G", higher_is_better=False, decimals=2),
+    "parameters": ShownMetric("parameters", "M", higher_is_better=False, decimals=2),
 }
 
 
-def get_metric(name: str, measured: Setup | None = None) -> Metric:
+def get_metric(name: str, result: Result | None = None) -> ShownMetric:
     """Return the presentation of the metric of that name; one of a task from outside is shown by its own name."""
-    known = METRICS.get(name, Metric(name, "", decimals=3))
-    if measured is None or name not in measured.units:
+    known = METRICS.get(name, ShownMetric(name, "", decimals=3))
+    if result is None or name not in result.units:
         return known
-    return replace(known, unit=measured.units[name], higher_is_better=name not in measured.lower_is_better)
+    return replace(known, unit=result.units[name], higher_is_better=name not in result.lower_is_better)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from benchmarks.results import Result
 from reports.building.columns import MeasuredColumn
 from reports.building.table import DASH, Cell, Group
-from reports.results.measurement import Setup
 from umt.text import printable
 
 
@@ -22,15 +22,15 @@ def _column_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:
             yield column_note(column.heading, column.example)
 
 
-def column_note(heading: str, setup: Setup) -> str:
+def column_note(heading: str, result: Result) -> str:
     """Describe the data and the protocol of a column."""
-    sizes = ", ".join(f"{size:,} {split}" for split, size in setup.data.sizes.items())
-    data = "" if heading.startswith(setup.data.title) else f"{setup.data.title}, "
-    origin = f" ({setup.data.origin})" if setup.data.origin else ""
+    sizes = ", ".join(f"{size:,} {split}" for split, size in result.data.sizes.items())
+    data = "" if heading.startswith(result.data.title) else f"{result.data.title}, "
+    origin = f" ({result.data.origin})" if result.data.origin else ""
     return (
-        f"{heading}: {data}{sizes}{origin}; {setup.task}, protocol {setup.protocol} "
-        f"version {setup.protocol_version} ({setup.protocol_hash[:8]})."
-        f"{' ' if setup.footnote else ''}{setup.footnote or ''}"
+        f"{heading}: {data}{sizes}{origin}; {result.key.task}, protocol {result.key.protocol} "
+        f"version {result.protocol_version} ({result.key.protocol_hash[:8]})."
+        f"{' ' if result.footnote else ''}{result.footnote or ''}"
     )
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import fmean
 
-from scipy.special import stdtrit
+from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
-from reports.building.statistics import mean_and_deviation
+from reports.building.cells import mean_and_deviation
 from reports.results.measurement import Measurement
 
 LEVEL = 0.95
@@ -26,78 +26,79 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A backbone's rank, 1 for the best; `places` is the range of ranks that the intervals allow, None if unknown.
+class Rank:
+    """A backbone's rank, 1 for the best; `possible` is the range of ranks that the intervals allow, None if unknown.
 
     Equal values share a rank.
     """
 
     estimate: Estimate
-    place: int
-    places: tuple[int, int] | None
+    rank: int
+    possible: tuple[int, int] | None
 
 
-def estimate(measurements: Sequence[Measurement], metric: str) -> Estimate:
+def estimate(runs: Sequence[Measurement], metric: str) -> Estimate:
     """Return the mean over runs and its 95% interval: Student's over runs and that over test images, added in squares.
 
     All runs are tested on the same images, so more runs do not reduce the error over images.
     """
-    values = [value for one in measurements for value in one.values(metric)]
+    values = [run.result.metrics[metric] for run in runs]
     mean, deviation = mean_and_deviation(values)
-    runs = None if deviation is None else _student(len(values) - 1) * deviation / math.sqrt(len(values))
-    images = _over_images(measurements, metric, values)
-    if runs is None and images is None:
+    seeds = None if deviation is None else student_quantile(len(values) - 1) * deviation / math.sqrt(len(values))
+    images = _over_images(runs, metric)
+    if seeds is None and images is None:
         return Estimate(mean, None)
-    below, above = (math.hypot(runs or 0.0, side) for side in images or (0.0, 0.0))
+    below, above = (math.hypot(seeds or 0.0, side) for side in images or (0.0, 0.0))
     return Estimate(mean, (mean - below, mean + above))
 
 
 @cache
-def _student(freedom: int) -> float:
-    """Return half of Student's interval of a mean, in units of its deviation."""
+def student_quantile(freedom: int) -> float:
+    """Return half of Student's interval, in units of the deviation."""
     return float(stdtrit(freedom, 0.5 + LEVEL / 2))
 
 
-def _over_images(
-    measurements: Sequence[Measurement], metric: str, values: Sequence[float]
-) -> tuple[float, float] | None:
+def _over_images(runs: Sequence[Measurement], metric: str) -> tuple[float, float] | None:
     """Average how far the runs' own intervals reach below and above their values; None if a run has no interval."""
-    bounds = [bound for one in measurements if metric == one.setup.metrics[0] for bound in one.intervals if bound]
-    if len(bounds) < len(values):
+    bounds = [
+        (run.result.metrics[metric], float(run.interval["low"]), float(run.interval["high"]))
+        for run in runs
+        if run.interval and metric == next(iter(run.result.metrics))
+    ]
+    if len(bounds) < len(runs):
         return None
-    below = fmean(value - float(bound["low"]) for value, bound in zip(values, bounds, strict=True))
-    return below, fmean(float(bound["high"]) - value for value, bound in zip(values, bounds, strict=True))
+    return fmean(value - low for value, low, _ in bounds), fmean(high - value for value, _, high in bounds)
 
 
-def standings(estimates: Mapping[str, Estimate], higher_is_better: bool) -> dict[str, Standing]:
+def ranking(estimates: Mapping[str, Estimate], higher_is_better: bool) -> dict[str, Rank]:
     """Return the rank of each by name. Two may change ranks only if their intervals overlap."""
     sign = 1 if higher_is_better else -1
-    values = sorted(sign * one.value for one in estimates.values())
-    spans = [_span(one, sign) for one in estimates.values()]
+    values = sorted(sign * estimate.value for estimate in estimates.values())
+    spans = [_span(estimate, sign) for estimate in estimates.values()]
     lows, highs = sorted(low for low, _ in spans), sorted(high for _, high in spans)
-    known = all(one.interval for one in estimates.values())
+    known = all(estimate.interval for estimate in estimates.values())
     return {
-        name: Standing(one, 1 + _above(values, sign * one.value), _places(lows, highs, span) if known else None)
-        for (name, one), span in zip(estimates.items(), spans, strict=True)
+        name: Rank(estimate, 1 + _above(values, sign * estimate.value), _possible(lows, highs, span) if known else None)
+        for (name, estimate), span in zip(estimates.items(), spans, strict=True)
     }
 
 
-def mean_place(places: Sequence[Standing]) -> tuple[float, tuple[float, float] | None]:
+def mean_rank(ranks: Sequence[Rank]) -> tuple[float, tuple[float, float] | None]:
     """Average the rank over columns, with the range of mean ranks that the intervals allow."""
-    ranges = [one.places for one in places if one.places]
-    mean = fmean(one.place for one in places)
-    if len(ranges) < len(places):
+    ranges = [rank.possible for rank in ranks if rank.possible]
+    mean = fmean(rank.rank for rank in ranks)
+    if len(ranges) < len(ranks):
         return mean, None
     return mean, (fmean(first for first, _ in ranges), fmean(last for _, last in ranges))
 
 
-def _span(one: Estimate, sign: int) -> tuple[float, float]:
-    low, high = one.interval or (one.value, one.value)
+def _span(estimate: Estimate, sign: int) -> tuple[float, float]:
+    low, high = estimate.interval or (estimate.value, estimate.value)
     return (low, high) if sign > 0 else (-high, -low)
 
 
-def _places(lows: Sequence[float], highs: Sequence[float], span: tuple[float, float]) -> tuple[int, int]:
-    """Return best and worst rank, given all lower and all upper ends of intervals in order, and the own interval."""
+def _possible(lows: Sequence[float], highs: Sequence[float], span: tuple[float, float]) -> tuple[int, int]:
+    """Return best and worst rank of an interval, given the lower and the upper ends of all intervals in order."""
     low, high = span
     return 1 + _above(lows, high), len(highs) - bisect_left(highs, low)
 

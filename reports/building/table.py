@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from reports.building.metrics import Metric
+from reports.building.metrics import ShownMetric
 
 DASH = "–"
 
@@ -19,20 +19,20 @@ class Cell:
     std: float | None = None  # sample standard deviation, from two runs on
     runs: int = 0
     best: bool = False
-    told: Callable[[], Iterable[str]] = field(default=tuple, compare=False)
+    explain: Callable[[], Iterable[str]] = field(default=tuple, compare=False)
 
     @property
     def provenance(self) -> tuple[str, ...]:
         """The origin of the number, line by line; computed on request, because few cells of long tables need it."""
-        return tuple(self.told())
+        return tuple(self.explain())
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """Heading of a column of numbers, and their metric."""
 
     heading: str
-    metric: Metric
+    metric: ShownMetric
 
     @property
     def measure(self) -> str:
@@ -73,7 +73,7 @@ class Table:
     caption: str
     number: str  # "Table 1" as the paper numbers it, empty for a table that the paper does not have
     label_headings: tuple[str, ...]  # of `Row.labels`
-    columns: tuple[Column, ...]  # of `Row.cells`
+    columns: tuple[TableColumn, ...]  # of `Row.cells`
     groups: tuple[Group, ...]
     notes: tuple[str, ...]
 
@@ -81,3 +81,8 @@ class Table:
     def heading(self) -> str:
         """Number and title."""
         return f"{self.number}: {self.title}" if self.number else self.title
+
+    @property
+    def measured_rows(self) -> list[Row]:
+        """The rows that are not the paper's."""
+        return [row for group in self.groups for row in group.rows if row.source == "measured"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -10,8 +12,12 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.export.results import ResultLine
-from reports.results.students import Student, Teacher, student_from
+from reports.building.cells import measured_cell
+from reports.building.metrics import get_metric
+from reports.building.notes import column_note
+from reports.results.measurement import Measurement
+from reports.results.store import ANALYSIS
+from reports.results.students import StudentRecord, TeacherRecord, student_from
 from reports.writers.markdown import escape
 from umt.backbones import Backbone
 from umt.export.agreement import Exported
@@ -20,6 +26,19 @@ from umt.export.targets import Target
 from umt.text import printable
 
 NOT_STATED = "not stated"
+
+
+@dataclass(frozen=True)
+class ResultLine:
+    """The first metric of a task, mean over runs that differ in their seed alone."""
+
+    data: str
+    task: str
+    protocol: str  # with version and hash
+    metric: str
+    value: str
+    runs: int
+    note: str
 
 
 def model_card(backbone: Backbone, target: Target, exported: Exported, results: Sequence[ResultLine]) -> str:
@@ -41,7 +60,7 @@ def model_card(backbone: Backbone, target: Target, exported: Exported, results: 
     return (_front_matter(backbone, student) if target.hub else "") + text
 
 
-def _front_matter(backbone: Backbone, student: Student | None) -> str:
+def _front_matter(backbone: Backbone, student: StudentRecord | None) -> str:
     """Return the fields for the hub, without a licence: only the publisher of the weights can state it."""
     fields = {
         "library_name": "timm",
@@ -51,11 +70,11 @@ def _front_matter(backbone: Backbone, student: Student | None) -> str:
     return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---\n"
 
 
-def _licence(teacher: Teacher) -> str:
+def _licence(teacher: TeacherRecord) -> str:
     return stated_licence(teacher.backbone, teacher.weights)
 
 
-def _recipe(backbone: Backbone, student: Student | None) -> Markup | None:
+def _recipe(backbone: Backbone, student: StudentRecord | None) -> Markup | None:
     """Return the recipe as a YAML file, unchanged; nothing in it can end the block of code."""
     if student is None:
         return None
@@ -84,3 +103,31 @@ def _template() -> Any:
         finalize=lambda value: value if isinstance(value, Markup) else escape(str(value)),
     )
     return environment.get_template("card.md.j2")
+
+
+def results_of(measurements: Sequence[Measurement]) -> list[ResultLine]:
+    """Return a line for each task, data and protocol; comparisons with other backbones are not results of the model."""
+    jobs: dict[tuple[str, ...], list[Measurement]] = defaultdict(list)
+    for measurement in measurements:
+        key = measurement.key
+        if measurement.result.suite != ANALYSIS:
+            job = (key.task, key.dataset, key.protocol, key.protocol_hash, key.data_fingerprint)
+            jobs[job].append(measurement)
+    return [_line(runs) for _, runs in sorted(jobs.items())]
+
+
+def _line(runs: Sequence[Measurement]) -> ResultLine:
+    result, key = runs[0].result, runs[0].key
+    name = next(iter(result.metrics))  # the metric that tables show is declared first
+    metric = get_metric(name, result)
+    cell = measured_cell(runs, name, metric)
+    unit = f" ({metric.unit})" if metric.unit else ""
+    return ResultLine(
+        data=result.data.title,
+        task=key.task,
+        protocol=f"{key.protocol} version {result.protocol_version} ({key.protocol_hash})",
+        metric=f"{metric.label}{unit} {'↑' if metric.higher_is_better else '↓'}",
+        value=cell.text,
+        runs=cell.runs,
+        note=column_note(result.data.title, result),
+    )

@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 
-from reports.export.card import model_card
-from reports.export.results import results_of
-from reports.report import read_measurements
+from reports.export.card import model_card, results_of
 from reports.results.measurement import Measurement
+from reports.results.store import read_measurements
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.spec import Spec, parse_spec
 from umt.console import Console
@@ -44,15 +43,15 @@ def export(checkpoint: str, target: str, out: Path | None, results: Path | None)
     """
     spec = _checkpoint(checkpoint)
     backbone = create_backbone(checkpoint)
-    found = _measurements(results, backbone) if results else []
+    measurements = _measurements(results, backbone) if results else []
     out = out or Path(spec.name).parent / "export" / component("-".join([target, *([spec.tap] if spec.tap else [])]))
     about: dict[str, Any] = {"to": target, "space": spec.tap, "weights_hash": backbone.weights_hash()}
     with export_folder(out, about) as folder:
         exported = TARGETS[target].write(backbone, folder)
-        about["differences"] = [asdict(found) for found in exported.agreements]
-        card = model_card(backbone, TARGETS[target], exported, results_of(found))
+        about["differences"] = [asdict(agreement) for agreement in exported.agreements]
+        card = model_card(backbone, TARGETS[target], exported, results_of(measurements))
         (folder / CARD).write_text(card, encoding="utf-8")
-    _tell(out, exported)
+    _print_checks(out, exported)
     if TARGETS[target].hub:
         click.echo(printable(f"upload it with: hf upload OWNER/NAME {out}"))
 
@@ -69,19 +68,19 @@ def _checkpoint(text: str) -> Spec:
 def _measurements(store: Path, backbone: Backbone) -> list[Measurement]:
     """Return the results of exactly these weights."""
     weights = backbone.weights_hash()
-    found = [one for one in read_measurements(store) if one.model.weights_hash == weights]
-    if not found:
+    measurements = [item for item in read_measurements(store) if item.key.weights_hash == weights]
+    if not measurements:
         raise ResultError(
             f"{store}: no result is of the weights {weights[:12]} of {backbone.spec}; "
             "evaluate them with `umt run`, or leave out --results"
         )
-    return found
+    return measurements
 
 
-def _tell(out: Path, exported: Exported) -> None:
+def _print_checks(out: Path, exported: Exported) -> None:
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    for found in exported.agreements:
-        console.print(f"largest relative difference, images {found}")
+    for agreement in exported.agreements:
+        console.print(f"largest relative difference, images {agreement}")
     if exported.limit:
         console.print(f"limit: {exported.limit}")
     console.print(f"wrote {out}")

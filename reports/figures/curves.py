@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.figures.figure import Sketch
 from reports.figures.style import colours, logarithmic, panels
-from reports.results.students import Seen
+from reports.results.students import StudentMeasurement
 from umt.text import printable
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 SUM = "loss"
 
 
-def training_curves(seen: Sequence[Seen]) -> Sketch | None:
+def training_curves(measurements: Sequence[StudentMeasurement]) -> Sketch | None:
     """Draw the curves that checkpoints of the students hold; None if none holds any."""
-    students = {one.student.digest: one.student for one in seen if one.student.curve}
+    students = {item.student.digest: item.student for item in measurements if item.student.curve}
     if not students:
         return None
     return Sketch(
@@ -33,9 +33,9 @@ def training_curves(seen: Sequence[Seen]) -> Sketch | None:
 
 def _draw(shows: Any) -> Drawing:
     drawing, axes = panels(len(shows), height=2.8)
-    for one, (title, curve) in zip(axes, shows, strict=True):
-        _curves(one, curve)
-        one.set_title(title, fontsize=8)
+    for panel, (title, curve) in zip(axes, shows, strict=True):
+        _curves(panel, curve)
+        panel.set_title(title, fontsize=8)
     return drawing
 
 

@@ -69,9 +69,9 @@ class Figure:
 
 def finished(sketch: Sketch, folder: Path) -> Figure:
     """Return the figure with the pictures in the folder if they show the same, else draw it anew."""
-    kept = _kept(folder / sketch.name, sketch.digest)
-    if kept:
-        return Figure(sketch.name, sketch.title, sketch.caption, *kept)
+    pictures = _drawn_before(folder / sketch.name, sketch.digest)
+    if pictures:
+        return Figure(sketch.name, sketch.title, sketch.caption, *pictures)
     return rendered(sketch.name, sketch.title, sketch.caption, sketch.draw(sketch.shows), sketch.digest)
 
 
@@ -90,7 +90,7 @@ def rendered(name: str, title: str, caption: str, drawing: Drawing, source: str 
     return Figure(name, title, caption, png, pdf)
 
 
-def _kept(stem: Path, digest: str) -> tuple[bytes, bytes] | None:
+def _drawn_before(stem: Path, digest: str) -> tuple[bytes, bytes] | None:
     """Return PNG and PDF of an earlier report if they show the same."""
     with suppress(OSError):
         png, pdf = (read_plain(stem.with_name(f"{stem.name}.{kind}"), most=MAX_BYTES) for kind in ("png", "pdf"))

@@ -1,4 +1,4 @@
-"""Accuracy against speed: each task over images a second, a point for every leading backbone of the store."""
+"""Accuracy against speed: each task over images a second, a point for each of the top backbones of the store."""
 
 from __future__ import annotations
 
@@ -6,49 +6,50 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from reports.building.table import Column, Row, Table
-from reports.building.top_rows import leading, left_out, measured_rows
+from reports.building.table import Row, Table, TableColumn
+from reports.building.top_rows import limit_note, top_rows
 from reports.figures.figure import Sketch
-from reports.figures.style import MOST, colours, logarithmic, markers, panels
+from reports.figures.style import MAX_BACKBONES, colours, logarithmic, markers, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
+SPEED = "images a second"  # the metric of the speeds
 Point = tuple[str, float, float]  # backbone, images a second, value
 
 
 def speed_scatter(tasks: Table, costs: Table) -> Sketch | None:
     """Draw the points of two finished tables; None if fewer than two backbones have both a speed and a value."""
-    measured = _column(costs, "images a second")
-    rows = [row for row in measured_rows(tasks) if row.name in measured]
-    drawn = leading(rows, tasks.columns, MOST)
+    measured = _column(costs, SPEED)
+    rows = [row for row in tasks.measured_rows if row.name in measured]
+    drawn = top_rows(rows, tasks.columns, MAX_BACKBONES)
     names = [row.name for row in drawn]
-    found = [_panel(column, drawn, index, measured) for index, column in enumerate(tasks.columns)]
-    shown = [panel for panel in found if len(panel["points"]) > 1]
+    every = [_panel(column, drawn, index, measured) for index, column in enumerate(tasks.columns)]
+    shown = [panel for panel in every if len(panel["points"]) > 1]
     if not shown:
         return None
     return Sketch(
         f"{tasks.name}-speed",
         "Accuracy and speed",
         "Images a second of the forward, as the suite measured them; only points of one device compare."
-        + left_out(rows, MOST),
+        + limit_note(rows, MAX_BACKBONES),
         _draw,
         {"names": sorted(names), "panels": shown},
     )
 
 
-def _panel(column: Column, rows: Sequence[Row], index: int, speeds: dict[str, float]) -> dict[str, Any]:
+def _panel(column: TableColumn, rows: Sequence[Row], index: int, speeds: dict[str, float]) -> dict[str, Any]:
     points: list[Point] = [(name, speeds[name], value) for name, value in _values(rows, index).items()]
     higher = column.metric.higher_is_better
     return {"heading": column.heading, "measure": column.measure, "higher": higher, "points": points}
 
 
 def _draw(shows: Any) -> Drawing:
-    drawing, axes = panels(len(shows["panels"]), height=3.0)
-    for one, panel in zip(axes, shows["panels"], strict=True):
-        _scatter(one, panel, shows["names"])
-    handles, labels = axes[0].get_legend_handles_labels()
+    drawing, every = panels(len(shows["panels"]), height=3.0)
+    for axes, panel in zip(every, shows["panels"], strict=True):
+        _scatter(axes, panel, shows["names"])
+    handles, labels = every[0].get_legend_handles_labels()
     drawing.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
     return drawing
 
@@ -70,7 +71,7 @@ def _scatter(axes: Axes, panel: Any, names: list[str]) -> None:
 def _column(table: Table, label: str) -> dict[str, float]:
     for index, column in enumerate(table.columns):
         if column.metric.label == label:
-            return _values(measured_rows(table), index)
+            return _values(table.measured_rows, index)
     return {}
 
 

@@ -1,4 +1,4 @@
-"""Figure 1b: the leading backbones on every task, each task on its own scale."""
+"""Figure 1b: the top backbones on every task, each task on its own scale."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from reports.building.table import Row, Table
-from reports.building.top_rows import leading, left_out, measured_rows
+from reports.building.top_rows import limit_note, top_rows
 from reports.figures.figure import Sketch
-from reports.figures.style import MOST, colours, hatches, panels
+from reports.figures.style import MAX_BACKBONES, colours, hatches, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +19,8 @@ ROOM = 1.6  # of the longest bar, for the numbers behind the bars
 
 def task_bars(table: Table) -> Sketch | None:
     """Draw the bars of a finished table; None if it has no two measured values to compare."""
-    measured = measured_rows(table)
-    rows = leading(measured, table.columns, MOST)
+    measured = table.measured_rows
+    rows = top_rows(measured, table.columns, MAX_BACKBONES)
     shown = [
         index for index in range(len(table.columns)) if sum(row.cells[index].value is not None for row in rows) > 1
     ]
@@ -29,7 +29,8 @@ def task_bars(table: Table) -> Sketch | None:
     return Sketch(
         f"{table.name}-bars",
         f"{table.heading}, as bars",
-        f"Each task on its own scale. Lines: deviation over seeds. A star marks the best.{left_out(measured, MOST)}",
+        "Each task on its own scale. Lines: deviation over seeds. A star marks the best."
+        + limit_note(measured, MAX_BACKBONES),
         _draw,
         {"names": [row.name for row in rows], "panels": [_panel(table, rows, index) for index in shown]},
     )
@@ -49,9 +50,9 @@ def _panel(table: Table, rows: list[Row], index: int) -> dict[str, Any]:
 
 def _draw(shows: Any) -> Drawing:
     names = shows["names"]
-    drawing, axes = panels(len(shows["panels"]), height=1.2 + 0.28 * len(names))
-    for one, panel in zip(axes, shows["panels"], strict=True):
-        _bars(one, panel, names)
+    drawing, every = panels(len(shows["panels"]), height=1.2 + 0.28 * len(names))
+    for axes, panel in zip(every, shows["panels"], strict=True):
+        _bars(axes, panel, names)
     return drawing
 
 

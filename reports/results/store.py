@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import groupby
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.results import Result, ResultStore, read_result
-from reports.results.measurement import Measurement, Shared, grouped, measured
+import click
+
+from benchmarks.results import Key, ResultStore, read_result
+from reports.results.measurement import Measurement, measured
 from umt.errors import ResultError, UMTError
 from umt.text import brief
 
@@ -50,62 +52,16 @@ def read_store(folder: Path) -> tuple[list[Measurement], list[UMTError]]:
     """
     if not folder.is_dir():
         raise ResultError(f"{folder}: no such result store; `umt run` makes one below its --out folder, as OUT/results")
-    shared, problems = Shared(), list[UMTError]()
-    paths = groupby(ResultStore(folder).paths(), key=os.path.dirname)
-    found = [one for _, part in paths for one in grouped(_readable(part, problems), shared)]
-    return list(_without_copies(found, problems)), problems
+    problems: list[UMTError] = []
+    return list(_without_copies(_readable(ResultStore(folder).paths(), problems), problems)), problems
 
 
-def _readable(paths: Iterable[Path], problems: list[UMTError]) -> Iterator[Measurement]:
-    for path in paths:
-        try:
-            yield measured(path, read_result(path))
-        except UMTError as error:
-            problems.append(error)
-
-
-def _without_copies(measurements: Sequence[Measurement], problems: list[UMTError]) -> Iterator[Measurement]:
-    """Keep one run for each job: a copied file counts once, and files that contradict each other do not count."""
-    jobs: dict[tuple[str, ...], list[Measurement]] = defaultdict(list)
-    for one in measurements:
-        jobs[one.model.key + one.setup.job].append(one)
-    for same in jobs.values():
-        yield from _distinct(same, problems) if _repeats(same) else same
-
-
-def _repeats(same: Sequence[Measurement]) -> bool:
-    """Return True if a seed stands in more than one run."""
-    seeds = same[0].seeds if len(same) == 1 else [seed for one in same for seed in one.seeds]
-    return len(set(seeds)) < len(seeds)
-
-
-def _distinct(same: Sequence[Measurement], problems: list[UMTError]) -> Iterator[Measurement]:
-    """Split measurements of one job, which differ in seeds, so that each keeps only seeds that are in none before."""
-    answers: dict[int, dict[Values, Path]] = defaultdict(dict)  # by seed, each with the first file that gives it
-    for one in same:
-        for place, run in enumerate(one.runs):
-            values = ((name, row[place]) for name, row in zip(one.setup.metrics, one.table, strict=True))
-            answers[run.seed].setdefault(tuple(sorted(values)), run.path)
-    job = (*same[0].model.key, *same[0].setup.job)
-    problems += [_contradiction(files, (*job, seed)) for seed, files in answers.items() if len(files) > 1]
-    waiting = {seed for seed, files in answers.items() if len(files) == 1}
-    for one in same:
-        new = []
-        for place, seed in enumerate(one.seeds):
-            if seed in waiting:
-                waiting.remove(seed)
-                new.append(place)
-        if new:
-            yield one.only(new)
-
-
-def _contradiction(files: dict[Values, Path], job: Sequence[object]) -> UMTError:
-    (values, path), (other_values, other), *more = files.items()
-    others = f" and {len(more)} more" if more else ""
-    return ResultError(
-        f"{path} and {other}{others}: different values ({brief(dict(values))}, {brief(dict(other_values))}) for the "
-        f"same job ({', '.join(map(str, job))}); delete the wrong one"
-    )
+def read_measurements(folder: Path) -> list[Measurement]:
+    """Read the results of a store; name each unreadable file on stderr. UMTError if no result is left."""
+    measurements, problems = read_store(folder)
+    for problem in problems:
+        click.echo(f"left out: {problem}", err=True)
+    return _some(measurements, folder)
 
 
 def load_results(folder: str | os.PathLike[str]) -> pd.DataFrame:
@@ -116,15 +72,17 @@ def load_results(folder: str | os.PathLike[str]) -> pd.DataFrame:
     """
     from benchmarks.frame import results_frame  # imports pandas, which a report does without
 
-    store, problems = _store_below(Path(folder)), list[UMTError]()
-    if not store.is_dir():
-        raise ResultError(f"{store}: no such result store; `umt run` makes one below its --out folder, as OUT/results")
-    frame = _one_answer_a_job(results_frame(_results(store, problems)), problems)
+    store = _store_below(Path(folder))
+    measurements, problems = read_store(store)
     for problem in problems:
         warnings.warn(f"left out: {problem}", stacklevel=2)
-    if frame.empty:
-        raise ResultError(f"{store}: holds no readable result; run `umt run` again, which repeats what has no result")
-    return frame
+    return results_frame((measurement.path, measurement.result) for measurement in _some(measurements, store))
+
+
+def _some(measurements: list[Measurement], folder: Path) -> list[Measurement]:
+    if not measurements:
+        raise ResultError(f"{folder}: holds no readable result; run `umt run` again, which repeats what has no result")
+    return measurements
 
 
 def _store_below(folder: Path) -> Path:
@@ -133,27 +91,30 @@ def _store_below(folder: Path) -> Path:
     return store if store.is_dir() and not any(store.glob("*.json")) else folder
 
 
-def _results(store: Path, problems: list[UMTError]) -> Iterator[tuple[Path, Result]]:
-    for path in ResultStore(store).paths():
+def _readable(paths: Iterable[Path], problems: list[UMTError]) -> Iterator[Measurement]:
+    for path in paths:
         try:
-            result = read_result(path)
-            measured(path, result)  # refuses values that cannot be averaged
+            yield measured(path, read_result(path))
         except UMTError as error:
             problems.append(error)
+
+
+def _without_copies(measurements: Iterable[Measurement], problems: list[UMTError]) -> Iterator[Measurement]:
+    """Keep one measurement of each job: a copied file counts once, and files that contradict each other not at all."""
+    jobs: dict[Key, dict[Values, Measurement]] = defaultdict(dict)
+    for measurement in measurements:
+        jobs[measurement.key].setdefault(tuple(sorted(measurement.result.metrics.items())), measurement)
+    for key, answers in jobs.items():
+        if len(answers) == 1:
+            yield from answers.values()
         else:
-            yield path, result
+            problems.append(_contradiction(key, answers))
 
 
-def _one_answer_a_job(frame: pd.DataFrame, problems: list[UMTError]) -> pd.DataFrame:
-    """Drop the copies of results, and results that contradict each other."""
-    from benchmarks.frame import JOB
-
-    frame = frame.drop_duplicates([*JOB, "value"])
-    clashing = frame[frame.duplicated(list(JOB), keep=False)]
-    for job, rows in clashing.groupby(list(JOB)):
-        if rows["path"].isin(frame["path"]).any():  # else another metric has told
-            *key, metric = job
-            pairs = zip(rows["value"], rows["path"], strict=True)
-            problems.append(_contradiction({((str(metric), value),): Path(path) for value, path in pairs}, key))
-            frame = frame[~frame["path"].isin(rows["path"])]
-    return frame.reset_index(drop=True)
+def _contradiction(key: Key, answers: Mapping[Values, Measurement]) -> UMTError:
+    (values, first), (other_values, second), *more = answers.items()
+    others = f" and {len(more)} more" if more else ""
+    return ResultError(
+        f"{first.path} and {second.path}{others}: different values ({brief(dict(values))}, "
+        f"{brief(dict(other_values))}) for the same job ({', '.join(map(str, astuple(key)))}); delete the wrong one"
+    )

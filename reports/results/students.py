@@ -6,16 +6,17 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
-from reports.results.measurement import LARGEST, Measurement, Model
+from reports.results.measurement import MAX_VALUE, Measurement
 
-TAP_FIELDS = ("space", "space_kind")  # the fields that a head adds to its student's provenance
+HEAD_FIELDS = ("space", "space_kind")  # the fields that a head adds to its student's provenance
 
 
 @dataclass(frozen=True)
-class Teacher:
-    """A teacher of a student, and the losses to it in the student's last epoch."""
+class TeacherRecord:
+    """A teacher of a student as its checkpoint names it, and the losses to it in the student's last epoch."""
 
     name: str  # of its space
     kind: str
@@ -31,15 +32,15 @@ class Teacher:
 
 
 @dataclass(frozen=True)
-class Student:
-    """A distilled student."""
+class StudentRecord:
+    """A distilled student as its checkpoint describes it."""
 
     digest: str  # equal for a student and its heads
     recipe: str
     settings: str  # of the recipe but for name, text and seed: students of equal settings are runs of one thing
     architecture: str
     interaction: Mapping[str, Any]
-    teachers: tuple[Teacher, ...]
+    teachers: tuple[TeacherRecord, ...]
     curve: Mapping[str, Sequence[float]]  # of each loss, with the steps under "step"; empty if none was kept
 
     @property
@@ -49,39 +50,36 @@ class Student:
 
 
 @dataclass(frozen=True)
-class Seen:
+class StudentMeasurement:
     """A measurement of a student, through one of its spaces or as a backbone."""
 
-    student: Student
+    student: StudentRecord
     space: str | None
     measurement: Measurement
 
 
-def students_of(measurements: Sequence[Measurement]) -> list[Seen]:
+def students_of(measurements: Sequence[Measurement]) -> list[StudentMeasurement]:
     """Return the measurements whose model states its distillation; the others are of no student."""
-    models = {id(one.model): one.model for one in measurements if one.model.provenance}
-    students = {number: student for number, model in models.items() if (student := _student(model))}
-    if not students:
-        return []
     return [
-        Seen(student, one.model.provenance.get("space"), one)
-        for one in measurements
-        if (student := students.get(id(one.model))) is not None
+        StudentMeasurement(student, provenance.get("space"), measurement)
+        for (provenance, architecture), same in groupby(measurements, _description)
+        if provenance and (student := student_from(provenance, architecture))
+        for measurement in same
     ]
 
 
-def _student(model: Model) -> Student | None:
-    return student_from(model.provenance, model.architecture)
+def _description(measurement: Measurement) -> tuple[Mapping[str, Any], str]:
+    return measurement.result.provenance, measurement.result.architecture
 
 
-def student_from(provenance: Mapping[str, Any], architecture: str) -> Student | None:
+def student_from(provenance: Mapping[str, Any], architecture: str) -> StudentRecord | None:
     """Return the student that a checkpoint's provenance describes, None if it holds no recipe."""
     try:
-        made = {key: value for key, value in provenance.items() if key not in TAP_FIELDS}
+        made = {key: value for key, value in provenance.items() if key not in HEAD_FIELDS}
         recipe = made["recipe"]
         settings = {key: value for key, value in recipe.items() if key not in ("name", "about", "seed", "otherwise")}
         teachers = tuple(_teacher(teacher, made) for teacher in recipe["teachers"])
-        return Student(
+        return StudentRecord(
             _digest(made),
             str(recipe["name"]),
             _digest(settings),
@@ -94,18 +92,19 @@ def student_from(provenance: Mapping[str, Any], architecture: str) -> Student | 
         return None  # a file may hold anything; without a sound recipe it is not in these tables
 
 
-def _teacher(teacher: Mapping[str, Any], made: Mapping[str, Any]) -> Teacher:
+def _teacher(teacher: Mapping[str, Any], made: Mapping[str, Any]) -> TeacherRecord:
     name = str(teacher["name"])
     losses = {part: float(value) for part, value in made["losses"].get(name, {}).items()}
     weights = None if teacher.get("weights") is None else str(teacher["weights"])
-    return Teacher(name, str(teacher["kind"]), str(teacher["backbone"]), str(made["objectives"][name]), losses, weights)
+    kind, backbone = str(teacher["kind"]), str(teacher["backbone"])
+    return TeacherRecord(name, kind, backbone, str(made["objectives"][name]), losses, weights)
 
 
 def _curve(made: Mapping[str, Any]) -> dict[str, list[float]]:
     """Return curves of equal length, which can be drawn, or none."""
     curve = {str(name): [float(value) for value in values] for name, values in made.get("curve", {}).items()}
     lengths = {len(values) for values in curve.values()}
-    drawable = all(abs(value) <= LARGEST for values in curve.values() for value in values)
+    drawable = all(abs(value) <= MAX_VALUE for values in curve.values() for value in values)
     return curve if "step" in curve and len(lengths) == 1 and drawable else {}
 
 

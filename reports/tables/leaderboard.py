@@ -6,94 +6,97 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.results import Result
+from benchmarks.suite.suite import COST_TASKS
 from reports.building.columns import task_words
-from reports.building.metrics import Metric, get_metric
+from reports.building.metrics import ShownMetric, get_metric
 from reports.building.notes import column_note
-from reports.building.ranking import Standing, estimate, mean_place, standings
-from reports.building.rows import model_names
-from reports.building.table import DASH, Cell, Column, Group, Row, Table
-from reports.results.measurement import Measurement, Setup
+from reports.building.ranking import Rank, estimate, mean_rank, ranking
+from reports.building.rows import Model, model_names
+from reports.building.table import DASH, Cell, Group, Row, Table, TableColumn
+from reports.results.measurement import Measurement
 from umt.errors import ResultError
 from umt.text import printable
 
-PLACE = Metric("mean place", "", higher_is_better=False, decimals=2)
-COSTS = ("throughput",)  # tasks whose columns say nothing of the quality of a backbone
+MEAN_RANK = ShownMetric("mean place", "", higher_is_better=False, decimals=2)
 CAPTION = (
     "Place, value and 95% interval. Over columns: the mean place, and between which means the intervals leave it open; "
     "only backbones with a value in every column have one. Speed does not count in it."
 )
+Overall = tuple[float, tuple[float, float] | None]  # a mean rank, and the range of means that the intervals allow
 
 
 @dataclass(frozen=True)
-class Board:
-    """A column: all measurements of a task on a data set, by backbone."""
+class LeaderboardColumn:
+    """All measurements of a task on a data set, as ranks by backbone."""
 
     heading: str
-    metric: Metric
-    example: Setup
-    places: Mapping[str, Standing]
+    metric: ShownMetric
+    example: Result
+    ranks: Mapping[str, Rank]
 
 
 def leaderboard(measurements: Sequence[Measurement]) -> Table:
     """Build the table; UMTError if measurements of one task and data set differ in protocol or data."""
-    names = model_names(one.model.key for one in measurements)
+    names = model_names(measurement.model for measurement in measurements)
     tasks: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
-    for one in measurements:
-        tasks[one.setup.task, one.setup.dataset].append(one)
-    boards = [_board(part, names) for part in tasks.values()]
-    counted = [board for board in boards if board.example.task not in COSTS] or boards
+    for measurement in measurements:
+        tasks[measurement.key.task, measurement.key.dataset].append(measurement)
+    columns = [_column(part, names) for part in tasks.values()]
+    counted = [column for column in columns if column.example.key.task not in COST_TASKS] or columns
     overall = {name: _overall(counted, name) for name in set(names.values())}
     models = sorted(overall, key=lambda name: ((overall[name] or (len(names) + 1.0,))[0], name))
     rows = tuple(
-        Row((name,), (_overall_cell(overall[name]), *(_cell(board, name) for board in boards))) for name in models
+        Row((name,), (_overall_cell(overall[name]), *(_cell(column, name) for column in columns))) for name in models
     )
-    notes = [column_note(board.heading, board.example) for board in boards]
     return Table(
         name="leaderboard",
         title="Leaderboard",
         caption=CAPTION,
         number="",
         label_headings=("Backbone",),
-        columns=(Column("All", PLACE), *(Column(board.heading, board.metric) for board in boards)),
+        columns=(
+            TableColumn("All", MEAN_RANK),
+            *(TableColumn(column.heading, column.metric) for column in columns),
+        ),
         groups=(Group("", rows),),
-        notes=tuple(map(printable, notes)),
+        notes=tuple(printable(column_note(column.heading, column.example)) for column in columns),
     )
 
 
-def _board(measurements: Sequence[Measurement], names: Mapping[tuple[str, str], str]) -> Board:
-    example = measurements[0].setup
+def _column(measurements: Sequence[Measurement], names: Mapping[Model, str]) -> LeaderboardColumn:
+    example = measurements[0].result
     _refuse_mixture(measurements)
-    metric_name = example.metrics[0]  # the metric that tables show is declared first
-    found: dict[str, list[Measurement]] = defaultdict(list)
-    for one in measurements:
-        found[names[one.model.key]].append(one)
+    metric_name = next(iter(example.metrics))  # the metric that tables show is declared first
+    models: dict[str, list[Measurement]] = defaultdict(list)
+    for measurement in measurements:
+        if metric_name in measurement.result.metrics:
+            models[names[measurement.model]].append(measurement)
     metric = get_metric(metric_name, example)
-    estimates = {name: estimate(part, metric_name) for name, part in found.items()}
-    heading = printable(f"{example.data.title}, {task_words(example.task)}")
-    return Board(heading, metric, example, standings(estimates, metric.higher_is_better))
+    estimates = {name: estimate(runs, metric_name) for name, runs in models.items()}
+    heading = printable(f"{example.data.title}, {task_words(example.key.task)}")
+    return LeaderboardColumn(heading, metric, example, ranking(estimates, metric.higher_is_better))
 
 
 def _refuse_mixture(measurements: Sequence[Measurement]) -> None:
     """Raise UMTError if the numbers come from different protocols or data, because ranks then say nothing."""
-    found: dict[str, set[str]] = {"protocol": set(), "data": set()}
-    for setup in {id(one.setup): one.setup for one in measurements}.values():
-        found["protocol"].add(f"{setup.protocol} version {setup.protocol_version} ({setup.protocol_hash[:8]})")
-        found["data"].add(f"{setup.data.title} ({setup.data_fingerprint[:8]})")
-    for what, values in found.items():
+    variants: dict[str, set[str]] = {"protocol": set(), "data": set()}
+    for measurement in measurements:
+        result, key = measurement.result, measurement.key
+        variants["protocol"].add(f"{key.protocol} version {result.protocol_version} ({key.protocol_hash[:8]})")
+        variants["data"].add(f"{result.data.title} ({key.data_fingerprint[:8]})")
+    for option, values in variants.items():
         if len(values) > 1:
-            setup = measurements[0].setup
+            key = measurements[0].key
             raise ResultError(
-                f"{setup.task} on {setup.dataset}: results of different {what} are not ranked together: "
-                f"{'; '.join(sorted(values))}; choose one with --{what}, or leave the task out with --tasks"
+                f"{key.task} on {key.dataset}: results of different {option} are not ranked together: "
+                f"{'; '.join(sorted(values))}; choose one with --{option}, or leave the task out with --tasks"
             )
 
 
-Overall = tuple[float, tuple[float, float] | None]  # a mean rank, and the range of means that the intervals allow
-
-
-def _overall(boards: Sequence[Board], name: str) -> Overall | None:
-    places = [board.places[name] for board in boards if name in board.places]
-    return mean_place(places) if len(places) == len(boards) else None
+def _overall(columns: Sequence[LeaderboardColumn], name: str) -> Overall | None:
+    ranks = [column.ranks[name] for column in columns if name in column.ranks]
+    return mean_rank(ranks) if len(ranks) == len(columns) else None
 
 
 def _overall_cell(overall: Overall | None) -> Cell:
@@ -104,11 +107,12 @@ def _overall_cell(overall: Overall | None) -> Cell:
     return Cell(f"{mean:.2f}{between}", mean)
 
 
-def _cell(board: Board, name: str) -> Cell:
-    if name not in board.places:
+def _cell(column: LeaderboardColumn, name: str) -> Cell:
+    if name not in column.ranks:
         return Cell(DASH)
-    one, digits = board.places[name], board.metric.decimals
-    place = f"{one.place}" if not one.places or one.places == (one.place, one.place) else "{}–{}".format(*one.places)
-    interval = one.estimate.interval
+    rank, digits = column.ranks[name], column.metric.decimals
+    possible = rank.possible or (rank.rank, rank.rank)
+    ranks = f"{rank.rank}" if possible == (rank.rank, rank.rank) else "{}–{}".format(*possible)
+    interval = rank.estimate.interval
     bounds = f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]" if interval else ""
-    return Cell(f"{place}. {one.estimate.value:.{digits}f}{bounds}", one.estimate.value, best=one.place == 1)
+    return Cell(f"{ranks}. {rank.estimate.value:.{digits}f}{bounds}", rank.estimate.value, best=rank.rank == 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reports.building.table import DASH
-from reports.results.students import Seen, Student
+from reports.results.students import StudentMeasurement, StudentRecord
 from reports.tables.student_table import Label, LossColumn, StudentTable, TaskColumn
 
 GLOBAL_KINDS = ("classification", "clip")
@@ -17,10 +17,10 @@ SWITCHES = {
 OBJECTIVES = {"patch_mse": "MSE", "patch_cosine": "Cosine", "pooled_cosine": "Cosine, pooled"}
 
 
-def _loss_sum(part: str) -> Callable[[Student], float | None]:
+def _loss_sum(part: str) -> Callable[[StudentRecord], float | None]:
     """Return the function that sums `part` over all teachers; None if one of them has no such loss."""
 
-    def value(student: Student) -> float | None:
+    def value(student: StudentRecord) -> float | None:
         losses = [teacher.losses.get(part) for teacher in student.teachers]
         known = [loss for loss in losses if loss is not None]
         return sum(known) if known and len(known) == len(losses) else None
@@ -28,46 +28,48 @@ def _loss_sum(part: str) -> Callable[[Student], float | None]:
     return value
 
 
-def _dino_loss(student: Student) -> float | None:
+def _dino_loss(student: StudentRecord) -> float | None:
     """Sum the losses to the DINO teachers, model token and features together; None if there are none."""
     losses = [loss for teacher in student.teachers if teacher.kind == "dino" for loss in teacher.losses.values()]
     return sum(losses) if losses else None
 
 
-def _models(*kinds: str) -> Callable[[Seen], str]:
-    return lambda seen: ", ".join(one.model for one in seen.student.teachers if one.kind in kinds) or DASH
+def _models(*kinds: str) -> Callable[[StudentMeasurement], str]:
+    return lambda measured: (
+        ", ".join(teacher.model for teacher in measured.student.teachers if teacher.kind in kinds) or DASH
+    )
 
 
-def _configuration(seen: Seen) -> str:
+def _configuration(measured: StudentMeasurement) -> str:
     """Name the modules that the student was distilled without."""
-    interaction = seen.student.interaction
+    interaction = measured.student.interaction
     if interaction.get("method") != "umt":
         return f"plain {interaction.get('method')}"
     missing = [text for switch, text in SWITCHES.items() if not interaction.get(switch)]
     return ", ".join(missing) or "UMT"
 
 
-def _feature(seen: Seen) -> str:
+def _feature(measured: StudentMeasurement) -> str:
     """Name the backbone or the head of the student."""
-    return f"{seen.space} head" if seen.space else "Backbone"
+    return f"{measured.space} head" if measured.space else "Backbone"
 
 
-def _objective(seen: Seen) -> str:
-    used = [one.objective for one in seen.student.teachers if one.kind == "dino"]
+def _objective(measured: StudentMeasurement) -> str:
+    used = [teacher.objective for teacher in measured.student.teachers if teacher.kind == "dino"]
     return ", ".join(OBJECTIVES.get(name, name) for name in used)
 
 
-def _position(number: int) -> Callable[[Seen], str]:
+def _position(number: int) -> Callable[[StudentMeasurement], str]:
     """Return the function that names the teacher at a position in the order of the recipe."""
 
-    def text(seen: Seen) -> str:
-        teachers = seen.student.teachers
+    def text(measured: StudentMeasurement) -> str:
+        teachers = measured.student.teachers
         return teachers[number].model if number < len(teachers) else DASH
 
     return text
 
 
-def _complete(student: Student) -> bool:
+def _complete(student: StudentRecord) -> bool:
     """Return True if no module was left out."""
     return student.interaction.get("method") == "umt" and all(map(student.interaction.get, SWITCHES))
 
@@ -83,7 +85,7 @@ STUDENT_TABLES = (
         number=2,
         title="Combinations of teachers",
         labels={
-            "Recipe": Label("combination", lambda seen: seen.student.recipe),
+            "Recipe": Label("combination", lambda measured: measured.student.recipe),
             "CLS or CLIP": Label("teacher_cls", _models(*GLOBAL_KINDS)),
             "MAE": Label("teacher_mae", _models("mae")),
             "DINO": Label("teacher_dino", _models("dino")),

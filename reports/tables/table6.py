@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports.building.cells import measured_cell, published_cell
-from reports.building.metrics import Metric
+from reports.building.metrics import ShownMetric
 from reports.building.rows import model_names
-from reports.building.table import DASH, Cell, Column, Group, Row, Table
+from reports.building.table import DASH, Cell, Group, Row, Table, TableColumn
 from reports.paper import published_table
 from reports.results.measurement import Measurement
 from umt.text import printable
 
 TASK = "cka"
-CKA = Metric("CKA", "", decimals=2)
+CKA = ShownMetric("CKA", "", decimals=2)
 LEVELS = ("global", "patch")
 PUBLISHED = {"clip": "cka_clip", "mae": "cka_mae", "dino": "cka_dinov3"}  # space -> field of the paper's CSV
 NOTE = "Linear CKA, unbiased; patches on the coarser of two grids. The paper does not say on which images it measured."
@@ -23,9 +23,8 @@ NOTE = "Linear CKA, unbiased; patches on the coarser of two grids. The paper doe
 
 def cka_table(measurements: Sequence[Measurement], caption: str, *, with_paper: bool = False) -> Table | None:
     """Build a row for each student, level and set of images, a column for each teacher's space; None without rows."""
-    pairs = [one for one in measurements if one.setup.task == TASK and _space(one)]
-    found = [_space(one) for one in pairs]
-    spaces = list(dict.fromkeys([*(PUBLISHED if with_paper else ()), *found]))
+    pairs = [pair for pair in measurements if pair.key.task == TASK and _space(pair)]
+    spaces = list(dict.fromkeys([*(PUBLISHED if with_paper else ()), *map(_space, pairs)]))
     published = Group("Published", tuple(_published_rows(spaces))) if with_paper else None
     measured = Group("Measured" if published else "", tuple(_measured_rows(pairs, spaces)))
     groups = tuple(group for group in (published, measured) if group and group.rows)
@@ -37,7 +36,7 @@ def cka_table(measurements: Sequence[Measurement], caption: str, *, with_paper: 
         caption=printable(caption),
         number="Table 6",
         label_headings=("Student", "Level", "Images"),
-        columns=tuple(Column(space, CKA) for space in spaces),
+        columns=tuple(TableColumn(space, CKA) for space in spaces),
         groups=groups,
         notes=(NOTE, f"{DASH}: no value."),
     )
@@ -45,15 +44,15 @@ def cka_table(measurements: Sequence[Measurement], caption: str, *, with_paper: 
 
 def _measured_rows(pairs: Sequence[Measurement], spaces: Sequence[str]) -> list[Row]:
     """Return the measured rows; pairs on equal images and by equal settings share a row."""
-    names = model_names(one.model.key for one in pairs)
-    rows: dict[tuple[object, ...], dict[str, list[Measurement]]] = {}
-    for one in pairs:
-        settings = json.dumps(one.setup.details.get("settings"), sort_keys=True)
-        key = (names[one.model.key], _images(one), one.setup.data_fingerprint, settings)
-        rows.setdefault(key, {}).setdefault(_space(one), []).append(one)
+    names = model_names(pair.model for pair in pairs)
+    rows: dict[tuple[str, str, str, str], dict[str, list[Measurement]]] = {}
+    for pair in pairs:
+        settings = json.dumps(pair.result.details.get("settings"), sort_keys=True)
+        key = (names[pair.model], _images(pair), pair.key.data_fingerprint, settings)
+        rows.setdefault(key, {}).setdefault(_space(pair), []).append(pair)
     return [
         Row(
-            (str(name), level, str(images)),
+            (name, level, images),
             tuple(_cell(teachers.get(space, []), level) for space in spaces),
         )
         for (name, images, *_), teachers in rows.items()
@@ -74,15 +73,15 @@ def _published_rows(spaces: Sequence[str]) -> list[Row]:
 
 def _cell(pairs: Sequence[Measurement], level: str) -> Cell:
     cell = measured_cell(pairs, level, CKA)
-    return replace(cell, told=lambda: (line for line in cell.provenance if not line.startswith("again: ")))
+    return replace(cell, explain=lambda: (line for line in cell.provenance if not line.startswith("again: ")))
 
 
 def _space(pair: Measurement) -> str:
     """Return the space of the student that the other backbone taught; empty if it taught none."""
-    against = pair.setup.details.get("against", {})
+    against = pair.result.details.get("against", {})
     return str(against.get("teaches") or "") if isinstance(against, dict) else ""
 
 
 def _images(pair: Measurement) -> str:
-    data = pair.setup.data
+    data = pair.result.data
     return printable(f"{sum(data.sizes.values()):,} of {data.title}")

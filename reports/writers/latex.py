@@ -50,7 +50,7 @@ def latex_document(tables: Sequence[Table]) -> str:
 def escape(text: str) -> str:
     """Escape text for LaTeX; a character without a letter in LaTeX appears as its code point."""
     known = f" -~{LATIN}{re.escape(''.join(map(chr, SPECIAL)))}"
-    spelled = re.sub(f"[^{known}]", lambda found: f"U+{ord(found[0]):04X}", printable(text))
+    spelled = re.sub(f"[^{known}]", lambda match: f"U+{ord(match[0]):04X}", printable(text))
     return re.sub("-(?=-)", "{-}", spelled.translate(SPECIAL))
 
 

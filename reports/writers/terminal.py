@@ -18,19 +18,18 @@ from umt.console import Console
 from umt.text import printable
 
 NAME_WIDTH = 24  # a longer name goes on in the next line
-WIDE = 120  # columns of a console that has room for more than the name of a row
-MOST = 25  # rows that are printed
-FEW = 4  # rows that fit beside each other on a narrow console
-NARROW, ROOMY = 9, 12  # characters a column at least, and if a table goes on in another one below
+WIDE_CONSOLE = 120  # characters a line, with room for more than the name of a row
+MAX_ROWS = 25  # rows that are printed
+MAX_ROWS_ABREAST = 4  # rows that fit beside each other on a narrow console
+MIN_COLUMN, MIN_COLUMN_OF_PIECE = 9, 12  # characters a column, and if a table goes on in another one below
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print the leading rows of a table, the best in bold; on a narrow console few rows are turned on their side."""
-    table = shortened(table, MOST)
+    """Print the top rows of a table, the best in bold; on a narrow console few rows are turned on their side."""
+    table = shortened(table, MAX_ROWS)
     rows = [row for group in table.groups for row in group.rows]
-    few = len(rows) <= FEW < len(table.columns) or len(table.columns) > 2 * len(rows)
-    turned = console.width < WIDE and few
-    if turned:
+    abreast = len(rows) <= MAX_ROWS_ABREAST < len(table.columns) or len(table.columns) > 2 * len(rows)
+    if console.width < WIDE_CONSOLE and abreast:
         console.print(_turned(table, rows))
         return
     for piece in _pieces(table, console.width - NAME_WIDTH):
@@ -40,8 +39,8 @@ def print_table(table: Table, console: Console) -> None:
 def _pieces(table: Table, room: int) -> list[Table]:
     """Return the table, or if it is too wide, tables of some columns each, to be printed below each other."""
     count = len(table.columns)
-    number = math.ceil(count / max(1, room // ROOMY))
-    if count * NARROW <= room or number < 2:
+    number = math.ceil(count / max(1, room // MIN_COLUMN_OF_PIECE))
+    if count * MIN_COLUMN <= room or number < 2:
         return [table]
     cuts = [count * index // number for index in range(number + 1)]
     pieces = [_columns(table, slice(*ends)) for ends in pairwise(cuts)]
@@ -59,7 +58,7 @@ def _columns(table: Table, some: slice) -> Table:
 
 def _upright(table: Table, width: int) -> rich.table.Table:
     """Draw a row for each model."""
-    labels = len(table.label_headings) if width >= WIDE else 1
+    labels = len(table.label_headings) if width >= WIDE_CONSOLE else 1
     drawn = _frame(table)
     for index, heading in enumerate(table.label_headings[:labels]):
         drawn.add_column(_text(heading), no_wrap=index == 0, overflow="fold")

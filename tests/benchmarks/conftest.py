@@ -101,10 +101,11 @@ def small_suite(
             protocol = tmp_path / f"{name}.yaml"
             protocol.write_text(f"version: 1\nabout: test\nbehaviour: {behaviour}\nseconds: {seconds or 0}\n")
             what = "task: brightness, dataset: imagenet, metric: brightness"
-            columns.append(f"  - {{heading: {name}, protocol: {protocol}, {what}}}")
+            columns.append(f"      - {{heading: {name}, protocol: {protocol}, {what}}}")
         suite = tmp_path / "small.yaml"
-        head = "title: Small\nabout: test\nseeds: 1\nembedded_data: false\nexample: []\ncolumns:\n"
-        suite.write_text(head + "\n".join(columns) + "\n")
+        head = "title: Small\nabout: test\nseeds: 1\nembedded_data: false\nexample: []\n"
+        table = "tables:\n  table1:\n    title: Brightness\n    columns:\n"
+        suite.write_text(head + table + "\n".join(columns) + "\n")
         image_folder(tmp_path / "data" / "imagenet")
         return SmallSuite(suite, tmp_path / "data", tmp_path / "out")
 

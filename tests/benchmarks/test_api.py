@@ -68,7 +68,8 @@ def test_a_real_task_measures_an_object_as_it_measures_its_name(image_folder: Ma
     image_folder(tmp_path / "data" / "imagenet")
     suite = tmp_path / "probe.yaml"
     column = "{heading: H, task: knn, dataset: imagenet, protocol: mini, metric: top1}"
-    suite.write_text(f"title: T\nabout: A\nseeds: 1\nembedded_data: false\ncolumns: [{column}]\n")
+    tables = f"{{t: {{title: T, columns: [{column}]}}}}"
+    suite.write_text(f"title: T\nabout: A\nseeds: 1\nembedded_data: false\ntables: {tables}\n")
     given = {"suite": str(suite), "data_root": tmp_path / "data", "workers": 0, "quiet": True}
     mine = umt.create_backbone(TINY).train()
     frame = umt.evaluate({"named": TINY, "mine": mine}, **given, out=tmp_path / "out")

@@ -21,9 +21,12 @@ about: two variants of one folder
 seeds: 1
 embedded_data: false
 example: []
-columns:
-  - {{heading: usual, task: knn, dataset: caltech101, protocol: {protocol}, metric: top1}}
-  - {{heading: published, task: knn, dataset: "caltech101?draw=published", protocol: {protocol}, metric: top1}}
+tables:
+  table1:
+    title: Title
+    columns:
+      - {{heading: usual, task: knn, dataset: caltech101, protocol: {protocol}, metric: top1}}
+      - {{heading: published, task: knn, dataset: "caltech101?draw=published", protocol: {protocol}, metric: top1}}
 """
 
 

@@ -20,6 +20,15 @@ def test_look_ups_and_commands_are_measured_apart(tmp_path: Path, monkeypatch: p
     assert len({result.key for result in ResultStore(tmp_path / "results")}) == 60
 
 
+def test_what_is_promised_is_measured_in_seconds_and_megabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "COMMANDS", ("leaderboard",))
+    monkeypatch.setattr(store, "PROMISED", {60: (5.0, 500)})
+    *_, again, seconds, megabytes = store.rows(tmp_path / "results", 60)
+    assert (seconds.theirs, seconds.ours, seconds.unit) == (5.0, again.ours, "s")
+    assert (megabytes.theirs, megabytes.unit) == (500, "MB")
+    assert f"{megabytes.ours:.0f} MB of 200" == again.note
+
+
 def test_all_hostile_files_are_left_out_and_all_sound_ones_read(tmp_path: Path) -> None:
     count = 2 * len(hostile_store.HOSTILE)
     assert hostile_store.row(tmp_path, count).note == f"0 and {count} left out"

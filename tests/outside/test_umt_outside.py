@@ -73,7 +73,7 @@ def test_its_kind_teaches_and_its_task_measures(
     assert measured.keys() == rows.keys()
     steps = [json.loads(line) for line in (tmp_path / "student/log.jsonl").read_text().splitlines()]
     assert max(step.get("step", 0) for step in steps) == 3
-    with (out / "tables/probes.csv").open() as file:
+    with (out / "tables/retrieval.csv").open() as file:
         table = list(csv.DictReader(file))
     (column,) = [name for name in table[0] if name.endswith("precision_at_1 (%) ↑")]
     assert {row["Backbone"]: float(row[column]) for row in table} == measured

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from benchmarks.results import Data, Environment, Key, Result, ResultStore
-from benchmarks.suite.suite import Column, Suite
-from reports.building.metrics import Metric
-from reports.building.table import Cell, Group, Row, Table
-from reports.building.table import Column as TableColumn
+from benchmarks.suite.suite import Column, Suite, SuiteTable
+from reports.building.metrics import ShownMetric
+from reports.building.table import Cell, Group, Row, Table, TableColumn
 from reports.results.measurement import Measurement, measured
 
 ENVIRONMENT = Environment(
@@ -83,8 +82,10 @@ def nyu() -> Column:
 
 @pytest.fixture
 def suite() -> Callable[..., Suite]:
-    def make(name: str = "paper", columns: tuple[Column, ...] = (CUB, NYU), probes: tuple[Column, ...] = ()) -> Suite:
-        return Suite(name, name, f"{name} suite", f"About {name}.", 1, False, columns, probes=probes)
+    def make(name: str = "paper", **tables: tuple[Column, ...]) -> Suite:
+        declared = {key: SuiteTable(f"The {key}", columns=columns) for key, columns in tables.items()}
+        main = {"table1": SuiteTable("All tasks", columns=(CUB, NYU))}
+        return Suite(name, name, f"{name} suite", f"About {name}.", 1, False, {**main, **declared})
 
     return make
 
@@ -102,7 +103,10 @@ def hostile() -> str:
 @pytest.fixture
 def table() -> Table:
     """Two groups, a hostile label, a dash, a best cell, a paper row with a dagger."""
-    columns = (TableColumn("CUB", Metric("accuracy")), TableColumn("rooms (NYU layout)", Metric("RMSE", "m", False, 3)))
+    columns = (
+        TableColumn("CUB", ShownMetric("accuracy")),
+        TableColumn("rooms (NYU layout)", ShownMetric("RMSE", "m", False, 3)),
+    )
     best = Cell("83.3 ± 0.1", 83.3333333333333, 0.1, 3, True, lambda: ("task t", 'title "><script>x</script>'))
     ours = Row((HOSTILE, "vit, base"), (best, Cell()))
     paper = Row(("Proteus", "–"), (Cell("81.20", 81.2, runs=1), Cell("0.300", 0.3, runs=1)), source="paper", mark="†")

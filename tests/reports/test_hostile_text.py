@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -17,10 +17,11 @@ import pytest
 from markdown_it import MarkdownIt
 
 from benchmarks.results import Environment, Result
-from benchmarks.suite.suite import Column as Asked
-from reports.building.metrics import Metric
-from reports.building.table import Cell, Column, Group, Row, Table
-from reports.report import read_measurements, suite_figures, suite_tables, write_files
+from benchmarks.suite.suite import Column, Suite, SuiteTable
+from reports.building.metrics import ShownMetric
+from reports.building.table import Cell, Group, Row, Table, TableColumn
+from reports.report import report_files, suite_figures, suite_tables
+from reports.results.store import read_measurements
 from reports.tables.leaderboard import leaderboard
 from reports.writers.csv import csv_table
 from reports.writers.terminal import print_table
@@ -54,19 +55,6 @@ STARTS = (
 ELEMENTS = {"h2", "p", "table", "thead", "tbody", "tr", "th", "td", "em", "strong", "ul", "li"}
 
 
-@dataclass(frozen=True)
-class HostileSuite:
-    """A suite as reports need it."""
-
-    columns: Sequence[Asked]
-    costs: Sequence[Asked]
-    name: str = HOSTILE
-    title: str = HOSTILE
-    about: str = HOSTILE
-    probes: Sequence[Asked] = ()
-    zeroshot: Sequence[Asked] = ()
-
-
 class Texts(HTMLParser):
     """The elements of a page, and all text that a reader sees."""
 
@@ -90,8 +78,8 @@ class Texts(HTMLParser):
 
 def hostile_table(text: str) -> Table:
     """A table with `text` in every field but its name."""
-    cells = (Cell(text, 1.5, 0.1, 2, told=lambda: [text, text]), Cell(text, -2.5, best=True))
-    columns = (Column(text, Metric(text, text)), Column(text, Metric(text, "")))
+    cells = (Cell(text, 1.5, 0.1, 2, explain=lambda: [text, text]), Cell(text, -2.5, best=True))
+    columns = (TableColumn(text, ShownMetric(text, text)), TableColumn(text, ShownMetric(text, "")))
     rows = (Row((text, text), cells, source=text, mark=text), Row((text, text), cells), Row((text, text), cells))
     return Table("t", text, text, text, (text, text), columns, (Group(text, rows), Group(text, rows)), (text, text))
 
@@ -148,8 +136,8 @@ def check_printed(tables: Sequence[Table]) -> None:
 @pytest.mark.parametrize("text", [HOSTILE, *(f"{start}{HOSTILE}" for start in STARTS)])
 def test_a_table_of_hostile_text_is_written_as_text(tmp_path: Path, text: str) -> None:
     table = hostile_table(text)
-    for path in write_files([table], [], text, tmp_path):
-        check(path.name, path.read_text(encoding="utf-8"))
+    for name, content in report_files([table], [], text, tmp_path).items():
+        check(name, content.decode())
 
 
 def test_a_table_of_hostile_text_is_printed_as_text() -> None:
@@ -190,7 +178,7 @@ def results(result: Callable[..., Result], provenance: Callable[..., dict[str, A
             **{"weights_hash": f"{HOSTILE}{number}", "sizes": {HOSTILE: 3}, "provenance": said, "details": details},
         }
         for task, metric in ((HOSTILE, HOSTILE), ("cka", "global"), ("throughput", "images_per_second")):
-            asked = Asked("", task, "", "", metric)
+            asked = Column("", task, "", "", metric)
             found = result(asked, 50.0 + number, **{**common, "units": units, "task": task})
             yield replace(found, environment=Environment(HOSTILE, True, {HOSTILE: HOSTILE}, HOSTILE, HOSTILE, HOSTILE))
 
@@ -202,19 +190,21 @@ def test_a_store_of_hostile_text_is_reported_as_text(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Asked, "protocol_name", HOSTILE)
+    monkeypatch.setattr(Column, "protocol_name", HOSTILE)
     folder = tmp_path / "results" / "somebody's"
     folder.mkdir(parents=True)
     for number, one in enumerate(results(result, provenance)):
         (folder / f"{number}.json").write_text(json.dumps(asdict(one)))
     measurements = read_measurements(folder.parent)
-    column = Asked(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
-    suite = HostileSuite([column], [replace(column, task="throughput", metric="images_per_second")])
+    column = Column(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    speed = replace(column, task="throughput", metric="images_per_second")
+    declared = {"table1": SuiteTable(HOSTILE, columns=(column,)), "costs": SuiteTable(HOSTILE, columns=(speed,))}
+    suite = Suite(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1, False, declared)
     tables = [*suite_tables(suite, measurements), leaderboard(measurements)]
     assert {"table1", "table2", "table3", "table6", "leaderboard"} <= {table.name for table in tables}
-    figures = suite_figures(tables, measurements)
+    figures = suite_figures(suite, tables, measurements)
     assert len(figures) == 3
-    for path in write_files(tables, figures, suite.title, tmp_path / "tables"):
-        if path.suffix not in (".png", ".pdf"):
-            check(path.name, path.read_text(encoding="utf-8"))
+    for name, content in report_files(tables, figures, suite.title, tmp_path / "tables").items():
+        if not name.endswith((".png", ".pdf")):
+            check(name, content.decode())
     check_printed(tables)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import umt
+from benchmarks.suite.suite import Column
 from umt.errors import UMTError
 
 DETAILS = {"interval": {"low": 79.0, "high": 81.5}}
@@ -38,6 +39,19 @@ def test_rows_say_what_the_files_say(store, result, cub, nyu):
     first = frame[frame["metric"] == "accuracy"].set_index("seed").loc[0]
     assert (first["interval_low"], first["interval_high"]) == (79.0, 81.5)
     assert all(math.isnan(value) for value in frame[frame["metric"] != "accuracy"]["interval_low"])
+
+
+def test_n_counts_the_items_behind_the_number(store, result, cub):
+    two = {"metrics": {"accuracy": 80.0, "top5": 90.0}}
+    speed = Column("Speed", "throughput", "imagenet", "paper", "images_per_second")
+    store.write(result(cub, 80.0, details={"items": {"accuracy": 7}}, **two))
+    store.write(result(cub, 80.0, backbone="odd", details={"items": {"accuracy": -1, "top5": "x"}}, **two))
+    store.write(result(cub, 80.0, backbone="large", sizes={"train": 1, "test": 1 << 63}))
+    store.write(result(cub, 80.0, backbone="none", sizes={}))
+    store.write(result(speed, 300.0, backbone="fast"))
+    frame = umt.load_results(store.folder).set_index(["backbone", "metric"])["n"]
+    assert frame["mine"].to_dict() == {"accuracy": 7, "top5": 10}, "without a count, the size of the last split"
+    assert frame.drop("mine").isna().all()
 
 
 def test_columns_and_their_types(store, result, cub):

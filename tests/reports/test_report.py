@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+from io import StringIO
 
 import pytest
 
 from benchmarks.suite.suite import Column, load_suite
 from reports import report as suite_report
-from reports.report import read_measurements, suite_figures, suite_tables, write_files
+from reports.report import report_files, suite_figures, suite_tables
+from reports.results.store import read_measurements
 from umt.errors import UMTError
 
 LINEAR = Column("CUB linear", "finegrained_linear", "cub", "paper", "accuracy")
@@ -45,12 +46,23 @@ def test_frozen_features_are_a_table_of_their_own(suite, measurement, cub):
     assert [row.cells[0].text for group in tables[1].groups for row in group.rows] == ["60.0"]
 
 
-def test_zero_shot_is_a_table_of_its_own(suite, measurement, cub):
-    asked = Column("CUB", "zeroshot", "cub", "paper", "top1")
-    chosen = replace(suite("zeroshot", columns=()), zeroshot=(asked,))
-    (table,) = suite_tables(chosen, [measurement(cub, 80.0), measurement(asked, 55.0)])
-    assert (table.name, table.heading) == ("zeroshot", "Zero-shot classification")
-    assert [row.cells[0].text for group in table.groups for row in group.rows] == ["55.0"]
+def test_a_section_of_ones_own_is_a_block_of_the_suite_and_no_code(measurement, tmp_path):
+    """From YAML to the page, the CSV, a figure: named, captioned and headed as the block says."""
+    column = "{heading: CUB names, task: zeroshot, dataset: cub, protocol: paper, metric: top1}"
+    (tmp_path / "own.yaml").write_text(
+        "title: Own\nabout: About own.\nseeds: 1\nembedded_data: false\ntables:\n"
+        f"  by-name:\n    title: Classes by their names\n    about: No training.\n    columns: [{column}]\n"
+    )
+    own = load_suite(str(tmp_path / "own.yaml"))
+    asked = own.tables["by-name"].columns[0]
+    assert own.measured == (asked,)
+    measurements = [measurement(asked, 55.0), measurement(asked, 60.0, backbone="b", weights_hash="b" * 64)]
+    (table,) = suite_tables(own, measurements)
+    assert (table.name, table.heading, table.caption) == ("by-name", "Classes by their names", "Own. No training.")
+    assert [row.cells[0].text for group in table.groups for row in group.rows] == ["60.0", "55.0"]
+    files = report_files([table], suite_figures(own, [table], measurements), own.title, tmp_path)
+    assert {"by-name.csv", "by-name.tex", "by-name.md", "by-name-bars.png"} <= files.keys()
+    assert b"Classes by their names" in files["report.html"]
 
 
 def test_the_mini_caption_says_what_it_is(measurement):
@@ -67,7 +79,7 @@ def test_the_mini_caption_says_what_it_is(measurement):
 def test_bad_files_are_named_and_left_out(store, result, cub, capsys):
     good = store.write(result(cub, 80.0))
     good.with_name("bad.json").write_text("{")
-    assert [run.path for one in read_measurements(store.folder) for run in one.runs] == [good]
+    assert [one.path for one in read_measurements(store.folder)] == [good]
     assert f"left out: {good.with_name('bad.json')}: not a result file" in capsys.readouterr().err
 
 
@@ -79,28 +91,19 @@ def test_an_empty_store_is_an_error(store):
 
 def test_files(suite, measurement, cub, tmp_path):
     tables = suite_tables(suite(), [measurement(cub, 80.0)])
-    paths = write_files(tables, suite_figures(tables, []), "Title", tmp_path / "new" / "tables")
     names = [f"table{number}{suffix}" for number in range(1, 8) for suffix in (".csv", ".tex", ".md")]
-    names = ["report.html", "report.tex", *names]
-    assert [path.name for path in paths] == names
-    assert sorted(path.name for path in (tmp_path / "new" / "tables").iterdir()) == sorted(names)
+    contents = report_files(tables, suite_figures(suite(), tables, []), "Title", tmp_path)
+    assert list(contents) == ["report.html", "report.tex", *names]
 
 
 def test_of_a_long_table_people_read_the_leading_rows_and_programs_all(suite, measurement, cub, tmp_path, monkeypatch):
-    monkeypatch.setattr(suite_report, "MOST", 2)
+    monkeypatch.setattr(suite_report, "MAX_ROWS", 2)
     names = {"a": 70.0, "b": 90.0, "c": 80.0}
     tables = suite_tables(suite("mini"), [measurement(cub, value, backbone=name) for name, value in names.items()])
-    write_files(tables, [], "Title", tmp_path)
-    with (tmp_path / "table1.csv").open() as file:
-        assert [line["Backbone"] for line in csv.DictReader(file)] == ["a", "b", "c"]
+    contents = {name: content.decode() for name, content in report_files(tables, [], "Title", tmp_path).items()}
+    assert [line["Backbone"] for line in csv.DictReader(StringIO(contents["table1.csv"]))] == ["a", "b", "c"]
     for name in ("table1.md", "table1.tex", "report.tex", "report.html"):
-        text = (tmp_path / name).read_text()
+        text = contents[name]
         assert "90.0" in text
         assert "70.0" not in text
         assert "Of 3 backbones the 2 with the best mean place. The CSV has all." in text
-
-
-def test_a_folder_that_cannot_be_written_is_an_error(suite, measurement, cub, tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(UMTError, match="choose another --out"):
-        write_files(suite_tables(suite(), [measurement(cub, 80.0)]), [], "Title", tmp_path / "file")

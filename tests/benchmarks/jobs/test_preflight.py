@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.jobs.preflight import make_plan
 from benchmarks.suite.plan import Options, Plan
-from benchmarks.suite.suite import Column, load_suite
+from benchmarks.suite.suite import Column, SuiteTable, load_suite
 from umt.backbones.spec import read_name
 from umt.errors import OptionError
 
@@ -23,7 +23,7 @@ def plan(image_folder: Callable[..., Path], tmp_path: Path) -> Callable[..., Pla
     image_folder(tmp_path / "data" / "imagenet")
 
     def make(*columns: Column, **options: Any) -> Plan:
-        suite = replace(load_suite("mini"), columns=(SOUND, *columns), probes=(), costs=())
+        suite = replace(load_suite("mini"), tables={"t": SuiteTable("Title", columns=(SOUND, *columns))})
         names = (read_name("timm:test_resnet?pretrained=false"),)
         whole = {"data": {}, "out": tmp_path / "out", "tasks": (), "seeds": 1, "device": "cpu", **options}
         return make_plan(Options(suite=suite, backbones=names, data_root=tmp_path / "data", **whole))

@@ -32,7 +32,7 @@ TYPED = {
     "benchmarks/cli/run.py:run": "arguments and --backbone",
     "benchmarks/cli/plan.py:plan": "arguments and --backbone",
     "benchmarks/run_options.py:_name": "arguments of `evaluate`, in a program of the user",
-    "benchmarks/suite/tables.py:_example_name": "a suite's example, only with --trust",
+    "benchmarks/actions.py:_example_name": "a suite's example, only with --trust",
     "reports/analysis/named.py:load_named": "arguments",
 }
 # Where another library builds a model of options: all behind refuse_untrusted, unpickling refused.
@@ -55,7 +55,7 @@ IMPORTING = {
     "umt/data/registry.py:_declared": "BUILT_IN",
     "umt/plugins.py:load": "an installed entry point",
     "benchmarks/jobs/preload.py:<module>": "constants",
-    "benchmarks/jobs/forkserver.py:_answer": "a constant of the caller",
+    "benchmarks/jobs/forkserver.py:imported": "a constant of the caller, or umt.ACTIONS",
     "benchmarks/tasks/registry.py:_built_in": "BUILT_IN",
     "mmseg_configs/fused/map.py:kernel": "a constant",
 }
@@ -63,7 +63,6 @@ IMPORTING = {
 STARTING = {
     "umt/revision.py:_git": "git on our own folder",
     "umt/training/distributed.py:_first_host": "scontrol on Slurm's own variable",
-    "benchmarks/suite/actions.py:run_command": "typed actions; places are picked by the program",
 }
 # Where a template that is no constant is filled in.
 FILLING: dict[str, str] = {}
@@ -140,9 +139,8 @@ MAKING = {
     "benchmarks/jobs/worker.py:run_job": "`below` of Key.stem",
     "benchmarks/results.py:_write_picture": "`component`",
     "benchmarks/results.py:write": "`below` of Key.stem",
-    "reports/analysis/writing.py:write_analysis": "--out, constants and `component`",
-    "reports/cli.py:report": "--out",
-    "reports/report.py:write_files": "--out, names of tables",
+    "reports/cli.py:write_report": "--out",
+    "reports/writers/files.py:write_files": "--out; constants, `component`, names of tables, which a suite checks",
 }
 
 Sinks = Mapping[str, tuple[str, ...]]

@@ -284,7 +284,7 @@ def test_a_change_that_a_person_types_may_name_a_factory(tmp_path: Path, monkeyp
 )  # fmt: skip
 def test_a_suite_changes_no_backbone(tmp_path: Path, change: str) -> None:
     student = f"{{label: A, recipe: mini-cnn-pypi, changes: ['{change}']}}"
-    suite = "title: T\nabout: A\nseeds: 1\nembedded_data: true\ncolumns: []\n"
+    suite = "title: T\nabout: A\nseeds: 1\nembedded_data: true\ntables: {}\n"
     (tmp_path / "s.yaml").write_text(f"{suite}example_students: [{student}]\n")
     refused = run("run", "--suite", tmp_path / "s.yaml", "--dry-run", "--out", tmp_path / "out")
     assert f"field 'changes' of student 'A' is '{change}'" in said(refused)

@@ -24,8 +24,11 @@ about: test
 seeds: 1
 embedded_data: false
 example: []
-columns:
-  - {heading: kNN, task: knn, dataset: imagenet, protocol: small, metric: top1}
+tables:
+  table1:
+    title: Title
+    columns:
+      - {heading: kNN, task: knn, dataset: imagenet, protocol: small, metric: top1}
 """
 
 

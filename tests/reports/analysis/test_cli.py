@@ -62,13 +62,13 @@ def test_cka_writes_numbers_heat_maps_and_results(tmp_path: Path, folder: Path) 
         with Image.open(out / f"{name}.png") as image:
             assert min(image.size) > 300
         assert b"/Type3" not in (out / f"{name}.pdf").read_bytes()  # fonts are embedded as TrueType
-    stored = {one.setup.protocol: one for one in read_store(store)[0]}
+    stored = {one.key.protocol: one for one in read_store(store)[0]}
     assert set(stored) == {"against CNN", "against same"}
     cnn = stored["against CNN"]
-    assert {name: cnn.values(name)[0] for name in cnn.setup.metrics} == other["metrics"]
-    assert cnn.setup.details["against"]["weights_hash"] == create_backbone(CNN).weights_hash()
-    assert cnn.model.weights_hash == create_backbone(VIT).weights_hash()
-    assert cnn.setup.protocol_hash != stored["against same"].setup.protocol_hash
+    assert cnn.result.metrics == other["metrics"]
+    assert cnn.result.details["against"]["weights_hash"] == create_backbone(CNN).weights_hash()
+    assert cnn.key.weights_hash == create_backbone(VIT).weights_hash()
+    assert cnn.key.protocol_hash != stored["against same"].key.protocol_hash
 
 
 def test_a_repeated_analysis_is_the_same_job_and_other_settings_are_another(tmp_path: Path, folder: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_student_meets_the_teachers_that_its_checkpoint_names(tmp_path: Path, 
     save_checkpoint(student, create_backbone(CNN), provenance={"recipe": {"teachers": teachers}})
     run("cka", student, "--teachers", "--images", folder, "--resolution", 64, "--out", tmp_path / "out", "--results",
         tmp_path / "store")  # fmt: skip
-    against = [one.setup.details["against"] for one in read_store(tmp_path / "store")[0]]
+    against = [one.result.details["against"] for one in read_store(tmp_path / "store")[0]]
     assert {one["teaches"]: one["spec"] for one in against} == {"dino": VIT, "cls": CNN}
 
 
@@ -147,7 +147,9 @@ def test_bad_input_is_one_line(tmp_path: Path, folder: Path, photo: Path) -> Non
     damaged.write_bytes(photo.read_bytes()[:200])
     out = ("--out", tmp_path / "out")
     fails("unknown timm model 'resnet5O'", "pca", "timm:resnet5O", "--image", photo, *out)
-    fails("tiny.png: 40x16 pixels; its shorter side must have 32 at least", "cosine", VIT, "--image", tiny, *out)
+    fails(
+        "tiny.png: 40x16 pixels; take an image whose shorter side has at least 32", "cosine", VIT, "--image", tiny, *out
+    )
     fails("damaged.jpg: image cannot be decoded", "pca", VIT, "--image", damaged, *out)
     fails("nowhere.jpg: image cannot be decoded", "pca", VIT, "--image", tmp_path / "nowhere.jpg", *out)
     fails("name a second backbone, or --teachers", "cka", VIT, "--images", folder, *out)

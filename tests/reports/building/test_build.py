@@ -6,10 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.suite.suite import Column
+from benchmarks.suite.suite import Column, SuiteTable
 from reports.building.build import build_table
-from reports.tables.extra_tables import COSTS
-from reports.tables.table1 import TABLE1
+from reports.building.table import Table
+from reports.paper import TABLE1
+
+
+def _table(columns, measurements, caption="About.", published=None) -> Table | None:
+    return build_table("table1", SuiteTable("Title", columns=tuple(columns)), measurements, caption, published)
 
 
 def _rows(table):
@@ -26,7 +30,7 @@ def test_measured_rows_without_the_paper(measurement, cub, nyu):
         measurement(cub, 81.0, backbone="a"),
         measurement(nyu, 0.3, backbone="a"),
     ]
-    table = build_table(TABLE1, [cub, nyu], measurements, "About.")
+    table = _table([cub, nyu], measurements)
     assert list(_rows(table)) == ["a", "b"]
     assert [cell.text for cell in _rows(table)["a"].cells] == ["81.0", "0.300"]
     assert [cell.text for cell in _rows(table)["b"].cells] == ["80.0", "–"]
@@ -36,7 +40,7 @@ def test_measured_rows_without_the_paper(measurement, cub, nyu):
 
 def test_paper_rows_are_marked_and_stand_in_their_columns(measurement, cub, nyu):
     measurements = [measurement(cub, 80.0, architecture="vit_base_patch16_clip_224")]
-    table = build_table(TABLE1, [cub, nyu], measurements, "About.", with_paper=True)
+    table = _table([cub, nyu], measurements, published=TABLE1)
     rows = [row for group in table.groups for row in group.rows]
     assert [row.source for row in rows].count("paper") == 21
     (student,) = [row for row in rows if row.labels == ("UMT", "ViT-B/16", "ViT->ViT", "1.2M")]
@@ -58,7 +62,7 @@ def test_groups_follow_the_architecture(measurement, cub):
         measurement(cub, 80.0, backbone=label, architecture=architecture)
         for label, architecture in architectures.items()
     ]
-    assert _groups(build_table(TABLE1, [cub], measurements, "About.")) == {
+    assert _groups(_table([cub], measurements)) == {
         "ResNet-50": ["a"],
         "ConvNeXt-B": ["b"],
         "ViT-B": ["c"],
@@ -72,12 +76,12 @@ def test_bold_is_per_group(measurement, cub):
     measurements = [
         measurement(cub, value, backbone=label, architecture=name) for label, (name, value) in values.items()
     ]
-    rows = _rows(build_table(TABLE1, [cub], measurements, "About."))
+    rows = _rows(_table([cub], measurements))
     assert [rows[label].cells[0].best for label in "abcd"] == [False, True, True, False]
 
 
 def test_a_single_group_has_no_title(measurement, cub):
-    assert list(_groups(build_table(TABLE1, [cub], [measurement(cub, 1.0)], "About."))) == [""]
+    assert list(_groups(_table([cub], [measurement(cub, 1.0)]))) == [""]
 
 
 def test_other_weights_under_the_same_label_are_a_row_of_their_own(measurement, cub):
@@ -86,7 +90,7 @@ def test_other_weights_under_the_same_label_are_a_row_of_their_own(measurement, 
         measurement(cub, 81.0, weights_hash="b" * 64),
         measurement(cub, 82.0, backbone="other"),
     ]
-    rows = _rows(build_table(TABLE1, [cub], measurements, "About."))
+    rows = _rows(_table([cub], measurements))
     assert {name: row.cells[0].text for name, row in rows.items()} == {
         "mine [aaaaaaaa]": "80.0",
         "mine [bbbbbbbb]": "81.0",
@@ -95,14 +99,14 @@ def test_other_weights_under_the_same_label_are_a_row_of_their_own(measurement, 
 
 
 def test_paper_values_never_stand_under_other_protocols(measurement, cub, nyu):
-    table = build_table(TABLE1, [replace(cub, protocol="mini"), nyu], [], "About.", with_paper=True)
+    table = _table([replace(cub, protocol="mini"), nyu], [], published=TABLE1)
     values = [[cell.value for cell in row.cells] for group in table.groups for row in group.rows]
     assert {first for first, _ in values} == {None}
     assert 0.300 in [second for _, second in values]
 
 
 def test_footnotes_say_what_was_measured(measurement, cub):
-    notes = build_table(TABLE1, [cub], [measurement(cub, 1.0), measurement(cub, 2.0, seed=1)], "About.").notes
+    notes = _table([cub], [measurement(cub, 1.0), measurement(cub, 2.0, seed=1)]).notes
     assert notes == (
         "CUB: CUB-200-2011, 20 train, 10 test; finegrained_finetune, protocol paper version 1 (01234567).",
         "±: sample standard deviation over seeds.",
@@ -112,19 +116,19 @@ def test_footnotes_say_what_was_measured(measurement, cub):
 def test_control_characters_do_not_reach_a_reader(measurement, cub):
     evil = "a\x1b[31m\n\u202eb"
     measurements = [measurement(cub, 1.0, backbone=evil, title=evil, official=False, architecture=evil)]
-    table = build_table(TABLE1, [cub], measurements, evil)
+    table = _table([cub], measurements, evil)
     texts = [table.caption, *table.notes, table.columns[0].heading, *_rows(table)]
     texts += [line for row in _rows(table).values() for line in row.cells[0].provenance]
     assert all(text.isprintable() for text in texts)
 
 
 def test_nothing_to_show_is_no_table(cub):
-    assert build_table(TABLE1, [cub], [], "About.") is None
+    assert _table([cub], []) is None
 
 
 @pytest.mark.parametrize("name", ["Proteus (paper)†", "RADIOv2.5 (paper)†"])
 def test_dagger_marks_official_results(cub, name):
-    table = build_table(TABLE1, [cub], [], "About.", with_paper=True)
+    table = _table([cub], [], published=TABLE1)
     assert name in _groups(table)["ViT-B"]
     assert any(note.startswith("†: ") for note in table.notes)
 
@@ -132,9 +136,7 @@ def test_dagger_marks_official_results(cub, name):
 def test_columns_of_one_measurement_share_their_footnote(measurement):
     asked = [Column("Speed", "throughput", "imagenet", "mini", name) for name in ("images_per_second", "gmacs")]
     measured = {"images_per_second": 9.0, "gmacs": 2.0}
-    table = build_table(
-        COSTS, asked, [measurement(asked[0], 9.0, metrics=measured, title="photos", official=False)], "About."
-    )
+    table = _table(asked, [measurement(asked[0], 9.0, metrics=measured, title="photos", official=False)])
     assert len(table.columns) == 2
     assert [note for note in table.notes if note.startswith("photos")] == [
         "photos: 20 train, 10 test; throughput, protocol mini version 1 (01234567)."

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import shlex
+import statistics
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from reports.building.cells import loss_cell, measured_cell, published_cell
+from reports.building.cells import loss_cell, mean_and_deviation, measured_cell, published_cell
 from reports.building.metrics import get_metric
 
 
@@ -79,3 +82,14 @@ def test_a_loss_names_the_commit_that_distilled_the_student(measurement, cub):
     assert "c0ffee" not in new
     assert "distilled by code not under version control;" in unversioned
     assert "distilled by code of no stated commit;" in old
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=9))
+def test_mean_and_deviation_are_those_of_exact_fractions(values: list[float]) -> None:
+    mean, deviation = mean_and_deviation(values)
+    assert mean == pytest.approx(statistics.fmean(values), rel=1e-15)
+    assert deviation == pytest.approx(statistics.stdev(values), rel=1e-9, abs=1e-9)
+
+
+def test_one_value_has_no_deviation() -> None:
+    assert mean_and_deviation([3.5]) == (3.5, None)

@@ -13,8 +13,8 @@ def test_official_data_takes_the_suite_heading_and_other_data_its_own_title(meas
     ]
     official, other = comparable_columns([cub], measurements)
     assert (official.heading, other.heading) == ("CUB", "photo crops (CUB layout)")
-    assert [list(one.values("accuracy")) for one in official.measurements] == [[80.0]]
-    assert [list(one.values("accuracy")) for one in other.measurements] == [[70.0]]
+    assert [one.result.metrics["accuracy"] for one in official.measurements] == [80.0]
+    assert [one.result.metrics["accuracy"] for one in other.measurements] == [70.0]
 
 
 def test_nothing_measured_keeps_the_asked_column(cub):

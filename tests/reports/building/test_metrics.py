@@ -5,14 +5,12 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.suite.suite import load_suite, suite_names
-from reports.building.metrics import METRICS, Metric, get_metric
+from reports.building.metrics import METRICS, ShownMetric, get_metric
 
 
 @pytest.mark.parametrize("name", suite_names())
 def test_suites_show_known_metrics(name):
-    assert {
-        column.metric for column in [*load_suite(name).columns, *load_suite(name).probes, *load_suite(name).costs]
-    } <= METRICS.keys()
+    assert {column.metric for column in load_suite(name).columns} <= METRICS.keys()
 
 
 def test_errors_are_better_when_lower():
@@ -22,5 +20,5 @@ def test_errors_are_better_when_lower():
 
 def test_the_task_says_unit_and_direction(result, cub):
     measured = result(cub, 1.0, units={"accuracy": "%", "loss": "nat"}, lower_is_better=["loss"])
-    assert get_metric("loss", measured) == Metric("loss", "nat", higher_is_better=False, decimals=3)
+    assert get_metric("loss", measured) == ShownMetric("loss", "nat", higher_is_better=False, decimals=3)
     assert get_metric("accuracy", measured) == METRICS["accuracy"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.building.ranking import Estimate, estimate, mean_place, standings
+from reports.building.ranking import Estimate, estimate, mean_rank, ranking
 
 
 def test_the_interval_over_runs_is_students(measurement, cub) -> None:  # type: ignore[no-untyped-def]
@@ -53,18 +53,18 @@ def test_places_are_shared_by_equals_and_open_where_intervals_meet(higher: bool)
         for name, (value, half) in values.items()
         for ends in [(sign * (value - half), sign * (value + half))]
     }
-    found = standings(estimates, higher)
-    assert [found[name].place for name in "abcd"] == [1, 1, 3, 4]
-    assert [found[name].places for name in "abcd"] == [(1, 3), (1, 3), (1, 3), (4, 4)]
+    found = ranking(estimates, higher)
+    assert [found[name].rank for name in "abcd"] == [1, 1, 3, 4]
+    assert [found[name].possible for name in "abcd"] == [(1, 3), (1, 3), (1, 3), (4, 4)]
 
 
 def test_an_unknown_interval_leaves_all_places_unknown() -> None:
-    found = standings({"a": Estimate(1.0, (0.9, 1.1)), "b": Estimate(2.0, None)}, higher_is_better=True)
-    assert [found[name].places for name in "ab"] == [None, None]
-    assert mean_place(list(found.values())) == (1.5, None)
+    found = ranking({"a": Estimate(1.0, (0.9, 1.1)), "b": Estimate(2.0, None)}, higher_is_better=True)
+    assert [found[name].possible for name in "ab"] == [None, None]
+    assert mean_rank(list(found.values())) == (1.5, None)
 
 
 def test_the_mean_place_lies_between_the_means_of_open_places() -> None:
-    close = standings({"a": Estimate(1.0, (0.0, 2.0)), "b": Estimate(1.5, (0.5, 2.5))}, higher_is_better=True)
-    clear = standings({"a": Estimate(9.0, (8.0, 9.5)), "b": Estimate(1.5, (0.5, 2.5))}, higher_is_better=True)
-    assert mean_place([close["a"], clear["a"]]) == (1.5, (1.0, 1.5))
+    close = ranking({"a": Estimate(1.0, (0.0, 2.0)), "b": Estimate(1.5, (0.5, 2.5))}, higher_is_better=True)
+    clear = ranking({"a": Estimate(9.0, (8.0, 9.5)), "b": Estimate(1.5, (0.5, 2.5))}, higher_is_better=True)
+    assert mean_rank([close["a"], clear["a"]]) == (1.5, (1.0, 1.5))

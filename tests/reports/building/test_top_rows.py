@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from reports.building.metrics import METRICS
-from reports.building.table import Cell, Column, Group, Row, Table
-from reports.building.top_rows import leading, shortened
+from reports.building.table import Cell, Group, Row, Table, TableColumn
+from reports.building.top_rows import shortened, top_rows
 
-COLUMNS = (Column("c", METRICS["top1"]), Column("d", METRICS["rmse"]))
+COLUMNS = (TableColumn("c", METRICS["top1"]), TableColumn("d", METRICS["rmse"]))
 VALUES: dict[str, tuple[float | None, float | None]] = {
     "a": (40.0, 0.9), "b": (80.0, 0.4), "c": (60.0, 0.3), "d": (90.0, None),
 }  # fmt: skip
@@ -20,9 +20,9 @@ def names(found: list[Row]) -> str:
     return "".join(row.name for row in found)
 
 
-def test_the_leading_are_those_with_the_best_mean_place() -> None:
+def test_the_top_are_those_with_the_best_mean_place() -> None:
     """Mean places from 0: c 1, b 1, d 2 for want of a second value, a 2.5."""
-    assert [names(leading(rows(), COLUMNS, most)) for most in (1, 2, 3, 4)] == ["b", "bc", "bcd", "abcd"]
+    assert [names(top_rows(rows(), COLUMNS, limit)) for limit in (1, 2, 3, 4)] == ["b", "bc", "bcd", "abcd"]
 
 
 def test_a_short_table_stays_and_a_long_one_keeps_the_papers_rows() -> None:

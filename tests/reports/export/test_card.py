@@ -11,8 +11,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from benchmarks.suite.suite import Column
-from reports.export.card import model_card
-from reports.export.results import results_of
+from reports.export.card import model_card, results_of
 from reports.results.measurement import Measurement
 from reports.results.store import ANALYSIS
 from umt.backbones import Backbone, create_backbone

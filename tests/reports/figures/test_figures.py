@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
 from reports.building.metrics import METRICS
-from reports.building.table import Cell, Column, Group, Row, Table
+from reports.building.table import Cell, Group, Row, Table, TableColumn
 from reports.figures import curves, figure, speed, tasks
 from reports.figures.figure import Sketch, finished, rendered
 from reports.figures.style import COLOURS, logarithmic, panels
@@ -22,7 +22,7 @@ from reports.results.students import students_of
 
 
 def made(name: str, metrics: list[str], values: dict[str, list[float | None]]) -> Table:
-    columns = tuple(Column(metric, METRICS[metric]) for metric in metrics)
+    columns = tuple(TableColumn(metric, METRICS[metric]) for metric in metrics)
     rows = tuple(
         Row((label,), tuple(Cell() if value is None else Cell(f"{value}", value) for value in line))
         for label, line in values.items()
@@ -48,7 +48,7 @@ def test_bars_are_as_long_as_the_values() -> None:
 
 def test_names_stand_once_a_row_and_numbers_inside_their_panel() -> None:
     seeds = Cell("1.111 ± 0.011", 1.111, 0.011, 3, best=True)
-    columns = tuple(Column(f"set {index}", METRICS["rmse"]) for index in range(4))
+    columns = tuple(TableColumn(f"set {index}", METRICS["rmse"]) for index in range(4))
     rows = (Row(("EfficientNet-Lite0",), (seeds,) * 4),) * 2
     drawing = drawing_of(tasks.task_bars(Table("t", "t", "", "", ("B",), columns, (Group("", rows),), ())))
     drawing.draw_without_rendering()
@@ -135,8 +135,8 @@ def test_colours_are_told_apart_by_the_colour_blind() -> None:
 
 def test_of_a_long_table_the_best_backbones_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mean places from 0: c 1, b 1, d 2 for want of a second value, a 2.5."""
-    monkeypatch.setattr(tasks, "MOST", 2)
-    monkeypatch.setattr(speed, "MOST", 2)
+    monkeypatch.setattr(tasks, "MAX_BACKBONES", 2)
+    monkeypatch.setattr(speed, "MAX_BACKBONES", 2)
     values = {"a": [40.0, 0.9], "b": [80.0, 0.4], "c": [60.0, 0.3], "d": [90.0, None]}
     table = made("t", ["top1", "rmse"], values)
     drawing = drawing_of(tasks.task_bars(table))
@@ -151,8 +151,8 @@ def test_a_caption_says_how_many_backbones_are_not_drawn(monkeypatch: pytest.Mon
     table = made("t", ["top1"], {"a": [40.0], "b": [80.0], "c": [60.0]})
     said = "Of 3 backbones the 2 with the best mean place."
     assert said not in tasks.task_bars(table).caption  # type: ignore[union-attr]
-    monkeypatch.setattr(tasks, "MOST", 2)
-    monkeypatch.setattr(speed, "MOST", 2)
+    monkeypatch.setattr(tasks, "MAX_BACKBONES", 2)
+    monkeypatch.setattr(speed, "MAX_BACKBONES", 2)
     assert said in tasks.task_bars(table).caption  # type: ignore[union-attr]
 
 

@@ -21,11 +21,10 @@ from umt.errors import UMTError
 def test_reads_what_was_written(store, result, cub, nyu):
     written = [result(cub, 80.0), result(cub, 82.0, seed=1), result(nyu, 1)]
     paths = {store.write(one) for one in written}
-    (accuracy, rmse), problems = read_store(store.folder)
+    measurements, problems = read_store(store.folder)
     assert problems == []
-    assert {run.path for one in (accuracy, rmse) for run in one.runs} == paths
-    assert (list(accuracy.values("accuracy")), list(accuracy.seeds)) == ([80.0, 82.0], [0, 1])
-    assert (accuracy.has("rmse"), list(rmse.values("rmse"))) == (False, [1])
+    assert {one.path for one in measurements} == paths
+    assert [one.result for one in measurements] == written
 
 
 def test_missing_folder_is_an_error(tmp_path):
@@ -41,7 +40,7 @@ def test_unreadable_file_is_named_and_left_out(store, result, cub, content):
     bad = good.with_name("bad.json")
     bad.write_bytes(content)
     found, problems = read_store(store.folder)
-    assert [run.path for one in found for run in one.runs] == [good]
+    assert [one.path for one in found] == [good]
     assert [str(problem).startswith(f"{bad}: ") for problem in problems] == [True]
 
 
@@ -75,7 +74,7 @@ def test_copied_file_counts_once(store, result, cub):
     path = store.write(result(cub, 80.0))
     shutil.copy(path, path.with_name("copy.json"))
     (one,), problems = read_store(store.folder)
-    assert (len(one.runs), problems) == (1, [])
+    assert (one.result.metrics, problems) == ({"accuracy": 80.0}, [])
 
 
 def test_files_that_contradict_each_other_are_left_out_and_named(store, result, cub):
@@ -87,7 +86,10 @@ def test_files_that_contradict_each_other_are_left_out_and_named(store, result, 
     store.write(result(cub, 82.0, seed=1))
     store.write(result(cub, 83.0, backbone="another"))
     found, (problem,) = read_store(store.folder)
-    assert sorted((one.model.backbone, *one.values("accuracy")) for one in found) == [("another", 83.0), ("mine", 82.0)]
+    assert sorted((one.key.backbone, one.result.metrics["accuracy"]) for one in found) == [
+        ("another", 83.0),
+        ("mine", 82.0),
+    ]
     assert "different values ({'accuracy': 80.0}, {'accuracy': 81.0}) for the same job" in str(problem)
     assert str(other) in str(problem)
     assert str(path.with_name("copy.json")) in str(problem)
@@ -102,7 +104,7 @@ def test_a_copy_under_another_root_counts_once_beside_new_seeds(store, result, c
     store.write(result(cub, 81.0, seed=1, root="elsewhere"))
     found, problems = read_store(store.folder)
     assert problems == []
-    assert sorted(value for one in found for value in one.values("accuracy")) == [80.0, 81.0]
+    assert sorted(one.result.metrics["accuracy"] for one in found) == [80.0, 81.0]
 
 
 def test_the_newest_store_is_the_one_that_was_written_last(tmp_path, result, cub):
@@ -144,7 +146,7 @@ def hostile_store(store, result, cub):
 def test_hostile_files_are_named_and_hide_nothing(store, result, cub):
     sound = hostile_store(store, result, cub)
     found, problems = read_store(store.folder)
-    assert sorted(run.path for one in found for run in one.runs) == sorted(sound)
+    assert sorted(one.path for one in found) == sorted(sound)
     assert len(problems) == len(HOSTILE) + 2
     assert {str(problem).partition(": ")[0] for problem in problems} == set(map(str, store.folder.glob("*/*.json"))) - {
         *map(str, sound)

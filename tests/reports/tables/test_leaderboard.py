@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.suite.suite import Column
-from reports.leaderboard_cli import leaderboard_command
+from reports.cli import leaderboard as leaderboard_command
 from reports.tables.leaderboard import leaderboard
 from umt.errors import UMTError
 

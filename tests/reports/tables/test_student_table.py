@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.suite.suite import Column
 from reports.building.table import Table
+from reports.results.students import students_of
 from reports.tables.student_table import build_student_table
 from reports.tables.student_tables import STUDENT_TABLES
 
@@ -33,7 +34,7 @@ def test_losses_are_sums_over_teachers_and_means_over_seeds(measurement, cub, pr
         measurement(cub, 70.0, provenance=provenance(losses=other, seed=1), weights_hash="b" * 64),
         measurement(cub, 60.0, provenance=no_token, weights_hash="c" * 64),
     ]
-    table = build_student_table(DECLARED[3], [cub], measurements, "About.")
+    table = build_student_table(DECLARED[3], [cub], students_of(measurements), "About.")
     assert rows(table) == [("UMT", "0.80 ± 0.14", "0.40 ± 0.14"), ("w/o model token", "–", "0.90")]
     assert table is not None
     assert table.groups[0].title == "vit_base_patch16_224 of resnet50.tv2_in1k, vit_base_patch16_dinov3"
@@ -46,7 +47,7 @@ def test_combinations_are_compared_in_one_group_and_ablations_left_out(measureme
     )
     ablated = provenance(name="ablated", interaction={**UMT, "cross_space": False})
     measurements = [measurement(cub, 70.0, provenance=said) for said in (provenance(), alone, ablated)]
-    table = build_student_table(DECLARED[2], [cub], measurements, "About.")
+    table = build_student_table(DECLARED[2], [cub], students_of(measurements), "About.")
     assert rows(table) == [
         ("mine", "resnet50.tv2_in1k", "–", "vit_base_patch16_dinov3", "0.70", "0.30", "0.60"),
         ("alone", "–", "–", "vit_base_patch16_dinov3", "0.40", "0.20", "0.60"),
@@ -59,7 +60,7 @@ def test_heads_are_rows_beside_their_backbone(measurement, cub, provenance) -> N
         measurement(cub, 75.0, provenance=provenance(space="dino", space_kind="dino"), weights_hash="b" * 64),
         measurement(cub, 80.0, weights_hash="c" * 64),
     ]
-    table = build_student_table(DECLARED[4], [cub], measurements, "About.")
+    table = build_student_table(DECLARED[4], [cub], students_of(measurements), "About.")
     assert rows(table) == [("Backbone", "70.0"), ("dino head", "75.0")]
     assert table is not None
     assert [cell.best for group in table.groups for row in group.rows for cell in row.cells] == [False, True]
@@ -75,7 +76,7 @@ def test_the_average_needs_all_data_sets(measurement, provenance) -> None:  # ty
         for column, value in zip(FINE_GRAINED, (80.0, 90.0, 85.0), strict=True)
     ]
     measurements += [measurement(aircraft, 81.0, provenance=mse, weights_hash="b" * 64, dataset="aircraft")]
-    table = build_student_table(DECLARED[5], FINE_GRAINED, measurements, "About.")
+    table = build_student_table(DECLARED[5], FINE_GRAINED, students_of(measurements), "About.")
     assert rows(table) == [("Cosine", "80.0", "90.0", "85.0", "85.0"), ("MSE", "81.0", "–", "–", "–")]
 
 
@@ -84,14 +85,15 @@ def test_equal_words_of_other_settings_are_told_apart(measurement, cub, provenan
         measurement(cub, 70.0, provenance=provenance(name="short", training={"epochs": 1})),
         measurement(cub, 75.0, provenance=provenance(name="long", training={"epochs": 9}), weights_hash="b" * 64),
     ]
-    assert rows(build_student_table(DECLARED[4], [cub], measurements, "About.")) == [
+    assert rows(build_student_table(DECLARED[4], [cub], students_of(measurements), "About.")) == [
         ("Backbone [short]", "70.0"),
         ("Backbone [long]", "75.0"),
     ]
 
 
 def test_one_row_is_no_comparison(measurement, cub, provenance) -> None:  # type: ignore[no-untyped-def]
-    assert build_student_table(DECLARED[4], [cub], [measurement(cub, 70.0, provenance=provenance())], "About.") is None
+    students = students_of([measurement(cub, 70.0, provenance=provenance())])
+    assert build_student_table(DECLARED[4], [cub], students, "About.") is None
 
 
 @pytest.mark.parametrize(("number", "expected"), [(2, 4), (3, 4), (4, 4), (5, 2), (7, 2)])

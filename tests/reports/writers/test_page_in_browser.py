@@ -7,8 +7,8 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from reports.building.metrics import Metric
-from reports.building.table import Cell, Column, Group, Row, Table
+from reports.building.metrics import ShownMetric
+from reports.building.table import Cell, Group, Row, Table, TableColumn
 from reports.writers.html import html_page
 
 NAMES = "[...document.querySelectorAll('tbody tr:not(.group)')].filter(r => !r.hidden).map(r => r.cells[0].textContent)"
@@ -22,7 +22,10 @@ def number(value: float | None) -> Cell:
 
 @pytest.fixture
 def page() -> str:
-    columns = (Column("CUB", Metric("acc.")), Column("NYUv2", Metric("RMSE", "m", higher_is_better=False)))
+    columns = (
+        TableColumn("CUB", ShownMetric("acc.")),
+        TableColumn("NYUv2", ShownMetric("RMSE", "m", higher_is_better=False)),
+    )
     first = [("Ant", 9.0, 3.0), ("Bee", 70.0, None), ("Cow", None, 1.0), ("Dog", 8.5, 2.0)]
     rows = tuple(Row((name, "vit"), (number(cub), number(nyu))) for name, cub, nyu in first)
     groups = (Group("Animals", rows), Group("Plants", (Row(("Elm", "cnn"), (number(1.0), number(1.0))),)))

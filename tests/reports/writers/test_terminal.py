@@ -54,7 +54,7 @@ def _tripled(group):
 
 
 def test_of_a_long_table_the_leading_rows_are_printed(printed, monkeypatch):
-    monkeypatch.setattr(terminal, "MOST", 1)
+    monkeypatch.setattr(terminal, "MAX_ROWS", 1)
     said = printed(width=200)
     assert "Proteus" in said
     assert "83.3" in said

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from reports.building.best import mark_best
 from reports.building.metrics import get_metric
-from reports.building.table import Cell, Column, Row
+from reports.building.rows import mark_best
+from reports.building.table import Cell, Row, TableColumn
 
 
 def _best(values: list[float | None], metric: str) -> list[bool]:
     rows = [Row((str(index),), (Cell("x", value),)) for index, value in enumerate(values)]
-    return [row.cells[0].best for row in mark_best(rows, [Column("c", get_metric(metric))])]
+    return [row.cells[0].best for row in mark_best(rows, [TableColumn("c", get_metric(metric))])]
 
 
 @pytest.mark.parametrize(

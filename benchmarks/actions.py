@@ -1,0 +1,163 @@
+"""Actions of a suite beside its jobs: distil students, compare them with their teachers by CKA, write the tables.
+
+A suite names the actions; all their paths are chosen here, below OUT. Plug-ins and the floors above carry them out: the
+composition root, umt/__init__.py, says which function does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+import umt
+from benchmarks.jobs.forkserver import call, fork_server, imported
+from benchmarks.suite.suite import FOLDER, CkaRun, StudentRun, Suite, SuiteTable, suite_names
+from benchmarks.suite.tables import checkpoints_of, head_of
+from umt.backbones.spec import BackboneName, read_name
+from umt.backbones.trust import is_trusted, name_from_file
+from umt.console import Console, shown
+from umt.errors import OptionError, UMTError
+from umt.files import below, component
+
+
+def example_backbones(
+    suite: Suite,
+    data_root: Path,
+    out: Path,
+    console: Console,
+    trust: Sequence[str],
+    *,
+    isolated: bool = True,
+    dry_run: bool,
+) -> tuple[BackboneName, ...]:
+    """Distil the students of a suite's example, and return its backbones; a dry run only lists these students.
+
+    Raises TrustError if a backbone runs code and the suite is not among the files that are trusted.
+    """
+    names = [_example_name(suite, text, trust) for text in suite.example]
+    for student in suite.example_students:
+        arguments = distillation(student, data_root, out, trust)
+        intent = f"{'would distil' if dry_run else 'distilling'} {student.label} by recipe {student.recipe}"
+        console.print(f"{intent} into {arguments['out']}", soft_wrap=True, markup=False, highlight=False)
+        if not dry_run:
+            perform("distil", isolated=isolated, quiet=console.quiet, **arguments)
+    return (*(name for student in suite.example_students for name in _with_heads(student, out)), *names)
+
+
+def train_students(
+    tables: Sequence[SuiteTable],
+    data_root: Path,
+    out: Path,
+    console: Console,
+    trust: Sequence[str] = (),
+    *,
+    sure: bool,
+    dry_run: bool,
+) -> tuple[BackboneName, ...]:
+    """Distil the students that the tables name, after the cost of each is printed; return the finished students.
+
+    Finished students are not trained again, and an interrupted training goes on. UMTError if a label means two recipes.
+    """
+    students = _students(tables)
+    files = {label: student_file(student, out) for label, student in students.items()}
+    to_train = {
+        label: distillation(student, data_root, out, trust)
+        for label, student in students.items()
+        if not files[label].is_file()
+    }
+    for label, arguments in to_train.items():
+        console.print(f"[bold]{shown(label)}[/] would cost", highlight=False)
+        perform("distil", isolated=True, dry_run=True, **arguments)
+    if to_train and not sure and not dry_run:
+        click.confirm(f"Train {len(to_train)} students?", abort=True)
+    for arguments in () if dry_run else to_train.values():
+        perform("distil", isolated=True, **arguments)
+    return tuple(BackboneName(label, str(file)) for label, file in files.items() if file.is_file())
+
+
+def analyse(
+    tables: Sequence[SuiteTable],
+    backbones: Sequence[BackboneName],
+    data_root: Path,
+    out: Path,
+    console: Console,
+    *,
+    isolated: bool = True,
+) -> int:
+    """Compare each checkpoint with its teachers, if a table needs it; return the number of failed comparisons."""
+    failed = 0
+    for run in (table.cka for table in tables if table.cka):
+        for name in checkpoints_of(backbones):
+            try:
+                perform("compare", isolated=isolated, **comparison(run, name, data_root, out))
+            except UMTError as error:
+                failed += 1
+                console.print(f"[red]failed[/] {shown(name.label)}: {shown(error.coded)}", soft_wrap=True)
+    return failed
+
+
+def student_file(student: StudentRun, out: Path) -> Path:
+    """Return the path of a student's checkpoint, which may not exist yet."""
+    return below(out, "students", component(student.label, "-").lower(), "student.pth")
+
+
+def distillation(student: StudentRun, data_root: Path, out: Path, trust: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of `umt.distill` for a student; finished, it returns at once."""
+    return {
+        "recipe": student.recipe,
+        "changes": student.changes,
+        "trust": tuple(trust),
+        "data_root": data_root,
+        "out": student_file(student, out).parent,
+    }
+
+
+def comparison(run: CkaRun, backbone: BackboneName, data_root: Path, out: Path) -> dict[str, Any]:
+    """Return the arguments that compare a checkpoint with its teachers, for table 6."""
+    return {
+        "specs": [f"{backbone.label}={backbone.spec}"],
+        "teachers": True,
+        "dataset": run.dataset,
+        "limit": run.limit,
+        "resolution": run.resolution,
+        "data_root": data_root,
+        "results": out / "results",
+        "out": out / "cka",
+    }
+
+
+def perform(action: str, *, isolated: bool, **arguments: Any) -> Any:
+    """Carry out an action of `umt.ACTIONS`, and return its answer; its UMTError is raised here.
+
+    isolated: in a process of its own, which gives back all memory, and shows its progress itself.
+    """
+    function = umt.ACTIONS[action]
+    return call(fork_server(), function, **arguments) if isolated else imported(function)(**arguments)
+
+
+def _example_name(suite: Suite, text: str, trust: Sequence[str]) -> BackboneName:
+    """Return a backbone of the example; it may run code only if the suite is trusted."""
+    name = read_name(text, trusted=is_trusted(suite.source, trust))
+    if name.trusted:
+        return name
+    file = FOLDER / f"{suite.source}.yaml" if suite.source in suite_names() else Path(suite.source)
+    return replace(name, spec=name_from_file(name.spec, file, "example"))
+
+
+def _with_heads(student: StudentRun, out: Path) -> list[BackboneName]:
+    name = BackboneName(student.label, str(student_file(student, out)))
+    return [name, *(head_of(name, space) for space in student.heads)]
+
+
+def _students(tables: Sequence[SuiteTable]) -> dict[str, StudentRun]:
+    students: dict[str, StudentRun] = {}
+    for student in (student for table in tables for student in table.students):
+        if students.setdefault(student.label, student) != student:
+            raise OptionError(f"two tables call different students '{student.label}'; name these tables in two runs")
+    if not students:
+        raise OptionError("--train: the tables in --tables name no students; leave it out")
+    return students
