@@ -52,15 +52,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Work:
-    """The workload of a column, and the identity of the data that its features are of."""
+    """The workload of a column, the identity of the data that its features are of, and the precisions of its passes."""
 
     load: Workload
     data: str
-
-    @property
-    def passes(self) -> list[Passes]:
-        passes = [self.load.trained, self.load.tested, *(part.passes for part in self.load.features)]
-        return [each for each in passes if each.images]
+    precisions: set[str]
 
 
 @dataclass(frozen=True)
@@ -97,9 +93,8 @@ def estimates_of(
     """Estimate the jobs of a backbone in this process, which has no other work."""
     limit_threads(threads)
     warnings.simplefilter("ignore")  # warnings belong in the log of a job, not in the table
-    works = _works(options)
-    passes = [each for work in works.values() if isinstance(work, Work) for each in work.passes]
-    precisions = {pick_precision(each.precision, device) for each in passes}
+    works = _works(options, device)
+    precisions = {name for work in works.values() if isinstance(work, Work) for name in work.precisions}
     backbone = create_backbone(name.spec, trusted=name.trusted)
     speed = seconds_per_gmac(backbone, precisions, _protocol(options), device, speeds)
     parameters = sum(value.numel() for value in backbone.parameters())
@@ -136,25 +131,27 @@ def _jobs(name: BackboneName, options: Options) -> list[tuple[Column, str]]:
     ]
 
 
-def _works(options: Options) -> dict[Column, Work | UMTError]:
+def _works(options: Options, device: torch.device) -> dict[Column, Work | UMTError]:
     """Return the work of each column, or the reason for which it is not known."""
     works: dict[Column, Work | UMTError] = {}
     sizes = cache(lambda name: _sizes(name, options))
     for column in chosen_columns(options):
         try:
-            works[column] = _work(column, sizes)
+            works[column] = _work(column, sizes, device)
         except UMTError as error:
             works[column] = error
     return works
 
 
-def _work(column: Column, sizes: Callable[[str], Mapping[str, int]]) -> Work:
+def _work(column: Column, sizes: Callable[[str], Mapping[str, int]], device: torch.device) -> Work:
     task = get_task(column.task)
     if task.workload is None:
         raise DeclarationError(f"the cost of task '{task.name}' is unknown: it declares no workload")
     protocol: Protocol[Any] = load_protocol(task.name, column.protocol, task.settings)
     load = task.workload(protocol.settings, sizes(column.dataset))
-    return Work(load, column.dataset)
+    passes = (load.trained, load.tested, *(part.passes for part in load.features))
+    precisions = {pick_precision(each.precision, device) for each in passes if each.images}
+    return Work(load, column.dataset, precisions)
 
 
 def _sizes(name: str, options: Options) -> Mapping[str, int]:
