@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from umt.text import printable
+
 FIELDS = {
     "columns": ("table1", "Fine-tuning, segmentation and depth"),
     "probes": ("probes", "Frozen features"),
@@ -31,7 +33,7 @@ def with_tables(record: Mapping[str, Any], path: Path) -> dict[str, Any]:
     )
     fields = ", ".join([*old, *(["tables as a list"] if isinstance(record.get("tables"), list) else [])])
     message = f"{path}: {fields}: the next release reads tables by their names alone; write them as {example}"
-    warnings.warn(message, FutureWarning, stacklevel=3)
+    warnings.warn(printable(message), FutureWarning, stacklevel=3)
     return {**{name: value for name, value in record.items() if name not in FIELDS}, "tables": {**tables, **plans}}
 
 

@@ -32,7 +32,9 @@ def run(small_suite: Make, tmp_path: Path) -> Run:
         protocol = tmp_path / f"{name}.yaml"
         settings = f"resolution: {side}\ncrop_pct: 1.0\nk: {k}\nother_k: []\ntemperature: 0.07\n"
         protocol.write_text(f"version: 1\nabout: test\n{settings}")
-        columns.append(f"  - {{heading: {name}, task: knn, dataset: imagenet, protocol: {protocol}, metric: top1}}\n")
+        columns.append(
+            f"      - {{heading: {name}, task: knn, dataset: imagenet, protocol: {protocol}, metric: top1}}\n"
+        )
     head, _, _ = suite.file.read_text().partition("columns:\n")
     suite.file.write_text(f"{head}columns:\n{''.join(columns)}")
     return Run(suite, tmp_path / "out")

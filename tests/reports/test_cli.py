@@ -56,3 +56,16 @@ def test_results_of_no_column_are_an_error(store, result, cub, run):
 def test_unknown_suite(store, result, cub, run):
     store.write(result(cub, 90.0))
     assert "unknown suite 'papper'. Did you mean paper" in str(run("--suite", "papper").exception)
+
+
+def test_a_table_of_ones_own_is_compared_with_the_paper(store, result, cub, run, tmp_path):
+    column = "{heading: CUB, task: finegrained_finetune, dataset: cub, protocol: paper, metric: accuracy}"
+    (tmp_path / "own.yaml").write_text(
+        "title: Own\nabout: A\nseeds: 1\nembedded_data: false\n"
+        f"tables: {{birds: {{title: Birds, columns: [{column}]}}}}\n"
+    )
+    store.write(result(cub, 91.3, suite="own", spec="timm:vit_base_patch16_dinov3.lvd1689m"))
+    outcome = run("--suite", str(tmp_path / "own.yaml"), "--compare", "paper")
+    assert outcome.exit_code == 0, outcome.exception
+    assert "+1.0" in (tmp_path / "out" / "compare-paper.md").read_text(), "the paper has 90.3"
+    assert (tmp_path / "out" / "birds.csv").is_file()

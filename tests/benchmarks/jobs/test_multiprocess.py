@@ -47,9 +47,8 @@ def plan(tmp_path: Path, image_folder: Callable[..., Path]) -> Plan:
         protocol.write_text(yaml.safe_dump({**PROTOCOL, **changes}))
         column = {"heading": "I", "task": "imagenet_finetune", "dataset": "imagenet", "metric": "top1"}
         suite = {"title": "t", "about": "t", "seeds": 1, "embedded_data": False, "example": []}
-        (tmp_path / "suite.yaml").write_text(
-            yaml.safe_dump({**suite, "columns": [{**column, "protocol": str(protocol)}]})
-        )
+        table = {"title": "t", "columns": [{**column, "protocol": str(protocol)}]}
+        (tmp_path / "suite.yaml").write_text(yaml.safe_dump({**suite, "tables": {"t": table}}))
         options = Options(
             load_suite(str(tmp_path / "suite.yaml")),
             (read_name(SPEC),),
@@ -114,7 +113,8 @@ def test_a_segmentation_job_is_shared_out_too(tmp_path: Path) -> None:
     short = {"iterations": 3, "warmup": 1, "batch": 4, "bn_batch": 4, "scale": [256, 64], "crop": 64}
     protocol.write_text(yaml.safe_dump({"version": 1, "about": "test", "extends": "mini", **short}))
     column = {"heading": "A", "task": "ade20k_linear", "dataset": "ade20k", "metric": "miou", "protocol": str(protocol)}
-    suite = {"title": "t", "about": "t", "seeds": 1, "embedded_data": False, "example": [], "columns": [column]}
+    tables = {"t": {"title": "t", "columns": [column]}}
+    suite = {"title": "t", "about": "t", "seeds": 1, "embedded_data": False, "example": [], "tables": tables}
     file.write_text(yaml.safe_dump(suite))
     data, out = {"ade20k": tmp_path / "ade"}, tmp_path / "out"
     options = Options(

@@ -48,13 +48,14 @@ def suite(tmp_path: Path) -> Path:
     said = json.loads(marker.read_text())
     marker.write_text(json.dumps({**said, "title": HOSTILE, "real": HOSTILE, "rendered": HOSTILE}))
     column = {"task": "knn", "protocol": "mini", "metric": "top1"}
+    columns = [{**column, "heading": HOSTILE, "dataset": name} for name in ("cub", "aircraft")]
     content = {
         "title": HOSTILE,
         "about": HOSTILE,
         "seeds": 1,
         "embedded_data": False,
         "example": [],
-        "columns": [{**column, "heading": HOSTILE, "dataset": name} for name in ("cub", "aircraft")],
+        "tables": {"t": {"title": HOSTILE, "about": HOSTILE, "columns": columns}},
     }
     path = tmp_path / "[red]\x1b[2J.yaml"
     path.write_text(json.dumps(content))

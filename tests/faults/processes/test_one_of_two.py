@@ -29,7 +29,7 @@ def shared(broken: Any) -> Any:
     protocol = broken.folder / "tuned.yaml"
     protocol.write_text(yaml.safe_dump(PROTOCOL))
     suite = yaml.safe_load((broken.folder / "faults.yaml").read_text())
-    suite["columns"] = [{**COLUMNS[0], "protocol": str(protocol)}, COLUMNS[1]]
+    suite["tables"]["table1"]["columns"] = [{**COLUMNS[0], "protocol": str(protocol)}, COLUMNS[1]]
     (broken.folder / "faults.yaml").write_text(yaml.safe_dump(suite))
     return broken
 
