@@ -24,6 +24,7 @@ from mmseg_configs.datasets import ResumableSampler, TrainingStream
 from umt.data.loaders import worker_count, worker_errors
 from umt.errors import DeclarationError
 from umt.training.engine import SAVE_SECONDS, UNUSED_HOOKS, Place
+from umt.training.hooks.curves import CurvesHook, closed
 from umt.training.hooks.finite import FiniteHook
 from umt.training.hooks.progress import ProgressHook
 from umt.training.hooks.saving import RESUME_FILE, ResumeHook, StepScheduleHook
@@ -110,7 +111,8 @@ def train_and_test(
         warnings.warn("BatchNorm sees each process's own images only: CPUs have no SyncBatchNorm", stacklevel=2)
     with spread(parts.model, [], "ddp") as (model, _), worker_errors():
         runner = build_runner(replace(parts, model=model), settings, place, save_seconds)
-        runner.train()
+        with closed(runner.hooks):
+            runner.train()
         chosen = next((hook for hook in runner.hooks if isinstance(hook, BestHook)), None)
         if chosen:
             chosen.restore(runner)
@@ -130,7 +132,7 @@ def build_runner(parts: Parts, settings: TrainingSettings, place: Place, save_se
         work_dir=str(place.work_dir),
         train_dataloader=_training_loader(parts.train_set, settings, place),
         # mmengine's own tests between iterations come after a save, and are left out by a resumed run: see BestHook
-        train_cfg={"type": "IterBasedTrainLoop", "max_iters": forwards, "val_interval": forwards + 1},
+        train_cfg={"type": "IterBasedTrainLoop", "max_iters": forwards, "val_begin": forwards + 1},
         optim_wrapper=_optim_wrapper(parts, settings, place),
         param_scheduler=list(parts.schedule) or _linear(settings),
         test_dataloader=test_loader,
@@ -176,6 +178,7 @@ def _hooks(saver: ResumeHook, parts: Parts, settings: TrainingSettings, place: P
         hooks.append(BestHook(parts.best))
     if get_dist_info()[0] == 0:
         hooks += [ProgressHook(place.report, settings.device_batch), EvaluationProgress(place.report)]
+        hooks.append(CurvesHook(place.work_dir, settings.device_batch, wandb=place.wandb))
     return hooks
 
 

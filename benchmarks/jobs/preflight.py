@@ -156,6 +156,7 @@ def _request(options: Options, key: Key, name: BackboneName, protocol: str, data
         out=options.out,
         cache=options.cache,
         compiled=options.compiled,
+        wandb=options.wandb,
     )
 
 

@@ -22,14 +22,15 @@ def student_file(student: StudentRun, out: Path) -> Path:
     return below(out, "students", component(student.label, "-").lower(), "student.pth")
 
 
-def distil_command(student: StudentRun, data_root: Path, out: Path, trust: Sequence[str]) -> list[str]:
+def distil_command(
+    student: StudentRun, data_root: Path, out: Path, trust: Sequence[str], *, wandb: bool = False
+) -> list[str]:
     """Return the `umt` command that trains a student; finished, it returns at once."""
     changes = [part for change in student.changes for part in ("--set", change)]
     trusted = [part for file in trust for part in ("--trust", file)]
-    place = student_file(student, out).parent
-    return [
-        "distill", "--recipe", student.recipe, *changes, *trusted, "--data-root", str(data_root), "--out", str(place)
-    ]  # fmt: skip
+    curves = ["--wandb"] if wandb else []
+    folders = ["--data-root", str(data_root), "--out", str(student_file(student, out).parent)]
+    return ["distill", "--recipe", student.recipe, *changes, *trusted, *curves, *folders]
 
 
 def cka_command(run: CkaRun, backbone: BackboneName, data_root: Path, out: Path) -> list[str]:

@@ -60,7 +60,14 @@ def checkpoints_of(backbones: Sequence[BackboneName]) -> list[BackboneName]:
 
 
 def example_backbones(
-    suite: Suite, data_root: Path, out: Path, console: Console, trust: Sequence[str], *, dry_run: bool
+    suite: Suite,
+    data_root: Path,
+    out: Path,
+    console: Console,
+    trust: Sequence[str],
+    *,
+    dry_run: bool,
+    wandb: bool = False,
 ) -> tuple[BackboneName, ...]:
     """Distil the students of a suite's example, and return its backbones; a dry run only lists these students.
 
@@ -68,7 +75,7 @@ def example_backbones(
     """
     names = [_example_name(suite, text, trust) for text in suite.example]
     for student in suite.example_students:
-        command = distil_command(student, data_root, out, trust)
+        command = distil_command(student, data_root, out, trust, wandb=wandb)
         intent = "would run" if dry_run else "running"
         console.print(f"{intent}: umt {' '.join(command)}", soft_wrap=True, markup=False, highlight=False)
         if not dry_run:
@@ -85,13 +92,16 @@ def train_students(
     *,
     sure: bool,
     dry_run: bool,
+    wandb: bool = False,
 ) -> tuple[BackboneName, ...]:
     """Distil the students that the tables name, after the cost of each is printed; return the finished students.
 
     Finished students are not trained again, and an interrupted training goes on. UMTError if a label means two recipes.
     """
     students = _students(tables)
-    commands = {label: distil_command(student, data_root, out, trust) for label, student in students.items()}
+    commands = {
+        label: distil_command(student, data_root, out, trust, wandb=wandb) for label, student in students.items()
+    }
     files = {label: student_file(student, out) for label, student in students.items()}
     to_train = [label for label in students if not files[label].is_file()]
     for label in to_train:

@@ -23,7 +23,7 @@ def run(job: Job) -> Outcome:
     settings: ADE20KSettings = job.settings
     samples = job.dataset.samples
     parts = build(settings, job.backbone, samples("training"), samples("validation"), job.seed)
-    values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress))
+    values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress, job.wandb))
     names = parts.test_set.metainfo["classes"]
     details = {
         **parts.details,

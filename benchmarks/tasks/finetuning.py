@@ -62,7 +62,7 @@ def finetune(job: Job) -> Finetuned:
         weight_decay=settings.weight_decay,
         layer_decay=settings.layer_decay,
     )
-    place = Place(job.device, job.work_dir, job.seed, job.progress)
+    place = Place(job.device, job.work_dir, job.seed, job.progress, job.wandb)
     fit(model, groups, _augmented(samples, job, resolution), settings, place, extras=settings.extras())
     scores = run_over(test, model.logits, job.device, settings.device_batch, job.progress)
     details = {

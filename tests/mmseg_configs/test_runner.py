@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 from mmseg_configs import runner as module
@@ -105,6 +106,18 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     assert train_and_test(second, changed, stopped) == expected
     for name, value in head_of(whole).items():
         torch.testing.assert_close(head_of(second)[name], value, rtol=0, atol=0)
+
+
+def test_curves_hold_losses_and_the_tests_between_steps(
+    make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place
+) -> None:
+    changes = {"iterations": 12, "batch": 1, "device_batch": 1, "best_on_test": 6}
+    train_and_test(make_parts(**changes), dataclasses.replace(settings, **changes), place)
+    board = EventAccumulator(str(place.work_dir / "tensorboard"))
+    board.Reload()
+    assert {"decode.loss_ce", "loss", "lr", "images_per_second", "test/miou"} <= set(board.Tags()["scalars"])
+    assert [event.step for event in board.Scalars("loss")] == [10, 12]
+    assert [event.step for event in board.Scalars("test/miou")] == [6, 12]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

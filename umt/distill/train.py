@@ -27,9 +27,9 @@ from umt.distill.teachers.teacher import Targets, Teacher, all_targets
 from umt.errors import ChangedError
 from umt.files import atomic_file, writable_folder
 from umt.revision import revision
+from umt.training.curves import LOG_FILE, mean_scalars, thinned
 from umt.training.engine import Place, fit
 from umt.training.extras import Extras
-from umt.training.hooks.logs import LOG_FILE, mean_scalars, thinned
 from umt.training.hooks.saving import RESUME_FILE
 from umt.training.param_groups import layer_decay_groups
 
@@ -65,7 +65,6 @@ class Running:
 
     place: Place
     save_every: int = 1000  # optimiser steps between saves
-    loggers: tuple[str, ...] = ("tensorboard",)
     parallel: str = "ddp"
     compile: bool = False
     main: bool = True  # true if this process writes the files
@@ -92,7 +91,6 @@ def distill(
     extras = Extras(
         save_every=running.save_every,
         ema=recipe.ema,
-        loggers=running.loggers,
         parallel=running.parallel,
         note=lambda: f"teachers {model.clock.share():.0%} of the time" if model.teachers else "cached teachers",
         visits=True,

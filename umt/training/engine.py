@@ -23,8 +23,8 @@ from umt.training.batches import make_loader
 from umt.training.distributed import company
 from umt.training.extras import PLAIN, Extras
 from umt.training.hooks.average import AverageHook
+from umt.training.hooks.curves import CurvesHook, closed
 from umt.training.hooks.finite import FiniteHook
-from umt.training.hooks.logs import LogHook
 from umt.training.hooks.progress import ProgressHook
 from umt.training.hooks.saving import RESUME_FILE, ResumeHook, StepScheduleHook
 from umt.training.parallel import lonely_batchnorm, spread
@@ -97,9 +97,10 @@ class Place:
     """The device, folder and progress report of a training."""
 
     device: torch.device
-    work_dir: Path  # its own folder: logs, and the save to resume from
+    work_dir: Path  # its own folder: curves, and the save to resume from
     seed: int
     report: Callable[[int, int, str], None]  # done, total, text
+    wandb: bool = False  # curves go to Weights & Biases, too
 
 
 def fit(
@@ -126,7 +127,13 @@ def fit(
     saver = ResumeHook(save_seconds, extras.save_every)
     count: int = len(images)  # type: ignore[arg-type]
     steps, forwards = recipe.steps(count), recipe.forwards(get_dist_info()[1])
-    with spread(model, groups, extras.parallel) as (trained, trained_groups), worker_errors(), company():
+    hooks = _hooks(saver, recipe, place, extras)
+    with (
+        spread(model, groups, extras.parallel) as (trained, trained_groups),
+        worker_errors(),
+        company(),
+        closed(hooks),
+    ):
         DeviceRunner(
             trained,
             work_dir=str(place.work_dir),
@@ -135,7 +142,7 @@ def fit(
             optim_wrapper=_optimiser(trained_groups, recipe, place.device, forwards),
             param_scheduler=warmup_then("cosine", total=steps, warmup=recipe.warmup_steps(count)),
             default_hooks={**UNUSED_HOOKS, "param_scheduler": StepScheduleHook(), "checkpoint": saver},
-            custom_hooks=_hooks(saver, recipe, place, extras),
+            custom_hooks=hooks,
             randomness={"seed": place.seed, "diff_rank_seed": True},
             log_level=logging.ERROR,
             default_scope=None,  # a scope would outlive the run, and rename objects that others build
@@ -177,8 +184,7 @@ def _hooks(saver: ResumeHook, recipe: Recipe, place: Place, extras: Extras) -> l
         hooks.append(AverageHook(extras.ema))
     if rank == 0:
         hooks.append(ProgressHook(place.report, images, extras.note))
-    if rank == 0 and extras.loggers:
-        hooks.append(LogHook(extras.loggers, place.work_dir, images))
+        hooks.append(CurvesHook(place.work_dir, images, wandb=place.wandb))
     return hooks
 
 

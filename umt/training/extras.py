@@ -1,4 +1,4 @@
-"""Options of a training beyond its recipe: saves, averages, logs, and its distribution over processes."""
+"""Options of a training beyond its recipe: saves, averages, and its distribution over processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from mmengine.hooks import Hook
 
 from umt.errors import DeclarationError, unknown_name
-from umt.training.hooks.logs import LOGGERS
 from umt.training.parallel import PARALLEL
 
 
@@ -18,7 +17,6 @@ class Extras:
 
     save_every: int | None = None  # optimiser steps between saves, besides those by time
     ema: float | None = None  # decay of the weights' moving average, which the model holds in the end
-    loggers: tuple[str, ...] = ()  # with any logger log.jsonl is written, too
     parallel: str = "ddp"  # with several processes: each holds the whole model (ddp), or a shard of it (fsdp)
     hooks: tuple[Hook, ...] = ()  # hooks of the caller
     note: Callable[[], str] | None = None  # more text for the progress line
@@ -29,9 +27,6 @@ class Extras:
             raise DeclarationError(f"save_every {self.save_every}: take at least 1 optimiser step")
         if self.ema is not None and not 0 < self.ema < 1:
             raise DeclarationError(f"ema {self.ema}: take a decay between 0 and 1, such as 0.9998")
-        for name in self.loggers:
-            if name not in LOGGERS:
-                raise unknown_name("logger", name, LOGGERS)
         if self.parallel not in PARALLEL:
             raise unknown_name("parallel", self.parallel, PARALLEL)
 

@@ -102,6 +102,10 @@ def test_costs_are_told_before_anything_is_trained(
     commands.clear()
     assert train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=False, dry_run=True) == ()
     assert all("--dry-run" in command for command in commands)
+    assert not any("--wandb" in command for command in commands)
+    commands.clear()
+    train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=True, dry_run=True, wandb=True)
+    assert all("--wandb" in command for command in commands)
 
 
 def test_finished_students_are_not_trained_again(tmp_path: Path, commands: list[list[str]]) -> None:

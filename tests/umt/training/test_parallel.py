@@ -132,7 +132,6 @@ def test_batchnorm_is_not_lonely_in_one_process() -> None:
     ("options", "message"),
     [
         ({"parallel": "fsdb"}, "unknown parallel 'fsdb'. Did you mean fsdp"),
-        ({"loggers": ("tensorbord",)}, "unknown logger 'tensorbord'. Did you mean tensorboard"),
         ({"ema": 1.0}, "ema 1.0: take a decay between 0 and 1"),
         ({"save_every": 0}, "save_every 0: take at least 1"),
     ],
