@@ -19,12 +19,12 @@ from umt.data.contract import Sample
 from umt.data.images import ImageSamples
 from umt.errors import TooFewError
 from umt.features import eval_images, run_over
+from umt.training.batches import SeededViews
 from umt.training.classifier import Classifier
 from umt.training.drop_path import set_drop_path
 from umt.training.engine import Place, fit
 from umt.training.param_groups import layer_decay_groups
 from umt.training.precision import pick_precision
-from umt.training.seeded import SeededViews
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from umt.durations import duration
 from umt.files import component
 from umt.training.curves import require_wandb
 from umt.training.device import pick_device
-from umt.training.distributed import Processes, join
+from umt.training.distributed import Processes, init_distributed
 from umt.training.engine import Place
 
 Folder: TypeAlias = "str | os.PathLike[str]"
@@ -57,7 +57,7 @@ def distill(
     """
     if wandb:
         require_wandb()
-    processes = join()
+    processes = init_distributed()
     console = Console(quiet=quiet or not processes.main)
     folders = {name: Path(folder) for name, folder in (data or {}).items()}
     sources = Sources(Path(data_root or "data"), folders, _path(images), weights_folder(_path(weights)))

@@ -28,8 +28,7 @@ from umt.errors import ChangedError
 from umt.files import atomic_file, writable_folder
 from umt.revision import revision
 from umt.training.curves import LOG_FILE, mean_scalars, thinned
-from umt.training.engine import Place, fit
-from umt.training.extras import Extras
+from umt.training.engine import Extras, Place, fit
 from umt.training.hooks.saving import RESUME_FILE
 from umt.training.param_groups import layer_decay_groups
 
@@ -93,7 +92,6 @@ def distill(
         ema=recipe.ema,
         parallel=running.parallel,
         note=lambda: f"teachers {model.clock.share():.0%} of the time" if model.teachers else "cached teachers",
-        visits=True,
     )
     views: Dataset[Any] = ingredients.views  # type: ignore[assignment]
     fit(model, groups, views, training, place, extras=extras)

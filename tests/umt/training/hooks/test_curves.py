@@ -14,8 +14,7 @@ from mmengine.hooks import Hook
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
-from umt.training.engine import Recipe
-from umt.training.extras import Extras
+from umt.training.engine import Extras, Recipe
 from umt.training.hooks.progress import loss_text
 
 Train = Callable[..., dict[str, Tensor]]
