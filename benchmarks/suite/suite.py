@@ -14,7 +14,9 @@ from umt.files import below
 
 FOLDER = Path(__file__).parent / "suites"
 # Fields of a recipe that a suite may change: none that names a backbone or a file, which `--set` lets people do.
-CHANGEABLE = re.compile(r"(interaction|alignment|views|training)\.\w+|ema|seed|teachers\.\w+\.(kind|feature_loss|size)")
+CHANGEABLE = re.compile(
+    r"(interaction|alignment|views|training)\.\w+|ema|seed|teachers\.\w+\.(objective|kind|feature_loss|size)"
+)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from umt.declarations import read_mapping
 from umt.distill.cost import Part, measure_cost, step_seconds
 from umt.distill.distiller import Distiller, as_floats, loss_name
 from umt.distill.heads import stored_interaction
-from umt.distill.recipe import DistillRecipe, differences
+from umt.distill.recipe import DistillRecipe, differences, rename_kind
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.teachers.teacher import Targets, Teacher, all_targets
 from umt.errors import ChangedError
@@ -127,9 +127,11 @@ def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
     Raises UMTError if it holds another recipe's run, with the fields that differ.
     """
     path = folder / RECIPE_FILE
-    record = {name: value for name, value in _plain(recipe.record()).items() if name != "name"}  # the file's name
+    record = {name: value for name, value in _plain(asdict(recipe)).items() if name != "name"}  # the file's name
     if path.is_file():
-        changed = differences({**read_mapping(path), "name": None}, {**record, "name": None})
+        stored = read_mapping(path)
+        rename_kind(stored)
+        changed = differences({**stored, "name": None}, {**record, "name": None})
         if changed:
             raise ChangedError(
                 f"{path}: this folder belongs to a run with another recipe ({'; '.join(changed)}); "
@@ -154,7 +156,7 @@ def save_student(
         path,
         model.student,
         spaces=[
-            Space(shape.name, teachers[shape.name].kind, teachers[shape.name].backbone, shape.summary)
+            Space(shape.name, teachers[shape.name].objective, teachers[shape.name].backbone, shape.summary)
             for shape in model.spaces.spaces
         ],
         interaction=stored_interaction(recipe, model),

@@ -19,7 +19,7 @@ from umt.errors import MissingFileError, OptionError, UnknownNameError
 RECIPE = {
     "about": "One random teacher",
     "student": "timm:test_resnet",
-    "teachers": [{"name": "a", "kind": "classification", "backbone": "timm:test_resnet?pretrained=false"}],
+    "teachers": [{"name": "a", "objective": "classification", "backbone": "timm:test_resnet?pretrained=false"}],
     "interaction": {"rounds": 1, "groups": 8},
     "views": {"size": 32},
     "training": {
