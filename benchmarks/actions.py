@@ -33,6 +33,7 @@ def example_backbones(
     *,
     isolated: bool = True,
     dry_run: bool,
+    wandb: bool = False,
 ) -> tuple[BackboneName, ...]:
     """Distil the students of a suite's example, and return its backbones; a dry run only lists these students.
 
@@ -40,7 +41,7 @@ def example_backbones(
     """
     names = [_example_name(suite, text, trust) for text in suite.example]
     for student in suite.example_students:
-        arguments = distillation(student, data_root, out, trust)
+        arguments = distillation(student, data_root, out, trust, wandb=wandb)
         intent = f"{'would distil' if dry_run else 'distilling'} {student.label} by recipe {student.recipe}"
         console.print(f"{intent} into {arguments['out']}", soft_wrap=True, markup=False, highlight=False)
         if not dry_run:
@@ -57,6 +58,7 @@ def train_students(
     *,
     sure: bool,
     dry_run: bool,
+    wandb: bool = False,
 ) -> tuple[BackboneName, ...]:
     """Distil the students that the tables name, after the cost of each is printed; return the finished students.
 
@@ -65,7 +67,7 @@ def train_students(
     students = _students(tables)
     files = {label: student_file(student, out) for label, student in students.items()}
     to_train = {
-        label: distillation(student, data_root, out, trust)
+        label: distillation(student, data_root, out, trust, wandb=wandb)
         for label, student in students.items()
         if not files[label].is_file()
     }
@@ -105,7 +107,9 @@ def student_file(student: StudentRun, out: Path) -> Path:
     return below(out, "students", component(student.label, "-").lower(), "student.pth")
 
 
-def distillation(student: StudentRun, data_root: Path, out: Path, trust: Sequence[str]) -> dict[str, Any]:
+def distillation(
+    student: StudentRun, data_root: Path, out: Path, trust: Sequence[str], *, wandb: bool = False
+) -> dict[str, Any]:
     """Return the arguments of `umt.distill` for a student; finished, it returns at once."""
     return {
         "recipe": student.recipe,
@@ -113,6 +117,7 @@ def distillation(student: StudentRun, data_root: Path, out: Path, trust: Sequenc
         "trust": tuple(trust),
         "data_root": data_root,
         "out": student_file(student, out).parent,
+        "wandb": wandb,
     }
 
 

@@ -46,6 +46,7 @@ def evaluate(
     time_limit: float | None = None,
     memory_limit: float | None = None,
     compiled: bool = False,
+    wandb: bool = False,
     cluster: str | None = None,
     cluster_options: Mapping[str, Any] | None = None,
     trust: Sequence[str] = (),
@@ -79,6 +80,7 @@ def evaluate(
         time_limit=time_limit,
         memory_limit=memory_limit,
         compiled=compiled,
+        wandb=wandb,
         cluster=cluster,
         cluster_options=cluster_options or {},
         trust=(trust,) if isinstance(trust, str) else tuple(trust),
@@ -181,10 +183,26 @@ def _backbones(
 ) -> tuple[BackboneName, ...]:
     """Return the named backbones with the students that are trained for tables; without any the suite's example."""
     if options.train:
-        students = train_students(tables, root, out, console, options.trust, sure=options.yes, dry_run=options.dry_run)
+        students = train_students(
+            tables,
+            root,
+            out,
+            console,
+            options.trust,
+            sure=options.yes,
+            dry_run=options.dry_run,
+            wandb=options.wandb,
+        )
         return (*options.backbones, *students)
     return options.backbones or example_backbones(
-        suite, root, out, console, options.trust, isolated=options.workers != 0, dry_run=options.dry_run
+        suite,
+        root,
+        out,
+        console,
+        options.trust,
+        isolated=options.workers != 0,
+        dry_run=options.dry_run,
+        wandb=options.wandb,
     )
 
 
@@ -216,6 +234,7 @@ def _planned(prepared: Prepared, part: Part) -> Options:
         device=options.device,
         cache=options.cache.resolve() if options.cache else None,
         compiled=options.compiled,
+        wandb=options.wandb,
         processes=options.processes,
         seconds=options.limits.seconds,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from benchmarks.jobs.limits import Limits
 from umt.backbones.spec import BackboneName, read_name
 from umt.errors import BackboneError, OptionError
+from umt.training.curves import require_wandb
 
 if TYPE_CHECKING:
     from umt.backbones import Backbone
@@ -47,6 +48,7 @@ class RunOptions:
     time_limit: float | None = None  # minutes
     memory_limit: float | None = None  # GB
     compiled: bool = False
+    wandb: bool = False
     cluster: str | None = None
     cluster_options: Mapping[str, Any] = field(default_factory=dict)
     dry_run: bool = False
@@ -57,6 +59,8 @@ class RunOptions:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise OptionError(f"{name} is {value}; take {least} or more")
+        if self.wandb:
+            require_wandb()
         if self.train and not self.tables:
             raise UsageError("--train distils the students of tables; name them with --tables")
         if self.cluster == "slurm" and not self.cluster_options.keys() & {"timeout_min", "slurm_time"}:

@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 from umt.backbones.weights import read_file
 from umt.files import atomic_file
 from umt.training.hooks.saving import steps_done
-from umt.training.parallel import bare, whole
+from umt.training.parallel import gather, unwrap
 
 BEST_FILE = "best.pth"
 
@@ -62,10 +62,10 @@ class BestHook(Hook):
     def restore(self, runner: Any) -> None:
         """Load the best weights into the model; every process must call it."""
         barrier()  # the first one writes them
-        bare(runner.model).load_state_dict(read_file(Path(runner.work_dir) / BEST_FILE))
+        unwrap(runner.model).load_state_dict(read_file(Path(runner.work_dir) / BEST_FILE))
 
     def _keep(self, runner: Any) -> None:
-        weights = whole(bare(runner.model).state_dict())
+        weights = gather(unwrap(runner.model).state_dict())
         if is_main_process():
             with atomic_file(Path(runner.work_dir) / BEST_FILE) as handle:
                 torch.save(weights, handle)

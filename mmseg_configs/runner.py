@@ -1,38 +1,29 @@
-"""Train and test a dense model through the project's engine: mmengine's Runner on any number of devices."""
+"""Train and test a dense model on the engine: its settings and parts as the engine's plan."""
 
 from __future__ import annotations
 
-import logging
 import math
-import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import uuid4
 
 import torch
 from mmengine.dataset import DefaultSampler
-from mmengine.dist import get_dist_info
+from mmengine.dist import get_dist_info, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
-from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmseg.datasets import BaseSegDataset
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmseg_configs.best import Best, BestHook
-from mmseg_configs.datasets import ResumableSampler, TrainingStream
-from umt.data.loaders import worker_count, worker_errors
+from mmseg_configs.datasets import DenseViews
+from umt.data.loaders import worker_count
 from umt.errors import DeclarationError
-from umt.training.engine import SAVE_SECONDS, UNUSED_HOOKS, Place
-from umt.training.hooks.finite import FiniteHook
-from umt.training.hooks.progress import ProgressHook
-from umt.training.hooks.saving import RESUME_FILE, ResumeHook, StepScheduleHook
-from umt.training.parallel import lonely_batchnorm, spread
-from umt.training.precision import PRECISIONS, make_optim_wrapper
-from umt.training.runner import DeviceRunner
-from umt.training.schedule import warmup_then
+from umt.training.engine import PLAIN, Extras, Place, Plan, training, warmup_then
+from umt.training.precision import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -111,64 +102,54 @@ class Parts:
     best: Best | None = None  # which weights are reported instead of the last
 
 
-def train_and_test(
-    parts: Parts, settings: TrainingSettings, place: Place, *, save_seconds: float = SAVE_SECONDS
-) -> dict[str, Any]:
+def train_and_test(parts: Parts, settings: TrainingSettings, place: Place, extras: Extras = PLAIN) -> dict[str, Any]:
     """Train for the declared iterations, test the last weights, and return the metric's values by name.
 
-    With `parts.best` the best of the tested weights count, and `best_step` is theirs. With several processes
-    (`umt.training.distributed.join`), each calls it with its own device and the same rest: they share out each forward
-    and the test images, and all get the values. The same seed gives the same values on a CPU. Started again in
-    the same `work_dir`, it goes on from the last save.
+    With `parts.best` the best of the tested weights count, and `best_step` is theirs. With several processes they share
+    out each forward and the test images, and all get the values. It keeps the promises of the engine's `training`.
     """
-    parts.model.to(place.device, memory_format=torch.channels_last)
-    if lonely_batchnorm(parts.model):
-        warnings.warn("BatchNorm sees each process's own images only: CPUs have no SyncBatchNorm", stacklevel=2)
-    with spread(parts.model, [], "ddp") as (model, _), worker_errors():
-        runner = build_runner(replace(parts, model=model), settings, place, save_seconds)
+    with dense_training(parts, settings, place, extras) as runner:
         runner.train()
-        chosen = next((hook for hook in runner.hooks if isinstance(hook, BestHook)), None)
-        if chosen:
-            chosen.restore(runner)
+        best = next((hook for hook in runner.hooks if isinstance(hook, BestHook)), None)
+        if best:
+            best.restore(runner)
         values = {name.rpartition("/")[2]: value for name, value in runner.test().items()}
-    return {**values, "best_step": chosen.step} if chosen else values
+    return {**values, "best_step": best.step} if best else values
 
 
-def build_runner(parts: Parts, settings: TrainingSettings, place: Place, save_seconds: float = SAVE_SECONDS) -> Runner:
-    """Build the Runner of a job: silent on the console, checkpoints below `place.work_dir`, the model on its device."""
-    resumable = place.work_dir / RESUME_FILE
-    forwards = settings.iterations * settings.accumulation
-    saver = ResumeHook(save_seconds)
-    metric = {**parts.metric, "collect_device": "gpu"}  # mmengine's name for no files in the current folder
-    test_loader = _test_loader(parts.test_set)
-    return DenseRunner(
-        parts.model,
-        work_dir=str(place.work_dir),
-        train_dataloader=_training_loader(parts.train_set, settings, place),
-        # mmengine's own tests come after a save, and are left out by a resumed run: see BestHook
-        train_cfg={"type": "IterBasedTrainLoop", "max_iters": forwards, "val_begin": forwards + 1},
-        optim_wrapper=_optim_wrapper(parts, settings, place),
-        param_scheduler=list(parts.schedule) or _linear(settings),
-        test_dataloader=test_loader,
-        test_cfg={"type": "TestLoop"},
-        test_evaluator=metric,
-        **({"val_dataloader": test_loader, "val_cfg": {}, "val_evaluator": metric} if parts.best else {}),
-        default_hooks={**UNUSED_HOOKS, "param_scheduler": StepScheduleHook(), "checkpoint": saver},
-        custom_hooks=_hooks(saver, parts, settings, place),
-        default_scope="mmseg",
-        log_level=logging.ERROR,
-        randomness={"seed": place.seed, "diff_rank_seed": True},
-        experiment_name=uuid4().hex,  # mmengine shares its state between runs of one name
-        resume=resumable.is_file(),
-        load_from=str(resumable) if resumable.is_file() else None,
+def dense_training(
+    parts: Parts, settings: TrainingSettings, place: Place, extras: Extras = PLAIN
+) -> AbstractContextManager[Runner]:
+    """Return the engine's `training` of these parts."""
+    plan = Plan(
+        images=DenseViews(parts.train_set, place.seed),
+        groups=[],
+        optimizer=lambda groups: parts.optimizer,
+        schedule=list(parts.schedule) or _linear(settings),
+        steps=settings.iterations,
+        forwards=settings.accumulation,
+        batch=settings.share(),
+        lr=settings.lr,
+        precision=settings.precision,
+        clip_norm=parts.clip_norm,
+        collate=_collate,
+        tests=_tests(parts),
+        scope="mmseg",
     )
+    hooks = list(extras.hooks)
+    if parts.best:
+        hooks.append(BestHook(parts.best))
+    if is_main_process():
+        hooks.append(EvaluationProgress(place.report))
+    return training(parts.model, plan, place, replace(extras, hooks=tuple(hooks)))
 
 
-class DenseRunner(DeviceRunner):
-    """A DeviceRunner whose processes all get the head weights that the first one draws when a run starts."""
-
-    def _init_model_weights(self) -> None:
-        Runner._init_model_weights(self)
+def _tests(parts: Parts) -> dict[str, Any]:
+    """Return the options of mmengine's Runner for the test in the end, and those between steps if they choose."""
+    loader = _test_loader(parts.test_set)
+    metric = {**parts.metric, "collect_device": "gpu"}  # mmengine's name for no files in the current folder
+    last = {"test_dataloader": loader, "test_cfg": {"type": "TestLoop"}, "test_evaluator": metric}
+    return {**last, **({"val_dataloader": loader, "val_cfg": {}, "val_evaluator": metric} if parts.best else {})}
 
 
 class EvaluationProgress(Hook):
@@ -185,32 +166,9 @@ class EvaluationProgress(Hook):
         self.report(batch_idx + 1, len(runner.val_dataloader), f"test of step {step}")
 
 
-def _hooks(saver: ResumeHook, parts: Parts, settings: TrainingSettings, place: Place) -> list[Hook]:
-    """Return the hooks that watch, select the best weights and report; only the first process reports."""
-    hooks: list[Hook] = [FiniteHook(saver, settings.lr)]
-    if parts.best:
-        hooks.append(BestHook(parts.best))
-    if get_dist_info()[0] == 0:
-        hooks += [ProgressHook(place.report, settings.bn_batch), EvaluationProgress(place.report)]
-    return hooks
-
-
 def _linear(settings: TrainingSettings) -> list[dict[str, Any]]:
     return warmup_then(
         "linear", total=settings.iterations, warmup=settings.warmup, start_lr_factor=settings.warmup_start
-    )
-
-
-def _training_loader(dataset: BaseSegDataset, settings: TrainingSettings, place: Place) -> DataLoader[Any]:
-    draws = settings.iterations * settings.batch
-    rank, world = get_dist_info()
-    return DataLoader(
-        TrainingStream(dataset, place.seed, draws),
-        batch_size=settings.share(),
-        sampler=ResumableSampler(draws, rank, world),
-        num_workers=worker_count(draws // world),
-        collate_fn=_collate,
-        generator=torch.Generator(),  # else a new iterator draws from the state that a resumed run has restored
     )
 
 
@@ -218,17 +176,13 @@ def _test_loader(dataset: BaseSegDataset) -> DataLoader[Any]:
     """Load one image at a time, because their sizes differ; processes take turns."""
     sampler = DefaultSampler(dataset, shuffle=False, seed=0)
     workers = worker_count(len(dataset) // get_dist_info()[1])
-    own = torch.Generator()  # else a test between steps would change the draws of the next ones
-    return DataLoader(dataset, batch_size=1, sampler=sampler, num_workers=workers, collate_fn=_collate, generator=own)
-
-
-def _optim_wrapper(parts: Parts, settings: TrainingSettings, place: Place) -> OptimWrapper:
-    return make_optim_wrapper(
-        settings.precision,
-        place.device,
-        optimizer=parts.optimizer,
-        accumulative_counts=settings.accumulation,
-        clip_grad={"max_norm": parts.clip_norm} if parts.clip_norm else None,
+    return DataLoader(
+        dataset,
+        batch_size=1,
+        sampler=sampler,
+        num_workers=workers,
+        collate_fn=_collate,
+        generator=torch.Generator(),  # else a test between steps would change the draws of the next ones
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,3 +105,34 @@ def make_special() -> Callable[[Path, str], None]:
             path.symlink_to(path.with_suffix(".target"))
 
     return make
+
+
+WANDB = """
+RUNS = []
+
+class Run:
+    def __init__(self, **options):
+        self.options, self.logged, self.finished = options, [], False
+        RUNS.append(self)
+
+    def log(self, scalars, step):
+        self.logged.append((step, scalars))
+
+    def finish(self):
+        self.finished = True
+
+init = Run
+"""
+
+
+@pytest.fixture
+def wandb(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A package `wandb` that remembers what it is given."""
+    folder = tmp_path_factory.mktemp("wandb")
+    (folder / "wandb.py").write_text(WANDB)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    import wandb
+
+    yield wandb
+    del sys.modules["wandb"]

@@ -1,4 +1,4 @@
-"""Entry points of installed packages: backbones, tasks and kinds of teachers, each in a group of its own."""
+"""Entry points of installed packages: backbones, tasks and objectives of teachers, each in a group of its own."""
 
 from __future__ import annotations
 

@@ -117,6 +117,7 @@ def _split(context: click.Context, option: click.Parameter, texts: tuple[str, ..
     help="A job that takes more memory of the machine is ended; files that it maps do not count.",
 )
 @click.option("--compile", "compiled", is_flag=True, help="Frozen backbones through torch.compile; a minute to start.")
+@click.option("--wandb", is_flag=True, help="Send the curves of trainings to Weights & Biases, too.")
 @click.option("--cluster", type=click.Choice(["slurm", "local"]), help="Send the jobs through submitit.")
 @click.option(
     "--cluster-option",

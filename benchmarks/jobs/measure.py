@@ -52,6 +52,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None], model: 
         progress,
         request.cache_dir,
         request.compiled,
+        request.wandb,
     )
     outcome = task.run(job)
     result = Result(

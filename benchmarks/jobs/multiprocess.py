@@ -19,7 +19,7 @@ from benchmarks.results import Measured
 from benchmarks.suite.request import Request
 from umt.errors import KINDS, ProcessError
 from umt.training.device import pick_device
-from umt.training.distributed import join
+from umt.training.distributed import init_distributed
 
 Progress = Callable[[int, int, str], None]
 LOOK = 0.1  # seconds between two checks of the launcher
@@ -56,7 +56,7 @@ def measure_together(request: Request, progress: Progress) -> Measured:
 
 def _share(request: Request, connection: Connection) -> Measured | None:
     """Run the part of one of the processes."""
-    processes = join()
+    processes = init_distributed()
     if pick_device(request.device).type == "cuda":
         request = replace(request, device=f"cuda:{processes.local_rank}")
     request = replace(request, threads=request.threads // processes.world)

@@ -150,6 +150,7 @@ def _request(options: Options, key: Key, name: BackboneName, protocol: Protocol[
         out=options.out,
         cache=options.cache,
         compiled=options.compiled,
+        wandb=options.wandb,
     )
 
 

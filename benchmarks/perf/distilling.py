@@ -101,9 +101,7 @@ def pictures(folder: Path, count: int) -> ImageList:
 def loader(setting: Setting, images: Dataset[Any]) -> Iterator[dict[str, Any]]:
     """Yield batches without end, loaded as in training."""
     draws = DRAWS[setting.device.type]
-    return iter(
-        make_loader(images, batch=setting.batch, seed=0, draws=draws, visits=True, pinned=setting.device.type == "cuda")
-    )
+    return iter(make_loader(images, batch=setting.batch, seed=0, draws=draws, pinned=setting.device.type == "cuda"))
 
 
 def workers(setting: Setting) -> int:

@@ -27,10 +27,10 @@ from umt.backbones import create_backbone
 from umt.data.contract import Sample
 from umt.data.images import ImageSamples
 from umt.data.loaders import worker_count
+from umt.training.batches import SeededViews
 from umt.training.engine import Place, fit
 from umt.training.param_groups import layer_decay_groups
 from umt.training.precision import pick_precision
-from umt.training.seeded import SeededViews
 
 CLASSES = 1000
 IMAGES = 32  # files, each of which is read repeatedly

@@ -24,7 +24,7 @@ from umt.backbones.spec import parse_spec
 from umt.data.registry import dataset_info
 from umt.distill.distiller import make_spaces
 from umt.distill.ingredients import grid_of
-from umt.distill.kinds import kind_of
+from umt.distill.objectives import objective_of
 from umt.distill.recipe import DistillRecipe, TeacherSpec, load_recipe
 from umt.distill.spaces.shapes import SpaceShape, StudentShape
 from umt.distill.teachers.teacher import input_size
@@ -113,7 +113,7 @@ def _teacher(spec: TeacherSpec, student: Backbone, view_size: int) -> tuple[Spac
     backbone = shape_of(spec.backbone)
     side = input_size(spec, backbone, view_size, grid_of(student, view_size))
     features, gmacs = counted(lambda: backbone(_images(side), maps=(-1,)))
-    summary = kind_of(spec.kind).summary(features)
+    summary = objective_of(spec.objective).summary(features)
     return SpaceShape(spec.name, summary.shape[1], features.maps[-1].shape[1]), gmacs
 
 

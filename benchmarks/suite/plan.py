@@ -25,6 +25,7 @@ class Options:
     device: str
     cache: Path | None = None
     compiled: bool = False
+    wandb: bool = False
     processes: int = 1  # processes for a job that several can share
     seconds: float | None = None  # time limit for a backbone to load and to give its first features
 

@@ -24,6 +24,7 @@ class Request:
     threads: int = 0  # threads of the CPU, 0 for torch's default
     cache: Path | None = None  # folder of the feature cache, None for the one below `out`
     compiled: bool = False  # true if frozen backbones run through torch.compile
+    wandb: bool = False  # true if the curves of trainings go to Weights & Biases, too
     processes: int = 1  # processes that share the job
     trusted: bool = False  # true if a person typed the spec, so that it may run code
 

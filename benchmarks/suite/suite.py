@@ -18,7 +18,9 @@ TABLE_NAME = re.compile(r"(?!(report|compare-paper)$)[a-z0-9][a-z0-9_-]*(?<!-oth
 STUDENT_TABLES = tuple(f"table{number}" for number in range(2, 8))  # of the paper; reports know what they show
 COST_TASKS = ("throughput",)  # tasks that measure what a backbone costs, and score no items of a data set
 # Fields of a recipe that a suite may change: none that names a backbone or a file, which `--set` lets people do.
-CHANGEABLE = re.compile(r"(interaction|alignment|views|training)\.\w+|ema|seed|teachers\.\w+\.(kind|feature_loss|size)")
+CHANGEABLE = re.compile(
+    r"(interaction|alignment|views|training)\.\w+|ema|seed|teachers\.\w+\.(objective|kind|feature_loss|size)"
+)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def run(job: Job[ADE20KSettings]) -> Outcome:
     settings = job.settings
     train, test = job.dataset.training_samples, job.dataset.reported_samples
     parts = build(settings, job.backbone, train, test, job.seed)
-    values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress))
+    values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress, job.wandb))
     names = parts.test_set.metainfo["classes"]
     details = {
         **parts.details,

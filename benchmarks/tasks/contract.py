@@ -41,6 +41,7 @@ class Job(Generic[Settings]):
     progress: Progress
     cache: Path | None = None  # folder of the feature cache, which jobs share; None for none
     compiled: bool = False  # true if a frozen backbone runs through torch.compile
+    wandb: bool = False  # true if the curves of a training go to Weights & Biases, too
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from umt.data.transforms import Transform, train_transform
 from umt.errors import DeclarationError, SizeError
-from umt.training.engine import Recipe
-from umt.training.extras import Extras
+from umt.training.engine import Extras, Recipe
 
 SHARES = ("layer_decay", "drop_path", "crop_pct", "hflip", "reprob", "smoothing")
 
@@ -69,4 +68,4 @@ class FinetuneSettings(Recipe):
 
     def extras(self) -> Extras:
         """Return the settings of the engine beyond the recipe."""
-        return Extras(ema=self.ema, visits=True)
+        return Extras(ema=self.ema)

@@ -269,3 +269,10 @@ def test_files_that_are_trusted_are_passed_on(tmp_path: Path, performed: list[di
     plans = [SuiteTable(students=(StudentRun("A", "r"),))]
     train_students(plans, tmp_path, tmp_path, Console(quiet=True), ["r"], sure=True, dry_run=False)
     assert all(call["trust"] == ("r",) for call in performed)
+
+
+@pytest.mark.parametrize("wandb", [False, True])
+def test_curves_go_where_they_are_asked_for(tmp_path: Path, performed: list[dict[str, Any]], wandb: bool) -> None:
+    tables = [SuiteTable(students=(StudentRun("A", "r"),))]
+    train_students(tables, tmp_path, tmp_path, Console(quiet=True), sure=True, dry_run=False, wandb=wandb)
+    assert [call["wandb"] for call in performed] == [wandb, wandb]

@@ -15,7 +15,7 @@ import torch
 
 import umt
 from umt.backbones import Backbone, Features, Preprocess
-from umt.errors import BackboneError, OptionError, ProcessError, UMTError, UnknownNameError
+from umt.errors import BackboneError, OptionError, PackageError, ProcessError, UMTError, UnknownNameError
 
 Make = Callable[..., Any]
 TINY = "timm:test_resnet?pretrained=false"
@@ -77,6 +77,31 @@ def test_a_real_task_measures_an_object_as_it_measures_its_name(image_folder: Ma
     for name in ("value", "weights_hash", "protocol_hash", "n"):
         assert named[name] == given_object[name]
     assert mine.training, "the caller's own model stays as it is"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_curves_of_a_fine_tuning_are_kept_beside_it(
+    image_folder: Make, tmp_path: Path, wandb: Any, asked: bool
+) -> None:
+    image_folder(tmp_path / "data" / "imagenet")
+    suite = tmp_path / "tune.yaml"
+    column = "{heading: H, task: imagenet_finetune, dataset: imagenet, protocol: mini, metric: top1}"
+    suite.write_text(f"title: T\nabout: A\nseeds: 1\nembedded_data: false\ncolumns: [{column}]\n")
+    given = {"suite": str(suite), "data_root": tmp_path / "data", "workers": 0, "quiet": True, "device": "cpu"}
+    umt.evaluate({"tiny": TINY}, **given, out=tmp_path / "out", wandb=asked)
+    (job,) = (tmp_path / "out" / "work" / "tiny").iterdir()
+    lines = [json.loads(line) for line in (job / "log.jsonl").read_text().splitlines()]
+    assert {"step", "loss", "lr"} <= lines[-1].keys()
+    assert len(list(job.glob("tensorboard/events.out.tfevents.*"))) == 1
+    assert [run.options["name"] for run in wandb.RUNS] == [f"tiny/{job.name}"] * asked
+    assert all(len(run.logged) == len(lines) for run in wandb.RUNS)
+
+
+def test_wandb_that_is_not_installed_is_told_before_anything_runs(arguments: Make) -> None:
+    given = arguments()
+    with pytest.raises(PackageError, match="--wandb: the package wandb is not installed; pip install wandb"):
+        umt.evaluate(TINY, **given, workers=0, wandb=True)
+    assert not given["out"].exists()
 
 
 def test_a_model_that_no_name_leads_to(arguments: Make) -> None:

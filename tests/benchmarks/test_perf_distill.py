@@ -23,7 +23,7 @@ def setting() -> Setting:
         "student=timm:test_resnet",
         "teachers.lite0.backbone=timm:test_convnext?pretrained=false",
         "teachers.lite2.backbone=timm:test_vit?pretrained=false&img_size=64",
-        "teachers.lite2.kind=dino",
+        "teachers.lite2.objective=dino",
         "interaction.groups=8",
         "views.size=64",
     ]

@@ -19,8 +19,8 @@ from mmseg_configs.runner import train_and_test
 from umt.backbones import create_backbone
 from umt.data.contract import Dataset
 from umt.data.registry import dataset_info
-from umt.training.distributed import join
-from umt.training.engine import Place
+from umt.training.distributed import init_distributed
+from umt.training.engine import Extras, Place
 
 # Without biases of the keys: their gradient is zero but for rounding, which AdamW blows up to full steps.
 SPEC = "timm:vit_tiny_patch16_224?pretrained=false&img_size=48&depth=4&embed_dim=24&num_heads=2&qkv_bias=false"
@@ -41,7 +41,7 @@ def train(
     parts = build(settings, create_backbone(SPEC), dataset.samples("train"), dataset.samples("test"), seed=0)
     without_batchnorm(parts.model)
     place = Place(torch.device("cpu"), folder, 0, report)
-    values = train_and_test(parts, settings, place, save_seconds=save_seconds)
+    values = train_and_test(parts, settings, place, Extras(save_seconds=save_seconds))
     return values, parts.model.state_dict()
 
 
@@ -63,7 +63,7 @@ def kill(done: int, total: int, text: str) -> None:
 def main(task: str, data: Path, folder: Path) -> None:
     if task == "killed":
         train(data, folder, save_seconds=0, report=kill)
-    rank = join().rank
+    rank = init_distributed().rank
     values, weights = train(data, folder)
     values.pop("pictures")
     torch.save({"values": values, "weights": weights}, folder / f"end-{rank}.pth")

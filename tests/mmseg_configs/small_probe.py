@@ -19,8 +19,8 @@ from mmseg_configs.runner import Parts, train_and_test
 from umt.backbones import create_backbone
 from umt.data.contract import Dataset
 from umt.data.registry import dataset_info
-from umt.training.distributed import join
-from umt.training.engine import Place
+from umt.training.distributed import init_distributed
+from umt.training.engine import Extras, Place
 
 SMALL = {
     "iterations": 4, "warmup": 1, "batch": 4, "bn_batch": 2, "precision": "fp32", "scale": (256, 64), "crop": 64,
@@ -52,7 +52,7 @@ def kill() -> None:
 
 
 def one_of_two(data: Path, folder: Path) -> None:
-    rank = join().rank
+    rank = init_distributed().rank
     values, weights = train_alike(data, folder)
     torch.save({"values": values, "weights": weights}, folder / f"end-{rank}.pth")
 
@@ -66,7 +66,7 @@ def killed(data: Path, folder: Path, moment: str) -> None:
     steps, step = itertools.count(1), parts.optimizer.step
     if moment == "training":
         parts.optimizer.step = lambda: kill() if next(steps) == 3 else step()  # type: ignore[method-assign]
-    train_and_test(parts, SETTINGS, Place(torch.device("cpu"), folder, 0, report), save_seconds=0)
+    train_and_test(parts, SETTINGS, Place(torch.device("cpu"), folder, 0, report), Extras(save_seconds=0))
 
 
 if __name__ == "__main__":

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from mmseg_configs import runner as module
 from mmseg_configs.ade20k import ADE20KSettings
-from mmseg_configs.runner import Parts, build_runner, train_and_test
+from mmseg_configs.runner import Parts, dense_training, train_and_test
 from umt.errors import UMTError
-from umt.training.engine import Place
+from umt.training import batches
+from umt.training.engine import Extras, Place
 from umt.training.hooks.saving import RESUME_FILE
 from umt.training.precision import AutocastOptimWrapper
 
@@ -25,13 +26,18 @@ def head_of(parts: Parts) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in parts.model.decode_head.state_dict().items()}
 
 
+def train(parts: Parts, settings: ADE20KSettings, place: Place) -> None:
+    with dense_training(parts, settings, place) as runner:
+        runner.train()
+
+
 def test_training_moves_the_head_and_nothing_else(
     make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place, capfd: Any
 ) -> None:
     parts = make_parts()
     backbone = parts.model.backbone.backbone.weights_hash()
-    runner = build_runner(parts, settings, place)
-    runner.train()
+    with dense_training(parts, settings, place) as runner:
+        runner.train()
     trained = {id(parameter) for group in parts.optimizer.param_groups for parameter in group["params"]}
     assert trained == {id(parameter) for parameter in runner.model.decode_head.parameters()}
     assert all(
@@ -51,7 +57,7 @@ def test_accumulation_equals_one_large_batch(
         parts = make_parts(bn_batch=bn_batch)
         parts.model.decode_head.norm = nn.Identity()
         folder = dataclasses.replace(place, work_dir=place.work_dir / str(bn_batch))
-        build_runner(parts, changed, folder).train()
+        train(parts, changed, folder)
         heads.append(head_of(parts)["conv_seg.weight"])
     torch.testing.assert_close(heads[1], heads[0], rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(heads[2], heads[0], rtol=1e-5, atol=1e-7)
@@ -65,7 +71,7 @@ def test_learning_rate_warms_up_and_falls_to_zero_at_the_last_step(
     rates: list[float] = []
     step = parts.optimizer.step
     parts.optimizer.step = lambda: (rates.append(parts.optimizer.param_groups[0]["lr"]), step())  # type: ignore
-    build_runner(parts, dataclasses.replace(settings, **changes), place).train()
+    train(parts, dataclasses.replace(settings, **changes), place)
     warm = [1e-3 * (1e-6 + (1 - 1e-6) * index / 2) for index in range(3)]
     fall = [1e-3 * (1 - index / 4) for index in range(5)]
     assert rates[:3] == pytest.approx(warm)
@@ -98,13 +104,25 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     first = make_parts(**changes)
     kill(first)
     with pytest.raises(KilledError):
-        train_and_test(first, changed, stopped, save_seconds=0)
+        train_and_test(first, changed, stopped, Extras(save_seconds=0))
     assert torch.load(stopped.work_dir / RESUME_FILE, weights_only=True)["meta"]["iter"] == 6
     torch.manual_seed(1234)
     second = make_parts(**changes)
     assert train_and_test(second, changed, stopped) == expected
     for name, value in head_of(whole).items():
         torch.testing.assert_close(head_of(second)[name], value, rtol=0, atol=0)
+
+
+def test_curves_hold_losses_and_the_tests_between_steps(
+    make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place
+) -> None:
+    changes = {"iterations": 12, "batch": 1, "bn_batch": 1, "best_on_test": 6}
+    train_and_test(make_parts(**changes), dataclasses.replace(settings, **changes), place)
+    board = EventAccumulator(str(place.work_dir / "tensorboard"))
+    board.Reload()
+    assert {"decode.loss_ce", "loss", "lr", "images_per_second", "test/miou"} <= set(board.Tags()["scalars"])
+    assert [event.step for event in board.Scalars("loss")] == [10, 12]
+    assert [event.step for event in board.Scalars("test/miou")] == [6, 12]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -116,7 +134,7 @@ def test_a_bad_file_in_the_middle_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     workers: int,
 ) -> None:
-    monkeypatch.setattr(module, "worker_count", lambda images: workers)
+    monkeypatch.setattr(batches, "worker_count", lambda images: workers)
     parts = make_parts()
     bad = tmp_path / "bad.png"
     Image.new("L", (7, 5)).save(bad)
@@ -152,9 +170,9 @@ def test_a_loss_that_is_no_number_stops_the_run_with_one_line(
 def test_precision_is_that_of_the_protocol(
     make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place, precision: str, autocast: bool
 ) -> None:
-    runner = build_runner(make_parts(), dataclasses.replace(settings, precision=precision), place)
-    assert isinstance(runner.optim_wrapper, AutocastOptimWrapper) is autocast
-    runner.train()
+    with dense_training(make_parts(), dataclasses.replace(settings, precision=precision), place) as runner:
+        assert isinstance(runner.optim_wrapper, AutocastOptimWrapper) is autocast
+        runner.train()
     assert all(torch.isfinite(value).all() for value in runner.model.decode_head.parameters())
 
 

@@ -1,4 +1,4 @@
-"""A package that pip installs adds a backbone, a task and a kind of teacher, and the suite works with all of them."""
+"""A package that pip installs adds a backbone, a task and an objective of teachers; the suite works with all."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_its_backbone_is_listed_and_keeps_the_contract(umt: Umt) -> None:
 
 
 @pytest.mark.slow
-def test_its_kind_teaches_and_its_task_measures(
+def test_its_objective_teaches_and_its_task_measures(
     umt: Umt, package: Path, image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Three steps of distillation, then backbone, student and space are rows of the column of the task."""

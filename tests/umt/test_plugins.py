@@ -11,7 +11,7 @@ from benchmarks.tasks.registry import get_task, task_names
 from umt import plugins
 from umt.backbones import create_backbone
 from umt.backbones.registry import installed_plugins
-from umt.distill.kinds import kind_of
+from umt.distill.objectives import objective_of
 from umt.errors import UMTError
 
 GROUP = "umt.tests"
@@ -52,8 +52,9 @@ def test_a_name_that_two_packages_claim_names_both(install: Callable[[str, str],
         ("umt.tasks", "knn", lambda: get_task("knn")),
         ("umt.tasks", "knn", task_names),
         ("umt.tasks", "knn", lambda: get_task("of another package")),
-        ("umt.kinds", "dino", lambda: kind_of("dino")),
-        ("umt.kinds", "dino", lambda: kind_of("of another package")),
+        ("umt.teacher_objectives", "dino", lambda: objective_of("dino")),
+        ("umt.teacher_objectives", "dino", lambda: objective_of("of another package")),
+        ("umt.kinds", "dino", lambda: objective_of("of another package")),
         ("umt.backbones", "timm", lambda: create_backbone("timm")),
         ("umt.backbones", "timm:test_vit", lambda: create_backbone("timm:test_vit?pretrained=false")),
         ("umt.backbones", "pypi", installed_plugins),

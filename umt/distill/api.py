@@ -20,8 +20,9 @@ from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.train import STUDENT_FILE, Ingredients, Running, claim_folder, estimate
 from umt.durations import duration
 from umt.files import component
+from umt.training.curves import require_wandb
 from umt.training.device import pick_device
-from umt.training.distributed import Processes, join
+from umt.training.distributed import Processes, init_distributed
 from umt.training.engine import Place
 
 Folder: TypeAlias = "str | os.PathLike[str]"
@@ -40,7 +41,7 @@ def distill(
     device: str = "auto",
     cache: Folder | None = None,
     save_every: int = 1000,
-    loggers: Sequence[str] = ("tensorboard",),
+    wandb: bool = False,
     parallel: str = "ddp",
     compiled: bool = False,
     dry_run: bool = False,
@@ -54,7 +55,9 @@ def distill(
 
     A finished student is not trained again, and an interrupted training goes on. Raises UMTError.
     """
-    processes = join()
+    if wandb:
+        require_wandb()
+    processes = init_distributed()
     console = Console(quiet=quiet or not processes.main)
     folders = {name: Path(folder) for name, folder in (data or {}).items()}
     sources = Sources(Path(data_root or "data"), folders, _path(images), weights_folder(_path(weights)))
@@ -71,8 +74,8 @@ def distill(
         estimate(chosen.recipe, ingredients, _device(device, processes), announce)
         return place / STUDENT_FILE
     with TrainingBar(console, chosen.recipe.name, processes.main) as bar:
-        where = Place(_device(device, processes), place, chosen.recipe.seed, bar.report)
-        running = Running(where, save_every, tuple(loggers), parallel, compiled, processes.main)
+        where = Place(_device(device, processes), place, chosen.recipe.seed, bar.report, wandb)
+        running = Running(where, save_every, parallel, compiled, processes.main)
         path = train.distill(chosen.recipe, ingredients, running, announce)
     console.print(f"wrote {shown(path)}; evaluate it with: umt run {shown(path)}")
     return path

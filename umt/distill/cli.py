@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,23 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), help="Checkpoint and logs. Default: runs/distill/RECIPE.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Targets that `umt teachers cache` made.")
 @click.option("--save-every", default=1000, show_default=True, help="Optimiser steps between saves to resume from.")
-@click.option(
-    "--logger", "loggers", multiple=True, default=("tensorboard",), show_default=True, help="tensorboard or wandb."
-)
+@click.option("--wandb", is_flag=True, help="Send the curves to Weights & Biases, too.")
+@click.option("--logger", "loggers", multiple=True, type=click.Choice(["tensorboard", "wandb"]), hidden=True)
 @click.option("--parallel", type=click.Choice(["ddp", "fsdp"]), default="ddp", show_default=True)
 @click.option("--compile", "compiled", is_flag=True, help="Use torch.compile; the first step takes a minute or more.")
 @click.option("--dry-run", is_flag=True, help="Print what it would cost and how long it would take; train nothing.")
-def distill_command(recipe_name: str, single: tuple[str, ...], **options: Any) -> None:
+def distill_command(recipe_name: str, single: tuple[str, ...], loggers: tuple[str, ...], **options: Any) -> None:
     """Distil several teachers into one student, and write OUT/student.pth.
 
     To continue an interrupted run, type the same command again. Evaluate the result with
     `umt run OUT/student.pth`, and its heads with `umt run OUT/student.pth#SPACE`.
     """
+    if loggers:
+        message = (
+            "--logger goes with the next release: TensorBoard is always written, and --wandb adds Weights & Biases"
+        )
+        warnings.warn(message, FutureWarning, stacklevel=2)
+    options["wandb"] |= "wandb" in loggers
     distill(recipe_name, data=data_folders(single), **options)
 
 

@@ -62,7 +62,7 @@ def cost_table(parts: Sequence[Part]) -> Table:
 
 def _teacher_part(teacher: Teacher, images: Tensor) -> Part:
     summary, features = teacher.widths()
-    about = f"{_name(teacher.backbone)}, {teacher.kind.name}, {teacher.size} px, widths {summary} and {features}"
+    about = f"{_name(teacher.backbone)}, {teacher.objective.name}, {teacher.size} px, widths {summary} and {features}"
     return _part(f"teacher {teacher.name}", about, teacher.backbone, lambda: teacher(images), len(images))
 
 

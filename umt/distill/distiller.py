@@ -11,8 +11,8 @@ from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor, nn
 
 from umt.backbones.contract import Backbone
-from umt.distill.kinds import feature_loss, kind_of
 from umt.distill.losses import FEATURE_LOSSES, FeatureLoss, mse
+from umt.distill.objectives import feature_loss, objective_of
 from umt.distill.recipe import AlignmentSpec, DistillRecipe, InteractionSpec, TeacherSpec
 from umt.distill.spaces.interaction import Interaction
 from umt.distill.spaces.projectors import Projectors
@@ -94,8 +94,8 @@ def loss_of(teacher: TeacherSpec) -> FeatureLoss:
 
 
 def loss_name(teacher: TeacherSpec) -> str:
-    """Return the recipe's own feature loss for a teacher, or that of the teacher's kind."""
-    return feature_loss(teacher.feature_loss or kind_of(teacher.kind).feature_loss)
+    """Return the recipe's own feature loss for a teacher, or that of the teacher's objective."""
+    return feature_loss(teacher.feature_loss or objective_of(teacher.objective).feature_loss)
 
 
 def distance_of(loss: FeatureLoss, fmap: Tensor, target: Tensor) -> Tensor:

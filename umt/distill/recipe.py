@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,11 +24,11 @@ class TeacherSpec:
     """A teacher, and so a representational space of the student."""
 
     name: str  # name of its space: the part after '#' in ckpt.pth#dino
-    kind: str  # decides the global target and the feature loss: classification, clip, mae, dino
+    objective: str  # decides the global target and the feature loss: classification, clip, mae, dino
     backbone: str  # a name as in `umt backbones list`
     weights: str | None = None  # a file in the weights folder, for weights that no hub has
     source: str | None = None  # instructions to get that file, printed if it is missing
-    feature_loss: str | None = None  # instead of the kind's own (table 5)
+    feature_loss: str | None = None  # instead of the objective's own (table 5)
     size: int | str | None = None  # pixels of its input; 'grid' for as many cells as the student has; null: the view's
 
 
@@ -97,8 +98,12 @@ class DistillRecipe:
         )
 
     def record(self) -> dict[str, Any]:
-        """Return plain values, which a checkpoint keeps and a resume compares."""
-        return asdict(self)
+        """Return plain values for a checkpoint, where `objective` keeps its older name `kind`: reports compare them."""
+        teachers = [
+            {"kind" if name == "objective" else name: value for name, value in asdict(teacher).items()}
+            for teacher in self.teachers
+        ]
+        return {**asdict(self), "teachers": teachers}
 
 
 def recipe_names() -> list[str]:
@@ -107,10 +112,11 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(name: str, changes: Sequence[str] = (), *, trusted: bool = False) -> DistillRecipe:
-    """Read `recipes/<name>.yaml` or a YAML file, with changes such as 'training.batch=64', 'teachers.dino.kind=mae'.
+    """Read `recipes/<name>.yaml` or a YAML file, with changes such as 'training.batch=64'.
 
-    A recipe is called after its file. trusted: if true, backbones that the file names may run code and lie anywhere;
-    else they are hub names, plug-ins, and checkpoints beside it. Changes are typed by people, who may name anything.
+    A recipe is called after its file; a change names a teacher, as in 'teachers.dino.objective=mae'. trusted: if true,
+    backbones that the file names may run code and lie anywhere; else they are hub names, plug-ins, and checkpoints
+    beside it. Changes are typed by people, who may name anything.
 
     Raises UMTError with the file, the field and the value that is wrong.
     """
@@ -120,7 +126,21 @@ def load_recipe(name: str, changes: Sequence[str] = (), *, trusted: bool = False
         _make_names_safe(record, path)
     for change in changes:
         _apply(record, change)
+    if rename_kind(record):
+        message = (
+            f"{path}: field 'kind' of a teacher is now called 'objective'; the old name goes with the next release"
+        )
+        warnings.warn(message, FutureWarning, stacklevel=2)
     return build(DistillRecipe, {**record, "name": path.stem}, path)
+
+
+def rename_kind(record: dict[str, Any]) -> bool:
+    """Rename the field `kind` of teachers, as version 0.1 called it, to `objective`; return true if there was any."""
+    teachers = record.get("teachers")
+    old = [item for item in teachers if isinstance(item, dict) and "kind" in item] if isinstance(teachers, list) else []
+    for teacher in old:
+        teacher["objective"] = teacher.pop("kind")
+    return bool(old)
 
 
 def recipe_path(name: str) -> Path:

@@ -21,15 +21,14 @@ from umt.declarations import read_mapping
 from umt.distill.cost import Part, measure_cost, step_seconds
 from umt.distill.distiller import Distiller, as_floats, loss_name
 from umt.distill.heads import stored_interaction
-from umt.distill.recipe import DistillRecipe, differences
+from umt.distill.recipe import DistillRecipe, differences, rename_kind
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.teachers.teacher import Targets, Teacher, all_targets
 from umt.errors import ChangedError
 from umt.files import atomic_file, writable_folder
 from umt.revision import revision
-from umt.training.engine import Place, fit
-from umt.training.extras import Extras
-from umt.training.hooks.logs import LOG_FILE, mean_scalars, thinned
+from umt.training.curves import LOG_FILE, mean_scalars, thinned
+from umt.training.engine import Extras, Place, fit
 from umt.training.hooks.saving import RESUME_FILE
 from umt.training.param_groups import layer_decay_groups
 
@@ -65,7 +64,6 @@ class Running:
 
     place: Place
     save_every: int = 1000  # optimiser steps between saves
-    loggers: tuple[str, ...] = ("tensorboard",)
     parallel: str = "ddp"
     compile: bool = False
     main: bool = True  # true if this process writes the files
@@ -92,10 +90,8 @@ def distill(
     extras = Extras(
         save_every=running.save_every,
         ema=recipe.ema,
-        loggers=running.loggers,
         parallel=running.parallel,
         note=lambda: f"teachers {model.clock.share():.0%} of the time" if model.teachers else "cached teachers",
-        visits=True,
     )
     views: Dataset[Any] = ingredients.views  # type: ignore[assignment]
     fit(model, groups, views, training, place, extras=extras)
@@ -131,9 +127,11 @@ def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
     Raises UMTError if it holds another recipe's run, with the fields that differ.
     """
     path = folder / RECIPE_FILE
-    record = {name: value for name, value in _plain(recipe.record()).items() if name != "name"}  # the file's name
+    record = {name: value for name, value in _plain(asdict(recipe)).items() if name != "name"}  # the file's name
     if path.is_file():
-        changed = differences({**read_mapping(path), "name": None}, {**record, "name": None})
+        stored = read_mapping(path)
+        rename_kind(stored)
+        changed = differences({**stored, "name": None}, {**record, "name": None})
         if changed:
             raise ChangedError(
                 f"{path}: this folder belongs to a run with another recipe ({'; '.join(changed)}); "
@@ -158,7 +156,7 @@ def save_student(
         path,
         model.student,
         spaces=[
-            Space(shape.name, teachers[shape.name].kind, teachers[shape.name].backbone, shape.summary)
+            Space(shape.name, teachers[shape.name].objective, teachers[shape.name].backbone, shape.summary)
             for shape in model.spaces.spaces
         ],
         interaction=stored_interaction(recipe, model),

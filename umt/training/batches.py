@@ -1,13 +1,15 @@
-"""Endless batches: the images of each process at each step, as a function of seed and position alone."""
+"""Endless batches of every training: images and their views as functions of seed and position alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import InfiniteSampler
+import torch
 from mmengine.dist import get_dist_info
 from torch import Generator
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -31,10 +33,10 @@ class VisitSampler(Sampler[Key]):
     def __iter__(self) -> Iterator[Key]:
         epoch, order = -1, np.empty(0, dtype=int)
         for turn in count(self.start):
-            visit, place = divmod(turn * self.world + self.rank, self.images)
+            visit, position = divmod(turn * self.world + self.rank, self.images)
             if visit != epoch:
-                epoch, order = visit, np.random.default_rng((self.seed, visit)).permutation(self.images)
-            yield int(order[place]), visit
+                epoch, order = visit, order_of(self.seed, visit, self.images)
+            yield int(order[position]), visit
 
     def __len__(self) -> int:
         return self.images
@@ -44,10 +46,59 @@ class VisitSampler(Sampler[Key]):
         self.start = keys
 
 
+class SeededViews(Dataset[Any]):
+    """`dataset[index, visit]`: an item of `items`, drawn with generators of its own.
+
+    Augmentations of timm, torchvision and mmseg draw from Python's, NumPy's and torch's global generators. Here a
+    training sees the same views in one process or many, with worker processes or without, and after an interruption.
+    """
+
+    def __init__(self, items: Dataset[Any], seed: int) -> None:
+        self.items, self.seed = items, seed
+
+    def __len__(self) -> int:
+        return len(self.items)  # type: ignore[arg-type]
+
+    def __getitem__(self, key: Key) -> Any:
+        with global_generators(*self.seeds(*key)):
+            return self.items[key[0]]
+
+    def seeds(self, index: int, visit: int) -> tuple[int, int, int]:
+        """Return the seeds of Python's, NumPy's and torch's generators for a view."""
+        first, second, third = np.random.SeedSequence((self.seed, index, visit)).generate_state(3).tolist()
+        return first, second, third
+
+
+def order_of(seed: int, visit: int, images: int) -> np.ndarray:
+    """Return the indices of all images in the order of an epoch."""
+    return np.random.default_rng((seed, visit)).permutation(images)
+
+
+@contextmanager
+def global_generators(python: int, numpy: int, torchs: int) -> Iterator[None]:
+    """Seed Python's, NumPy's and torch's CPU generators, and restore them afterwards."""
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(python)
+    np.random.seed(numpy)
+    torch.default_generator.manual_seed(torchs)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.set_rng_state(before[2])
+
+
 def make_loader(
-    images: Dataset[Any], *, batch: int, seed: int, draws: int, visits: bool, pinned: bool
+    images: Dataset[Any],
+    *,
+    batch: int,
+    seed: int,
+    draws: int,
+    pinned: bool,
+    collate: Callable[[list[Any]], Any] | None = None,
 ) -> DataLoader[Any]:
-    """Return endless shuffled batches for this process, if all processes together draw `draws` images.
+    """Return endless shuffled batches for this process, which draws `draws` images; items are asked for by key.
 
     The order of the images depends on the seed alone, not on the size of a batch.
     """
@@ -56,8 +107,9 @@ def make_loader(
     return DataLoader(
         images,
         batch_size=batch,
-        sampler=VisitSampler(size, seed, rank, world) if visits else InfiniteSampler(images, seed=seed),
-        num_workers=worker_count(draws // world),
+        sampler=VisitSampler(size, seed, rank, world),
+        num_workers=worker_count(draws),
+        collate_fn=collate,
         pin_memory=pinned,
         generator=Generator().manual_seed(seed),
     )

@@ -31,7 +31,7 @@ class Processes:
         return self.rank == 0
 
 
-def join() -> Processes:
+def init_distributed() -> Processes:
     """Read the variables of torchrun or Slurm in the environment, and connect to the other processes, if there are any.
 
     They talk through NCCL if the machine has GPUs, each process with its own GPU, and through Gloo otherwise. A Slurm
@@ -41,12 +41,12 @@ def join() -> Processes:
         slurm_to_torchrun(os.environ)
     processes = Processes(_number("RANK", 0), _number("WORLD_SIZE", 1), _number("LOCAL_RANK", 0))
     if processes.world > 1 and not distributed.is_initialized():
-        _meet(processes)
+        _connect(processes)
     return processes
 
 
 @contextmanager
-def company() -> Iterator[None]:
+def distributed_errors() -> Iterator[None]:
     """Raise UMTError in place of the errors of Gloo or NCCL if another process has gone."""
     try:
         yield
@@ -84,7 +84,7 @@ def _first_host(nodes: str) -> str:
         ) from error
 
 
-def _meet(processes: Processes) -> None:
+def _connect(processes: Processes) -> None:
     gpus = torch.cuda.device_count()
     if gpus:
         if processes.local_rank >= gpus:
@@ -96,10 +96,10 @@ def _meet(processes: Processes) -> None:
         distributed.init_process_group("nccl" if gpus else "gloo")
     except ValueError as error:  # torch names the variable that is missing
         raise DeviceError(f"WORLD_SIZE is {processes.world}, but {error}; start with torchrun or srun") from error
-    atexit.register(_leave)
+    atexit.register(_disconnect)
 
 
-def _leave() -> None:
+def _disconnect() -> None:
     if distributed.is_initialized():
         distributed.destroy_process_group()
 

@@ -1,11 +1,13 @@
-"""The engine: a function that trains a model on mmengine's Runner, by a recipe that is data."""
+"""The engine: every training of the project runs on one Runner, by a plan that is data."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,23 +17,23 @@ from mmengine.dist import get_dist_info
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from umt.data.loaders import worker_errors
 from umt.errors import DeclarationError, NotFiniteError, SizeError, unknown_name
 from umt.training.batches import make_loader
-from umt.training.distributed import company
-from umt.training.extras import PLAIN, Extras
+from umt.training.distributed import distributed_errors
 from umt.training.hooks.average import AverageHook
+from umt.training.hooks.curves import CurvesHook, closed
 from umt.training.hooks.finite import FiniteHook
-from umt.training.hooks.logs import LogHook
 from umt.training.hooks.progress import ProgressHook
 from umt.training.hooks.saving import RESUME_FILE, ResumeHook, StepScheduleHook
-from umt.training.parallel import lonely_batchnorm, spread
+from umt.training.parallel import PARALLEL, parallelize, unsynced_batchnorm
 from umt.training.param_groups import Group
 from umt.training.precision import PRECISIONS, make_optim_wrapper
 from umt.training.runner import DeviceRunner
-from umt.training.schedule import warmup_then
 
 SAVE_SECONDS = 300.0  # work that an interruption may cost
 UNUSED_HOOKS = dict.fromkeys(("runtime_info", "timer", "logger"))  # these hooks look at the device for each loss
@@ -97,9 +99,57 @@ class Place:
     """The device, folder and progress report of a training."""
 
     device: torch.device
-    work_dir: Path  # its own folder: logs, and the save to resume from
+    work_dir: Path  # its own folder: curves, and the save to resume from
     seed: int
     report: Callable[[int, int, str], None]  # done, total, text
+    wandb: bool = False  # curves go to Weights & Biases, too
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Options of a training beyond its settings; only `ema` and `hooks` can change the weights."""
+
+    save_every: int | None = None  # optimiser steps between saves, besides those by time
+    save_seconds: float = SAVE_SECONDS
+    ema: float | None = None  # decay of the weights' moving average, which the model holds in the end
+    parallel: str = "ddp"  # with several processes: each holds the whole model (ddp), or a shard of it (fsdp)
+    hooks: tuple[Hook, ...] = ()  # hooks of the caller
+    note: Callable[[], str] | None = None  # more text for the progress line
+
+    def __post_init__(self) -> None:
+        if self.save_every is not None and self.save_every < 1:
+            raise DeclarationError(f"save_every {self.save_every}: take at least 1 optimiser step")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise DeclarationError(f"ema {self.ema}: take a decay between 0 and 1, such as 0.9998")
+        if self.parallel not in PARALLEL:
+            raise unknown_name("parallel", self.parallel, PARALLEL)
+
+
+PLAIN = Extras()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training in the engine's terms, whatever declared it."""
+
+    images: Dataset[Any]  # by (index, visit)
+    groups: list[Group]  # of the optimiser, each with its own peak lr
+    optimizer: Callable[[list[Group]], torch.optim.Optimizer]
+    schedule: Sequence[dict[str, Any]]  # mmengine's `param_scheduler`, in optimiser steps
+    steps: int  # of the optimiser
+    forwards: int  # of each process, an optimiser step
+    batch: int  # images a forward of each process
+    lr: float  # named in errors
+    precision: str
+    clip_norm: float | None  # largest norm of the gradient
+    collate: Callable[[list[Any]], Any] | None = None  # None for torch's own
+    tests: Mapping[str, Any] = field(default_factory=dict)  # options of mmengine's Runner
+    scope: str | None = None  # registry of the tests' parts; it outlives the run, and renames objects that others build
+
+    @property
+    def iterations(self) -> int:
+        """The forwards of each process."""
+        return self.steps * self.forwards
 
 
 def fit(
@@ -109,79 +159,126 @@ def fit(
     recipe: Recipe,
     place: Place,
     *,
-    save_seconds: float = SAVE_SECONDS,
     extras: Extras = PLAIN,
 ) -> None:
     """Train `model` in place with AdamW on `groups` (each with its own peak lr); afterwards it is in eval mode.
 
-    With several processes (`distributed.join`), each calls it with its own device and the same other arguments; all
+    images: items by (index, visit), see `SeededViews`. It keeps the promises of `training`.
+    """
+    count: int = len(images)  # type: ignore[arg-type]
+    steps = recipe.steps(count)
+    plan = Plan(
+        images=images,
+        groups=groups,
+        optimizer=partial(torch.optim.AdamW, betas=recipe.betas, fused=True),
+        schedule=warmup_then("cosine", total=steps, warmup=recipe.warmup_steps(count)),
+        steps=steps,
+        forwards=recipe.forwards(get_dist_info()[1]),
+        batch=recipe.device_batch,
+        lr=recipe.lr,
+        precision=recipe.precision,
+        clip_norm=recipe.clip_norm,
+    )
+    with training(model, plan, place, extras) as runner:
+        runner.train()
+    model.eval()
+    if not all(bool(value.isfinite().all()) for value in model.parameters()):
+        raise NotFiniteError(f"training diverged at lr {recipe.lr}: weights are not finite; lower lr or set clip_norm")
+
+
+@contextmanager
+def training(model: BaseModel, plan: Plan, place: Place, extras: Extras = PLAIN) -> Iterator[Runner]:
+    """Yield the Runner that trains `model` in place; after the block `model` itself holds the weights.
+
+    With several processes (`init_distributed`), each calls it with its own device and the same other arguments; all
     models hold the same weights in the end, and only the first process writes and reports. The same seed gives the same
     weights on a CPU. Started again in the same `work_dir`, it goes on from the last save, exactly. Raises UMTError if a
     loss or a weight is not finite (iteration and loss are named) or another process is gone; the last save is kept.
     """
     model.to(place.device, memory_format=torch.channels_last)
-    if lonely_batchnorm(model):
-        warnings.warn("BatchNorm sees each process's own images only: CPUs have no SyncBatchNorm", stacklevel=2)
+    if unsynced_batchnorm(model):
+        warnings.warn("BatchNorm sees each process's own images only: CPUs have no SyncBatchNorm", stacklevel=3)
+    saver = ResumeHook(extras.save_seconds, extras.save_every)
+    hooks = _hooks(saver, plan, place, extras)
+    with (
+        parallelize(model, plan.groups, extras.parallel) as (wrapped, groups),
+        worker_errors(),
+        distributed_errors(),
+        closed(hooks),
+    ):
+        yield _runner(wrapped, groups, plan, place, saver, hooks)
+
+
+def warmup_then(policy: str, *, total: int, warmup: int, start_lr_factor: float = 1e-3) -> list[dict[str, Any]]:
+    """Return a linear warm-up whose peak is the last of `warmup` iterations, then decay; policy 'cosine' or 'linear'.
+
+    Cosine would be zero in iteration `total`, linear is zero in the last one, as in mmengine's own schedules.
+    The factors multiply each parameter group's own learning rate, so layer-wise scales survive.
+    """
+    decay = {"begin": warmup, "end": total, "by_epoch": False}
+    schedule: list[dict[str, Any]] = []
+    if warmup > 1:  # a single iteration of warm-up is at the peak
+        schedule.append(
+            {"type": "LinearLR", "start_factor": start_lr_factor, "begin": 0, "end": warmup, "by_epoch": False}
+        )
+    if policy == "cosine":
+        return [*schedule, {"type": "CosineAnnealingLR", "T_max": total - warmup, "eta_min": 0.0, **decay}]
+    return [*schedule, {"type": "PolyLR", "power": 1.0, "eta_min": 0.0, **decay}]
+
+
+def _runner(
+    model: nn.Module, groups: list[Group], plan: Plan, place: Place, saver: ResumeHook, hooks: list[Hook]
+) -> Runner:
     resumable = place.work_dir / RESUME_FILE
-    saver = ResumeHook(save_seconds, extras.save_every)
-    count: int = len(images)  # type: ignore[arg-type]
-    steps, forwards = recipe.steps(count), recipe.forwards(get_dist_info()[1])
-    with spread(model, groups, extras.parallel) as (trained, trained_groups), worker_errors(), company():
-        DeviceRunner(
-            trained,
-            work_dir=str(place.work_dir),
-            train_dataloader=_loader(images, recipe, place, extras),
-            train_cfg={"by_epoch": False, "max_iters": steps * forwards},
-            optim_wrapper=_optimiser(trained_groups, recipe, place.device, forwards),
-            param_scheduler=warmup_then("cosine", total=steps, warmup=recipe.warmup_steps(count)),
-            default_hooks={**UNUSED_HOOKS, "param_scheduler": StepScheduleHook(), "checkpoint": saver},
-            custom_hooks=_hooks(saver, recipe, place, extras),
-            randomness={"seed": place.seed, "diff_rank_seed": True},
-            log_level=logging.ERROR,
-            default_scope=None,  # a scope would outlive the run, and rename objects that others build
-            experiment_name=uuid4().hex,  # mmengine shares its state between runs of one name
-            resume=resumable.is_file(),
-            load_from=str(resumable) if resumable.is_file() else None,
-        ).train()
-    model.eval()
-    _check_finite(model, recipe)
+    return DeviceRunner(
+        model,
+        work_dir=str(place.work_dir),
+        train_dataloader=_loader(plan, place),
+        # mmengine's own tests between iterations come after a save, and are left out by a resumed run: none of them
+        train_cfg={"by_epoch": False, "max_iters": plan.iterations, "val_begin": plan.iterations + 1},
+        optim_wrapper=_optimiser(groups, plan, place.device),
+        param_scheduler=list(plan.schedule),
+        default_hooks={**UNUSED_HOOKS, "param_scheduler": StepScheduleHook(), "checkpoint": saver},
+        custom_hooks=hooks,
+        randomness={"seed": place.seed, "diff_rank_seed": True},
+        log_level=logging.ERROR,
+        default_scope=plan.scope,
+        experiment_name=uuid4().hex,  # mmengine shares its state between runs of one name
+        resume=resumable.is_file(),
+        load_from=str(resumable) if resumable.is_file() else None,
+        **plan.tests,
+    )
 
 
-def _loader(images: Dataset[Any], recipe: Recipe, place: Place, extras: Extras) -> DataLoader[Any]:
+def _loader(plan: Plan, place: Place) -> DataLoader[Any]:
     return make_loader(
-        images,
-        batch=recipe.device_batch,
+        plan.images,
+        batch=plan.batch,
         seed=place.seed,
-        draws=round(recipe.epochs * len(images)),  # type: ignore[arg-type]
-        visits=extras.visits,
+        draws=plan.iterations * plan.batch,
         pinned=place.device.type == "cuda",
+        collate=plan.collate,
     )
 
 
-def _optimiser(groups: list[Group], recipe: Recipe, device: torch.device, forwards: int) -> OptimWrapper:
+def _optimiser(groups: list[Group], plan: Plan, device: torch.device) -> OptimWrapper:
     return make_optim_wrapper(
-        recipe.precision,
+        plan.precision,
         device,
-        optimizer=torch.optim.AdamW(groups, betas=recipe.betas, fused=True),
-        accumulative_counts=forwards,
-        clip_grad={"max_norm": recipe.clip_norm} if recipe.clip_norm else None,
+        optimizer=plan.optimizer(groups),
+        accumulative_counts=plan.forwards,
+        clip_grad={"max_norm": plan.clip_norm} if plan.clip_norm else None,
     )
 
 
-def _hooks(saver: ResumeHook, recipe: Recipe, place: Place, extras: Extras) -> list[Hook]:
+def _hooks(saver: ResumeHook, plan: Plan, place: Place, extras: Extras) -> list[Hook]:
     """Return the hooks that watch, average and report; only the first process reports."""
     rank, world = get_dist_info()
-    images = recipe.device_batch * world
-    hooks: list[Hook] = [FiniteHook(saver, recipe.lr), *extras.hooks]
+    images = plan.batch * world
+    hooks: list[Hook] = [FiniteHook(saver, plan.lr), *extras.hooks]
     if extras.ema:
         hooks.append(AverageHook(extras.ema))
     if rank == 0:
         hooks.append(ProgressHook(place.report, images, extras.note))
-    if rank == 0 and extras.loggers:
-        hooks.append(LogHook(extras.loggers, place.work_dir, images))
+        hooks.append(CurvesHook(place.work_dir, images, wandb=place.wandb))
     return hooks
-
-
-def _check_finite(model: BaseModel, recipe: Recipe) -> None:
-    if not all(bool(value.isfinite().all()) for value in model.parameters()):
-        raise NotFiniteError(f"training diverged at lr {recipe.lr}: weights are not finite; lower lr or set clip_norm")

@@ -21,7 +21,7 @@ OWN_SHARD = 1_000_000  # parameters from which on a block is gathered by itself,
 
 
 @contextmanager
-def spread(model: BaseModel, groups: list[Group], parallel: str) -> Iterator[tuple[nn.Module, list[Group]]]:
+def parallelize(model: BaseModel, groups: list[Group], parallel: str) -> Iterator[tuple[nn.Module, list[Group]]]:
     """Yield the model to train for `model`, and its optimiser groups; afterwards `model` itself holds the weights.
 
     All processes start from the weights of the first. On GPUs, BatchNorm sees the batches of all processes; CPUs have
@@ -41,45 +41,45 @@ def spread(model: BaseModel, groups: list[Group], parallel: str) -> Iterator[tup
             yield model, sharded_groups
 
 
-def lonely_batchnorm(model: nn.Module) -> bool:
+def unsynced_batchnorm(model: nn.Module) -> bool:
     """Return whether BatchNorm would see each process's images alone."""
     on_cpu = not next(model.parameters()).is_cuda
     return get_dist_info()[1] > 1 and on_cpu and any(isinstance(module, _BatchNorm) for module in model.modules())
 
 
-def bare(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> nn.Module:
     """Return the model inside of its wrapper, if it has one."""
     return cast(nn.Module, model.module) if is_model_wrapper(model) else model
 
 
-def whole(tree: Any) -> Any:
+def gather(tree: Any) -> Any:
     """Return nested values with every tensor whole, on the CPU of the first process; the others get None for tensors.
 
     Every process must call it: each gives its shards.
     """
     if isinstance(tree, Mapping):
-        return {key: whole(value) for key, value in tree.items()}
+        return {key: gather(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return type(tree)(whole(value) for value in tree)
+        return type(tree)(gather(value) for value in tree)
     if not isinstance(tree, Tensor):
         return tree
     full = tree.full_tensor() if isinstance(tree, DTensor) else tree
     return full.detach().cpu() if is_main_process() else None
 
 
-def own_share(value: Tensor) -> Tensor:
+def local_shard(value: Tensor) -> Tensor:
     """Return the part of a tensor that this process holds, as a view."""
     return value.to_local() if isinstance(value, DTensor) else value
 
 
-def placed(value: Tensor, like: Tensor) -> Tensor:
+def shard_like(value: Tensor, like: Tensor) -> Tensor:
     """Return a whole tensor on the device of another, in the same layout and sharded in the same way."""
     if isinstance(like, DTensor):
         return distribute_tensor(value.to(like.device).contiguous(), like.device_mesh, like.placements)
     return torch.empty_like(like, dtype=value.dtype).copy_(value)
 
 
-def placed_optimiser(state: dict[str, Any], optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+def shard_optimiser_like(state: dict[str, Any], optimiser: torch.optim.Optimizer) -> dict[str, Any]:
     """Return a whole optimiser state, with the values of a weight laid out and sharded as the weight is.
 
     Fused optimisers walk weights and moments side by side in memory: a moment that was saved in another layout would
@@ -88,7 +88,7 @@ def placed_optimiser(state: dict[str, Any], optimiser: torch.optim.Optimizer) ->
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     cut = {
         number: {
-            name: placed(value, weights[number]) if value.shape == weights[number].shape else value
+            name: shard_like(value, weights[number]) if value.shape == weights[number].shape else value
             for name, value in values.items()
         }
         for number, values in state["state"].items()

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import get_dist_info, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from umt.backbones.weights import read_file
 from umt.errors import UMTError, WeightsError
 from umt.files import atomic_file
-from umt.training.parallel import bare, placed, placed_optimiser, whole
+from umt.training.parallel import gather, shard_like, shard_optimiser_like, unwrap
 
 SAVED = {"meta", "state_dict", "optimizer", "param_schedulers", "message_hub"}  # fields of a saved run
 
@@ -34,8 +35,8 @@ class DeviceRunner(Runner):
         """
         checkpoint = {
             "meta": {"epoch": self.epoch, "iter": self.iter + 1, "seed": self.seed},
-            "state_dict": whole(bare(self.model).state_dict()),
-            "optimizer": whole(self.optim_wrapper.state_dict()),
+            "state_dict": gather(unwrap(self.model).state_dict()),
+            "optimizer": gather(self.optim_wrapper.state_dict()),
             "param_schedulers": [scheduler.state_dict() for scheduler in self.param_schedulers],
             "message_hub": {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}},
         }
@@ -48,15 +49,15 @@ class DeviceRunner(Runner):
         """Read a checkpoint of this run; mmengine's loader falls back to unpickling arbitrary code."""
         checkpoint = _saved_run(Path(filename))
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        model = bare(self.model)
+        model = unwrap(self.model)
         live = model.state_dict()
-        model.load_state_dict({name: placed(value, live[name]) for name, value in checkpoint["state_dict"].items()})
-        checkpoint["optimizer"] = placed_optimiser(checkpoint["optimizer"], self.optim_wrapper.optimizer)
+        model.load_state_dict({name: shard_like(value, live[name]) for name, value in checkpoint["state_dict"].items()})
+        checkpoint["optimizer"] = shard_optimiser_like(checkpoint["optimizer"], self.optim_wrapper.optimizer)
         return checkpoint
 
     def _init_model_weights(self) -> None:
-        """Skip this with several processes: `spread` gave them equal weights, and mmengine cannot send shards."""
-        if get_dist_info()[1] == 1:
+        """Skip this for a sharded model: `parallelize` gave it equal weights, and mmengine cannot send shards."""
+        if not any(isinstance(value, DTensor) for value in self.model.parameters()):
             super()._init_model_weights()
 
     def dump_config(self) -> None:

@@ -115,8 +115,8 @@ def test_every_protocol_runs(
 def student(folder: Path, teacher: dict[str, str], *changes: str) -> Path:
     """A checkpoint of a random student with a space of a CNN and one of the CLIP stand-in."""
     teachers = [
-        {"name": "cls", "kind": "classification", "backbone": "timm:test_resnet"},
-        {"name": "clip", "kind": "clip", **teacher},
+        {"name": "cls", "objective": "classification", "backbone": "timm:test_resnet"},
+        {"name": "clip", "objective": "clip", **teacher},
     ]
     recipe = load_recipe("mini-cnn-pypi", [f"teachers={json.dumps(teachers)}", "interaction.groups=8", *changes])
     recipe = replace(recipe, student="timm:test_resnet")

@@ -187,7 +187,7 @@ def distillation(tmp_path: Path) -> list[str]:
     recipe = {
         "about": "a stand-in",
         "student": "timm:test_resnet",
-        "teachers": [{"name": "cls", "kind": "classification", "backbone": TEACHER}],
+        "teachers": [{"name": "cls", "objective": "classification", "backbone": TEACHER}],
         "interaction": {"groups": 8},
         "views": {"size": 32},
         "training": {"epochs": 2, "batch": 4, "device_batch": 4, "lr": 0.001, "warmup_epochs": 0, "weight_decay": 0.0,

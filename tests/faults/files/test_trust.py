@@ -249,7 +249,7 @@ def test_recipes_run_no_code_unless_they_are_trusted(
     recipe: Callable[..., Path], photos: Path, marker: Path, second_file: Path, tmp_path: Path, name: str
 ) -> None:
     name = name.replace("MARKER", str(marker)).replace("SECOND", str(second_file))
-    teacher = {"name": "a", "kind": "classification", "backbone": name}
+    teacher = {"name": "a", "objective": "classification", "backbone": name}
     options = ["--images", photos, "--out", tmp_path / "out", "--dry-run"]
     for fields in ({"student": name}, {"teachers": [teacher]}):
         file = recipe(**fields)
@@ -295,7 +295,7 @@ def test_a_trusted_recipe_says_what_it_runs(
 ) -> None:
     (tmp_path / "plug.py").write_text(PLUG_IN)
     monkeypatch.chdir(tmp_path)
-    teacher = {"name": "a", "kind": "classification", "backbone": "plug.py:build"}
+    teacher = {"name": "a", "objective": "classification", "backbone": "plug.py:build"}
     file = recipe(teachers=[teacher], student="timm:test_resnet", interaction={"groups": 8}, views={"size": 32})
     checked = run("teachers", "check", "--recipe", file, "--trust", file)
     assert checked.exit_code == 0, said(checked)
@@ -314,7 +314,7 @@ def test_a_recipe_cannot_choose_its_name(recipe: Callable[..., Path], name: str)
 
 
 def test_recipes_that_name_each_other_come_to_an_end(recipe: Callable[..., Path], photos: Path, tmp_path: Path) -> None:
-    teacher = {"name": "a", "kind": "classification", "backbone": "timm:resnet18", "weights": "absent.pth"}
+    teacher = {"name": "a", "objective": "classification", "backbone": "timm:resnet18", "weights": "absent.pth"}
     for other in ("stranger.yaml", "other.yaml"):
         file = recipe(teachers=[teacher], otherwise=other)
         (tmp_path / "other.yaml").write_text(file.read_text())
@@ -326,7 +326,7 @@ def test_recipes_that_name_each_other_come_to_an_end(recipe: Callable[..., Path]
 
 @pytest.mark.parametrize("field", ["extends", "weights"])
 def test_what_a_recipe_names_lies_in_its_place(recipe: Callable[..., Path], field: str, photos: Path) -> None:
-    teacher = {"name": "a", "kind": "classification", "backbone": "timm:resnet18", "weights": "../../etc/passwd"}
+    teacher = {"name": "a", "objective": "classification", "backbone": "timm:resnet18", "weights": "../../etc/passwd"}
     file = recipe(extends="../../../etc/x") if field == "extends" else recipe(teachers=[teacher])
     refused = run("distill", "--recipe", file, "--images", photos, "--dry-run")
     assert isinstance(refused.exception, TrustError)

@@ -53,7 +53,7 @@ def recipe() -> Callable[..., DistillRecipe]:
                 f"student={student}",
                 "teachers.lite0.backbone=timm:test_convnext?pretrained=false",
                 "teachers.lite2.backbone=" + VIT,
-                "teachers.lite2.kind=dino",
+                "teachers.lite2.objective=dino",
                 "interaction.groups=8",
                 "views.size=64",
                 *changes,

@@ -19,7 +19,7 @@ from umt.distill.teachers.teacher import Teacher, all_targets
 def teachers(recipe: Callable[..., DistillRecipe], distiller: Callable[..., Distiller]) -> tuple[Teacher, ...]:
     """A ViT whose class token is its target and whose map is pooled, and a CNN."""
     return distiller(
-        recipe("teachers.lite2.kind=classification", "teachers.lite0.kind=mae", "teachers.lite2.size=64")
+        recipe("teachers.lite2.objective=classification", "teachers.lite0.objective=mae", "teachers.lite2.size=64")
     ).teachers
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +13,13 @@ from PIL import Image
 
 import umt
 from umt.backbones.checkpoint import read_checkpoint
+from umt.distill.cli import distill_command
 from umt.errors import MissingFileError, OptionError, UnknownNameError
 
 RECIPE = {
     "about": "One random teacher",
     "student": "timm:test_resnet",
-    "teachers": [{"name": "a", "kind": "classification", "backbone": "timm:test_resnet?pretrained=false"}],
+    "teachers": [{"name": "a", "objective": "classification", "backbone": "timm:test_resnet?pretrained=false"}],
     "interaction": {"rounds": 1, "groups": 8},
     "views": {"size": 32},
     "training": {
@@ -56,6 +59,24 @@ def test_the_checkpoint_is_a_backbone_and_is_not_made_twice(
     assert umt.distill(str(recipe), **{**given, "quiet": False}) == path
     assert "is complete; nothing to do" in capsys.readouterr().out.replace("\n", " ")
     assert path.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(("option", "warned"), [(["--wandb"], False), (["--logger", "wandb"], True)])
+def test_curves_go_to_wandb_on_request(
+    recipe: Path, images: Path, tmp_path: Path, wandb: Any, option: list[str], warned: bool
+) -> None:
+    """By the same option as in `umt run`; the option of earlier versions works, and says that it goes."""
+    given = ["--recipe", str(recipe), "--images", str(images), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        distill_command.main([*given, *option], standalone_mode=False)
+    said = [str(warning.message) for warning in caught if warning.category is FutureWarning]
+    assert any("--logger goes with the next release" in text for text in said) is warned
+    (run,) = wandb.RUNS
+    assert run.options["name"] == f"{tmp_path.name}/out"
+    assert [step for step, _ in run.logged] == [2]
+    assert (tmp_path / "out" / "log.jsonl").is_file()
+    assert list((tmp_path / "out" / "tensorboard").iterdir())
 
 
 def test_a_dry_run_says_what_it_would_cost_and_writes_nothing(

@@ -145,8 +145,8 @@ def test_a_recipe_may_choose_a_teachers_loss(recipe: Recipes) -> None:
 def test_unknown_method_and_kind_list_the_known_ones(recipe: Recipes, distiller: Distillers) -> None:
     with pytest.raises(UMTError, match=r"unknown interaction.method 'radio'.*projectors"):
         distiller(recipe("interaction.method=radio"))
-    with pytest.raises(UMTError, match=r"unknown kind of teacher 'sam'.*classification"):
-        distiller(recipe("teachers.lite2.kind=sam"))
+    with pytest.raises(UMTError, match=r"unknown objective of a teacher 'sam'.*classification"):
+        distiller(recipe("teachers.lite2.objective=sam"))
 
 
 def test_the_papers_sum_is_plain() -> None:

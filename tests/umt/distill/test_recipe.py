@@ -12,6 +12,7 @@ from umt.distill.recipe import (
     missing_weights,
     weights_folder,
 )
+from umt.distill.train import claim_folder
 from umt.errors import UMTError
 
 BASE = """
@@ -19,8 +20,8 @@ about: test
 student: timm:test_resnet
 otherwise: other
 teachers:
-  - {name: cls, kind: classification, backbone: "timm:test_convnext"}
-  - {name: dino, kind: dino, backbone: "timm:test_vit", weights: dino.pth, source: "download it from example.org"}
+  - {name: cls, objective: classification, backbone: "timm:test_convnext"}
+  - {name: dino, objective: dino, backbone: "timm:test_vit", weights: dino.pth, source: "download it from example.org"}
 interaction: {rounds: 2, groups: 8}
 training: {epochs: 2, batch: 8, device_batch: 4, lr: 1, warmup_epochs: 0, weight_decay: 0, betas: [0.9, 0.95],
            clip_norm: null, precision: fp32}
@@ -48,6 +49,34 @@ def test_a_file_is_a_recipe(base: Path) -> None:
     assert recipe.views.size == 224
 
 
+def test_the_field_kind_of_version_0_1_works_with_a_warning(base: Path) -> None:
+    base.write_text(BASE.replace("objective:", "kind:"))
+    with pytest.warns(FutureWarning, match=r"base\.yaml: field 'kind' of a teacher is now called 'objective'"):
+        recipe = load_recipe(str(base), ["teachers.dino.kind=mae"])
+    assert [teacher.objective for teacher in recipe.teachers] == ["classification", "mae"]
+
+
+def test_a_folder_that_version_0_1_began_belongs_to_the_same_recipe(base: Path, tmp_path: Path) -> None:
+    recipe, folder = load_recipe(str(base)), tmp_path / "out"
+    claim_folder(folder, recipe)
+    written = (folder / "recipe.yaml").read_text()
+    assert "objective: dino" in written
+    (folder / "recipe.yaml").write_text(written.replace("objective:", "kind:"))
+    assert not claim_folder(folder, recipe)
+    assert (folder / "recipe.yaml").read_text() == written
+    with pytest.raises(UMTError, match="belongs to a run with another recipe"):
+        claim_folder(folder, load_recipe(str(base), ["teachers.dino.objective=mae"]))
+
+
+def test_a_checkpoint_keeps_the_older_name(base: Path) -> None:
+    """By a digest of these values reports tell students of different recipes apart."""
+    teachers = load_recipe(str(base)).record()["teachers"]
+    assert [(teacher["kind"], "objective" in teacher) for teacher in teachers] == [
+        ("classification", False),
+        ("dino", False),
+    ]
+
+
 def test_a_child_changes_single_fields_of_the_groups(base: Path) -> None:
     recipe = load_recipe(child(base, "about: other\ninteraction: {rounds: 1}\ntraining: {epochs: 4}"))
     assert (recipe.name, recipe.about) == ("child", "other")
@@ -57,7 +86,7 @@ def test_a_child_changes_single_fields_of_the_groups(base: Path) -> None:
 
 
 def test_a_child_replaces_the_teachers_as_a_whole(base: Path) -> None:
-    recipe = load_recipe(child(base, "teachers: [{name: mae, kind: mae, backbone: timm:test_vit}]"))
+    recipe = load_recipe(child(base, "teachers: [{name: mae, objective: mae, backbone: timm:test_vit}]"))
     assert [teacher.name for teacher in recipe.teachers] == ["mae"]
 
 
@@ -69,13 +98,13 @@ def test_a_file_extends_a_shipped_recipe(tmp_path: Path) -> None:
 def test_changes_reach_every_depth(base: Path) -> None:
     changes = [
         "training.batch=64",
-        "teachers.dino.kind=mae",
+        "teachers.dino.objective=mae",
         "interaction.width=null",
         "views.scale=[0.5, 1]",
         "ema=0.9",
     ]
     recipe = load_recipe(str(base), changes)
-    assert (recipe.training.batch, recipe.teachers[1].kind, recipe.interaction.width) == (64, "mae", None)
+    assert (recipe.training.batch, recipe.teachers[1].objective, recipe.interaction.width) == (64, "mae", None)
     assert (recipe.views.scale, recipe.ema) == ((0.5, 1), 0.9)
     assert load_recipe(str(base)).training.batch == 8
 
@@ -87,7 +116,7 @@ def test_changes_reach_every_depth(base: Path) -> None:
         ("training.bach=8", "unknown field 'bach'. Did you mean batch"),
         ("trainin.batch=8", "unknown field 'trainin'. Did you mean training"),
         ("training.batch=many", "field 'batch' is 'many', expected int"),
-        ("teachers.dinov3.kind=mae", "unknown teacher 'dinov3'. Did you mean dino?"),
+        ("teachers.dinov3.objective=mae", "unknown teacher 'dinov3'. Did you mean dino?"),
         ("student.name=x", "--set student.name=x: 'student' has no fields"),
         ("student.name.first=x", "--set student.name.first=x: 'name' has no fields"),
         ("training.batch=6", "batch 6 is not a multiple of device_batch 4"),
@@ -107,13 +136,13 @@ def test_wrong_changes_are_named(base: Path, change: str, message: str) -> None:
         ("interactions: {rounds: 1}", "child.yaml: unknown field 'interactions'. Did you mean interaction"),
         ("interaction: {round: 1}", "field 'interaction': unknown field 'round'. Did you mean"),
         ("student: 5", "field 'student' is 5, expected str"),
-        ("teachers: [{name: a, kind: dino}]", "field 'teachers': field 'backbone' is missing"),
+        ("teachers: [{name: a, objective: dino}]", "field 'teachers': field 'backbone' is missing"),
         (
-            "teachers: [{name: a, kind: dino, backbone: b}, {name: a, kind: mae, backbone: c}]",
+            "teachers: [{name: a, objective: dino, backbone: b}, {name: a, objective: mae, backbone: c}]",
             "recipe 'child': teacher name 'a' is listed twice",
         ),
         (
-            "teachers: [{name: a, kind: dino, backbone: b}, {name: c, kind: mae, backbone: b}]",
+            "teachers: [{name: a, objective: dino, backbone: b}, {name: c, objective: mae, backbone: b}]",
             "recipe 'child': teacher backbone 'b' is listed twice",
         ),
     ],
@@ -127,8 +156,8 @@ def test_mistakes_in_a_file_are_named(base: Path, text: str, message: str) -> No
 
 def test_one_architecture_with_two_weight_files_is_two_teachers(base: Path) -> None:
     first, second = (
-        "{name: a, kind: dino, backbone: b, weights: 1.pth}",
-        "{name: c, kind: mae, backbone: b, weights: 2.pth}",
+        "{name: a, objective: dino, backbone: b, weights: 1.pth}",
+        "{name: c, objective: mae, backbone: b, weights: 2.pth}",
     )
     assert len(load_recipe(child(base, f"teachers: [{first}, {second}]")).teachers) == 2
 

@@ -14,7 +14,7 @@ from umt.backbones import Backbone, Features, create_backbone
 from umt.backbones.adapters.pypi_weights import PACKAGES
 from umt.backbones.spec import parse_spec
 from umt.distill.distiller import make_spaces
-from umt.distill.kinds import feature_loss, kind_of
+from umt.distill.objectives import feature_loss, objective_of
 from umt.distill.recipe import TeacherSpec, differences, load_recipe, recipe_names
 from umt.distill.spaces.shapes import SpaceShape, StudentShape
 from umt.distill.teachers.teacher import load_teacher
@@ -77,7 +77,9 @@ def last_features(name: str, side: int) -> Features:
 
 def space_of(teacher: TeacherSpec, side: int) -> SpaceShape:
     features = last_features(teacher.backbone, side)
-    return SpaceShape(teacher.name, kind_of(teacher.kind).summary(features).shape[1], features.maps[-1].shape[1])
+    return SpaceShape(
+        teacher.name, objective_of(teacher.objective).summary(features).shape[1], features.maps[-1].shape[1]
+    )
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -110,7 +112,7 @@ def test_a_variant_changes_one_field(base: str, variant: str) -> None:
 def test_table_5_changes_the_loss_of_one_teacher() -> None:
     cosine, mse = load_recipe("vit-l").teachers, load_recipe("vit-l-dino-mse").teachers
     assert cosine[:2] == mse[:2]
-    assert (kind_of("dino").feature_loss, mse[2].feature_loss) == ("patch_cosine", "patch_mse")
+    assert (objective_of("dino").feature_loss, mse[2].feature_loss) == ("patch_cosine", "patch_mse")
     assert differences(vars(cosine[2]), vars(mse[2])) == ["feature_loss: None, now patch_mse"]
 
 
@@ -118,7 +120,7 @@ def test_table_5_changes_the_loss_of_one_teacher() -> None:
 def test_models_and_kinds_exist(name: str) -> None:
     recipe = load_recipe(name)
     for teacher in recipe.teachers:
-        feature_loss(teacher.feature_loss or kind_of(teacher.kind).feature_loss)
+        feature_loss(teacher.feature_loss or objective_of(teacher.objective).feature_loss)
         spec = parse_spec(teacher.backbone)
         if spec.scheme == "open_clip":
             assert spec.name in {"/".join(pair) for pair in open_clip.list_pretrained()}

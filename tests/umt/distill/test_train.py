@@ -31,8 +31,8 @@ RECIPE = {
     "about": "Random stand-ins as teachers: a CNN called classification, a ViT called DINO",
     "student": "timm:test_convnext",
     "teachers": [
-        {"name": "cls", "kind": "classification", "backbone": "timm:test_resnet?pretrained=false"},
-        {"name": "dino", "kind": "dino", "backbone": "timm:test_vit?pretrained=false&img_size=64"},
+        {"name": "cls", "objective": "classification", "backbone": "timm:test_resnet?pretrained=false"},
+        {"name": "dino", "objective": "dino", "backbone": "timm:test_vit?pretrained=false&img_size=64"},
     ],
     "interaction": {"rounds": 1, "groups": 8},
     "views": {"size": 64},
@@ -205,7 +205,7 @@ def test_a_diverging_loss_is_named_and_the_last_save_stays(command: Command, tmp
 
 @pytest.mark.slow
 def test_another_recipe_does_not_resume_in_the_same_folder(finished: tuple[Path, str], command: Command) -> None:
-    line = failure(command(finished[0], "--set", "training.lr=0.5", "--set", "teachers.dino.kind=mae"))
+    line = failure(command(finished[0], "--set", "training.lr=0.5", "--set", "teachers.dino.objective=mae"))
     assert "training.lr: 0.001, now 0.5" in line
     assert "mae" in line
     assert "--out" in line
@@ -216,7 +216,10 @@ def test_another_recipe_does_not_resume_in_the_same_folder(finished: tuple[Path,
     [
         ("views.size=70", "views.size 70 is not a multiple of 32, which the student needs; take 64"),
         ("interaction.groups=7", "not divisible by interaction.groups 7; nearest 63"),
-        ("teachers.dino.kind=clip", "teacher 'dino': timm:test_vit?pretrained=false&img_size=64 is not of kind clip"),
+        (
+            "teachers.dino.objective=clip",
+            "teacher 'dino': timm:test_vit?pretrained=false&img_size=64 cannot have the objective clip",
+        ),
         ("teachers.dino.backbone=timm:no_such_model", "unknown timm model 'no_such_model'"),
         ("teachers.dino.weights=vit.pth", "weights/vit.pth is not there"),
         ("teachers.dino.name=cls", "teacher name 'cls' is listed twice"),

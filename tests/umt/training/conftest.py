@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from umt.backbones import create_backbone
+from umt.training.batches import SeededViews
 from umt.training.classifier import Classifier
 from umt.training.drop_path import set_drop_path
 from umt.training.engine import Place, Recipe, fit
@@ -80,7 +81,8 @@ def train(images: TensorDataset, tmp_path: Path) -> Callable[..., dict[str, Tens
         pixels, labels = images.tensors
         groups = layer_decay_groups(model.backbone, model.head, lr=recipe.lr, weight_decay=0.05, layer_decay=0.8)
         place = Place(torch.device("cpu"), work_dir or tmp_path / "work", seed, report)
-        fit(model, groups, TensorDataset(pixels.to(dtype), labels), recipe, place, **options)
+        views = SeededViews(TensorDataset(pixels.to(dtype), labels), seed)
+        fit(model, groups, views, recipe, place, **options)
         return model.state_dict()
 
     return run

@@ -13,9 +13,9 @@ from conftest import RECIPE, picture_set, tiny_classifier
 from mmengine.hooks import Hook
 
 from umt.errors import UMTError
-from umt.training.distributed import join
-from umt.training.engine import Place, fit
-from umt.training.extras import Extras
+from umt.training.batches import SeededViews
+from umt.training.distributed import init_distributed
+from umt.training.engine import Extras, Place, fit
 from umt.training.param_groups import layer_decay_groups
 
 RECIPE_OF_TWENTY = replace(RECIPE, epochs=20 * 8 / 24, device_batch=2)
@@ -50,13 +50,13 @@ def train(name: str, folder: Path, extras: Extras, rank: int) -> None:
     groups = layer_decay_groups(model.backbone, model.head, lr=RECIPE.lr, weight_decay=0.05, layer_decay=0.8)
     texts: list[str] = []
     place = Place(torch.device("cpu"), folder / name, 0, lambda *report: texts.append(str(report)))
-    fit(model, groups, picture_set(), RECIPE_OF_TWENTY, place, extras=extras)
+    fit(model, groups, SeededViews(picture_set(), 0), RECIPE_OF_TWENTY, place, extras=extras)
     torch.save(model.state_dict(), folder / f"{name}-{rank}.pth")
     assert bool(texts) == (rank == 0)
 
 
 def main(folder: Path) -> None:
-    processes = join()
+    processes = init_distributed()
     train("ddp", folder, Extras(ema=0.5), processes.rank)
     train("fsdp", folder, Extras(ema=0.5, parallel="fsdp"), processes.rank)
     for parallel in ("ddp", "fsdp"):

@@ -1,15 +1,19 @@
-"""Which images are seen when: shared out to processes, epoch by epoch, and after an interruption."""
+"""Images and their views: shared out to processes, epoch by epoch, the same for whoever draws them."""
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 from mmengine.runner.loops import _InfiniteDataloaderIterator
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from umt.training.batches import Key, VisitSampler, make_loader
+from umt.training.batches import Key, SeededViews, VisitSampler, make_loader
 
 
 def first(sampler: VisitSampler, keys: int) -> list[Key]:
@@ -70,7 +74,7 @@ def test_going_on_reads_no_image_that_was_seen(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("umt.training.batches.worker_count", lambda draws: workers)
 
     def loader() -> DataLoader[torch.Tensor]:
-        return make_loader(Keys(), batch=4, seed=0, draws=100, visits=True, pinned=False)
+        return make_loader(Keys(), batch=4, seed=0, draws=100, pinned=False)
 
     through = list(islice(_InfiniteDataloaderIterator(loader()), 8))
     resumed = loader()
@@ -79,3 +83,43 @@ def test_going_on_reads_no_image_that_was_seen(monkeypatch: pytest.MonkeyPatch, 
     for expected in through[5:]:
         assert torch.equal(next(batches), expected)
     assert len(resumed.dataset.asked) == (0 if workers else 12)  # type: ignore[attr-defined]
+
+
+class Draws(Dataset[Tensor]):
+    """One number of each generator that augmentations draw from."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> Tensor:
+        if index == 5:
+            raise ValueError("damaged")
+        return torch.tensor([random.random(), np.random.random(), float(torch.rand(()))])
+
+
+def test_equal_keys_give_equal_draws_and_any_other_gives_others() -> None:
+    first, again, other = SeededViews(Draws(), 0), SeededViews(Draws(), 0), SeededViews(Draws(), 1)
+    assert torch.equal(first[2, 3], again[2, 3])
+    for different in (first[2, 4], first[3, 3], first[3, 2], other[2, 3]):
+        assert (first[2, 3] != different).all()
+
+
+def test_worker_processes_draw_the_same() -> None:
+    views, keys = SeededViews(Draws(), 7), [(index, visit) for visit in range(2) for index in range(5)]
+    alone = torch.stack([views[key] for key in keys])
+    loaded = torch.cat(list(DataLoader(views, batch_size=2, sampler=keys, num_workers=2)))
+    assert torch.equal(alone, loaded)
+
+
+@pytest.mark.parametrize("index", [0, 5])
+def test_the_training_draws_on_as_if_nothing_was(index: int) -> None:
+    """Also after an image that cannot be read."""
+
+    def draw(look: bool) -> list[float]:
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)
+        if look:
+            with suppress(ValueError):
+                SeededViews(Draws(), 0)[index, 0]
+        return [random.random(), float(np.random.random()), float(torch.rand(()))]
+
+    assert draw(True) == draw(False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from umt.errors import UMTError
-from umt.training.distributed import Processes, join, slurm_to_torchrun
+from umt.training.distributed import Processes, init_distributed, slurm_to_torchrun
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "SLURM_STEP_ID", "SLURM_NTASKS")
 SLURM = {"SLURM_PROCID": "5", "SLURM_NTASKS": "8", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "123456"}
@@ -29,14 +29,14 @@ def scontrol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_launcher_there_is_one_process() -> None:
-    assert join() == Processes(0, 1, 0)
-    assert join().main
+    assert init_distributed() == Processes(0, 1, 0)
+    assert init_distributed().main
 
 
 def test_a_slurm_script_without_srun_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SLURM.items():
         monkeypatch.setenv(name, value)
-    assert join() == Processes(0, 1, 0)
+    assert init_distributed() == Processes(0, 1, 0)
 
 
 @pytest.mark.usefixtures("scontrol")
@@ -73,4 +73,4 @@ def test_half_an_environment_is_an_error(monkeypatch: pytest.MonkeyPatch, name: 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv(name, value)
     with pytest.raises(UMTError, match=message):
-        join()
+        init_distributed()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from mmengine.hooks import Hook
-from mmengine.registry import DefaultScope
+from mmengine.optim import OptimWrapper
+from mmengine.registry import PARAM_SCHEDULERS, DefaultScope
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from umt.errors import UMTError
-from umt.training.engine import Recipe
-from umt.training.extras import Extras
+from umt.training.engine import Extras, Recipe, warmup_then
 
 Train = Callable[..., dict[str, Tensor]]
 
@@ -71,7 +73,7 @@ def test_an_interrupted_run_ends_in_the_same_weights(
 
     seen: list[int] = []
     with pytest.raises(InterruptedRunError):
-        train(recipe, work_dir=tmp_path / "cut", save_seconds=0, report=interrupt, noisy=True)
+        train(recipe, work_dir=tmp_path / "cut", extras=Extras(save_seconds=0), report=interrupt, noisy=True)
     resumed = train(recipe, work_dir=tmp_path / "cut", report=lambda done, *_: seen.append(done), noisy=True)
     assert seen[0] > 1
     assert same(whole, resumed)
@@ -156,3 +158,39 @@ def test_the_global_batch_is_shared_out_evenly(recipe: Recipe) -> None:
     assert replace(recipe, batch=48, device_batch=4).forwards(3) == 4
     with pytest.raises(UMTError, match=r"batch 8 is not a multiple of device_batch 8 x 2 processes = 16; .* is 16"):
         recipe.forwards(2)
+
+
+def learning_rates(policy: str, total: int, warmup: int) -> list[list[float]]:
+    """Rates of two groups with peaks 1 and 0.1 in every step."""
+    groups: list[dict[str, Any]] = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (1.0, 0.1)]
+    wrapper = OptimWrapper(torch.optim.AdamW(groups))
+    schedulers = [
+        PARAM_SCHEDULERS.build({**declared, "optimizer": wrapper})
+        for declared in warmup_then(policy, total=total, warmup=warmup)
+    ]
+    rates = []
+    for _ in range(total):
+        rates.append([group["lr"] for group in wrapper.param_groups[:2]])
+        wrapper.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 2, 10])
+@pytest.mark.parametrize("policy", ["cosine", "linear"])
+def test_decay_follows_the_formula_and_keeps_the_groups_apart(policy: str, warmup: int) -> None:
+    rates = learning_rates(policy, total=50, warmup=warmup)
+    for step in range(warmup, 50):
+        done, steps = step - warmup, 50 - warmup
+        expected = (1 + math.cos(math.pi * done / steps)) / 2 if policy == "cosine" else 1 - done / (steps - 1)
+        assert rates[step] == pytest.approx([expected, 0.1 * expected], rel=1e-9, abs=1e-12)
+
+
+def test_warmup_is_linear_to_the_peak() -> None:
+    rates = [first for first, _ in learning_rates("cosine", total=50, warmup=10)]
+    assert rates[0] == pytest.approx(1e-3)
+    steps = [after - before for before, after in pairwise(rates[:10])]
+    assert steps == pytest.approx([steps[0]] * 9)
+    assert rates[9] == pytest.approx(1.0)
+    assert rates[10] == pytest.approx(1.0)

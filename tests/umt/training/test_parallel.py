@@ -16,9 +16,8 @@ from mmengine.hooks import Hook
 from torch import Tensor, nn
 
 from umt.errors import UMTError
-from umt.training.engine import Recipe
-from umt.training.extras import Extras
-from umt.training.parallel import lonely_batchnorm
+from umt.training.engine import Extras, Recipe
+from umt.training.parallel import unsynced_batchnorm
 
 State = dict[str, Tensor]
 WORKER = Path(__file__).parent / "one_of_two.py"
@@ -125,14 +124,13 @@ def test_a_process_that_dies_is_told_by_the_other_and_its_work_goes_on(
 
 
 def test_batchnorm_is_not_lonely_in_one_process() -> None:
-    assert not lonely_batchnorm(nn.BatchNorm2d(3))
+    assert not unsynced_batchnorm(nn.BatchNorm2d(3))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"parallel": "fsdb"}, "unknown parallel 'fsdb'. Did you mean fsdp"),
-        ({"loggers": ("tensorbord",)}, "unknown logger 'tensorbord'. Did you mean tensorboard"),
         ({"ema": 1.0}, "ema 1.0: take a decay between 0 and 1"),
         ({"save_every": 0}, "save_every 0: take at least 1"),
     ],

@@ -15,8 +15,7 @@ import torch
 from mmengine.hooks import Hook
 
 from umt.errors import UMTError
-from umt.training.engine import Recipe
-from umt.training.extras import Extras
+from umt.training.engine import Extras, Recipe
 
 KILLED = Path(__file__).parent / "killed.py"
 NEVER = 0

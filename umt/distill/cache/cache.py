@@ -220,7 +220,7 @@ def _teacher_key(teacher: Teacher) -> dict[str, Any]:
         "backbone": teacher.spec.backbone,
         "weights": teacher.backbone.weights_hash(),
         "preprocess": asdict(teacher.backbone.preprocess),
-        "kind": teacher.kind.name,
+        "kind": teacher.objective.name,  # the word of the first caches, which stay valid
         "pooled": teacher.feature_loss.pooled,
         "size": teacher.size,
         "grid": None if teacher.feature_loss.pooled else teacher.grid,

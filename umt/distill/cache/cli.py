@@ -109,7 +109,7 @@ def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None, trus
     chosen, folder = Chosen.of(recipe_name, changes, trust), weights_folder(weights)
     recipe = chosen.recipe
     grid = grid_of(build_student(recipe, trusted=chosen.trusted), recipe.views.size)
-    table = Table("teacher", "kind", "backbone", "input", "widths", "parameters", "weights")
+    table = Table("teacher", "objective", "backbone", "input", "widths", "parameters", "weights")
     failed = missing_weights(recipe, folder)
     for spec in recipe.teachers:
         if spec.weights and not (folder / spec.weights).is_file():
@@ -131,7 +131,7 @@ def _row(teacher: Teacher) -> tuple[str, ...]:
     parameters = sum(value.numel() for value in teacher.backbone.parameters())
     widths = " and ".join(map(str, teacher.widths()))
     size, count = f"{teacher.size} px", f"{parameters / 1e6:.1f} M"
-    return spec.name, spec.kind, spec.backbone, size, widths, count, spec.weights or "by name"
+    return spec.name, spec.objective, spec.backbone, size, widths, count, spec.weights or "by name"
 
 
 def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: bool) -> None:

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from umt.backbones import create_backbone
 from umt.backbones.contract import Backbone, Features, round_up
-from umt.distill.kinds import feature_loss, kind_of
 from umt.distill.losses import FEATURE_LOSSES
+from umt.distill.objectives import feature_loss, objective_of
 from umt.distill.recipe import TeacherSpec
 from umt.distill.spaces.shapes import Grid
 from umt.errors import BackboneError, SizeError
@@ -38,13 +38,13 @@ class Teacher:
 
     def __init__(self, spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> None:
         self.spec = spec
-        self.kind = kind_of(spec.kind)
-        self.feature_loss = FEATURE_LOSSES[feature_loss(spec.feature_loss or self.kind.feature_loss)]
+        self.objective = objective_of(spec.objective)
+        self.feature_loss = FEATURE_LOSSES[feature_loss(spec.feature_loss or self.objective.feature_loss)]
         self.grid = grid
         self.backbone = backbone.eval().requires_grad_(False)
         self.frozen = False
         self.size = input_size(spec, backbone, view_size, grid)
-        self._check_kind()
+        self._check_objective()
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class Teacher:
         """Compute the targets of views [B, 3, R, R] in [0, 1]; they share no memory with the teacher's activations."""
         with _constant_weights() if self.frozen else nullcontext():
             features = self.backbone(self._resized(images), maps=(-1,))
-        return Targets(_owned(self.kind.summary(features)), _owned(self._features(features)))
+        return Targets(_owned(self.objective.summary(features)), _owned(self._features(features)))
 
     def widths(self) -> tuple[int, int]:
         """Return the widths of the summary and of the features."""
@@ -88,12 +88,13 @@ class Teacher:
         return resampled(last, self.grid)
 
     @torch.no_grad()
-    def _check_kind(self) -> None:
+    def _check_objective(self) -> None:
         noise = torch.rand(2, 3, self.size, self.size, generator=torch.Generator().manual_seed(0))
-        problem = self.kind.misfit(self.backbone(noise, maps=(-1,)))
+        problem = self.objective.incompatible(self.backbone(noise, maps=(-1,)))
         if problem:
             raise BackboneError(
-                f"teacher '{self.name}': {self.spec.backbone} is not of kind {self.kind.name}: {problem}"
+                f"teacher '{self.name}': {self.spec.backbone} cannot have the objective {self.objective.name}: "
+                f"{problem}"
             )
 
 

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from umt.training.parallel import bare, own_share, placed, whole
+from umt.training.parallel import gather, local_shard, shard_like, unwrap
 
 
 class AverageHook(Hook):
@@ -27,27 +27,27 @@ class AverageHook(Hook):
         self.restored: Mapping[str, Tensor] = {}
 
     def before_train(self, runner: Any) -> None:
-        live = averaged_tensors(bare(runner.model))
-        self.average = {name: placed(value, live[name]) for name, value in self.restored.items()}
+        live = averaged_tensors(unwrap(runner.model))
+        self.average = {name: shard_like(value, live[name]) for name, value in self.restored.items()}
 
     @torch.no_grad()
     def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
         if not runner.optim_wrapper.should_update():
             return
-        live = averaged_tensors(bare(runner.model))
+        live = averaged_tensors(unwrap(runner.model))
         if not self.average:
             self.average = {name: value.detach().clone() for name, value in live.items()}
         else:
-            pairs = [(own_share(value), own_share(live[name])) for name, value in self.average.items()]
+            pairs = [(local_shard(value), local_shard(live[name])) for name, value in self.average.items()]
             self.update([average for average, _ in pairs], [value for _, value in pairs], 1)
 
     @torch.no_grad()
     def after_train(self, runner: Any) -> None:
-        for name, value in averaged_tensors(bare(runner.model)).items():
+        for name, value in averaged_tensors(unwrap(runner.model)).items():
             value.copy_(self.average[name])
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        checkpoint["average"] = whole(self.average)
+        checkpoint["average"] = gather(self.average)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         self.restored = checkpoint["average"]

@@ -1,1 +1,1 @@
-"""A package outside of UMT-Bench that adds a backbone, a task and a kind of teacher to it."""
+"""A package outside of UMT-Bench that adds a backbone, a task and an objective of teachers to it."""

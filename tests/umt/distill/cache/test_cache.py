@@ -137,7 +137,7 @@ def test_a_recipe_with_fewer_teachers_reads_theirs(
     ("change", "field"),
     [
         ("views.scale=[0.5,1.0]", r"views\.scale: \[0.4, 1.0\], now \[0.5, 1.0\]"),
-        ("teachers.lite2.kind=mae", r"teachers\.lite2\.kind: dino, now mae"),
+        ("teachers.lite2.objective=mae", r"teachers\.lite2\.kind: dino, now mae"),
         ("teachers.lite2.feature_loss=pooled_cosine", r"teachers\.lite2\.pooled: False, now True"),
         ("teachers.lite2.size=96", r"teachers\.lite2\.size: 64, now 96"),
         ("teachers.lite0.backbone=timm:test_convnext?pretrained=false&mean=0.4", r"teachers\.lite0\.preprocess\.mean"),

@@ -29,8 +29,8 @@ RECIPE = {
     "about": "Random stand-ins as teachers: a CNN called classification, a ViT called DINO",
     "student": "timm:test_convnext",
     "teachers": [
-        {"name": "cls", "kind": "classification", "backbone": "timm:test_resnet?pretrained=false"},
-        {"name": "dino", "kind": "dino", "backbone": "timm:test_vit?pretrained=false&img_size=64"},
+        {"name": "cls", "objective": "classification", "backbone": "timm:test_resnet?pretrained=false"},
+        {"name": "dino", "objective": "dino", "backbone": "timm:test_vit?pretrained=false&img_size=64"},
     ],
     "interaction": {"rounds": 1, "groups": 8},
     "views": {"size": 64},
@@ -186,9 +186,9 @@ def test_check_shows_every_teacher_and_fails_where_one_is_not_there(base: list[s
     assert bad.exit_code == 1
     assert "96 and 96" in bad.output
     assert f"teacher 'dino': weight file {tmp_path / 'vit.pth'} is not there; ask its author" in bad.output
-    misfit = invoke("check", *base[:2], "--set", "teachers.dino.kind=clip")
+    misfit = invoke("check", *base[:2], "--set", "teachers.dino.objective=clip")
     assert misfit.exit_code == 1
-    assert "is not of kind clip" in misfit.output
+    assert "cannot have the objective clip" in misfit.output
 
 
 def test_check_builds_the_pretrained_teachers_of_a_shipped_recipe() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from umt.backbones import create_backbone
-from umt.distill.kinds import kind_of
+from umt.distill.objectives import Objective, objective_of, summary_token
 from umt.distill.recipe import TeacherSpec
 from umt.distill.teachers.teacher import Teacher, resampled
 from umt.errors import UMTError
@@ -56,7 +56,9 @@ def test_a_clip_stand_in_is_held_to_its_image_encoding(images: Tensor) -> None:
 
 def test_a_kind_that_does_not_fit_says_why(teacher: Callable[..., Teacher]) -> None:
     for backbone in (CNN, VIT):
-        with pytest.raises(UMTError, match=r"teacher 't': timm:.* is not of kind clip: it has no image encoding"):
+        with pytest.raises(
+            UMTError, match=r"teacher 't': timm:.* cannot have the objective clip: it has no image encoding"
+        ):
             teacher("clip", backbone)
 
 
@@ -101,41 +103,62 @@ def test_it_is_never_trained(teacher: Callable[..., Teacher], images: Tensor) ->
 
 
 @pytest.fixture
-def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Installs a package that offers a kind called sam, as some expression gives it."""
+def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs a package that offers an objective called sam, as some expression gives it."""
 
-    def install(expression: str) -> None:
-        text = f"from umt.distill.kinds import Kind, summary_token\nSAM = {expression}\n"
-        module = f"kind_from_outside_{abs(hash(expression))}"
+    def install(
+        expression: str,
+        names: str = "umt.distill.objectives import Objective, summary_token",
+        group: str = "umt.teacher_objectives",
+    ) -> None:
+        text = f"from {names}\nSAM = {expression}\n"
+        module = f"objective_from_outside_{abs(hash(expression))}"
         (tmp_path / f"{module}.py").write_text(text)
-        info = tmp_path / "some_kinds-1.0.dist-info"
+        info = tmp_path / "some_objectives-1.0.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-kinds\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[umt.kinds]\nsam = {module}:SAM\n")
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-objectives\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\nsam = {module}:SAM\n")
         monkeypatch.syspath_prepend(tmp_path)
 
     return install
 
 
-def test_an_installed_kind_is_its_target_and_its_loss(
-    offered: Callable[[str], None], teacher: Callable[..., Teacher], images: Tensor
+def test_an_installed_objective_is_its_target_and_its_loss(
+    offered: Callable[..., None], teacher: Callable[..., Teacher], images: Tensor
 ) -> None:
-    offered('Kind("sam", summary_token, "patch_mse")')
-    assert kind_of("sam").feature_loss == "patch_mse"
+    offered('Objective("sam", summary_token, "patch_mse")')
+    assert objective_of("sam").feature_loss == "patch_mse"
     assert torch.equal(teacher("sam", VIT)(images).summary, teacher("dino", VIT)(images).summary)
-    with pytest.raises(UMTError, match=r"unknown kind of teacher 'samm'. Did you mean sam\?"):
-        kind_of("samm")
+    with pytest.raises(UMTError, match=r"unknown objective of a teacher 'samm'. Did you mean sam\?"):
+        objective_of("samm")
+
+
+def test_the_group_and_the_class_of_version_0_1_work_with_a_warning(
+    offered: Callable[..., None], teacher: Callable[..., Teacher], images: Tensor
+) -> None:
+    old = 'Kind("sam", summary_token, "patch_mse", misfit=lambda features: None)'
+    offered(old, "umt.distill.kinds import Kind, summary_token", "umt.kinds")
+    with pytest.warns(DeprecationWarning, match="goes with the next release") as caught:
+        assert objective_of("sam") == Objective("sam", summary_token, "patch_mse", objective_of("sam").incompatible)
+    said = " ".join(str(warning.message) for warning in caught)
+    assert "'sam' of some-objectives (" in said
+    assert "the entry-point group umt.kinds goes with the next release; offer it in umt.teacher_objectives" in said
+    assert "take umt.distill.objectives.Objective" in said
+    assert torch.equal(teacher("sam", VIT)(images).summary, teacher("dino", VIT)(images).summary)
 
 
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ('Kind("sam", summary_token, "l1")', "unknown feature loss 'l1'"),
-        ('"sam"', r"'sam' of some-kinds \(kind_from_outside_\d+:SAM\) is a str; it must be a umt.distill.kinds.Kind"),
+        ('Objective("sam", summary_token, "l1")', "unknown feature loss 'l1'"),
+        (
+            '"sam"',
+            r"'sam' of some-objectives \(objective_\w+:SAM\) is a str; it must be a umt.distill.objectives.Objective",
+        ),
     ],
 )
-def test_an_installed_kind_that_is_none_says_so(
-    offered: Callable[[str], None], teacher: Callable[..., Teacher], expression: str, message: str
+def test_an_installed_objective_that_is_none_says_so(
+    offered: Callable[..., None], teacher: Callable[..., Teacher], expression: str, message: str
 ) -> None:
     offered(expression)
     with pytest.raises(UMTError, match=message):

@@ -10,8 +10,7 @@ import torch
 from mmengine.hooks import Hook
 from torch import Tensor, nn
 
-from umt.training.engine import Recipe
-from umt.training.extras import Extras
+from umt.training.engine import Extras, Recipe
 from umt.training.hooks.average import averaged_tensors
 
 

@@ -13,15 +13,14 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from umt.errors import UMTError
-from umt.training.engine import Place, Recipe, fit
-from umt.training.extras import Extras
+from umt.training.engine import Extras, Place, Recipe, fit
 
 
 class Ones(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return 24
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
         return {"images": torch.ones(2)}
 
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from umt.backbones.contract import Features
-from umt.distill.kinds import Kind
+from umt.distill.objectives import Objective
 
 POWER = 3.0  # 1 is the mean, infinity the maximum
 SMALLEST = 1e-6  # a power of a negative number is none
@@ -14,4 +14,4 @@ def generalised_mean(features: Features) -> Tensor:
     return features.maps[-1].clamp(min=SMALLEST).pow(POWER).mean(dim=(2, 3)).pow(1 / POWER)
 
 
-GEM = Kind("gem", generalised_mean, feature_loss="patch_cosine")
+GEM = Objective("gem", generalised_mean, feature_loss="patch_cosine")

@@ -1,0 +1,100 @@
+"""A hook that logs the scalars of a training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from torch import Tensor
+
+from umt.training.curves import Curves
+from umt.training.hooks.saving import steps_done
+
+EVERY = 10  # optimiser steps
+
+
+class CurvesHook(Hook):
+    """A hook that logs each loss (its mean since the last line), lr, images a second and a clipped gradient's norm.
+
+    Values of tests between steps are logged as `test/NAME`.
+    """
+
+    def __init__(self, folder: Path, images: int, *, wandb: bool) -> None:
+        self.folder, self.wandb = folder, wandb
+        self.images = images  # images of a forward, over all processes
+        self.curves: Curves | None = None
+        self.restored: Mapping[str, Any] = {}
+        self.sums: dict[str, Tensor] = {}
+        self.forwards = self.timed = 0  # since the last line; `timed` are those of this process
+
+    def before_train(self, runner: Any) -> None:
+        self.curves = Curves(self.folder, steps_done(runner), wandb=self.wandb)
+        self._start()
+        if self.restored:
+            device = next(runner.model.parameters()).device
+            self.forwards = self.restored["forwards"]
+            self.sums = {name: value.to(device) for name, value in self.restored["sums"].items()}
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Tensor] | None = None
+    ) -> None:
+        self.forwards += 1
+        self.timed += 1
+        for name, value in (outputs or {}).items():
+            self.sums[name] = self.sums.get(name, 0) + value.detach().float()
+        if runner.optim_wrapper.should_update() and steps_done(runner) % EVERY == 0:
+            self._add(steps_done(runner), self._scalars(runner.optim_wrapper))
+            self._start()
+
+    def after_val_epoch(self, runner: Any, metrics: Mapping[str, Any] | None = None) -> None:
+        values = {name.rpartition("/")[2]: value for name, value in (metrics or {}).items()}
+        numbers = {f"test/{name}": float(value) for name, value in values.items() if isinstance(value, int | float)}
+        self._add(steps_done(runner), numbers)
+
+    def after_train(self, runner: Any) -> None:
+        if self.forwards:
+            self._add(steps_done(runner), self._scalars(runner.optim_wrapper))
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        sums = {name: torch.as_tensor(value).cpu() for name, value in self.sums.items()}
+        checkpoint["curves"] = {"forwards": self.forwards, "sums": sums}
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        self.restored = checkpoint.get("curves", {})  # earlier versions saved none
+
+    def close(self) -> None:
+        """Write what is still in memory, also after an error."""
+        if self.curves:
+            self.curves.close()
+
+    def _start(self) -> None:
+        self.sums, self.forwards = {}, 0
+        self.timed, self.since = 0, time.perf_counter()
+
+    def _scalars(self, optimiser: Any) -> dict[str, float]:
+        losses = dict(zip(self.sums, (torch.stack(list(self.sums.values())) / self.forwards).tolist(), strict=True))
+        speed = self.timed * self.images / (time.perf_counter() - self.since)
+        scalars = {**losses, "lr": max(optimiser.get_lr()["lr"]), "images_per_second": speed}
+        if optimiser.clip_grad_kwargs:
+            scalars["grad_norm"] = optimiser.message_hub.get_scalar("train/grad_norm").current()
+        return scalars
+
+    def _add(self, step: int, scalars: Mapping[str, float]) -> None:
+        if self.curves:
+            self.curves.add(step, scalars)
+
+
+@contextmanager
+def closed(hooks: Iterable[Hook]) -> Iterator[None]:
+    """Close the curves among the hooks in the end, also after an error."""
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            if isinstance(hook, CurvesHook):
+                hook.close()
