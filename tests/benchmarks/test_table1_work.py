@@ -13,11 +13,11 @@ from mmseg.registry import MODELS
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.cost.estimate import dataset_gigabytes
-from benchmarks.cost.workload import workload
-from benchmarks.perf.table1_work import SUSTAINED, Gmacs, Job, distillation_gmacs, jobs_of, main, shape_of
+from benchmarks.perf.table1_work import SUSTAINED, Job, distillation_gmacs, jobs_of, main, shape_of
 from benchmarks.suite.protocols import load_protocol
 from benchmarks.suite.suite import load_suite
 from benchmarks.tasks.registry import get_task
+from benchmarks.tasks.workload import Gmacs
 from depth.nyuv2 import build_model
 from mmseg_configs.ade20k import model_config
 from mmseg_configs.scope import mmseg_scope
@@ -93,12 +93,14 @@ def test_a_distillation_counts_what_it_prints_at_its_start() -> None:
 
 def test_images_are_those_of_the_protocols(jobs: dict[str, Job]) -> None:
     suite = load_suite("paper")
-    assert jobs.keys() == {"distillation", *(column.heading for column in suite.tables["table1"].columns)}
+    assert jobs.keys() == {"distillation", *(column.heading for column in suite.columns)}
     assert jobs["distillation"].trained == pytest.approx(300 * 1_281_167, rel=1e-6)  # whole steps
-    for column in suite.tables["table1"].columns:
-        work = workload(column.dataset, settings_of(column.task), dataset_info(column.dataset).splits)
-        job = jobs[column.heading]
-        assert (job.trained, job.tested) == (suite.seeds * work.trained, suite.seeds * work.tested), column.heading
+    for column in suite.columns:
+        declared = get_task(column.task).workload
+        assert declared
+        work = declared(settings_of(column.task), dataset_info(column.dataset).splits)
+        job, images = jobs[column.heading], (work.trained.images, work.tested.images)
+        assert (job.trained, job.tested) == tuple(suite.seeds * count for count in images), column.heading
 
 
 @torch.no_grad()
