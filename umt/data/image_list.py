@@ -38,13 +38,18 @@ class ImageList:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hex digits over every relative name and size; a file that is not there has the size -1."""
+        """Sixteen hex digits over every relative name and size."""
+        return self.digest[:16]
+
+    @cached_property
+    def digest(self) -> str:
+        """The whole SHA-256 over every relative name and size; a file that is not there has the size -1."""
         digest = hashlib.sha256()
         for index in range(len(self)):
             path = self.path(index)
             size = path.stat().st_size if path.is_file() else -1
             digest.update(self.names[index] + f":{size}\n".encode())
-        return digest.hexdigest()[:16]
+        return digest.hexdigest()
 
 
 def find_images(folder: Path) -> ImageList:

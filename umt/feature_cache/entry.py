@@ -5,19 +5,19 @@ from __future__ import annotations
 import errno
 import json
 import os
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from umt.declarations import read_json
+from umt.disk_cache import checksum, locked
 from umt.errors import UMTError, WriteError
 from umt.files import atomic_file, open_plain
 
@@ -54,26 +54,9 @@ class Entry:
         """All files but the lock; the header first, so that the rest of a removed entry is never believed."""
         return self.header, self.array, self.partial
 
-    @contextmanager
-    def locked(self, timeout: float = -1) -> Iterator[None]:
-        """Lock this entry for this process; filelock.Timeout if another process holds it for longer.
-
-        Raises UMTError if the folder cannot be written.
-        """
-        lock = FileLock(self.lock, timeout=timeout)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout:
-            raise
-        except OSError as error:
-            raise WriteError(
-                f"{self.folder}: features cannot be cached there ({error.strerror}); name another --cache"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def locked(self, timeout: float = -1) -> AbstractContextManager[None]:
+        """Lock this entry for this process, see `umt.disk_cache.locked`."""
+        return locked(self.lock, "--cache", timeout)
 
     def read(self, key: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray | None:
         """Return the features of this key and shape, memory-mapped and private to this process.
@@ -166,10 +149,7 @@ class Entry:
 
 
 def _crc32(handle: IO[bytes]) -> int:
-    found = 0
-    while block := handle.read(BLOCK):
-        found = zlib.crc32(block, found)
-    return found
+    return checksum(iter(partial(handle.read, BLOCK), b""))
 
 
 def _mapped(handle: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,11 @@ import torch
 
 from umt.backbones.contract import Backbone
 from umt.data.contract import Sample
-from umt.errors import DataError
+from umt.data.image_list import ImageList
+from umt.disk_cache import plain_key
 from umt.features import Extraction, part_of
 
+DIGITS = 32  # of the names of entries and of their fingerprints
 SCHEMA = 1  # version of keys and files; another number makes all entries new
 
 
@@ -46,33 +47,14 @@ def feature_key(
         "device": device.type,
         "versions": {"torch": torch.__version__, "timm": timm.__version__, "pillow": PIL.__version__},
     }
-    plain: dict[str, Any] = json.loads(json.dumps(key))
-    return plain
-
-
-def digest(key: Mapping[str, Any]) -> str:
-    """Return thirty-two hex digits, the name of the entry."""
-    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+    return plain_key(key)
 
 
 def images_fingerprint(paths: Sequence[Path]) -> str:
-    """Hash sizes and names below the common folder, in order: data that moved as a whole keeps its fingerprint.
-
-    Raises UMTError if a file is not there.
-    """
+    """Hash sizes and names below the common folder, in order: data that moved as a whole keeps its fingerprint."""
     absolute = [path.absolute() for path in paths]
-    root = os.path.commonpath([path.parent for path in absolute])
-    found = hashlib.sha256()
-    for path in absolute:
-        found.update(f"{path.relative_to(root)}:{_size(path)}\n".encode(errors="surrogateescape"))
-    return found.hexdigest()[:32]
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise DataError(f"{path}: image cannot be read ({error.strerror}); copy it again") from error
+    root = Path(os.path.commonpath([path.parent for path in absolute]))
+    return ImageList.of(root, absolute, "").digest[:DIGITS]
 
 
 def _code_hash(backbone: Backbone) -> str:

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from umt.backbones.contract import Backbone
 from umt.data.contract import Sample
+from umt.disk_cache import digest, shortage
 from umt.errors import BackboneError
 from umt.feature_cache.entry import DTYPE, Entry, total_bytes
-from umt.feature_cache.key import digest, feature_key
+from umt.feature_cache.key import DIGITS, feature_key
 from umt.features import Consume, Extraction, Progress, each_features, part_of
-from umt.files import free_bytes
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def cached_features(
         return _in_memory(compute)
     shape = (len(samples), *part_of(backbone, extraction).shape)
     key = feature_key(backbone, samples, extraction, device)
-    entry = Entry(folder, digest(key))
+    entry = Entry(folder, digest(key, DIGITS))
     if not entry.header.is_file() and not _has_room(entry, shape):
         return _in_memory(compute)
     with _turn(entry, lambda: progress(0, len(samples), "another process computes these features")):
@@ -64,18 +64,16 @@ def _in_memory(compute: Callable[[Consume], None]) -> Tensor:
 
 
 def _has_room(entry: Entry, shape: tuple[int, ...]) -> bool:
-    """Return whether the disk has room for the entry; if not, a line in the log says so."""
+    """Return true if the disk has room for the entry; if not, a line in the log says so."""
     there = entry.partial.stat().st_size if entry.partial.is_file() else 0
-    needed, free = total_bytes(shape) - there, free_bytes(entry.folder)
-    if needed > free:
+    lacking = shortage(entry.folder, total_bytes(shape) - there)
+    if lacking:
         log.warning(
-            "%s: features of %.2f GB are not cached, %.2f GB are free; make room (`umt cache prune`), or name "
-            "another --cache",
+            "%s: features are not cached: that %s; make room (`umt cache prune`), or name another --cache",
             entry.folder,
-            needed / 1e9,
-            free / 1e9,
+            lacking,
         )
-    return needed <= free
+    return not lacking
 
 
 @contextmanager

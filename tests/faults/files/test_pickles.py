@@ -27,7 +27,7 @@ from umt.cli import cli
 from umt.data.images import decode
 from umt.data.sets.imagenet import read_truth
 from umt.data.sets.nyuv2 import labelled_pairs, read_splits
-from umt.distill.cache.shard import Shard
+from umt.distill.cache.cache import Shard
 from umt.distill.recipe import TeacherSpec, load_recipe
 from umt.distill.teachers.teacher import load_teacher
 from umt.errors import UMTError

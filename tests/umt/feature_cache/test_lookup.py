@@ -16,10 +16,10 @@ import pytest
 import torch
 from torch import nn
 
+from umt import disk_cache
 from umt.backbones import Backbone, create_backbone
 from umt.data.contract import Sample
 from umt.errors import UMTError
-from umt.feature_cache import lookup
 from umt.feature_cache.entry import Entry
 from umt.feature_cache.key import images_fingerprint
 from umt.feature_cache.lookup import cached_features
@@ -155,7 +155,7 @@ def test_links_in_the_cache_are_neither_read_nor_written_through(
     link.unlink(missing_ok=True)
     link.symlink_to(target)
     if suffix == ".lock":
-        with pytest.raises(UMTError, match="features cannot be cached there"):
+        with pytest.raises(UMTError, match="nothing can be cached there"):
             ask()
     else:
         assert torch.equal(ask(), whole)
@@ -218,7 +218,7 @@ def test_a_broken_image_keeps_what_was_done(ask: Asker) -> None:
 def test_without_room_features_are_computed_in_memory(
     ask: Asker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(lookup, "free_bytes", lambda folder: 10)
+    monkeypatch.setattr(disk_cache, "free_bytes", lambda folder: 10)
     found = ask()
     assert ask.computed
     assert not ask.folder.exists()
@@ -243,7 +243,7 @@ def test_a_disk_that_fills_up_is_one_line_and_keeps_what_was_done(ask: Asker, mo
 def test_a_folder_that_cannot_be_made_is_one_line(ask: Asker, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ask.folder = tmp_path / "file" / "cache"
-    with pytest.raises(UMTError, match=r"features cannot be cached there \(Not a directory\); name another --cache"):
+    with pytest.raises(UMTError, match=r"nothing can be cached there \(Not a directory\); name another --cache"):
         ask()
 
 

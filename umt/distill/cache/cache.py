@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from umt.data.image_list import ImageList
 from umt.declarations import build, read_json
-from umt.distill.cache.shard import Shard
+from umt.disk_cache import Key, checksum, digest, plain_key
 from umt.distill.images import Skipped, View, circle, decode_view, nothing_left
 from umt.distill.ingredients import Prepared
 from umt.distill.recipe import DistillRecipe, differences
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.teachers.teacher import Teacher
-from umt.errors import CacheError, UMTError
-from umt.files import atomic_file
+from umt.errors import CacheError, UMTError, first_line
+from umt.files import atomic_file, open_plain
 from umt.text import brief
 
 SCHEMA = 3
@@ -30,7 +32,9 @@ MAX_IMAGES = 1 << 40
 MAX_SHARD = 1 << 24  # items in a file
 MAX_SHARDS = 1 << 22  # files; the reader looks for each of them
 MANIFEST = "manifest.json"
-Key = Mapping[str, Any]
+SUMS = ".crc32"  # suffix of a tensor's name for its checksums
+SUM_BYTES = 8  # bytes of a checksum
+AGAIN = "remove it if it is there, and run the same `umt teachers cache` again, which makes what is missing"
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Manifest:
     @property
     def mark(self) -> str:
         """The sixteen hex digits that every shard carries, so that a shard of another cache is recognised."""
-        return sha256(json.dumps(self._record(), sort_keys=True).encode()).hexdigest()[:16]
+        return digest(self._record(), 16)
 
     def write(self, folder: Path) -> None:
         with atomic_file(folder / MANIFEST) as handle:
@@ -98,6 +102,41 @@ class Manifest:
 
     def _record(self) -> dict[str, Any]:
         return {**asdict(self), "key": dict(self.key)}
+
+
+def shard_bytes(tensors: Mapping[str, Tensor], mark: str) -> bytes:
+    """Return the file of a shard of these tensors [rows, ...], which carries the mark of its cache."""
+    sums = {f"{name}{SUMS}": torch.tensor([_row_checksum(row) for row in tensor]) for name, tensor in tensors.items()}
+    return save({**tensors, **sums}, metadata={"mark": mark})
+
+
+class Shard:
+    """An open shard; UMTError for a file that is missing, truncated or of another cache, and for a damaged row."""
+
+    def __init__(self, path: Path, mark: str) -> None:
+        self.path = path
+        try:
+            with open_plain(path):  # safetensors itself would follow a link, and wait for a pipe
+                opened = safe_open(path, framework="pt")
+            if (opened.metadata() or {}).get("mark") != mark:
+                raise ValueError("it belongs to another cache")
+            self.tensors = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
+        except Exception as error:  # safetensors raises its own errors, the system others
+            raise CacheError(f"{path}: cannot be read ({first_line(error)}); {AGAIN}") from error
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.tensors
+
+    def row(self, name: str, index: int) -> Tensor:
+        """Read a full row of a tensor."""
+        try:
+            row: Tensor = self.tensors[name][index]
+            written = int(self.tensors[f"{name}{SUMS}"][index])
+        except Exception as error:  # there is no such tensor or row
+            raise CacheError(f"{self.path}: has no row {index} of '{name}' ({first_line(error)}); {AGAIN}") from error
+        if _row_checksum(row) != written:
+            raise CacheError(f"{self.path}: row {index} of '{name}' is damaged, its checksum is another; {AGAIN}")
+        return row
 
 
 class CachedViews(Dataset[dict[str, Any]]):
@@ -197,8 +236,7 @@ def cache_key(
         "images": {"count": len(images), "fingerprint": images.fingerprint},
         "teachers": {teacher.name: _teacher_key(teacher) for teacher in teachers},
     }
-    plain: dict[str, Any] = json.loads(json.dumps(key))
-    return plain
+    return plain_key(key)
 
 
 def check_key(folder: Path, stored: Key, asked: Key) -> None:
@@ -225,3 +263,7 @@ def _teacher_key(teacher: Teacher) -> dict[str, Any]:
         "size": teacher.size,
         "grid": None if teacher.feature_loss.pooled else teacher.grid,
     }
+
+
+def _row_checksum(row: Tensor) -> int:
+    return checksum([row.reshape(-1).view(torch.uint8).numpy().data])

@@ -11,8 +11,7 @@ from rich.table import Table
 
 from umt.console import Console, shown
 from umt.distill.cache.cache import Manifest
-from umt.distill.cache.size import Size, check_room, free_bytes, size_of_view
-from umt.distill.cache.writer import fill, plan_cache
+from umt.distill.cache.writer import Size, check_room, fill, plan_cache, size_of_view
 from umt.distill.images import Skipped, ViewImages
 from umt.distill.ingredients import (
     CHANGES,
@@ -33,6 +32,7 @@ from umt.distill.recipe import missing_weights, weights_folder
 from umt.distill.teachers.teacher import Teacher, load_teacher
 from umt.durations import duration
 from umt.errors import OptionError, UMTError
+from umt.files import free_bytes
 from umt.text import printable
 from umt.training.device import pick_device
 

@@ -4,29 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from umt.data.loaders import worker_count, worker_errors
-from umt.distill.cache.cache import MANIFEST, Manifest, cache_key, check_key, shard_path
-from umt.distill.cache.shard import shard_bytes
+from umt.disk_cache import locked, shortage
+from umt.distill.cache.cache import (
+    MANIFEST,
+    SUM_BYTES,
+    Manifest,
+    cache_key,
+    check_key,
+    shard_bytes,
+    shard_path,
+)
 from umt.distill.distiller import as_floats
-from umt.distill.images import ViewImages
+from umt.distill.images import NUMBERS, ViewImages
 from umt.distill.ingredients import Prepared
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.teachers.teacher import Targets, Teacher, all_targets
-from umt.errors import CacheError
+from umt.errors import CacheError, WriteError
 from umt.files import atomic_file, writable_folder
 from umt.training.precision import pick_precision
 
 Report = Callable[[int, int], None]  # items done, items in all
 Batch = dict[str, Tensor]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+SHARD_BYTES = 256e6  # enough for long reads and writes; an interruption costs one file
+SHARD_VIEWS = 4096  # limit for small views, so that an interruption costs no more of the teachers' time
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of a cache, by the parts that take them."""
+
+    parts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts.values())
+
+    def times(self, count: int) -> Size:
+        return Size({name: taken * count for name, taken in self.parts.items()})
+
+    def shard(self) -> int:
+        """Return the number of views in a shard, if this is the size of one view."""
+        return min(SHARD_VIEWS, max(1, round(SHARD_BYTES / self.total)))
 
 
 def plan_cache(
@@ -40,6 +69,23 @@ def plan_cache(
         check_key(folder, manifest.key, key)
         return manifest
     return Manifest(key, shapes, visits, shard, prepared.recipe.seed)
+
+
+def size_of_view(teachers: Sequence[Teacher], pixels: int | None) -> Size:
+    """Return the size of one view: fp16 targets, its numbers, checksums, and its pixels if stored (`pixels` a side)."""
+    parts = {f"teacher {teacher.name}": 2 * sum(_values(teacher)) + 2 * SUM_BYTES for teacher in teachers}
+    parts["views"] = 4 * NUMBERS + 8 + 2 * SUM_BYTES
+    if pixels:
+        parts["pixels"] = 3 * pixels**2 + SUM_BYTES
+    return Size(parts)
+
+
+def check_room(folder: Path, size: Size) -> None:
+    """Check the free disk space of the cache's folder, less the shards already there; UMTError if it is too small."""
+    taken = sum(path.lstat().st_size for path in folder.glob("shard-*"))
+    lacking = shortage(folder, size.total - taken)
+    if lacking:
+        raise WriteError(f"{folder}: the cache {lacking}; make room, lower --views, or give another --out")
 
 
 def fill(
@@ -88,7 +134,7 @@ class _Items(Dataset[Batch]):
 def _alone(folder: Path) -> Iterator[None]:
     """Lock the cache for this process, and remove the half-written files of a killed process."""
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with locked(folder / ".lock", "--out", timeout=0):
             for path in folder.glob(".partial-*"):
                 path.unlink()
             yield
@@ -140,3 +186,10 @@ def _halves(name: str, asked: Targets, shown: Tensor, prepared: Prepared) -> tup
                 f"teacher '{name}': its features of {path} do not fit into fp16; leave it out of the cache's recipe"
             )
     return summary, features
+
+
+def _values(teacher: Teacher) -> tuple[int, int]:
+    """Return the number of values in the summary and in the features of a view."""
+    summary, features = teacher.widths()
+    rows, columns = (1, 1) if teacher.feature_loss.pooled else teacher.grid
+    return summary, features * rows * columns

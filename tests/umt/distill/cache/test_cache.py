@@ -17,8 +17,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from umt.data.image_list import find_images
-from umt.distill.cache.cache import MANIFEST, CachedViews, open_cache, shard_path
-from umt.distill.cache.shard import shard_bytes
+from umt.distill.cache.cache import MANIFEST, CachedViews, open_cache, shard_bytes, shard_path
 from umt.distill.cache.writer import fill, plan_cache
 from umt.distill.distiller import as_floats
 from umt.distill.images import NUMBERS, Skipped, View, ViewImages
