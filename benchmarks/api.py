@@ -37,6 +37,7 @@ def evaluate(
     data: Mapping[str, Place] | None = None,
     out: Place | None = None,
     tasks: str | Sequence[str] = (),
+    datasets: str | Sequence[str] = (),
     tables: str | None = None,
     seeds: int | None = None,
     device: str = "auto",
@@ -71,6 +72,7 @@ def evaluate(
         data={name: Path(folder).resolve() for name, folder in (data or {}).items()},
         out=_path(out),
         tasks=tuple(tasks.split(",") if isinstance(tasks, str) else tasks),
+        datasets=(datasets,) if isinstance(datasets, str) else tuple(datasets),
         tables=tables,
         seeds=seeds,
         device=device,
@@ -156,6 +158,8 @@ def execute(plan: Plan, executor: Executor, console: Console) -> Mapping[Request
 def _prepare(options: RunOptions, console: Console) -> Prepared:
     """Read the suite, make the folder, write the embedded data, distil the students that are asked for."""
     suite = load_suite(options.suite)
+    if options.datasets:
+        suite = _on_data(suite, options)
     if not options.backbones and not (suite.example or suite.example_students) and not options.train:
         raise UsageError(f"suite '{printable(suite.name)}' has no example; name a checkpoint or --backbone SPEC")
     out = (options.out or Path("runs") / component(suite.name)).resolve()
@@ -164,6 +168,16 @@ def _prepare(options: RunOptions, console: Console) -> Prepared:
     root = _data_root(options.data_root, suite, out, console)
     tables = chosen_tables(suite, options.tables) if options.tables else []
     return Prepared(options, suite, out, root, tables, _backbones(options, suite, tables, root, out, console))
+
+
+def _on_data(suite: Suite, options: RunOptions) -> Suite:
+    """Return the suite on the data sets that are asked for; its tasks import torch, which a child process has."""
+    arguments = (suite, options.datasets, options.tasks)
+    if options.workers == 0:
+        from benchmarks.suite.on_data import suite_on
+
+        return suite_on(*arguments)
+    return call(fork_server(), "benchmarks.suite.on_data:suite_on", *arguments)
 
 
 def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console) -> Path:

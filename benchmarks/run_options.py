@@ -36,6 +36,7 @@ class RunOptions:
     data: Mapping[str, Path] = field(default_factory=dict)  # folders of single data sets
     out: Path | None = None
     tasks: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()  # instead of those of the suite
     tables: str | None = None
     train: bool = False  # the students of the tables
     yes: bool = False  # train without asking
@@ -61,6 +62,8 @@ class RunOptions:
                 raise OptionError(f"{name} is {value}; take {least} or more")
         if self.wandb:
             require_wandb()
+        if self.datasets and self.tables:
+            raise UsageError("--dataset measures other data than the tables of the suite: leave out --tables")
         if self.train and not self.tables:
             raise UsageError("--train distils the students of tables; name them with --tables")
         if self.cluster == "slurm" and not self.cluster_options.keys() & {"timeout_min", "slurm_time"}:

@@ -26,6 +26,7 @@ Examples:
   bash benchmarks/run_all.sh --backbone timm:resnet50 --suite mini
   bash benchmarks/run_all.sh ckpt.pth --data-root /data --dry-run
   bash benchmarks/run_all.sh ckpt.pth --data-root /data --tables 1,4,6
+  bash benchmarks/run_all.sh ckpt.pth --dataset folder:/data/pets --tasks knn,finegrained_linear
   bash benchmarks/run_all.sh --suite paper --data-root /data --tables 3 --train
 """
 
@@ -73,6 +74,14 @@ def _split(context: click.Context, option: click.Parameter, texts: tuple[str, ..
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Results, tables and logs. Default: runs/SUITE.")
 @click.option("--tasks", multiple=True, metavar="TASK[,TASK]", callback=_split, help="Only these tasks of the suite.")
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="NAME",
+    help="Measure on this data set instead of the suite's: a name, NAME?option=value, or folder:PATH of labelled "
+    "images; frozen probes, or the tasks in --tasks. May be repeated.",
+)
 @click.option(
     "--tables",
     metavar="TABLE[,TABLE]",

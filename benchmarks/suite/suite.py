@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.suite.protocols import protocol_path
 from benchmarks.suite.release_0_1 import with_tables
+from umt.data.folder import SCHEME
 from umt.declarations import build, read_mapping, refuse_fields
 from umt.errors import DeclarationError, unknown_name
 from umt.files import below
@@ -154,8 +155,17 @@ def load_suite(name: str) -> Suite:
 
 
 def _beside(suite: Path, columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Return the columns with protocols that are files by their full path; jobs may run in another folder."""
-    return tuple(replace(column, protocol=_file_beside(suite, column.protocol)) for column in columns)
+    """Return the columns with protocols and data sets that are paths by their full path; jobs may run elsewhere."""
+    return tuple(
+        replace(column, protocol=_file_beside(suite, column.protocol), dataset=_folder_beside(suite, column.dataset))
+        for column in columns
+    )
+
+
+def _folder_beside(suite: Path, dataset: str) -> str:
+    """Return `folder:PATH` by its full path, which is relative to the suite's folder; any other name as it is."""
+    scheme, _, path = dataset.partition(":")
+    return f"{scheme}:{(suite.parent / Path(path).expanduser()).absolute()}" if scheme == SCHEME else dataset
 
 
 def _with_recipes(suite: Path, students: Sequence[StudentRun]) -> tuple[StudentRun, ...]:

@@ -58,7 +58,7 @@ def folder_info(text: str, path: str, options: Mapping[str, Any]) -> DatasetInfo
     names = subfolders(root)
     train, validation, test = (_first(names, known) for known in (TRAIN, VALIDATION, TEST))
     if train is None:
-        return _unsplit(text, root, build(StratifiedSplit, dict(options), f"data set '{text}'"))
+        return _unsplit(_name(text, root), root, build(StratifiedSplit, dict(options), f"data set '{text}'"))
     if options:
         raise DeclarationError(
             f"data set '{text}': {root} has a split '{train}', so that options split nothing; drop them"
@@ -67,7 +67,13 @@ def folder_info(text: str, path: str, options: Mapping[str, Any]) -> DatasetInfo
     if report is None:
         raise LayoutError(f"{root}: has '{train}' and neither 'val' nor 'test'; add one, or give {root / train}")
     roles = Roles(train, report, validation if test else None)
-    return _info(text, root, roles, partial(subfolders_of, train), partial(_read_split, train))
+    return _info(_name(text, root), root, roles, partial(subfolders_of, train), partial(_read_split, train))
+
+
+def _name(text: str, root: Path) -> str:
+    """Return the name with the full path, since jobs may run in another folder."""
+    _, mark, query = text.partition("?")
+    return f"{SCHEME}:{root}{mark}{query}"
 
 
 def subfolders_of(split: str, root: Path) -> list[str]:
