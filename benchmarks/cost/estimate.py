@@ -36,6 +36,7 @@ TRAINING_COPIES = 4  # weights, two moments of AdamW and an average, in the file
 LOW, HIGH = 0.5, 2.0
 EXTRA = 15.0  # seconds more, at most: the start of a job, and what follows its features
 LOADED = 2e-7  # seconds of a core for a pixel that is decoded and augmented, if that takes longer than the device
+Counts = tuple[Mapping[str, int], int]  # items in each split of a data set, and classes
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Work:
 
     load: Workload
     data: str
+    classes: int
     precisions: set[str]
 
 
@@ -134,32 +136,35 @@ def _jobs(name: BackboneName, options: Options) -> list[tuple[Column, str]]:
 def _works(options: Options, device: torch.device) -> dict[Column, Work | UMTError]:
     """Return the work of each column, or the reason for which it is not known."""
     works: dict[Column, Work | UMTError] = {}
-    sizes = cache(lambda name: _sizes(name, options))
+    counts = cache(lambda name: _counts(name, options))
     for column in chosen_columns(options):
         try:
-            works[column] = _work(column, sizes, device)
+            works[column] = _work(column, counts, device)
         except UMTError as error:
             works[column] = error
     return works
 
 
-def _work(column: Column, sizes: Callable[[str], Mapping[str, int]], device: torch.device) -> Work:
+def _work(column: Column, counts: Callable[[str], Counts], device: torch.device) -> Work:
     task = get_task(column.task)
     if task.workload is None:
         raise DeclarationError(f"the cost of task '{task.name}' is unknown: it declares no workload")
     protocol: Protocol[Any] = load_protocol(task.name, column.protocol, task.settings)
-    load = task.workload(protocol.settings, sizes(column.dataset))
+    sizes, classes = counts(column.dataset)
+    load = task.workload(protocol.settings, sizes)
     passes = (load.trained, load.tested, *(part.passes for part in load.features))
     precisions = {pick_precision(each.precision, device) for each in passes if each.images}
-    return Work(load, column.dataset, precisions)
+    return Work(load, column.dataset, classes, precisions)
 
 
-def _sizes(name: str, options: Options) -> Mapping[str, int]:
-    """Return the items in each split of a data set as it is there, or as it officially is."""
+def _counts(name: str, options: Options) -> Counts:
+    """Return the items in each split of a data set, and its classes, as it is there, or as it officially is."""
     try:
-        return find_dataset(name, options.data_root, options.data).sizes
+        dataset = find_dataset(name, options.data_root, options.data)
+        return dataset.sizes, len(dataset.class_names)
     except UMTError:
-        return dataset_info(name).splits
+        info = dataset_info(name)
+        return info.splits, info.classes or 0
 
 
 def _protocol(options: Options) -> ThroughputSettings:
@@ -181,7 +186,8 @@ def _estimate(title: str, work: Work | UMTError, site: Site, cached: set[object]
     except Exception as error:  # every architecture refuses in its own way
         return Estimate(title, problem=f"its multiply-adds cannot be counted: {first_line(error)}")
     passes = [(load.trained, gmacs.trained), (load.tested, gmacs.tested), *counted]
-    low, high = _range(passes, site)
+    solved = load.solve(site.backbone.dim, work.classes) / 1e9 if load.solve else 0.0
+    low, high = _range(passes, solved, site)
     return Estimate(
         title,
         low,
@@ -191,10 +197,10 @@ def _estimate(title: str, work: Work | UMTError, site: Site, cached: set[object]
     )
 
 
-def _range(passes: Sequence[tuple[Passes, float]], site: Site) -> tuple[float, float]:
-    """Return the least and the most seconds of passes, each with the multiply-adds of an image."""
+def _range(passes: Sequence[tuple[Passes, float]], solved: float, site: Site) -> tuple[float, float]:
+    """Return the least and the most seconds of passes, each with the multiply-adds of an image, and of what follows."""
     shown = [(each, gmacs) for each, gmacs in passes if each.images]
-    computing = sum(
+    computing = solved * max(site.speed.values(), default=0.0) + sum(
         each.images * gmacs * site.speed[pick_precision(each.precision, site.device)] for each, gmacs in shown
     )
     pixels = sum(each.images * math.prod(each.fitted(site.backbone.preprocess)) for each, _ in shown)

@@ -162,9 +162,14 @@ def _predictions(
 
 
 def workload(settings: HeadsSettings, sizes: Mapping[str, int]) -> Workload:
-    """Count a pass for each part of the features; the heads are small beside them."""
-    parts = sorted({part for choice in _choices(settings, max(settings.blocks)) for part in choice.parts})
-    return frozen_work(sizes, settings.resolution, settings.crop_pct, what=parts)
+    """Count a pass for each part of the features, and forward and backward of every head."""
+    chosen = [part for choice in _choices(settings, max(settings.blocks)) for part in choice.parts]
+
+    def solve(width: int, classes: int) -> float:
+        weights = width * len(chosen) * classes * len(settings.learning_rates)
+        return 2.0 * settings.steps * settings.batch * weights
+
+    return frozen_work(sizes, settings.resolution, settings.crop_pct, what=sorted({*chosen}), solve=solve)
 
 
 TASK = Task(

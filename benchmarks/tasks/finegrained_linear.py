@@ -12,11 +12,12 @@ from benchmarks.tasks.bootstrap import bootstrap_interval
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features, frozen_work
 from benchmarks.tasks.splits import hold_out
-from benchmarks.tasks.workload import Workload
+from benchmarks.tasks.workload import Workload, split_sizes
 from umt.errors import TooFewError, unknown_name
 from umt.probes.path import Fit, penalty_path
 
 TIES = ("strongest", "weakest")
+PRODUCTS = 20  # of features and weights for a penalty, about: 9 to 23 were counted
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,13 @@ def _scaled(settings: LinearSettings, train: np.ndarray, test: np.ndarray) -> tu
 
 
 def workload(settings: LinearSettings, sizes: Mapping[str, int]) -> Workload:
-    """Count the features of all images."""
-    return frozen_work(sizes, settings.resolution, settings.crop_pct)
+    """Count the features of all images, and the penalties that they are solved under."""
+    training, _ = split_sizes(sizes)
+
+    def solve(width: int, classes: int) -> float:
+        return float(training) * width * classes * settings.penalties * PRODUCTS
+
+    return frozen_work(sizes, settings.resolution, settings.crop_pct, solve=solve)
 
 
 TASK = Task(

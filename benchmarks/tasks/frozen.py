@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.tasks.contract import Job, Settings
-from benchmarks.tasks.workload import Features, Passes, Workload, split_sizes
+from benchmarks.tasks.workload import Features, Passes, Solve, Workload, split_sizes
 from umt.backbones.contract import round_up
 from umt.data.contract import Sample
 from umt.feature_cache.lookup import cached_features
@@ -50,8 +50,9 @@ def frozen_work(
     precision: str = "fp32",
     what: Sequence[str] = ("pooled",),
     splits: Sequence[str] = ("training", "reported"),
+    solve: Solve | None = None,
 ) -> Workload:
-    """Return the work of `frozen_features` for each of these parts of the features."""
+    """Return the work of `frozen_features` for each of these parts of the features, and of what follows."""
     images = dict(zip(("training", "reported"), split_sizes(sizes), strict=True))
     size = (resolution, resolution) if resolution else None
     return Workload(
@@ -59,5 +60,6 @@ def frozen_work(
             Features(part, split, crop_pct, Passes(images[split], size, precision=precision))
             for part in what
             for split in splits
-        )
+        ),
+        solve=solve,
     )

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from benchmarks.tasks.accuracy import CLASSES, of_classes, top1
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features, frozen_work
-from benchmarks.tasks.workload import Workload
+from benchmarks.tasks.workload import Workload, split_sizes
 
 TEST_ROWS, TRAIN_ROWS = 1024, 65536  # images at a time: 256 MiB of similarities for any number of images
 
@@ -103,8 +103,13 @@ class Neighbours:
 
 
 def workload(settings: KnnSettings, sizes: Mapping[str, int]) -> Workload:
-    """Count the features of all images."""
-    return frozen_work(sizes, settings.resolution, settings.crop_pct, settings.precision)
+    """Count the features of all images, and the similarities of each reported one to those that vote."""
+    training, reported = split_sizes(sizes)
+
+    def solve(width: int, classes: int) -> float:
+        return float(training) * reported * width
+
+    return frozen_work(sizes, settings.resolution, settings.crop_pct, settings.precision, solve=solve)
 
 
 TASK = Task(

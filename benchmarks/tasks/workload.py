@@ -13,6 +13,7 @@ from umt.backbones.contract import Preprocess, round_up
 from umt.backbones.probing import TRAINED, counted
 
 Forward = Callable[[Tensor], object]  # of a whole network, on images [B, 3, H, W]
+Solve = Callable[[int, int], float]  # (width of the features, classes) -> multiply-adds
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Workload:
     trained: Passes = Passes()  # forward and backward
     tested: Passes = Passes()  # forward
     features: tuple[Features, ...] = ()  # forward, unless another job has computed them
+    solve: Solve | None = None  # what follows the features: heads, penalties, votes
     frozen: bool = False  # true if the backward leaves out the backbone
     network: Callable[[Backbone], Forward] | None = None  # backbone with its head, None for the backbone alone
 

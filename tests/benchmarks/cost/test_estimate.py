@@ -60,7 +60,7 @@ def forward_gmacs(side: int) -> float:
 
 
 def test_features_cost_their_forwards_and_stay_on_the_disk(estimated: Callable[..., list[estimate.Estimate]]) -> None:
-    (job,) = estimated("knn cub paper")
+    (job,) = estimated("fewshot cub paper")
     seconds = (5994 + 5794) * forward_gmacs(224) / SPEED
     assert job.low == pytest.approx(LOW * seconds)
     assert job.high == pytest.approx(HIGH * seconds + EXTRA)
@@ -79,20 +79,29 @@ def test_training_costs_three_forwards_and_a_file_to_resume_from(
 
 
 def test_a_small_network_waits_for_its_images(estimated: Callable[..., list[estimate.Estimate]]) -> None:
-    (job,) = estimated("knn imagenet paper", speed=1e6)
+    (job,) = estimated("fewshot imagenet paper", speed=1e6)
     assert job.low == pytest.approx(LOW * 1_331_167 * forward_gmacs(224) / 1e6)
     assert job.high == pytest.approx(LOADED * 1_331_167 * 224**2 / torch.get_num_threads() + EXTRA)
 
 
 def test_shared_features_count_once(estimated: Callable[..., list[estimate.Estimate]]) -> None:
-    knn, fewshot, again, heads, second = estimated(
-        "knn cub paper", "fewshot cub paper", "dinov2_linear cub paper", seeds=2
+    fewshot, again, knn, heads, second = estimated(
+        "fewshot cub paper", "knn cub paper", "dinov2_linear cub paper", seeds=2
     )
-    assert knn.low > 0
-    assert (fewshot.low, fewshot.high, fewshot.features) == (0, EXTRA, 0)
-    assert again == replace(fewshot, title=again.title)
-    assert heads.low == pytest.approx(4 * knn.low), "the pooled part is there, four summaries are not"
-    assert second.low == 0
+    assert fewshot.low > 0
+    assert (again.low, again.high, again.features) == (0, EXTRA, 0)
+    votes = LOW * 5994 * 5794 * create_backbone(SPEC).dim / 1e9 / SPEED
+    assert (knn.low, knn.features) == (pytest.approx(votes), 0)
+    assert heads.features == 4 * fewshot.features, "the pooled part is there, four summaries are not"
+    assert heads.low - second.low == pytest.approx(4 * fewshot.low)
+
+
+def test_heads_and_penalties_are_solved_for_each_seed(estimated: Callable[..., list[estimate.Estimate]]) -> None:
+    """13 learning rates on 1 + 2 + 4 + 5 parts, a forward and a gradient each; 45 penalties of 20 products each."""
+    _, heads, _, penalties = estimated("dinov2_linear cub paper", "finegrained_linear cub paper", seeds=2)
+    weights = create_backbone(SPEC).dim * 200
+    assert heads.low == pytest.approx(LOW * 2 * 12_500 * 1024 * 13 * 12 * weights / 1e9 / SPEED)
+    assert penalties.low == pytest.approx(LOW * 5994 * 45 * 20 * weights / 1e9 / SPEED)
 
 
 def test_other_data_share_nothing(estimated: Callable[..., list[estimate.Estimate]]) -> None:
