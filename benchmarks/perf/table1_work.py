@@ -28,7 +28,7 @@ from umt.backbones.contract import round_up
 from umt.backbones.probing import counted
 from umt.backbones.spec import parse_spec
 from umt.data.contract import dataset_info
-from umt.distill.cost import TRAINED
+from umt.distill.cost import FORWARDS_A_STEP
 from umt.distill.distiller import make_spaces
 from umt.distill.ingredients import grid_of
 from umt.distill.objectives import objective_of
@@ -99,7 +99,7 @@ def distillation_gmacs(recipe: DistillRecipe) -> Gmacs:
     with torch.device("meta"):
         spaces = make_spaces(recipe.interaction, StudentShape.of(student), [shape for shape, _ in teachers])
     _, interaction = counted(lambda: spaces.eval().requires_grad_(False)(features))
-    return Gmacs(TRAINED * (own + interaction) + sum(gmacs for _, gmacs in teachers))
+    return Gmacs(FORWARDS_A_STEP * (own + interaction) + sum(gmacs for _, gmacs in teachers))
 
 
 @torch.no_grad()
@@ -109,7 +109,7 @@ def finetuning_gmacs(backbone: Backbone, settings: Any, classes: int) -> Gmacs:
         model = Classifier(backbone, classes).eval().requires_grad_(False)
     side = round_up(settings.resolution, backbone.preprocess.size_multiple)
     _, forward = counted(lambda: model.logits(_images(side)))
-    return Gmacs(TRAINED * forward, forward)
+    return Gmacs(FORWARDS_A_STEP * forward, forward)
 
 
 def ade20k_gmacs(backbone: Backbone, settings: ade20k.ADE20KSettings, classes: int) -> Gmacs:
@@ -118,7 +118,7 @@ def ade20k_gmacs(backbone: Backbone, settings: ade20k.ADE20KSettings, classes: i
         model = MODELS.build(ade20k.model_config(settings, backbone))
     side, height = ade20k.padded_crop_of(settings, backbone.preprocess.size_multiple), min(settings.scale)
     frozen, head = _encoded(model, side, side)
-    return Gmacs(frozen + TRAINED * head, _tested(model, height, round(height * PHOTOGRAPH)))
+    return Gmacs(frozen + FORWARDS_A_STEP * head, _tested(model, height, round(height * PHOTOGRAPH)))
 
 
 def nyuv2_gmacs(backbone: Backbone, settings: nyuv2.NYUSettings, classes: int | None) -> Gmacs:
@@ -127,7 +127,8 @@ def nyuv2_gmacs(backbone: Backbone, settings: nyuv2.NYUSettings, classes: int | 
         model = nyuv2.build_model(settings, backbone)
     own, head = _encoded(model, *nyuv2.crop_of(settings, backbone))
     return Gmacs(
-        own * (1 if settings.trained == "head" else TRAINED) + TRAINED * head, _tested(model, *settings.test_size)
+        own * (1 if settings.trained == "head" else FORWARDS_A_STEP) + FORWARDS_A_STEP * head,
+        _tested(model, *settings.test_size),
     )
 
 
