@@ -19,8 +19,8 @@ from depth.windows import WindowedDepthEstimator
 from mmseg_configs.backbone import data_preprocessor
 from mmseg_configs.best import Best
 from mmseg_configs.datasets import NYUSamples
-from mmseg_configs.one_cycle import one_cycle
 from mmseg_configs.runner import Parts, TrainingSettings, check
+from mmseg_configs.schedules import one_cycle
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up

@@ -13,8 +13,8 @@ from mmseg.registry import MODELS
 from mmseg_configs.backbone import data_preprocessor
 from mmseg_configs.best import Best
 from mmseg_configs.datasets import ADE20KSamples
-from mmseg_configs.from_start import falling
 from mmseg_configs.runner import Parts, TrainingSettings, check
+from mmseg_configs.schedules import falling
 from mmseg_configs.scope import mmseg_scope
 from mmseg_configs.segmentor import FusedEncoderDecoder
 from umt.backbones import Backbone

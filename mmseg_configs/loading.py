@@ -46,8 +46,8 @@ def read_annotation(results: dict[str, Any], field: str) -> np.ndarray:
     path = results[field]
     values = np.asarray(decode(Path(path)))
     if values.shape != results["ori_shape"]:
-        found, wanted = "x".join(map(str, values.shape)), "x".join(map(str, results["ori_shape"]))
+        shape, expected = "x".join(map(str, values.shape)), "x".join(map(str, results["ori_shape"]))
         raise DataError(
-            f"{path}: shape {found}, its image {Path(results['img_path']).name} has {wanted}; replace one of them"
+            f"{path}: shape {shape}, its image {Path(results['img_path']).name} has {expected}; replace one of them"
         )
     return values

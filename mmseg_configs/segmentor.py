@@ -79,10 +79,10 @@ class FusedEncoderDecoder(EncoderDecoder):
         operators = []
         for axis, starts in enumerate((rows, columns)):
             size = inputs.shape[2 + axis]
-            kept = (padding[axis][0], size - padding[axis][1])
+            visible = (padding[axis][0], size - padding[axis][1])
             nodes = logits.shape[1 + axis] // len(starts)
             window, wanted = self._window(axis, size), meta["ori_shape"][axis]
-            operators.append(evaluation(nodes, window, starts, kept, wanted, self.align_corners))
+            operators.append(evaluation(nodes, window, starts, visible, wanted, self.align_corners))
         return class_map(logits, *operators)
 
 

@@ -19,7 +19,7 @@ from benchmarks.suite.suite import Column, load_suite
 from benchmarks.tasks.registry import get_task
 from benchmarks.tasks.workload import Gmacs
 from umt.backbones import Backbone, create_backbone
-from umt.backbones.probing import TRAINED, counted
+from umt.backbones.probing import FORWARDS_A_STEP, counted
 from umt.backbones.spec import parse_spec
 from umt.data.registry import dataset_info
 from umt.distill.distiller import make_spaces
@@ -84,7 +84,7 @@ def distillation_gmacs(recipe: DistillRecipe) -> Gmacs:
     with torch.device("meta"):
         spaces = make_spaces(recipe.interaction, StudentShape.of(student), [shape for shape, _ in teachers])
     _, interaction = counted(lambda: spaces.eval().requires_grad_(False)(features))
-    return Gmacs(TRAINED * (own + interaction) + sum(gmacs for _, gmacs in teachers))
+    return Gmacs(FORWARDS_A_STEP * (own + interaction) + sum(gmacs for _, gmacs in teachers))
 
 
 def table(jobs: Sequence[Job], tflops: float) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from umt.backbones import Backbone
 from umt.backbones.contract import Preprocess, round_up
-from umt.backbones.probing import TRAINED, counted
+from umt.backbones.probing import FORWARDS_A_STEP, counted
 
 Forward = Callable[[Tensor], object]  # of a whole network, on images [B, 3, H, W]
 Solve = Callable[[int, int], float]  # (width of the features, classes) -> multiply-adds
@@ -75,7 +75,7 @@ class Workload:
         )
 
     def _trained(self, backbone: float, whole: float) -> float:
-        return backbone * (1 if self.frozen else TRAINED) + TRAINED * (whole - backbone)
+        return backbone * (1 if self.frozen else FORWARDS_A_STEP) + FORWARDS_A_STEP * (whole - backbone)
 
 
 def split_sizes(sizes: Mapping[str, int]) -> tuple[int, int]:

@@ -15,7 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from umt.backbones.contract import Features
 from umt.errors import BackboneError, first_line
 
-TRAINED = 3  # forwards that a forward and its backward cost: gradients of inputs and of weights are a forward each
+FORWARDS_A_STEP = (
+    3  # forwards that a forward and its backward cost: gradients of inputs and of weights are a forward each
+)
 SHORT_SIDE = 128  # pixels of the shorter side that is tried, or the next multiple
 
 

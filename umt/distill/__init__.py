@@ -12,7 +12,7 @@ from typing import Any
 
 
 class _CallableModule(ModuleType):
-    """Makes `umt.distill` a function, too: importing a module of the package puts the package under this name."""
+    """A module that is a function, too: importing a module of the package puts the package under this name."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Path:
         """Call `umt.distill.api.distill`."""

@@ -11,13 +11,13 @@ import torch
 
 from umt.console import Console, shown
 from umt.distill import train
-from umt.distill.cost import Part, cost_table
+from umt.distill.cost import CostPart, cost_table
 from umt.distill.images import Skipped, ViewImages
 from umt.distill.ingredients import Prepared, Sources, choose_recipe, prepare
 from umt.distill.progress import TrainingBar
 from umt.distill.recipe import weights_folder
 from umt.distill.spaces.shapes import SpaceShape
-from umt.distill.train import STUDENT_FILE, Ingredients, Running, claim_folder, estimate
+from umt.distill.train import STUDENT_FILE, Ingredients, RunSettings, claim_folder, estimate
 from umt.durations import duration
 from umt.files import component
 from umt.training.curves import require_wandb
@@ -75,8 +75,8 @@ def distill(
         return place / STUDENT_FILE
     with TrainingBar(console, chosen.recipe.name, processes.main) as bar:
         where = Place(_device(device, processes), place, chosen.recipe.seed, bar.report, wandb)
-        running = Running(where, save_every, parallel, compiled, processes.main)
-        path = train.distill(chosen.recipe, ingredients, running, announce)
+        settings = RunSettings(where, save_every, parallel, compiled, processes.main)
+        path = train.distill(chosen.recipe, ingredients, settings, announce)
     console.print(f"wrote {shown(path)}; evaluate it with: umt run {shown(path)}")
     return path
 
@@ -109,11 +109,11 @@ def _ingredients(prepared: Prepared, out: Path, cache: Path | None) -> Ingredien
     return Ingredients(prepared.student, teachers, shapes, views, data)
 
 
-def _announcer(console: Console, prepared: Prepared, processes: Processes) -> Callable[[list[Part], float], None]:
+def _announcer(console: Console, prepared: Prepared, processes: Processes) -> Callable[[list[CostPart], float], None]:
     """Return a function that prints the cost of the distillation."""
     recipe = prepared.recipe
 
-    def announce(parts: list[Part], seconds: float) -> None:
+    def announce(parts: list[CostPart], seconds: float) -> None:
         console.print(cost_table(parts))
         steps, images = recipe.training.steps(len(prepared.images)), len(prepared.images)
         console.print(

@@ -11,7 +11,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from umt.backbones.contract import Backbone
-from umt.backbones.probing import TRAINED, counted
+from umt.backbones.probing import FORWARDS_A_STEP, counted
 from umt.backbones.spec import parse_spec
 from umt.console import shown
 from umt.distill.distiller import Distiller
@@ -21,7 +21,7 @@ REPEATS = 3  # the least time counts: the machine may have other work
 
 
 @dataclass(frozen=True)
-class Part:
+class CostPart:
     """A model of a distillation; `gmacs` and `seconds` are those of the forward of one image."""
 
     name: str
@@ -31,7 +31,7 @@ class Part:
     seconds: float
 
 
-def measure_cost(model: Distiller, teachers: Sequence[Teacher], images: Tensor) -> list[Part]:
+def measure_cost(model: Distiller, teachers: Sequence[Teacher], images: Tensor) -> list[CostPart]:
     """Measure student, teachers and interaction, each run on `images` [B, 3, R, R]; leave no trace in any of them."""
     student = model.student
     training = model.training
@@ -47,12 +47,14 @@ def measure_cost(model: Distiller, teachers: Sequence[Teacher], images: Tensor) 
     return parts
 
 
-def step_seconds(parts: Sequence[Part], images: int) -> float:
+def step_seconds(parts: Sequence[CostPart], images: int) -> float:
     """Estimate the seconds of a step on so many images: a backward takes about two forwards, teachers have none."""
-    return images * sum(part.seconds * (TRAINED if part.name in ("student", "interaction") else 1) for part in parts)
+    return images * sum(
+        part.seconds * (FORWARDS_A_STEP if part.name in ("student", "interaction") else 1) for part in parts
+    )
 
 
-def cost_table(parts: Sequence[Part]) -> Table:
+def cost_table(parts: Sequence[CostPart]) -> Table:
     """Return the table that `umt distill` prints at its start."""
     table = Table("model", "shape", "parameters", "GMACs an image")
     for part in parts:
@@ -60,17 +62,17 @@ def cost_table(parts: Sequence[Part]) -> Table:
     return table
 
 
-def _teacher_part(teacher: Teacher, images: Tensor) -> Part:
+def _teacher_part(teacher: Teacher, images: Tensor) -> CostPart:
     summary, features = teacher.widths()
     about = f"{_name(teacher.backbone)}, {teacher.objective.name}, {teacher.size} px, widths {summary} and {features}"
     return _part(f"teacher {teacher.name}", about, teacher.backbone, lambda: teacher(images), len(images))
 
 
-def _part(name: str, about: str, module: nn.Module, forward: Callable[[], object], images: int) -> Part:
+def _part(name: str, about: str, module: nn.Module, forward: Callable[[], object], images: int) -> CostPart:
     _, gmacs = counted(forward)
     seconds = min(_seconds(module, forward) for _ in range(REPEATS)) / images
     parameters = sum(value.numel() for value in module.parameters())
-    return Part(name, about, parameters, gmacs / images, seconds)
+    return CostPart(name, about, parameters, gmacs / images, seconds)
 
 
 def _seconds(module: nn.Module, forward: Callable[[], object]) -> float:

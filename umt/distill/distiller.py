@@ -11,8 +11,7 @@ from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor, nn
 
 from umt.backbones.contract import Backbone
-from umt.distill.losses import FEATURE_LOSSES, FeatureLoss, mse
-from umt.distill.objectives import feature_loss, objective_of
+from umt.distill.objectives import FEATURE_LOSSES, FeatureLoss, feature_loss, mse, objective_of
 from umt.distill.recipe import AlignmentSpec, DistillRecipe, InteractionSpec, TeacherSpec
 from umt.distill.spaces.interaction import Interaction
 from umt.distill.spaces.projectors import Projectors
@@ -52,10 +51,10 @@ class Distiller(BaseModel):
     def forward(self, images: Tensor, targets: Cached | None = None, mode: str = "loss") -> dict[str, Tensor]:
         """Compute losses of views [B, 3, R, R], uint8 or in [0, 1]; 'loss' is the minimised sum, the rest its parts."""
         images = as_floats(images)
-        asked = self._targets(images) if targets is None else {name: Targets(*pair) for name, pair in targets.items()}
+        given = self._targets(images) if targets is None else {name: Targets(*pair) for name, pair in targets.items()}
         spaces: dict[str, SpaceFeatures] = self.spaces(self.student(images, maps=(-1,)))
         parts: dict[str, Tensor] = {}
-        losses = [self._space_losses(name, space, asked[name], parts) for name, space in spaces.items()]
+        losses = [self._space_losses(name, space, given[name], parts) for name, space in spaces.items()]
         stacked = torch.stack(losses)
         return {"loss": (self.balance(stacked.detach()) * stacked).sum(), **parts}
 
@@ -70,15 +69,15 @@ class Distiller(BaseModel):
         with self.clock.part(images.device):
             return all_targets(self.teachers, images)
 
-    def _space_losses(self, name: str, space: SpaceFeatures, asked: Targets, parts: dict[str, Tensor]) -> Tensor:
+    def _space_losses(self, name: str, space: SpaceFeatures, targets: Targets, parts: dict[str, Tensor]) -> Tensor:
         """Compute the model token loss and the feature loss of one space (paper A.3); their parts go into `parts`."""
         if self.standardisers is not None:
-            asked = self.standardisers(name, asked)
-        found = {f"{name} feature": distance_of(self.feature_losses[name], space.fmap, asked.features)}
+            targets = self.standardisers(name, targets)
+        values = {f"{name} feature": distance_of(self.feature_losses[name], space.fmap, targets.features)}
         if space.summary is not None:
-            found[f"{name} token"] = mse(space.summary, asked.summary)
-        parts.update({key: value.detach() for key, value in found.items()})
-        return torch.stack(list(found.values())).sum()
+            values[f"{name} token"] = mse(space.summary, targets.summary)
+        parts.update({key: value.detach() for key, value in values.items()})
+        return torch.stack(list(values.values())).sum()
 
 
 def make_spaces(spec: InteractionSpec, student: StudentShape, shapes: Sequence[SpaceShape]) -> Spaces:
@@ -172,7 +171,7 @@ class Balance(nn.Module):
             weights = 1 / self.running.clamp(min=1e-12)
             weights = weights / weights.mean()
         if self.spec.teacher_drop:
-            kept = torch.rand(len(losses)).to(losses.device) >= self.spec.teacher_drop
-            kept[losses.argmax()] = True
-            weights = weights * kept
+            included = torch.rand(len(losses)).to(losses.device) >= self.spec.teacher_drop
+            included[losses.argmax()] = True
+            weights = weights * included
         return weights

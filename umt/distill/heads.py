@@ -59,17 +59,17 @@ class SpaceBackbone(Backbone):
     def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
         """Compute features of normalised images in the space."""
         last = self.depth - 1
-        own = self.student.extract(images, [*(index for index in maps if index != last), last])
-        space: SpaceFeatures = self.spaces(own)[self.space]
+        features = self.student.extract(images, [*(index for index in maps if index != last), last])
+        space: SpaceFeatures = self.spaces(features)[self.space]
         if self.standardisers is not None:
             space = self.standardisers.undo(self.space, space)
-        return _features(own, space, maps, last)
+        return _features(features, space, maps, last)
 
     def layer_ids(self) -> dict[str, int]:
         """Return the student's own depths, and the spaces above them."""
-        own = {f"student.{name}": layer for name, layer in self.student.layer_ids().items()}
-        top = max(own.values()) + 1
-        return {name: own.get(name, top) for name, _ in self.named_parameters()}
+        layers = {f"student.{name}": layer for name, layer in self.student.layer_ids().items()}
+        top = max(layers.values()) + 1
+        return {name: layers.get(name, top) for name, _ in self.named_parameters()}
 
     def weights_hash(self) -> str:
         """Hash weights and space: two spaces of equal widths have the same weights, but are two backbones."""
@@ -91,8 +91,8 @@ def load(spec: Spec) -> SpaceBackbone:
     backbone = SpaceBackbone(student, spaces, standardisers, named[spec.tap].name)
     backbone.load_report = student.load_report
     backbone.language = _language(path, checkpoint, named[spec.tap]) if backbone.summarises else None
-    kinds = {"space": spec.tap, "space_kind": named[spec.tap].kind}
-    backbone.provenance = {**checkpoint.provenance, **kinds}
+    origin = {"space": spec.tap, "space_kind": named[spec.tap].kind}
+    backbone.provenance = {**checkpoint.provenance, **origin}
     return backbone
 
 
@@ -148,10 +148,10 @@ def _held(spaces: nn.Module, standardisers: Standardisers | None) -> nn.ModuleDi
     return nn.ModuleDict({"spaces": spaces} | ({} if standardisers is None else {"standardisers": standardisers}))
 
 
-def _features(own: Features, space: SpaceFeatures, maps: Sequence[int], last: int) -> Features:
+def _features(student: Features, space: SpaceFeatures, maps: Sequence[int], last: int) -> Features:
     """Return the student's features with the last map, its class token and the pooled feature replaced."""
-    tokens_of_maps: Sequence[Tensor | None] = own.map_cls or [None] * len(own.maps)
-    chosen = iter(zip(own.maps, tokens_of_maps, strict=True))
+    tokens_of_maps: Sequence[Tensor | None] = student.map_cls or [None] * len(student.maps)
+    chosen = iter(zip(student.maps, tokens_of_maps, strict=True))
     pairs = [(space.fmap, space.cls) if index == last else next(chosen) for index in maps]
     pooled = space.fmap.mean(dim=(2, 3)) if space.summary is None else space.summary
     tokens = [token for _, token in pairs if token is not None]

@@ -24,8 +24,8 @@ from umt.distill.recipe import ViewSpec
 from umt.errors import DataError, UMTError, WriteError
 from umt.files import open_plain, read_plain
 
-FEW = 10  # damaged images that are always allowed
-SHARE = 0.01  # share of the images that may be damaged
+MAX_DAMAGED = 10  # damaged images that are always allowed
+MAX_DAMAGED_SHARE = 0.01  # share of the images that may be damaged
 
 
 def training_images(names: Sequence[str], data_root: Path, overrides: Mapping[str, Path]) -> ImageList:
@@ -44,7 +44,7 @@ class Skipped:
 
     def __init__(self, path: Path, images: int) -> None:
         self.path = path
-        self.limit = max(FEW, int(SHARE * images))
+        self.limit = max(MAX_DAMAGED, int(MAX_DAMAGED_SHARE * images))
 
     def add(self, problem: UMTError) -> None:
         """Add the image that gave this error."""

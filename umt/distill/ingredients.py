@@ -95,8 +95,8 @@ class Sources:
 def data_folders(single: Sequence[str]) -> dict[str, Path]:
     """Read NAME=DIR texts; UMTError for a text that is none."""
     pairs = [text.partition("=") for text in single]
-    for text, (_, found, _) in zip(single, pairs, strict=True):
-        if not found:
+    for text, (_, separator, _) in zip(single, pairs, strict=True):
+        if not separator:
             raise OptionError(f"--data {text}: write it as NAME=DIR")
     return {name: Path(folder) for name, _, folder in pairs}
 

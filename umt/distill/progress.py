@@ -12,7 +12,7 @@ LOG_SECONDS = 30.0  # between lines, if there is no terminal
 
 
 class TrainingBar:
-    """Shows the engine's reports: done, total, text. Silent unless `visible`: only the first process is visible."""
+    """A bar of the engine's reports: done, total, text. Silent unless `visible`: only the first process is visible."""
 
     def __init__(self, console: Console, title: str, visible: bool = True) -> None:
         self.console, self.title, self.visible = console, title, visible

@@ -160,14 +160,14 @@ def other_recipe(name: str, other: str) -> str:
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
     """List the fields in which two records differ, as 'training.lr: 0.001, now 0.01'."""
-    found: list[str] = []
+    lines: list[str] = []
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
-            found += differences(before, after, f"{prefix}{key}.")
+            lines += differences(before, after, f"{prefix}{key}.")
         elif before != after:
-            found.append(f"{prefix}{key}: {before}, now {after}")
-    return found
+            lines.append(f"{prefix}{key}: {before}, now {after}")
+    return lines
 
 
 def _make_names_safe(record: dict[str, Any], path: Path) -> None:
@@ -204,8 +204,8 @@ def _both_mappings(*values: Any) -> bool:
 
 def _apply(record: dict[str, Any], change: str) -> None:
     """Set one field by its dotted path; a teacher is found by its name."""
-    path, found, text = change.partition("=")
-    if not found:
+    path, separator, text = change.partition("=")
+    if not separator:
         raise OptionError(f"--set {change}: write it as FIELD=VALUE, e.g. training.batch=64")
     *parents, last = path.split(".")
     target: Any = record

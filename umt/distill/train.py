@@ -18,7 +18,7 @@ import umt
 from umt.backbones.checkpoint import Space, save_checkpoint
 from umt.backbones.contract import Backbone
 from umt.declarations import read_mapping
-from umt.distill.cost import Part, measure_cost, step_seconds
+from umt.distill.cost import CostPart, measure_cost, step_seconds
 from umt.distill.distiller import Distiller, as_floats, loss_name
 from umt.distill.heads import stored_interaction
 from umt.distill.recipe import DistillRecipe, differences, rename_kind
@@ -34,8 +34,10 @@ from umt.training.param_groups import layer_decay_groups
 
 STUDENT_FILE = "student.pth"
 RECIPE_FILE = "recipe.yaml"
-PROBED = 4  # images that the costs are measured on first
-PATIENCE = 1.0  # seconds; if a forward of all models takes less, costs are measured on a whole batch, as it will be run
+COST_IMAGES = 4  # images that the costs are measured on first
+MIN_COST_SECONDS = (
+    1.0  # seconds; if a forward of all models takes less, costs are measured on a whole batch, as it will be run
+)
 CURVE_POINTS = 60  # points of each loss's curve, in the checkpoint and in every result of the student
 
 
@@ -59,7 +61,7 @@ class Ingredients:
 
 
 @dataclass(frozen=True)
-class Running:
+class RunSettings:
     """Settings of a run that do not change its result."""
 
     place: Place
@@ -70,33 +72,38 @@ class Running:
 
 
 def distill(
-    recipe: DistillRecipe, ingredients: Ingredients, running: Running, announce: Callable[[list[Part], float], None]
+    recipe: DistillRecipe,
+    ingredients: Ingredients,
+    settings: RunSettings,
+    announce: Callable[[list[CostPart], float], None],
 ) -> Path:
     """Train the student and write its checkpoint; started again, it goes on from the last save.
 
     `announce` gets the costs and the estimated seconds before the first step.
     """
-    place = running.place
+    place = settings.place
     model = build_distiller(recipe, ingredients, place.device)
     if not (place.work_dir / RESUME_FILE).is_file():
         _fit_standardisers(model, recipe, ingredients)
     _announce(model, recipe, ingredients, announce)
-    if running.compile:  # not before: the costs are measured on other batch sizes, and each size is compiled separately
+    if (
+        settings.compile
+    ):  # not before: the costs are measured on other batch sizes, and each size is compiled separately
         model.compile_parts()
     training = recipe.training
     groups = layer_decay_groups(
         model.student, model.spaces, lr=training.lr, weight_decay=training.weight_decay, layer_decay=1.0
     )
     extras = Extras(
-        save_every=running.save_every,
+        save_every=settings.save_every,
         ema=recipe.ema,
-        parallel=running.parallel,
+        parallel=settings.parallel,
         note=lambda: f"teachers {model.clock.share():.0%} of the time" if model.teachers else "cached teachers",
     )
     views: Dataset[Any] = ingredients.views  # type: ignore[assignment]
     fit(model, groups, views, training, place, extras=extras)
     path = place.work_dir / STUDENT_FILE
-    if running.main:
+    if settings.main:
         save_student(path, recipe, model, ingredients.data, _history(recipe, ingredients, place.work_dir))
     return path
 
@@ -105,7 +112,7 @@ def estimate(
     recipe: DistillRecipe,
     ingredients: Ingredients,
     device: torch.device,
-    announce: Callable[[list[Part], float], None],
+    announce: Callable[[list[CostPart], float], None],
 ) -> None:
     """Announce the costs and the estimated seconds, and do nothing else."""
     _announce(build_distiller(recipe, ingredients, device), recipe, ingredients, announce)
@@ -197,16 +204,16 @@ def _last_losses(recipe: DistillRecipe, ingredients: Ingredients, folder: Path) 
 
 
 def _announce(
-    model: Distiller, recipe: DistillRecipe, ingredients: Ingredients, announce: Callable[[list[Part], float], None]
+    model: Distiller, recipe: DistillRecipe, ingredients: Ingredients, announce: Callable[[list[CostPart], float], None]
 ) -> None:
     training = recipe.training
-    parts = _costs(model, ingredients, PROBED)
-    if sum(part.seconds for part in parts) * training.device_batch < PATIENCE:
+    parts = _costs(model, ingredients, COST_IMAGES)
+    if sum(part.seconds for part in parts) * training.device_batch < MIN_COST_SECONDS:
         parts = _costs(model, ingredients, training.device_batch)
     announce(parts, training.steps(len(ingredients.views)) * step_seconds(parts, training.batch))
 
 
-def _costs(model: Distiller, ingredients: Ingredients, images: int) -> list[Part]:
+def _costs(model: Distiller, ingredients: Ingredients, images: int) -> list[CostPart]:
     indices = [index % len(ingredients.views) for index in range(images)]
     pixels = _batch(ingredients.views, indices, _device(model))["images"]
     return measure_cost(model, ingredients.teachers, as_floats(pixels))

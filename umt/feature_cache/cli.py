@@ -51,7 +51,7 @@ def prune(folder: Path, older_than: float | None, keep: float | None, weights: s
     age = None if older_than is None else timedelta(days=older_than)
     size = None if keep is None else keep * 1e9
     chosen = to_prune(stored_entries(folder), datetime.now(UTC), age, size, weights or None)
-    gone = chosen if dry_run else [found for found in chosen if remove(found)]
+    gone = chosen if dry_run else [stored for stored in chosen if remove(stored)]
     _print(gone, folder)
     click.echo(f"{'would remove' if dry_run else 'removed'} {_total(gone)}")
     if len(gone) < len(chosen):
@@ -62,9 +62,9 @@ def _print(entries: list[Stored], folder: Path) -> None:
     table = Table(
         Column("backbone", overflow="fold"), "weights", "features", "images", "size", "last use", title=shown(folder)
     )
-    for found in entries:
-        used = f"{found.used:%Y-%m-%d %H:%M}"
-        table.add_row(*map(shown, _described(found.key)), f"{found.size / 1e6:.1f} MB", used)
+    for stored in entries:
+        used = f"{stored.used:%Y-%m-%d %H:%M}"
+        table.add_row(*map(shown, _described(stored.key)), f"{stored.size / 1e6:.1f} MB", used)
     table.caption = _total(entries)
     Console().print(table)
 
@@ -78,4 +78,4 @@ def _described(key: dict[str, Any] | None) -> tuple[str, str, str, str]:
 
 
 def _total(entries: list[Stored]) -> str:
-    return f"{len(entries)} entries, {sum(found.size for found in entries) / 1e9:.3f} GB"
+    return f"{len(entries)} entries, {sum(stored.size for stored in entries) / 1e9:.3f} GB"

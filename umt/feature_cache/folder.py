@@ -15,7 +15,7 @@ from filelock import Timeout
 from umt.errors import MissingFileError, WriteError
 from umt.feature_cache.entry import Entry
 
-LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 86400  # latest time that a file may have
+MAX_TIME = datetime.max.replace(tzinfo=UTC).timestamp() - 86400  # latest time that a file may have
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def stored_entries(folder: Path) -> list[Stored]:
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder; `umt run` makes one below its results")
     names = {path.stem for suffix in ("json", "npy", "partial") for path in folder.glob(f"*.{suffix}")}
-    return sorted((_look(Entry(folder, name)) for name in names), key=lambda found: found.used, reverse=True)
+    return sorted((_look(Entry(folder, name)) for name in names), key=lambda stored: stored.used, reverse=True)
 
 
 def to_prune(
@@ -47,25 +47,25 @@ def to_prune(
 
     entries: the last used first. weights: the first digits of their hash, or the backbone's spec.
     """
-    chosen, kept = [], 0
-    for found in entries:
-        old = older_than is not None and now - found.used > older_than
-        beyond = keep_bytes is not None and kept + found.size > keep_bytes
-        if old or beyond or (weights is not None and _is_of(found, weights)):
-            chosen.append(found)
+    chosen, kept_bytes = [], 0
+    for stored in entries:
+        old = older_than is not None and now - stored.used > older_than
+        beyond = keep_bytes is not None and kept_bytes + stored.size > keep_bytes
+        if old or beyond or (weights is not None and _is_of(stored, weights)):
+            chosen.append(stored)
         else:
-            kept += found.size
+            kept_bytes += stored.size
     return chosen
 
 
-def remove(found: Stored) -> bool:
+def remove(stored: Stored) -> bool:
     """Remove an entry unless a process holds it; its lock stays, because another process may wait for it.
 
     A link is removed, not its target; a folder stays.
     """
     try:
-        with found.entry.locked(timeout=0):
-            for path in found.entry.files:
+        with stored.entry.locked(timeout=0):
+            for path in stored.entry.files:
                 if path.is_symlink() or not path.is_dir():
                     path.unlink(missing_ok=True)
     except (Timeout, WriteError):
@@ -83,12 +83,12 @@ def _look(entry: Entry) -> Stored:
         entry,
         key if whole else None,
         sum(fact.st_size for fact in facts),
-        datetime.fromtimestamp(min(max(used, 0.0), LATEST), UTC),
+        datetime.fromtimestamp(min(max(used, 0.0), MAX_TIME), UTC),
     )
 
 
 def _is_key(key: Any) -> bool:
-    """Return whether a header's key has the fields that are shown of entries."""
+    """Return true if a header's key has the fields that are shown of entries."""
     try:
         extraction = key["extraction"]
         texts = (key["spec"], key["weights"], extraction["what"], extraction["precision"])
@@ -99,6 +99,6 @@ def _is_key(key: Any) -> bool:
         return False
 
 
-def _is_of(found: Stored, weights: str) -> bool:
-    key = found.key or {}
+def _is_of(stored: Stored, weights: str) -> bool:
+    key = stored.key or {}
     return str(key.get("weights", "")).startswith(weights) or key.get("spec") == weights

@@ -65,8 +65,8 @@ def _in_memory(compute: Callable[[Consume], None]) -> Tensor:
 
 def _has_room(entry: Entry, shape: tuple[int, ...]) -> bool:
     """Return true if the disk has room for the entry; if not, a line in the log says so."""
-    there = entry.partial.stat().st_size if entry.partial.is_file() else 0
-    lacking = shortage(entry.folder, total_bytes(shape) - there)
+    existing = entry.partial.stat().st_size if entry.partial.is_file() else 0
+    lacking = shortage(entry.folder, total_bytes(shape) - existing)
     if lacking:
         log.warning(
             "%s: features are not cached: that %s; make room (`umt cache prune`), or name another --cache",

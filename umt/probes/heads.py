@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 MOMENTUM = 0.9
-SPREAD = 0.01  # deviation of the first weights
+FIRST_DEVIATION = 0.01  # deviation of the first weights
 
 
 class Heads:
@@ -24,7 +24,7 @@ class Heads:
         self.rates = torch.tensor(rates, device=device)
         self.classes = classes
         shape = (width, len(rates), classes)
-        first = SPREAD * torch.randn(shape, generator=generator, device=device) / self.rates[:, None]
+        first = FIRST_DEVIATION * torch.randn(shape, generator=generator, device=device) / self.rates[:, None]
         self.weights = first.reshape(width, -1)
         self.bias = torch.zeros(len(rates) * classes, device=device)
         self.weight_speed, self.bias_speed = torch.zeros_like(self.weights), torch.zeros_like(self.bias)

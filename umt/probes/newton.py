@@ -33,16 +33,16 @@ class Curvature:
     @classmethod
     def at(cls, point: Point, rows: Tensor, targets: Tensor) -> Curvature:
         """Return the curvature at a point; vectors are in float32, or float64 with the rows."""
-        kind, own = torch.promote_types(rows.dtype, torch.float32), targets[:, None]
-        return cls(rows, point.probabilities.to(kind).scatter(1, own, 0), own, point.penalty)
+        dtype, true_class = torch.promote_types(rows.dtype, torch.float32), targets[:, None]
+        return cls(rows, point.probabilities.to(dtype).scatter(1, true_class, 0), true_class, point.penalty)
 
     def times(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        kind = self.rows.dtype
-        moved = torch.mm(self.rows, weights.to(kind)).to(weights.dtype).add_(bias)
+        dtype = self.rows.dtype
+        moved = torch.mm(self.rows, weights.to(dtype)).to(weights.dtype).add_(bias)
         moved.sub_(moved.gather(1, self.targets)).mul_(self.others)
         moved.addcmul_(self.others, moved.sum(dim=1, keepdim=True), value=-1)
         moved.scatter_(1, self.targets, -moved.sum(dim=1, keepdim=True))
-        pulled = torch.mm(self.rows.T, moved.to(kind)).to(weights.dtype)
+        pulled = torch.mm(self.rows.T, moved.to(dtype)).to(weights.dtype)
         return pulled.add_(weights, alpha=self.penalty), moved.sum(dim=0)
 
     def diagonal(self, energies: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,11 +62,11 @@ def newton_step(
     rows: the objective's rows in the precision of the products.
     """
     curvature = Curvature.at(point, rows, targets)
-    kind = curvature.others.dtype
+    dtype = curvature.others.dtype
     allowed = (2 * point.penalty * MARGIN * tolerance * point.value) ** 0.5  # by the bound of strong convexity
     enough = max(allowed, FORCING * point.gradient.norm().item())
-    residual = (-point.gradient.to(kind), -point.bias_gradient.to(kind))
-    diagonal = curvature.diagonal(energies.to(kind))
+    residual = (-point.gradient.to(dtype), -point.bias_gradient.to(dtype))
+    diagonal = curvature.diagonal(energies.to(dtype))
     weights, bias = conjugate_gradients(curvature, residual, diagonal, enough)
     return weights.double(), bias.double()
 
@@ -94,13 +94,13 @@ def conjugate_gradients(curvature: Curvature, residual: Pair, diagonal: Pair, en
     return solution
 
 
-def _dot(one: Pair, other: Pair) -> Tensor:
-    return (one[0] * other[0]).sum() + (one[1] * other[1]).sum()
+def _dot(first: Pair, second: Pair) -> Tensor:
+    return (first[0] * second[0]).sum() + (first[1] * second[1]).sum()
 
 
-def _plus(one: Pair, other: Pair, factor: Tensor) -> Pair:
-    return torch.addcmul(one[0], other[0], factor), torch.addcmul(one[1], other[1], factor)
+def _plus(first: Pair, second: Pair, factor: Tensor) -> Pair:
+    return torch.addcmul(first[0], second[0], factor), torch.addcmul(first[1], second[1], factor)
 
 
-def _divide(one: Pair, other: Pair) -> Pair:
-    return one[0] / other[0], one[1] / other[1]
+def _divide(first: Pair, second: Pair) -> Pair:
+    return first[0] / second[0], first[1] / second[1]

@@ -98,8 +98,8 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tens
     Everything is relative to the true class's logit, so that the loss and the errors of an image that is classified
     almost surely keep all their digits: neither is ever a difference of two numbers close to 1.
     """
-    own = targets[:, None]
-    margins = (logits - logits.gather(1, own)).scatter_(1, own, -math.inf)
+    true_class = targets[:, None]
+    margins = (logits - logits.gather(1, true_class)).scatter_(1, true_class, -math.inf)
     top = margins.amax(dim=1, keepdim=True).clamp_min_(0)
     others = margins.sub_(top).exp_()
     mass = others.sum(dim=1, keepdim=True)
@@ -107,5 +107,5 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tens
     own_mass = (-top).exp()
     total = mass + own_mass
     errors = others.div_(total)
-    probabilities = errors.scatter(1, own, own_mass / total)
-    return losses.squeeze(1), probabilities, errors.scatter_(1, own, -mass / total)
+    probabilities = errors.scatter(1, true_class, own_mass / total)
+    return losses.squeeze(1), probabilities, errors.scatter_(1, true_class, -mass / total)

@@ -43,8 +43,8 @@ class Fit:
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Return the label [N] of features [N, D]."""
         rows = torch.from_numpy(features).to(self.weights.device, torch.float64)
-        found: np.ndarray = self.classes[torch.addmm(self.bias, rows, self.weights).argmax(dim=1).cpu().numpy()]
-        return found
+        labels: np.ndarray = self.classes[torch.addmm(self.bias, rows, self.weights).argmax(dim=1).cpu().numpy()]
+        return labels
 
 
 def penalty_path(
@@ -130,12 +130,12 @@ class Solver:
         for _ in range(MAX_STEPS):
             if certificate.gap <= gap * point.value:
                 break
-            before, found = certificate.gap, self._step(point, self.ladder[rung], gap)
-            if found is not None:
-                point, certificate = found, certify(self.objective, found)
+            before, better = certificate.gap, self._step(point, self.ladder[rung], gap)
+            if better is not None:
+                point, certificate = better, certify(self.objective, better)
             elif rung == len(self.ladder) - 1:
                 break
-            if found is None or certificate.gap > PROGRESS * before:
+            if better is None or certificate.gap > PROGRESS * before:
                 rung = min(rung + 1, len(self.ladder) - 1)
         return point, certificate
 
@@ -144,7 +144,7 @@ class Solver:
         weights, bias = newton_step(point, rows, self.objective.targets, self.energies, gap)
         for halvings in range(HALVINGS):
             length = 0.5**halvings
-            found = self.objective.at(point.weights + length * weights, point.bias + length * bias, point.penalty)
-            if found.value < point.value:
-                return found
+            candidate = self.objective.at(point.weights + length * weights, point.bias + length * bias, point.penalty)
+            if candidate.value < point.value:
+                return candidate
         return None

@@ -19,7 +19,7 @@ FIRST_PORT = 20_000  # Slurm jobs are spread over ports from here on, so that tw
 
 @dataclass(frozen=True)
 class Processes:
-    """The place of this process among those that train together."""
+    """The rank of this process among those that train together."""
 
     rank: int = 0
     world: int = 1

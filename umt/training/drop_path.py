@@ -7,7 +7,7 @@ from timm.layers import DropPath
 from torch import nn
 
 # Names of the place in timm's blocks; it holds nothing while the rate is zero.
-PLACES = ("drop_path", "drop_path1", "drop_path2")
+ATTRIBUTES = ("drop_path", "drop_path1", "drop_path2")
 EMPTY = (nn.Identity, DropPath, type(None))
 
 
@@ -16,12 +16,12 @@ def set_drop_path(model: nn.Module, rate: float) -> int:
 
     Returns the number of blocks with a module for it: 0 for architectures without stochastic depth.
     """
-    found = [(module, places) for module in model.modules() if (places := _places(module))]
-    for (block, places), probability in zip(found, torch.linspace(0, rate, len(found)).tolist(), strict=True):
-        for place in places:
-            setattr(block, place, DropPath(probability))
-    return len(found)
+    blocks = [(module, names) for module in model.modules() if (names := _attributes(module))]
+    for (block, names), probability in zip(blocks, torch.linspace(0, rate, len(blocks)).tolist(), strict=True):
+        for name in names:
+            setattr(block, name, DropPath(probability))
+    return len(blocks)
 
 
-def _places(module: nn.Module) -> list[str]:
-    return [place for place in PLACES if hasattr(module, place) and isinstance(getattr(module, place), EMPTY)]
+def _attributes(module: nn.Module) -> list[str]:
+    return [name for name in ATTRIBUTES if hasattr(module, name) and isinstance(getattr(module, name), EMPTY)]

@@ -1,4 +1,4 @@
-"""A model spread over processes: copies that share gradients (DDP), or a share of the weights on each (FSDP)."""
+"""A model parallelized over processes: copies that share gradients (DDP), or a share of the weights on each (FSDP)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from umt.training.param_groups import Group
 
 PARALLEL = ("ddp", "fsdp")
-OWN_SHARD = 1_000_000  # parameters from which on a block is gathered by itself, not with the rest of the model
+MIN_SHARD = 1_000_000  # parameters from which on a block is gathered by itself, not with the rest of the model
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def parallelize(model: BaseModel, groups: list[Group], parallel: str) -> Iterato
 
 
 def unsynced_batchnorm(model: nn.Module) -> bool:
-    """Return whether BatchNorm would see each process's images alone."""
+    """Return true if BatchNorm would see each process's images alone."""
     on_cpu = not next(model.parameters()).is_cuda
     return get_dist_info()[1] > 1 and on_cpu and any(isinstance(module, _BatchNorm) for module in model.modules())
 
@@ -137,4 +137,4 @@ def _large_blocks(model: nn.Module) -> list[nn.Module]:
     """Return large links of chains, such as a transformer's blocks, from the inside out."""
     chains = [module for module in model.modules() if isinstance(module, nn.Sequential)]
     links = [link for chain in reversed(chains) for link in chain]
-    return [link for link in links if sum(value.numel() for value in link.parameters()) >= OWN_SHARD]
+    return [link for link in links if sum(value.numel() for value in link.parameters()) >= MIN_SHARD]

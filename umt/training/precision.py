@@ -55,7 +55,7 @@ def pick_precision(setting: str, device: torch.device) -> str:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Return whether bf16 is faster than fp32 there: GPUs from Ampere on, CPUs with matrix units (AMX).
+    """Return true if bf16 is faster than fp32 there: GPUs from Ampere on, CPUs with matrix units (AMX).
 
     AVX512-BF16 without AMX is not enough: autocast then takes 1.4 (ResNet-50) to 2 times (ViT-S, EfficientNet-Lite0)
     the time of fp32, as measured on a Xeon.
@@ -66,7 +66,7 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def has_bf16_products(device: torch.device) -> bool:
-    """Return whether a bf16 matrix product takes less than half of its fp32 time: CPUs with AMX or AVX512-BF16.
+    """Return true if a bf16 matrix product takes less than half of its fp32 time: CPUs with AMX or AVX512-BF16.
 
     On an EPYC (Zen 4) 6667 x 768 times 768 x 100 runs at 181 GFLOP/s in bf16 and 60 in fp32.
     """

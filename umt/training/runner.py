@@ -20,7 +20,7 @@ SAVED = {"meta", "state_dict", "optimizer", "param_schedulers", "message_hub"}  
 
 
 class DeviceRunner(Runner):
-    """A Runner for a model that is already on its device, and spread over processes if there are several.
+    """A Runner for a model that is already on its device, and parallelized over processes if there are several.
 
     mmengine moves every model to the first GPU, also when the user asked for the CPU.
     """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from umt.distill.cost import Part, cost_table, measure_cost, step_seconds
+from umt.distill.cost import CostPart, cost_table, measure_cost, step_seconds
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import DistillRecipe
 from umt.durations import duration
@@ -34,7 +34,11 @@ def test_parameters_and_multiply_adds_are_those_of_the_layers(
 
 
 def test_a_backward_counts_twice_and_teachers_have_none() -> None:
-    parts = [Part("student", "", 0, 0, 1.0), Part("teacher a", "", 0, 0, 5.0), Part("interaction", "", 0, 0, 0.5)]
+    parts = [
+        CostPart("student", "", 0, 0, 1.0),
+        CostPart("teacher a", "", 0, 0, 5.0),
+        CostPart("interaction", "", 0, 0, 0.5),
+    ]
     assert step_seconds(parts, 10) == pytest.approx(10 * (3 + 5 + 1.5))
 
 

@@ -18,7 +18,17 @@ from torchvision.transforms.v2 import functional as tv
 
 from umt.data.image_list import find_images
 from umt.data.mini import write_mini
-from umt.distill.images import FEW, NUMBERS, Skipped, View, ViewImages, decode_view, draw_view, render, training_images
+from umt.distill.images import (
+    MAX_DAMAGED,
+    NUMBERS,
+    Skipped,
+    View,
+    ViewImages,
+    decode_view,
+    draw_view,
+    render,
+    training_images,
+)
 from umt.distill.recipe import ViewSpec
 from umt.errors import UMTError
 
@@ -81,7 +91,7 @@ def test_the_next_image_stands_in_for_a_damaged_one(
 def test_too_many_damaged_images_are_an_error_that_says_where_they_are_listed(
     folder: Path, tmp_path: Path, damaged: Callable[[int], None]
 ) -> None:
-    damaged(FEW + 1)
+    damaged(MAX_DAMAGED + 1)
     views = ViewImages(find_images(folder), ViewSpec(size=32), 0, Skipped(tmp_path / "skipped.txt", 20))
     with pytest.raises(
         UMTError, match=r"11 images cannot be decoded, more than the 10 .*skipped.txt lists them.*00.png"
@@ -92,7 +102,7 @@ def test_too_many_damaged_images_are_an_error_that_says_where_they_are_listed(
 
 def test_the_limit_grows_with_the_images(tmp_path: Path) -> None:
     assert Skipped(tmp_path / "a", 10_000).limit == 100
-    assert Skipped(tmp_path / "a", 10).limit == FEW
+    assert Skipped(tmp_path / "a", 10).limit == MAX_DAMAGED
 
 
 def test_links_are_followed_and_no_image_is_found_twice(folder: Path, tmp_path: Path) -> None:

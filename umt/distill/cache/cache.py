@@ -34,7 +34,7 @@ MAX_SHARDS = 1 << 22  # files; the reader looks for each of them
 MANIFEST = "manifest.json"
 SUMS = ".crc32"  # suffix of a tensor's name for its checksums
 SUM_BYTES = 8  # bytes of a checksum
-AGAIN = "remove it if it is there, and run the same `umt teachers cache` again, which makes what is missing"
+REMEDY = "remove it if it is there, and run the same `umt teachers cache` again, which makes what is missing"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Shard:
                 raise ValueError("it belongs to another cache")
             self.tensors = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
         except Exception as error:  # safetensors raises its own errors, the system others
-            raise CacheError(f"{path}: cannot be read ({first_line(error)}); {AGAIN}") from error
+            raise CacheError(f"{path}: cannot be read ({first_line(error)}); {REMEDY}") from error
 
     def __contains__(self, name: str) -> bool:
         return name in self.tensors
@@ -133,9 +133,9 @@ class Shard:
             row: Tensor = self.tensors[name][index]
             written = int(self.tensors[f"{name}{SUMS}"][index])
         except Exception as error:  # there is no such tensor or row
-            raise CacheError(f"{self.path}: has no row {index} of '{name}' ({first_line(error)}); {AGAIN}") from error
+            raise CacheError(f"{self.path}: has no row {index} of '{name}' ({first_line(error)}); {REMEDY}") from error
         if _row_checksum(row) != written:
-            raise CacheError(f"{self.path}: row {index} of '{name}' is damaged, its checksum is another; {AGAIN}")
+            raise CacheError(f"{self.path}: row {index} of '{name}' is damaged, its checksum is another; {REMEDY}")
         return row
 
 
@@ -209,9 +209,9 @@ def open_cache(folder: Path, prepared: Prepared, skipped: Skipped) -> CachedView
     teachers = prepared.teachers()  # only for the hashes of their weights; the teachers are not kept
     names = [teacher.name for teacher in teachers]
     pixels = bool(manifest.key.get("pixels"))
-    asked = cache_key(prepared.recipe, prepared.images, teachers, manifest.visits, pixels=pixels)
+    requested = cache_key(prepared.recipe, prepared.images, teachers, manifest.visits, pixels=pixels)
     stored = {name: value for name, value in manifest.key.get("teachers", {}).items() if name in names}
-    check_key(folder, {**manifest.key, "teachers": stored}, asked)
+    check_key(folder, {**manifest.key, "teachers": stored}, requested)
     missing = manifest.missing(folder)
     if missing:
         raise CacheError(
@@ -239,9 +239,9 @@ def cache_key(
     return plain_key(key)
 
 
-def check_key(folder: Path, stored: Key, asked: Key) -> None:
+def check_key(folder: Path, stored: Key, requested: Key) -> None:
     """Compare the key of a cache with the requested one; UMTError if they differ."""
-    changed = differences(dict(stored), dict(asked))
+    changed = differences(dict(stored), dict(requested))
     if changed:
         raise CacheError(
             f"{folder}: this cache is for something else ({'; '.join(changed)}); give the cache's own recipe and data, "

@@ -85,10 +85,10 @@ def cache(
     with console.status("Building teachers, looking at the images"):
         prepared = prepare(chosen, sources)
         built = prepared.teachers()
-        one = size_of_view(built, recipe.views.size if pixels else None)
-        manifest = plan_cache(prepared, built, out, visits, shard or one.shard(), pixels)
+        view_size = size_of_view(built, recipe.views.size if pixels else None)
+        manifest = plan_cache(prepared, built, out, visits, shard or view_size.shard(), pixels)
     if manifest.missing(out):
-        _agree(console, out, manifest, one.times(manifest.items()), yes)
+        _agree(console, out, manifest, view_size.times(manifest.items()), yes)
         skipped = Skipped(out / "skipped.txt", len(prepared.images))
         views = ViewImages(prepared.images, recipe.views, manifest.seed, skipped)
         with TrainingBar(console, "cache") as bar:
@@ -138,10 +138,10 @@ def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: boo
     """Print the size of the cache, and ask for consent; UMTError if there is no room, or nobody to ask."""
     for part, taken in size.parts.items():
         console.print(f"  {shown(part)}: {taken / 1e9:.3f} GB")
-    there = manifest.shards() - len(manifest.missing(out))
+    existing = manifest.shards() - len(manifest.missing(out))
     console.print(
         f"{manifest.items()} views take {size.total / 1e9:.3f} GB ({size.total} bytes) in {manifest.shards()} files, "
-        f"{there} of them there; {free_bytes(out) / 1e9:.0f} GB are free",
+        f"{existing} of them there; {free_bytes(out) / 1e9:.0f} GB are free",
         soft_wrap=True,
     )
     check_room(out, size)
@@ -158,7 +158,7 @@ def _attended() -> bool:
 
 
 class _Pace:
-    """Shows the speed in a bar, from the first batch on, and the time to the end."""
+    """A report of the speed in a bar, from the first batch on, and the time to the end."""
 
     def __init__(self, bar: TrainingBar) -> None:
         self.bar = bar

@@ -82,8 +82,8 @@ def size_of_view(teachers: Sequence[Teacher], pixels: int | None) -> Size:
 
 def check_room(folder: Path, size: Size) -> None:
     """Check the free disk space of the cache's folder, less the shards already there; UMTError if it is too small."""
-    taken = sum(path.lstat().st_size for path in folder.glob("shard-*"))
-    lacking = shortage(folder, size.total - taken)
+    existing = sum(path.lstat().st_size for path in folder.glob("shard-*"))
+    lacking = shortage(folder, size.total - existing)
     if lacking:
         raise WriteError(f"{folder}: the cache {lacking}; make room, lower --views, or give another --out")
 
@@ -168,16 +168,16 @@ def _rows(
 ) -> Batch:
     """Return the rows of a shard for a batch of views."""
     targets = all_targets(teachers, as_floats(drawn["pixels"].to(device, non_blocking=True)))
-    kept = ("pixels", "view", "shown") if manifest.key["pixels"] else ("view", "shown")
-    rows = {name: drawn[name] for name in kept}
-    for name, asked in targets.items():
-        rows[f"{name}.summary"], rows[f"{name}.features"] = _halves(name, asked, drawn["shown"], prepared)
+    names = ("pixels", "view", "shown") if manifest.key["pixels"] else ("view", "shown")
+    rows = {name: drawn[name] for name in names}
+    for name, values in targets.items():
+        rows[f"{name}.summary"], rows[f"{name}.features"] = _halves(name, values, drawn["shown"], prepared)
     return rows
 
 
-def _halves(name: str, asked: Targets, shown: Tensor, prepared: Prepared) -> tuple[Tensor, Tensor]:
+def _halves(name: str, targets: Targets, shown: Tensor, prepared: Prepared) -> tuple[Tensor, Tensor]:
     """Convert targets to fp16; UMTError names the teacher and the image if fp16 cannot hold the values."""
-    summary, features = asked.summary.half().cpu(), asked.features.half().cpu()
+    summary, features = targets.summary.half().cpu(), targets.features.half().cpu()
     for half in (summary, features):
         bad = ~half.flatten(1).isfinite().all(dim=1)
         if bad.any():

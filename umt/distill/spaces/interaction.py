@@ -36,7 +36,7 @@ class Interaction(nn.Module):
         self.cross_space = nn.ModuleList(self._block(spec, len(spaces)) for _ in range(spec.rounds * spec.cross_space))
         self.intra_space = nn.ModuleList(self._block(spec, 1) for _ in range(spec.rounds * spec.intra_space))
         self.rounds = spec.rounds
-        self.kept = range(len(self.spaces))
+        self.computed = range(len(self.spaces))
         self._add_heads()
         self.apply(_initialise)
         if self.model_token is not None:
@@ -63,7 +63,7 @@ class Interaction(nn.Module):
 
     def keep_only(self, index: int) -> None:
         """Give only this space from now on, and drop the heads of the others; all spaces still interact."""
-        self.kept = range(index, index + 1)
+        self.computed = range(index, index + 1)
         for other in set(range(len(self.spaces))) - {index}:
             self.feature_adapters[other] = nn.Identity()
             if self.model_token is not None:
@@ -94,7 +94,7 @@ class Interaction(nn.Module):
         features, token = state.split([self.width, self.token_width], dim=3)
         summaries = self._summaries(token)
         spaces: dict[str, SpaceFeatures] = {}
-        for index in self.kept:
+        for index in self.computed:
             adapted = self.feature_adapters[index](features[:, :, index])
             fmap = adapted[:, int(self.has_cls) :].transpose(1, 2).unflatten(2, grid)
             spaces[self.spaces[index].name] = SpaceFeatures(

@@ -96,9 +96,9 @@ class Standardisers(nn.Module):
         self.features = nn.ModuleDict({name: self.features[name]})
 
     def _one(self, part: str, name: str) -> Standardiser:
-        found = self.get_submodule(f"{part}.{name}")
-        assert isinstance(found, Standardiser)
-        return found
+        standardiser = self.get_submodule(f"{part}.{name}")
+        assert isinstance(standardiser, Standardiser)
+        return standardiser
 
 
 class Moments:
@@ -136,10 +136,10 @@ def equalising_rotation(covariance: Tensor) -> Tensor:
     open_ = list(np.argsort(variance))
     while len(open_) > 1:
         low, high = open_[0], open_[-1]
-        spread = variance[high] - variance[low]
-        if spread <= 0:
+        difference = variance[high] - variance[low]
+        if difference <= 0:
             break
-        cos2 = (variance[high] - mean) / spread
+        cos2 = (variance[high] - mean) / difference
         cos, sin = np.sqrt(max(cos2, 0.0)), np.sqrt(max(1 - cos2, 0.0))
         rows = rotation[[low, high]]
         rotation[low], rotation[high] = cos * rows[0] + sin * rows[1], cos * rows[1] - sin * rows[0]

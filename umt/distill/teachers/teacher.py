@@ -14,8 +14,7 @@ from torch.nn import functional as F
 
 from umt.backbones import create_backbone
 from umt.backbones.contract import Backbone, Features, round_up
-from umt.distill.losses import FEATURE_LOSSES
-from umt.distill.objectives import feature_loss, objective_of
+from umt.distill.objectives import FEATURE_LOSSES, feature_loss, objective_of
 from umt.distill.recipe import TeacherSpec
 from umt.distill.spaces.shapes import Grid
 from umt.errors import BackboneError, SizeError

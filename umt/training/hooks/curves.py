@@ -15,7 +15,7 @@ from torch import Tensor
 from umt.training.curves import Curves
 from umt.training.hooks.saving import steps_done
 
-EVERY = 10  # optimiser steps
+STEPS_A_LINE = 10  # optimiser steps
 
 
 class CurvesHook(Hook):
@@ -47,7 +47,7 @@ class CurvesHook(Hook):
         self.timed += 1
         for name, value in (outputs or {}).items():
             self.sums[name] = self.sums.get(name, 0) + value.detach().float()
-        if runner.optim_wrapper.should_update() and steps_done(runner) % EVERY == 0:
+        if runner.optim_wrapper.should_update() and steps_done(runner) % STEPS_A_LINE == 0:
             self._add(steps_done(runner), self._scalars(runner.optim_wrapper))
             self._start()
 

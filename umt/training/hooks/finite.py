@@ -46,9 +46,9 @@ class FiniteHook(Hook):
 
     def _stop(self, runner: Any, what: str) -> None:
         saved = self.saver.last_save(runner)
-        kept = f"the last good checkpoint is {saved}" if saved else "no checkpoint was saved before"
+        last_save = f"the last good checkpoint is {saved}" if saved else "no checkpoint was saved before"
         raise NotFiniteError(
-            f"iteration {runner.iter + 1}: {what}; {kept}; lower lr (now {self.lr:g}) or set clip_norm"
+            f"iteration {runner.iter + 1}: {what}; {last_save}; lower lr (now {self.lr:g}) or set clip_norm"
         )
 
 

@@ -1,4 +1,4 @@
-"""The learning-rate schedule of DINOv3's published dense probes, in closed form."""
+"""The learning-rate schedules of DINOv2's and DINOv3's published dense probes, in closed form."""
 
 from __future__ import annotations
 
@@ -9,8 +9,49 @@ from mmengine.optim.scheduler.momentum_scheduler import MomentumSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 
-LAST = 1 / 25 / 1000  # of lr, at the end: torch's div_factor and the published final_div_factor
-MOMENTA = (0.85, 0.95)  # first and last after the warm-up
+ONE_CYCLE_LAST = 1 / 25 / 1000  # of lr, at the end: torch's div_factor and the published final_div_factor
+ONE_CYCLE_MOMENTA = (0.85, 0.95)  # first and last after the warm-up
+
+
+@PARAM_SCHEDULERS.register_module()
+class FallingWarmupLR(_ParamScheduler):
+    """A straight line to 0 at `end`, times a linear ramp from `start` to 1 over the first `warmup` steps.
+
+    With curve 'linear' this is mmcv's 'poly' of power 1 (DINOv2). With 'cosine' the line holds during the warm-up
+    only, and half a cosine after it, one step ahead: there is a small leap up between them (DINOv3).
+    """
+
+    def __init__(
+        self, optimizer: Any, *, end: int, warmup: int, start: float, curve: str, by_epoch: bool = False
+    ) -> None:
+        self.warmup, self.start, self.curve = warmup, start, curve
+        super().__init__(optimizer, "lr", end=end, by_epoch=by_epoch)
+
+    def _get_value(self) -> list[float]:
+        return [base * self.factor(self.last_step) for base in self.base_values]
+
+    def factor(self, step: int) -> float:
+        """Return the factor on each group's lr at optimiser step 0, 1, ..."""
+        if step < self.warmup:
+            ramp = self.start + (1 - self.start) * step / self.warmup
+            return ramp * (1 - step / self.end)
+        if self.curve == "cosine":
+            return (1 + math.cos(math.pi * (step + 1) / self.end)) / 2
+        return 1 - step / self.end
+
+
+def falling(curve: str, *, total: int, warmup: int, start: float) -> list[dict[str, Any]]:
+    """Return mmengine's `param_scheduler` of the schedule; `start` is the factor on lr at the first step."""
+    return [
+        {
+            "type": "FallingWarmupLR",
+            "end": total,
+            "warmup": warmup,
+            "start": start,
+            "curve": curve,
+            "by_epoch": False,
+        }
+    ]
 
 
 @PARAM_SCHEDULERS.register_module()
@@ -28,7 +69,7 @@ class WarmupOneCycleLR(_ParamScheduler):
         """Return the factor on the peak at optimiser step 0, 1, ..."""
         if step < self.warmup:
             return self.start + _falling(step / self.end) * step / self.warmup
-        return LAST + (1 - LAST) * _falling((step + 1) / self.end)
+        return ONE_CYCLE_LAST + (1 - ONE_CYCLE_LAST) * _falling((step + 1) / self.end)
 
 
 @PARAM_SCHEDULERS.register_module()
@@ -46,7 +87,7 @@ class WarmupOneCycleMomentum(MomentumSchedulerMixin, _ParamScheduler):
         """Return beta at optimiser step 0, 1, ..."""
         if step < self.warmup:
             return 0.0
-        first, last = MOMENTA
+        first, last = ONE_CYCLE_MOMENTA
         return last + (first - last) * _falling((step - self.warmup) / (self.end - self.warmup))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from umt.distill.losses import FEATURE_LOSSES, cosine, mse
+from umt.distill.objectives import FEATURE_LOSSES, cosine, mse
 
 
 def by_hand_cosine(a: list[float], b: list[float]) -> float:

@@ -1,4 +1,4 @@
-"""DINOv3's schedule: its published values, on a real optimiser and after an interruption."""
+"""The published schedules: their values, on a real optimiser and after an interruption."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from mmengine.registry import PARAM_SCHEDULERS
 from torch.optim.lr_scheduler import OneCycleLR
 
-from mmseg_configs.one_cycle import one_cycle
+from mmseg_configs.schedules import FallingWarmupLR, one_cycle
 
 TOTAL, WARMUP = 30, 10
 ANNEAL = OneCycleLR._annealing_cos
@@ -63,3 +63,37 @@ def test_it_goes_on_after_an_interruption() -> None:
     for scheduler, old in zip(resumed, schedulers, strict=True):
         scheduler.load_state_dict(old.state_dict())
     assert run(second, resumed, 5) == run(first, schedulers, 5)
+
+
+FALLING_LR, FALLING_TOTAL, FALLING_WARMUP, RATIO = 1e-3, 40, 8, 1e-6
+
+
+def rates(curve: str) -> list[float]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=FALLING_LR)
+    scheduler = FallingWarmupLR(optimizer, end=FALLING_TOTAL, warmup=FALLING_WARMUP, start=RATIO, curve=curve)
+    seen = []
+    for _ in range(FALLING_TOTAL):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return seen
+
+
+def mmcv_poly(step: int) -> float:
+    """mmcv's poly of power 1 with linear warm-up: what the policy gives, less the share k of the warm-up."""
+    regular = FALLING_LR * (1 - step / FALLING_TOTAL)
+    k = (1 - step / FALLING_WARMUP) * (1 - RATIO) if step < FALLING_WARMUP else 0.0
+    return regular * (1 - k)
+
+
+def test_dinov2s_is_mmcvs_poly() -> None:
+    assert rates("linear") == pytest.approx([mmcv_poly(step) for step in range(FALLING_TOTAL)])
+
+
+def test_dinov3s_is_a_cosine_after_the_same_warmup() -> None:
+    cosine = [
+        FALLING_LR / 2 * (1 + math.cos(math.pi * (step + 1) / FALLING_TOTAL))
+        for step in range(FALLING_WARMUP, FALLING_TOTAL)
+    ]
+    assert rates("cosine") == pytest.approx([*(mmcv_poly(step) for step in range(FALLING_WARMUP)), *cosine])
+    assert rates("cosine")[-1] == pytest.approx(0, abs=1e-12)
