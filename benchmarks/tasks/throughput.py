@@ -10,7 +10,6 @@ from torch import Tensor
 
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from umt.backbones import Backbone
-from umt.backbones.contract import round_up
 from umt.backbones.probing import counted
 from umt.training.precision import pick_precision
 
@@ -30,7 +29,7 @@ class ThroughputSettings:
 def run(job: Job) -> Outcome:
     """Time the forward on random pixels: their values change no speed."""
     settings: ThroughputSettings = job.settings
-    side = round_up(settings.resolution, job.backbone.preprocess.size_multiple)
+    side = job.backbone.side(settings.resolution)
     images = torch.rand(settings.batch, 3, side, side, device=job.device).contiguous(memory_format=torch.channels_last)
     # without gradients: torch's counter needs that if a model hands a parameter to one of its modules
     backbone = job.backbone.to(memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -52,7 +51,7 @@ def run(job: Job) -> Outcome:
 
 def _seconds(backbone: Backbone, images: Tensor) -> float:
     started = time.perf_counter()
-    backbone(images, maps=(-1,))
+    backbone(images, maps=(-1,) if backbone.depth else ())
     if images.is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - started
