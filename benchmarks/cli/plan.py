@@ -14,7 +14,7 @@ from benchmarks.jobs.forkserver import default_workers
 from benchmarks.jobs.preflight import chosen_columns
 from benchmarks.suite.plan import Options
 from benchmarks.suite.suite import load_suite
-from umt.backbones.spec import read_name
+from umt.backbones.spec import read_name, told_apart
 from umt.console import Console, shown
 from umt.durations import duration
 from umt.errors import OptionError
@@ -64,7 +64,7 @@ def plan(
         raise click.UsageError("name a checkpoint, or --backbone SPEC")
     options = Options(
         suite=suite,
-        backbones=tuple(read_name(text, trusted=True) for text in (*checkpoints, *named)),
+        backbones=told_apart([read_name(text, trusted=True) for text in (*checkpoints, *named)]),
         data_root=data_root,
         data=pairs("--data", single, Path),
         out=Path("runs") / component(suite.name),

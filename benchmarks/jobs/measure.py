@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None], model: 
         device,
         request.work_dir,
         progress,
-        request.cache_dir,
+        request.cache_dir if model is None else request.cache,  # an object changes, and its features with it
         request.compiled,
     )
     outcome = task.run(job)
@@ -67,7 +67,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None], model: 
         wall_seconds=time.perf_counter() - started,
         global_batch=outcome.global_batch,
         peak_memory_mb=peak_memory_mb(device),
-        footnote=_footnote(protocol, dataset),
+        footnote=_footnote(protocol, dataset, request.key.backbone, backbone.notes),
         details=outcome.details,
         provenance=backbone.provenance,
     )
@@ -98,10 +98,11 @@ def _check_unchanged(request: Request, protocol: Protocol[Any], backbone: Backbo
         )
 
 
-def _footnote(protocol: Protocol[Any], dataset: Dataset) -> str | None:
-    """Return the protocol's footnote, and that of its draw if the data set is split by it."""
+def _footnote(protocol: Protocol[Any], dataset: Dataset, label: str, notes: Sequence[str]) -> str | None:
+    """Return the protocol's footnote, that of its draw if the data set is split by it, and those of the backbone."""
     drawn = protocol.draw.footnote if protocol.draw and dataset.info.redrawn else None
-    return " ".join(note for note in (protocol.footnote, drawn) if note) or None
+    own = [f"{label}: {note}." for note in notes]
+    return " ".join(note for note in (protocol.footnote, drawn, *own) if note) or None
 
 
 def _drawn(dataset: Dataset) -> dict[str, np.ndarray]:

@@ -59,7 +59,7 @@ def _seconds(backbone: Backbone, images: Tensor) -> float:
 
 def _gmacs(backbone: Backbone, image: Tensor) -> float:
     """Count the multiply-adds of an image in 10^9: matrix products, convolutions and attention, by torch's counter."""
-    return counted(lambda: backbone(image, maps=(-1,)))[1]
+    return counted(lambda: backbone(image, maps=(-1,) if backbone.depth else ()))[1]
 
 
 TASK = Task(

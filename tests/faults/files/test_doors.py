@@ -61,6 +61,7 @@ IMPORTING = {
     "umt/backbones/adapters/hf_adapter.py:_preprocess_of": "a constant",
     "umt/data/contract.py:dataset_info": "NAMES",
     "umt/plugins.py:load": "an installed entry point",
+    "benchmarks/callbacks.py:_lightning": "LIGHTNING",
     "benchmarks/jobs/preload.py:<module>": "constants",
     "benchmarks/jobs/forkserver.py:_answer": "a constant of the caller",
     "benchmarks/tasks/registry.py:_built_in": "BUILT_IN",

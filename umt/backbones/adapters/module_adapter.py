@@ -41,7 +41,7 @@ def wrap_module(
     """
     if isinstance(module, Backbone):
         return module
-    module = _unwrapped(module)
+    module = unwrapped(module)
     if features is not None:
         return ModuleBackbone(module, chosen(preprocess, None, module), features).train(module.training)
     for recognised, place in KINDS:
@@ -74,12 +74,11 @@ class ModuleBackbone(Backbone):
 
     def __init__(self, module: nn.Module, preprocess: Preprocess, features: FeaturesOf) -> None:
         name = type(module).__name__
-        self._features = lambda images: features_of(name, features(module, images))
         has_cls = False
 
         def probe(images: Tensor) -> Features:
             nonlocal has_cls
-            found = self._features(images)
+            found = features_of(name, features(module, images))
             has_cls = found.map_cls is not None
             return found
 
@@ -166,10 +165,10 @@ def _layers(model: Any, images: Tensor, maps: Sequence[int], depth: int = 0) -> 
     return Features(cls, cls, [by_index[index][0] for index in maps], [by_index[index][1] for index in maps])
 
 
-def _unwrapped(module: nn.Module) -> nn.Module:
+def unwrapped(module: nn.Module) -> nn.Module:
     """Return the module inside of wrappers."""
     name = WRAPPERS.get(type(module).__name__)
-    return _unwrapped(getattr(module, name)) if name else module
+    return unwrapped(getattr(module, name)) if name else module
 
 
 def _is_timm(module: nn.Module) -> bool:
