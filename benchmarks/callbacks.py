@@ -71,19 +71,19 @@ class EvaluationHook(Hook):
 
     def after_train_epoch(self, runner: Any) -> None:
         if self.by_epoch and self.every_n_epochs(runner, self.every):
-            self._evaluate(runner)
+            self._evaluate(runner, runner.iter)
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
         if not self.by_epoch and self.every_n_train_iters(runner, self.every):
-            self._evaluate(runner)
+            self._evaluate(runner, runner.iter + 1)
 
-    def _evaluate(self, runner: Any) -> None:
+    def _evaluate(self, runner: Any, step: int) -> None:
         model = runner.model.module if hasattr(runner.model, "module") else runner.model
         found = evaluated(model, self.part, self.options)
         if found:
-            runner.visualizer.add_scalars(found, step=runner.iter + 1)
+            runner.visualizer.add_scalars(found, step=step)
             runner.logger.info(", ".join(f"{name}: {value:.4g}" for name, value in found.items()))
 
 

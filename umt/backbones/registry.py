@@ -19,6 +19,7 @@ from umt import plugins
 from umt.backbones.adapters.module_adapter import wrap_module
 from umt.backbones.contract import Backbone, is_factory
 from umt.backbones.spec import Spec, parse_spec
+from umt.backbones.suggestions import unknown_backbone
 from umt.backbones.trust import refuse_untrusted
 from umt.errors import BackboneError, MissingFileError, SpecError, TrustError, unknown_name
 
@@ -108,7 +109,10 @@ def _plugin_loader(spec: Spec) -> Any:
 def _entry_point_factory(spec: Spec) -> Callable[..., Any]:
     offered = installed_plugins()
     if spec.name not in offered:
-        raise unknown_name("backbone", spec.name, [*offered, *_schemed_names()], listing="umt backbones list")
+        known = [*offered, *_schemed_names()]
+        if f"timm:{spec.name}" in known:
+            raise unknown_name("backbone", spec.name, known, listing="umt backbones list")
+        raise unknown_backbone("backbone", spec.name, known, listing="umt backbones list")
     factory: Callable[..., Any] = plugins.load(offered[spec.name])
     return factory
 

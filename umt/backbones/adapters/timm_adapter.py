@@ -21,8 +21,9 @@ from umt.backbones.adapters.timm_sizes import Build, Sizes
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
 from umt.backbones.probing import Shape, measure
 from umt.backbones.spec import Spec
+from umt.backbones.suggestions import unknown_backbone
 from umt.backbones.weights import load_weights, read_state_dict
-from umt.errors import BackboneError, unknown_name
+from umt.errors import BackboneError
 
 Model = Any  # a timm model: nn.Module declares none of the attributes that timm adds
 NO_FINAL_NORM = ("Hiera", "HieraDet")  # the norm is part of their head, and timm refuses norm=True
@@ -142,7 +143,7 @@ def _preprocess_of(model: Model) -> Preprocess:
 def create_model(name: str, options: Mapping[str, Any]) -> Model:
     """Create a timm model without classifier."""
     if not name.startswith(SOURCES) and not timm.is_model(name.partition(".")[0]):
-        raise unknown_name("timm model", name, timm.list_models(), listing="umt backbones list timm")
+        raise unknown_backbone("timm model", name, timm.list_models(), listing="umt backbones list timm")
     hub = constants.ENDPOINT if options.get("pretrained") and not name.startswith(LOCAL) else None
     with building(f"timm:{name}", options, hub=hub):
         model = _create(name, dict(options))
