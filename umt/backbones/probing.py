@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from umt.backbones.contract import Backbone, Features
+from umt.backbones.contract import Backbone, Features, Preprocess
 from umt.errors import BackboneError, first_line
 
 SHORT_SIDE = 128  # pixels of the shorter side that is tried, or the next multiple
@@ -26,22 +26,31 @@ class Shape:
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     dim: int
-    fixed: bool = False  # true if only the native size passes
+    fixed: int | None = None  # the only side that passes, None if there are more
     no_maps: str | None = None  # the reason if there are no maps, or none with a stride
+
+    def on(self, preprocess: Preprocess) -> Preprocess:
+        """Return the preprocessing with the sizes that the architecture takes."""
+        return replace(preprocess, size_multiple=self.size_multiple, size=self.fixed or preprocess.size)
 
     def declare(self, backbone: Backbone) -> None:
         """Set the declarations that `Backbone.__init__` does not take."""
-        backbone.fixed, backbone.no_maps = self.fixed, self.no_maps
+        backbone.fixed, backbone.no_maps = self.fixed is not None, self.no_maps
 
 
 @torch.no_grad()
 def measure(
-    name: str, model: nn.Module, extract: Callable[[Tensor], Features], multiples: Sequence[int], native: int
+    name: str,
+    model: nn.Module,
+    extract: Callable[[Tensor], Features],
+    multiples: Sequence[int],
+    native: int,
+    only: int | None = None,
 ) -> Shape:
     """Measure shapes for the first of `multiples` whose images pass: a non-square one, one side beyond `native` pixels.
 
-    If none passes, the architecture is tied to its native size. Maps without a stride are left out. Raises UMTError if
-    images of the native size do not pass either.
+    If none passes, the architecture is tied to the side `only`, by default `native`. Maps without a stride are left
+    out. Raises UMTError if images of that side do not pass either.
     """
     training = model.training
     model.eval()
@@ -55,7 +64,7 @@ def measure(
                 problem = problem or first_line(error)
                 continue
             return _shape(multiple, features, height, width)
-        return _fixed_shape(name, extract, model, native, problem)
+        return _fixed_shape(name, extract, model, only or native, problem)
     finally:
         model.train(training)
 
@@ -72,17 +81,15 @@ def _shape(multiple: int, features: Features, height: int, width: int) -> Shape:
     return Shape(multiple, channels, strides, dim)
 
 
-def _fixed_shape(
-    name: str, extract: Callable[[Tensor], Features], model: nn.Module, native: int, problem: str
-) -> Shape:
+def _fixed_shape(name: str, extract: Callable[[Tensor], Features], model: nn.Module, side: int, problem: str) -> Shape:
     try:
-        features = extract(_blank(model, native, native))
+        features = extract(_blank(model, side, side))
     except Exception as error:
         raise BackboneError(
-            f"{name} takes neither images of {native}x{native} ({first_line(error)}) nor others ({problem}); "
-            "give its size as ?size=PIXELS, or choose a relative of it"
+            f"{name} takes neither images of {side}x{side} ({first_line(error)}) nor others ({problem}); "
+            "choose a relative of it"
         ) from error
-    return replace(_shape(native, features, native, native), fixed=True)
+    return replace(_shape(side, features, side, side), fixed=side)
 
 
 def _blank(model: nn.Module, height: int, width: int) -> Tensor:

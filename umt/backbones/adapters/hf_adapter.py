@@ -41,7 +41,7 @@ class HFBackbone(Backbone):
         name = type(tower.vision).__name__
         shape = measure(f"Hugging Face's {name}", tower, tower.features, _multiples(tower), preprocess.size)
         super().__init__(
-            replace(preprocess, size_multiple=shape.size_multiple),
+            shape.on(preprocess),
             channels=shape.channels,
             strides=shape.strides,
             dim=shape.dim,

@@ -85,7 +85,7 @@ class ModuleBackbone(Backbone):
         multiples = [preprocess.size_multiple, preprocess.size]
         shape = measure(f"module {name}", module, probe, multiples, preprocess.size)
         super().__init__(
-            replace(preprocess, size_multiple=shape.size_multiple),
+            shape.on(preprocess),
             channels=shape.channels,
             strides=shape.strides,
             dim=shape.dim,
@@ -140,7 +140,7 @@ class LayersBackbone(Backbone):
             f"module {name}", module, lambda images: _layers(module, images, range(blocks)), [size], own.size
         )
         super().__init__(
-            replace(own, size_multiple=shape.size_multiple),
+            shape.on(own),
             channels=shape.channels,
             strides=shape.strides,
             dim=shape.dim,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -36,17 +35,18 @@ class OpenClipBackbone(Backbone):
             native=preprocess.size,
         )
         super().__init__(
-            replace(preprocess, size_multiple=shape.size_multiple),
+            shape.on(preprocess),
             channels=shape.channels,
             strides=shape.strides,
             dim=shape.dim,
         )
+        shape.declare(self)
         self.model = model
         self.architecture = name.removeprefix("open_clip:").partition("/")[0]
 
     @property
     def has_cls(self) -> bool:
-        return self.model.tower.has_cls
+        return bool(self.channels) and self.model.tower.has_cls
 
     def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
         return self.model.features(images, maps)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from umt.backbones.adapters.building import building
 from umt.backbones.adapters.module_adapter import chosen
-from umt.backbones.adapters.timm_sizes import Build, Sizes
+from umt.backbones.adapters.timm_sizes import Build, Sizes, native_size
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
 from umt.backbones.probing import Shape, measure
 from umt.backbones.spec import Spec
@@ -39,7 +39,7 @@ class TimmBackbone(Backbone):
         """rebuild: makes the same architecture for another size of images, if this model takes one size alone."""
         sizes, shape = _measured(model, preprocess, rebuild)
         super().__init__(
-            replace(preprocess, size_multiple=shape.size_multiple),
+            shape.on(preprocess),
             channels=shape.channels,
             strides=shape.strides,
             dim=shape.dim,
@@ -79,14 +79,15 @@ def _measured(model: Model, preprocess: Preprocess, rebuild: Build | None) -> tu
             lambda images: run(images, every_map),
             multiples=[largest_stride(model), preprocess.size],
             native=max(preprocess.size, model.pretrained_cfg["input_size"][-1]),
+            only=native_size(model)[0],
         )
 
     shape = shape_of(None)
-    if not shape.fixed or rebuild is None:
+    if shape.fixed is None or rebuild is None:
         return None, shape
     sizes = Sizes(model, rebuild, extract)
     resized = shape_of(sizes)
-    return (None, shape) if resized.fixed else (sizes, resized)
+    return (None, shape) if resized.fixed is not None else (sizes, resized)
 
 
 def load(spec: Spec) -> TimmBackbone:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from math import isqrt
 from typing import Any
 
 import torch
+from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.functional import interpolate
 
 from umt.backbones.contract import Features
 from umt.errors import BackboneError
@@ -18,6 +21,7 @@ Model = Any  # a timm model
 Build = Callable[[tuple[int, int]], Model]  # the same architecture for images of a height and a width
 Extract = Callable[[Model, Tensor, Sequence[int]], Features]
 MOST_SIZES = 8  # models that are kept; each is as large as its tables
+POSITIONS = "pos_embed"  # in the names of tables of absolute positions
 State = Mapping[str, Tensor]
 
 
@@ -41,7 +45,7 @@ class Sizes:
 
     def _resized(self, size: tuple[int, int]) -> _Resized:
         if size not in self.models:
-            self.models[size] = _Resized(self.build(size), self.extract)
+            self.models[size] = _Resized(self.build(size), size, self.extract)
             if len(self.models) > MOST_SIZES:
                 self.models.popitem(last=False)
         self.models.move_to_end(size)
@@ -51,9 +55,10 @@ class Sizes:
 class _Resized(nn.Module):
     """A model for another size, whose own weights are never used."""
 
-    def __init__(self, model: Model, extract: Extract) -> None:
+    def __init__(self, model: Model, size: tuple[int, int], extract: Extract) -> None:
         super().__init__()
         self.model = model
+        self.size = size
         self.run = extract
         self.known: tuple[Any, dict[str, Tensor]] = (None, {})  # tables, and what they were resampled from
 
@@ -62,7 +67,7 @@ class _Resized(nn.Module):
 
     def state_of(self, original: Model) -> dict[str, Tensor]:
         """Return the original's weights under this model's names, with resampled tables, which carry gradients."""
-        given = {**dict(original.named_parameters()), **_persistent_buffers(original)}
+        given = {**dict(original.named_parameters(remove_duplicate=False)), **_persistent_buffers(original)}
         tables = self._tables(original, given)
         return {f"model.{name}": value for name, value in {**given, **tables}.items()}
 
@@ -84,25 +89,42 @@ class _Resized(nn.Module):
             found = convert(dict(given), self.model) if convert else given
         except RuntimeError:  # some resample through NumPy, which takes no gradient
             found = convert(_detached(given), self.model) if convert else given
-        for name, value in wanted.items():
-            if name not in found or found[name].shape != value.shape:
-                raise BackboneError(f"'{name}' is a table for one size of images, which timm cannot resample")
-        return {name: found[name] for name in wanted if found[name] is not given.get(name)}
+        fitting = {name: _fitted(name, found.get(name), value, self.size) for name, value in wanted.items()}
+        return {name: value for name, value in fitting.items() if value is not given.get(name)}
 
 
 def native_size(model: Model) -> tuple[int, int]:
-    """Return height and width that a model is made for."""
-    patches = getattr(model, "patch_embed", None)
-    size = (
-        getattr(patches, "img_size", None) or getattr(model, "img_size", None) or model.pretrained_cfg["input_size"][1:]
-    )
+    """Return height and width that a model is made for: as it was asked for, as it says, or its weights' size."""
+    asked = getattr(model, "_model_args", {}).get("img_size")
+    patches = getattr(getattr(model, "patch_embed", None), "img_size", None)
+    size = asked or patches or getattr(model, "img_size", None) or model.pretrained_cfg["input_size"][1:]
     height, width = (size, size) if isinstance(size, int) else size
     return int(height), int(width)
 
 
+def _fitted(name: str, found: Tensor | None, wanted: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a table in the shape that is wanted, resampled if it holds absolute positions and timm has left it.
+
+    Raises BackboneError for other tables, as biases between positions.
+    """
+    if found is not None and found.shape == wanted.shape:
+        return found
+    if found is None or POSITIONS not in name or found.ndim != wanted.ndim:
+        raise BackboneError(f"'{name}' is a table for one size of images, which cannot be resampled")
+    if found.ndim == 4:
+        last = found.shape[1] == found.shape[2]  # channels last: the two equal sides of a square table come first
+        planes, rows, columns = (found.permute(0, 3, 1, 2), *wanted.shape[1:3]) if last else (found, *wanted.shape[2:])
+        planes = interpolate(planes, (rows, columns), mode="bicubic", antialias=True, align_corners=False)
+        return planes.permute(0, 2, 3, 1) if last else planes
+    prefix = 0 if isqrt(found.shape[1]) ** 2 == found.shape[1] else 1  # the entry of a class token
+    cells = wanted.shape[1] - prefix
+    rows = round((cells * size[0] / size[1]) ** 0.5)
+    return resample_abs_pos_embed(found, [rows, cells // rows], num_prefix_tokens=prefix)
+
+
 def _persistent_buffers(model: nn.Module) -> dict[str, Tensor]:
     stored = model.state_dict(keep_vars=True)
-    return {name: value for name, value in model.named_buffers() if name in stored}
+    return {name: value for name, value in model.named_buffers(remove_duplicate=False) if name in stored}
 
 
 def _detached(state: State) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ class TorchvisionBackbone(Backbone):
         name = type(module).__name__
         shape = measure(name, module, lambda images: extract(module, images), _multiples(module), preprocess.size)
         super().__init__(
-            replace(preprocess, size_multiple=shape.size_multiple),
+            shape.on(preprocess),
             channels=shape.channels,
             strides=shape.strides,
             dim=shape.dim,

@@ -62,6 +62,8 @@ def test_an_architecture_of_one_size_gives_features_at_that_size_alone(images) -
     assert [finding for finding in check_backbone(backbone) if finding.problem] == []
     pixels = images(224)
     torch.testing.assert_close(backbone(pixels, maps=()).pooled, backbone.model((pixels - 0.5) / 0.5))
+    assert build("mixer_s32_224?size=160").preprocess.size == 224
+    assert build("mixer_s32_224?img_size=192").preprocess.size == 192
     with pytest.raises(SizeError, match="takes images of 224x224 only, not 256x256"):
         backbone(images(256))
 
@@ -162,6 +164,36 @@ def test_other_sizes_resample_the_positions_bicubically(
     expected = fixed.forward_features((pixels - backbone.mean) / backbone.std)
     fmap = backbone(pixels, maps=[0]).maps[0]
     torch.testing.assert_close(fmap.flatten(2).mT, expected[:, fixed.num_prefix_tokens :], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("cells", [(5, 5), (3, 4)])
+@pytest.mark.parametrize(
+    ("name", "channels_last"),
+    [
+        ("cait_xxs24_224?img_size=112&depth=1&embed_dim=48&num_heads=4", False),
+        ("volo_d1_224?img_size=112", True),
+    ],
+)
+def test_positions_that_timm_leaves_are_resampled_bicubically(
+    images, name: str, channels_last: bool, cells: tuple[int, int]
+) -> None:
+    backbone = create_backbone(f"timm:{name}&pretrained=false", trusted=True)
+    assert (backbone.fixed, backbone.sizes is None) == (False, False)
+    positions = backbone.model.pos_embed
+    positions.data.normal_(generator=torch.Generator().manual_seed(0))
+    spec = parse_spec(f"timm:{name}")
+    size = (cells[0] * 16, cells[1] * 16)
+    fixed = timm.create_model(spec.name, **{**spec.options, "img_size": size, "num_classes": 0}).eval()
+    table = by_pillow(positions.detach().reshape(49, -1), *cells)
+    state = {**backbone.model.state_dict(), "pos_embed": table.reshape(fixed.pos_embed.shape)}
+    fixed.load_state_dict(state)
+    assert (positions.ndim == 4) == channels_last
+    pixels = images(*size)
+    expected = fixed((pixels - backbone.mean) / backbone.std)
+    torch.testing.assert_close(backbone(pixels, maps=()).pooled, expected, atol=1e-4, rtol=1e-4)
+    features = backbone(pixels, maps=()).pooled.sum()
+    features.backward()
+    assert positions.grad is not None, "the table is trained through its resampling"
 
 
 def by_pillow(positions: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
