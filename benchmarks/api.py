@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.actions import analyse, example_backbones, train_students
@@ -28,10 +31,15 @@ from umt.text import printable
 if TYPE_CHECKING:
     import pandas as pd
 
+    from umt.backbones import Preprocess
+    from umt.backbones.adapters.module_adapter import FeaturesOf
+
 
 def evaluate(
     backbones: Backbones,
     *,
+    preprocess: str | Preprocess | None = None,
+    features: FeaturesOf | None = None,
     suite: str = "paper",
     data_root: Place | None = None,
     data: Mapping[str, Place] | None = None,
@@ -55,39 +63,51 @@ def evaluate(
 ) -> pd.DataFrame:
     """Evaluate backbones on a suite, and return a row for each metric of each job, as `load_results` gives them.
 
-    backbones: a name (`timm:resnet50`, `LABEL=SPEC`, `path.py:factory`), a checkpoint, a `Backbone`, several of them,
+    backbones: a name (`timm:resnet50`, `LABEL=SPEC`, `path.py:factory`), a checkpoint, an `nn.Module`, several of them,
     or a mapping of labels to them; none for the suite's example. Names may run code: give none that came out of a file.
-    workers: jobs at a time. With 0 they run in this process, one after the other, so that breakpoints work and a
-    backbone may be an object. quiet: print nothing; a job without a result is then a warning. The other arguments are
-    the options of `umt run`. Jobs that have a result in `out` (default: runs/SUITE) are not run again.
+    preprocess, features: of modules, as `wrap_module` takes them. workers: jobs at a time. With 0 they run in this
+    process, one after the other, as they always do for modules. out: where results go, and where jobs that have one are
+    not run again (default: runs/SUITE; for modules nowhere). quiet: print nothing; a job without a result is then a
+    warning. The other arguments are the options of `umt run`.
+
+    A module stays as it is, and so do random numbers and settings of torch. Among the processes of torch.distributed
+    the first one evaluates, and the others get an empty table at once.
 
     Raises UMTError for arguments that do not go together, and if no job has a result.
     """
-    names, models = named_backbones(backbones)
-    options = RunOptions(
-        backbones=names,
-        models=models,
-        suite=suite,
-        data_root=_path(data_root),
-        data={name: Path(folder).resolve() for name, folder in (data or {}).items()},
-        out=_path(out),
-        tasks=tuple(tasks.split(",") if isinstance(tasks, str) else tasks),
-        datasets=(datasets,) if isinstance(datasets, str) else tuple(datasets),
-        tables=tables,
-        seeds=seeds,
-        device=device,
-        workers=workers,
-        processes=processes,
-        cache=_path(cache),
-        time_limit=time_limit,
-        memory_limit=memory_limit,
-        compiled=compiled,
-        wandb=wandb,
-        cluster=cluster,
-        cluster_options=cluster_options or {},
-        trust=(trust,) if isinstance(trust, str) else tuple(trust),
-    )
-    return _frame(run_suite(options, Console(quiet=quiet)), quiet)
+    if _is_secondary():
+        return _empty_frame()
+    with ExitStack() as stack:
+        if workers == 0 or "torch" in sys.modules:
+            stack.enter_context(_undisturbed())
+        names, models = named_backbones(backbones, preprocess, features)
+        keep = out is not None or not models
+        folder = out if keep else stack.enter_context(TemporaryDirectory(prefix="umt-"))
+        options = RunOptions(
+            backbones=names,
+            models=models,
+            suite=suite,
+            data_root=_path(data_root),
+            data={name: Path(folder).resolve() for name, folder in (data or {}).items()},
+            out=_path(folder),
+            tasks=tuple(tasks.split(",") if isinstance(tasks, str) else tasks),
+            datasets=(datasets,) if isinstance(datasets, str) else tuple(datasets),
+            tables=tables,
+            seeds=seeds,
+            device=device,
+            workers=0 if models and workers is None else workers,
+            processes=processes,
+            cache=_path(cache),
+            time_limit=time_limit,
+            memory_limit=memory_limit,
+            compiled=compiled,
+            wandb=wandb,
+            cluster=cluster,
+            cluster_options=cluster_options or {},
+            trust=(trust,) if isinstance(trust, str) else tuple(trust),
+        )
+        frame = _frame(run_suite(options, Console(quiet=quiet)), quiet)
+        return frame if keep else frame.assign(path="")  # the folder is about to go
 
 
 @dataclass(frozen=True)
@@ -268,6 +288,24 @@ def _executor(prepared: Prepared, server: Any | None, workers: int) -> Executor:
         submission = dict(options.cluster_options)
         return ClusterExecutor(options.cluster, prepared.out / "cluster", submission, at_once, options.limits)
     return LocalExecutor(server, workers, options.limits)
+
+
+def _is_secondary() -> bool:
+    """Return if this is a process of torch.distributed that is not the first one."""
+    distributed: Any = sys.modules.get("torch.distributed")
+    return bool(distributed and distributed.is_available() and distributed.is_initialized() and distributed.get_rank())
+
+
+def _undisturbed() -> AbstractContextManager[None]:
+    from benchmarks.jobs.inline import undisturbed  # imports torch
+
+    return undisturbed()
+
+
+def _empty_frame() -> pd.DataFrame:
+    from benchmarks.frame import results_frame  # imports pandas
+
+    return results_frame([])
 
 
 def _path(place: Place | None) -> Path | None:

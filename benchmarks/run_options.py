@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from benchmarks.jobs.limits import Limits
-from umt.backbones.spec import BackboneName, read_name
+from umt.backbones.spec import BackboneName, read_name, told_apart
 from umt.errors import BackboneError, OptionError
 from umt.training.curves import require_wandb
 
 if TYPE_CHECKING:
-    from umt.backbones import Backbone
+    from torch import nn
+
+    from umt.backbones import Backbone, Preprocess
+    from umt.backbones.adapters.module_adapter import FeaturesOf
 
 Place: TypeAlias = "str | os.PathLike[str]"
-OneBackbone: TypeAlias = "Place | Backbone"
+OneBackbone: TypeAlias = "Place | nn.Module"
 Backbones: TypeAlias = "OneBackbone | Iterable[OneBackbone] | Mapping[str, OneBackbone]"
 
 
@@ -89,32 +92,49 @@ class RunOptions:
         return Limits(self.time_limit and self.time_limit * 60, self.memory_limit and self.memory_limit * 1e9)
 
 
-def named_backbones(backbones: Backbones) -> tuple[tuple[BackboneName, ...], Mapping[str, Backbone]]:
+def named_backbones(
+    backbones: Backbones, preprocess: str | Preprocess | None = None, features: FeaturesOf | None = None
+) -> tuple[tuple[BackboneName, ...], Mapping[str, Backbone]]:
     """Return names of all backbones, and those that are objects by their labels.
 
     Objects are copied, so that the caller's own stay as they are, e.g. in training mode.
     """
     if isinstance(backbones, Mapping):
         labelled = list(backbones.items())
-    elif isinstance(backbones, Iterable) and not isinstance(backbones, str):
+    elif isinstance(backbones, Iterable) and not isinstance(backbones, str) and not _is_module(backbones):
         labelled = [("", backbone) for backbone in backbones]
     else:
         labelled = [("", backbones)]
-    names = tuple(_name(label, backbone) for label, backbone in labelled)
-    pairs = zip(names, labelled, strict=True)
-    objects = {name.label: backbone for name, (_, backbone) in pairs if not isinstance(backbone, str | os.PathLike)}
-    return names, {label: copy.deepcopy(backbone).eval() for label, backbone in objects.items()}
+    built = [(label, _built(label, backbone, preprocess, features)) for label, backbone in labelled]
+    if (preprocess is not None or features is not None) and all(isinstance(one, str) for _, one in built):
+        raise OptionError("preprocess and features say how to use a module; a name has options: NAME?mean=0.5&std=0.5")
+    names = told_apart([_name(label, backbone) for label, backbone in built])
+    pairs = zip(names, built, strict=True)
+    return names, {name.label: backbone for name, (_, backbone) in pairs if not isinstance(backbone, str)}
 
 
-def _name(label: str, backbone: OneBackbone) -> BackboneName:
-    if isinstance(backbone, str | os.PathLike):
-        text = os.fspath(backbone)
-        return BackboneName(label, text, trusted=True) if label else read_name(text, trusted=True)
-    from umt.backbones import Backbone  # imports torch
+def _is_module(given: Any) -> bool:
+    """Return if an object is a module: some of them, as a Sequential, can be iterated over."""
+    from torch import nn
 
-    if not isinstance(backbone, Backbone):
-        raise BackboneError(
-            f"backbone '{label or type(backbone).__name__}' is a {type(backbone).__name__}, and no "
-            "umt.backbones.Backbone; make it one (docs/backbones.md), or give a name"
-        )
+    return isinstance(given, nn.Module)
+
+
+def _built(
+    label: str, given: OneBackbone, preprocess: str | Preprocess | None, features: FeaturesOf | None
+) -> str | Backbone:
+    """Return a name as text, and a module as a Backbone of its own."""
+    if isinstance(given, str | os.PathLike):
+        return os.fspath(given)
+    from umt.backbones.adapters.module_adapter import unwrapped, wrap_module  # imports torch
+
+    if not _is_module(given):
+        kind = type(given).__name__
+        raise BackboneError(f"backbone '{label or kind}' is a {kind}, and no torch.nn.Module; give a module, or a name")
+    return wrap_module(copy.deepcopy(unwrapped(given)).eval(), preprocess, features)
+
+
+def _name(label: str, backbone: str | Backbone) -> BackboneName:
+    if isinstance(backbone, str):
+        return BackboneName(label, backbone, trusted=True) if label else read_name(backbone, trusted=True)
     return BackboneName(label or backbone.architecture, backbone.spec)

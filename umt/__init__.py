@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmarks.api import evaluate
+    from benchmarks.callbacks import EvaluationHook, lightning_callback
     from reports.results.store import load_results
     from umt.backbones.registry import create_backbone
     from umt.distill.api import distill
 
 __version__ = "0.1.0"  # plain, because setup.cfg reads it without importing this file
-__all__ = ["__version__", "create_backbone", "distill", "evaluate", "load_results"]
+__all__ = [
+    "EvaluationHook",
+    "__version__",
+    "create_backbone",
+    "distill",
+    "evaluate",
+    "lightning_callback",
+    "load_results",
+]
 
 # The front door: each name is imported when it is used, so that `import umt` takes milliseconds. This file and cli.py
 # are the only ones below umt/ that name what is built on umt. Imports by text are invisible to import-linter; its
@@ -21,6 +30,8 @@ _PLACES = {
     "create_backbone": "umt.backbones.registry:create_backbone",
     "distill": "umt.distill",  # the package, which can be called
     "evaluate": "benchmarks.api:evaluate",
+    "EvaluationHook": "benchmarks.callbacks:EvaluationHook",
+    "lightning_callback": "benchmarks.callbacks:lightning_callback",
     "load_results": "reports.results.store:load_results",
 }
 

@@ -14,7 +14,7 @@ from benchmarks.jobs.forkserver import default_workers
 from benchmarks.jobs.preflight import chosen_columns
 from benchmarks.suite.plan import Options
 from benchmarks.suite.suite import Suite, load_suite
-from umt.backbones.spec import read_name
+from umt.backbones.spec import read_name, told_apart
 from umt.console import Console, shown
 from umt.data.mini.write import write_mini
 from umt.durations import duration
@@ -73,7 +73,7 @@ def plan(
     out = out or Path("runs") / component(suite.name)
     options = Options(
         suite=suite,
-        backbones=tuple(read_name(text, trusted=True) for text in (*checkpoints, *named)),
+        backbones=told_apart([read_name(text, trusted=True) for text in (*checkpoints, *named)]),
         data_root=data_root or _data_root(suite, out),
         data=pairs("--data", single, Path),
         out=out,

@@ -14,10 +14,10 @@ from benchmarks.actions import perform
 from benchmarks.api import Outcome, run_suite
 from benchmarks.results import ResultStore
 from benchmarks.run_options import RunOptions, UsageError
-from umt.backbones.spec import read_name
+from umt.backbones.spec import read_name, told_apart
 from umt.console import Console
 from umt.declarations import scalar
-from umt.errors import OptionError
+from umt.errors import MissingFileError, OptionError
 
 EPILOG = """\b
 Examples:
@@ -144,14 +144,14 @@ def run(checkpoints: tuple[str, ...], named: tuple[str, ...], **options: Any) ->
     embedded data. A run that was interrupted goes on where it stopped: type the same command again.
     """
     console, started = Console(), time.perf_counter()
-    backbones = tuple(read_name(text, trusted=True) for text in (*checkpoints, *named))
+    backbones = told_apart([read_name(text, trusted=True) for text in (*checkpoints, *named)])
     suite = options.pop("suite") or ("paper" if backbones else "mini")
     try:
         outcome = run_suite(RunOptions(backbones, suite, **options), console)
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     if options["dry_run"]:
-        return
+        sys.exit(_summary(console, outcome, dry_run=True))
     if ResultStore(outcome.out / "results").paths():
         tables = outcome.out / "tables"
         perform("report", isolated=False, results=outcome.out / "results", out=tables, suite=outcome.suite)
@@ -170,10 +170,18 @@ def _print_times(console: Console, outcome: Outcome, wall: float) -> None:
         )
 
 
-def _summary(console: Console, outcome: Outcome) -> int:
+def _summary(console: Console, outcome: Outcome, *, dry_run: bool = False) -> int:
     """Say what is missing; return the exit status."""
-    blocked = sum(job.state == "blocked" for job in outcome.plan.jobs)
+    awaited = _awaited(outcome) if dry_run else set()
+    blocked = sum(job.state == "blocked" and job.problem not in awaited for job in outcome.plan.jobs)
     failed = sum(report.status != "done" for report in outcome.reports.values())
     if blocked or failed:
-        console.print(f"[red]{blocked} jobs blocked, {failed} without a result[/]; the same command runs them again")
+        again = "" if dry_run else "; the same command runs them again"
+        console.print(f"[red]{blocked} jobs blocked, {failed} without a result[/]{again}")
     return 1 if blocked or failed or outcome.uncompared else 0
+
+
+def _awaited(outcome: Outcome) -> set[str | None]:
+    """Return the problems of students of the suite that a run would distil first."""
+    suites_own = [check for check in outcome.plan.backbones if not check.name.trusted]
+    return {check.problem for check in suites_own if MissingFileError.code in (check.problem or "")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None], model: 
         device,
         request.work_dir,
         progress,
-        request.cache_dir,
+        request.cache_dir if model is None else request.cache,  # an object changes, and its features with it
         request.compiled,
         request.wandb,
     )
@@ -69,7 +69,7 @@ def measure(request: Request, progress: Callable[[int, int, str], None], model: 
         wall_seconds=time.perf_counter() - started,
         global_batch=outcome.global_batch,
         peak_memory_mb=peak_memory_mb(device),
-        footnote=_footnote(protocol, dataset),
+        footnote=_footnote(protocol, dataset, request.key.backbone, backbone.notes),
         details={**outcome.details, "items": scored_items(outcome)},
         provenance=backbone.provenance,
     )
@@ -108,9 +108,10 @@ def _check_unchanged(request: Request, backbone: Backbone) -> None:
         raise ChangedError(f"{request.spec}: its weights have changed since the run was planned; start the run again")
 
 
-def _footnote(protocol: Protocol[Any], dataset: Dataset) -> str | None:
-    """Return the footnotes of the protocol and of the variant of the data set."""
-    return " ".join(note for note in (protocol.footnote, dataset.info.footnote) if note) or None
+def _footnote(protocol: Protocol[Any], dataset: Dataset, label: str, notes: Sequence[str]) -> str | None:
+    """Return the footnotes of the protocol, of the variant of the data set, and of the backbone."""
+    parts = (protocol.footnote, dataset.info.footnote, *(f"{label}: {note}." for note in notes))
+    return " ".join(note for note in parts if note) or None
 
 
 def _drawn(dataset: Dataset) -> dict[str, np.ndarray]:

@@ -19,7 +19,16 @@ from umt.backbones.check import misdeclared
 from umt.backbones.spec import BackboneName
 from umt.data.check import validate
 from umt.data.registry import dataset_folder, dataset_info, find_dataset
-from umt.errors import DeclarationError, OptionError, UMTError, first_line, unknown_name
+from umt.errors import (
+    DeclarationError,
+    MissingFileError,
+    OptionError,
+    SpecError,
+    UMTError,
+    UnknownNameError,
+    first_line,
+    unknown_name,
+)
 from umt.training.device import pick_device
 
 Models = Mapping[str, Backbone]  # by label, those that are at hand and have no name to build them by
@@ -75,11 +84,13 @@ def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone |
             backbone = create_backbone(name.spec, trusted=name.trusted) if model is None else model
             digest, problem = backbone.weights_hash(), misdeclared(backbone)
     except Exception as error:  # a plug-in may raise anything; it must not stop the others
+        if name.trusted and isinstance(error, (MissingFileError, SpecError, UnknownNameError)):
+            raise  # a person has mistyped it: one error, and no job is planned
         return BackboneCheck(name, problem=_one_line(error))
     if problem:
         problem = f"{name.spec}: {problem}; `umt backbones check` says more"
     parameters = sum(value.numel() for value in backbone.parameters())
-    return BackboneCheck(name, digest, parameters, problem)
+    return BackboneCheck(name, digest, parameters, problem, backbone.no_dense)
 
 
 def _check_dataset(name: str, options: Options) -> DatasetCheck:
@@ -104,7 +115,7 @@ def _plan_job(
         _refuse_misfits(task, column, dataset)
     except UMTError as error:
         return PlannedJob(title, "", "blocked", problem=error.coded)
-    problem = backbone.problem or dataset.problem
+    problem = backbone.problem or dataset.problem or _no_maps(backbone, column)
     if problem:
         return PlannedJob(title, protocol.hash, "blocked", problem=problem)
     key = Key(
@@ -136,6 +147,13 @@ def _refuse_misfits(task: Task, column: Column, dataset: DatasetCheck) -> None:
     metrics = [metric.name for metric in task.metrics]
     if column.metric not in metrics:
         raise unknown_name(f"metric of task '{task.name}'", column.metric, metrics)
+
+
+def _no_maps(backbone: BackboneCheck, column: Column) -> str | None:
+    """Return the reason if a column needs maps that the backbone does not give."""
+    if backbone.no_dense is None or dataset_info(column.dataset).kind == "classification":
+        return None
+    return f"{backbone.name.label}: {backbone.no_dense}, so no dense task can use it; its other columns are measured"
 
 
 def _request(options: Options, key: Key, name: BackboneName, protocol: Protocol[Any], dataset: DatasetCheck) -> Request:

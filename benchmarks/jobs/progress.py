@@ -87,7 +87,9 @@ def _backbone_line(item: BackboneCheck) -> str:
     spec = parse_spec(item.name.spec)
     name = shown(f"{item.name.label}  {item.name.spec}")
     code = f", [yellow]runs code[/] of {shown(spec.scheme)}" if runs_code(spec) else ""
-    return f"{name}  {item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}{code}"
+    random = ", [yellow]random weights[/]" if spec.options.get("pretrained") is False else ""
+    dense = f", [yellow]no dense tasks[/]: {shown(item.no_dense)}" if item.no_dense else ""
+    return f"{name}  {item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}{random}{code}{dense}"
 
 
 def _dataset_line(item: DatasetCheck) -> str:

@@ -38,6 +38,7 @@ class BackboneCheck:
     weights_hash: str = ""
     parameters: int = 0
     problem: str | None = None
+    no_dense: str | None = None  # the reason if dense tasks cannot use it
 
 
 @dataclass(frozen=True)

@@ -96,13 +96,17 @@ def run(job: Job[HeadsSettings]) -> Outcome:
 
 
 def _choices(settings: HeadsSettings, depth: int) -> list[Choice]:
-    """Return summary tokens of the last maps, as many as there are, without and with the pooled feature."""
+    """Return summary tokens of the last maps, as many as there are, without and with the pooled feature.
+
+    A backbone without maps has the pooled feature alone.
+    """
     found = {}
     for count in settings.blocks:
         tokens = tuple(f"summary:-{index}" for index in range(min(count, depth), 0, -1))
         for pooled in settings.pooled:
-            name = f"last {len(tokens)}{' + pooled' if pooled else ''}"
-            found[name] = Choice(name, (*tokens, "pooled") if pooled else tokens)
+            parts = (*tokens, "pooled") if pooled or not tokens else tokens
+            name = f"last {len(tokens)}{' + pooled' if pooled else ''}" if tokens else "pooled"
+            found[name] = Choice(name, parts)
     return list(found.values())
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.finetune_settings import FinetuneSettings
 from benchmarks.tasks.workload import Passes, Workload, split_sizes
-from umt.backbones.contract import Backbone, round_up
+from umt.backbones import Backbone
 from umt.data.contract import Sample
 from umt.data.images import ImageSamples
 from umt.errors import TooFewError
@@ -52,7 +52,7 @@ def finetune(job: Job[FinetuneSettings]) -> Finetuned:
     samples = first_of_each_class(job.dataset.training_samples, settings.train_per_class)
     _check_classes(samples, job.dataset.class_names)
     preprocess = job.backbone.preprocess
-    resolution = round_up(settings.resolution, preprocess.size_multiple)
+    resolution = job.backbone.side(settings.resolution)
     test = eval_images(job.dataset.reported_samples, preprocess, resolution, settings.crop_pct)
     model, blocks = classifier_of(job.backbone, len(job.dataset.class_names), settings, job.seed)
     groups = layer_decay_groups(

@@ -8,7 +8,6 @@ import numpy as np
 
 from benchmarks.tasks.contract import Job, Settings
 from benchmarks.tasks.workload import Features, Passes, Solve, Workload, split_sizes
-from umt.backbones.contract import round_up
 from umt.data.contract import Sample
 from umt.feature_cache.lookup import cached_features
 from umt.features import Extraction
@@ -32,7 +31,7 @@ def frozen_features(
     features, as `Extraction` names it.
     """
     extraction = Extraction(
-        round_up(resolution, job.backbone.preprocess.size_multiple),
+        job.backbone.side(resolution),
         crop_pct,
         what,
         precision=pick_precision(precision, job.device),

@@ -11,11 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.tasks.accuracy import CLASSES, of_classes, top1
-from benchmarks.tasks.contract import Job, Outcome, Task
+from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features, frozen_work
 from benchmarks.tasks.workload import Workload, split_sizes
 
 TEST_ROWS, TRAIN_ROWS = 1024, 65536  # images at a time: 256 MiB of similarities for any number of images
+RANK_ROWS = 25_600  # training images whose features are ranked, as many as RankMe's authors take
+RANK_EPSILON = 1e-7  # of RankMe's formula
+RANKS = (Metric("rankme", ""), Metric("effective_rank", ""))
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def run(job: Job[KnnSettings]) -> Outcome:
     scores = votes[settings.k]
     predictions = scores.argmax(axis=1)
     return Outcome(
-        metrics=of_classes(scores, answers),
+        metrics={**of_classes(scores, answers), **ranks(train)},
         details={
             "top1_by_k": {str(k): top1(found.argmax(axis=1), answers) for k, found in votes.items()},
             "neighbours": {str(k): min(k, len(train)) for k in wanted},  # fewer than k if there are fewer images
@@ -74,6 +77,28 @@ def knn_votes(
             found.joined(chunk @ known.T, targets, max(ks)) for found, chunk in zip(nearest, queries, strict=True)
         ]
     return {k: torch.cat([found.votes(k, classes, temperature) for found in nearest]).cpu().numpy() for k in ks}
+
+
+def ranks(features: np.ndarray) -> dict[str, float]:
+    """Compute RankMe (Garrido et al. 2023) and the effective rank (Roy and Vetterli 2007) of features [N, D].
+
+    Both are the exponential of the entropy of normalised singular values: RankMe of the features as they are, the
+    effective rank of centred ones, so that a direction that all images share does not count. Of more than 25,600
+    images, so many at equal distances are taken.
+    """
+    count = min(len(features), RANK_ROWS)
+    rows = features[np.linspace(0, len(features) - 1, count).astype(int)].astype(np.float64)
+    return {"rankme": _rank(rows, RANK_EPSILON), "effective_rank": _rank(rows - rows.mean(axis=0), 0.0)}
+
+
+def _rank(rows: np.ndarray, epsilon: float) -> float:
+    """Return the exponential of the entropy of the singular values, which are roots of the eigenvalues of R^T R."""
+    squares = np.linalg.eigvalsh(rows.T @ rows if len(rows) >= rows.shape[1] else rows @ rows.T)
+    squares[squares < squares.max() * max(rows.shape) * np.finfo(np.float64).eps] = 0  # rounding, no direction
+    values = np.sqrt(squares)
+    shares = values / max(values.sum(), np.finfo(np.float64).tiny) + epsilon
+    shares = shares[shares > 0]
+    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 @dataclass(frozen=True)
@@ -116,7 +141,7 @@ TASK = Task(
     name="knn",
     about="weighted k-nearest neighbours on frozen pooled features, cosine similarity",
     settings=KnnSettings,
-    metrics=CLASSES,
+    metrics=(*CLASSES, *RANKS),
     run=run,
     workload=workload,
     seeded=False,

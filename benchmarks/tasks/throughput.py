@@ -12,7 +12,6 @@ from torch import Tensor
 from benchmarks.tasks.contract import Job, Metric, Outcome, Progress, Task
 from benchmarks.tasks.workload import Passes, Workload
 from umt.backbones import Backbone
-from umt.backbones.contract import round_up
 from umt.backbones.probing import counted
 from umt.training.precision import pick_precision
 
@@ -63,7 +62,7 @@ def measure_speed(
     backbone: Backbone, settings: ThroughputSettings, device: torch.device, progress: Progress = lambda *report: None
 ) -> Speed:
     """Time the forward of a backbone on the device, and count its multiply-adds."""
-    side = round_up(settings.resolution, backbone.preprocess.size_multiple)
+    side = backbone.side(settings.resolution)
     images = torch.rand(settings.batch, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
     # without gradients: torch's counter needs that if a model hands a parameter to one of its modules
     backbone = backbone.to(memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -79,7 +78,7 @@ def measure_speed(
 
 def _seconds(backbone: Backbone, images: Tensor) -> float:
     started = time.perf_counter()
-    backbone(images, maps=(-1,))
+    backbone(images, maps=(-1,) if backbone.depth else ())
     if images.is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - started
@@ -87,7 +86,7 @@ def _seconds(backbone: Backbone, images: Tensor) -> float:
 
 def _gmacs(backbone: Backbone, image: Tensor) -> float:
     """Count the multiply-adds of an image in 10^9: matrix products, convolutions and attention, by torch's counter."""
-    return counted(lambda: backbone(image, maps=(-1,)))[1]
+    return counted(lambda: backbone(image, maps=(-1,) if backbone.depth else ()))[1]
 
 
 def workload(settings: ThroughputSettings, sizes: Mapping[str, int]) -> Workload:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import os
+import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import timm
 import torch
+import torchvision
 
 import umt
 from umt.backbones import Backbone, Features, Preprocess
-from umt.errors import BackboneError, OptionError, PackageError, ProcessError, UMTError, UnknownNameError
+from umt.errors import (
+    BackboneError,
+    MissingFileError,
+    OptionError,
+    PackageError,
+    ProcessError,
+    UMTError,
+    UnknownNameError,
+)
 
 Make = Callable[..., Any]
 TINY = "timm:test_resnet?pretrained=false"
@@ -120,8 +135,15 @@ def test_jobs_without_a_result_are_warnings_and_the_rest_is_returned(arguments: 
 
 
 def test_no_result_at_all_is_an_error(arguments: Make) -> None:
-    with pytest.raises(ProcessError, match=r"none of 1 jobs has a result; tiny .*unknown timm model 'resnet5'"):
-        umt.evaluate("tiny=timm:resnet5", **arguments(), workers=0, quiet=True)
+    with pytest.raises(ProcessError, match=r"none of 1 jobs has a result; tiny .*ValueError"):
+        umt.evaluate(f"tiny={TINY}", **arguments(bad="raise"), workers=0, quiet=True)
+
+
+@pytest.mark.parametrize("name", ["tiny=timm:resnet5", "absent.pth", "timm:test_vit?weights=absent.pth", "absent.py:f"])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_mistyped_name_is_one_error_and_nothing_is_planned(arguments: Make, name: str, workers: int) -> None:
+    with pytest.raises((MissingFileError, UnknownNameError)):
+        umt.evaluate([TINY, name], **arguments(), workers=workers, quiet=True)
 
 
 def test_a_script_without_a_guard_runs_once(arguments: Make, tmp_path: Path) -> None:
@@ -140,9 +162,11 @@ def test_a_script_without_a_guard_runs_once(arguments: Make, tmp_path: Path) -> 
         ({"suite": "papr"}, UnknownNameError, "Did you mean paper?"),
         ({"backbones": [f"a={TINY}", "a=timm:test_vit?pretrained=false"]}, OptionError, "two backbones are called 'a'"),
         ({"backbones": []}, OptionError, "has no example"),
-        ({"backbones": torch.nn.Linear(2, 2)}, BackboneError, "'Linear' is a Linear, and no umt.backbones.Backbone"),
+        ({"backbones": torch.nn.Linear(2, 2)}, BackboneError, "of no library that is known here; pass features="),
+        ({"backbones": {"mine": 3}}, BackboneError, "backbone 'mine' is a int, and no torch.nn.Module"),
+        ({"preprocess": "imagenet"}, OptionError, "a name has options: NAME?mean=0.5&std=0.5"),
         ({"backbones": Patches(), "workers": 2}, OptionError, "give workers=0, or a name that builds it"),
-        ({"backbones": {"mine": Patches()}, "workers": None}, OptionError, "'mine' is an object"),
+        ({"backbones": Patches(), "workers": None, "time_limit": 1}, OptionError, "workers=0 runs all jobs in this"),
         ({"tasks": "brightnes"}, UnknownNameError, "Did you mean brightness?"),
         ({"time_limit": 1}, OptionError, "workers=0 runs all jobs in this process"),
         ({"processes": 2}, OptionError, "workers=0 runs all jobs in this process"),
@@ -157,3 +181,123 @@ def test_wrong_arguments_say_what_to_write(
     with pytest.raises(kind) as raised:
         umt.evaluate(given.pop("backbones"), **given)
     assert message in str(raised.value)
+
+
+class Own(torch.nn.Module):
+    """A network that nobody knows, with dropout, batch statistics and a hook."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 8, 8), torch.nn.BatchNorm2d(8), torch.nn.Dropout(0.5))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.body(images).mean((2, 3))
+
+
+@pytest.fixture
+def probe(image_folder: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The arguments for k-NN on a small ImageNet, in a folder that is empty."""
+    image_folder(tmp_path / "data" / "imagenet")
+    column = "{heading: H, task: knn, dataset: imagenet, protocol: mini, metric: top1}"
+    suite = tmp_path / "probe.yaml"
+    suite.write_text(f"title: T\nabout: A\nseeds: 1\nembedded_data: false\ncolumns: [{column}]\n")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return {"suite": str(suite), "data_root": tmp_path / "data", "device": "cpu", "quiet": True, "tasks": ["knn"]}
+
+
+@pytest.mark.parametrize("module", ["timm", "torchvision", "own"])
+def test_any_module_is_measured_as_its_name_is(probe: dict[str, Any], module: str, tmp_path: Path) -> None:
+    if module == "own":
+        own = Own().eval()
+        frame = umt.evaluate(own, preprocess="clip", features=lambda net, images: net(images), **probe)
+        assert list(frame["backbone"].unique()) == ["Own"]
+        return
+    name = {"timm": "timm:test_vit", "torchvision": "torchvision:resnet18"}[module] + "?pretrained=false"
+    made = umt.create_backbone(name)
+    given = (
+        timm.create_model("test_vit", num_classes=9) if module == "timm" else torchvision.models.resnet18(num_classes=9)
+    )
+    given.load_state_dict(made.model.state_dict(), strict=False)
+    if module == "torchvision":  # a classifier's file says how its images are cropped, a module does not
+        name += "&size=224"
+    mine = umt.evaluate({"a": given}, **probe).set_index("metric")["value"]
+    named = umt.evaluate(f"a={name}", **probe, out=tmp_path / "named", workers=0).set_index("metric")["value"]
+    assert mine.to_dict() == pytest.approx(named.to_dict(), rel=1e-4)
+
+
+@pytest.mark.parametrize("surroundings", ["plain", "inference", "no_grad", "autocast"])
+def test_an_evaluation_during_training_changes_nothing(
+    probe: dict[str, Any], surroundings: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(3)
+    module = Own().to(memory_format=torch.channels_last).train()
+    module.body[2].eval()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    seen = {"torch": torch.get_rng_state(), "numpy": np.random.get_state()[1], "python": random.getstate()}
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    around = {
+        "plain": contextlib.nullcontext(),
+        "inference": torch.inference_mode(),
+        "no_grad": torch.no_grad(),
+        "autocast": torch.autocast("cpu", torch.bfloat16),
+    }[surroundings]
+    reference = umt.evaluate(copy.deepcopy(module), preprocess="imagenet", features=lambda net, x: net(x), **probe)
+    with around:
+        frame = umt.evaluate(module, preprocess="imagenet", features=lambda net, x: net(x), **probe)
+        assert torch.is_inference_mode_enabled() == (surroundings == "inference")
+        assert torch.is_autocast_enabled("cpu") == (surroundings == "autocast")
+        assert torch.is_grad_enabled() == (surroundings not in ("no_grad", "inference"))
+    assert frame.equals(reference), "precision and mode of the surroundings are left"
+    assert [part.training for part in module.modules()] == [True, True, True, True, False]
+    assert module.body[0].weight.is_contiguous(memory_format=torch.channels_last)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert torch.equal(seen["torch"], torch.get_rng_state())
+    assert (seen["numpy"] == np.random.get_state()[1]).all()
+    assert seen["python"] == random.getstate()
+    assert (threads, precision) == (torch.get_num_threads(), torch.get_float32_matmul_precision())
+    loss = module(torch.rand(2, 3, 32, 32)).sum()
+    loss.backward()
+    assert module.body[0].weight.grad is not None, "and the training goes on"
+
+
+def test_nothing_is_written_unless_asked_for(probe: dict[str, Any], tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    frame = umt.evaluate(Own(), preprocess="imagenet", features=lambda net, x: net(x), **probe)
+    assert list(Path.cwd().iterdir()) == []
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert set(frame["path"]) == {""}
+    asked = umt.evaluate(Own(), preprocess="imagenet", features=lambda net, x: net(x), **probe, out="asked")
+    assert all(Path(path).is_file() for path in asked["path"])
+    assert not Path("asked/cache").exists(), "features of a module that changes are of no use later"
+
+
+def test_random_weights_are_a_footnote(probe: dict[str, Any], tmp_path: Path) -> None:
+    frame = umt.evaluate(f"tiny={TINY}", **probe, out=tmp_path / "out", workers=0)
+    record = json.loads(Path(frame["path"][0]).read_text())
+    assert record["footnote"].endswith("tiny: random weights (pretrained=false).")
+
+
+MAIN_ONLY = """
+import sys, torch, umt
+from torch import distributed, nn
+rank = int(sys.argv[1])
+distributed.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2)
+given = dict(suite=sys.argv[3], data_root=sys.argv[4], device="cpu", quiet=True)
+net = nn.Sequential(nn.Conv2d(3, 8, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+frame = umt.evaluate(nn.parallel.DistributedDataParallel(net), preprocess="clip", features=lambda m, x: m(x), **given)
+distributed.barrier()
+print(rank, len(frame), sorted(set(frame["backbone"])))
+"""
+
+
+def test_only_the_main_process_evaluates(probe: dict[str, Any], tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MAIN_ONLY]
+    place = [str(tmp_path / "meeting"), probe["suite"], str(probe["data_root"])]
+    running = [subprocess.Popen([*command, str(rank), *place], stdout=subprocess.PIPE, text=True) for rank in (0, 1)]
+    outputs = [process.communicate(timeout=300)[0] for process in running]
+    assert outputs[0].startswith("0 ")
+    assert outputs[0].strip().endswith("['Sequential']")
+    assert outputs[1] == "1 0 []\n"

@@ -136,10 +136,39 @@ def test_missing_data_blocks_its_jobs_with_the_expected_path(small_suite: Make) 
 
 def test_backbone_that_cannot_be_built_blocks_only_its_own_jobs(small_suite: Make) -> None:
     suite = small_suite()
-    done = suite.run("--backbone", "timm:resnet5")
+    (suite.data_root / "broken.pth").write_text("no weights")
+    broken = ("--backbone", f"broken=timm:test_vit?weights={suite.data_root}/broken.pth")
+    planned = suite.run(*broken, "--dry-run")
+    assert (planned.returncode, suite.results()) == (1, [])
+    assert "1 jobs blocked, 0 without a result" in planned.stdout
+    done = suite.run(*broken)
     assert done.returncode == 1
-    assert "unknown timm model 'resnet5'. Did you mean" in done.stdout
+    assert "blocked (1 jobs)" in done.stdout
+    assert "broken.pth: " in done.stdout
     assert len(suite.results()) == 1
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.parametrize("name", ["timm:resnet5", "absent/student.pth", "resnet50", "timm:test_vit?weights=absent.pth"])
+def test_a_mistyped_name_is_one_error(small_suite: Make, name: str, dry: tuple[str, ...]) -> None:
+    suite = small_suite(one="ok", two="ok")
+    done = suite.run("--backbone", name, *dry)
+    assert done.returncode == 2
+    assert len((done.stdout + done.stderr).strip().splitlines()) == 1
+    assert suite.results() == []
+
+
+def test_two_files_of_one_name_are_two_rows(small_suite: Make, tmp_path: Path) -> None:
+    suite = small_suite()
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        save_checkpoint(
+            tmp_path / folder / "s.pth", create_backbone("timm:test_vit?pretrained=false", seed=ord(folder))
+        )
+    shown = suite.run(str(tmp_path / "a/s.pth"), str(tmp_path / "b/s.pth"), "--dry-run")
+    assert shown.returncode == 0
+    assert "a/s · brightness" in shown.stdout
+    assert "b/s · brightness" in shown.stdout
 
 
 def test_checkpoints_are_rows_and_a_hostile_one_runs_nothing(small_suite: Make, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from umt.backbones.check_outputs import difference, first, misshapen, named, picked
 from umt.backbones.contract import Backbone, Features
-from umt.errors import first_line
+from umt.errors import SizeError, first_line
 
 SIDE = 64  # pixels of a test image's side, or the next multiple that the backbone takes
+LARGER_SIDE = 128  # if its maps have no stride: some such CNNs have nothing left of a smaller image
 MIN_REACHED = 0.99  # share of the trainable numbers that a gradient must reach
 
 
@@ -39,6 +40,8 @@ def _declarations(backbone: Backbone) -> str | None:
     preprocess = backbone.preprocess
     if len(backbone.channels) != len(backbone.strides):
         return f"{len(backbone.channels)} channels are declared, but {len(backbone.strides)} strides"
+    if not backbone.channels and backbone.no_maps is None:
+        return "no map is declared, and no_maps does not say why"
     if min(*backbone.channels, *backbone.strides, backbone.dim, preprocess.size, preprocess.size_multiple) < 1:
         return "channels, strides, dim, size and size_multiple must be positive"
     if len(preprocess.mean) != 3 or len(preprocess.std) != 3 or min(preprocess.std) <= 0:
@@ -52,6 +55,8 @@ def _shapes(backbone: Backbone) -> str | None:
 
 
 def _other_sizes(backbone: Backbone) -> str | None:
+    if backbone.fixed:
+        return _refuses_other_sizes(backbone)
     multiple = backbone.preprocess.size_multiple
     small, larger = _side(backbone), (backbone.preprocess.size // multiple + 1) * multiple
     for height, width in ((small, small + multiple), (larger, small)):
@@ -60,6 +65,15 @@ def _other_sizes(backbone: Backbone) -> str | None:
         if problem:
             return f"for images of {height}x{width}, {problem}"
     return None
+
+
+def _refuses_other_sizes(backbone: Backbone) -> str | None:
+    """Check that a backbone of one size says so in an error that a user can read."""
+    try:
+        _features(backbone, _images(backbone, backbone.preprocess.size + backbone.preprocess.size_multiple))
+    except SizeError:
+        return None
+    return "it declares one size of images, and takes another"
 
 
 def _float32(backbone: Backbone) -> str | None:
@@ -93,7 +107,7 @@ def _normalised_once(backbone: Backbone) -> str | None:
     normalised = (images - mean) / std
     with _recorded(backbone) as seen:
         features = _features(backbone, images)
-    if seen and not torch.allclose(seen[0], normalised, atol=1e-4):
+    if seen and not torch.allclose(seen[0], normalised.to(seen[0].dtype), atol=1e-4):
         return "extract is not given (images - mean) / std with the declared mean and std"
     if not seen and difference(features, backbone.extract(normalised, range(backbone.depth))):
         return "forward is overridden, and gives something else than extract for normalised images"
@@ -107,7 +121,7 @@ def _map_selection(backbone: Backbone) -> str | None:
         return "maps=() must give no maps"
     if difference(_features(backbone, maps=()), picked(every, [])):
         return "pooled or cls change with the maps that are asked for"
-    for wanted in ([backbone.depth - 1, 0], [-1]):
+    for wanted in ([backbone.depth - 1, 0], [-1]) if backbone.depth else ():
         if difference(_features(backbone, maps=wanted), picked(every, wanted)):
             return f"maps={wanted} does not give these maps, in this order"
     return None
@@ -217,8 +231,7 @@ def _recorded(backbone: Backbone) -> Iterator[list[Tensor]]:
 
 
 def _side(backbone: Backbone) -> int:
-    multiple = backbone.preprocess.size_multiple
-    return -(-SIDE // multiple) * multiple
+    return backbone.side(SIDE if backbone.channels or backbone.fixed else LARGER_SIDE)
 
 
 def _images(backbone: Backbone, height: int = 0, width: int = 0) -> Tensor:

@@ -29,7 +29,7 @@ def _declared(backbone: Backbone, images: Tensor) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {"pooled": (batch, backbone.dim)}
     for index, (channels, stride) in enumerate(zip(backbone.channels, backbone.strides, strict=True)):
         shapes[f"maps[{index}]"] = (batch, channels, height // stride, width // stride)
-    if backbone.has_cls:
+    if backbone.has_cls and backbone.channels:
         shapes["cls"] = (batch, backbone.channels[-1])
         shapes |= {f"map_cls[{index}]": (batch, channels) for index, channels in enumerate(backbone.channels)}
     return shapes

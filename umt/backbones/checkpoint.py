@@ -110,7 +110,7 @@ def load(spec: Spec) -> Backbone:
     own = replace(checkpoint.student.preprocess, size_multiple=backbone.preprocess.size_multiple)
     backbone.use_preprocess(own.override(**overrides))
     backbone.load_report = load_weights(backbone, checkpoint.state_dict, source=str(path), exact=True)
-    backbone.provenance = checkpoint.provenance
+    backbone.provenance, backbone.notes = checkpoint.provenance, ()  # it was built with random weights
     return backbone
 
 

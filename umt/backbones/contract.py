@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from umt.backbones.weights import LoadReport
-from umt.errors import BackboneError, SpecError
+from umt.errors import BackboneError, SizeError, SpecError
 
 RGB = tuple[float, float, float]
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
@@ -67,6 +67,16 @@ class Features:
     maps: list[Tensor]
     map_cls: list[Tensor] | None = None
 
+    def float(self) -> Features:
+        """Return the same features in float32."""
+        cls, tokens = self.cls, self.map_cls
+        return Features(
+            self.pooled.float(),
+            None if cls is None else cls.float(),
+            [fmap.float() for fmap in self.maps],
+            None if tokens is None else [token.float() for token in tokens],
+        )
+
     def summary(self, index: int) -> Tensor:
         """Return the summary token [B, C_i] of map `index`: its class token, else the pooled map (paper A.1)."""
         if self.map_cls is not None:
@@ -77,9 +87,10 @@ class Features:
 class Backbone(nn.Module):
     """A feature extractor for RGB images in [0, 1], of shape [B, 3, H, W].
 
-    Normalisation happens here, once, and nowhere else. H and W are any multiples of `preprocess.size_multiple`.
-    channels, strides: of each map that `forward` can return. dim: width D of `pooled`.
-    architecture: its name in tables; by default the name of the class.
+    Normalisation happens here, once, and nowhere else. H and W are any multiples of `preprocess.size_multiple`; if
+    `fixed`, both are `preprocess.size`.
+    channels, strides: of each map that `forward` can return; none if `no_maps` says why there are none.
+    dim: width D of `pooled`. architecture: its name in tables; by default the name of the class.
     """
 
     mean: Tensor
@@ -96,6 +107,10 @@ class Backbone(nn.Module):
         self.load_report: LoadReport | None = None  # effect of a weight file, None if no file was read here
         self.language: str | None = None  # the open_clip model whose texts `pooled` can be compared with
         self.provenance: Mapping[str, Any] = {}  # plain values: how it was trained, as far as its file says
+        self.fixed = False  # true if the architecture takes images of its native size and no others
+        self.no_maps: str | None = None  # the reason if it has none
+        self.notes: tuple[str, ...] = ()  # facts that its results must carry: random weights, code of others
+        self.weights_dtype: torch.dtype | None = None  # if it is not float32, as images and features are in any case
 
     def use_preprocess(self, preprocess: Preprocess) -> None:
         """Take the preprocessing of other weights; `size_multiple` must stay a value that the architecture admits."""
@@ -117,12 +132,34 @@ class Backbone(nn.Module):
         """True if `Features.cls` and `Features.map_cls` are given."""
         return False
 
+    @property
+    def no_dense(self) -> str | None:
+        """The reason if dense tasks cannot use it."""
+        side = self.preprocess.size
+        return self.no_maps or (f"it takes images of {side}x{side} only" if self.fixed else None)
+
     def forward(self, images: Tensor, maps: Sequence[int] | None = None) -> Features:
         """Return features of RGB images in [0, 1]; `maps` selects the maps to return (None: all, (): pooled only).
 
         A negative index counts from the last map; UMTError if a map does not exist.
         """
-        return self.extract((images - self.mean) / self.std, self._indices(maps))
+        if self.fixed and images.shape[2:] != (self.preprocess.size,) * 2:
+            side, given = self.preprocess.size, "x".join(map(str, images.shape[2:]))
+            raise SizeError(f"backbone '{self.spec}' takes images of {side}x{side} only, not {given}")
+        normalised = (images - self.mean) / self.std
+        if self.weights_dtype is None:
+            return self.extract(normalised, self._indices(maps))
+        return self.extract(normalised.to(self.weights_dtype), self._indices(maps)).float()
+
+    def side(self, resolution: int) -> int:
+        """Return the side of the images for a resolution: the next that the backbone takes, or its only one."""
+        return self.preprocess.size if self.fixed else round_up(resolution, self.preprocess.size_multiple)
+
+    def use_dtype(self, dtype: torch.dtype) -> None:
+        """Hold the weights in another type and compute in it; normalisation stays in float32."""
+        self.weights_dtype = dtype
+        for module in self.children():
+            module.to(dtype)
 
     def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
         """Return features of *normalised* images; `maps` holds non-negative indices, returned in that order."""
@@ -149,6 +186,8 @@ class Backbone(nn.Module):
         try:
             return list(every) if maps is None else [every[index] for index in maps]
         except IndexError:
+            if self.no_maps:
+                raise BackboneError(f"backbone '{self.spec}' gives no maps: {self.no_maps}") from None
             raise BackboneError(
                 f"backbone '{self.spec}': maps {list(maps or ())}; it has 0 to {self.depth - 1}"
             ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from umt.backbones.contract import Features
+from umt.backbones.contract import Backbone, Features, Preprocess
 from umt.errors import BackboneError, first_line
 
 FORWARDS_A_STEP = (
@@ -29,43 +29,76 @@ class Shape:
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     dim: int
+    fixed: int | None = None  # the only side that passes, None if there are more
+    no_maps: str | None = None  # the reason if there are no maps, or none with a stride
+
+    def on(self, preprocess: Preprocess) -> Preprocess:
+        """Return the preprocessing with the sizes that the architecture takes."""
+        return replace(preprocess, size_multiple=self.size_multiple, size=self.fixed or preprocess.size)
+
+    def declare(self, backbone: Backbone) -> None:
+        """Set the declarations that `Backbone.__init__` does not take."""
+        backbone.fixed, backbone.no_maps = self.fixed is not None, self.no_maps
 
 
 @torch.no_grad()
 def measure(
-    name: str, model: nn.Module, extract: Callable[[Tensor], Features], multiples: Sequence[int], native: int
+    name: str,
+    model: nn.Module,
+    extract: Callable[[Tensor], Features],
+    multiples: Sequence[int],
+    native: int,
+    only: int | None = None,
 ) -> Shape:
     """Measure shapes for the first of `multiples` whose images pass: a non-square one, one side beyond `native` pixels.
 
-    Raises UMTError if none passes: the architecture is tied to one input size, or its maps are no regular grid.
+    If none passes, the architecture is tied to the side `only`, by default `native`. Maps without a stride are left
+    out. Raises UMTError if images of that side do not pass either.
     """
     training = model.training
     model.eval()
-    problem = ""
-    for multiple in multiples:
-        height, width = multiple * -(-SHORT_SIDE // multiple), multiple * (native // multiple + 1)
-        try:
-            features = extract(torch.zeros(1, 3, height, width))
-        except Exception as error:  # every architecture refuses a size in its own way
-            problem = problem or first_line(error)
-            continue
+    try:
+        problem = ""
+        for multiple in multiples:
+            height, width = multiple * -(-SHORT_SIDE // multiple), multiple * (native // multiple + 1)
+            try:
+                features = extract(_blank(model, height, width))
+            except Exception as error:  # every architecture refuses a size in its own way
+                problem = problem or first_line(error)
+                continue
+            return _shape(multiple, features, height, width)
+        return _fixed_shape(name, extract, model, only or native, problem)
+    finally:
         model.train(training)
-        channels = tuple(fmap.shape[1] for fmap in features.maps)
-        return Shape(multiple, channels, _strides(name, features.maps, height, width), features.pooled.shape[1])
-    raise BackboneError(
-        f"{name} takes images of {native}x{native} only ({problem}), and a backbone must take "
-        "larger and non-square ones; choose a relative of it that does"
-    )
 
 
-def _strides(name: str, maps: Sequence[Tensor], height: int, width: int) -> tuple[int, ...]:
-    for fmap in maps:
-        rows, columns = fmap.shape[2:]
-        if height % rows or width % columns or height // rows != width // columns:
-            raise BackboneError(
-                f"{name} is not supported: its {rows}x{columns} map of a {height}x{width} image has no stride"
-            )
-    return tuple(height // fmap.shape[2] for fmap in maps)
+def _shape(multiple: int, features: Features, height: int, width: int) -> Shape:
+    dim, no_maps = features.pooled.shape[1], None if features.maps else "it has none"
+    for fmap in features.maps:
+        rows, columns = fmap.shape[2:] if fmap.ndim == 4 else (0, 0)
+        if not rows or height % rows or width % columns or height // rows != width // columns:
+            no_maps = f"its {rows}x{columns} map of a {height}x{width} image has no stride"
+    if no_maps:
+        return Shape(multiple, (), (), dim, no_maps=no_maps)
+    channels, strides = zip(*((fmap.shape[1], height // fmap.shape[2]) for fmap in features.maps), strict=True)
+    return Shape(multiple, channels, strides, dim)
+
+
+def _fixed_shape(name: str, extract: Callable[[Tensor], Features], model: nn.Module, side: int, problem: str) -> Shape:
+    try:
+        features = extract(_blank(model, side, side))
+    except Exception as error:
+        raise BackboneError(
+            f"{name} takes neither images of {side}x{side} ({first_line(error)}) nor others ({problem}); "
+            "choose a relative of it"
+        ) from error
+    return replace(_shape(side, features, side, side), fixed=side)
+
+
+def _blank(model: nn.Module, height: int, width: int) -> Tensor:
+    """Return a black image where the model is, in the type of its weights."""
+    like = next(model.parameters(), torch.zeros(()))
+    return torch.zeros(1, 3, height, width, device=like.device, dtype=like.dtype)
 
 
 Given = TypeVar("Given")

@@ -16,21 +16,27 @@ from typing import Any
 import torch
 
 from umt import plugins
+from umt.backbones.adapters.module_adapter import wrap_module
 from umt.backbones.contract import Backbone, is_factory
 from umt.backbones.spec import Spec, parse_spec
+from umt.backbones.suggestions import unknown_backbone
 from umt.backbones.trust import refuse_untrusted
 from umt.errors import BackboneError, MissingFileError, SpecError, TrustError, unknown_name
 
 ENTRY_POINT_GROUP = "umt.backbones"
-Loader = Callable[[Spec], Backbone]
+Loader = Callable[[Spec], Any]  # a Backbone, or a module that `wrap_module` knows
 
 # Imported only when used, so that naming a timm model needs no open_clip, and the harness needs no distillation code.
 SCHEMES = {
     "timm": "umt.backbones.adapters.timm_adapter:load",
     "open_clip": "umt.backbones.adapters.open_clip_adapter:load",
     "pypi": "umt.backbones.adapters.pypi_weights:load",
+    "torchvision": "umt.backbones.adapters.torchvision_adapter:load",
+    "hf": "umt.backbones.adapters.hf_adapter:load",
+    "hub": "umt.backbones.adapters.hub_adapter:load",
     "umt": "umt.backbones.checkpoint:load",
 }
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}  # of weights
 TAPS = "umt.distill.heads:load"  # ckpt.pth#dino: the student seen through one of its spaces
 
 
@@ -48,13 +54,30 @@ def create_backbone(text: str, /, *, seed: int = 0, trusted: bool = False, **opt
         refuse_untrusted(spec)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = _loader(spec)(spec)
-    if not isinstance(backbone, Backbone):
-        raise BackboneError(
-            f"backbone '{spec.text}' gave a {type(backbone).__name__}; its factory must return a umt.backbones.Backbone"
-        )
+        backbone = _backbone(spec, _loader(spec)(spec.without("dtype")))
     backbone.spec = spec.text
+    if spec.options.get("pretrained") is False and "weights" not in spec.options:
+        backbone.notes = (*backbone.notes, "random weights (pretrained=false)")
+    if "dtype" in spec.options:
+        backbone.use_dtype(_dtype(spec))
     return backbone.eval()
+
+
+def _backbone(spec: Spec, built: Any) -> Backbone:
+    """Return what a loader or plug-in gave as a Backbone; any module of a library that is known is made one."""
+    if not isinstance(built, torch.nn.Module):
+        raise BackboneError(
+            f"backbone '{spec.text}' gave a {type(built).__name__}; its factory must return a umt.backbones.Backbone, "
+            "or a module"
+        )
+    return built if isinstance(built, Backbone) else wrap_module(built)
+
+
+def _dtype(spec: Spec) -> torch.dtype:
+    name = str(spec.options["dtype"])
+    if name not in DTYPES:
+        raise unknown_name(f"dtype of backbone '{spec.text}'", name, DTYPES)
+    return DTYPES[name]
 
 
 def installed_plugins() -> dict[str, EntryPoint]:
@@ -73,7 +96,7 @@ def _loader(spec: Spec) -> Loader:
     return _plugin_loader
 
 
-def _plugin_loader(spec: Spec) -> Backbone:
+def _plugin_loader(spec: Spec) -> Any:
     """Call an entry point, `my_package.module:factory` or `path.py:factory` with the options of the name."""
     factory = _module_factory(spec) if spec.scheme else _entry_point_factory(spec)
     try:
@@ -83,18 +106,21 @@ def _plugin_loader(spec: Spec) -> Backbone:
     return factory(**spec.options)
 
 
-def _entry_point_factory(spec: Spec) -> Callable[..., Backbone]:
+def _entry_point_factory(spec: Spec) -> Callable[..., Any]:
     offered = installed_plugins()
     if spec.name not in offered:
-        raise unknown_name("backbone", spec.name, [*offered, *_schemed_names()], listing="umt backbones list")
-    factory: Callable[..., Backbone] = plugins.load(offered[spec.name])
+        known = [*offered, *_schemed_names()]
+        if f"timm:{spec.name}" in known:
+            raise unknown_name("backbone", spec.name, known, listing="umt backbones list")
+        raise unknown_backbone("backbone", spec.name, known, listing="umt backbones list")
+    factory: Callable[..., Any] = plugins.load(offered[spec.name])
     return factory
 
 
-def _module_factory(spec: Spec) -> Callable[..., Backbone]:
+def _module_factory(spec: Spec) -> Callable[..., Any]:
     module = _plugin_module(spec)
     names = [name for name, value in vars(module).items() if is_factory(value) and not name.startswith("_")]
-    factory: Callable[..., Backbone] | None = vars(module).get(spec.name)
+    factory: Callable[..., Any] | None = vars(module).get(spec.name)
     if spec.name in names and factory is not None:
         return factory
     if callable(factory):

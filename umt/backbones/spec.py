@@ -1,9 +1,9 @@
-"""The text that names a backbone: `[scheme:]name[?option=value&...][#tap]`."""
+"""The text that names a backbone: `[scheme:]name[?option=value&...][#tap]`; an existing file wins over this syntax."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from umt.declarations import scalar
 from umt.errors import SpecError, UMTError
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar")
+SCHEMES = ("timm", "open_clip", "pypi", "torchvision", "hf", "hub", "umt")  # what follows may hold colons
+OF_TIMM = ("hf-hub", "local-dir")  # timm's own sources, with or without `timm:` before them
+PATHS = ("weights", "checkpoint_path")  # options that name a file
 
 
 @dataclass(frozen=True)
@@ -27,42 +30,92 @@ class Spec:
     @property
     def is_file(self) -> bool:
         """True if the name is a checkpoint file, not a registered name."""
-        return not self.scheme and (self.name.endswith(WEIGHT_SUFFIXES) or Path(self.name).is_file())
+        return not self.scheme and (self.name.endswith(WEIGHT_SUFFIXES) or _is_file(self.name))
 
     def with_options(self, /, **options: Any) -> Spec:
         """Return the same name with more options, which win over its own options."""
         merged = {**self.options, **options}
-        body = self.text.partition("#")[0].partition("?")[0]
         query = "&".join(f"{key}={json.dumps(value, default=str)}" for key, value in merged.items())
-        text = body + (f"?{query}" if query else "") + (f"#{self.tap}" if self.tap else "")
+        text = self._body + (f"?{query}" if query else "") + (f"#{self.tap}" if self.tap else "")
         return replace(self, text=text, options=merged)
+
+    def without(self, option: str) -> Spec:
+        """Return the same spec, and the same text, without an option that a loader need not know."""
+        return replace(self, options={key: value for key, value in self.options.items() if key != option})
 
     def renamed(self, name: str) -> Spec:
         """Return the same spec for another file."""
-        body = self.text.partition("#")[0].partition("?")[0]
         scheme = f"{self.scheme}:" if self.scheme else ""
-        return replace(self, text=f"{scheme}{name}{self.text.removeprefix(body)}", name=name)
+        return replace(self, text=f"{scheme}{name}{self.text.removeprefix(self._body)}", name=name)
+
+    @property
+    def _body(self) -> str:
+        """The text without options and tap."""
+        path, syntax = _existing(self.text)
+        return self.text.removesuffix(syntax) if path else self.text.partition("#")[0].partition("?")[0]
 
 
 def parse_spec(text: str) -> Spec:
     """Split a backbone name into its parts; option values are read as YAML scalars (numbers, true, lists)."""
-    body, _, tap = text.strip().partition("#")
+    text = text.strip()
+    path, syntax = _existing(text)
+    if path:
+        rest, _, tap = syntax.partition("#")
+        return Spec(text, "", path, _options(text, rest.removeprefix("?")), tap or None)
+    body, _, tap = text.partition("#")
     body, _, query = body.partition("?")
-    scheme, _, name = body.rpartition(":")
-    if body.endswith(WEIGHT_SUFFIXES) and scheme != "umt":
-        scheme, name = "", body
+    scheme, name = _scheme_and_name(body)
     if not name:
         raise SpecError(
             f"backbone '{text}' names nothing; write e.g. timm:resnet50, ckpt.pth or my_package.module:factory"
         )
-    return Spec(text.strip(), scheme, name, _options(text, query), tap or None)
+    return Spec(text, scheme, name, _options(text, query), tap or None)
+
+
+def _existing(text: str) -> tuple[str, str]:
+    """Return the longest beginning of a name that is a file, its `~` expanded, and the rest; empty if there is none."""
+    for end in [len(text), *(place for place in range(len(text) - 1, 0, -1) if text[place] in "?#")]:
+        path = _expanded(text[:end])
+        if _is_file(path):
+            return path, text[end:]
+    return "", text
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # too long, or with a character that no path has
+        return False
+
+
+def _expanded(path: str) -> str:
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:  # there is no such user
+        return path
+
+
+def _scheme_and_name(body: str) -> tuple[str, str]:
+    head, colon, rest = body.partition(":")
+    if colon and head in SCHEMES:
+        folder, source, place = rest.partition(":")
+        return head, f"{folder}:{_expanded(place)}" if source else _expanded(rest)
+    if colon and head in OF_TIMM:
+        return "timm", f"{head}:{_expanded(rest)}"
+    if body.endswith(WEIGHT_SUFFIXES):
+        return "", _expanded(body)
+    scheme, _, name = body.rpartition(":")
+    return _expanded(scheme), name if scheme else _expanded(name)
 
 
 def _options(text: str, query: str) -> dict[str, Any]:
     pairs = [pair.partition("=") for pair in query.split("&")] if query else []
     if not all(key and equals for key, equals, _ in pairs):
         raise SpecError(f"backbone '{text}': options '{query}' are not key=value pairs joined by '&'")
-    return {key: _value(text, value) for key, _, value in pairs}
+    values = {key: _value(text, value) for key, _, value in pairs}
+    return {
+        key: _expanded(value) if key in PATHS and isinstance(value, str) else value for key, value in values.items()
+    }
 
 
 def _value(text: str, value: str) -> Any:
@@ -84,7 +137,7 @@ class BackboneName:
 def read_name(text: str, *, trusted: bool = False) -> BackboneName:
     """Read `LABEL=SPEC`; without a label, shorten the spec to the part that tells models apart."""
     label, _, rest = text.partition("=")
-    if rest and _is_label(label, rest) and not Path(text).is_file():
+    if rest and _is_label(label, rest) and not _existing(text)[0]:
         return BackboneName(label.strip(), rest.strip(), trusted)
     spec = parse_spec(text)
     name = Path(spec.name).stem if spec.is_file else spec.name
@@ -98,4 +151,41 @@ def _is_label(label: str, rest: str) -> bool:
     """Tell a label, as in `ViT-B/16=timm:...`, from `timm:...?pretrained=false` and `runs/lr=1e-4/ckpt.pth`."""
     if any(mark in label for mark in ":?#"):
         return False
-    return "/" not in label or ":" in rest or Path(parse_spec(rest).name).is_file()
+    return "/" not in label or ":" in rest or _is_file(parse_spec(rest).name)
+
+
+def told_apart(names: Sequence[BackboneName]) -> tuple[BackboneName, ...]:
+    """Give files that have one name the labels of their folders: `a/student` and `b/student`.
+
+    Labels that somebody has chosen stay as they are.
+    """
+    return tuple(_told_apart(name, [one for one in names if one.label == name.label]) for name in names)
+
+
+def _told_apart(name: BackboneName, namesakes: Sequence[BackboneName]) -> BackboneName:
+    if len(namesakes) == 1 or not all(map(_path, namesakes)):
+        return name
+    for suffixed in (False, True):
+        own, *others = [_parts(one, suffixed) for one in (name, *namesakes)]
+        for count in range(1, len(own) + 1):
+            if [path[-count:] for path in others].count(own[-count:]) == 1:
+                return _relabelled(name, "/".join(own[-count:]))
+    return name
+
+
+def _relabelled(name: BackboneName, path: str) -> BackboneName:
+    spec = parse_spec(name.spec)
+    stem = Path(spec.name).stem
+    return replace(name, label=path + name.label.removeprefix(stem) if spec.is_file else f"{name.label} ({path})")
+
+
+def _parts(name: BackboneName, suffixed: bool) -> tuple[str, ...]:
+    path = Path(_path(name)).absolute()
+    return path.parts if suffixed else path.with_suffix("").parts
+
+
+def _path(name: BackboneName) -> str:
+    """Return the path that a name leads to; empty if it has none, or if somebody has chosen the label."""
+    spec = parse_spec(name.spec)
+    path = spec.name if spec.is_file else spec.options.get("weights")
+    return path if isinstance(path, str) and read_name(name.spec).label == name.label else ""

@@ -14,13 +14,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from umt.backbones.spec import Spec, parse_spec
+from umt.backbones.spec import WEIGHT_SUFFIXES, Spec, parse_spec
 from umt.declarations import read_mapping
 from umt.errors import TrustError
 from umt.files import below
 from umt.text import brief
 
-HUB_SCHEMES = ("timm", "open_clip", "pypi")
+HUB_SCHEMES = ("timm", "open_clip", "pypi", "torchvision")
+ANYBODYS = ("hf-hub:", "local-dir:")  # beginnings of timm's names that lead to anybody's weights, as `hf:` does
 FETCHING = ("weights", "pretrained", "checkpoint_path")  # options that load other weights than a checkpoint's own
 TOWERS = ("vision_cfg", "text_cfg")  # options of open_clip that hold options
 OPTIONS = Path(__file__).with_name("options.yaml")
@@ -33,7 +34,9 @@ _refused: ContextVar[Refused] = ContextVar("refused", default=frozenset())
 
 
 def runs_code(spec: Spec) -> bool:
-    """Return whether building a name imports its module or file: `package.module:factory` or `path.py:factory`."""
+    """Return whether building a name imports a module or file: `package.module:factory`, `path.py:factory`, `hub:`."""
+    if spec.scheme == "hf":
+        return spec.options.get("trust") is True
     return bool(spec.scheme) and spec.scheme not in (*HUB_SCHEMES, "umt")
 
 
@@ -44,6 +47,11 @@ def refuse_untrusted(spec: Spec) -> None:
             f"backbone '{spec.text}': '{spec.scheme}' is none of the schemes {', '.join((*HUB_SCHEMES, 'umt'))}, so it "
             "runs code, which only a name on the command line may; for a suite or recipe that you trust add "
             "--trust FILE, in Python pass trusted=True"
+        )
+    if spec.scheme == "hf" or spec.name.startswith(ANYBODYS):
+        raise TrustError(
+            f"backbone '{spec.text}': leads to a folder, or to anybody's weights on a hub, which only a name on the "
+            "command line may; for a suite or recipe that you trust add --trust FILE, in Python pass trusted=True"
         )
     if spec.scheme in HUB_SCHEMES:
         _refuse_options(spec, spec.options, {*_listed()["common"], *_listed()[spec.scheme]}, "option")
@@ -65,6 +73,8 @@ def name_from_file(text: str, file: Path, field: str) -> str:
         if spec.is_file or spec.scheme == "umt":
             return spec.renamed(str(below(file.parent, spec.name))).text
         weights = spec.options.get("weights")
+        if spec.scheme == "torchvision" and not str(weights).endswith(WEIGHT_SUFFIXES):
+            weights = None  # one of torchvision's own names, as IMAGENET1K_V2
         return spec.text if weights is None else spec.with_options(weights=str(below(file.parent, str(weights)))).text
     except TrustError as error:
         raise TrustError(f"{file}: field '{field}': {error}") from error

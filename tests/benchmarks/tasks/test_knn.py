@@ -90,3 +90,35 @@ def test_the_paper_protocol_is_dinos() -> None:
     settings = load_protocol(TASK.name, "paper", KnnSettings).settings
     assert sorted([settings.k, *settings.other_k]) == [10, 20, 100, 200]
     assert settings.temperature == 0.07
+
+
+def rank_by_svd(features: np.ndarray, epsilon: float) -> float:
+    """The formula as RankMe's authors print it, by singular values."""
+    values = np.linalg.svd(features.astype(np.float64), compute_uv=False)
+    shares = values / np.abs(values).sum() + epsilon
+    return float(np.exp(-np.sum(shares * np.log(np.where(shares > 0, shares, 1)))))
+
+
+@pytest.mark.parametrize(("images", "width"), [(300, 16), (20, 64)])
+def test_ranks_follow_the_published_formulas(images: int, width: int) -> None:
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(images, width)) * np.linspace(0.01, 2, width) + 5).astype(np.float32)
+    found = knn.ranks(features)
+    assert found["rankme"] == pytest.approx(rank_by_svd(features, 1e-7), rel=1e-6)
+    centred = features.astype(np.float64) - features.astype(np.float64).mean(axis=0)
+    assert found["effective_rank"] == pytest.approx(rank_by_svd(centred, 0), rel=1e-6)
+
+
+def test_ranks_of_known_features() -> None:
+    equal = knn.ranks(np.concatenate([np.eye(8), -np.eye(8)]).astype(np.float32))
+    assert equal["effective_rank"] == pytest.approx(8)
+    assert equal["rankme"] == pytest.approx(8, rel=1e-4)
+    line = np.outer(np.arange(1, 9), np.ones(5)).astype(np.float32)
+    assert knn.ranks(line)["effective_rank"] == pytest.approx(1)
+    assert knn.ranks(np.zeros((4, 5), np.float32))["effective_rank"] == 1, "collapsed features have one direction"
+
+
+def test_of_many_images_some_are_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(0).normal(size=(1000, 4)).astype(np.float32)
+    monkeypatch.setattr(knn, "RANK_ROWS", 100)
+    assert knn.ranks(features) == knn.ranks(features[np.linspace(0, 999, 100).astype(int)])

@@ -40,6 +40,9 @@ BUILDING = {
     "umt/backbones/adapters/timm_adapter.py:build": "our create_model",
     "umt/backbones/adapters/timm_adapter.py:_create": "options of the spec",
     "umt/backbones/adapters/open_clip_adapter.py:create": "options of the spec, weights_only=True last",
+    "umt/backbones/adapters/torchvision_adapter.py:load": "a name of torchvision's list, and of its weights",
+    "umt/backbones/adapters/hf_adapter.py:_model": "a typed name; trust_remote_code only by its option trust=true",
+    "umt/backbones/adapters/hub_adapter.py:load": "a typed name, which runs code",
     "umt/export/timm_folder.py:_loaded": "the folder that was just written",
 }
 # Where a module is imported by a text.
@@ -53,7 +56,11 @@ IMPORTING = {
     "umt/backbones/registry.py:_import": "SCHEMES",
     "umt/backbones/adapters/pypi_weights.py:weight_file": "PACKAGES",
     "umt/data/registry.py:_declared": "BUILT_IN",
+    "umt/backbones/adapters/module_adapter.py:wrap_module": "KINDS",
+    "umt/backbones/adapters/hf_adapter.py:_transformers": "a constant",
+    "umt/backbones/adapters/hf_adapter.py:_preprocess_of": "a constant",
     "umt/plugins.py:load": "an installed entry point",
+    "benchmarks/callbacks.py:_lightning": "LIGHTNING",
     "benchmarks/jobs/preload.py:<module>": "constants",
     "benchmarks/jobs/forkserver.py:imported": "a constant of the caller, or umt.ACTIONS",
     "benchmarks/tasks/registry.py:_built_in": "BUILT_IN",
@@ -145,7 +152,7 @@ MAKING = {
 
 Sinks = Mapping[str, tuple[str, ...]]
 SINKS: Sinks = {
-    "building": ("create_model",),
+    "building": ("create_model", "get_model", "from_pretrained", "from_config", "hub.load"),
     "importing": ("import_module", "__import__", "spec_from_file_location", "exec_module"),
     "starting": (
         "subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_call", "subprocess.check_output",
@@ -251,6 +258,8 @@ def test_every_door_is_known(doors: Mapping[str, str], holds: object) -> None:
         (trusts, "umt.backbones.create_backbone(text, trusted=flag)"),
         (reads_as_typed, "def f():\n    read_name(text, trusted=True)"),
         (is_sink("building"), "timm.create_model(name, **options)"),
+        (is_sink("building"), "transformers.AutoModel.from_pretrained(name)"),
+        (is_sink("building"), "torch.hub.load(folder, entry, source='local')"),
         (is_sink("importing"), "import importlib\nimportlib.import_module(name)"),
         (is_sink("starting"), "import subprocess\nsubprocess.run(command, shell=True)"),
         (is_sink("starting"), "os.system(text)"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from umt.backbones.spec import BackboneName, parse_spec, read_name
+from umt.backbones.spec import BackboneName, parse_spec, read_name, told_apart
 from umt.errors import UMTError
 
 
@@ -93,3 +93,58 @@ def test_a_file_with_an_equals_sign_is_a_file(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     Path("lr=1e-4.pth").touch()
     assert read_name("lr=1e-4.pth") == BackboneName("lr=1e-4", "lr=1e-4.pth")
+
+
+@pytest.mark.parametrize("folder", ["exp#2", "what?", "a&b", "10:30", "lr=1e-4,wd=0.05", "timm:resnet50", "what?a=1#b"])
+def test_an_existing_file_wins_over_the_syntax(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(folder).mkdir()
+    Path(folder, "student.pth").touch()
+    spec = parse_spec(f"{folder}/student.pth?size=64#dino")
+    assert (spec.scheme, spec.name, spec.tap) == ("", f"{folder}/student.pth", "dino")
+    assert (spec.options, spec.is_file) == ({"size": 64}, True)
+    more = spec.with_options(size=96)
+    assert more.text == f"{folder}/student.pth?size=96#dino"
+    assert parse_spec(more.text) == more
+    assert read_name(f"{folder}/student.pth").label == "student"
+
+
+def test_the_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "w.pth").touch()
+    assert parse_spec("~/w.pth").name == f"{tmp_path}/w.pth"
+    assert parse_spec("~/absent.pth").name == f"{tmp_path}/absent.pth"
+    assert parse_spec("timm:x?weights=~/w.pth").options["weights"] == f"{tmp_path}/w.pth"
+    assert parse_spec("hf:~/model").name == f"{tmp_path}/model"
+    assert parse_spec("timm:local-dir:~/model").name == f"local-dir:{tmp_path}/model"
+    assert parse_spec("~/plug.py:build").scheme == f"{tmp_path}/plug.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme", "name"),
+    [
+        ("hf:facebook/dinov2-base@main", "hf", "facebook/dinov2-base@main"),
+        ("timm:hf-hub:timm/resnet18", "timm", "hf-hub:timm/resnet18"),
+        ("hf-hub:timm/resnet18", "timm", "hf-hub:timm/resnet18"),
+        ("local-dir:/a/b", "timm", "local-dir:/a/b"),
+        ("hub:/src/dinov2/dinov2_vits14", "hub", "/src/dinov2/dinov2_vits14"),
+    ],
+)
+def test_what_follows_a_scheme_may_hold_colons(text: str, scheme: str, name: str) -> None:
+    assert (parse_spec(text).scheme, parse_spec(text).name) == (scheme, name)
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels"),
+    [
+        (["a/student.pth", "b/student.pth"], ["a/student", "b/student"]),
+        (["a/x/student.pth#dino", "b/x/student.pth#dino"], ["a/x/student#dino", "b/x/student#dino"]),
+        (["a/student.pth", "a/student.safetensors"], ["student.pth", "student.safetensors"]),
+        (["timm:r?weights=a/w.pth", "timm:r?weights=b/v.pth"], ["r (w)", "r (v)"]),
+        (["a/student.pth", "a/student.pth"], ["student", "student"]),
+        (["S=a/student.pth", "S=b/student.pth"], ["S", "S"]),
+        (["a/student.pth", "timm:resnet50"], ["student", "resnet50"]),
+    ],
+)
+def test_files_of_one_name_are_told_apart_by_their_folders(texts: list[str], labels: list[str]) -> None:
+    assert [name.label for name in told_apart([read_name(text) for text in texts])] == labels

@@ -23,13 +23,28 @@ from umt.errors import TrustError, UMTError
 
 @pytest.mark.parametrize(
     "text",
-    ["os:system?command=true", "subprocess:call", "evil.py:build", "/elsewhere/evil.py:build", "timm:local-dir:/x"],
+    ["os:system?command=true", "subprocess:call", "evil.py:build", "/elsewhere/evil.py:build", "hub:/elsewhere/entry"],
 )
 def test_code_is_refused_by_default(text: str, tmp_path: Path) -> None:
     with pytest.raises(TrustError, match=r"runs code, which only a name on the command line may"):
         create_backbone(text)
     with pytest.raises(TrustError, match=r"suite\.yaml: field 'example': backbone '.*--trust FILE"):
         name_from_file(text, tmp_path / "suite.yaml", "example")
+
+
+@pytest.mark.parametrize("text", ["timm:local-dir:/x", "hf-hub:a/b", "hf:a/b", "hf:/x", "hf:a/b?trust=true"])
+def test_weights_of_anybody_are_refused_by_default(text: str, tmp_path: Path) -> None:
+    with pytest.raises(TrustError, match=r"which only a name on the command line may"):
+        create_backbone(text)
+    with pytest.raises(TrustError, match=r"suite\.yaml: field 'example': backbone '.*--trust FILE"):
+        name_from_file(text, tmp_path / "suite.yaml", "example")
+
+
+def test_weights_of_torchvision_may_have_their_own_names(tmp_path: Path) -> None:
+    file = tmp_path / "suite.yaml"
+    assert name_from_file("torchvision:vit_b_16?weights=DEFAULT", file, "f") == "torchvision:vit_b_16?weights=DEFAULT"
+    with pytest.raises(TrustError, match="lies outside"):
+        name_from_file("torchvision:vit_b_16?weights=/etc/x.pth", file, "f")
 
 
 @pytest.mark.parametrize("scheme", ["timm:test_resnet", "pypi:tf_efficientnet_lite0", "open_clip:RN50"])

@@ -1,32 +1,79 @@
-"""The frame for building a model of another library: silence, errors of one line, and no code out of files."""
+"""The frame for building a model of another library: silent, one line for an error, no foreign code, no long waits."""
 
 from __future__ import annotations
 
 import logging
+import socket
+import threading
+import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
+from urllib.parse import urlsplit
 
-from umt.backbones.trust import UNPICKLING, refusing
-from umt.errors import BackboneError, UMTError, WeightsError, first_line
+from huggingface_hub import constants
+
+from umt.backbones.trust import NETWORK, UNPICKLING, refusing
+from umt.errors import BackboneError, TrustError, UMTError, WeightsError, first_line
+
+SECONDS = 3.0  # for a hub to accept a connection; its libraries try for most of a minute
+HTTPS = 443
 
 
 @contextmanager
-def building(name: str, options: Mapping[str, Any]) -> Iterator[None]:
-    """Build without log lines of a hub's retries and without full unpickling; raise UMTError for any failure."""
+def building(
+    name: str, options: Mapping[str, Any], *, hub: str | None = None, remedy: str | None = None
+) -> Iterator[None]:
+    """Build without log lines of a hub's retries and without full unpickling; raise UMTError for any failure.
+
+    hub: the address that weights would be fetched from. If nobody answers there, only what was fetched before is used.
+    """
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
+    online = hub is None or constants.HF_HUB_OFFLINE or answers(hub)
     try:
-        with refusing(UNPICKLING):
+        with refusing(UNPICKLING), nullcontext() if online else _offline():
             yield
-    except UMTError:
-        raise
     except Exception as error:  # an architecture may fail on its options in any way, a hub on its network
-        if isinstance(error, OSError) or isinstance(error.__context__, OSError):
+        if online and isinstance(error, UMTError):
+            raise
+        if isinstance(error, (OSError, TrustError)) or isinstance(error.__context__, OSError):
+            reason = first_line(error) if online else f"{urlsplit(str(hub)).hostname} cannot be reached"
             raise WeightsError(
-                f"{name}: pretrained weights could not be fetched ({first_line(error)}); "
-                f"pass them as {name}?weights=FILE, or take random ones with {name}?pretrained=false"
+                f"{name}: pretrained weights could not be fetched ({reason}); "
+                + (remedy or f"pass them as {name}?weights=FILE, or take random ones with {name}?pretrained=false")
             ) from error
         raise BackboneError(f"{name} with options {dict(options)}: {first_line(error)}") from error
     finally:
         logging.disable(disabled)
+
+
+def answers(hub: str) -> bool:
+    """Return whether the host of an address, or the proxy to it, accepts a connection within a few seconds."""
+    found = threading.Event()
+    threading.Thread(target=_connect, args=(hub, found), daemon=True).start()  # a look-up of its name has no limit
+    return found.wait(SECONDS)
+
+
+def _connect(hub: str, found: threading.Event) -> None:
+    address = urlsplit(hub)
+    proxy = urllib.request.getproxies().get(address.scheme)
+    if proxy and not urllib.request.proxy_bypass(address.hostname or ""):
+        address = urlsplit(proxy)
+    try:
+        socket.create_connection((address.hostname, address.port or HTTPS), timeout=SECONDS).close()
+        found.set()
+    except OSError:
+        pass
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Let libraries use what they have fetched before, and connect to nobody."""
+    own = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        with refusing(NETWORK):
+            yield
+    finally:
+        constants.HF_HUB_OFFLINE = own

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import isqrt
 from pathlib import Path
 from typing import Any
 
 import open_clip
+from huggingface_hub import constants
 from open_clip.model import get_model_preprocess_cfg
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -19,7 +19,7 @@ from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_op
 from umt.backbones.probing import measure
 from umt.backbones.spec import Spec
 from umt.backbones.weights import load_weights, read_state_dict
-from umt.errors import unknown_name
+from umt.errors import SpecError, unknown_name
 
 
 class OpenClipBackbone(Backbone):
@@ -35,17 +35,18 @@ class OpenClipBackbone(Backbone):
             native=preprocess.size,
         )
         super().__init__(
-            replace(preprocess, size_multiple=shape.size_multiple),
+            shape.on(preprocess),
             channels=shape.channels,
             strides=shape.strides,
             dim=shape.dim,
         )
+        shape.declare(self)
         self.model = model
         self.architecture = name.removeprefix("open_clip:").partition("/")[0]
 
     @property
     def has_cls(self) -> bool:
-        return self.model.tower.has_cls
+        return bool(self.channels) and self.model.tower.has_cls
 
     def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
         return self.model.features(images, maps)
@@ -97,11 +98,12 @@ def load(spec: Spec) -> OpenClipBackbone:
     """Build `MODEL/PRETRAINED`; options are mean, std, size, weights, pretrained, and any of open_clip's create_model.
 
     Weights come from `weights=FILE` (a whole model or its image tower), else from open_clip's hub by the tag
-    PRETRAINED; without a tag, or with `pretrained=false`, they are random (seed 0).
+    PRETRAINED; with `pretrained=false` they are random (seed 0).
     """
     options = dict(spec.options)
     weights = options.pop("weights", None)
     pretrained = options.pop("pretrained", weights is None)
+    _refuse_random(spec, pretrained)
     overrides = preprocess_options(options)
     model = create(spec.name, pretrained, options)
     backbone = OpenClipBackbone(f"open_clip:{spec.name}", model.visual, _preprocess_of(model).override(**overrides))
@@ -111,6 +113,17 @@ def load(spec: Spec) -> OpenClipBackbone:
         visual = backbone.model.visual
         backbone.load_report = load_weights(visual, state, source=str(weights), convert=_fit_positions)
     return backbone
+
+
+def _refuse_random(spec: Spec, pretrained: bool) -> None:
+    """Raise UMTError for a name without weights that does not ask for random ones."""
+    architecture, _, tag = spec.name.partition("/")
+    if pretrained and not tag and architecture in open_clip.list_models():
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        tagged = f"one of its tags, open_clip:{architecture}/TAG ({', '.join(tags)}), or " if tags else ""
+        raise SpecError(
+            f"backbone '{spec.text}' names no weights; add {tagged}?weights=FILE, or ?pretrained=false for random ones"
+        )
 
 
 def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
@@ -123,7 +136,8 @@ def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if tag and tag not in tags:
         raise unknown_name(f"weights of open_clip's {architecture}", tag, tags)
-    with building(f"open_clip:{name}", options):
+    hub = constants.ENDPOINT if tag and pretrained else None
+    with building(f"open_clip:{name}", options, hub=hub):
         return open_clip.create_model(
             architecture,
             pretrained=tag if tag and pretrained else None,

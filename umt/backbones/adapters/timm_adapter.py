@@ -5,61 +5,89 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import timm
+from huggingface_hub import constants
 from timm.data import resolve_model_data_config
 from timm.models import group_parameters
-from torch import Tensor
+from torch import Tensor, nn
 
 from umt.backbones.adapters.building import building
+from umt.backbones.adapters.module_adapter import chosen
+from umt.backbones.adapters.timm_sizes import Build, Sizes, native_size
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
-from umt.backbones.probing import measure
+from umt.backbones.probing import Shape, measure
 from umt.backbones.spec import Spec
+from umt.backbones.suggestions import unknown_backbone
 from umt.backbones.weights import load_weights, read_state_dict
-from umt.errors import BackboneError, unknown_name
+from umt.errors import BackboneError
 
 Model = Any  # a timm model: nn.Module declares none of the attributes that timm adds
 NO_FINAL_NORM = ("Hiera", "HieraDet")  # the norm is part of their head, and timm refuses norm=True
+LOCAL = "local-dir:"  # a folder in timm's format, as `umt export` writes it
+SOURCES = (LOCAL, "hf-hub:")  # of names that timm resolves itself
 SAME_LAYER = (99999,)  # in timm's group matchers: the layer of the module before
 
 
 class TimmBackbone(Backbone):
     """A timm model without its classifier."""
 
-    def __init__(self, model: Model, preprocess: Preprocess) -> None:
-        every_map = range(len(model.feature_info))
-        shape = measure(
-            f"timm:{model.pretrained_cfg['architecture']}",
-            model,
-            lambda images: extract(model, images, every_map),
-            multiples=[largest_stride(model), preprocess.size],
-            native=max(preprocess.size, model.pretrained_cfg["input_size"][-1]),
-        )
+    def __init__(self, model: Model, preprocess: Preprocess, rebuild: Build | None = None) -> None:
+        """rebuild: makes the same architecture for another size of images, if this model takes one size alone."""
+        sizes, shape = _measured(model, preprocess, rebuild)
         super().__init__(
-            replace(preprocess, size_multiple=shape.size_multiple),
+            shape.on(preprocess),
             channels=shape.channels,
             strides=shape.strides,
             dim=shape.dim,
         )
+        shape.declare(self)
         self.model = model
+        self.sizes = sizes
         self.architecture = model.pretrained_cfg["architecture"]
 
     @property
     def has_cls(self) -> bool:
-        return has_cls(self.model)
+        return bool(self.channels) and has_cls(self.model)
 
     def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
-        return extract(self.model, images, maps)
+        if self.sizes is None:
+            return extract(self.model, images, maps)
+        return self.sizes.features(self.model, images, maps)
 
     def layer_ids(self) -> dict[str, int]:
-        if not hasattr(self.model, "group_matcher"):
+        if not _matcher(self.model):
             return super().layer_ids()
         return {f"model.{name}": layer for name, layer in layer_ids(self.model).items()}
 
     def no_weight_decay(self) -> set[str]:
         return {f"model.{name}" for name in no_weight_decay(self.model)}
+
+
+def _measured(model: Model, preprocess: Preprocess, rebuild: Build | None) -> tuple[Sizes | None, Shape]:
+    """Return the shapes of a model as it is, or if it takes one size alone and can be made for others, of those."""
+
+    def shape_of(sizes: Sizes | None) -> Shape:
+        every_map = range(len(model.feature_info))
+        run = partial(sizes.features, model) if sizes else partial(extract, model)
+        return measure(
+            f"timm:{model.pretrained_cfg['architecture']}",
+            model,
+            lambda images: run(images, every_map),
+            multiples=[largest_stride(model), preprocess.size],
+            native=max(preprocess.size, model.pretrained_cfg["input_size"][-1]),
+            only=native_size(model)[0],
+        )
+
+    shape = shape_of(None)
+    if shape.fixed is None or rebuild is None:
+        return None, shape
+    sizes = Sizes(model, rebuild, extract)
+    resized = shape_of(sizes)
+    return (None, shape) if resized.fixed is not None else (sizes, resized)
 
 
 def load(spec: Spec) -> TimmBackbone:
@@ -76,27 +104,49 @@ def load(spec: Spec) -> TimmBackbone:
     return backbone
 
 
+def wrap(module: nn.Module, preprocess: str | Preprocess | None) -> TimmBackbone:
+    """Wrap a model that timm has built, without its classifier; preprocessing is what its configuration says."""
+    model: Model = module
+    model.reset_classifier(0)
+    own = {key: value for key, value in getattr(model, "_model_args", {}).items() if key != "num_classes"}
+    rebuild = partial(_rebuilt, model.pretrained_cfg["architecture"], own)
+    return TimmBackbone(model, chosen(preprocess, _preprocess_of(model), module), rebuild)
+
+
 def build(name: str, options: Mapping[str, Any]) -> TimmBackbone:
     """Build the backbone of a timm name for any input size; preprocessing is timm's for the weights by default."""
     rest = dict(options)
     overrides = preprocess_options(rest)
     model = create_model(name, rest)
+    preprocess = _preprocess_of(model)
+    preprocess = replace(preprocess, size=rest.get("img_size") or preprocess.size)
+    architecture = model.pretrained_cfg["architecture"]
+    own = {key: value for key, value in rest.items() if key != "pretrained"}
+    return TimmBackbone(model, preprocess.override(**overrides), partial(_rebuilt, architecture, own))
+
+
+def _rebuilt(architecture: str, options: Mapping[str, Any], size: tuple[int, int]) -> Model:
+    with building(f"timm:{architecture}", options):
+        return _create(architecture, {**options, "img_size": size})
+
+
+def _preprocess_of(model: Model) -> Preprocess:
     config = resolve_model_data_config(model)
-    preprocess = Preprocess(
+    return Preprocess(
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
         interpolation=config["interpolation"],
         crop_pct=config["crop_pct"],
-        size=rest.get("img_size") or config["input_size"][-1],
+        size=config["input_size"][-1],
     )
-    return TimmBackbone(model, preprocess.override(**overrides))
 
 
 def create_model(name: str, options: Mapping[str, Any]) -> Model:
     """Create a timm model without classifier."""
-    if not timm.is_model(name.partition(".")[0]):
-        raise unknown_name("timm model", name, timm.list_models(), listing="umt backbones list timm")
-    with building(f"timm:{name}", options):
+    if not name.startswith(SOURCES) and not timm.is_model(name.partition(".")[0]):
+        raise unknown_backbone("timm model", name, timm.list_models(), listing="umt backbones list timm")
+    hub = constants.ENDPOINT if options.get("pretrained") and not name.startswith(LOCAL) else None
+    with building(f"timm:{name}", options, hub=hub):
         model = _create(name, dict(options))
     if not model.feature_info:
         raise BackboneError(f"timm:{name} with options {dict(options)}: has no block that gives a map")
@@ -142,9 +192,15 @@ def no_weight_decay(model: Model) -> set[str]:
     return set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()
 
 
+def _matcher(model: Model) -> Mapping[str, Any]:
+    """Return timm's table of layers; empty for models that have none, or a function in its place."""
+    matcher = model.group_matcher(coarse=False) if hasattr(model, "group_matcher") else {}
+    return matcher if isinstance(matcher, Mapping) else {}
+
+
 def layer_ids(model: Model) -> dict[str, int]:
     """Return the depth of every parameter by timm's grouping, without gaps; parts above the last block share it."""
-    matcher = {**model.group_matcher(coarse=False), "above": [("", SAME_LAYER)]}
+    matcher = {**_matcher(model), "above": [("", SAME_LAYER)]}
     groups = group_parameters(model, matcher, reverse=True)
     layers = sorted(set(groups.values()))
     return {name: layers.index(layer) for name, layer in groups.items()}

@@ -51,7 +51,9 @@ def reference(name: str) -> nn.Module:
 
 @pytest.mark.parametrize("name", TOWERS)
 def test_every_kind_of_tower_keeps_the_contract(name: str) -> None:
-    assert [finding for finding in check_backbone(create_backbone(f"open_clip:{name}")) if finding.problem] == []
+    assert [
+        finding for finding in check_backbone(create_backbone(f"open_clip:{name}?pretrained=false")) if finding.problem
+    ] == []
 
 
 @pytest.mark.parametrize("name", TOWERS)
@@ -85,11 +87,11 @@ def test_tokens_are_those_of_the_blocks_after_the_final_norm(images, tmp_path: P
 
 @pytest.mark.parametrize("name", ["tiny-vit", "tiny-timm-fixed"])
 def test_positions_follow_the_image_and_the_file(name: str, images, tmp_path: Path) -> None:
-    backbone = create_backbone(f"open_clip:{name}")
+    backbone = create_backbone(f"open_clip:{name}?pretrained=false")
     side = 2 * backbone.preprocess.size
     torch.save(backbone.model.visual.state_dict(), tmp_path / "tower.pth")
     if "timm_model_name" in TOWERS[name]:
-        larger = create_backbone(f"open_clip:{name}?force_image_size={side}")
+        larger = create_backbone(f"open_clip:{name}?force_image_size={side}&pretrained=false")
     else:
         larger = create_backbone(f"open_clip:{name}?force_image_size={side}&weights={tmp_path}/tower.pth")
         assert larger.load_report.reshaped == ["positional_embedding"]
@@ -109,7 +111,7 @@ def test_activation_and_preprocessing_belong_to_the_weights() -> None:
 
 
 def test_layers_follow_the_depth() -> None:
-    layers = create_backbone("open_clip:tiny-vit").layer_ids()
+    layers = create_backbone("open_clip:tiny-vit?pretrained=false").layer_ids()
     assert layers["model.visual.conv1.weight"] == layers["model.visual.positional_embedding"] == 0
     assert [layers[f"model.visual.transformer.resblocks.{block}.ln_1.weight"] for block in range(3)] == [1, 2, 3]
     assert layers["model.visual.proj"] == 3
@@ -121,7 +123,12 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UMTError, match="Did you mean openai"):
         create_backbone("open_clip:ViT-B-16/openia")
     with pytest.raises(UMTError, match="drop_path_rate"):
-        create_backbone("open_clip:tiny-vit?drop_path_rate=0.1")
+        create_backbone("open_clip:tiny-vit?drop_path_rate=0.1&pretrained=false")
     torch.save(reference("tiny-resnet").state_dict(), tmp_path / "resnet.pth")
     with pytest.raises(UMTError, match=r"resnet\.pth: 'conv1\.weight' is"):
         create_backbone(f"open_clip:tiny-vit?weights={tmp_path}/resnet.pth")
+
+
+def test_random_weights_only_if_asked_for() -> None:
+    with pytest.raises(UMTError, match=r"names no weights; .*tags, open_clip:ViT-B-16/TAG \(openai.*pretrained=false"):
+        create_backbone("open_clip:ViT-B-16")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,8 @@ from safetensors.torch import save_file
 
 from umt.backbones import create_backbone
 from umt.backbones.check import check_backbone
-from umt.errors import UMTError
+from umt.backbones.spec import parse_spec
+from umt.errors import SizeError, UMTError
 
 # Each family's code at a size for tests.
 FAMILIES = {
@@ -53,17 +56,57 @@ def test_every_family_keeps_the_contract(name: str, multiple: int) -> None:
     assert [finding for finding in check_backbone(backbone) if finding.problem] == []
 
 
+def test_an_architecture_of_one_size_gives_features_at_that_size_alone(images) -> None:
+    backbone = build("mixer_s32_224")
+    assert (backbone.fixed, backbone.side(448), backbone.no_dense) == (True, 224, "it takes images of 224x224 only")
+    assert [finding for finding in check_backbone(backbone) if finding.problem] == []
+    pixels = images(224)
+    torch.testing.assert_close(backbone(pixels, maps=()).pooled, backbone.model((pixels - 0.5) / 0.5))
+    assert build("mixer_s32_224?size=160").preprocess.size == 224
+    assert build("mixer_s32_224?img_size=192").preprocess.size == 192
+    with pytest.raises(SizeError, match="takes images of 224x224 only, not 256x256"):
+        backbone(images(256))
+
+
+@pytest.mark.parametrize("name", ["crossvit_9_240?depth=[[1, 1, 0]]", "inception_v3"])
+def test_maps_without_a_stride_are_left_out(images, name: str) -> None:
+    backbone = build(name)
+    assert "has no stride" in backbone.no_dense
+    assert [finding for finding in check_backbone(backbone) if finding.problem] == []
+    with pytest.raises(UMTError, match=r"gives no maps: its .* has no stride"):
+        backbone(images(backbone.side(128)), maps=(-1,))
+
+
+@pytest.mark.parametrize("size", [(224, 224), (96, 128)])
 @pytest.mark.parametrize(
-    "name", ["mixer_s32_224", "hiera_tiny_224?stages=[1, 1, 1, 1]", "beit_base_patch16_224?depth=1"]
+    ("name", "tables"),
+    [
+        ("beit_base_patch16_224?depth=2&embed_dim=48&num_heads=3", "rel_pos.*bias_table"),
+        ("test_vit_relpos?depth=2", "relative_position|rel_pos"),
+        ("deit3_small_patch16_224?depth=2&embed_dim=48&num_heads=3&dynamic_img_size=false", "pos_embed"),
+    ],
 )
-def test_architectures_of_one_size_are_refused(name: str) -> None:
-    with pytest.raises(UMTError, match="takes images of 224x224 only"):
-        build(name)
-
-
-def test_maps_without_a_stride_are_refused() -> None:
-    with pytest.raises(UMTError, match="has no stride"):
-        build("crossvit_9_240")
+def test_tables_are_resampled_as_timm_resamples_them_for_weights(
+    images, name: str, tables: str, size: tuple[int, int]
+) -> None:
+    backbone = build(name)
+    assert (backbone.fixed, backbone.sizes is None) == (False, False)
+    for key, value in backbone.model.named_parameters():
+        if re.search(tables, key):
+            value.data.normal_(generator=torch.Generator().manual_seed(0))
+    spec = parse_spec(f"timm:{name}")
+    fixed = timm.create_model(spec.name, **{**spec.options, "img_size": size, "num_classes": 0}).eval()
+    convert = sys.modules[type(fixed).__module__].checkpoint_filter_fn
+    fixed.load_state_dict(convert(backbone.model.state_dict(), fixed))
+    pixels = images(*size)
+    expected = fixed((pixels - backbone.mean) / backbone.std)
+    with torch.no_grad():
+        torch.testing.assert_close(backbone(pixels, maps=()).pooled, expected)
+        torch.testing.assert_close(backbone(pixels, maps=()).pooled, expected)
+        backbone.model.norm.bias.add_(1) if hasattr(backbone.model.norm, "bias") else backbone.model.fc_norm.bias.add_(
+            1
+        )
+        assert not torch.allclose(backbone(pixels, maps=()).pooled, expected), "weights that change are used at once"
 
 
 def test_a_vit_gives_what_timm_gives(images) -> None:
@@ -121,6 +164,36 @@ def test_other_sizes_resample_the_positions_bicubically(
     expected = fixed.forward_features((pixels - backbone.mean) / backbone.std)
     fmap = backbone(pixels, maps=[0]).maps[0]
     torch.testing.assert_close(fmap.flatten(2).mT, expected[:, fixed.num_prefix_tokens :], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("cells", [(5, 5), (3, 4)])
+@pytest.mark.parametrize(
+    ("name", "channels_last"),
+    [
+        ("cait_xxs24_224?img_size=112&depth=1&embed_dim=48&num_heads=4", False),
+        ("volo_d1_224?img_size=112", True),
+    ],
+)
+def test_positions_that_timm_leaves_are_resampled_bicubically(
+    images, name: str, channels_last: bool, cells: tuple[int, int]
+) -> None:
+    backbone = create_backbone(f"timm:{name}&pretrained=false", trusted=True)
+    assert (backbone.fixed, backbone.sizes is None) == (False, False)
+    positions = backbone.model.pos_embed
+    positions.data.normal_(generator=torch.Generator().manual_seed(0))
+    spec = parse_spec(f"timm:{name}")
+    size = (cells[0] * 16, cells[1] * 16)
+    fixed = timm.create_model(spec.name, **{**spec.options, "img_size": size, "num_classes": 0}).eval()
+    table = by_pillow(positions.detach().reshape(49, -1), *cells)
+    state = {**backbone.model.state_dict(), "pos_embed": table.reshape(fixed.pos_embed.shape)}
+    fixed.load_state_dict(state)
+    assert (positions.ndim == 4) == channels_last
+    pixels = images(*size)
+    expected = fixed((pixels - backbone.mean) / backbone.std)
+    torch.testing.assert_close(backbone(pixels, maps=()).pooled, expected, atol=1e-4, rtol=1e-4)
+    features = backbone(pixels, maps=()).pooled.sum()
+    features.backward()
+    assert positions.grad is not None, "the table is trained through its resampling"
 
 
 def by_pillow(positions: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
