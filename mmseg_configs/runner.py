@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from mmseg_configs.best import Best, BestHook
 from mmseg_configs.datasets import DenseViews
+from mmseg_configs.scope import mmseg_scope
 from umt.data.loaders import worker_count
 from umt.errors import DeclarationError
 from umt.training.engine import PLAIN, Extras, Place, Plan, training, warmup_then
@@ -75,9 +76,10 @@ class TrainingSettings:
         return {"bn_batch": self.bn_batch, "device_batch": self.share(), "processes": get_dist_info()[1]}
 
 
-def dense_forward(model: Any) -> Callable[[Tensor], Any]:
-    """Return the forward of backbone and head of a dense model, in eval mode and without gradients."""
-    model.eval().requires_grad_(False)
+def dense_forward(build: Callable[[], Any]) -> Callable[[Tensor], Any]:
+    """Build a dense model; return the forward of its backbone and head, in eval mode and without gradients."""
+    with mmseg_scope(seed=0):
+        model = build().eval().requires_grad_(False)
     return lambda images: model.decode_head(model.backbone(images))
 
 

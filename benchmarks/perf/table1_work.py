@@ -100,7 +100,7 @@ def table(jobs: Sequence[Job], tflops: float) -> str:
 
 def _task_job(student: str, backbone: Backbone, column: Column, seeds: int, gpus: int) -> Job:
     task = get_task(column.task)
-    settings: Any = load_protocol(column.task, column.protocol, task.settings).settings
+    settings = load_protocol(column.task, column.protocol, task.settings).settings
     if task.workload is None:
         raise DeclarationError(f"the work of task '{task.name}' is unknown: it declares no workload")
     work = task.workload(settings, dataset_info(column.dataset).splits)

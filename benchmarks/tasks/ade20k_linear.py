@@ -10,13 +10,11 @@ import numpy as np
 import torch
 
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
-from benchmarks.tasks.workload import Forward, Passes, Workload, split_sizes
+from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from mmseg_configs.ade20k import ADE20KSettings, build, build_model
 from mmseg_configs.fused.resampling import window_starts
 from mmseg_configs.panel import segmentation_panel
 from mmseg_configs.runner import Parts, dense_forward, train_and_test
-from mmseg_configs.scope import mmseg_scope
-from umt.backbones import Backbone
 from umt.data.images import decode_rgb
 from umt.training.engine import Place
 
@@ -64,13 +62,8 @@ def workload(settings: ADE20KSettings, sizes: Mapping[str, int]) -> Workload:
         trained=Passes(settings.iterations * settings.batch, (side, side), precision=settings.precision),
         tested=_tested(settings, settings.tests * reported),
         frozen=True,
-        network=lambda backbone: _network(settings, backbone),
+        network=lambda backbone: dense_forward(lambda: build_model(settings, backbone)),
     )
-
-
-def _network(settings: ADE20KSettings, backbone: Backbone) -> Forward:
-    with mmseg_scope(seed=0):
-        return dense_forward(build_model(settings, backbone))
 
 
 def _tested(settings: ADE20KSettings, images: int) -> Passes:

@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
-from benchmarks.tasks.workload import Forward, Passes, Workload, split_sizes
+from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from depth.nyuv2 import NYUSettings, build, build_model
 from depth.panel import depth_panel
 from depth.windows import window_boxes
 from mmseg_configs.runner import dense_forward, train_and_test
-from mmseg_configs.scope import mmseg_scope
-from umt.backbones import Backbone
 from umt.data.images import decode_rgb
 from umt.training.engine import Place
 
@@ -47,13 +45,8 @@ def workload(settings: NYUSettings, sizes: Mapping[str, int]) -> Workload:
         trained=Passes(settings.iterations * settings.batch, settings.crop, precision=settings.precision),
         tested=_tested(settings, settings.tests * reported),
         frozen=settings.trained == "head",
-        network=lambda backbone: _network(settings, backbone),
+        network=lambda backbone: dense_forward(lambda: build_model(settings, backbone)),
     )
-
-
-def _network(settings: NYUSettings, backbone: Backbone) -> Forward:
-    with mmseg_scope(seed=0):
-        return dense_forward(build_model(settings, backbone))
 
 
 def _tested(settings: NYUSettings, images: int) -> Passes:
