@@ -50,4 +50,4 @@ def measured(path: Path, result: Result) -> Measurement:
             f"{path}: field 'details.{INTERVAL}' is {brief(interval)}, expected numbers 'low' and 'high'; {AGAIN}"
         )
     details = {name: result.details[name] for name in SHOWN_DETAILS if name in result.details}
-    return Measurement(path, replace(result, details=details))
+    return Measurement(path, replace(result, details=details) if len(details) < len(result.details) else result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -54,6 +55,7 @@ def escape(text: str) -> str:
     return re.sub("-(?=-)", "{-}", spelled.translate(SPECIAL))
 
 
+@cache
 def _environment() -> Environment:
     """Return the templates, in which every value that is filled in is escaped without request."""
     environment = Environment(
