@@ -45,7 +45,7 @@ def distill_command(
     """Distil several teachers into one student, and write OUT/student.pth.
 
     To continue an interrupted run, type the same command again. Evaluate the result with
-    `umt run OUT/student.pth`, and its heads with `umt run OUT/student.pth#SPACE`.
+    `umt run OUT/student.pth`, and its heads with `umt run OUT/student.pth#HEAD`.
     """
     if loggers:
         warn_old_option("--logger", "TensorBoard is always written, and --wandb adds Weights & Biases")
