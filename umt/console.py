@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,6 +34,11 @@ class Console(rich.console.Console):
 def shown(text: object) -> str:
     """Return text from a file for use in markup: brackets stay brackets, control characters show their code."""
     return BACKSLASHES.sub(_inert, escape(printable(str(text))))
+
+
+def warn_old_option(option: str, remedy: str) -> None:
+    """Warn that an option of an earlier version works for one more release only."""
+    warnings.warn(f"{option} goes with the next release: {remedy}", FutureWarning, stacklevel=3)
 
 
 def _printable_lines(text: str) -> str:

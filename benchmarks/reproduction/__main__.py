@@ -133,7 +133,7 @@ def _train(experiment: Experiment, folders: Folders, arm: Arm, seed: int) -> lis
         plain = [folders.images, seed, out, "--experiment", experiment.source]
         return [sys.executable, "-m", "benchmarks.reproduction.supervised", *map(str, plain)]
     return _umt("distill", "--recipe", arm.recipe, *experiment.changed(), "--set", f"seed={seed}", "--images",
-                folders.images, "--weights", folders.weights, "--cache", folders.cache, "--out", out,
+                folders.images, "--weights", folders.weights, "--targets", folders.cache, "--out", out,
                 "--device", "cpu")  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from mmseg_configs.runner import Parts, train_and_test
 from umt.backbones import create_backbone
 from umt.data.contract import Dataset
 from umt.data.registry import dataset_info
+from umt.errors import UMTError
 from umt.training.distributed import init_distributed
 from umt.training.engine import Extras, Place
 
@@ -57,6 +58,18 @@ def one_of_two(data: Path, folder: Path) -> None:
     torch.save({"values": values, "weights": weights}, folder / f"end-{rank}.pth")
 
 
+def lost(data: Path, folder: Path) -> None:
+    """The second of two dies in its second step; the first writes what it is told."""
+    rank, parts = init_distributed().rank, probe(data)
+    steps, step = itertools.count(1), parts.optimizer.step
+    if rank == 1:
+        parts.optimizer.step = lambda: kill() if next(steps) == 2 else step()  # type: ignore[method-assign]
+    try:
+        train_and_test(parts, SETTINGS, Place(torch.device("cpu"), folder, 0, lambda *_: None))
+    except UMTError as error:
+        (folder / f"lost-{rank}.txt").write_text(str(error))
+
+
 def killed(data: Path, folder: Path, moment: str) -> None:
     def report(done: int, total: int, text: str) -> None:
         if (moment, text, done) == ("test", "test", 2):
@@ -73,5 +86,7 @@ if __name__ == "__main__":
     place = Path(sys.argv[1]), Path(sys.argv[2])
     if sys.argv[3] == "two":
         one_of_two(*place)
+    elif sys.argv[3] == "lost":
+        lost(*place)
     else:
         killed(*place, sys.argv[3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -20,20 +21,23 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("small_probe.py")
 
 
-@pytest.fixture(scope="module")
-def two(rooms: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of the processes ended with."""
-    folder = tmp_path_factory.mktemp("two")
+def start_two(rooms: Dataset, folder: Path, mode: str) -> list[subprocess.Popen[bytes]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(SCRIPT), str(rooms.root), str(folder), "two"]
-    started = [
+    command = [sys.executable, str(SCRIPT), str(rooms.root), str(folder), mode]
+    return [
         subprocess.Popen(command, env={**os.environ, **world, "RANK": str(rank)}, stderr=subprocess.PIPE)
         for rank in range(2)
     ]
-    for process in started:
+
+
+@pytest.fixture(scope="module")
+def two(rooms: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of the processes ended with."""
+    folder = tmp_path_factory.mktemp("two")
+    for process in start_two(rooms, folder, "two"):
         said = process.communicate(timeout=300)[1]
         assert process.returncode == 0, said.decode()
     return [torch.load(folder / f"end-{rank}.pth", weights_only=True) for rank in range(2)]
@@ -52,3 +56,12 @@ def test_two_processes_end_like_one(two: list[dict[str, Any]], rooms: Dataset, t
         torch.testing.assert_close(two[0]["weights"][name], value, rtol=1e-4, atol=1e-6)
     assert two[0]["values"]["class_iou"] == pytest.approx(values["class_iou"], abs=0.1)  # a pixel at a tie may flip
     assert two[0]["values"]["miou"] == pytest.approx(values["miou"], abs=0.1)
+
+
+def test_a_process_that_dies_is_told_by_the_other(rooms: Dataset, tmp_path: Path) -> None:
+    processes = start_two(rooms, tmp_path, "lost")
+    said = [process.communicate(timeout=300)[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, -signal.SIGKILL], said
+    told = (tmp_path / "lost-0.txt").read_text()
+    assert told.startswith("process 0 has lost the others (")
+    assert told.endswith("the same command goes on from the last save")

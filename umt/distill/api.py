@@ -39,7 +39,7 @@ def distill(
     weights: Folder | None = None,
     trust: Sequence[str] = (),
     device: str = "auto",
-    cache: Folder | None = None,
+    targets: Folder | None = None,
     save_every: int = 1000,
     wandb: bool = False,
     parallel: str = "ddp",
@@ -68,7 +68,7 @@ def distill(
         return place / STUDENT_FILE
     with console.status("Building student and teachers, looking at the images"):
         prepared = prepare(chosen, sources)
-        ingredients = _ingredients(prepared, place, _path(cache))
+        ingredients = _ingredients(prepared, place, _path(targets))
     announce = _announcer(console, prepared, processes)
     if dry_run:
         estimate(chosen.recipe, ingredients, _device(device, processes), announce)
@@ -90,18 +90,18 @@ def _texts(given: Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _ingredients(prepared: Prepared, out: Path, cache: Path | None) -> Ingredients:
-    """Return views with targets from a cache, or views and the teachers that give them."""
+def _ingredients(prepared: Prepared, out: Path, targets: Path | None) -> Ingredients:
+    """Return views with stored targets, or views and the teachers that give them."""
     recipe, skipped = prepared.recipe, Skipped(out / "skipped.txt", len(prepared.images))
     data = {
         "images": len(prepared.images),
         "fingerprint": prepared.images.fingerprint,
         "origin": prepared.images.origin,
     }
-    if cache:
+    if targets:
         from umt.distill.cache.cache import open_cache
 
-        cached = open_cache(cache, prepared, skipped)
+        cached = open_cache(targets, prepared, skipped)
         return Ingredients(prepared.student, (), cached.shapes, cached, {**data, "views": cached.visits})
     teachers = prepared.teachers()
     shapes = [SpaceShape(teacher.name, *teacher.widths()) for teacher in teachers]

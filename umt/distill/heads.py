@@ -80,12 +80,12 @@ class SpaceBackbone(Backbone):
 
 
 def load(spec: Spec) -> SpaceBackbone:
-    """Load `FILE#SPACE` for the registry; UMTError lists the spaces of the file."""
+    """Load `FILE#HEAD` for the registry; UMTError lists the heads of the file."""
     path = Path(spec.name)
     checkpoint = read_checkpoint(path)
     named = {space.name: space for space in checkpoint.spaces}
     if spec.tap not in named or checkpoint.interaction is None:
-        raise unknown_name(f"space of {path}", spec.tap or "", named)
+        raise unknown_name(f"head of {path}", spec.tap or "", named)
     student = load_student(parse_spec(spec.text.partition("#")[0]))
     spaces, standardisers = _modules(path, checkpoint)
     backbone = SpaceBackbone(student, spaces, standardisers, named[spec.tap].name)

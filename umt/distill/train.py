@@ -18,6 +18,7 @@ import umt
 from umt.backbones.checkpoint import Space, save_checkpoint
 from umt.backbones.contract import Backbone
 from umt.declarations import read_mapping
+from umt.disk_cache import plain_key
 from umt.distill.cost import CostPart, measure_cost, step_seconds
 from umt.distill.distiller import Distiller, as_floats, loss_name
 from umt.distill.heads import stored_interaction
@@ -134,7 +135,7 @@ def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
     Raises UMTError if it holds another recipe's run, with the fields that differ.
     """
     path = folder / RECIPE_FILE
-    record = {name: value for name, value in _plain(asdict(recipe)).items() if name != "name"}  # the file's name
+    record = {name: value for name, value in plain_key(asdict(recipe)).items() if name != "name"}  # the file's name
     if path.is_file():
         stored = read_mapping(path)
         rename_kind(stored)
@@ -168,7 +169,7 @@ def save_student(
         ],
         interaction=stored_interaction(recipe, model),
         provenance={
-            "recipe": _plain(recipe.record()),
+            "recipe": plain_key(recipe.record()),
             "data": dict(data),
             "objectives": {teacher.name: loss_name(teacher) for teacher in recipe.teachers},
             **history,
@@ -249,10 +250,3 @@ def _batch(views: Views, indices: Sequence[int], device: torch.device) -> dict[s
 
 def _device(model: Distiller) -> torch.device:
     return next(model.parameters()).device
-
-
-def _plain(record: Any) -> Any:
-    """Convert tuples to lists, as YAML gives them back."""
-    if isinstance(record, dict):
-        return {key: _plain(value) for key, value in record.items()}
-    return [_plain(value) for value in record] if isinstance(record, tuple | list) else record

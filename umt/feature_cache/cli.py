@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.table import Column, Table
 
-from umt.console import Console, shown
+from umt.console import Console, shown, warn_old_option
 from umt.errors import OptionError
 from umt.feature_cache.folder import Stored, remove, stored_entries, to_prune
 
@@ -17,7 +17,7 @@ EPILOG = """\b
 Examples:
   umt cache list runs/paper/cache
   umt cache prune --older-than 30 --keep 20 runs/paper/cache
-  umt cache prune --weights 1f0c9a runs/paper/cache --dry-run
+  umt cache prune --backbone 1f0c9a runs/paper/cache --dry-run
 """
 FOLDER = click.argument("folder", type=click.Path(path_type=Path), envvar="UMT_CACHE")
 
@@ -42,15 +42,21 @@ def list_(folder: Path) -> None:
 @FOLDER
 @click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="What was not used for so long.")
 @click.option("--keep", type=click.FloatRange(min=0), metavar="GB", help="What was used longest ago, beyond this size.")
-@click.option("--weights", metavar="HASH", help="What belongs to weights: first digits of their hash, or the spec.")
+@click.option("--backbone", metavar="HASH|SPEC", help="What is its own; HASH: first digits of its weights' hash.")
+@click.option("--weights", hidden=True)
 @click.option("--dry-run", is_flag=True, help="Print what would go, and remove nothing.")
-def prune(folder: Path, older_than: float | None, keep: float | None, weights: str | None, dry_run: bool) -> None:
+def prune(
+    folder: Path, older_than: float | None, keep: float | None, backbone: str | None, weights: str | None, dry_run: bool
+) -> None:
     """Remove entries that meet any of the conditions; an entry that a process uses stays."""
-    if older_than is None and keep is None and not weights:
-        raise OptionError("umt cache prune: say what may go, by --older-than DAYS, --keep GB or --weights HASH")
+    if weights:
+        warn_old_option("--weights", "take --backbone")
+    backbone = backbone or weights or None
+    if older_than is None and keep is None and not backbone:
+        raise OptionError("umt cache prune: say what may go, by --older-than DAYS, --keep GB or --backbone HASH")
     age = None if older_than is None else timedelta(days=older_than)
     size = None if keep is None else keep * 1e9
-    chosen = to_prune(stored_entries(folder), datetime.now(UTC), age, size, weights or None)
+    chosen = to_prune(stored_entries(folder), datetime.now(UTC), age, size, backbone)
     gone = chosen if dry_run else [stored for stored in chosen if remove(stored)]
     _print(gone, folder)
     click.echo(f"{'would remove' if dry_run else 'removed'} {_total(gone)}")

@@ -41,17 +41,17 @@ def to_prune(
     now: datetime,
     older_than: timedelta | None,
     keep_bytes: float | None,
-    weights: str | None,
+    backbone: str | None,
 ) -> list[Stored]:
-    """Return the entries that were not used for so long, those beyond the size to keep, and those of these weights.
+    """Return the entries that were not used for so long, those beyond the size to keep, and those of a backbone.
 
-    entries: the last used first. weights: the first digits of their hash, or the backbone's spec.
+    entries: the last used first. backbone: the first digits of its weights' hash, or its spec.
     """
     chosen, kept_bytes = [], 0
     for stored in entries:
         old = older_than is not None and now - stored.used > older_than
         beyond = keep_bytes is not None and kept_bytes + stored.size > keep_bytes
-        if old or beyond or (weights is not None and _is_of(stored, weights)):
+        if old or beyond or (backbone is not None and _is_of(stored, backbone)):
             chosen.append(stored)
         else:
             kept_bytes += stored.size
@@ -99,6 +99,6 @@ def _is_key(key: Any) -> bool:
         return False
 
 
-def _is_of(stored: Stored, weights: str) -> bool:
+def _is_of(stored: Stored, backbone: str) -> bool:
     key = stored.key or {}
-    return str(key.get("weights", "")).startswith(weights) or key.get("spec") == weights
+    return str(key.get("weights", "")).startswith(backbone) or key.get("spec") == backbone

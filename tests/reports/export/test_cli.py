@@ -108,7 +108,7 @@ def test_mistakes_in_the_name_are_one_line(checkpoint: Write, tmp_path: Path) ->
     fails("plain.pth: no UMT checkpoint", tmp_path / "plain.pth", "--to", "timm")
     fails("timm:resnet50: no checkpoint file; name one that `umt distill` wrote", "timm:resnet50", "--to", "timm")
     fails(
-        "unknown space of .* 'dinno'. Did you mean dino.*Known: dino, mae", f"{checkpoint('cnn')}#dinno", "--to", "onnx"
+        "unknown head of .* 'dinno'. Did you mean dino.*Known: dino, mae", f"{checkpoint('cnn')}#dinno", "--to", "onnx"
     )
 
 

@@ -103,7 +103,7 @@ def test_two_heads_are_two_backbones(saved: Saved) -> None:
 
 def test_an_unknown_head_lists_those_of_the_file(saved: Saved) -> None:
     path, _ = saved("cnn")
-    with pytest.raises(UMTError, match=r"unknown space of .*ckpt.pth 'lite1'.*Known: lite0, lite2"):
+    with pytest.raises(UMTError, match=r"unknown head of .*ckpt.pth 'lite1'.*Known: lite0, lite2"):
         create_backbone(f"{path}#lite1")
 
 

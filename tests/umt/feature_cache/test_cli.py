@@ -66,22 +66,24 @@ def test_the_environment_names_the_folder(three: Any, monkeypatch: pytest.Monkey
         ({"keep_bytes": 2.5}, [96]),
         ({"keep_bytes": 0}, [32, 64, 96]),
         ({"keep_bytes": 1.5, "older_than": timedelta(days=25)}, [64, 96]),
-        ({"weights": "no such"}, []),
+        ({"backbone": "no such"}, []),
     ],
 )
 def test_conditions_choose_what_was_used_longest_ago(three: Any, condition: dict[str, Any], gone: list[int]) -> None:
     entries = stored_entries(three.folder)
-    none = {"older_than": None, "keep_bytes": None, "weights": None}
+    none = {"older_than": None, "keep_bytes": None, "backbone": None}
     sizes = {"keep_bytes": condition["keep_bytes"] * entries[0].size} if "keep_bytes" in condition else {}
     chosen = to_prune(entries, NOW, **{**none, **condition, **sizes})
     assert [(found.key or {})["extraction"]["resolution"] for found in chosen] == gone
 
 
-def test_pruning_removes_and_a_dry_run_does_not(three: Any) -> None:
+@pytest.mark.filterwarnings("ignore:--weights goes with the next release:FutureWarning")
+@pytest.mark.parametrize("option", ["--backbone", "--weights"])  # the second is its older name
+def test_pruning_removes_and_a_dry_run_does_not(three: Any, option: str) -> None:
     assert "would remove 3 entries" in call("prune", three.folder, "--older-than", 15, "--dry-run")
     assert sides(three.folder) == [32, 64, 96]
     weights = three.backbone.weights_hash()[:8]
-    assert "removed 3 entries" in call("prune", three.folder, "--weights", weights)
+    assert "removed 3 entries" in call("prune", three.folder, option, weights)
     assert {path.suffix for path in three.folder.iterdir()} <= {".lock"}
 
 
@@ -106,7 +108,7 @@ def test_an_unfinished_entry_is_listed_and_goes(three: Any) -> None:
 
 
 def test_pruning_without_a_condition_is_refused(three: Any) -> None:
-    with pytest.raises(UMTError, match="say what may go, by --older-than DAYS, --keep GB or --weights HASH"):
+    with pytest.raises(UMTError, match="say what may go, by --older-than DAYS, --keep GB or --backbone HASH"):
         call("prune", three.folder)
 
 
@@ -146,7 +148,7 @@ def test_any_header_is_listed_and_pruned(tmp_path: Path, header: object, monkeyp
     entry.array.write_bytes(b"x")
     os.utime(entry.array, (2**40, 2**40))
     assert "unfinished or damaged" in call("list", tmp_path)
-    call("prune", tmp_path, "--weights", "abc", "--keep", 0)
+    call("prune", tmp_path, "--backbone", "abc", "--keep", 0)
     assert not entry.array.exists()
 
 

@@ -73,7 +73,7 @@ def cache(
     batch: int,
     yes: bool,
 ) -> None:
-    """Store the targets of some views of every image; `umt distill --cache OUT` then runs no teacher.
+    """Store the targets of some views of every image; `umt distill --targets OUT` then runs no teacher.
 
     Each view is stored as it was drawn, so that the student sees exactly what the teachers saw. Started again, it goes
     on with the files that are missing. A recipe with fewer of the teachers can use the cache, too.
@@ -94,7 +94,7 @@ def cache(
         with TrainingBar(console, "cache") as bar:
             fill(prepared, built, manifest, views, out, pick_device(device), batch, _Pace(bar))
     console.print(
-        f"{shown(out)} is complete; train with the same options and --cache: umt distill ... --cache {shown(out)}",
+        f"{shown(out)} is complete; train with the same options and --targets: umt distill ... --targets {shown(out)}",
         soft_wrap=True,
     )
 

@@ -30,12 +30,12 @@ from umt.distill.ingredients import Prepared
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.teachers.teacher import Targets, Teacher, all_targets
 from umt.errors import CacheError, WriteError
+from umt.features import DTYPES
 from umt.files import atomic_file, writable_folder
 from umt.training.precision import pick_precision
 
 Report = Callable[[int, int], None]  # items done, items in all
 Batch = dict[str, Tensor]
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SHARD_BYTES = 256e6  # enough for long reads and writes; an interruption costs one file
 SHARD_VIEWS = 4096  # limit for small views, so that an interruption costs no more of the teachers' time
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def test_it_says_what_it_takes_before_it_starts(finished: tuple[Path, Result]) -
     assert result.exit_code == 0, result.output
     assert f"48 views take 0.000 GB ({ITEMS * ONE} bytes) in 10 files, 0 of them there" in result.output
     assert "teacher cls: " in result.output
-    assert f"--cache {folder}" in result.output
+    assert f"--targets {folder}" in result.output
     headers = sum(8 + int.from_bytes(data[:8], "little") for data in shards(folder).values())
     assert sum(map(len, shards(folder).values())) - headers == ITEMS * ONE
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -97,14 +98,21 @@ def test_a_complete_cache_is_left_alone(finished: tuple[Path, Result], cache: li
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == times
 
 
+@pytest.mark.parametrize("option", ["--targets", "--cache"])
 def test_distilling_from_it_needs_no_teacher(
-    finished: tuple[Path, Result], base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Path, Result], base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:
+    """Also by the name that the option had."""
+
     def refuse(teacher: Teacher, images: torch.Tensor) -> None:
         raise AssertionError(f"{teacher.name} was run on {len(images)} images")
 
     monkeypatch.setattr(Teacher, "__call__", refuse)
-    distill_command.main([*base, "--cache", str(finished[0]), "--out", str(tmp_path)], standalone_mode=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        distill_command.main([*base, option, str(finished[0]), "--out", str(tmp_path)], standalone_mode=False)
+    said = [str(warning.message) for warning in caught if warning.category is FutureWarning]
+    assert ("--cache goes with the next release: take --targets" in said) is (option == "--cache")
     checkpoint = read_checkpoint(tmp_path / "student.pth")
     assert [space.name for space in checkpoint.spaces] == ["cls", "dino"]
     assert checkpoint.provenance["data"]["views"] == 3
