@@ -10,7 +10,7 @@ import torch
 from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 
-from mmseg_configs.backbone import data_preprocessor
+from mmseg_configs.backbone import PADDING_COLOURS, data_preprocessor, padding_colour
 from mmseg_configs.best import Best
 from mmseg_configs.datasets import ADE20KSamples
 from mmseg_configs.runner import Parts, TrainingSettings, check
@@ -41,11 +41,14 @@ class ADE20KSettings(TrainingSettings):
     test_mode: str  # whole or slide
     test_window: int  # side, with slide; it grows to the size multiple if `padding` is grown
     test_stride: int  # step, with slide
+    padding_colour: str = "black"  # of what is padded below and right; or mean, which is 0 after normalisation
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check("schedule", self.schedule, self.schedule in SCHEDULES, " or ".join(SCHEDULES))
         check("padding", self.padding, self.padding in PADDINGS, " or ".join(PADDINGS))
+        known = self.padding_colour in PADDING_COLOURS
+        check("padding_colour", self.padding_colour, known, " or ".join(PADDING_COLOURS))
         check("test_mode", self.test_mode, self.test_mode in ("whole", "slide"), "whole or slide")
         covers = self.test_mode == "whole" or 0 < self.test_stride <= self.test_window
         check("test_stride", self.test_stride, covers, f"1 to test_window = {self.test_window}")
@@ -111,7 +114,11 @@ def model_config(settings: ADE20KSettings, backbone: Backbone) -> dict[str, Any]
     centred = settings.padding == "centred"
     return {
         "type": "FusedEncoderDecoder",
-        "data_preprocessor": data_preprocessor(1 if centred else multiple, padded_crop_of(settings, multiple)),
+        "data_preprocessor": data_preprocessor(
+            1 if centred else multiple,
+            padded_crop_of(settings, multiple),
+            colour=padding_colour(settings.padding_colour, backbone),
+        ),
         "backbone": {
             "type": "UMTBackbone",
             "backbone": backbone,
