@@ -16,8 +16,11 @@ from mmseg_configs.head import LinearHead
 from mmseg_configs.loading import LoadCheckedImage, LoadCheckedLabels
 from mmseg_configs.metric import ClassIoU
 from mmseg_configs.segmentor import FusedEncoderDecoder
+from mmseg_configs.transforms import AntialiasedResize, BlendingDistortion
 
 __all__ = [
+    "AntialiasedResize",
+    "BlendingDistortion",
     "ClassIoU",
     "ColourPaddingPreprocessor",
     "FusedEncoderDecoder",

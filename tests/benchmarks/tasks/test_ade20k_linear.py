@@ -108,7 +108,8 @@ SLIDE = {"test_mode": "slide", "test_window": 512, "test_stride": 341, "padded_c
             "dinov3",  # config-ade20k-linear-training.yaml of its repository
             {
                 "iterations": 40_000, "weight_decay": 1e-3, "schedule": "cosine_from_start", "dropout": 0.1,
-                "best_on_test": 5000, "precision": "fp32", "padding_colour": "mean", **SLIDE,
+                "best_on_test": 5000, "precision": "fp32", "padding_colour": "mean",
+                "dropout_first": True, "imaging": "torchvision", "padding": "centred", **SLIDE,
             },
         ),
     ],
