@@ -16,7 +16,7 @@ from depth.losses import LOSSES
 from depth.optim import RULES
 from depth.transforms import COLORS
 from depth.windows import WindowedDepthEstimator
-from mmseg_configs.backbone import data_preprocessor
+from mmseg_configs.backbone import PADDING_COLOURS, data_preprocessor, padding_colour
 from mmseg_configs.best import Best
 from mmseg_configs.datasets import NYUSamples
 from mmseg_configs.runner import Parts, TrainingSettings, check
@@ -61,6 +61,7 @@ class NYUSettings(TrainingSettings):
     test_window: int  # side, with slide_flip; one window if the image is no larger
     test_stride: int  # step, with slide_flip
     eigen_crop: bool  # evaluate rows 45..470 and columns 41..600 of 480x640 only
+    padding_colour: str = "black"  # of what is padded below and right; or mean, which is 0 after normalisation
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,6 +86,7 @@ CHOICES = {
     "trained": tuple(RULES),
     "color_kind": tuple(COLORS),
     "schedule": tuple(SCHEDULES),
+    "padding_colour": PADDING_COLOURS,
     # mmseg's DepthEstimator takes 'slide' as well, and silently tests whole images then
     "test_mode": ("whole", "slide_flip"),
 }
@@ -151,7 +153,7 @@ def model_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:
         "type": "WindowedDepthEstimator",
         # depth is padded with 0, which is invalid; mmseg's 255 would be metres
         "data_preprocessor": {
-            **data_preprocessor(multiple, label_padding=0),
+            **data_preprocessor(multiple, label_padding=0, colour=padding_colour(settings.padding_colour, backbone)),
             "size": crop_of(settings, backbone),
             "size_divisor": None,
             # windows fit the backbone, so images need not

@@ -43,7 +43,8 @@ class WindowedDepthEstimator(DepthEstimator):
         multiple = self.backbone.backbone.preprocess.size_multiple
         sides = zip(inputs.shape[2:], self.test_cfg.crop_size, strict=True)
         below, right = (round_up(side, multiple) - side if side < window else 0 for side, window in sides)
-        return nn.functional.pad(inputs, (0, right, 0, below))
+        colour = getattr(self.data_preprocessor, "colour", 0.0)
+        return nn.functional.pad(inputs - colour, (0, right, 0, below)) + colour if below or right else inputs
 
 
 def window_boxes(shape: Sequence[int], window: Sequence[int], stride: Sequence[int]) -> list[Box]:

@@ -11,10 +11,21 @@ with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
     import mmseg.datasets
     import mmseg.models  # noqa: F401
 
-from mmseg_configs.backbone import UMTBackbone
+from mmseg_configs.backbone import ColourPaddingPreprocessor, UMTBackbone
 from mmseg_configs.head import LinearHead
 from mmseg_configs.loading import LoadCheckedImage, LoadCheckedLabels
 from mmseg_configs.metric import ClassIoU
 from mmseg_configs.segmentor import FusedEncoderDecoder
+from mmseg_configs.transforms import AntialiasedResize, BlendingDistortion
 
-__all__ = ["ClassIoU", "FusedEncoderDecoder", "LinearHead", "LoadCheckedImage", "LoadCheckedLabels", "UMTBackbone"]
+__all__ = [
+    "AntialiasedResize",
+    "BlendingDistortion",
+    "ClassIoU",
+    "ColourPaddingPreprocessor",
+    "FusedEncoderDecoder",
+    "LinearHead",
+    "LoadCheckedImage",
+    "LoadCheckedLabels",
+    "UMTBackbone",
+]

@@ -10,13 +10,14 @@ import torch
 from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 
-from mmseg_configs.backbone import data_preprocessor
+from mmseg_configs.backbone import PADDING_COLOURS, data_preprocessor, padding_colour
 from mmseg_configs.best import Best
 from mmseg_configs.datasets import ADE20KSamples
 from mmseg_configs.runner import Parts, TrainingSettings, check
 from mmseg_configs.schedules import falling
 from mmseg_configs.scope import mmseg_scope
 from mmseg_configs.segmentor import FusedEncoderDecoder
+from mmseg_configs.transforms import IMAGING
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
 from umt.data.contract import Sample
@@ -36,16 +37,22 @@ class ADE20KSettings(TrainingSettings):
     padding: str  # the way to fit sizes to the size multiple: grown, stretched or centred, see PADDINGS
     cat_max_ratio: float  # largest share of a crop that one class may take, tried 10 times
     flip: float  # probability
-    photometric: bool  # mmseg's PhotoMetricDistortion
+    photometric: bool  # mmseg's PhotoMetricDistortion, or the one of `imaging`
     dropout: float  # of whole channels, before the convolution
     test_mode: str  # whole or slide
     test_window: int  # side, with slide; it grows to the size multiple if `padding` is grown
     test_stride: int  # step, with slide
+    dropout_first: bool = False  # before BatchNorm, not between it and the convolution
+    imaging: str = "opencv"  # resizing and colours: mmseg's, or torchvision: antialiased, any hue (DINOv3)
+    padding_colour: str = "black"  # of what is padded below and right; or mean, which is 0 after normalisation
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check("schedule", self.schedule, self.schedule in SCHEDULES, " or ".join(SCHEDULES))
         check("padding", self.padding, self.padding in PADDINGS, " or ".join(PADDINGS))
+        check("imaging", self.imaging, self.imaging in IMAGING, " or ".join(IMAGING))
+        known = self.padding_colour in PADDING_COLOURS
+        check("padding_colour", self.padding_colour, known, " or ".join(PADDING_COLOURS))
         check("test_mode", self.test_mode, self.test_mode in ("whole", "slide"), "whole or slide")
         covers = self.test_mode == "whole" or 0 < self.test_stride <= self.test_window
         check("test_stride", self.test_stride, covers, f"1 to test_window = {self.test_window}")
@@ -111,7 +118,11 @@ def model_config(settings: ADE20KSettings, backbone: Backbone) -> dict[str, Any]
     centred = settings.padding == "centred"
     return {
         "type": "FusedEncoderDecoder",
-        "data_preprocessor": data_preprocessor(1 if centred else multiple, padded_crop_of(settings, multiple)),
+        "data_preprocessor": data_preprocessor(
+            1 if centred else multiple,
+            padded_crop_of(settings, multiple),
+            colour=padding_colour(settings.padding_colour, backbone),
+        ),
         "backbone": {
             "type": "UMTBackbone",
             "backbone": backbone,
@@ -124,6 +135,7 @@ def model_config(settings: ADE20KSettings, backbone: Backbone) -> dict[str, Any]
             "in_channels": backbone.channels[-1],
             "num_classes": CLASSES,
             "dropout_ratio": settings.dropout,
+            "dropout_first": settings.dropout_first,
         },
         "test_cfg": evaluation_config(settings, multiple),
     }
@@ -139,13 +151,15 @@ def evaluation_config(settings: ADE20KSettings, size_multiple: int) -> ConfigDic
 
 def train_pipeline(settings: ADE20KSettings, crop: int) -> list[dict[str, Any]]:
     """Return mmseg's transforms of a training image."""
+    resize, distortion = IMAGING[settings.imaging]
+    scale = {"scale": settings.scale, "ratio_range": settings.scale_range, "keep_ratio": True}
     return [
         {"type": "LoadCheckedImage"},
         {"type": "LoadCheckedLabels", "classes": CLASSES},
-        {"type": "RandomResize", "scale": settings.scale, "ratio_range": settings.scale_range, "keep_ratio": True},
+        {"type": "RandomResize", "resize_type": resize, **scale},
         {"type": "RandomCrop", "crop_size": (crop, crop), "cat_max_ratio": settings.cat_max_ratio},
         {"type": "RandomFlip", "prob": settings.flip},
-        *([{"type": "PhotoMetricDistortion"}] if settings.photometric else []),
+        *([{"type": distortion}] if settings.photometric else []),
         {"type": "PackSegInputs"},
     ]
 
@@ -154,7 +168,7 @@ def evaluation_pipeline(settings: ADE20KSettings, size_multiple: int) -> list[di
     """Return mmseg's transforms of a test image; labels keep their own size, and are compared at it."""
     return [
         {"type": "LoadCheckedImage"},
-        {"type": "Resize", "scale": settings.scale, "keep_ratio": True},
+        {"type": IMAGING[settings.imaging][0], "scale": settings.scale, "keep_ratio": True},
         # padded here and not by the preprocessor, mmseg takes the padding for a part of the image
         *([{"type": "Pad", "size_divisor": size_multiple}] if settings.padding == "stretched" else []),
         {"type": "LoadCheckedLabels", "classes": CLASSES},

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from umt.backbones import Backbone, Features, create_backbone
-from umt.backbones.contract import round_up
+from umt.backbones.contract import RGB, round_up
 from umt.errors import DeclarationError
+
+BLACK: RGB = (0.0, 0.0, 0.0)
+PADDING_COLOURS = ("black", "mean")
 
 
 @MODELS.register_module()
@@ -73,14 +78,39 @@ def centre(images: Tensor, size_multiple: int, colour: Tensor) -> Tensor:
     return pad(images - colour, (width // 2, width - width // 2, height // 2, height - height // 2)) + colour
 
 
-def data_preprocessor(size_multiple: int, crop: int | None = None, label_padding: int = 255) -> dict[str, object]:
+@MODELS.register_module()
+class ColourPaddingPreprocessor(SegDataPreProcessor):
+    """mmseg's preprocessor, which pads right and below in a colour (RGB in [0, 1]) instead of black."""
+
+    def __init__(self, colour: Sequence[float], **options: Any) -> None:
+        super().__init__(**options)
+        self.register_buffer("colour", torch.tensor(colour).view(-1, 1, 1), persistent=False)
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        sizes = [image.shape[-2:] for image in data["inputs"]]
+        batch: dict[str, Any] = super().forward(data, training)
+        for image, (height, width) in zip(batch["inputs"], sizes, strict=True):
+            image[:, height:] = self.colour
+            image[:, :height, width:] = self.colour
+        return batch
+
+
+def padding_colour(name: str, backbone: Backbone) -> RGB:
+    """Return the colour of padding in a protocol, `black` or `mean`: the colour that the backbone normalises to 0."""
+    return backbone.preprocess.mean if name == "mean" else BLACK
+
+
+def data_preprocessor(
+    size_multiple: int, crop: int | None = None, label_padding: int = 255, colour: RGB = BLACK
+) -> dict[str, object]:
     """Return mmseg's preprocessor for a Backbone: BGR bytes become RGB in [0, 1], not normalised.
 
     It also pads, right and below, to `crop` in training and to the next size multiple in testing. The padding is
     here and not in the backbone, because mmseg then scales the logits to the padded size and cuts the rest off.
     """
     return {
-        "type": "SegDataPreProcessor",
+        "type": "ColourPaddingPreprocessor",
+        "colour": colour,
         "mean": [0.0, 0.0, 0.0],
         "std": [255.0, 255.0, 255.0],
         "bgr_to_rgb": True,

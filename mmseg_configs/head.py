@@ -1,4 +1,4 @@
-"""The linear head of RADIO and DINOv2: BatchNorm and a 1x1 convolution on one map."""
+"""The linear head of RADIO, DINOv2 and DINOv3: BatchNorm and a 1x1 convolution on one map."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ class LinearHead(BaseDecodeHead):
     """Logits [B, classes, H, W] of the map `in_index` (default: the last).
 
     A softmax cross-entropy, mmseg's default, is computed without upsampled logits (`fused_loss`).
+    dropout_first: dropout is before BatchNorm, as in DINOv3's probe, instead of after it, as in mmseg's heads.
     """
 
-    def __init__(self, in_channels: int, num_classes: int, **options: Any) -> None:
+    def __init__(self, in_channels: int, num_classes: int, dropout_first: bool = False, **options: Any) -> None:
         super().__init__(in_channels, in_channels, num_classes=num_classes, **options)
         self.norm = nn.BatchNorm2d(in_channels)
+        self.dropout_first = dropout_first and self.dropout is not None
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        return self.cls_seg(self.norm(self._transform_inputs(inputs))).float()
+        fmap = self._transform_inputs(inputs)
+        if self.dropout_first:
+            return self.conv_seg(self.norm(self.dropout(fmap))).float()
+        return self.cls_seg(self.norm(fmap)).float()
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         loss = softmax_loss(self)

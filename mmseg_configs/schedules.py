@@ -18,7 +18,8 @@ class FallingWarmupLR(_ParamScheduler):
     """A straight line to 0 at `end`, times a linear ramp from `start` to 1 over the first `warmup` steps.
 
     With curve 'linear' this is mmcv's 'poly' of power 1 (DINOv2). With 'cosine' the line holds during the warm-up
-    only, and half a cosine after it, one step ahead: there is a small leap up between them (DINOv3).
+    only, and half a cosine after it, one step ahead: there is a small leap up between them. All of it comes a step
+    later, because the published training does not move on after its first step (DINOv3).
     """
 
     def __init__(
@@ -32,6 +33,8 @@ class FallingWarmupLR(_ParamScheduler):
 
     def factor(self, step: int) -> float:
         """Return the factor on each group's lr at optimiser step 0, 1, ..."""
+        if self.curve == "cosine":
+            step = max(step - 1, 0)
         if step < self.warmup:
             ramp = self.start + (1 - self.start) * step / self.warmup
             return ramp * (1 - step / self.end)

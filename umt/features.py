@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import to_dtype
 
-from umt.backbones.contract import Backbone, Preprocess
+from umt.backbones.contract import Backbone, Features, Preprocess
 from umt.data.contract import Sample
 from umt.data.images import ImageSamples
 from umt.data.loaders import decoded_batches, decoding_threads
@@ -20,6 +20,11 @@ from umt.errors import BackboneError, NotFiniteError, SizeError, unknown_name
 
 Progress = Callable[[int, int, str], None]  # done, total, counted items
 Consume = Callable[[Tensor], None]
+PARTS_OF_A_MAP: dict[str, Callable[[Features], Tensor]] = {
+    "map": lambda features: features.maps[0],
+    "mean": lambda features: features.maps[0].mean(dim=(2, 3)),
+    "summary": lambda features: features.summary(0),
+}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -27,7 +32,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class Extraction:
     """The settings that decide the features of given images and weights.
 
-    what: "pooled" [D], "map:INDEX" [C, H, W] or "summary:INDEX" [C], the summary token of a map (paper A.1).
+    what: "pooled" [D], "map:INDEX" [C, H, W], "mean:INDEX" [C], the map pooled over space, or "summary:INDEX" [C], the
+    summary token of a map (paper A.1).
     crop_pct: share of the shorter side that the centre crop keeps, None for that of the weights.
     precision: "fp32", or "bf16" and "fp16" under autocast. compiled: by torch.compile, which may round otherwise.
     """
@@ -109,15 +115,15 @@ def part_of(backbone: Backbone, extraction: Extraction) -> Part:
     kind, _, text = extraction.what.partition(":")
     if kind == "pooled" and not text:
         return Part("pooled", lambda images: backbone(images, maps=()).pooled, (backbone.dim,))
-    if kind not in ("map", "summary") or not text.removeprefix("-").isdigit():
-        raise unknown_name("part of the features", extraction.what, ("pooled", "map:INDEX", "summary:INDEX"))
+    if kind not in PARTS_OF_A_MAP or not text.removeprefix("-").isdigit():
+        known = ("pooled", *(f"{name}:INDEX" for name in PARTS_OF_A_MAP))
+        raise unknown_name("part of the features", extraction.what, known)
     if not -backbone.depth <= int(text) < backbone.depth:
         raise BackboneError(f"{extraction.what}: backbone '{backbone.spec}' has the maps 0 to {backbone.depth - 1}")
     index = int(text) % backbone.depth
     width, side = backbone.channels[index], extraction.resolution // backbone.strides[index]
-    if kind == "summary":
-        return Part(f"summary:{index}", lambda images: backbone(images, maps=(index,)).summary(0), (width,))
-    return Part(f"map:{index}", lambda images: backbone(images, maps=(index,)).maps[0], (width, side, side))
+    shape = (width, side, side) if kind == "map" else (width,)
+    return Part(f"{kind}:{index}", lambda images: PARTS_OF_A_MAP[kind](backbone(images, maps=(index,))), shape)
 
 
 def eval_images(

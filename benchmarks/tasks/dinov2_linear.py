@@ -32,7 +32,7 @@ class HeadsSettings:
     resolution: int  # pixels
     crop_pct: float  # share of the image's shorter side that the centre crop keeps
     blocks: tuple[int, ...]  # numbers of last maps whose summary tokens are used, a choice of features for each number
-    pooled: tuple[bool, ...]  # without and with the pooled feature appended
+    average: tuple[bool, ...]  # without and with the mean of the last map appended, its final norm applied
     learning_rates: tuple[float, ...]  # for a batch of 256
     batch: int
     steps: int
@@ -96,17 +96,16 @@ def run(job: Job[HeadsSettings]) -> Outcome:
 
 
 def _choices(settings: HeadsSettings, depth: int) -> list[Choice]:
-    """Return summary tokens of the last maps, as many as there are, without and with the pooled feature.
+    """Return summary tokens of the last maps, as many as there are, without and with the mean of the last map.
 
     A backbone without maps has the pooled feature alone.
     """
     found = {}
     for count in settings.blocks:
         tokens = tuple(f"summary:-{index}" for index in range(min(count, depth), 0, -1))
-        for pooled in settings.pooled:
-            parts = (*tokens, "pooled") if pooled or not tokens else tokens
-            name = f"last {len(tokens)}{' + pooled' if pooled else ''}" if tokens else "pooled"
-            found[name] = Choice(name, parts)
+        for average in settings.average:
+            name = f"last {len(tokens)}{' + average' if average else ''}" if tokens else "pooled"
+            found[name] = Choice(name, (*tokens, *(("mean:-1",) if average else ())) if tokens else ("pooled",))
     return list(found.values())
 
 

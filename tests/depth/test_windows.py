@@ -48,13 +48,15 @@ PATCH_14 = "timm:vit_small_patch14_dinov2?pretrained=false&img_size=70&depth=4&e
 def test_only_images_smaller_than_a_window_are_padded(shape: tuple[int, int], seen: tuple[int, int]) -> None:
     """Published windows of 518 lie in images of 691, which are no multiple of 14."""
     model = make_model(70, 14, PATCH_14)
-    sizes: set[tuple[int, ...]] = set()
-    model.backbone.register_forward_pre_hook(lambda _, inputs: sizes.add(tuple(inputs[0].shape[2:])))
+    batches: list[torch.Tensor] = []
+    model.backbone.register_forward_pre_hook(lambda _, inputs: batches.append(inputs[0]))
     image = torch.randint(0, 256, (3, *shape), dtype=torch.uint8)
     sample = SegDataSample(metainfo={"ori_shape": shape, "img_shape": shape})
     with torch.inference_mode():
         [result] = model.test_step({"inputs": [image], "data_samples": [sample]})
-    assert sizes == {seen}
+    assert {tuple(batch.shape[2:]) for batch in batches} == {seen}
+    below = batches[0][:, :, shape[0] :]
+    torch.testing.assert_close(below, model.backbone.backbone.mean.expand_as(below))
     assert result.pred_depth_map.data.shape == (1, *shape)
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmseg.models import SegDataPreProcessor
+from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmseg_configs.backbone import UMTBackbone, data_preprocessor
+from mmseg_configs.backbone import PADDING_COLOURS, UMTBackbone, data_preprocessor, padding_colour
 from umt.backbones import create_backbone
 from umt.errors import UMTError
 
@@ -48,9 +48,8 @@ def test_a_plain_mmseg_config_builds_and_predicts(tmp_path: Path) -> None:
 def test_bytes_reach_the_network_normalised_once() -> None:
     backbone = create_backbone(CNN)
     bgr = torch.randint(0, 256, (3, 64, 96), dtype=torch.uint8)
-    config = data_preprocessor(backbone.preprocess.size_multiple)
-    config.pop("type")
-    inputs = SegDataPreProcessor(**config)({"inputs": [bgr], "data_samples": [SegDataSample()]})["inputs"]
+    preprocessor = MODELS.build(data_preprocessor(backbone.preprocess.size_multiple))
+    inputs = preprocessor({"inputs": [bgr], "data_samples": [SegDataSample()]})["inputs"]
     [fmap] = UMTBackbone(backbone=backbone).eval()(inputs)
     rgb = bgr.flip(0)[None].float() / 255
     normalised = (rgb - torch.tensor(backbone.preprocess.mean).view(1, 3, 1, 1)) / torch.tensor(
@@ -90,3 +89,23 @@ def test_summary_is_the_pooled_map_of_a_cnn_and_the_class_token_of_a_vit() -> No
 def test_exactly_one_source(arguments: dict[str, object]) -> None:
     with pytest.raises(UMTError, match="exactly one"):
         UMTBackbone(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_padding_is_normalised_to_zero_where_the_protocol_says_so(training: bool) -> None:
+    """As published code pads, after normalisation; by default padding is black."""
+    backbone = create_backbone(VIT)
+    images = [torch.randint(0, 256, (3, 50, 70), dtype=torch.uint8) for _ in range(2)]
+    seen = {}
+    for name in PADDING_COLOURS:
+        samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, 50, 70))) for _ in images]
+        config = data_preprocessor(16, 80 if training else None, colour=padding_colour(name, backbone))
+        data = {"inputs": images, "data_samples": samples}
+        inputs = MODELS.build(config)(data, training)["inputs"]
+        assert inputs.shape == (2, 3, 80, 80) if training else (2, 3, 64, 80)
+        torch.testing.assert_close(inputs[:, :, :50, :70], torch.stack(images).flip(1) / 255)
+        normalised = (inputs - backbone.mean) / backbone.std
+        seen[name] = torch.cat([normalised[:, :, 50:].flatten(2), normalised[:, :, :50, 70:].flatten(2)], dim=2)
+    assert not seen["mean"].any()
+    black = -torch.tensor(backbone.preprocess.mean) / torch.tensor(backbone.preprocess.std)
+    torch.testing.assert_close(seen["black"], black.view(1, 3, 1).expand_as(seen["black"]))

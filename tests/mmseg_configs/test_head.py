@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
+from torch import nn
 
 from mmseg_configs.head import LinearHead
 
@@ -31,3 +33,21 @@ def test_it_starts_as_radio_does() -> None:
     head.init_weights()
     assert abs(float(head.conv_seg.weight.detach().std()) - 0.01) < 2e-4
     assert not head.conv_seg.bias.detach().any()
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_dropout_stands_before_batchnorm_or_after_it(first: bool) -> None:
+    """Before it as in DINOv3's head; what BatchNorm has seen tells."""
+    torch.manual_seed(0)
+    head = LinearHead(64, num_classes=5, dropout_ratio=0.5, dropout_first=first).train()
+    fmap = torch.randn(16, 64, 3, 4)
+    torch.manual_seed(1)
+    logits = head([fmap])
+    torch.manual_seed(1)
+    dropped = nn.functional.dropout2d(fmap, 0.5) if first else fmap
+    mean, variance = dropped.mean(dim=(0, 2, 3)), dropped.var(dim=(0, 2, 3))
+    normed = (dropped - mean.view(-1, 1, 1)) / (dropped.var(dim=(0, 2, 3), correction=0) + 1e-5).sqrt().view(-1, 1, 1)
+    expected = head.conv_seg(normed if first else nn.functional.dropout2d(normed, 0.5))
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(head.norm.running_var, 0.9 + 0.1 * variance)
+    assert (head.norm.running_var.mean() > 1.05) == first

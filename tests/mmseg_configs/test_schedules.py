@@ -91,9 +91,11 @@ def test_dinov2s_is_mmcvs_poly() -> None:
 
 
 def test_dinov3s_is_a_cosine_after_the_same_warmup() -> None:
+    """Its training step calls the scheduler `if global_step > 0`: the first rate holds for two steps."""
     cosine = [
         FALLING_LR / 2 * (1 + math.cos(math.pi * (step + 1) / FALLING_TOTAL))
         for step in range(FALLING_WARMUP, FALLING_TOTAL)
     ]
-    assert rates("cosine") == pytest.approx([*(mmcv_poly(step) for step in range(FALLING_WARMUP)), *cosine])
-    assert rates("cosine")[-1] == pytest.approx(0, abs=1e-12)
+    scheduled = [*(mmcv_poly(step) for step in range(FALLING_WARMUP)), *cosine]
+    assert rates("cosine") == pytest.approx([scheduled[0], *scheduled[:-1]])
+    assert rates("cosine")[0] == rates("cosine")[1] == FALLING_LR * RATIO

@@ -93,14 +93,20 @@ def test_any_function_can_run_over_images(samples: list[Sample], backbone: Backb
 
 
 @pytest.mark.parametrize("spec", [SPEC, "timm:test_vit?pretrained=false"])
-@pytest.mark.parametrize("what", ["pooled", "map:-1", "map:0", "summary:1"])
+@pytest.mark.parametrize("what", ["pooled", "map:-1", "map:0", "mean:1", "summary:1"])
 def test_parts_are_those_of_a_forward(samples: list[Sample], spec: str, what: str) -> None:
     backbone = create_backbone(spec)
     found, _ = extract_features(backbone, samples, 160, CPU, 4, lambda *_: None, what=what)
     images = eval_images(samples, backbone.preprocess, 160)
     with torch.no_grad():
         whole = backbone(torch.stack([images[index][0] / 255 for index in range(7)]))
-    expected = {"pooled": whole.pooled, "map:-1": whole.maps[-1], "map:0": whole.maps[0], "summary:1": whole.summary(1)}
+    expected = {
+        "pooled": whole.pooled,
+        "map:-1": whole.maps[-1],
+        "map:0": whole.maps[0],
+        "mean:1": whole.maps[1].flatten(2).mean(dim=2),
+        "summary:1": whole.summary(1),
+    }
     torch.testing.assert_close(found, expected[what], rtol=1e-4, atol=1e-4)
     assert found.shape[1:] == part_of(backbone, Extraction(160, what=what)).shape
 
@@ -108,7 +114,7 @@ def test_parts_are_those_of_a_forward(samples: list[Sample], spec: str, what: st
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("maps", r"unknown part of the features 'maps'\..* Known: map:INDEX, pooled, summary:INDEX"),
+        ("maps", r"unknown part of the features 'maps'\..* Known: map:INDEX, mean:INDEX, pooled, summary:INDEX"),
         ("map:last", "unknown part of the features 'map:last'"),
         ("map:99", "map:99: backbone 'timm:test_resnet.*' has the maps 0 to"),
     ],

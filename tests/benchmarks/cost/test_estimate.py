@@ -92,8 +92,8 @@ def test_shared_features_count_once(estimated: Callable[..., list[estimate.Estim
     assert (again.low, again.high, again.features) == (0, EXTRA, 0)
     votes = LOW * 5994 * 5794 * create_backbone(SPEC).dim / 1e9 / SPEED
     assert (knn.low, knn.features) == (pytest.approx(votes), 0)
-    assert heads.features == 4 * fewshot.features, "the pooled part is there, four summaries are not"
-    assert heads.low - second.low == pytest.approx(4 * fewshot.low)
+    assert heads.features == 5 * fewshot.features, "four class tokens and a mean, of which none is there"
+    assert heads.low - second.low == pytest.approx(5 * fewshot.low)
 
 
 def test_heads_and_penalties_are_solved_for_each_seed(estimated: Callable[..., list[estimate.Estimate]]) -> None:

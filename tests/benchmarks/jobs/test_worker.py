@@ -49,10 +49,13 @@ def test_weights_that_changed_since_the_plan_are_refused(request_of: Request) ->
     assert (report.status, "weights have changed" in report.message) == ("failed", True)
 
 
-def test_a_protocol_that_changed_since_the_plan_is_refused(request_of: Request) -> None:
-    Path(request_of.protocol).write_text("version: 2\nabout: test\n")
-    report = run_job(request_of)
-    assert (report.status, "has changed since the run was planned" in report.message) == ("failed", True)
+def test_a_job_takes_its_protocol_from_the_plan(request_of: Request) -> None:
+    """A file that changes while a suite runs changes no job of it."""
+    settings = replace(request_of.protocol.settings, seconds=0.01)
+    changed = replace(request_of, protocol=replace(request_of.protocol, settings=settings, footnote="By the plan."))
+    assert run_job(changed).status == "done"
+    (result,) = ResultStore(request_of.out / "results")
+    assert result.footnote == "By the plan."
 
 
 def test_checkpoints_of_a_finished_job_are_gone_and_those_of_a_failed_one_stay(request_of: Request) -> None:

@@ -87,28 +87,29 @@ SLIDE = {"test_mode": "slide", "test_window": 512, "test_stride": 341, "padded_c
             "paper",
             {
                 "iterations": 80_000, "weight_decay": 0.0, "schedule": "linear", "dropout": 0.0, "best_on_test": None,
-                "padding": "grown", **SLIDE,
+                "padding": "grown", "padding_colour": "black", **SLIDE,
             },
         ),
         (
             "radio",  # radio_linear_8xb2-80k_ade20k-512x512 of its repository
             {
                 "iterations": 80_000, "weight_decay": 0.0, "schedule": "linear", "dropout": 0.0, "best_on_test": None,
-                "padding": "stretched", "padded_crop": 518, "test_mode": "whole",
+                "padding": "stretched", "padded_crop": 518, "test_mode": "whole", "padding_colour": "black",
             },
         ),
         (
             "dinov2",  # dinov2_vitb14_ade20k_linear_config of its release
             {
                 "iterations": 40_000, "weight_decay": 1e-4, "schedule": "linear_from_start", "dropout": 0.0,
-                "best_on_test": None, "padding": "centred", **SLIDE,
+                "best_on_test": None, "padding": "centred", "padding_colour": "mean", **SLIDE,
             },
         ),
         (
             "dinov3",  # config-ade20k-linear-training.yaml of its repository
             {
                 "iterations": 40_000, "weight_decay": 1e-3, "schedule": "cosine_from_start", "dropout": 0.1,
-                "best_on_test": 5000, "precision": "fp32", **SLIDE,
+                "best_on_test": 5000, "precision": "fp32", "padding_colour": "mean",
+                "dropout_first": True, "imaging": "torchvision", "padding": "centred", **SLIDE,
             },
         ),
     ],

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from benchmarks.suite.protocols import load_protocol, protocol_names
 from benchmarks.tasks.contract import Job
-from benchmarks.tasks.dinov2_linear import TASK, HeadsSettings, _choices
+from benchmarks.tasks.dinov2_linear import TASK, HeadsSettings, _choices, _images
 from umt.data.contract import Dataset, Sample
 from umt.errors import UMTError
+from umt.features import eval_images
 
 MakeJob = Callable[..., Job]
 MakeDataset = Callable[..., Dataset]
@@ -41,20 +45,41 @@ def test_every_protocol_runs(
 
 
 def test_published_heads_are_52() -> None:
-    """dinov2/eval/linear.py: 13 learning rates, the last block or the last 4, without and with the pooled feature."""
+    """dinov2/eval/linear.py: 13 learning rates, the last block or the last 4, without and with mean patches."""
     settings = settings_of("dinov2_on_test")
     choices = _choices(settings, depth=12)
     assert len(choices) * len(settings.learning_rates) == 52
     assert [choice.parts for choice in choices] == [
         ("summary:-1",),
-        ("summary:-1", "pooled"),
+        ("summary:-1", "mean:-1"),
         ("summary:-4", "summary:-3", "summary:-2", "summary:-1"),
-        ("summary:-4", "summary:-3", "summary:-2", "summary:-1", "pooled"),
+        ("summary:-4", "summary:-3", "summary:-2", "summary:-1", "mean:-1"),
     ]
 
 
+def test_heads_see_dinov2s_features_of_a_vit(make_job: MakeJob, make_dataset: MakeDataset) -> None:
+    """Its create_linear_input: class tokens of the last blocks, the mean of the last patch tokens, all normed."""
+    dataset = make_dataset("cub")
+    job = make_job(TASK.name, dataset, spec="timm:test_vit?pretrained=false", resolution=160, crop_pct=1.0)
+    choices = _choices(job.settings, depth=job.backbone.depth)
+    parts = _images(job, dataset.reported_samples, choices)
+    images = eval_images(dataset.reported_samples, job.backbone.preprocess, 160, 1.0)
+    normalised = (torch.stack([image for image, _ in images]) / 255 - job.backbone.mean) / job.backbone.std
+    model: Any = job.backbone.model
+    with torch.no_grad():
+        blocks = model.get_intermediate_layers(normalised, n=4, norm=True, return_prefix_tokens=True)
+    tokens = [prefix[:, 0] for _, prefix in blocks]
+    mean = blocks[-1][0].mean(dim=1)
+    everything = np.arange(len(images))
+    expected = [tokens[-1:], [tokens[-1], mean], tokens, [*tokens, mean]]
+    for choice, features in zip(choices, expected, strict=True):
+        found = parts.rows(choice, everything, job.device)
+        torch.testing.assert_close(found, torch.cat(features, dim=1), rtol=1e-4, atol=1e-4)
+    assert (mean - tokens[-1]).abs().max() > 0.1
+
+
 def test_fewer_maps_make_no_choice_twice() -> None:
-    assert [choice.name for choice in _choices(settings_of("paper"), depth=1)] == ["last 1", "last 1 + pooled"]
+    assert [choice.name for choice in _choices(settings_of("paper"), depth=1)] == ["last 1", "last 1 + average"]
 
 
 def test_test_labels_choose_only_where_the_protocol_says_so(make_job: MakeJob, make_dataset: MakeDataset) -> None:

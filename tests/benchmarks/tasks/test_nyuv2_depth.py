@@ -135,6 +135,7 @@ def test_the_dinov3_protocol_leaves_the_backbone_as_it_was(run: Callable[..., Ou
                 "best_on_test": 1000, "iterations": 25_000, "lr": 1e-4, "warmup": 1500, "crop": (518, 518),
                 "size": (512, 770), "test_size": (518, 691), "test_window": 518, "test_stride": 129, "drop_path": 0.1,
                 "precision": "fp32", "dropout": 0.1, "head": "dpt_raw", "trained": "custom_keys",
+                "padding_colour": "mean",
             },
         ),
         (
@@ -143,6 +144,7 @@ def test_the_dinov3_protocol_leaves_the_backbone_as_it_was(run: Callable[..., Ou
                 "iterations": 38_400, "batch": 16, "lr": 3e-4, "weight_decay": 1e-4, "warmup": 12_800, "rotation": 2.5,
                 "clip_norm": 35.0, "crop": (416, 544), "head": "bins", "trained": "head", "best_on_test": None,
                 "border_crop": True, "schedule": "one_cycle", "loss": "sig", "color_kind": "adabins", "dropout": 0.0,
+                "padding_colour": "mean",
             },
         ),
     ],
@@ -167,7 +169,7 @@ def test_the_paper_protocol_is_the_published_one() -> None:
         "iterations": 25_000, "batch": 16, "lr": 1e-4, "weight_decay": 0.01, "warmup": 1500, "warmup_start": 1e-6,
         "backbone_scale": 0.1, "channels": 256, "post_process_channels": (96, 192, 384, 768), "min_depth": 1e-3,
         "max_depth": 10.0, "scale_range": (0.8, 1.5), "depth_mix": 0.25, "flip": 0.5, "test_mode": "slide_flip",
-        "size": (480, 640), "eigen_crop": True,
+        "size": (480, 640), "eigen_crop": True, "padding_colour": "mean",
     }  # fmt: skip
     assert {name: getattr(settings, name) for name in published} == published
     windows = 1 + (settings.size[1] - settings.test_window) // settings.test_stride

@@ -78,7 +78,7 @@ def test_dinov2s_heads_take_a_pass_for_each_of_five_parts() -> None:
     images = Counter({part.what: 0 for part in features})
     for part in features:
         images[part.what] += part.passes.images
-    assert images == dict.fromkeys(("pooled", "summary:-1", "summary:-2", "summary:-3", "summary:-4"), 5994 + 5794)
+    assert images == dict.fromkeys(("mean:-1", "summary:-1", "summary:-2", "summary:-3", "summary:-4"), 5994 + 5794)
 
 
 def test_jobs_share_the_features_of_one_view() -> None:
@@ -91,7 +91,7 @@ def test_jobs_share_the_features_of_one_view() -> None:
     )  # fmt: skip
     assert knn == fewshot
     assert not linear & knn, "another crop"
-    assert knn < heads, "pooled is one of its five parts"
+    assert not knn & heads, "class tokens and the mean of the last map"
     assert names < set(work_of("knn", "cub", "mini").features), "the reported images alone"
 
 
