@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from umt.declarations import build, read_json
 from umt.errors import ResultError, UMTError
-from umt.files import atomic_file, below, component
+from umt.files import atomic_file, below, component, visible_entries
 from umt.text import brief
 
 if TYPE_CHECKING:
@@ -181,13 +181,8 @@ class ResultStore:
         """
         if not self.folder.is_dir():
             return []
-        entries = _entries(self.folder)
+        entries = visible_entries(self.folder)
         return [path for entry in entries for path in ([Path(entry)] if entry.is_symlink() else _files(entry))]
-
-
-def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
 
 
 def _files(entry: os.DirEntry[str]) -> list[Path]:
@@ -196,7 +191,7 @@ def _files(entry: os.DirEntry[str]) -> list[Path]:
     try:
         if not entry.is_dir(follow_symlinks=False):
             return []
-        return [folder / one.name for one in _entries(entry) if one.name.endswith(".json")]
+        return [folder / one.name for one in visible_entries(entry) if one.name.endswith(".json")]
     except OSError:
         return [folder]
 

@@ -9,9 +9,8 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from mmseg_configs.loading import read_annotation
+from umt.data.check import MILLIMETRES
 from umt.errors import DataError
-
-MILLIMETRES = 1000.0
 
 
 @TRANSFORMS.register_module()

@@ -32,7 +32,7 @@ class ClassIoU(IoUMetric):
 
         mmseg counts in float32, which is exact within an image and not over a data set.
         """
-        count = _count_compiled if kernel() and pred_label.device.type == "cpu" else _count
+        count = _count_compiled if pred_label.device.type == "cpu" and kernel() else _count
         both, predicted, true = count(pred_label.flatten(), label.flatten(), num_classes, ignore_index).cpu()
         return both, predicted + true - both, predicted, true
 

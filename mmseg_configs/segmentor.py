@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,13 +22,37 @@ Samples = list[SegDataSample]
 Starts = tuple[int, ...]
 
 
+class SampleOnDemand(SegDataSample):
+    """A sample whose `seg_logits` are computed when they are asked for; its copies have none."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "compute"}
+
+    @property
+    def seg_logits(self) -> PixelData:
+        if "_seg_logits" not in self:
+            self.set_field(self.compute(), "_seg_logits", dtype=PixelData)
+        return self._seg_logits
+
+    @seg_logits.setter
+    def seg_logits(self, value: PixelData) -> None:
+        self.set_field(value, "_seg_logits", dtype=PixelData)
+
+
+def compute_on_demand(sample: SegDataSample, compute: Callable[[], PixelData]) -> None:
+    """Let a sample compute its `seg_logits` on demand."""
+    sample.__class__ = SampleOnDemand
+    object.__setattr__(sample, "compute", compute)  # no field of its data, which are copied and counted
+
+
 @MODELS.register_module()
 class FusedEncoderDecoder(EncoderDecoder):
     """A drop-in for EncoderDecoder in any config: `model=dict(type='FusedEncoderDecoder', ...)`.
 
-    Losses of its decode head are `fused_loss`; predictions in mode whole and slide have `pred_sem_seg` and no
-    `seg_logits`. A head with its own `loss_by_feat` or `predict_by_feat`, one output channel, flipped images and
-    logits that are not finite go mmseg's way, and so do auxiliary heads.
+    Losses of its decode head are `fused_loss`; predictions in mode whole and slide have `pred_sem_seg`, and mmseg's
+    `seg_logits` only once somebody asks for them, as its test-time augmentation does. A head with its own
+    `loss_by_feat` or `predict_by_feat`, one output channel, flipped images and logits that are not finite go mmseg's
+    way, and so do auxiliary heads.
     """
 
     def _decode_head_forward_train(self, inputs: list[Tensor], data_samples: Samples) -> dict[str, Tensor]:
@@ -45,9 +71,16 @@ class FusedEncoderDecoder(EncoderDecoder):
         logits = self._window_logits(inputs, rows, columns)
         if not torch.isfinite(logits.sum()):
             return super().predict(inputs, data_samples)
-        for sample, values in zip(data_samples, logits, strict=True):
+        for index, (sample, values) in enumerate(zip(data_samples, logits, strict=True)):
+            compute_on_demand(sample, partial(self._seg_logits, inputs[index : index + 1], sample.metainfo))
             sample.pred_sem_seg = PixelData(data=self._class_map(values, sample.metainfo, inputs, rows, columns)[None])
         return data_samples
+
+    def _seg_logits(self, inputs: Tensor, meta: dict[str, Any]) -> PixelData:
+        """Compute mmseg's own logits of one image at its original size, in a second forward."""
+        with torch.no_grad():
+            [sample] = super().predict(inputs, [SegDataSample(metainfo=meta)])
+        return sample.seg_logits
 
     def _takes(self, inputs: Tensor, samples: Samples) -> bool:
         plain = self.out_channels > 1 and _inherits(self.decode_head, "predict", "predict_by_feat")

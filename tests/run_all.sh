@@ -3,6 +3,7 @@
 # `--fast` as the first argument leaves out the tests that are marked slow.
 # UMT_REAL_DATA names a folder of real data that some tests use where it is set.
 set -euo pipefail
+unset CDPATH # cd would follow it, and print
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source benchmarks/setup_env.sh
 umt_ensure_env mmseg,demo,test

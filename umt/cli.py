@@ -10,6 +10,7 @@ import click
 import umt
 from umt.errors import PAGE, UMTError
 from umt.safe_path import leave_current_folder, safe_path
+from umt.surroundings import accept_all_text, shorten_socket_folder
 
 COMMANDS = {
     "run": ("benchmarks.cli.run:run", "Evaluate backbones on a suite and write its tables."),
@@ -58,7 +59,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; a UMTError becomes one line on stderr, with its code, and exit status 2."""
+    accept_all_text()
     try:
+        shorten_socket_folder()
         with safe_path():
             cli(prog_name="umt")
     except UMTError as error:

@@ -6,14 +6,15 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from umt.errors import WriteError
 from umt.files import free_bytes
+from umt.locks import lock
 
 Key = Mapping[str, Any]  # plain values that decide the content: if two are equal, so are the contents
 
@@ -38,25 +39,22 @@ def checksum(blocks: Iterable[Any]) -> int:
 
 
 @contextmanager
-def locked(lock: Path, option: str, timeout: float = -1) -> Iterator[None]:
+def locked(path: Path, option: str, timeout: float = -1) -> Iterator[None]:
     """Hold a lock of a cache, and make its folder; filelock.Timeout if another process holds it for longer.
 
-    Raises UMTError with the option that names another folder if this one cannot be written.
+    Raises UMTError with the option that names another folder if this one cannot be written, or has no locks.
     """
-    held = FileLock(lock, timeout=timeout)
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        held.acquire()
-    except Timeout:
-        raise
-    except OSError as error:
-        raise WriteError(
-            f"{lock.parent}: nothing can be cached there ({error.strerror}); name another {option}"
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            there, reason = stack.enter_context(lock(path, timeout)), "No locks available"
+        except Timeout:
+            raise
+        except OSError as error:
+            there, reason = False, str(error.strerror)
+        if not there:
+            raise WriteError(f"{path.parent}: nothing can be cached there ({reason}); name another {option}")
         yield
-    finally:
-        held.release()
 
 
 def shortage(folder: Path, needed: int) -> str | None:

@@ -24,6 +24,7 @@ FLAGS = {
     "ab": os.O_WRONLY | os.O_APPEND | os.O_CREAT,
     "wb": os.O_WRONLY | os.O_CREAT,
 }
+JUNK = ("__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini")  # left by macOS, Synology and Windows beside files
 SPECIAL = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
@@ -56,6 +57,20 @@ def read_plain(path: Path, *, links: bool = False, most: int | None = None) -> b
     with open_plain(path, links=links, most=most) as handle:
         content: bytes = handle.read()
         return content
+
+
+def hidden(name: str) -> bool:
+    """Return true for the name of what desktops and notebooks leave in folders: it is not listed anywhere."""
+    return name.startswith(".") or name in JUNK
+
+
+def visible_entries(folder: str | Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """List what is directly in a folder and not hidden, in order of name; OSError if the folder cannot be listed.
+
+    Names that are no UTF-8 stay as the system gives them, and links are not followed.
+    """
+    with os.scandir(folder) as entries:
+        return sorted((entry for entry in entries if not hidden(entry.name)), key=lambda entry: entry.name)
 
 
 def component(text: str, joint: str = "_") -> str:
@@ -94,7 +109,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-            os.fchmod(handle.fileno(), 0o666 & ~_umask())  # a temporary file is for its owner's eyes only
+            os.fchmod(handle.fileno(), 0o666 & ~umask())  # a temporary file is for its owner's eyes only
         except BaseException as error:
             with suppress(OSError):  # a full disk refuses the bytes in the buffer, too
                 handle.close()
@@ -142,7 +157,7 @@ def _disk_error(error: BaseException | None) -> str | None:
     return os.strerror(error.errno or 0) if error is not None and error.errno in FULL else None
 
 
-def _umask() -> int:
+def umask() -> int:
     """Return the umask of the process; the only way to read it is to set it."""
     mask = os.umask(0o077)
     os.umask(mask)

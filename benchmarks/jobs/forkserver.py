@@ -17,6 +17,7 @@ from typing import Any
 
 from umt.errors import ProcessError, UMTError
 from umt.safe_path import safe_path
+from umt.surroundings import shorten_socket_folder
 
 STARTING = threading.Lock()  # held while a process starts
 
@@ -26,6 +27,7 @@ def fork_server() -> Any:
 
     The server starts importing at once, while the caller goes on.
     """
+    shorten_socket_folder()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.jobs.preload"])
     with safe_path():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import torch
 
 from benchmarks.jobs.limits import deadline
 from benchmarks.results import Key, ResultStore, job_title
@@ -52,7 +54,15 @@ def make_plan(options: Options, models: Models = NO_MODELS) -> Plan:
         for backbone in backbones
         for seed in range(seeds_of(column, options))
     ]
+    _warm_up({job.request.key.task for job in jobs if job.state == "to run" and job.request}, torch.device(device))
     return Plan(device, tuple(backbones), tuple(datasets.values()), tuple(jobs))
+
+
+def _warm_up(tasks: Iterable[str], device: torch.device) -> None:
+    """Let tasks try their optional accelerators, so that one that fails is known now and not after a training."""
+    for task in map(get_task, tasks):
+        if task.warm_up:
+            task.warm_up(device)
 
 
 def seeds_of(column: Column, options: Options) -> int:

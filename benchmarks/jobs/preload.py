@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from importlib import import_module
 
+from umt.surroundings import accept_all_text
+
+accept_all_text()
 for name in ("sklearn.linear_model", "timm", "torch", "torchvision.transforms.v2", "benchmarks.jobs.measure"):
     import_module(name)
 

@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from benchmarks.results import Measured, ResultStore
 from umt.errors import UMTError, WriteError
 from umt.files import below, open_plain
+from umt.locks import lock
 
 if TYPE_CHECKING:
     from umt.backbones import Backbone
@@ -47,7 +48,7 @@ def run_job(
     started = time.perf_counter()
     try:
         below(request.out / "work", request.key.stem).mkdir(parents=True, exist_ok=True)
-        with FileLock(request.work_dir / "lock", timeout=0):
+        with lock(request.work_dir / "lock", timeout=0):
             if not store.has(request.key):  # another suite may have run it since the plan was made
                 store.write(*_measure(request, progress, model))
     except Timeout:

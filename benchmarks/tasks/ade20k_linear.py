@@ -12,6 +12,7 @@ import torch
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from mmseg_configs.ade20k import ADE20KSettings, build, build_model
+from mmseg_configs.fused.map import warm_up
 from mmseg_configs.fused.resampling import window_starts
 from mmseg_configs.panel import segmentation_panel
 from mmseg_configs.runner import Parts, dense_forward, train_and_test
@@ -84,5 +85,6 @@ TASK = Task(
     metrics=(Metric("miou", "%"), Metric("macc", "%"), Metric("aacc", "%")),
     run=run,
     workload=workload,
+    warm_up=warm_up,
     spreads=True,
 )

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-compiled = njit(cache=True, fastmath={"nnan", "nsz", "contract"}, nogil=True)  # the logits are checked to be finite
+FASTMATH = {"nnan", "nsz", "contract"}  # the logits are checked to be finite
 LANES = 32  # a reduction to one number is not vectorised, one to so many is
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function; in every process anew if neither the package nor HOME can hold its machine code."""
+    try:
+        return njit(cache=True, fastmath=FASTMATH, nogil=True)(function)
+    except RuntimeError:
+        return njit(fastmath=FASTMATH, nogil=True)(function)
 
 
 @compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -11,15 +12,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmseg_configs.fused.resampling import Operator
+from mmseg_configs.fused.resampling import Operator, resize
+from umt.errors import first_line
 
+log = logging.getLogger(__name__)
 CHUNK = {"cpu": 2**20, "cuda": 2**25}  # resized logits held at one time
 
 
 @cache
 def kernel() -> ModuleType | None:
-    """Return the compiled loops, or None without numba."""
-    return import_module("mmseg_configs.fused.kernel") if find_spec("numba") else None
+    """Return the compiled loops, or None without numba; if a small map fails, a line in the log says why."""
+    if not find_spec("numba"):
+        return None
+    try:
+        loops = import_module("mmseg_configs.fused.kernel")
+        _try(loops)
+        return loops
+    except Exception as error:  # an accelerator may raise anything, and plain torch gives the same maps
+        log.warning("numba is not used (%s); class maps are computed in plain torch, more slowly", first_line(error))
+        return None
+
+
+def warm_up(device: torch.device) -> None:
+    """Compile the loops, which run on a CPU only, so that their failure is known before any training."""
+    if device.type == "cpu":
+        kernel()
 
 
 def class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tensor:
@@ -27,12 +44,27 @@ def class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tensor:
 
     logits: finite, [C, h, w]; rows: [H, h]; columns: [W, w].
     """
-    compiled = kernel()
-    if compiled is None or logits.device.type != "cpu":
+    compiled = kernel() if logits.device.type == "cpu" else None
+    if compiled is None:
         return chunked_class_map(logits, rows, columns)
+    return _compiled_class_map(compiled, logits, rows, columns)
+
+
+def _try(loops: ModuleType) -> None:
+    """Compile all loops on a small map; RuntimeError if the map or its counts are wrong."""
+    logits, operator = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]), resize(2, 4)
+    expected = chunked_class_map(logits, operator, operator)
+    found = _compiled_class_map(loops, logits, operator, operator)
+    areas = np.zeros((3, 2), np.int64)
+    loops.count(found.flatten().numpy(), expected.flatten().numpy(), 255, areas)
+    if not torch.equal(found, expected) or areas.sum() != 3 * expected.numel():
+        raise RuntimeError("it computes wrong maps on this machine")
+
+
+def _compiled_class_map(loops: ModuleType, logits: Tensor, rows: Operator, columns: Operator) -> Tensor:
     classes = np.empty((rows.size, columns.size), np.int64)
     values = logits.flatten(1).T.contiguous().view(*logits.shape[1:], -1).numpy()  # 2-D: torch then copies by blocks
-    compiled.class_map(values, _parts(rows), _parts(columns), classes)
+    loops.class_map(values, _parts(rows), _parts(columns), classes)
     return torch.from_numpy(classes)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
-from mmseg.models.segmentors import EncoderDecoder
+from mmseg.models.segmentors import EncoderDecoder, SegTTAModel
 from mmseg.structures import SegDataSample
 
 from mmseg_configs.backbone import data_preprocessor
@@ -65,6 +66,9 @@ def test_the_same_prediction(
     assert clear.float().mean() > 0.99
     assert torch.equal(found.pred_sem_seg.data[0][clear], expected.pred_sem_seg.data[0][clear])
     assert "seg_logits" not in found
+    assert not hasattr(copy.deepcopy(found), "seg_logits")
+    assert torch.equal(found.seg_logits.data, expected.seg_logits.data)
+    assert "seg_logits" in found
     assert len(found.pred_sem_seg.data.unique()) > 1 or head["type"] == "LinearHead"
 
 
@@ -93,3 +97,17 @@ def test_a_flipped_image_and_broken_logits_go_mmsegs_way() -> None:
         [expected], [found] = (model.predict(**samples(model, (64, 96), (64, 96))) for model in (theirs, ours))
     assert torch.equal(expected.pred_sem_seg.data, found.pred_sem_seg.data)
     assert (found.pred_sem_seg.data == 2).all()
+
+
+@pytest.mark.parametrize("scales", [(64,), (48, 64, 96)])
+def test_augmentation_at_test_time_is_mmsegs(scales: tuple[int, ...]) -> None:
+    """Also without a mirror image, of which mmseg's own prediction would have the logits."""
+    theirs, ours = pair({"mode": "whole"}, HEADS[1])
+    merged = []
+    for module in (theirs, ours):
+        model = SegTTAModel(module=module)
+        views = [samples(module, (side, side), (70, 80), img_path="a.png") for side in scales]
+        with torch.no_grad():
+            merged.append(model.merge_preds([[module.predict(**view)[0] for view in views]])[0].pred_sem_seg.data)
+    assert torch.equal(*merged)
+    assert len(merged[0].unique()) > 1

@@ -10,6 +10,8 @@ from umt.data.contract import Dataset, Sample
 from umt.data.images import decode, decode_rgb
 from umt.errors import DataError
 
+MILLIMETRES = 1000.0  # a metre, in the values of a depth map
+
 
 def validate(dataset: Dataset) -> None:
     """Index every split, check every class index, and read the first and the last item of each split.
@@ -37,13 +39,19 @@ def check_annotation(image: Path, annotation: Path, max_label: int) -> None:
         raise DataError(f"{annotation}: {found}, expected one channel of labels 0..{max_label}; replace the file")
 
 
-def check_depth(image: Path, annotation: Path) -> None:
-    """Check a depth map: 16-bit, as large as its image, at least one measured pixel."""
+def check_depth(image: Path, annotation: Path, plausible: tuple[float, float] | None = None) -> None:
+    """Check a depth map: 16-bit, as large as its image, some pixel measured, the median in a plausible range (m)."""
     depth = _same_size(image, annotation)
     if depth.ndim != 2 or depth.dtype.itemsize < 2:
         raise DataError(f"{annotation}: {_kind(depth)}, expected a 16-bit grey PNG in millimetres; convert it")
     if not depth.any():
         raise DataError(f"{annotation}: no valid depth (all values are 0); remove it and its image")
+    median = float(np.median(depth[depth > 0])) / MILLIMETRES
+    if plausible and not plausible[0] <= median <= plausible[1]:
+        raise DataError(
+            f"{annotation}: median depth {median:.2f} m if its values are millimetres, expected {plausible[0]:g} to "
+            f"{plausible[1]:g} m; convert the depth to millimetres"
+        )
 
 
 def check_indices(dataset: Dataset, samples: list[Sample]) -> None:
@@ -59,7 +67,7 @@ def check_item(dataset: Dataset, sample: Sample) -> None:
     if isinstance(sample.target, int):
         check_image(sample.image)
     elif dataset.info.classes is None:
-        check_depth(sample.image, sample.target)
+        check_depth(sample.image, sample.target, dataset.info.depth_range)
     else:
         check_annotation(sample.image, sample.target, dataset.info.classes)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from umt.data.archives import Part
 from umt.declarations import read_json
-from umt.errors import DeclarationError, LayoutError, unknown_name
+from umt.errors import DataError, DeclarationError, LayoutError, unknown_name
 
 KINDS = ("classification", "segmentation", "depth")
 METRICS = ("top1", "mean_per_class")
@@ -58,6 +58,7 @@ class DatasetInfo:
     source: str  # its source and the place of each file: the remedy of an error, so no capital and no full stop
     read: Callable[[Path, str], list[Sample]]  # (folder, split) -> items in a stable order
     class_names: Callable[[Path], list[str]] | None = None
+    depth_range: tuple[float, float] | None = None  # metres between which the median of any depth map lies
     ends: tuple[str, str] | None = None  # official names of the first and the last class
     metric: str = "top1"  # the accuracy that papers report, one of METRICS
     spoken: Callable[[str], str] = plain_words  # the name of a class as people say it; KeyError for an unknown one
@@ -121,6 +122,12 @@ class Dataset:
     @property
     def spoken_names(self) -> list[str]:
         """The names of the classes as people say them, in order of index; UMTError for a folder that names no class."""
+        for name in self.class_names:
+            if not any(character.isalpha() for character in name):  # a text tower would take '7' for a digit
+                raise LayoutError(
+                    f"{self.root}: class folder '{name}' is a number and no name; "
+                    "call each folder by the name of its class"
+                )
         try:
             return [self.info.spoken(name) for name in self.class_names]
         except KeyError as error:
@@ -177,7 +184,8 @@ class Dataset:
         digest = hashlib.sha256(self.info.base.partition(":")[0].encode())
         for split in self.info.splits:
             for sample in self.samples(split):
-                digest.update(f"{split}|{self._describe(sample.image)}|{self._target(sample)}\n".encode())
+                line = f"{split}|{self._describe(sample.image)}|{self._target(sample)}\n"
+                digest.update(line.encode(errors="surrogateescape"))  # names that are no UTF-8 keep their bytes
         return digest.hexdigest()[:16]
 
     @cached_property
@@ -203,7 +211,10 @@ class Dataset:
 
     def _describe(self, path: Path) -> str:
         name = str(path).removeprefix(self._prefix)  # a million of them: relative_to would take most of the time
-        return f"{name}:{path.stat().st_size}"
+        try:
+            return f"{name}:{path.stat().st_size}"
+        except OSError as error:  # a link that leads nowhere, or a file that has gone since it was listed
+            raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file, or remove it") from error
 
     def _target(self, sample: Sample) -> str:
         return self._describe(sample.target) if isinstance(sample.target, Path) else str(sample.target)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from umt.errors import MissingFileError
+from umt.files import visible_entries
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
 NOWHERE = 0  # the kind of a link that leads to nothing
@@ -53,7 +54,7 @@ class ImageList:
 
 
 def find_images(folder: Path) -> ImageList:
-    """Return all image files below a folder, each once, sorted by name; UMTError if there are none."""
+    """Return all visible image files below a folder, each once, sorted by name; UMTError if there are none."""
     if not folder.is_dir():
         raise MissingFileError(f"--images {folder}: no such folder")
     paths = [path for path in _files(folder) if path.name.lower().endswith(SUFFIXES)]
@@ -76,7 +77,7 @@ def _files(folder: Path) -> Iterator[Path]:
             continue
         entered.add(real)
         folders = []
-        for entry in _scan(parent):
+        for entry in _entries(parent):
             kind = _kind(entry)
             if kind == stat.S_IFDIR:
                 folders.append(entry.path)
@@ -95,10 +96,9 @@ def _kind(entry: os.DirEntry[str]) -> int:
         return NOWHERE
 
 
-def _scan(folder: str) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder; an empty list if it may not be read."""
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """Return the visible entries of a folder; an empty list if it may not be read."""
     try:
-        with os.scandir(folder) as entries:
-            return list(entries)
+        return visible_entries(folder)
     except OSError:
         return []

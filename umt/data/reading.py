@@ -10,7 +10,7 @@ from pathlib import Path
 
 from umt.data.contract import Sample
 from umt.errors import LayoutError, TrustError
-from umt.files import read_plain
+from umt.files import read_plain, visible_entries
 from umt.text import brief
 
 LARGEST_LIST = 1 << 26  # bytes of a text list; the longest official list has two million
@@ -20,13 +20,12 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 def subfolders(folder: Path) -> list[str]:
     """Return the names of the visible folders directly below `folder`, sorted."""
-    return sorted(entry.name for entry in _scan(folder) if entry.is_dir() and not entry.name.startswith("."))
+    return [entry.name for entry in _entries(folder) if entry.is_dir()]
 
 
 def image_names(folder: Path) -> list[str]:
     """Return the names of the visible image files directly in `folder`, sorted; one listing, no look at each file."""
-    names = (entry.name for entry in _scan(folder))
-    return sorted(name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."))
+    return [entry.name for entry in _entries(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES)]
 
 
 def class_images(folder: Path) -> list[str]:
@@ -49,7 +48,7 @@ def seeded_order(category: str, names: Sequence[str], seed: int) -> list[str]:
     The order is the same on every machine, in any order of the files, and if other images are missing.
     """
     salt = f"{seed}/{category}" if seed else category
-    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
+    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode(errors="surrogateescape")).digest())
 
 
 def read_table(path: Path, columns: int) -> list[list[str]]:
@@ -134,9 +133,10 @@ def _first_missing(folder: Path, names: Iterable[str]) -> str | None:
     return None
 
 
-def _scan(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as entries:
-            return list(entries)
+        return visible_entries(folder)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name that holds a NUL
         raise LayoutError(f"{folder}: folder of the data set is missing; extract the official archive again") from None
+    except OSError as error:
+        raise LayoutError(f"{folder}: cannot be listed ({error.strerror}); let this user read it") from error

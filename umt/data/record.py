@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from umt.declarations import build, read_json
-from umt.errors import LayoutError, UMTError
+from umt.errors import LayoutError, UMTError, WriteError
 from umt.files import atomic_file, component
 
 FOLDER = ".umt-data"  # below the data root, beside the sets and never inside them
@@ -40,7 +40,11 @@ def read_record(data_root: Path, name: str) -> Record:
 
 
 def write_record(data_root: Path, name: str, record: Record) -> None:
+    """Write the record of a set; WriteError if its folder cannot be written."""
     path = record_path(data_root, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"{path.parent}: cannot be written ({error.strerror}); let this user write there") from error
     with atomic_file(path) as file:
         file.write(json.dumps(asdict(record), indent=1).encode())

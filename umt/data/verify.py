@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -15,7 +17,7 @@ from umt.data.check import check_indices, check_item
 from umt.data.contract import Dataset, Sample
 from umt.data.record import Record, read_record, record_path, write_record
 from umt.data.registry import find_dataset
-from umt.errors import UMTError
+from umt.errors import DataError, UMTError, WriteError
 
 SAMPLED = 100  # items of each split that are decoded and hashed
 
@@ -44,7 +46,8 @@ def verify(name: str, data_root: Path, progress: Progress) -> Report:
     problems = (*problems, *_changed(dataset, record, checksums, record_path(data_root, name)))
     if not problems:
         known = replace(record, title=dataset.title, fingerprint=dataset.fingerprint, checksums=checksums)
-        write_record(data_root, name, replace(known, verified=date.today().isoformat()))
+        with suppress(WriteError):  # a data root that others may only read needs no record
+            write_record(data_root, name, replace(known, verified=date.today().isoformat()))
     return Report(dataset.title, dataset.sizes, problems)
 
 
@@ -87,7 +90,7 @@ def _read(dataset: Dataset, checksums: dict[str, str], progress: Progress) -> It
             except UMTError as error:
                 yield str(error)
             for path in (sample.image, sample.target):
-                if isinstance(path, Path) and path.is_file():
+                if isinstance(path, Path) and os.access(path, os.R_OK) and path.is_file():
                     checksums[path.relative_to(dataset.root).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -102,6 +105,11 @@ def _changed(dataset: Dataset, record: Record, checksums: dict[str, str], path: 
     for name, checksum in checksums.items():
         if record.checksums.get(name, checksum) != checksum:
             yield f"{dataset.root / name}: not the bytes verified on {record.verified}; {remedy}"
-    if record.fingerprint not in ("", dataset.fingerprint):
-        was = f"fingerprint was {record.fingerprint}, is {dataset.fingerprint}"
+    try:
+        fingerprint = dataset.fingerprint
+    except DataError as error:
+        yield str(error)
+        return
+    if record.fingerprint not in ("", fingerprint):
+        was = f"fingerprint was {record.fingerprint}, is {fingerprint}"
         yield f"{dataset.root}: files came, went or changed their size ({was}); {remedy}"

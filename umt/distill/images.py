@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from PIL import Image, ImageEnhance
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -23,6 +22,8 @@ from umt.data.registry import find_dataset
 from umt.distill.recipe import ViewSpec
 from umt.errors import DataError, UMTError, WriteError
 from umt.files import open_plain, read_plain
+from umt.locks import lock
+from umt.text import printable
 
 MAX_DAMAGED = 10  # damaged images that are always allowed
 MAX_DAMAGED_SHARE = 0.01  # share of the images that may be damaged
@@ -49,12 +50,13 @@ class Skipped:
     def add(self, problem: UMTError) -> None:
         """Add the image that gave this error."""
         try:
-            with FileLock(f"{self.path}.lock"):
+            with lock(Path(f"{self.path}.lock")):
                 known = self.lines()
-                if str(problem) not in known:
+                line = printable(str(problem))
+                if line not in known:
                     with open_plain(self.path, "ab") as handle:
-                        handle.write(f"{problem}\n".encode())
-                    known.append(str(problem))
+                        handle.write(f"{line}\n".encode())
+                    known.append(line)
         except OSError as error:
             raise self._unusable(error) from error
         if len(known) > self.limit:

@@ -12,6 +12,7 @@ from typing import Any
 
 from umt.declarations import read_json
 from umt.errors import UMTError, WriteError
+from umt.files import umask, visible_entries
 
 MARK = "export.json"  # the exported backbone, and the names of the files; it marks a folder as an export
 
@@ -30,6 +31,8 @@ def export_folder(out: Path, about: Mapping[str, Any]) -> Iterator[Path]:
             folder.mkdir()
             yield folder
             files = sorted([*(path.name for path in folder.iterdir()), MARK])
+            for path in folder.iterdir():
+                path.chmod(0o666 & ~umask())  # some libraries write for the eyes of the owner only
             (folder / MARK).write_text(json.dumps({**about, "files": files}, indent=1), encoding="utf-8")
             if out.exists():
                 shutil.rmtree(out)
@@ -43,7 +46,7 @@ def _refuse_foreign(out: Path) -> None:
         return
     if not out.is_dir():
         raise WriteError(f"{out}: is a file; choose another --out")
-    strangers = sorted({path.name for path in out.iterdir()} - _own_files(out / MARK))
+    strangers = sorted({entry.name for entry in visible_entries(out)} - _own_files(out / MARK))
     if strangers:
         raise WriteError(f"{out}: holds '{strangers[0]}', which no export put there; choose another --out")
 

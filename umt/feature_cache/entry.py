@@ -6,7 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -70,7 +70,8 @@ class Entry:
             with open_plain(self.array) as handle:
                 if _crc32(handle) != header.get("crc32"):
                     return None
-                os.utime(self.header, follow_symlinks=False)  # by the last use entries are pruned
+                with suppress(PermissionError):  # in the folder of another user
+                    os.utime(self.header, follow_symlinks=False)  # by the last use entries are pruned
                 return _mapped(handle, shape)
         except (OSError, ValueError):  # no plain file, or no array of that shape
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import subprocess
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ def init_distributed() -> Processes:
     They talk through NCCL if the machine has GPUs, each process with its own GPU, and through Gloo otherwise. A Slurm
     job script that was not started with srun is a single process.
     """
-    if "RANK" not in os.environ and "SLURM_STEP_ID" in os.environ and _number("SLURM_NTASKS", 1) > 1:
+    if "RANK" not in os.environ and "SLURM_STEP_ID" in os.environ and _number(_tasks(os.environ), 1) > 1:
         slurm_to_torchrun(os.environ)
     processes = Processes(_number("RANK", 0), _number("WORLD_SIZE", 1), _number("LOCAL_RANK", 0))
     if processes.world > 1 and not distributed.is_initialized():
@@ -64,7 +64,7 @@ def slurm_to_torchrun(environment: MutableMapping[str, str]) -> None:
     job = int(environment.get("SLURM_JOB_ID", 0))
     translated = {
         "RANK": environment["SLURM_PROCID"],
-        "WORLD_SIZE": environment["SLURM_NTASKS"],
+        "WORLD_SIZE": environment[_tasks(environment)],
         "LOCAL_RANK": environment.get("SLURM_LOCALID", "0"),
         "MASTER_PORT": str(FIRST_PORT + job % FIRST_PORT),
     }
@@ -72,6 +72,11 @@ def slurm_to_torchrun(environment: MutableMapping[str, str]) -> None:
         translated["MASTER_ADDR"] = _first_host(environment.get("SLURM_NODELIST", ""))
     for name, value in translated.items():
         environment.setdefault(name, value)
+
+
+def _tasks(environment: Mapping[str, str]) -> str:
+    """Name the variable that counts the processes: an interactive step has one, whatever its job was given."""
+    return "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in environment else "SLURM_NTASKS"
 
 
 def _first_host(nodes: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mmseg_configs.fused.map import chunked_class_map, class_map, kernel
+from mmseg_configs.fused.map import chunked_class_map, class_map, kernel, warm_up
 from mmseg_configs.fused.resampling import evaluation
 
 Shape = tuple[int, int]
@@ -86,3 +90,67 @@ def test_a_thin_winner_inside_a_cell_is_found(make: Map) -> None:
 def test_real_logits_of_a_trained_head(make: Map, trained_logits: list[Tensor]) -> None:
     for logits in trained_logits:
         check(make, logits, (256, 352), (256, 341), (300, 400))
+
+
+@pytest.fixture
+def fresh_kernel() -> Iterator[None]:
+    kernel.cache_clear()
+    yield
+    kernel.cache_clear()
+
+
+def broken(**loops: Any) -> ModuleType:
+    module = ModuleType("mmseg_configs.fused.kernel")
+    vars(module).update(loops)
+    return module
+
+
+def refuse(*_: object) -> None:
+    raise OSError(28, "No space left on device")  # where numba keeps its machine code
+
+
+@pytest.mark.usefixtures("fresh_kernel")
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        (None, "numba"),  # an import that fails, as that of a numba which does not know this NumPy
+        (broken(class_map=refuse), "No space left on device"),
+        (broken(class_map=lambda *_: None, count=lambda *_: None), "wrong maps"),
+    ],
+)
+def test_loops_that_fail_are_left_out_with_one_line(
+    module: ModuleType | None, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mmseg_configs.fused.map.find_spec", lambda name: True)
+    monkeypatch.setitem(sys.modules, "mmseg_configs.fused.kernel", module)
+    if module is None:
+        monkeypatch.delitem(sys.modules, "mmseg_configs.fused.kernel")
+        monkeypatch.setitem(sys.modules, "numba", None)
+    warm_up(torch.device("cpu"))
+    check(class_map, torch.randn(5, 4, 4), (32, 32), (32, 32), (40, 40))
+    [record] = caplog.records
+    assert reason in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+@pytest.mark.usefixtures("fresh_kernel")
+def test_a_gpu_asks_for_no_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmseg_configs.fused.map.import_module", refuse)
+    warm_up(torch.device("cuda"))
+    assert kernel.cache_info().currsize == 0
+
+
+def test_without_a_place_for_machine_code_it_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    numba = pytest.importorskip("numba")
+    loops = pytest.importorskip("mmseg_configs.fused.kernel")
+    make = numba.njit
+
+    def without_locator(*arguments: Any, **options: Any) -> Any:
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function '_fill': no locator available for file 'kernel.py'")
+        return make(*arguments, **options)
+
+    monkeypatch.setattr(loops, "njit", without_locator)
+    block = np.zeros((2, 3), np.int64)
+    loops.compiled(loops._fill.py_func)(block, 7)
+    assert (block == 7).all()

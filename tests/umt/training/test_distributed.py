@@ -10,12 +10,13 @@ from umt.errors import UMTError
 from umt.training.distributed import Processes, init_distributed, slurm_to_torchrun
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "SLURM_STEP_ID", "SLURM_NTASKS")
+COUNT = "SLURM_STEP_NUM_TASKS"
 SLURM = {"SLURM_PROCID": "5", "SLURM_NTASKS": "8", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "123456"}
 
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in NAMES:
+    for name in (*NAMES, COUNT):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -37,6 +38,19 @@ def test_a_slurm_script_without_srun_is_one_process(monkeypatch: pytest.MonkeyPa
     for name, value in SLURM.items():
         monkeypatch.setenv(name, value)
     assert init_distributed() == Processes(0, 1, 0)
+
+
+def test_an_interactive_step_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`salloc -n 8` allocates eight tasks, and its shell is a step with one."""
+    for name, value in {**SLURM, "SLURM_STEP_ID": "4294967290", COUNT: "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert init_distributed() == Processes(0, 1, 0)
+
+
+def test_a_step_of_fewer_tasks_than_its_job_has_so_many_processes() -> None:
+    environment = {**SLURM, COUNT: "2", "MASTER_ADDR": "here"}
+    slurm_to_torchrun(environment)
+    assert environment["WORLD_SIZE"] == "2"
 
 
 @pytest.mark.usefixtures("scontrol")

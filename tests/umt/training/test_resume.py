@@ -82,3 +82,29 @@ def test_a_full_disk_leaves_the_save_before_it(
     full_disk.clear()
     resumed = train(recipe, work_dir=cut)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_what_fails_after_the_last_step_costs_no_step(
+    train,  # type: ignore[no-untyped-def]
+    recipe: Recipe,
+    tmp_path: Path,
+) -> None:
+    """A test, an accelerator or a disk may fail then; the same command has nothing left to train."""
+    whole = train(recipe, work_dir=tmp_path / "whole")
+    steps: list[int] = []
+
+    class Count(Hook):
+        def after_train_iter(self, runner: Any, *_: object, **__: object) -> None:
+            steps.append(runner.iter)
+
+    class Fail(Count):
+        def after_train(self, runner: Any) -> None:
+            raise RuntimeError("no accelerator")
+
+    with pytest.raises(RuntimeError, match="no accelerator"):
+        train(recipe, work_dir=tmp_path / "cut", extras=Extras(hooks=(Fail(),)))
+    assert steps
+    steps.clear()
+    resumed = train(recipe, work_dir=tmp_path / "cut", extras=Extras(hooks=(Count(),)))
+    assert steps == []
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

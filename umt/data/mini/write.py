@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from umt.data.contract import MARKER, read_marker
 from umt.data.mini import crops, dense, digits
 from umt.data.registry import dataset_info
 from umt.errors import WriteError
+from umt.locks import lock
 
 MADE_BY = "umt data mini"
 VERSION = 1  # raised whenever the content changes
@@ -111,7 +110,7 @@ def write_part(part: Part, out: Path, size: MiniSize = MINI) -> Path:
     marker = json.dumps({**origin, "made_by": MADE_BY, "version": VERSION, "counts": counts}, indent=1)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / ".umt-mini.lock"):
+        with lock(out / ".umt-mini.lock"):
             if not _is_current(folder, marker):
                 _replace(folder, part, counts, marker)
     except OSError as error:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from filelock import FileLock
 from rich.progress import Progress
 
 from umt.console import shown
@@ -21,6 +20,7 @@ from umt.data.reading import class_images, subfolders
 from umt.data.record import FOLDER, read_record, write_record
 from umt.data.registry import dataset_info
 from umt.errors import LayoutError, MissingFileError, SourceError, UMTError, WriteError
+from umt.locks import lock
 
 DOWNLOADS = "downloads"
 
@@ -46,7 +46,7 @@ def prepare(name: str, data_root: Path, origin: Path | None, progress: Progress)
     state = data_root / FOLDER
     try:
         state.mkdir(parents=True, exist_ok=True)
-        with FileLock(state / f"{name}.lock"):
+        with lock(state / f"{name}.lock"):
             outcomes = [
                 outcome
                 for target in dict.fromkeys(part.target for part in info.parts)

@@ -162,6 +162,7 @@ INFO = DatasetInfo(
     splits={"train": 24_231, "test": 654},
     roles=Roles("train", "test"),
     classes=None,
+    depth_range=(0.5, 10.0),  # that of the Kinect; other units are at least five times larger, or ten times smaller
     source="run `umt data prepare nyuv2` on nyu.zip of MMSegmentation's dataset guide, or on the labelled .mat of "
     "https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html and its splits.mat",
     read=read,

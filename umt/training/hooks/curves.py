@@ -78,8 +78,10 @@ class CurvesHook(Hook):
 
     def _scalars(self, optimiser: Any) -> dict[str, float]:
         losses = dict(zip(self.sums, (torch.stack(list(self.sums.values())) / self.forwards).tolist(), strict=True))
-        speed = self.timed * self.images / (time.perf_counter() - self.since)
-        scalars = {**losses, "lr": max(optimiser.get_lr()["lr"]), "images_per_second": speed}
+        scalars = {**losses, "lr": max(optimiser.get_lr()["lr"])}
+        if not self.timed:  # it goes on from its last step, which another process has done
+            return scalars
+        scalars["images_per_second"] = self.timed * self.images / (time.perf_counter() - self.since)
         if optimiser.clip_grad_kwargs:
             scalars["grad_norm"] = optimiser.message_hub.get_scalar("train/grad_norm").current()
         return scalars

@@ -25,7 +25,7 @@ class StepScheduleHook(ParamSchedulerHook):
 
 
 class ResumeHook(Hook):
-    """A hook that saves the run every `every` optimiser steps, and after a step if the last save is `seconds` old.
+    """A hook that saves the run every `every` optimiser steps, if the last save is `seconds` old, and after the last step.
 
     The random state of each process goes with it: a resumed run ends in the same weights as a run that was never
     interrupted. If worker processes draw augmentations from their own state, these are drawn anew; keys of
@@ -48,7 +48,7 @@ class ResumeHook(Hook):
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        if runner.optim_wrapper.should_update() and runner.iter + 1 < runner.max_iters and self._due(runner):
+        if runner.optim_wrapper.should_update() and self._due(runner):
             runner.save_run(Path(runner.work_dir) / RESUME_FILE)
             self.saved, self.step = time.monotonic(), steps_done(runner)
 
@@ -63,7 +63,8 @@ class ResumeHook(Hook):
         return f"{Path(runner.work_dir) / RESUME_FILE} (step {self.step})" if self.step else None
 
     def _due(self, runner: Any) -> bool:
-        if self.every and steps_done(runner) % self.every == 0:
+        last = runner.iter + 1 == runner.max_iters  # what follows may fail: a test, or the file of the weights
+        if last or (self.every and steps_done(runner) % self.every == 0):
             return True
         answer = [time.monotonic() - self.saved >= self.seconds]
         broadcast_object_list(answer)  # clocks differ between processes, and all must save together

@@ -1,0 +1,46 @@
+"""The surroundings of a process made fit for it: an output that takes all text, and a folder for sockets."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+import tempfile
+from io import TextIOWrapper
+
+from umt.errors import WriteError
+
+MAX_SOCKET_FOLDER = 75  # bytes: a socket's path has at most 107, and multiprocessing adds 32
+SHORT_FOLDER = "/tmp"
+
+
+def accept_all_text() -> None:
+    """Let the output take every character: one that its encoding lacks becomes `?`, and a byte of no text its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            unicode = codecs.lookup(stream.encoding).name.startswith("utf")
+            stream.reconfigure(errors="backslashreplace" if unicode else "replace")
+
+
+def shorten_socket_folder() -> None:
+    """Put the sockets between processes elsewhere if TMPDIR is too long; UMTError if they can be nowhere."""
+    try:
+        given = tempfile.gettempdir()
+        if len(os.fsencode(given)) > MAX_SOCKET_FOLDER:
+            _make_socket_folder(given)
+    except OSError as error:
+        raise WriteError(
+            f"TMPDIR {os.environ.get('TMPDIR', '')}: no folder for sockets ({error.strerror or error}); set TMPDIR "
+            f"to a folder that can be written, with at most {MAX_SOCKET_FOLDER} bytes in its path"
+        ) from error
+
+
+def _make_socket_folder(given: str) -> None:
+    """Let multiprocessing make its folder, which it keeps and hands on to all child processes."""
+    from multiprocessing import util  # not needed by most commands
+
+    tempfile.tempdir = SHORT_FOLDER
+    try:
+        util.get_temp_dir()
+    finally:
+        tempfile.tempdir = given
