@@ -8,6 +8,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from benchmarks.suite.release_0_1 import with_new_names
 from umt.declarations import build, read_mapping, refuse_fields
 from umt.errors import DeclarationError, unknown_name
 from umt.files import below
@@ -88,7 +89,7 @@ def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = (
         raise unknown_name(f"protocol for {task}", path.stem, protocol_names(task, folder))
     if path in children:
         raise DeclarationError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
-    record = read_mapping(path)
+    record = with_new_names(read_mapping(path), task, path)
     extended = _header(record, path).extends
     if extended is None:
         return record
