@@ -1,4 +1,4 @@
-"""Suite and protocol files of release 0.1, which named some fields otherwise. This module goes with the next release."""
+"""Suite and protocol files of release 0.1, with former names of fields. This module goes with the next release."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ def with_new_names(record: Mapping[str, Any], task: str, path: Path) -> dict[str
     """Return the record of a protocol with today's names of its fields; warn if the file has former ones."""
     names = RENAMED.get(task, {})
     for name in names.keys() & record.keys():
-        message = (
-            f"{path}: field '{name}' is called '{names[name]}' for task '{task}'; the next release reads that alone"
-        )
+        message = f"{path}: field '{name}' is now '{names[name]}' for task '{task}'; the next release reads that alone"
         warnings.warn(printable(message), FutureWarning, stacklevel=3)
     return {names.get(name, name): value for name, value in record.items()}
 
