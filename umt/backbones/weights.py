@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from umt.backbones.layouts import backbone_part
+from umt.backbones.lean import adopt
 from umt.errors import MissingFileError, WeightsError, first_line
 from umt.files import open_plain
 from umt.text import brief
@@ -168,7 +169,7 @@ def load_weights(
         raise WeightsError(
             f"{source}: does not fit the model: {report}, e.g. {brief(example)}; check the architecture's name"
         )
-    model.load_state_dict(usable, strict=False)
+    adopt(model, usable)
     return report
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from umt.backbones.adapters.building import building
 from umt.backbones.adapters.module_adapter import chosen
 from umt.backbones.adapters.timm_sizes import Build, Sizes, native_size
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
+from umt.backbones.lean import uninitialised
 from umt.backbones.probing import Shape, measure
 from umt.backbones.spec import Spec
 from umt.backbones.suggestions import unknown_backbone
@@ -97,9 +99,15 @@ def load(spec: Spec) -> TimmBackbone:
     """
     options = dict(spec.options)
     weights = options.pop("weights", None)
-    backbone = build(spec.name, {"pretrained": weights is None, **options})
-    if weights is not None:
-        state = read_state_dict(Path(str(weights)))
+    if weights is None:
+        return build(spec.name, {"pretrained": True, **options})
+    options = {"pretrained": False, **options}
+    with nullcontext() if options["pretrained"] else uninitialised():
+        backbone = build(spec.name, options)
+    state = read_state_dict(Path(str(weights)))
+    backbone.load_report = load_weights(backbone.model, state, source=str(weights))
+    if backbone.load_report.missing:  # what the file lacks needs its first values after all
+        backbone = build(spec.name, options)
         backbone.load_report = load_weights(backbone.model, state, source=str(weights))
     return backbone
 
