@@ -61,6 +61,7 @@ class NYUSettings(TrainingSettings):
     test_window: int  # side, with slide_flip; one window if the image is no larger
     test_stride: int  # step, with slide_flip
     eigen_crop: bool  # evaluate rows 45..470 and columns 41..600 of 480x640 only
+    loss_images: int | None = None  # number of images over which `sig` takes mean and variance; null: of a forward
     padding_colour: str = "black"  # of what is padded below and right; or mean, which is 0 after normalisation
 
     def __post_init__(self) -> None:
@@ -69,11 +70,19 @@ class NYUSettings(TrainingSettings):
             check(field, getattr(self, field), getattr(self, field) in known, " or ".join(known))
         for field in ("test_window", "test_stride", "channels"):
             check(field, getattr(self, field), getattr(self, field) > 0, "more than 0")
+        divides = self.bn_batch % self.loss_share == 0
+        check("loss_images", self.loss_images, divides, f"null, or a divisor of bn_batch = {self.bn_batch}")
         check("max_depth", self.max_depth, 0 < self.min_depth < self.max_depth, f"more than min_depth {self.min_depth}")
 
+    @property
+    def loss_share(self) -> int:
+        """Images of a forward that one process must have, because the loss takes them together."""
+        return (self.loss_images or self.bn_batch) if self.loss == "sig" else 1
+
     def processes(self, most: int) -> int:
-        """Return how many processes, at most `most`, share a forward: 1 for `sig`, a loss over all of its images."""
-        return 1 if self.loss == "sig" else super().processes(most)
+        """Return how many processes, at most `most`, can share a forward evenly, each with whole groups of the loss."""
+        groups = self.bn_batch // self.loss_share
+        return max(count for count in range(1, most + 1) if groups % count == 0)
 
 
 SCHEDULES: dict[str, Callable[[NYUSettings], list[dict[str, Any]]]] = {
@@ -96,7 +105,9 @@ def build(
     settings: NYUSettings, backbone: Backbone, train: Sequence[Sample], test: Sequence[Sample], seed: int
 ) -> Parts:
     """Build the depth network with its optimiser, data and metric; the head's weights depend on the seed."""
-    check("loss", settings.loss, settings.loss != "sig" or get_dist_info()[1] == 1, "silog with several processes")
+    processes = get_dist_info()[1]
+    shares_out = settings.processes(processes) == processes
+    check("loss", settings.loss, shares_out, f"silog with {processes} processes, or loss_images smaller")
     if settings.drop_path:
         set_drop_path(backbone, settings.drop_path)
     with mmseg_scope(seed):

@@ -141,7 +141,8 @@ def test_the_dinov3_protocol_leaves_the_backbone_as_it_was(run: Callable[..., Ou
         (
             "dinov3",  # config-nyu.yaml of its repository
             {
-                "iterations": 38_400, "batch": 16, "lr": 3e-4, "weight_decay": 1e-4, "warmup": 12_800, "rotation": 2.5,
+                "iterations": 38_400, "batch": 16, "bn_batch": 16, "loss_images": 2,
+                "lr": 3e-4, "weight_decay": 1e-4, "warmup": 12_800, "rotation": 2.5,
                 "clip_norm": 35.0, "crop": (416, 544), "head": "bins", "trained": "head", "best_on_test": None,
                 "border_crop": True, "schedule": "one_cycle", "loss": "sig", "color_kind": "adabins", "dropout": 0.0,
                 "padding_colour": "mean",
@@ -234,6 +235,7 @@ def test_strides_that_no_dpt_can_scale_are_named(run: Callable[..., Outcome]) ->
         ({"trained": "none"}, "'trained' is 'none'; it must be all or custom_keys or head"),
         ({"test_stride": 0}, "'test_stride' is 0; it must be more than 0"),
         ({"max_depth": 0.0}, "'max_depth' is 0.0; it must be more than min_depth 0.001"),
+        ({"loss": "sig", "loss_images": 3}, "'loss_images' is 3; it must be null, or a divisor of bn_batch = 16"),
         ({"best_on_test": 0}, "'best_on_test' is 0; it must be null or a number of steps"),
     ],
 )
@@ -243,8 +245,11 @@ def test_settings_that_do_not_hold(run: Callable[..., Outcome], change: dict[str
         run("paper", **change)
 
 
-@pytest.mark.parametrize(("protocol", "processes"), [("paper", [1, 2, 2, 4, 4, 8, 16]), ("dinov3", [1] * 7)])
+@pytest.mark.parametrize(
+    ("protocol", "processes"), [("paper", [1, 2, 2, 4, 4, 8, 16]), ("dinov3", [1, 2, 2, 4, 4, 8, 8])]
+)
 def test_processes_that_share_a_forward_evenly(protocol: str, processes: list[int]) -> None:
-    """DINOv3's loss is over the images of a forward: shares would have other means."""
+    """DINOv3's loss is over two images of a forward, which no process shares with another."""
     settings = load_protocol("nyuv2_depth", protocol, get_task("nyuv2_depth").settings).settings
     assert [settings.processes(most) for most in (1, 2, 3, 4, 6, 8, 20)] == processes
+    assert dataclasses.replace(settings, loss="sig", loss_images=None).processes(8) == 1
