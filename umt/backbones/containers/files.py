@@ -162,7 +162,7 @@ def _piece(whole: UntypedStorage, start: int, size: int) -> UntypedStorage:
     piece = cast(UntypedStorage, whole[start : start + size])
     if start % ALIGNED == 0:
         return piece
-    copy = UntypedStorage(size)  # numbers off their boundaries are slow, or worse
+    copy = cast(UntypedStorage, UntypedStorage(size))  # numbers off their boundaries are slow, or worse
     copy.copy_(piece)
     return copy
 
