@@ -78,7 +78,7 @@ def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone |
     if problem:
         problem = f"{name.spec}: {problem}; `umt backbones check` says more"
     parameters = sum(value.numel() for value in backbone.parameters())
-    return BackboneCheck(name, digest, parameters, problem)
+    return BackboneCheck(name, digest, parameters, problem, backbone.recognised)
 
 
 def _wanted(column: Column) -> tuple[str, Draw | None]:

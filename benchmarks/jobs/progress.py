@@ -87,7 +87,8 @@ def _backbone_line(item: BackboneCheck) -> str:
     spec = parse_spec(item.name.spec)
     name = shown(f"{item.name.label}  {item.name.spec}")
     code = f", [yellow]runs code[/] of {shown(spec.scheme)}" if runs_code(spec) else ""
-    return f"{name}  {item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}{code}"
+    evidence = "".join(f"\n    {shown(what)}: {shown(said)}" for what, said in item.evidence.items())
+    return f"{name}  {item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}{code}{evidence}"
 
 
 def _dataset_line(item: DatasetCheck) -> str:

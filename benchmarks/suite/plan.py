@@ -37,6 +37,7 @@ class BackboneCheck:
     weights_hash: str = ""
     parameters: int = 0
     problem: str | None = None
+    evidence: Mapping[str, str] = field(default_factory=dict)  # what its checkpoint was recognised as, and why
 
 
 @dataclass(frozen=True)

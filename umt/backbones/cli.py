@@ -82,7 +82,7 @@ def _portrait(backbone: Backbone) -> Table:
         "parameters": f"{sum(value.numel() for value in backbone.parameters()):,}",
         "weights hash": backbone.weights_hash(),
         "weight file": str(backbone.load_report or "none read"),
-        **backbone.provenance.get("checkpoint", {}),
+        **backbone.recognised,
     }
     table = Table(title=shown(backbone.spec), show_header=False, title_justify="left")
     table.add_column(no_wrap=True)

@@ -138,6 +138,7 @@ class Backbone(nn.Module):
         self.pool: str | None = None  # the global feature, if it is not the model's own
         self.load_report: LoadReport | None = None  # effect of a weight file, None if no file was read here
         self.language: str | None = None  # the open_clip model whose texts `pooled` can be compared with
+        self.recognised: Mapping[str, str] = {}  # what its checkpoint was recognised as, and why
         self.built_as: Spec | None = None  # the architecture's name, if a file was recognised
         self.provenance: Mapping[str, Any] = {}  # plain values: how it was trained, as far as its file says
 

@@ -112,7 +112,7 @@ def build(name: str, options: Mapping[str, Any]) -> OpenClipBackbone:
     return backbone
 
 
-def create(name: str, pretrained: bool, options: Mapping[str, Any], device: str = "cpu") -> Any:
+def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
     """Create open_clip's `MODEL/PRETRAINED`, image and text tower; UMTError if the name is unknown or the hub fails."""
     architecture, _, tag = name.partition("/")
     if architecture not in open_clip.list_models():
@@ -126,7 +126,7 @@ def create(name: str, pretrained: bool, options: Mapping[str, Any], device: str 
         return open_clip.create_model(
             architecture,
             pretrained=tag if tag and pretrained else None,
-            **{**_belonging_to(architecture, tag), **options, "weights_only": True, "device": device},
+            **{**_belonging_to(architecture, tag), **options, "weights_only": True},
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -148,7 +148,9 @@ def _pickled(names: list[str]) -> str:
 
 def _mapped(path: Path) -> UntypedStorage:
     """Map a file into memory, so that only what is used is read; its pages are private to this process."""
-    return UntypedStorage.from_file(str(path), False, path.stat().st_size)
+    mapped = UntypedStorage.from_file(str(path), False, path.stat().st_size)
+    assert isinstance(mapped, UntypedStorage)
+    return mapped
 
 
 def _start(whole: UntypedStorage, info: zipfile.ZipInfo) -> int:
@@ -159,12 +161,11 @@ def _start(whole: UntypedStorage, info: zipfile.ZipInfo) -> int:
 
 
 def _piece(whole: UntypedStorage, start: int, size: int) -> UntypedStorage:
-    piece = cast(UntypedStorage, whole[start : start + size])
-    if start % ALIGNED == 0:
-        return piece
-    copy = cast(UntypedStorage, UntypedStorage(size))  # numbers off their boundaries are slow, or worse
-    copy.copy_(piece)
-    return copy
+    """Return a view of some bytes; or a copy, if numbers would be off their boundaries, where they are slow."""
+    piece = whole[start : start + size]
+    aligned = piece if start % ALIGNED == 0 else UntypedStorage(size).copy_(piece, non_blocking=False)
+    assert isinstance(aligned, UntypedStorage)
+    return aligned
 
 
 def _read_pickles(path: Path) -> Any:

@@ -23,6 +23,10 @@ HEAD_WIDTH = 64
 ATTENTIVE = ("vit", "eva")  # families whose shapes do not tell the number of heads
 
 
+class ContradictionError(WeightsError):
+    """The user and the file say different things, so that no other layout may be tried."""
+
+
 @dataclass(frozen=True)
 class Choices:
     """What the user has decided about a checkpoint in its name."""
@@ -87,6 +91,8 @@ def _attempts_with(layout: Layout, place: Place, facts: Facts, choices: Choices)
         if layout.family in ATTENTIVE:
             options["num_heads"], heads = _heads(layout, options["embed_dim"], facts, choices)
         return [replace(_attempt(layout, place, state, name, options, choices), heads=heads)]
+    except ContradictionError:
+        raise
     except (KeyError, UMTError, ZeroDivisionError) as error:
         return [Attempt(place, layout, "", {}, Fit({}, problems=(f"{first_line(error)}",)))]
 
@@ -139,7 +145,7 @@ def _heads(layout: Layout, width: int, facts: Facts, choices: Choices) -> tuple[
     """Return the number of heads, and who says so; UMTError if the file and the user say different things."""
     stated, typed = facts.model.get("num_heads", layout.heads.get(width)), choices.model.get("num_heads")
     if stated and typed and stated != typed:
-        raise WeightsError(f"num_heads={typed} contradicts the file, which has {stated} heads")
+        raise ContradictionError(f"num_heads={typed} contradicts the file, which has {stated} heads")
     if typed:
         return typed, "your option"
     if stated:

@@ -22,7 +22,7 @@ def empty_model(library: str, name: str, options: Mapping[str, Any]) -> nn.Modul
     """Build an architecture without memory for its weights."""
     with torch.device("meta"):
         if library == "open_clip":
-            visual: nn.Module = open_clip_adapter.create(name, False, options, device="meta").visual
+            visual: nn.Module = open_clip_adapter.create(name, False, {**options, "device": "meta"}).visual
             return visual
         model: nn.Module = timm_adapter.create_model(name, {**options, "pretrained": False})
         return model

@@ -119,7 +119,7 @@ def _matches(part: Part, prefix: str, layout: Layout) -> bool:
 
 def _rank(part: Part, prefix: str, layout: Layout) -> Branch:
     branch = _branch(".".join((*part.where, prefix.rstrip("."))))
-    return replace(branch, rank=branch.rank - SURE) if layout.beside else branch
+    return replace(branch, rank=branch.rank - SURE) if layout.beside or layout.sure else branch
 
 
 def _branch(title: str) -> Branch:

@@ -22,7 +22,9 @@ def converted(state: State, layout: Layout) -> dict[str, Tensor]:
     for name, value in state.items():
         if names[name] in result:
             raise WeightsError(f"'{name[:80]}' and another tensor are both the model's '{names[name][:80]}'")
-        result[names[name]] = value
+        result[names[name]] = _turned(name, value) if layout.jax else value
+    if layout.transpose:
+        result |= {name: value.mT for name, value in result.items() if re.match(layout.transpose, name)}
     for join in layout.join:
         result = _joined(result, join)
     for split in layout.split:
@@ -36,6 +38,17 @@ def _renamed(name: str, layout: Layout) -> str:
     for pattern, replacement in layout.rename:
         name = re.sub(pattern, replacement, name)
     return SUM.sub(lambda match: str(int(match[1]) + int(match[2])), name)
+
+
+def _turned(name: str, value: Tensor) -> Tensor:
+    """Return a tensor of JAX as torch has it: outputs before inputs, the heads of attention in one axis."""
+    if name.endswith(("/query/kernel", "/key/kernel", "/value/kernel")):
+        return value.flatten(1).mT
+    if name.endswith("/out/kernel"):
+        return value.flatten(0, 1).mT
+    if name.endswith("/kernel"):
+        return value.permute(3, 2, 0, 1) if value.dim() == 4 else value.mT
+    return value.flatten() if name.endswith("/bias") else value
 
 
 def _joined(state: State, join: Join) -> dict[str, Tensor]:

@@ -43,7 +43,7 @@ def recognise(path: Path, choices: Choices = NO_CHOICES) -> RecognisedCheckpoint
         raise WeightsError(f"{path}: {error}") from error
     fits = [attempt for attempt in attempts if not attempt.fit.problems]
     if not fits:
-        raise _refused(container, attempts)
+        raise _refused(container, attempts, own)
     rivals = [attempt.place.title for attempt in fits if attempt.place is not fits[0].place]
     if rivals:
         raise WeightsError(
@@ -104,10 +104,10 @@ def _recognised(
     )
 
 
-def _refused(container: Container, attempts: Sequence[Attempt]) -> UMTError:
+def _refused(container: Container, attempts: Sequence[Attempt], own: Sequence[Layout]) -> UMTError:
     """Return the error for a file that nothing fits: the best attempt with names of both sides, else its own names."""
     if not attempts:
-        return _unknown(container)
+        return _unknown(container, own)
     best = max(attempts, key=lambda attempt: len(attempt.fit.state))
     model = f" as {best.architecture}" if best.architecture else ""
     return WeightsError(
@@ -116,15 +116,16 @@ def _refused(container: Container, attempts: Sequence[Attempt]) -> UMTError:
     )
 
 
-def _unknown(container: Container) -> UMTError:
+def _unknown(container: Container, own: Sequence[Layout]) -> UMTError:
     states = [part for part in parts(container.content) if part.state]
     if not states:
         return WeightsError(
             f"{container.path}: refused: holds no state dict; save the model's state_dict() with torch.save or "
             "safetensors"
         )
+    missing = f"; '{own[0].anchor}' of {own[0].candidates[0]} is not among them" if own else ""
     largest = max(states, key=lambda part: len(part.state))
     return WeightsError(
         f"{container.path}: refused: its {len(largest.state)} tensors ({fitting.named(list(largest.state))}) are of no "
-        "layout that is known; check the architecture's name, or give one: timm:NAME?weights=FILE"
+        f"layout that is known{missing}; check the architecture's name, or give one: timm:NAME?weights=FILE"
     )

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from umt.backbones.contract import IMAGENET_MEAN, IMAGENET_STD, Preprocess
-from umt.backbones.recognition.attempts import Attempt, Choices
+from umt.backbones.recognition.attempts import ATTENTIVE, Attempt, Choices
 from umt.backbones.recognition.builders import tag_preprocess
 from umt.backbones.recognition.candidates import Place
 from umt.backbones.recognition.facts import Facts
@@ -60,7 +60,7 @@ def questions(best: Attempt, whose: str, choices: Choices) -> tuple[str, ...]:
             "how its images are normalised; add mean=[0.485, 0.456, 0.406]&std=[0.229, 0.224, 0.225] for ImageNet's "
             "colours, or mean=0.5&std=0.5"
         )
-    if "num_heads" in best.options and isinstance(best.options["num_heads"], int) and not best.heads:
+    if best.layout.family in ATTENTIVE and "num_heads" in best.options and not best.heads:
         asked.append(
             f"how many heads it has; add num_heads={best.options['num_heads']} for heads of 64, or another number"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ ACTIVATIONS = {
     "silu": "silu",
 }
 MAX_SIDE = 8192
+MAX_TEXT, BLOCK = 1 << 20, 1000  # characters of a configuration, and of the part about images
 
 
 TIMM_TRAINING = frozenset(("arch", "state_dict", "version"))  # what timm's saver writes
@@ -83,6 +85,25 @@ def _records(container: Container) -> Iterator[tuple[str, Mapping[str, Any]]]:
         value = value.attributes if isinstance(value, StandIn) else value
         if isinstance(value, Mapping):
             yield ".".join(path) or "the file", value
+    meta = content.get("meta")
+    if isinstance(meta, Mapping) and isinstance(meta.get("cfg"), str):
+        yield "meta.cfg", _mmengine(meta["cfg"])
+
+
+def _mmengine(text: str) -> dict[str, Any]:
+    """Return the normalisation in the text of an OpenMMLab configuration, if its images are RGB; it is of bytes."""
+    found = re.search(r"data_preprocessor\s*=\s*dict\(", text[:MAX_TEXT])
+    if found is None:
+        return {}
+    block = text[found.end() : found.end() + BLOCK]
+    colours = {name: re.search(rf"\b{name}=\[([\d., \n]+)\]", block) for name in ("mean", "std")}
+    if not all(colours.values()) or re.search(r"(bgr_to_rgb|to_rgb)=True", block) is None:
+        return {}
+    return {
+        name: [float(part) / 255 for part in match[1].split(",") if part.strip()]
+        for name, match in colours.items()
+        if match
+    }
 
 
 def _model_facts(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +113,10 @@ def _model_facts(record: Mapping[str, Any]) -> dict[str, Any]:
         facts["num_heads"] = heads
     activation = record.get("hidden_act")
     if activation in ACTIVATIONS:
-        facts["act_layer"] = ACTIVATIONS[activation]
+        facts |= {"act_layer": ACTIVATIONS[activation], "force_quick_gelu": activation == "quick_gelu"}
+    described = record.get("model_cfg")  # of open_clip
+    if isinstance(described, Mapping):
+        facts["force_quick_gelu"] = bool(described.get("quick_gelu", False))
     eps = record.get("layer_norm_eps")
     if isinstance(eps, float) and 0 < eps < 1:
         facts["layer_norm_eps"] = eps

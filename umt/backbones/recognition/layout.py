@@ -43,12 +43,15 @@ class Layout:
     lacks: tuple[str, ...] = ()  # patterns that no name may match
     prefix: str = ".*"  # pattern of the prefix, the containers included
     beside: tuple[str, ...] = ()  # patterns that a name outside of the backbone must match each
+    sure: bool = False  # true if a file of this layout is taken whole, whatever else its parts look like
     within: str = ""  # pattern that the names of the file's containers must contain
     args: tuple[str, ...] = ()  # arguments that the training saves beside the weights
     generic: bool = False  # true for names that many trainings share: what the file states of itself comes first
     rename: tuple[tuple[str, str], ...] = ()
     join: tuple[Join, ...] = ()
     split: tuple[Split, ...] = ()
+    jax: bool = False  # true for tensors as JAX has them: kernels with inputs first, heads on an axis of their own
+    transpose: str = ""  # pattern of matrices that the model has the other way round
     fold_cls_position: bool = False  # the first position belongs to the class token, for a model that adds none to it
     left: Mapping[str, str] = field(default_factory=dict)  # kind of tensor -> pattern of names that the model leaves
     left_if_zero: str = ""  # pattern of biases that a model may lack if they are zeros

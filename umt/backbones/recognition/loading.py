@@ -68,6 +68,7 @@ def _built(spec: Spec, path: Path, architecture: str | None) -> Backbone:
     backbone.use_preprocess(own.override(**size, **images))
     backbone.use_pool(pool or found.pooling or None)
     backbone.load_report = _report(found)
+    backbone.recognised = found.evidence
     backbone.provenance = {"checkpoint": dict(found.evidence)}
     return backbone
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import open_clip
 import pytest
 import timm
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from umt.backbones import Backbone, create_backbone
+from umt.backbones.recognition.engine import recognise
 from umt.errors import UMTError
 
 State = Mapping[str, Tensor]
@@ -348,16 +350,18 @@ def test_dinov3_convnext(loaded: Callable[..., Backbone]) -> None:
     assert_same(backbone, model)
 
 
-def test_spark_convnext_has_no_final_norm(loaded: Callable[..., Backbone]) -> None:
+@pytest.mark.parametrize("wrap", [dict, lambda state: {"module": under("sparse_encoder.sp_cnn.", state)}])
+def test_spark_convnext_has_no_final_norm(loaded: Callable[..., Backbone], wrap: Callable[[State], object]) -> None:
+    """Its released files are bare, without a head; one with a head has lost its norm, and is refused."""
     model, state = convnext()
     nn.init.ones_(model.head.norm.weight)
     nn.init.zeros_(model.head.norm.bias)
     part = {name: value for name, value in state.items() if not name.startswith("norm.")}
-    backbone = loaded({"module": part})
+    backbone = loaded(wrap(part))
     assert "SparK's pretraining has no final norm" in evidence(backbone)["tensors"]
     assert_same(backbone, model)
     with pytest.raises(UMTError, match=r"read as ConvNeXt.* not in the file: 'head\.norm\.bias'"):
-        loaded(part)
+        loaded({**part, **zeros("head.weight", "head.bias")})
 
 
 def test_timm_training(loaded: Callable[..., Backbone]) -> None:
@@ -477,3 +481,186 @@ def test_hugging_face(tmp_path: Path, name: str) -> None:
         return given
 
     assert_same(backbone, reference, side, side)
+
+
+def timm_pooled(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    return lambda images: model.forward_head(model.forward_features(images), pre_logits=True)
+
+
+def test_deit(loaded: Callable[..., Backbone]) -> None:
+    distilled = vit("deit_small_distilled_patch16_224")
+    backbone = loaded({"model": {**distilled.state_dict(), **zeros("head.weight", "head_dist.weight")}})
+    assert evidence(backbone)["layout"].startswith("DeiT, distilled")
+    assert_same(backbone, timm_pooled(distilled))
+    args = Namespace(distillation_type="none", repeated_aug=True, model="deit_small_patch16_224")
+    assert_same(loaded({"model": vit().state_dict(), "args": args}), vit())
+
+
+def test_eva_02(loaded: Callable[..., Backbone]) -> None:
+    torch.manual_seed(0)
+    model = shaken(timm.create_model("eva02_tiny_patch14_224", num_classes=0))
+    names = (("mlp.fc1_g", "mlp.w1"), ("mlp.fc1_x", "mlp.w2"), ("mlp.fc2", "mlp.w3"))
+    state: dict[str, Tensor] = {**model.state_dict(), **zeros("rope.freqs_cos", "rope.freqs_sin")}
+    for timms, authors in names:
+        state = {name.replace(timms, authors): value for name, value in state.items()}
+    backbone = loaded({"module": state})
+    assert (backbone.architecture, backbone.preprocess.mean[0]) == ("eva02_tiny_patch14_224", CLIP)
+    assert_same(backbone, model, 224, 224)
+
+
+def test_swin_in_its_authors_names(loaded: Callable[..., Backbone]) -> None:
+    """They reduce at the end of a stage, timm at the start of the next one."""
+    torch.manual_seed(0)
+    model = shaken(timm.create_model("swin_tiny_patch4_window7_224", num_classes=0))
+    state = dict(model.state_dict())
+    for stage in (1, 2, 3):
+        for name in [name for name in state if name.startswith(f"layers.{stage}.downsample.")]:
+            state[name.replace(f"layers.{stage}", f"layers.{stage - 1}")] = state.pop(name)
+    state |= zeros("layers.0.blocks.1.attn_mask", "layers.0.blocks.1.attn.relative_position_index", "head.weight")
+    assert_same(loaded({"model": state}), model, 224, 224)
+    assert_same(loaded(dict(model.state_dict())), model, 224, 224)
+
+
+def test_beit_and_hiera_are_recognised(tmp_path: Path) -> None:
+    """Their architectures take images of one size."""
+    for name, title in (("beit_base_patch16_224", "BEiT"), ("hiera_tiny_224", "Hiera")):
+        torch.manual_seed(0)
+        small = {"depth": 2, "embed_dim": 64, "num_heads": 2, "img_size": 64} if title == "BEiT" else {}
+        model = shaken(timm.create_model(name, num_classes=0, **small))
+        torch.save({"model": {key.replace("head.norm", "norm"): value for key, value in model.state_dict().items()}},
+                   tmp_path / "w.pth")  # fmt: skip
+        found = recognise(tmp_path / "w.pth")
+        assert found.layout == title
+        other = timm.create_model(found.architecture.removeprefix("timm:"), num_classes=0, **found.options).eval()
+        other.load_state_dict(found.state)
+        side = 64 if title == "BEiT" else 224
+        images = torch.rand(1, 3, side, side)
+        torch.testing.assert_close(timm_pooled(other)(images), timm_pooled(model)(images))
+
+
+MM_VIT = (
+    ("blocks.", "layers."), (".norm1.", ".ln1."), (".norm2.", ".ln2."), (".mlp.fc1.", ".ffn.layers.0.0."),
+    (".mlp.fc2.", ".ffn.layers.1."), ("patch_embed.proj", "patch_embed.projection"),
+)  # fmt: skip
+MM_CONFIG = """model = dict(
+    data_preprocessor=dict(
+        mean=[
+            127.5,
+            127.5,
+            127.5,
+        ], std=[51.0, 51.0, 51.0], to_rgb=True))
+"""
+
+
+def test_mmpretrain_vit(loaded: Callable[..., Backbone]) -> None:
+    """The normalisation stands in the configuration inside the file, in bytes."""
+    model = vit(embed_dim=768, num_heads=12)
+    state = {
+        f"ln1{name[4:]}" if name.startswith("norm.") else name: value for name, value in model.state_dict().items()
+    }
+    for timms, authors in MM_VIT:
+        state = {name.replace(timms, authors): value for name, value in state.items()}
+    content = {"state_dict": {**under("backbone.", state), **zeros("head.layers.head.weight")}}
+    backbone = loaded({**content, "meta": {"cfg": MM_CONFIG, "epoch": 3}})
+    assert (backbone.preprocess.mean, backbone.preprocess.std) == ((0.5,) * 3, (0.2,) * 3)
+    assert_same(backbone, model)
+    with pytest.raises(UMTError, match="no file can tell how its images are normalised"):
+        loaded(content)
+
+
+def test_mmsegmentation_vit(loaded: Callable[..., Backbone]) -> None:
+    """Against MMSegmentation's own ViT, which has no final norm."""
+    backbones = pytest.importorskip("mmseg.models.backbones")
+    torch.manual_seed(0)
+    model = shaken(
+        backbones.VisionTransformer(
+            img_size=64,
+            embed_dims=768,
+            num_layers=2,
+            num_heads=12,
+            patch_bias=True,
+            output_cls_token=True,
+            norm_cfg={"type": "LN", "eps": 1e-6},
+        )
+    )
+    content = {"state_dict": {**under("backbone.", model.state_dict()), **zeros("decode_head.conv_seg.weight")}}
+    backbone = loaded({**content, "meta": {"cfg": MM_CONFIG}})
+    assert evidence(backbone)["layout"].startswith("MMSegmentation ViT")
+    assert_same(backbone, lambda images: model(images)[-1][1])
+
+
+def test_lightly_train(loaded: Callable[..., Backbone]) -> None:
+    """Whole pickled modules, of which the model counts that it exports; and its own normalisation."""
+    model, other = vit(embed_dim=192, num_heads=3), vit(embed_dim=192, num_heads=3, depth=3)
+    colours = {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
+    models = {"model": model, "wrapped_model": other, "embedding_model": other}
+    state = under("method.", other.state_dict())
+    backbone = loaded({"lightly_train": {"models": models, "normalize_args": colours}, "state_dict": state})
+    assert backbone.preprocess.mean == colours["mean"]
+    assert_same(backbone, model)
+
+
+def jax_vit(model: nn.Module) -> dict[str, np.ndarray]:
+    """A ViT as Google's JAX code saves it: kernels with inputs first, heads on an axis of their own."""
+    state = {name: value.numpy() for name, value in model.state_dict().items()}
+    found = {
+        "cls": state["cls_token"],
+        "Transformer/posembed_input/pos_embedding": state["pos_embed"],
+        "embedding/kernel": state["patch_embed.proj.weight"].transpose(2, 3, 1, 0),
+        "embedding/bias": state["patch_embed.proj.bias"],
+        "Transformer/encoder_norm/scale": state["norm.weight"],
+        "Transformer/encoder_norm/bias": state["norm.bias"],
+        "head/kernel": np.zeros((192, 10), np.float32),
+        "head/bias": np.zeros(10, np.float32),
+    }
+    for block in range(2):
+        own, jax = f"blocks.{block}.", f"Transformer/encoderblock_{block}/"
+        attention = f"{jax}MultiHeadDotProductAttention_1/"
+        for layer, norm in (("LayerNorm_0", "norm1"), ("LayerNorm_2", "norm2")):
+            found[f"{jax}{layer}/scale"], found[f"{jax}{layer}/bias"] = (
+                state[f"{own}{norm}.{part}"] for part in ("weight", "bias")
+            )
+        for index, part in enumerate(("query", "key", "value")):
+            rows = slice(192 * index, 192 * (index + 1))
+            found[f"{attention}{part}/kernel"] = state[f"{own}attn.qkv.weight"][rows].T.reshape(192, 3, 64)
+            found[f"{attention}{part}/bias"] = state[f"{own}attn.qkv.bias"][rows].reshape(3, 64)
+        found[f"{attention}out/kernel"] = state[f"{own}attn.proj.weight"].T.reshape(3, 64, 192)
+        found[f"{attention}out/bias"] = state[f"{own}attn.proj.bias"]
+        for index in (0, 1):
+            found[f"{jax}MlpBlock_3/Dense_{index}/kernel"] = state[f"{own}mlp.fc{index + 1}.weight"].T
+            found[f"{jax}MlpBlock_3/Dense_{index}/bias"] = state[f"{own}mlp.fc{index + 1}.bias"]
+    return found
+
+
+def test_jax_vit(tmp_path: Path) -> None:
+    """Also against timm, which reads such files itself."""
+    model = vit(embed_dim=192, num_heads=3)
+    np.savez(tmp_path / "w.npz", **jax_vit(model))
+    backbone = create_backbone(f"{tmp_path}/w.npz")
+    assert backbone.preprocess.mean[0] == HALF
+    assert_same(backbone, model)
+    small = {"img_size": 64, "embed_dim": 192, "num_heads": 3, "depth": 2}
+    own = timm.create_model("vit_base_patch16_224", num_classes=10, **small)
+    own.load_pretrained(f"{tmp_path}/w.npz")
+    for name, value in backbone.model.state_dict().items():
+        torch.testing.assert_close(value, own.state_dict()[name])
+
+
+def test_hugging_face_clip_with_its_projection(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    vision = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "intermediate_size": 1536}
+    text = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    torch.manual_seed(0)
+    config = transformers.CLIPConfig(vision_config=vision, text_config=text, projection_dim=256)
+    model = shaken(transformers.CLIPModel(config))
+    model.save_pretrained(tmp_path / "model")
+    backbone = create_backbone(str(tmp_path / "model"))
+    assert (backbone.architecture, backbone.preprocess.mean[0]) == ("ViT-S-32-alt", CLIP)
+
+    def reference(images: Tensor) -> Tensor:
+        encoded = model.get_image_features(pixel_values=images)
+        given = encoded if isinstance(encoded, Tensor) else encoded.pooler_output
+        assert isinstance(given, Tensor)
+        return given
+
+    assert_same(backbone, reference, 224, 224)
