@@ -9,7 +9,7 @@ from typing import Any
 import timm
 from torch import nn
 
-from umt.backbones.recognition.builders import empty_model, resized
+from umt.backbones.recognition.builders import by_timm, empty_model, resized
 from umt.backbones.recognition.candidates import Place
 from umt.backbones.recognition.clip import clip_architecture
 from umt.backbones.recognition.convert import State, converted
@@ -95,6 +95,14 @@ def _attempts_with(layout: Layout, place: Place, facts: Facts, choices: Choices)
         raise
     except (KeyError, UMTError, ZeroDivisionError) as error:
         return [Attempt(place, layout, "", {}, Fit({}, problems=(f"{first_line(error)}",)))]
+
+
+def attempt_by_timm(place: Place, layout: Layout, choices: Choices) -> Attempt:
+    """Try timm's own converter for the named architecture, which knows names of its authors that no layout has."""
+    name = choices.architecture or ""
+    model = empty_model("timm", name, choices.model)
+    found = fit(model, by_timm(model, place.state), layout, choices.allow)
+    return Attempt(place, replace(layout, name="names that timm converts"), name, choices.model, found)
 
 
 def _agreeing(attempt: Attempt, facts: Facts) -> Attempt:

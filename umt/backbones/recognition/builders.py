@@ -54,6 +54,20 @@ def resized(library: str, model: nn.Module, state: State) -> State:
         return state
     if library == "open_clip":
         return open_clip_adapter.fit_positions(dict(state), model)
-    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
-    resampled = convert(dict(state), model) if convert else {}
+    resampled = by_timm(model, state)
     return {name: resampled.get(name, value) if name in other else value for name, value in state.items()}
+
+
+def by_timm(model: nn.Module, state: State) -> State:
+    """Return a state as timm's own converter for the architecture gives it; empty if it has none, or takes no such state.
+
+    Tensors that it drops stay under their own names, so that each of them must have a reason to be left.
+    """
+    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    try:
+        given = convert(dict(state), model) if convert else {}
+    except Exception:  # the converters take the architecture for granted
+        return {}
+    used = {value.untyped_storage().data_ptr() for value in given.values()}
+    dropped = {name: value for name, value in state.items() if value.untyped_storage().data_ptr() not in used}
+    return {**dropped, **given}

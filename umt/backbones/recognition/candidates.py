@@ -48,6 +48,12 @@ def find_places(content: Any, known: Sequence[Layout], arguments: Set[str]) -> l
     return sorted(places, key=lambda place: place.branch.rank)
 
 
+def whole_parts(content: Any, layout: Layout) -> list[Place]:
+    """Return all state dicts as places without a prefix, for a layout that is not known by an anchor."""
+    places = [Place(part, "", [layout], _branch(".".join(part.where))) for part in parts(content)]
+    return sorted(places, key=lambda place: place.branch.rank)
+
+
 def choose(places: Sequence[Place], weights_of: str | None, part: str | None) -> list[Place]:
     """Return the places that are meant: those of the lowest rank, or those that the options name; UMTError if none."""
     chosen = [place for place in places if part is None or place.title == part]

@@ -13,9 +13,9 @@ from umt.backbones.containers.files import Container
 from umt.backbones.containers.folders import open_container
 from umt.backbones.containers.parts import parts
 from umt.backbones.recognition import fitting
-from umt.backbones.recognition.attempts import Attempt, Choices, attempts_at
+from umt.backbones.recognition.attempts import Attempt, Choices, attempt_by_timm, attempts_at
 from umt.backbones.recognition.builders import empty_model
-from umt.backbones.recognition.candidates import Place, choose, find_places, outside
+from umt.backbones.recognition.candidates import Place, choose, find_places, outside, whole_parts
 from umt.backbones.recognition.evidence import evidence, preprocess_of, questions
 from umt.backbones.recognition.facts import Facts, arguments, read_facts
 from umt.backbones.recognition.layout import Layout, layouts
@@ -39,6 +39,9 @@ def recognise(path: Path, choices: Choices = NO_CHOICES) -> RecognisedCheckpoint
         places = find_places(container.content, _in_order(own, facts.of_timm), arguments(container))
         chosen = choose(places, choices.weights_of, choices.part)
         attempts = [attempt for place in chosen for attempt in attempts_at(place, facts, choices)]
+        if choices.architecture and choices.library == "timm" and all(attempt.fit.problems for attempt in attempts):
+            chosen = choose(whole_parts(container.content, own[0]), choices.weights_of, choices.part)
+            attempts += [attempt_by_timm(place, own[0], choices) for place in chosen]
     except UMTError as error:
         raise WeightsError(f"{path}: {error}") from error
     fits = [attempt for attempt in attempts if not attempt.fit.problems]

@@ -36,7 +36,8 @@ def shaken(model: nn.Module, seed: int = 1) -> nn.Module:
             if value.is_floating_point():
                 noise = torch.rand if name.endswith("var") else torch.randn
                 value.add_(0.05 * noise(value.shape, generator=generator))
-    return model.eval()
+    model.eval()
+    return model
 
 
 def vit(name: str = "vit_base_patch16_224", **options: Any) -> nn.Module:
@@ -236,6 +237,9 @@ def test_dinov3(loaded: Callable[..., Backbone], bias: bool) -> None:
     backbone = loaded({"teacher": {**under("backbone.", state), **zeros(*DINO_HEADS)}} if bias else state)
     assert evidence(backbone)["layout"].startswith("DINOv3 ViT")
     assert_same(backbone, model)
+    unmasked = {name: value for name, value in state.items() if not name.endswith("bias_mask")}
+    with pytest.raises(UMTError, match=r"no place in the model: 'blocks\.0\.attn\.k_bias'"):
+        loaded(unmasked)
 
 
 TORCHVISION: Mapping[str, tuple[Callable[..., nn.Module], str, dict[str, Any]]] = {
@@ -664,3 +668,20 @@ def test_hugging_face_clip_with_its_projection(tmp_path: Path) -> None:
         return given
 
     assert_same(backbone, reference, 224, 224)
+
+
+def test_names_that_only_timm_converts(tmp_path: Path) -> None:
+    """XCiT's authors have one matrix for queries, keys and values; what timm's converter drops needs a reason, too."""
+    torch.manual_seed(0)
+    model = shaken(timm.create_model("xcit_nano_12_p16_224", num_classes=0))
+    state = dict(model.state_dict())
+    for block in (0, 1):
+        for part in ("weight", "bias"):
+            names = [f"cls_attn_blocks.{block}.attn.{letter}.{part}" for letter in "qkv"]
+            state[f"cls_attn_blocks.{block}.attn.qkv.{part}"] = torch.cat([state.pop(name) for name in names])
+    torch.save({"model": state}, tmp_path / "w.pth")
+    backbone = create_backbone(f"timm:xcit_nano_12_p16_224?weights={tmp_path}/w.pth")
+    assert_same(backbone, timm_pooled(model))
+    torch.save({"model": {**state, **zeros("gadget.weight")}}, tmp_path / "w.pth")
+    with pytest.raises(UMTError, match=r"no place in the model: 'gadget\.weight'"):
+        create_backbone(f"timm:xcit_nano_12_p16_224?weights={tmp_path}/w.pth")
