@@ -90,7 +90,7 @@ def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone |
     if problem:
         problem = f"{name.spec}: {problem}; `umt backbones check` says more"
     parameters = sum(value.numel() for value in backbone.parameters())
-    return BackboneCheck(name, digest, parameters, problem, backbone.no_dense)
+    return BackboneCheck(name, digest, parameters, problem, backbone.no_dense, backbone.recognised)
 
 
 def _check_dataset(name: str, options: Options) -> DatasetCheck:

@@ -39,6 +39,7 @@ class BackboneCheck:
     parameters: int = 0
     problem: str | None = None
     no_dense: str | None = None  # the reason if dense tasks cannot use it
+    evidence: Mapping[str, str] = field(default_factory=dict)  # what its checkpoint was recognised as, and why
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Plan:
         """Merge several plans; shared entries are kept once."""
         return cls(
             plans[0].device,
-            tuple(dict.fromkeys(check for plan in plans for check in plan.backbones)),
+            tuple({check.name: check for plan in plans for check in plan.backbones}.values()),
             tuple({(check.name, check.fingerprint): check for plan in plans for check in plan.datasets}.values()),
             tuple({job.title: job for plan in plans for job in plan.jobs}.values()),
         )

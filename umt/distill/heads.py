@@ -139,7 +139,7 @@ def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers 
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: field 'interaction.options' is incomplete ({error}); distil it again") from error
     standardisers = None if method == "none" else Standardisers(method, shapes)
-    load_weights(_held(spaces, standardisers), checkpoint.interaction.state_dict, source=str(path), exact=True)
+    load_weights(_held(spaces, standardisers), checkpoint.interaction.state_dict, source=str(path))
     return spaces, standardisers
 
 

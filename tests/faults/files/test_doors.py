@@ -38,6 +38,7 @@ TYPED = {
 # Where another library builds a model of options: all behind refuse_untrusted, unpickling refused.
 BUILDING = {
     "umt/backbones/adapters/timm_adapter.py:build": "our create_model",
+    "umt/backbones/recognition/builders.py:empty_model": "our create_model",
     "umt/backbones/adapters/timm_adapter.py:_create": "options of the spec",
     "umt/backbones/adapters/open_clip_adapter.py:create": "options of the spec, weights_only=True last",
     "umt/backbones/adapters/torchvision_adapter.py:load": "a name of torchvision's list, and of its weights",
@@ -78,7 +79,11 @@ FILLING: dict[str, str] = {}
 OPENING = {
     "umt/files.py:open_plain": "the opener itself",
     "umt/backbones/weights.py:read_file": "after _refuse_special",
-    "umt/backbones/weights.py:_check_zip": "after _refuse_special",
+    "umt/backbones/weights.py:refuse_damaged_zip": "after open_plain",
+    "umt/backbones/weights.py:_check_sum": "an entry of an archive that is open",
+    "umt/backbones/containers/files.py:open_zip": "the handle of open_plain",
+    "umt/backbones/containers/files.py:_zip_kind": "the handle of open_plain",
+    "umt/backbones/containers/files.py:_read_npz": "the handle of open_plain, without pickles",
     "umt/data/images.py:opened": "the handle of open_plain",
     "umt/data/mini/crops.py:_write_lines": "embedded data, in a folder that was just made",
     "umt/data/mini/write.py:_replace": "embedded data, in a folder that was just made",

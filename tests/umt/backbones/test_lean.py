@@ -42,15 +42,6 @@ def test_parameters_are_left_and_buffers_are_made() -> None:
     assert plain.weight.eq(1).all(), "afterwards all is as it was"
 
 
-def test_what_a_file_lacks_gets_its_first_values(tmp_path: Path) -> None:
-    source = create_backbone("timm:test_resnet?pretrained=false")
-    state = {name: value for name, value in source.model.state_dict().items() if name != "layer4.0.bn2.bias"}
-    save_file(state, tmp_path / "w.safetensors")
-    loaded = create_backbone(f"timm:test_resnet?weights={tmp_path}/w.safetensors")
-    assert loaded.load_report.missing == ["layer4.0.bn2.bias"]
-    assert loaded.model.get_parameter("layer4.0.bn2.bias").eq(0).all()
-
-
 def test_tensors_that_share_memory_in_a_file_do_not_in_the_model() -> None:
     model = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)})
     whole = torch.arange(12.0)
