@@ -37,7 +37,9 @@ class BackboneCheck:
     weights_hash: str = ""
     parameters: int = 0
     problem: str | None = None
-    evidence: Mapping[str, str] = field(default_factory=dict)  # what its checkpoint was recognised as, and why
+    evidence: Mapping[str, str] = field(
+        default_factory=dict, hash=False
+    )  # what its checkpoint was recognised as, and why
 
 
 @dataclass(frozen=True)
