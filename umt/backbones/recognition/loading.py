@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from umt.backbones import checkpoint
-from umt.backbones.containers.folders import open_container
 from umt.backbones.contract import Backbone, preprocess_options
 from umt.backbones.recognition.attempts import Choices
 from umt.backbones.recognition.builders import build
@@ -24,17 +22,11 @@ RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors 
 def load_file(spec: Spec) -> Backbone:
     """Load what a path names: a student of a UMT checkpoint, or the backbone in a checkpoint of any public layout."""
     path = Path(spec.name).expanduser()
-    if path.is_file() and is_umt(path):
+    if path.is_file() and checkpoint.is_checkpoint(path):
         return checkpoint.load(spec)
     if spec.tap:
         raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
     return _built(spec, path, None)
-
-
-def is_umt(path: Path) -> bool:
-    """Return whether a file is a UMT checkpoint, or says that it is one."""
-    content = open_container(path).content
-    return isinstance(content, Mapping) and content.get("format") == checkpoint.FORMAT
 
 
 def load_named(spec: Spec) -> Backbone:
