@@ -38,12 +38,13 @@ def parts_of(suite: Suite, tables: Sequence[SuiteTable], backbones: Sequence[Bac
 
 def heads_of(backbones: Sequence[BackboneName]) -> tuple[BackboneName, ...]:
     """Return `LABEL, SPACE head` for every space of the checkpoints among the backbones."""
-    from umt.backbones.checkpoint import read_checkpoint  # imports torch
+    from umt.backbones.checkpoint import is_checkpoint, read_checkpoint  # imports torch
 
     return tuple(
         head_of(name, space.name)
         for name in checkpoints_of(backbones)
-        for space in read_checkpoint(Path(parse_spec(name.spec).name)).spaces
+        if is_checkpoint(path := Path(parse_spec(name.spec).name))  # and not of another layout, without heads
+        for space in read_checkpoint(path).spaces
     )
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from umt.backbones.checkpoint_fields import Fields
+from umt.backbones.containers.folders import open_container
 from umt.backbones.contract import LARGEST_SIDE, SMALLEST_CROP, Backbone, Preprocess, preprocess_options
 from umt.backbones.registry import create_backbone
 from umt.backbones.spec import Spec, parse_spec
@@ -84,6 +85,12 @@ def save_checkpoint(
     _parse(path, content)
     with atomic_file(path) as handle:
         torch.save(content, handle)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Return whether a path is a UMT checkpoint, or says that it is one; UMTError if nothing can be read there."""
+    content = open_container(path).content
+    return isinstance(content, Mapping) and content.get("format") == FORMAT
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -29,7 +29,7 @@ class ContradictionError(WeightsError):
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user has decided about a checkpoint in its name."""
+    """The decisions of the user about a checkpoint, in its name."""
 
     weights_of: str | None = None
     part: str | None = None

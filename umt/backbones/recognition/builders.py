@@ -59,7 +59,7 @@ def resized(library: str, model: nn.Module, state: State) -> State:
 
 
 def by_timm(model: nn.Module, state: State) -> State:
-    """Return a state as timm's converter for the architecture gives it; empty if it has none, or takes no such state.
+    """Return a state as timm's own converter for the architecture gives it; empty if there is none, or it fails.
 
     Tensors that it drops stay under their own names, so that each of them must have a reason to be left.
     """

@@ -1,4 +1,4 @@
-"""What is said of a recognised checkpoint: preprocessing and whose it is, counts, and questions that remain."""
+"""Sentences about a recognised checkpoint: preprocessing and whose it is, counts, and questions that remain."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ TIMM_TRAINING = frozenset(("arch", "state_dict", "version"))  # what timm's save
 
 @dataclass(frozen=True)
 class Facts:
-    """What the file says of itself; a fact that it does not state is missing in the mappings."""
+    """The facts that a file states of itself; a fact that it does not state is missing in the mappings."""
 
     architecture: str | None = None  # as timm names it, or as its training did
     model: Mapping[str, Any] = field(default_factory=dict)  # num_heads, act_layer, layer_norm_eps

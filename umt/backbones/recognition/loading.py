@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from umt.backbones import checkpoint
-from umt.backbones.containers.folders import open_container
 from umt.backbones.contract import Backbone, preprocess_options
 from umt.backbones.lean import adopt, uninitialised
 from umt.backbones.recognition.attempts import Choices
@@ -18,7 +16,7 @@ from umt.backbones.recognition.recognised import RecognisedCheckpoint
 from umt.backbones.spec import Spec
 from umt.backbones.trust import refuse_untrusted
 from umt.backbones.weights import LoadReport
-from umt.errors import SpecError, WeightsError
+from umt.errors import SpecError, TrustError, WeightsError
 
 RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors are meant
 
@@ -26,17 +24,20 @@ RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors 
 def load_file(spec: Spec) -> Backbone:
     """Load what a path names: a student of a UMT checkpoint, or the backbone in a checkpoint of any public layout."""
     path = Path(spec.name).expanduser()
-    if path.is_file() and is_umt(path):
+    _refuse_unlisted(spec)
+    if path.is_file() and checkpoint.is_checkpoint(path):
         return checkpoint.load(spec)
     if spec.tap:
         raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
     return _built(spec, path, None)
 
 
-def is_umt(path: Path) -> bool:
-    """Return whether a file is a UMT checkpoint, or says that it is one."""
-    content = open_container(path).content
-    return isinstance(content, Mapping) and content.get("format") == checkpoint.FORMAT
+def _refuse_unlisted(spec: Spec) -> None:
+    """Raise TrustError for an option that no library's names may set: it would be used while the file is recognised."""
+    try:
+        refuse_untrusted(replace(spec, scheme="open_clip"))
+    except TrustError:
+        refuse_untrusted(replace(spec, scheme="timm"))
 
 
 def load_named(spec: Spec) -> Backbone:

@@ -1,4 +1,4 @@
-"""The answer to what a checkpoint is, with the evidence for it."""
+"""A recognised checkpoint, with the evidence for it."""
 
 from __future__ import annotations
 

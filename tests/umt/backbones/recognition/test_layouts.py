@@ -257,6 +257,7 @@ TORCHVISION: Mapping[str, tuple[Callable[..., nn.Module], str, dict[str, Any]]] 
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_torchvision(loaded: Callable[..., Backbone], name: str) -> None:
     make, head, options = TORCHVISION[name]
@@ -416,6 +417,7 @@ def test_what_no_file_can_tell_is_asked_for(loaded: Callable[..., Backbone]) -> 
     assert_same(loaded(mean.state_dict(), "?mean=0.5&std=0.5&num_heads=6&pool=mean"), mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ViT-S-32-alt", "RN50"])
 def test_clip(loaded: Callable[..., Backbone], name: str) -> None:
     """OpenAI's archives hold their sizes, and have QuickGELU; a bare file does not tell its activation."""

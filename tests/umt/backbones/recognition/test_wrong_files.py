@@ -55,7 +55,7 @@ WRONG: Mapping[str, tuple[str, Callable[[], State], str]] = {
     "missing patch embedding": (
         DINOV2,
         lambda: without("patch_embed", dinov2()),
-        r"'patch_embed\.proj\.weight' of vit_small_patch14_dinov2 is not",
+        r"not in the file: 'patch_embed\.proj\.bias'",
     ),
     "statistics": ("resnet18?", lambda: without("bn1.running_var", small("resnet18").state_dict()), "running_var"),
 }
