@@ -65,8 +65,9 @@ def test_each_draw_is_a_result_of_its_own(tmp_path: Path) -> None:
     found = {result.key.protocol: result for result in ResultStore(tmp_path / "out" / "results")}
     assert found["usual"].key.data_fingerprint != found["published"].key.data_fingerprint
     assert found["usual"].key.protocol_hash != found["published"].key.protocol_hash
-    assert found["usual"].footnote == "Small."
-    assert found["published"].footnote == f"Small. {Draw(replacement=True, background='in').footnote}"
+    random = "test_resnet (pretrained=False): random weights (pretrained=false)."
+    assert found["usual"].footnote == f"Small. {random}"
+    assert found["published"].footnote == f"Small. {Draw(replacement=True, background='in').footnote} {random}"
     stored = drawn_of(tmp_path, found["published"])
     expected = np.random.RandomState(0).choice([f"image_{number:04d}.jpg" for number in range(1, 37)], 30)
     assert stored[:30] == [f"BACKGROUND_Google/{name}" for name in sorted(expected)]
