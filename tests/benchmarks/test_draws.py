@@ -64,8 +64,11 @@ def test_each_draw_is_a_result_of_its_own(tmp_path: Path) -> None:
     found = {result.key.dataset: result for result in ResultStore(tmp_path / "out" / "results")}
     assert found["caltech101"].key.data_fingerprint != found["caltech101?draw=published"].key.data_fingerprint
     assert found["caltech101"].key.protocol_hash == found["caltech101?draw=published"].key.protocol_hash
-    assert found["caltech101"].footnote == "Small."
-    assert found["caltech101?draw=published"].footnote == f"Small. {Draw(replacement=True, background='in').footnote}"
+    random = "test_resnet (pretrained=False): random weights (pretrained=false)."
+    assert found["caltech101"].footnote == f"Small. {random}"
+    assert found["caltech101?draw=published"].footnote == (
+        f"Small. {Draw(replacement=True, background='in').footnote} {random}"
+    )
     stored = drawn_of(tmp_path, found["caltech101?draw=published"])
     expected = np.random.RandomState(0).choice([f"image_{number:04d}.jpg" for number in range(1, 37)], 30)
     assert stored[:30] == [f"BACKGROUND_Google/{name}" for name in sorted(expected)]
