@@ -76,10 +76,13 @@ class UMTBackbone(nn.Module):
 
 
 def drop_final_norm(backbone: Backbone) -> bool:
-    """Replace the norm that a ViT applies to each of its maps by nothing; return False if there is none to be found."""
+    """Replace the norm that a ViT applies to each of its maps by nothing; return False if there is none to be found.
+
+    A model that is made again for every size of images (`sizes`) keeps its norm.
+    """
     modules = dict(backbone.named_modules())
     names = [name for name in FINAL_NORMS if name in modules]
-    if len(set(backbone.strides)) > 1 or not names:
+    if len(set(backbone.strides)) > 1 or not names or getattr(backbone, "sizes", None):
         return False
     backbone.set_submodule(names[0], nn.Identity())
     return True
