@@ -9,10 +9,10 @@ import click
 from rich.table import Table
 
 from benchmarks.cli.run import pairs
-from benchmarks.cost.estimate import Estimate, dataset_gigabytes, devices_needed, estimates, measured_seconds
+from benchmarks.cost.estimate import JobEstimate, dataset_gigabytes, devices_needed, estimates, measured_seconds
 from benchmarks.jobs.forkserver import default_workers
 from benchmarks.jobs.preflight import chosen_columns
-from benchmarks.suite.plan import Options
+from benchmarks.suite.plan import PlanOptions
 from benchmarks.suite.suite import Suite, load_suite
 from umt.backbones.spec import read_name, told_apart
 from umt.console import Console, shown
@@ -71,7 +71,7 @@ def plan(
     if not checkpoints and not named:
         raise click.UsageError("name a checkpoint, or --backbone SPEC")
     out = out or Path("runs") / component(suite.name)
-    options = Options(
+    options = PlanOptions(
         suite=suite,
         backbones=told_apart([read_name(text, trusted=True) for text in (*checkpoints, *named)]),
         data_root=data_root or _data_root(suite, out),
@@ -101,7 +101,7 @@ def _data_root(suite: Suite, out: Path) -> Path:
     return out / "data"
 
 
-def _table(found: Sequence[Estimate], took: Mapping[str, float]) -> Table:
+def _table(found: Sequence[JobEstimate], took: Mapping[str, float]) -> Table:
     table = Table("job", "time", "features", "checkpoint", *(("took", "in range") if took else ()))
     for estimate in found:
         if estimate.problem:
@@ -119,7 +119,7 @@ def _table(found: Sequence[Estimate], took: Mapping[str, float]) -> Table:
 
 
 def _totals(
-    found: Sequence[Estimate], took: Mapping[str, float], gpus: int, workers: int, datasets: Sequence[str]
+    found: Sequence[JobEstimate], took: Mapping[str, float], gpus: int, workers: int, datasets: Sequence[str]
 ) -> list[str]:
     known = [estimate for estimate in found if not estimate.problem]
     low, high = [estimate.low for estimate in known], [estimate.high for estimate in known]
@@ -146,7 +146,7 @@ def _range(low: float, high: float) -> str:
     return f"{duration(low)} – {duration(high)}"
 
 
-def _verdict(estimate: Estimate, real: float) -> str:
+def _verdict(estimate: JobEstimate, real: float) -> str:
     if estimate.low <= real <= estimate.high:
         return "yes"
     return "less" if real < estimate.low else "more"

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from benchmarks.actions import perform
-from benchmarks.api import Outcome, run_suite
+from benchmarks.api import RunOutcome, run_suite
 from benchmarks.results import ResultStore
 from benchmarks.run_options import RunOptions, UsageError
 from umt.backbones.spec import read_name, told_apart
@@ -159,7 +159,7 @@ def run(checkpoints: tuple[str, ...], named: tuple[str, ...], **options: Any) ->
     sys.exit(_summary(console, outcome))
 
 
-def _print_times(console: Console, outcome: Outcome, wall: float) -> None:
+def _print_times(console: Console, outcome: RunOutcome, wall: float) -> None:
     """Print the seconds of the preparation, of the jobs, and of the suite itself."""
     if outcome.reports:
         jobs = sum(report.seconds for report in outcome.reports.values()) / outcome.workers
@@ -170,7 +170,7 @@ def _print_times(console: Console, outcome: Outcome, wall: float) -> None:
         )
 
 
-def _summary(console: Console, outcome: Outcome, *, dry_run: bool = False) -> int:
+def _summary(console: Console, outcome: RunOutcome, *, dry_run: bool = False) -> int:
     """Say what is missing; return the exit status."""
     awaited = _awaited(outcome) if dry_run else set()
     blocked = sum(job.state == "blocked" and job.problem not in awaited for job in outcome.plan.jobs)
@@ -181,7 +181,7 @@ def _summary(console: Console, outcome: Outcome, *, dry_run: bool = False) -> in
     return 1 if blocked or failed or outcome.uncompared else 0
 
 
-def _awaited(outcome: Outcome) -> set[str | None]:
+def _awaited(outcome: RunOutcome) -> set[str | None]:
     """Return the problems of students of the suite that a run would distil first."""
     suites_own = [check for check in outcome.plan.backbones if not check.name.trusted]
     return {check.problem for check in suites_own if MissingFileError.code in (check.problem or "")}

@@ -8,9 +8,9 @@ from typing import Any
 
 from benchmarks.jobs.limits import deadline
 from benchmarks.results import Key, ResultStore, job_title
-from benchmarks.suite.plan import BackboneCheck, DatasetCheck, Options, Plan, PlannedJob
+from benchmarks.suite.plan import BackboneCheck, DatasetCheck, PlannedJob, PlanOptions, RunPlan
 from benchmarks.suite.protocols import Protocol, load_protocol
-from benchmarks.suite.request import Request
+from benchmarks.suite.request import JobRequest
 from benchmarks.suite.suite import Column
 from benchmarks.tasks.contract import Task
 from benchmarks.tasks.registry import get_task
@@ -35,7 +35,7 @@ Models = Mapping[str, Backbone]  # by label, those that are at hand and have no 
 NO_MODELS: Models = {}
 
 
-def make_plan(options: Options, models: Models = NO_MODELS) -> Plan:
+def make_plan(options: PlanOptions, models: Models = NO_MODELS) -> RunPlan:
     """Load every backbone and index every data set once, then lay out the jobs; problems block jobs, not the plan."""
     for name, folder in options.data.items():
         try:
@@ -52,17 +52,17 @@ def make_plan(options: Options, models: Models = NO_MODELS) -> Plan:
         for backbone in backbones
         for seed in range(seeds_of(column, options))
     ]
-    return Plan(device, tuple(backbones), tuple(datasets.values()), tuple(jobs))
+    return RunPlan(device, tuple(backbones), tuple(datasets.values()), tuple(jobs))
 
 
-def seeds_of(column: Column, options: Options) -> int:
+def seeds_of(column: Column, options: PlanOptions) -> int:
     try:
         return options.seeds if get_task(column.task).seeded else 1
     except UMTError:  # `_plan_job` reports it
         return 1
 
 
-def chosen_columns(options: Options) -> Sequence[Column]:
+def chosen_columns(options: PlanOptions) -> Sequence[Column]:
     known = [column.task for column in options.suite.measured]
     for task in options.tasks:
         if task not in known:
@@ -93,7 +93,7 @@ def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone |
     return BackboneCheck(name, digest, parameters, problem, backbone.no_dense, backbone.recognised)
 
 
-def _check_dataset(name: str, options: Options) -> DatasetCheck:
+def _check_dataset(name: str, options: PlanOptions) -> DatasetCheck:
     expected, kind = options.data_root, ""
     try:
         info = dataset_info(name)
@@ -106,7 +106,7 @@ def _check_dataset(name: str, options: Options) -> DatasetCheck:
 
 
 def _plan_job(
-    options: Options, backbone: BackboneCheck, dataset: DatasetCheck, column: Column, seed: int
+    options: PlanOptions, backbone: BackboneCheck, dataset: DatasetCheck, column: Column, seed: int
 ) -> PlannedJob:
     title = job_title(backbone.name.label, column.task, column.dataset, column.protocol_name, seed)
     try:
@@ -156,8 +156,10 @@ def _no_maps(backbone: BackboneCheck, column: Column) -> str | None:
     return f"{backbone.name.label}: {backbone.no_dense}, so no dense task can use it; its other columns are measured"
 
 
-def _request(options: Options, key: Key, name: BackboneName, protocol: Protocol[Any], dataset: DatasetCheck) -> Request:
-    return Request(
+def _request(
+    options: PlanOptions, key: Key, name: BackboneName, protocol: Protocol[Any], dataset: DatasetCheck
+) -> JobRequest:
+    return JobRequest(
         key=key,
         spec=name.spec,
         trusted=name.trusted,

@@ -18,7 +18,7 @@ Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True)
-class Header:
+class ProtocolHeader:
     """The fields of a protocol file beside the settings of its task."""
 
     version: int
@@ -27,7 +27,7 @@ class Header:
     footnote: str | None = None
 
 
-HEADER = {item.name for item in fields(Header)}
+HEADER = {item.name for item in fields(ProtocolHeader)}
 
 
 @dataclass(frozen=True)
@@ -98,5 +98,5 @@ def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = (
     return {**{key: value for key, value in parent.items() if key != "footnote"}, **record}
 
 
-def _header(record: dict[str, Any], path: Path) -> Header:
-    return build(Header, {key: value for key, value in record.items() if key in HEADER}, path)
+def _header(record: dict[str, Any], path: Path) -> ProtocolHeader:
+    return build(ProtocolHeader, {key: value for key, value in record.items() if key in HEADER}, path)

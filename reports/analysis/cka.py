@@ -16,9 +16,9 @@ from rich.table import Table
 
 from benchmarks.environment import describe
 from benchmarks.results import Environment, Key, Result, ResultStore
-from reports.analysis.named import Named, load_named, load_teachers
+from reports.analysis.named import NamedBackbone, load_named, load_teachers
 from reports.analysis.sheet import heat_map
-from reports.analysis.sources import Source, find_source
+from reports.analysis.sources import ImageSource, find_source
 from reports.results.store import ANALYSIS
 from reports.tables.table6 import TASK
 from reports.writers.files import write_files
@@ -91,9 +91,9 @@ def metrics(pair: PairCka) -> dict[str, float]:
 
 def pair_result(
     pair: PairCka,
-    left: Named,
-    right: Named,
-    source: Source,
+    left: NamedBackbone,
+    right: NamedBackbone,
+    source: ImageSource,
     settings: CkaSettings,
     environment: Environment,
     seconds: float,
@@ -139,7 +139,7 @@ def _values(table: CkaTable) -> Mapping[str, Any]:
     return {"samples": table.samples, "unbiased": table.unbiased.tolist(), "biased": table.biased.tolist()}
 
 
-def _named(specs: Sequence[str], teachers: bool, weights: Path | None) -> list[Named]:
+def _named(specs: Sequence[str], teachers: bool, weights: Path | None) -> list[NamedBackbone]:
     named = load_named(specs)
     named += load_teachers(named[0], weights) if teachers else []
     if len(named) < 2:
@@ -148,9 +148,9 @@ def _named(specs: Sequence[str], teachers: bool, weights: Path | None) -> list[N
 
 
 def _compared(
-    named: Sequence[Named],
+    named: Sequence[NamedBackbone],
     indices: Sequence[tuple[int, int]],
-    source: Source,
+    source: ImageSource,
     settings: CkaSettings,
     device: torch.device,
     batch_size: int,
@@ -163,7 +163,7 @@ def _compared(
 
 
 def _contents(
-    pairs: Sequence[PairCka], named: Sequence[Named], source: Source, settings: CkaSettings
+    pairs: Sequence[PairCka], named: Sequence[NamedBackbone], source: ImageSource, settings: CkaSettings
 ) -> dict[str, bytes]:
     """Return the JSON and the heat maps by the names of their files."""
     record = {

@@ -14,8 +14,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from reports.analysis.maps import ImageMap, photograph, stabilities, token_maps
-from reports.analysis.named import Named, load_named
-from reports.analysis.sheet import Panel, SheetRow, sheet
+from reports.analysis.named import NamedBackbone, load_named
+from reports.analysis.sheet import SheetPanel, SheetRow, sheet
 from reports.writers.files import write_files
 from umt.analysis.pca import Components
 from umt.analysis.pictures import colour_basis, colours, cosine_map
@@ -84,7 +84,7 @@ def pca(
         explained[name] = fitted.explained
         coloured = colours([item.map for item in group], fitted)
         pictures |= {id(item): picture for item, picture in zip(group, coloured, strict=True)}
-    panels = [Panel(pictures[id(item)], item.note) for item in maps]
+    panels = [SheetPanel(pictures[id(item)], item.note) for item in maps]
     record = {"basis": basis, "explained_variance": explained, "maps": [item.record for item in maps]}
     _finish("pca", PCA_CAPTION.format(basis=BASES[basis]), out, named, maps, panels, record)
 
@@ -111,7 +111,7 @@ def cosine(
     named, maps = _maps(specs, images, resolutions, max_tokens, device)
     values = [cosine_map(item.map) for item in maps]
     panels = [
-        Panel(value, f"{item.note}\n{item.map.summary_is}, {value.min():.2f} to {value.max():.2f}")
+        SheetPanel(value, f"{item.note}\n{item.map.summary_is}, {value.min():.2f} to {value.max():.2f}")
         for item, value in zip(maps, values, strict=True)
     ]
     records = [
@@ -129,7 +129,7 @@ def cosine(
 
 def _maps(
     specs: Sequence[str], images: Sequence[Path], resolutions: Sequence[int], max_tokens: int, device: str
-) -> tuple[list[Named], list[ImageMap]]:
+) -> tuple[list[NamedBackbone], list[ImageMap]]:
     torch_device, named = pick_device(device), load_named(specs)
     with Progress(console=Console(), transient=True) as progress:
         bar = progress.add_task("maps")
@@ -151,18 +151,20 @@ def _finish(
     name: str,
     caption: str,
     out: Path,
-    named: Sequence[Named],
+    named: Sequence[NamedBackbone],
     maps: Sequence[ImageMap],
-    panels: Sequence[Panel],
+    panels: Sequence[SheetPanel],
     record: dict[str, Any],
 ) -> None:
     """Draw the sheet, write the files and print the stability of the maps."""
     stable = stabilities(maps)
-    rows: dict[tuple[Path, int], list[Panel]] = {}
+    rows: dict[tuple[Path, int], list[SheetPanel]] = {}
     for item, panel in zip(maps, panels, strict=True):
         rows.setdefault((item.image, item.resolution), []).append(panel)
     lines = [
-        SheetRow(f"{image.name}\n{resolution} px", [Panel(photograph(image, named[0].backbone.preprocess), ""), *row])
+        SheetRow(
+            f"{image.name}\n{resolution} px", [SheetPanel(photograph(image, named[0].backbone.preprocess), ""), *row]
+        )
         for (image, resolution), row in rows.items()
     ]
     figure = sheet(name, name, caption, ["photo", *(item.label for item in named)], lines)

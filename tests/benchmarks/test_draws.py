@@ -10,7 +10,7 @@ from PIL import Image
 from benchmarks.jobs.preflight import make_plan
 from benchmarks.jobs.worker import run_job
 from benchmarks.results import Result, ResultStore
-from benchmarks.suite.plan import Options
+from benchmarks.suite.plan import PlanOptions
 from benchmarks.suite.suite import load_suite
 from umt.backbones.spec import read_name
 from umt.data.sets.caltech101 import Draw
@@ -48,7 +48,7 @@ def test_each_draw_is_a_result_of_its_own(tmp_path: Path) -> None:
     protocol.write_text(PROTOCOL)
     suite.write_text(SUITE.format(protocol=protocol))
     plan = make_plan(
-        Options(
+        PlanOptions(
             suite=load_suite(str(suite)),
             backbones=(read_name("timm:test_resnet?pretrained=false"),),
             data_root=tmp_path / "data",

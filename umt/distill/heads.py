@@ -10,8 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from umt.backbones.checkpoint import Checkpoint, Space, read_checkpoint
-from umt.backbones.checkpoint import Interaction as StoredInteraction
+from umt.backbones.checkpoint import Checkpoint, Interaction, Space, read_checkpoint
 from umt.backbones.checkpoint import load as load_student
 from umt.backbones.contract import Backbone, Features
 from umt.backbones.spec import Spec, parse_spec
@@ -113,7 +112,7 @@ def _language(path: Path, checkpoint: Checkpoint, space: Space) -> str | None:
     return spec.text
 
 
-def stored_interaction(recipe: DistillRecipe, model: Distiller) -> StoredInteraction:
+def stored_interaction(recipe: DistillRecipe, model: Distiller) -> Interaction:
     """Return the record of the spaces for a checkpoint."""
     options: dict[str, Any] = {
         "spec": asdict(recipe.interaction),
@@ -121,7 +120,7 @@ def stored_interaction(recipe: DistillRecipe, model: Distiller) -> StoredInterac
         "spaces": [asdict(shape) for shape in model.spaces.spaces],
         "standardise": recipe.alignment.standardise,
     }
-    return StoredInteraction(options, _held(model.spaces, model.standardisers).state_dict())
+    return Interaction(options, _held(model.spaces, model.standardisers).state_dict())
 
 
 def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers | None]:

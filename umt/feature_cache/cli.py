@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from umt.console import Console, shown, warn_old_option
 from umt.errors import OptionError
-from umt.feature_cache.folder import Stored, remove, stored_entries, to_prune
+from umt.feature_cache.folder import StoredFeatures, remove, stored_entries, to_prune
 
 EPILOG = """\b
 Examples:
@@ -64,7 +64,7 @@ def prune(
         click.echo(f"{len(chosen) - len(gone)} stay: a process is at them")
 
 
-def _print(entries: list[Stored], folder: Path) -> None:
+def _print(entries: list[StoredFeatures], folder: Path) -> None:
     table = Table(
         Column("backbone", overflow="fold"), "weights", "features", "images", "size", "last use", title=shown(folder)
     )
@@ -83,5 +83,5 @@ def _described(key: dict[str, Any] | None) -> tuple[str, str, str, str]:
     return key["spec"], key["weights"][:12], features, f"{key['images']['count']:,}"
 
 
-def _total(entries: list[Stored]) -> str:
+def _total(entries: list[StoredFeatures]) -> str:
     return f"{len(entries)} entries, {sum(stored.size for stored in entries) / 1e9:.3f} GB"

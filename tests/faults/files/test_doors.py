@@ -24,7 +24,7 @@ TRUSTING = {
     "umt/distill/teachers/teacher.py:load_teacher": "`trusted` of load_recipe: --trust",
     "benchmarks/jobs/preflight.py:_check_backbone": "BackboneName.trusted",
     "benchmarks/cost/estimate.py:estimates_of": "BackboneName.trusted",
-    "benchmarks/jobs/measure.py:_backbone": "Request.trusted, which is BackboneName.trusted",
+    "benchmarks/jobs/measure.py:_backbone": "JobRequest.trusted, which is BackboneName.trusted",
     "reports/analysis/named.py:load_named": "BackboneName.trusted",
 }
 # Where a name is read as one that a person typed.
@@ -104,7 +104,7 @@ OPENING = {
     "umt/export/folder.py:export_folder": "in a folder that was just made",
     "umt/feature_cache/entry.py:_mapped": "the handle of open_plain",
     "umt/feature_cache/key.py:_code_hash": "the source of a class that is loaded",
-    "umt/feature_cache/lookup.py:cached_features": "Entry.open, by open_plain",
+    "umt/feature_cache/lookup.py:cached_features": "CacheEntry.open, by open_plain",
     "benchmarks/jobs/cluster.py:_last_words": "submitit's own log",
     "benchmarks/jobs/worker.py:run_job": "a lock",
     "reports/tables/compare.py:_counterpart": "our package",

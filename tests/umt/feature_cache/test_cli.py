@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from umt.cli import cli
 from umt.errors import UMTError
-from umt.feature_cache.entry import Entry
+from umt.feature_cache.entry import CacheEntry
 from umt.feature_cache.folder import stored_entries, to_prune
 from umt.features import Extraction
 
@@ -101,7 +101,7 @@ def test_what_a_process_is_at_stays(three: Any) -> None:
 
 
 def test_an_unfinished_entry_is_listed_and_goes(three: Any) -> None:
-    Entry(three.folder, "ab" * 16).partial.write_bytes(bytes(100))
+    CacheEntry(three.folder, "ab" * 16).partial.write_bytes(bytes(100))
     assert "unfinished or damaged" in call("list", three.folder)
     call("prune", three.folder, "--keep", 0)
     assert stored_entries(three.folder) == []
@@ -143,7 +143,7 @@ HEADERS: list[Any] = [
 @pytest.mark.parametrize("header", HEADERS)
 def test_any_header_is_listed_and_pruned(tmp_path: Path, header: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    entry = Entry(tmp_path, "ab" * 16)
+    entry = CacheEntry(tmp_path, "ab" * 16)
     entry.header.write_text(json.dumps(header))
     entry.array.write_bytes(b"x")
     os.utime(entry.array, (2**40, 2**40))

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from umt.data.archives import Archive, Part
 from umt.data.contract import DatasetInfo, Roles, Sample, plain_words
-from umt.data.prepare.extract import Limits, extract
+from umt.data.prepare.extract import ArchiveLimits, extract
 from umt.data.prepare.folders import build_folder, whole_archive
 from umt.data.reading import class_images, seeded_order, subfolders
 from umt.declarations import build
@@ -174,7 +174,7 @@ def _enough(folder: Path, per_class: int) -> list[str]:
 
 def build_zip(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
     """Extract the official zip, then the tar.gz in it, which holds the folder."""
-    extract(files[ZIP], scratch / "zip", Limits.of(ZIP), progress)
+    extract(files[ZIP], scratch / "zip", ArchiveLimits.of(ZIP), progress)
     nested = scratch / "zip" / "caltech-101" / INNER.name
     if not nested.is_file():
         raise SourceError(f"{files[ZIP]}: no caltech-101/{INNER.name} in it; get the official archive")

@@ -17,7 +17,7 @@ from umt.errors import unknown_name
 BLOCKS = ("auto", "cnn", "vit")
 
 
-class Interaction(nn.Module):
+class InteractionModules(nn.Module):
     """Spaces of a student's last map (paper sections 3.2 to 3.4, equations 1 to 3).
 
     A state is [B, T, M, d + d_m]: T tokens (the class token first if there is one, then the cells of the map) of M
