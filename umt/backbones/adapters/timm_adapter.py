@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatch
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,7 @@ Model = Any  # a timm model: nn.Module declares none of the attributes that timm
 NO_FINAL_NORM = ("Hiera", "HieraDet")  # the norm is part of their head, and timm refuses norm=True
 LOCAL = "local-dir:"  # a folder in timm's format, as `umt export` writes it
 SOURCES = (LOCAL, "hf-hub:")  # of names that timm resolves itself
+DINOV3_VITS = "vit_*_dinov3*"  # evaluated on the class token by their authors, where timm averages patches
 SAME_LAYER = (99999,)  # in timm's group matchers: the layer of the module before
 
 
@@ -150,6 +152,8 @@ def create_model(name: str, options: Mapping[str, Any]) -> Model:
         raise BackboneError(f"timm:{name} with options {dict(options)}: has no block that gives a map")
     if not hasattr(model, "forward_intermediates"):
         raise BackboneError(f"timm:{name} is not supported: timm gives it no forward_intermediates")
+    if "global_pool" not in options and fnmatch(model.pretrained_cfg["architecture"], DINOV3_VITS):
+        model.global_pool = "token"
     return model
 
 
