@@ -22,7 +22,7 @@ MODULES = ("_parameters", "_buffers", "_modules")
 
 
 @dataclass(frozen=True)
-class Part:
+class StateDict:
     """A state dict inside a file, and the names of the containers around it."""
 
     where: tuple[str, ...]
@@ -32,9 +32,9 @@ class Part:
         return ".".join(self.where) or "the whole file"
 
 
-def parts(content: Any) -> list[Part]:
+def parts(content: Any) -> list[StateDict]:
     """Return every state dict of a file, outermost first; a container that holds itself is looked at once."""
-    found: list[Part] = []
+    found: list[StateDict] = []
     seen: set[int] = set()
     level: list[tuple[tuple[str, ...], Any]] = [((), content)]
     for _ in range(MAX_DEPTH):
@@ -45,7 +45,7 @@ def parts(content: Any) -> list[Part]:
             seen.add(id(value))
             state = _state(value)
             if state:
-                found.append(Part(where, _unwrapped(state)))
+                found.append(StateDict(where, _unwrapped(state)))
             inner += [((*where, name), child) for name, child in _children(value)]
         level = inner
     return found

@@ -10,11 +10,11 @@ import timm
 from torch import nn
 
 from umt.backbones.recognition.builders import by_timm, empty_model, resized
-from umt.backbones.recognition.candidates import Place
+from umt.backbones.recognition.candidates import Candidate
 from umt.backbones.recognition.clip import clip_architecture
 from umt.backbones.recognition.convert import State, converted
 from umt.backbones.recognition.facts import Facts
-from umt.backbones.recognition.fitting import Fit, fit
+from umt.backbones.recognition.fitting import WeightFit, fit
 from umt.backbones.recognition.layout import Layout, names
 from umt.backbones.recognition.shapes import FAMILIES
 from umt.errors import UMTError, WeightsError, first_line
@@ -44,16 +44,16 @@ class Choices:
 class Attempt:
     """A layout tried on a place of the file."""
 
-    place: Place
+    place: Candidate
     layout: Layout
     architecture: str
     options: Mapping[str, Any]
-    fit: Fit
+    fit: WeightFit
     heads: str = ""  # who says how many heads there are; empty if nobody does
     library: str = "timm"  # the library that has the architecture
 
 
-def attempts_at(place: Place, facts: Facts, choices: Choices) -> list[Attempt]:
+def attempts_at(place: Candidate, facts: Facts, choices: Choices) -> list[Attempt]:
     """Try the layouts of a place in their order, to the first that fits."""
     attempts: list[Attempt] = []
     for layout in place.layouts:
@@ -65,7 +65,7 @@ def attempts_at(place: Place, facts: Facts, choices: Choices) -> list[Attempt]:
     return attempts
 
 
-def _attempts_with(layout: Layout, place: Place, facts: Facts, choices: Choices) -> list[Attempt]:
+def _attempts_with(layout: Layout, place: Candidate, facts: Facts, choices: Choices) -> list[Attempt]:
     try:
         state = converted(place.state, layout)
         given = [choices.architecture] if choices.architecture else list(layout.candidates)
@@ -94,10 +94,10 @@ def _attempts_with(layout: Layout, place: Place, facts: Facts, choices: Choices)
     except ContradictionError:
         raise
     except (KeyError, UMTError, ZeroDivisionError) as error:
-        return [Attempt(place, layout, "", {}, Fit({}, problems=(f"{first_line(error)}",)))]
+        return [Attempt(place, layout, "", {}, WeightFit({}, problems=(f"{first_line(error)}",)))]
 
 
-def attempt_by_timm(place: Place, layout: Layout, choices: Choices) -> Attempt:
+def attempt_by_timm(place: Candidate, layout: Layout, choices: Choices) -> Attempt:
     """Try timm's own converter for the named architecture, which knows names of its authors that no layout has."""
     name = choices.architecture or ""
     model = empty_model("timm", name, choices.model)
@@ -131,7 +131,7 @@ def _name(layout: Layout, options: dict[str, Any]) -> str:
 
 
 def _attempt(
-    layout: Layout, place: Place, state: State, name: str, options: Mapping[str, Any], choices: Choices
+    layout: Layout, place: Candidate, state: State, name: str, options: Mapping[str, Any], choices: Choices
 ) -> Attempt:
     options = {option: value for option, value in options.items() if value is not None}
     library = choices.library if choices.architecture else layout.library

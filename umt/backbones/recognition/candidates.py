@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from umt.backbones.containers.parts import Part, parts
+from umt.backbones.containers.parts import StateDict, parts
 from umt.backbones.recognition.layout import Branch, Layout, conventions, kind_of
 from umt.errors import WeightsError
 
@@ -18,10 +18,10 @@ SURE = 10  # ranks by which a place is preferred that a layout knows with what s
 
 
 @dataclass(frozen=True)
-class Place:
+class Candidate:
     """A part of a file under one prefix, and the layouts that its names belong to, in their order."""
 
-    part: Part
+    part: StateDict
     prefix: str
     layouts: Sequence[Layout]
     branch: Branch
@@ -38,7 +38,7 @@ class Place:
         return {name[start:]: value for name, value in self.part.state.items() if name.startswith(self.prefix)}
 
 
-def find_places(content: Any, known: Sequence[Layout], arguments: Set[str]) -> list[Place]:
+def find_places(content: Any, known: Sequence[Layout], arguments: Set[str]) -> list[Candidate]:
     """Return all places in which some layout's names stand, in order of the ranks of their branches.
 
     arguments: names of what the training saved as its arguments.
@@ -48,13 +48,13 @@ def find_places(content: Any, known: Sequence[Layout], arguments: Set[str]) -> l
     return sorted(places, key=lambda place: place.branch.rank)
 
 
-def whole_parts(content: Any, layout: Layout) -> list[Place]:
+def whole_parts(content: Any, layout: Layout) -> list[Candidate]:
     """Return all state dicts as places without a prefix, for a layout that is not known by an anchor."""
-    places = [Place(part, "", [layout], _branch(".".join(part.where))) for part in parts(content)]
+    places = [Candidate(part, "", [layout], _branch(".".join(part.where))) for part in parts(content)]
     return sorted(places, key=lambda place: place.branch.rank)
 
 
-def choose(places: Sequence[Place], weights_of: str | None, part: str | None) -> list[Place]:
+def choose(places: Sequence[Candidate], weights_of: str | None, part: str | None) -> list[Candidate]:
     """Return the places that are meant: those of the lowest rank, or those that the options name; UMTError if none."""
     chosen = [place for place in places if part is None or place.title == part]
     if weights_of is not None:
@@ -67,7 +67,7 @@ def choose(places: Sequence[Place], weights_of: str | None, part: str | None) ->
     return [place for place in chosen if place.branch.rank == min(ranks)]
 
 
-def outside(place: Place, places: Sequence[Place]) -> tuple[dict[str, list[str]], list[str]]:
+def outside(place: Candidate, places: Sequence[Candidate]) -> tuple[dict[str, list[str]], list[str]]:
     """Sort the tensors beside the backbone by kind; return the unknown ones, too."""
     others = [other.prefix for other in places if other.part is place.part and other.prefix not in ("", place.prefix)]
     known: dict[str, list[str]] = {}
@@ -97,13 +97,13 @@ def _kind_at_any_depth(name: str, prefix: str, kinds: Mapping[str, str]) -> str 
         parts = parts[1:]
 
 
-def _places_of(part: Part, known: Sequence[Layout]) -> list[Place]:
+def _places_of(part: StateDict, known: Sequence[Layout]) -> list[Candidate]:
     found: dict[str, list[Layout]] = {}
     for layout in known:
         for prefix in sorted(_prefixes(part.state, layout.anchor), key=len):
             if _matches(part, prefix, layout):
                 found.setdefault(prefix, []).append(layout)
-    return [Place(part, prefix, matched, _rank(part, prefix, matched[0])) for prefix, matched in found.items()]
+    return [Candidate(part, prefix, matched, _rank(part, prefix, matched[0])) for prefix, matched in found.items()]
 
 
 def _prefixes(state: Mapping[str, Tensor], anchor: str) -> set[str]:
@@ -111,7 +111,7 @@ def _prefixes(state: Mapping[str, Tensor], anchor: str) -> set[str]:
     return {name[: -len(anchor)] for name in state if f".{name}".endswith(f".{anchor}")}
 
 
-def _matches(part: Part, prefix: str, layout: Layout) -> bool:
+def _matches(part: StateDict, prefix: str, layout: Layout) -> bool:
     if not re.fullmatch(layout.prefix, prefix) or not re.search(layout.within, ".".join(part.where)):
         return False
     inside = [name[len(prefix) :] for name in part.state if name.startswith(prefix)]
@@ -123,7 +123,7 @@ def _matches(part: Part, prefix: str, layout: Layout) -> bool:
     )
 
 
-def _rank(part: Part, prefix: str, layout: Layout) -> Branch:
+def _rank(part: StateDict, prefix: str, layout: Layout) -> Branch:
     branch = _branch(".".join((*part.where, prefix.rstrip("."))))
     return replace(branch, rank=branch.rank - SURE) if layout.beside or layout.sure else branch
 

@@ -15,7 +15,7 @@ from umt.backbones.containers.parts import parts
 from umt.backbones.recognition import fitting
 from umt.backbones.recognition.attempts import Attempt, Choices, attempt_by_timm, attempts_at
 from umt.backbones.recognition.builders import empty_model
-from umt.backbones.recognition.candidates import Place, choose, find_places, outside, whole_parts
+from umt.backbones.recognition.candidates import Candidate, choose, find_places, outside, whole_parts
 from umt.backbones.recognition.evidence import evidence, preprocess_of, questions
 from umt.backbones.recognition.facts import Facts, arguments, read_facts
 from umt.backbones.recognition.layout import Layout, layouts
@@ -82,7 +82,7 @@ def _timm_name(facts: Facts) -> str | None:
 
 
 def _recognised(
-    container: Container, best: Attempt, places: Sequence[Place], facts: Facts, choices: Choices
+    container: Container, best: Attempt, places: Sequence[Candidate], facts: Facts, choices: Choices
 ) -> RecognisedCheckpoint:
     beside, unknown = outside(best.place, places)
     unknown = [name for name in unknown if not (choices.allow and re.search(choices.allow, name))]

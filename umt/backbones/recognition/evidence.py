@@ -9,9 +9,9 @@ from typing import Any
 from umt.backbones.contract import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from umt.backbones.recognition.attempts import ATTENTIVE, Attempt, Choices
 from umt.backbones.recognition.builders import tag_preprocess
-from umt.backbones.recognition.candidates import Place
+from umt.backbones.recognition.candidates import Candidate
 from umt.backbones.recognition.facts import Facts
-from umt.backbones.recognition.fitting import Fit
+from umt.backbones.recognition.fitting import WeightFit
 
 COLOURS = {
     "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
@@ -71,7 +71,7 @@ def questions(best: Attempt, whose: str, choices: Choices) -> tuple[str, ...]:
 
 
 def evidence(
-    kind: str, best: Attempt, places: Sequence[Place], beside: Mapping[str, list[str]], whose: str
+    kind: str, best: Attempt, places: Sequence[Candidate], beside: Mapping[str, list[str]], whose: str
 ) -> dict[str, str]:
     """Return what the checkpoint is and why, for people, in the order in which it was found out."""
     lines = {
@@ -89,7 +89,7 @@ def evidence(
     return {name: text for name, text in lines.items() if text}
 
 
-def _others(place: Place, places: Sequence[Place]) -> str:
+def _others(place: Candidate, places: Sequence[Candidate]) -> str:
     others = [other for other in places if other.title != place.title and other.branch.role in ("ema", "last")]
     if not others:
         return ""
@@ -104,7 +104,7 @@ def _architecture(best: Attempt) -> str:
     return f"{best.library}:{best.architecture}" + (f" with {options}, from the shapes{heads}" if options else "")
 
 
-def _counts(found: Fit, beside: Mapping[str, list[str]]) -> str:
+def _counts(found: WeightFit, beside: Mapping[str, list[str]]) -> str:
     kinds: dict[str, int] = {}
     for group in (found.left, beside):
         for kind, names in group.items():

@@ -18,7 +18,7 @@ Shapes = Mapping[str, torch.Size]
 
 
 @dataclass(frozen=True)
-class Fit:
+class WeightFit:
     """The comparison of a file with a model: what is loaded, what is left, and the problems that forbid it."""
 
     state: Mapping[str, Tensor]
@@ -28,7 +28,7 @@ class Fit:
     problems: tuple[str, ...] = ()
 
 
-def fit(model: nn.Module, state: Mapping[str, Tensor], layout: Layout, allow: str | None) -> Fit:
+def fit(model: nn.Module, state: Mapping[str, Tensor], layout: Layout, allow: str | None) -> WeightFit:
     """Compare tensors under the model's names with the model; nothing is judged by a share."""
     left, absent = {**layout.left, **conventions().left}, layout.absent
     if layout.left_if_zero:
@@ -42,7 +42,7 @@ def fit(model: nn.Module, state: Mapping[str, Tensor], layout: Layout, allow: st
     over_unknown = [name for name in over_unknown if name not in allowed]
     gone_unknown = [name for name in gone_unknown if name not in allowed]
     problems = (*_other_shapes(usable, wanted), *_unknown(over_unknown, gone_unknown))
-    return Fit(usable, over, gone, tuple(allowed), problems)
+    return WeightFit(usable, over, gone, tuple(allowed), problems)
 
 
 def _shaped(value: Tensor, shape: torch.Size) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from umt.backbones.contract import Preprocess
-from umt.backbones.recognition.fitting import Fit
+from umt.backbones.recognition.fitting import WeightFit
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,6 @@ class RecognisedCheckpoint:
     preprocess: Preprocess
     pooling: str
     state: Mapping[str, Tensor]
-    fit: Fit
+    fit: WeightFit
     evidence: Mapping[str, str] = field(default_factory=dict)
     open_questions: tuple[str, ...] = ()
