@@ -27,6 +27,7 @@ from umt.analysis.compare import CkaSettings, PairCka, Subject, compare, pairs_o
 from umt.console import Console, shown
 from umt.errors import OptionError
 from umt.files import component
+from umt.options import weights_folder
 from umt.training.device import pick_device
 
 VERSION = 1  # bumped whenever the numbers change
@@ -141,7 +142,7 @@ def _values(table: CkaTable) -> Mapping[str, Any]:
 
 def _named(specs: Sequence[str], teachers: bool, weights: Path | None) -> list[NamedBackbone]:
     named = load_named(specs)
-    named += load_teachers(named[0], weights) if teachers else []
+    named += load_teachers(named[0], weights_folder(weights)) if teachers else []
     if len(named) < 2:
         raise OptionError(f"cka of '{named[0].label}' alone: name a second backbone, or --teachers for a student's own")
     return named

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from functools import reduce
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,23 @@ from reports.analysis.maps import ImageMap, photograph, stabilities, token_maps
 from reports.analysis.named import NamedBackbone, load_named
 from reports.analysis.sheet import SheetPanel, SheetRow, sheet
 from reports.writers.files import write_files
+from umt import options
 from umt.analysis.pca import Components
 from umt.analysis.pictures import colour_basis, colours, cosine_map
 from umt.console import Console, shown
 from umt.training.device import pick_device
 
 FILE = click.Path(path_type=Path, dir_okay=False)
-Command = Callable[..., None]
-OPTIONS = (
+picture_options = options.options(
     click.argument("specs", nargs=-1, required=True, metavar="[LABEL=]SPEC..."),
     click.option("--image", "images", type=FILE, multiple=True, required=True, help="A photo; may be repeated."),
-    click.option(
-        "--resolution", "resolutions", type=click.IntRange(min=1), multiple=True, default=(512,), show_default=True,
-        help="Pixels a side; if it is repeated, stability is measured, too.",
-    ),
+    options.resolution(512, multiple=True),
     click.option(
         "--max-tokens", type=click.IntRange(min=1), default=32768, show_default=True,
         help="Tokens that attend to each other at most; above, the image goes through in overlapping tiles.",
     ),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-    click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to."),
+    options.DEVICE,
+    options.out(required=True),
 )  # fmt: skip
 PCA_CAPTION = (
     "First three principal components of the last map as red, green and blue; one basis for {basis}. Tokens farther "
@@ -44,11 +40,6 @@ PCA_CAPTION = (
 )
 COSINE_CAPTION = "Cosine between the tokens and the one named below, from the least (dark) to the greatest (bright)."
 BASES = {"joint": "all pictures of a backbone", "each": "each photo"}
-
-
-def picture_options(command: Command) -> Command:
-    """Add the options that both commands take."""
-    return reduce(lambda decorated, option: option(decorated), reversed(OPTIONS), command)
 
 
 @click.command()

@@ -28,7 +28,7 @@ def find_source(folder: Path | None, dataset: str | None, data_root: Path | None
         return ImageSource(folder.name, images, Data(str(folder), "", False, {"images": len(images)}, str(folder)))
     if dataset and data_root and not folder:
         return _of_dataset(dataset, data_root, limit)
-    raise OptionError("name the images: --images FOLDER, or --data NAME with --data-root")
+    raise OptionError("name the images: --images FOLDER, or --dataset NAME with --data-root")
 
 
 def thinned(images: ImageList, limit: int | None) -> ImageList:

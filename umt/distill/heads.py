@@ -18,11 +18,12 @@ from umt.backbones.trust import refuse_untrusted
 from umt.backbones.weights import load_weights
 from umt.declarations import build
 from umt.distill.distiller import Distiller, Spaces, make_spaces
-from umt.distill.recipe import DistillRecipe, InteractionSpec, weights_folder
+from umt.distill.recipe import DistillRecipe, InteractionSpec
 from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape
 from umt.distill.teachers.standardise import Standardisers
 from umt.errors import WeightsError, unknown_name
 from umt.files import below
+from umt.options import weights_folder
 
 
 class SpaceBackbone(Backbone):

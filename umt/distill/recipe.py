@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -235,11 +234,6 @@ def _refuse_twice(recipe: str, field: str, values: Iterable[str]) -> None:
                 f"recipe '{recipe}': teacher {field} '{value}' is listed twice; remove one or change it"
             )
         seen.add(value)
-
-
-def weights_folder(given: Path | None) -> Path:
-    """Return the folder of the teachers' weight files: --weights, else $UMT_WEIGHTS, else ./weights."""
-    return given or Path(os.environ.get("UMT_WEIGHTS", "weights"))
 
 
 def missing_weights(recipe: DistillRecipe, folder: Path) -> list[str]:

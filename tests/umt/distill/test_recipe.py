@@ -10,7 +10,6 @@ from umt.distill.recipe import (
     differences,
     load_recipe,
     missing_weights,
-    weights_folder,
 )
 from umt.distill.train import claim_folder
 from umt.errors import UMTError
@@ -191,14 +190,6 @@ def test_missing_weight_files_are_named_with_their_remedy(base: Path, tmp_path: 
     ]
     (tmp_path / "dino.pth").touch()
     assert missing_weights(recipe, tmp_path) == []
-
-
-def test_the_weights_folder_is_the_given_one_else_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UMT_WEIGHTS", "elsewhere")
-    assert weights_folder(Path("here")) == Path("here")
-    assert weights_folder(None) == Path("elsewhere")
-    monkeypatch.delenv("UMT_WEIGHTS")
-    assert weights_folder(None) == Path("weights")
 
 
 def test_a_record_holds_plain_values_at_every_depth(base: Path) -> None:

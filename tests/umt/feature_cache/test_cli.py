@@ -78,7 +78,7 @@ def test_conditions_choose_what_was_used_longest_ago(three: Any, condition: dict
 
 
 @pytest.mark.filterwarnings("ignore:--weights goes with the next release:FutureWarning")
-@pytest.mark.parametrize("option", ["--backbone", "--weights"])  # the second is its older name
+@pytest.mark.parametrize("option", ["--features-of", "--weights"])  # the second is its older name
 def test_pruning_removes_and_a_dry_run_does_not(three: Any, option: str) -> None:
     assert "would remove 3 entries" in call("prune", three.folder, "--older-than", 15, "--dry-run")
     assert sides(three.folder) == [32, 64, 96]
@@ -108,7 +108,7 @@ def test_an_unfinished_entry_is_listed_and_goes(three: Any) -> None:
 
 
 def test_pruning_without_a_condition_is_refused(three: Any) -> None:
-    with pytest.raises(UMTError, match="say what may go, by --older-than DAYS, --keep GB or --backbone HASH"):
+    with pytest.raises(UMTError, match="say what may go, by --older-than DAYS, --keep GB or --features-of HASH"):
         call("prune", three.folder)
 
 
@@ -148,7 +148,7 @@ def test_any_header_is_listed_and_pruned(tmp_path: Path, header: object, monkeyp
     entry.array.write_bytes(b"x")
     os.utime(entry.array, (2**40, 2**40))
     assert "unfinished or damaged" in call("list", tmp_path)
-    call("prune", tmp_path, "--backbone", "abc", "--keep", 0)
+    call("prune", tmp_path, "--features-of", "abc", "--keep", 0)
     assert not entry.array.exists()
 
 
