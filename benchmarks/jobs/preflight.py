@@ -47,7 +47,7 @@ def make_plan(options: PlanOptions, models: Models = NO_MODELS) -> RunPlan:
     backbones = _check_backbones(options.backbones, options.seconds, models)
     datasets = {name: _check_dataset(name, options) for name in dict.fromkeys(column.dataset for column in columns)}
     jobs = [
-        _plan_job(options, backbone, datasets[column.dataset], column, seed)
+        _plan_job(options, backbone, datasets[column.dataset], column, seed, anew=backbone.name.label in models)
         for column in columns  # the long trainings of all backbones come first, and short probes fill the end
         for backbone in backbones
         for seed in range(seeds_of(column, options))
@@ -106,8 +106,9 @@ def _check_dataset(name: str, options: PlanOptions) -> DatasetCheck:
 
 
 def _plan_job(
-    options: PlanOptions, backbone: BackboneCheck, dataset: DatasetCheck, column: Column, seed: int
+    options: PlanOptions, backbone: BackboneCheck, dataset: DatasetCheck, column: Column, seed: int, *, anew: bool
 ) -> PlannedJob:
+    """Lay out a job; `anew` for a model that is an object, whose code no result can tell."""
     title = job_title(backbone.name.label, column.task, column.dataset, column.protocol_name, seed)
     try:
         task = get_task(column.task)
@@ -129,7 +130,7 @@ def _plan_job(
         seed=seed,
     )
     try:
-        state = "done" if ResultStore(options.out / "results").has(key) else "to run"
+        state = "done" if ResultStore(options.out / "results").has(key) and not anew else "to run"
     except UMTError as error:
         return PlannedJob(title, protocol.hash, "blocked", problem=str(error))
     request = _request(options, key, backbone.name, protocol, dataset)

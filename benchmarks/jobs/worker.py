@@ -48,7 +48,7 @@ def run_job(
     try:
         below(request.out / "work", request.key.stem).mkdir(parents=True, exist_ok=True)
         with FileLock(request.work_dir / "lock", timeout=0):
-            if not store.has(request.key):  # another suite may have run it since the plan was made
+            if model is not None or not store.has(request.key):  # another suite may have run it since the plan was made
                 store.write(*_measure(request, progress, model))
     except Timeout:
         return JobReport("elsewhere", "another process is running this job")

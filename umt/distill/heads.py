@@ -131,7 +131,9 @@ def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers 
     try:
         shapes = [build(SpaceShape, dict(shape), path) for shape in options["spaces"]]
         spaces = make_spaces(
-            build(InteractionSpec, dict(options["spec"]), path),
+            build(
+                InteractionSpec, {"token_pooling": "before", **options["spec"]}, path
+            ),  # as files without it were made
             build(StudentShape, dict(options["student"]), path),
             shapes,
         )

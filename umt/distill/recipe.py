@@ -43,6 +43,7 @@ class InteractionSpec:
     intra_space: bool = True
     width: int | None = None  # d of every space, null for the student's own width
     token_width: int | None = None  # d_m of the model token, null for d
+    token_pooling: str = "after"  # its shared LayerNorm-Linear head (paper A.3), or before it (section 3.4)
     groups: int = 32  # G of the 1x1 convolutions in CNN modules
     heads: int = 12  # heads of a ViT module; cross-space modules have M times as many
     ffn_ratio: float = 4.0  # hidden width of a ViT module's FFN over its width

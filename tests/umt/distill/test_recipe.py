@@ -196,3 +196,12 @@ def test_a_record_holds_plain_values_at_every_depth(base: Path) -> None:
     record = load_recipe(str(base)).record()
     assert record["teachers"][1]["weights"] == "dino.pth"
     assert record["training"]["betas"] == (0.9, 0.95)
+
+
+@pytest.mark.parametrize("name", ["convnext-b-clip-vit-vit", "vit-b", "vit-l"])
+def test_spaces_have_the_width_of_teachers_that_share_one(name: str) -> None:
+    """Equation 1; the width of each ViT is that of timm's architecture, ViT-B 768 and ViT-L 1024."""
+    recipe = load_recipe(name)
+    widths = {1024 if "large" in item.backbone or "ViT-L" in item.backbone else 768 for item in recipe.teachers}
+    student = {"timm:convnext_base": 1024, "timm:vit_base_patch16_224": 768, "timm:vit_large_patch16_224": 1024}
+    assert {recipe.interaction.width or student[recipe.student]} == widths

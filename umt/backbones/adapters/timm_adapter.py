@@ -103,6 +103,7 @@ def wrap(module: nn.Module, preprocess: str | Preprocess | None) -> TimmBackbone
     """Wrap a model that timm has built, without its classifier; preprocessing is what its configuration says."""
     model: Model = module
     model.reset_classifier(0)
+    _with_published_pooling(model)
     own = {key: value for key, value in getattr(model, "_model_args", {}).items() if key != "num_classes"}
     rebuild = partial(_rebuilt, model.pretrained_cfg["architecture"], own)
     return TimmBackbone(model, chosen(preprocess, _preprocess_of(model), module), rebuild)
@@ -152,7 +153,12 @@ def create_model(name: str, options: Mapping[str, Any]) -> Model:
         raise BackboneError(f"timm:{name} with options {dict(options)}: has no block that gives a map")
     if not hasattr(model, "forward_intermediates"):
         raise BackboneError(f"timm:{name} is not supported: timm gives it no forward_intermediates")
-    if "global_pool" not in options and fnmatch(model.pretrained_cfg["architecture"], DINOV3_VITS):
+    return model if "global_pool" in options else _with_published_pooling(model)
+
+
+def _with_published_pooling(model: Model) -> Model:
+    """Return a model whose global feature is the one that the authors of its weights evaluate."""
+    if fnmatch(model.pretrained_cfg["architecture"], DINOV3_VITS):
         model.global_pool = "token"
     return model
 

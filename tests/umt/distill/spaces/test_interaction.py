@@ -191,3 +191,24 @@ def test_errors_name_the_nearest_width_that_fits() -> None:
         AttentionBlock(2, 48, 5, 4.0)
     with pytest.raises(UMTError, match=r"unknown interaction.blocks 'cn'.*cnn"):
         InteractionModules(InteractionSpec(blocks="cn"), CNN, SPACES)
+
+
+@pytest.mark.parametrize("order", ["after", "before"])
+def test_the_model_token_is_pooled_after_its_head_or_before_it(order: str) -> None:
+    """LayerNorm of each token and the mean do not commute; the appendix projects first."""
+    torch.manual_seed(0)
+    spec = InteractionSpec(groups=8, token_width=16, token_pooling=order)
+    model = InteractionModules(spec, CNN, [SpaceShape("a", 40, 32), SpaceShape("b", 40, 32)])
+    token = torch.randn(2, 9, 2, 16)
+    weight, bias = model.head[1].weight, model.head[1].bias
+    pooled = token if order == "after" else token.mean(dim=1, keepdim=True)
+    centred = pooled - pooled.mean(dim=-1, keepdim=True)
+    normed = centred / (centred.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
+    expected = (normed @ weight.T + bias).mean(dim=1)
+    for index, summary in enumerate(model._summaries(token)):
+        torch.testing.assert_close(summary, expected[:, index])
+
+
+def test_an_unknown_order_of_pooling_is_named() -> None:
+    with pytest.raises(UMTError, match=r"unknown interaction.token_pooling 'befor'.*before"):
+        InteractionModules(InteractionSpec(token_pooling="befor"), CNN, SPACES)
