@@ -17,11 +17,11 @@ from benchmarks.jobs.forkserver import call, default_workers, fork_server
 from benchmarks.jobs.local import Executor, LocalExecutor
 from benchmarks.jobs.progress import LiveJobs, print_blocked, print_plan
 from benchmarks.results import Result, ResultStore, read_result
-from benchmarks.run_options import Backbones, Place, RunOptions, UsageError, named_backbones
-from benchmarks.suite.plan import Options, Plan, PlannedJob
-from benchmarks.suite.request import Report, Request
+from benchmarks.run_options import Backbones, PathLike, RunOptions, UsageError, named_backbones
+from benchmarks.suite.plan import PlannedJob, PlanOptions, RunPlan
+from benchmarks.suite.request import JobReport, JobRequest
 from benchmarks.suite.suite import Suite, SuiteTable, load_suite
-from benchmarks.suite.tables import Part, chosen_tables, parts_of
+from benchmarks.suite.tables import SuitePart, chosen_tables, parts_of
 from umt.backbones.spec import BackboneName
 from umt.console import Console
 from umt.errors import ProcessError, UMTError
@@ -41,9 +41,9 @@ def evaluate(
     preprocess: str | Preprocess | None = None,
     features: FeaturesOf | None = None,
     suite: str = "paper",
-    data_root: Place | None = None,
-    data: Mapping[str, Place] | None = None,
-    out: Place | None = None,
+    data_root: PathLike | None = None,
+    data: Mapping[str, PathLike] | None = None,
+    out: PathLike | None = None,
     tasks: str | Sequence[str] = (),
     datasets: str | Sequence[str] = (),
     tables: str | None = None,
@@ -51,7 +51,7 @@ def evaluate(
     device: str = "auto",
     workers: int | None = None,
     processes: int = 1,
-    cache: Place | None = None,
+    cache: PathLike | None = None,
     time_limit: float | None = None,
     memory_limit: float | None = None,
     compiled: bool = False,
@@ -111,7 +111,7 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRun:
     """The needs of the jobs beside the options: folders and data that are there, tables, backbones."""
 
     options: RunOptions
@@ -123,19 +123,19 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """The end of a run: its plan, its reports, and the time that it took."""
 
-    plan: Plan
+    plan: RunPlan
     suite: Suite
     out: Path
     workers: int
-    reports: Mapping[Request, Report] = field(default_factory=dict)  # of jobs that were run
+    reports: Mapping[JobRequest, JobReport] = field(default_factory=dict)  # of jobs that were run
     uncompared: int = 0  # checkpoints that a table compares with their teachers, and that could not be
     preparing: float = 0.0  # seconds: embedded data, students
 
 
-def run_suite(options: RunOptions, console: Console) -> Outcome:
+def run_suite(options: RunOptions, console: Console) -> RunOutcome:
     """Prepare, plan, run what has no result, and compare what the tables ask for; a dry run prints the plan alone."""
     started = time.perf_counter()
     prepared = _prepare(options, console)
@@ -144,7 +144,7 @@ def run_suite(options: RunOptions, console: Console) -> Outcome:
     with console.status("Loading backbones and looking at the data"):
         plan = _plan(prepared, server)
     workers = options.workers or default_workers(plan.device)
-    outcome = Outcome(plan, prepared.suite, prepared.out, workers, preparing=preparing)
+    outcome = RunOutcome(plan, prepared.suite, prepared.out, workers, preparing=preparing)
     if options.dry_run:
         print_plan(console, plan, prepared.suite, prepared.out)
         return outcome
@@ -160,7 +160,7 @@ def run_suite(options: RunOptions, console: Console) -> Outcome:
     return replace(outcome, reports=reports, uncompared=failed)
 
 
-def execute(plan: Plan, executor: Executor, console: Console) -> Mapping[Request, Report]:
+def execute(plan: RunPlan, executor: Executor, console: Console) -> Mapping[JobRequest, JobReport]:
     """Run what is to run; return how each job ended."""
     requests = plan.requests()
     done = sum(job.state == "done" for job in plan.jobs)
@@ -175,7 +175,7 @@ def execute(plan: Plan, executor: Executor, console: Console) -> Mapping[Request
     return live.reports
 
 
-def _prepare(options: RunOptions, console: Console) -> Prepared:
+def _prepare(options: RunOptions, console: Console) -> PreparedRun:
     """Read the suite, make the folder, write the embedded data, distil the students that are asked for."""
     suite = load_suite(options.suite)
     if options.datasets:
@@ -187,7 +187,7 @@ def _prepare(options: RunOptions, console: Console) -> Prepared:
         writable_folder(out, "--out")
     root = _data_root(options.data_root, suite, out, console)
     tables = chosen_tables(suite, options.tables) if options.tables else []
-    return Prepared(options, suite, out, root, tables, _backbones(options, suite, tables, root, out, console))
+    return PreparedRun(options, suite, out, root, tables, _backbones(options, suite, tables, root, out, console))
 
 
 def _on_data(suite: Suite, options: RunOptions) -> Suite:
@@ -240,24 +240,24 @@ def _backbones(
     )
 
 
-def _plan(prepared: Prepared, server: Any | None) -> Plan:
+def _plan(prepared: PreparedRun, server: Any | None) -> RunPlan:
     """Plan in a child process, which imports torch beside; without a server in this one, which has the models."""
     suite, tables, backbones = prepared.suite, prepared.tables, prepared.backbones
     if server is None:
         from benchmarks.jobs.preflight import make_plan
 
         parts = parts_of(suite, tables, backbones)
-        return Plan.merged([make_plan(_planned(prepared, part), prepared.options.models) for part in parts])
+        return RunPlan.merged([make_plan(_planned(prepared, part), prepared.options.models) for part in parts])
     parts = call(server, "benchmarks.suite.tables:parts_of", suite, tables, backbones)
-    return Plan.merged(
+    return RunPlan.merged(
         [call(server, "benchmarks.jobs.preflight:make_plan", _planned(prepared, part)) for part in parts]
     )
 
 
-def _planned(prepared: Prepared, part: Part) -> Options:
+def _planned(prepared: PreparedRun, part: SuitePart) -> PlanOptions:
     """Return what the plan of one part of the suite needs to know."""
     options, (suite, backbones) = prepared.options, part
-    return Options(
+    return PlanOptions(
         suite=suite,
         backbones=backbones,
         data_root=prepared.data_root,
@@ -274,7 +274,7 @@ def _planned(prepared: Prepared, part: Part) -> Options:
     )
 
 
-def _executor(prepared: Prepared, server: Any | None, workers: int) -> Executor:
+def _executor(prepared: PreparedRun, server: Any | None, workers: int) -> Executor:
     """Return what runs the jobs: this process, a fork server, or a cluster."""
     options = prepared.options
     if server is None:
@@ -308,11 +308,11 @@ def _empty_frame() -> pd.DataFrame:
     return results_frame([])
 
 
-def _path(place: Place | None) -> Path | None:
+def _path(place: PathLike | None) -> Path | None:
     return None if place is None else Path(place)
 
 
-def _frame(outcome: Outcome, quiet: bool) -> pd.DataFrame:
+def _frame(outcome: RunOutcome, quiet: bool) -> pd.DataFrame:
     """Return the results of the plan's jobs; UMTError if there are none."""
     from benchmarks.frame import results_frame  # imports pandas
 
@@ -331,7 +331,7 @@ def _frame(outcome: Outcome, quiet: bool) -> pd.DataFrame:
     return results_frame(sorted(found.items()))
 
 
-def _result(outcome: Outcome, job: PlannedJob) -> tuple[Path, Result]:
+def _result(outcome: RunOutcome, job: PlannedJob) -> tuple[Path, Result]:
     """Return the file of a job and what it holds; UMTError says why there is none."""
     if job.request is None:
         raise ProcessError(f"{job.title}: {job.problem}")

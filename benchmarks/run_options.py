@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from benchmarks.jobs.limits import Limits
+from benchmarks.jobs.limits import JobLimits
 from umt.backbones.spec import BackboneName, read_name, told_apart
 from umt.errors import BackboneError, OptionError
 from umt.training.curves import require_wandb
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from umt.backbones import Backbone, Preprocess
     from umt.backbones.adapters.module_adapter import FeaturesOf
 
-Place: TypeAlias = "str | os.PathLike[str]"
-OneBackbone: TypeAlias = "Place | nn.Module"
+PathLike: TypeAlias = "str | os.PathLike[str]"
+OneBackbone: TypeAlias = "PathLike | nn.Module"
 Backbones: TypeAlias = "OneBackbone | Iterable[OneBackbone] | Mapping[str, OneBackbone]"
 
 
@@ -87,9 +87,9 @@ class RunOptions:
             )
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> JobLimits:
         """The time and memory that a job may take."""
-        return Limits(self.time_limit and self.time_limit * 60, self.memory_limit and self.memory_limit * 1e9)
+        return JobLimits(self.time_limit and self.time_limit * 60, self.memory_limit and self.memory_limit * 1e9)
 
 
 def named_backbones(

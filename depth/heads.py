@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from depth.levels import dpt_levels
-from depth.losses import LOSSES
+from depth.losses import LOSSES, SigLoss
 from umt.backbones import Backbone
 
 BINS = 256  # DINOv2's and DINOv3's
@@ -18,6 +18,10 @@ class HeadSettings(Protocol):
 
     @property
     def loss(self) -> str: ...
+    @property
+    def loss_images(self) -> int | None: ...
+    @property
+    def accumulation(self) -> int: ...
     @property
     def min_depth(self) -> float: ...
     @property
@@ -54,11 +58,12 @@ def bins_config(settings: HeadSettings, backbone: Backbone) -> dict[str, Any]:
 
 
 def _shared(settings: HeadSettings) -> dict[str, Any]:
+    options = {"images": settings.loss_images, "warmup": SigLoss.WARMUP * settings.accumulation}
     return {
         "min_depth": settings.min_depth,
         "max_depth": settings.max_depth,
         "dropout_ratio": settings.dropout,
-        "loss_decode": {"type": LOSSES[settings.loss]},
+        "loss_decode": {"type": LOSSES[settings.loss], **(options if settings.loss == "sig" else {})},
     }
 
 

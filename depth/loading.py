@@ -17,12 +17,13 @@ from umt.errors import DataError
 class LoadCheckedDepth(BaseTransform):
     """`gt_depth_map`: float32 [H, W] in metres from a 16-bit PNG in millimetres; outside (min, max) it is 0, invalid.
 
-    `depth_rescale_factor` makes mmseg's RandomDepthMix paste (0, max_depth) as grey values 0..255. Published code
-    pastes millimetres into bytes, where they overflow.
+    far: what is outside is valid as well, as in published training code; there must still be truth inside.
+    `depth_rescale_factor` makes mmseg's RandomDepthMix paste (0, max_depth) as grey values 0..255, or up to the largest
+    depth if that is more. Published code pastes millimetres into bytes, where they overflow.
     """
 
-    def __init__(self, min_depth: float, max_depth: float) -> None:
-        self.min_depth, self.max_depth = min_depth, max_depth
+    def __init__(self, min_depth: float, max_depth: float, far: bool = False) -> None:
+        self.min_depth, self.max_depth, self.far = min_depth, max_depth, far
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         path = results["depth_map_path"]
@@ -32,12 +33,12 @@ class LoadCheckedDepth(BaseTransform):
                 f"{path}: depth of {8 * values.dtype.itemsize} bit, expected a 16-bit PNG in mm; convert it"
             )
         depth = values.astype(np.float32) / np.float32(MILLIMETRES)
-        depth[(depth <= self.min_depth) | (depth >= self.max_depth)] = 0.0
-        if not depth.any():
+        inside = (depth > self.min_depth) & (depth < self.max_depth)
+        if not inside.any():
             raise DataError(
                 f"{path}: no pixel between {self.min_depth} and {self.max_depth} m; remove it and its image"
             )
-        results["gt_depth_map"] = depth
-        results["depth_rescale_factor"] = self.max_depth / 255.0
+        results["gt_depth_map"] = depth = depth if self.far else np.where(inside, depth, np.float32(0))
+        results["depth_rescale_factor"] = max(self.max_depth, float(depth.max())) / 255.0
         results["seg_fields"].append("gt_depth_map")
         return results

@@ -32,30 +32,38 @@ class MaskedSiLog(SiLogLoss):
 
 @MODELS.register_module()
 class SigLoss(nn.Module):
-    """AdaBins' SiLog as in DINOv2's and DINOv3's training: the root of variance + 0.15 mean^2 over a batch's pixels.
+    """AdaBins' SiLog as in DINOv2's and DINOv3's training: the root of variance + 0.15 mean^2 over pixels.
 
-    The variance is left out in the first 100 forwards. `forwards` counts them; it resumes with the weights.
+    images: number of images whose pixels are taken together, those of one GPU there; the loss is the mean over such
+    groups. None: all images of a forward.
+    warmup: forwards in which the variance is left out. `forwards` counts them; it resumes with the weights.
     """
 
-    WARMUP = 100
+    WARMUP = 100  # optimiser steps: there is one forward a step
     EPS = 1e-3  # metres, added to both before the logarithm
     loss_name = "loss_sig"
     forwards: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, images: int | None = None, warmup: int = WARMUP) -> None:
         super().__init__()
+        self.images, self.warmup = images, warmup
         self.register_buffer("forwards", torch.zeros((), dtype=torch.long))
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
         """Return a scalar loss of depths [B, 1, H, W] in metres; truth 0 is not measured."""
+        size = self.images or len(pred)
+        losses = [self._of_group(*group) for group in zip(pred.split(size), target.split(size), strict=True)]
+        self.forwards += 1
+        return torch.stack(losses).mean()
+
+    def _of_group(self, pred: Tensor, target: Tensor) -> Tensor:
         measured = target > 0
         if measured.sum() < 2:
             return pred.sum() * 0.0
         difference = (pred[measured] + self.EPS).log() - (target[measured] + self.EPS).log()
         value = 0.15 * difference.mean() ** 2
-        if self.forwards >= self.WARMUP:
+        if self.forwards >= self.warmup:
             value = value + difference.var()
-        self.forwards += 1
         return value.clamp(min=1e-12).sqrt()  # the gradient of the root of 0 is infinite
 
 

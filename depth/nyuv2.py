@@ -16,7 +16,7 @@ from depth.losses import LOSSES
 from depth.optim import RULES
 from depth.transforms import COLORS
 from depth.windows import WindowedDepthEstimator
-from mmseg_configs.backbone import PADDING_COLOURS, data_preprocessor, padding_colour
+from mmseg_configs.backbone import PADDING_COLOURS, UMTBackbone, data_preprocessor, padding_colour
 from mmseg_configs.best import Best
 from mmseg_configs.datasets import NYUSamples
 from mmseg_configs.runner import Parts, TrainingSettings, check
@@ -45,7 +45,7 @@ class NYUSettings(TrainingSettings):
     channels: int  # of the fusion blocks
     post_process_channels: tuple[int, int, int, int]  # of the four levels
     dropout: float  # of whole channels, before the last convolution
-    min_depth: float  # metres; truth outside the range is invalid, predictions are inside
+    min_depth: float  # metres; truth outside the range is not evaluated, predictions are inside
     max_depth: float
     border_crop: bool  # of training images: without the white frame, rows 45..471 and columns 43..607 of 480x640
     size: tuple[int, int]  # height, width in pixels that training images are fitted into, ratio kept
@@ -61,6 +61,9 @@ class NYUSettings(TrainingSettings):
     test_window: int  # side, with slide_flip; one window if the image is no larger
     test_stride: int  # step, with slide_flip
     eigen_crop: bool  # evaluate rows 45..470 and columns 41..600 of 480x640 only
+    final_norm: bool = True  # of a ViT, applied to each map; false: maps are the outputs of blocks, as published
+    far_truth: bool = False  # train on truth out of the depth range, too; tests are always within it
+    loss_images: int | None = None  # number of images over which `sig` takes mean and variance; null: of a forward
     padding_colour: str = "black"  # of what is padded below and right; or mean, which is 0 after normalisation
 
     def __post_init__(self) -> None:
@@ -69,11 +72,19 @@ class NYUSettings(TrainingSettings):
             check(field, getattr(self, field), getattr(self, field) in known, " or ".join(known))
         for field in ("test_window", "test_stride", "channels"):
             check(field, getattr(self, field), getattr(self, field) > 0, "more than 0")
+        divides = self.bn_batch % self.loss_share == 0
+        check("loss_images", self.loss_images, divides, f"null, or a divisor of bn_batch = {self.bn_batch}")
         check("max_depth", self.max_depth, 0 < self.min_depth < self.max_depth, f"more than min_depth {self.min_depth}")
 
+    @property
+    def loss_share(self) -> int:
+        """Images of a forward that one process must have, because the loss takes them together."""
+        return (self.loss_images or self.bn_batch) if self.loss == "sig" else 1
+
     def processes(self, most: int) -> int:
-        """Return how many processes, at most `most`, share a forward: 1 for `sig`, a loss over all of its images."""
-        return 1 if self.loss == "sig" else super().processes(most)
+        """Return how many processes, at most `most`, can share a forward evenly, each with whole groups of the loss."""
+        groups = self.bn_batch // self.loss_share
+        return max(count for count in range(1, most + 1) if groups % count == 0)
 
 
 SCHEDULES: dict[str, Callable[[NYUSettings], list[dict[str, Any]]]] = {
@@ -96,7 +107,9 @@ def build(
     settings: NYUSettings, backbone: Backbone, train: Sequence[Sample], test: Sequence[Sample], seed: int
 ) -> Parts:
     """Build the depth network with its optimiser, data and metric; the head's weights depend on the seed."""
-    check("loss", settings.loss, settings.loss != "sig" or get_dist_info()[1] == 1, "silog with several processes")
+    processes = get_dist_info()[1]
+    shares_out = settings.processes(processes) == processes
+    check("loss", settings.loss, shares_out, f"silog with {processes} processes, or loss_images smaller")
     if settings.drop_path:
         set_drop_path(backbone, settings.drop_path)
     with mmseg_scope(seed):
@@ -108,7 +121,7 @@ def build(
             NYUSamples(train, pipeline=train_pipeline(settings, crop)),
             NYUSamples(test, pipeline=evaluation_pipeline(settings), test_mode=True),
             {**metric_config(settings), "pictured": pictured(test)},
-            {"crop": list(crop), "levels": list(model.backbone.out_indices), **settings.recorded()},
+            {"crop": list(crop), **_levels(model.backbone), **settings.recorded()},
             schedule=SCHEDULES[settings.schedule](settings),
             clip_norm=settings.clip_norm,
             best=Best("rmse", settings.best_on_test) if settings.best_on_test else None,
@@ -119,6 +132,11 @@ def build_model(settings: NYUSettings, backbone: Backbone) -> WindowedDepthEstim
     """Build the depth network; call this in `mmseg_scope`."""
     model: WindowedDepthEstimator = MODELS.build(model_config(settings, backbone))
     return model
+
+
+def _levels(backbone: UMTBackbone) -> dict[str, Any]:
+    """Return the maps that the head reads, and if a final norm is applied to them, for a result's details."""
+    return {"levels": list(backbone.out_indices), "final_norm": backbone.normed}
 
 
 def optimizer_of(settings: NYUSettings, model: Any) -> torch.optim.Optimizer:
@@ -159,7 +177,13 @@ def model_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:
             # windows fit the backbone, so images need not
             "test_cfg": {"size_divisor": multiple if settings.test_mode == "whole" else 1},
         },
-        "backbone": {"type": "UMTBackbone", "backbone": backbone, "frozen": frozen, **parts["backbone"]},
+        "backbone": {
+            "type": "UMTBackbone",
+            "backbone": backbone,
+            "frozen": frozen,
+            "final_norm": settings.final_norm,
+            **parts["backbone"],
+        },
         "decode_head": parts["decode_head"],
         "test_cfg": evaluation_config(settings, multiple),
     }
@@ -184,10 +208,11 @@ def metric_config(settings: NYUSettings) -> dict[str, Any]:
 def train_pipeline(settings: NYUSettings, crop: tuple[int, int]) -> list[dict[str, Any]]:
     """Return mmseg's transforms of a training image."""
     size = settings.size[::-1]
+    limits = {"min_depth": settings.min_depth, "max_depth": settings.max_depth, "far": settings.far_truth}
     turn = {"type": "RandomRotate", "prob": 0.5, "degree": settings.rotation, "pad_val": 0, "seg_pad_val": 0}
     return [
         {"type": "LoadCheckedImage"},
-        {"type": "LoadCheckedDepth", "min_depth": settings.min_depth, "max_depth": settings.max_depth},
+        {"type": "LoadCheckedDepth", **limits},
         *([{"type": "BorderCrop"}] if settings.border_crop else []),
         *([turn] if settings.rotation else []),
         {"type": "RandomDepthMix", "prob": settings.depth_mix},

@@ -73,13 +73,14 @@ COLORS = {"albumentations": "RandomColor", "adabins": "AdaBinsColor"}  # names o
 
 
 def brightness_contrast(image: np.ndarray, brightness: float, contrast: float) -> np.ndarray:
-    """Return value x contrast + brightness, with values in [0, 1]."""
-    return _mapped(image, BYTES * contrast + brightness)
+    """Return value x contrast + brightness, with values in [0, 1], cut down to whole levels as albumentations does."""
+    levels = np.arange(256, dtype=np.float32) * np.float32(contrast) + np.float32(brightness * 255)
+    return np.clip(levels, 0, 255).astype(np.uint8)[image]
 
 
 def gamma(image: np.ndarray, exponent: float) -> np.ndarray:
-    """Return value ^ exponent, with values in [0, 1]."""
-    return _mapped(image, BYTES**exponent)
+    """Return value ^ exponent, with values in [0, 1], cut down to whole levels as albumentations does."""
+    return ((np.arange(256) * (1 / 255)) ** exponent * 255).astype(np.uint8)[image]
 
 
 def shift_hsv(image: np.ndarray, hue: float, saturation: float, value: float) -> np.ndarray:

@@ -16,6 +16,7 @@ from umt.backbones.contract import RGB, round_up
 from umt.errors import DeclarationError
 
 BLACK: RGB = (0.0, 0.0, 0.0)
+FINAL_NORMS = ("model.norm", "model.visual.ln_post", "model.visual.trunk.norm")  # of timm's ViTs and open_clip's
 PADDING_COLOURS = ("black", "mean")
 
 
@@ -30,6 +31,8 @@ class UMTBackbone(nn.Module):
     out_indices: which maps, in this order; negative ones count from the end.
     frozen: no gradient, and eval mode always, also while the head trains.
     with_cls: pairs instead of maps; the summary is the class token, else the map pooled over space (paper A.1).
+    final_norm: False for the maps of a ViT as its blocks give them. The final norm is taken out of the backbone, where
+    it is one of `FINAL_NORMS`; other backbones stay as they are. `normed` says if their maps have it.
     centred: images of other sizes are padded here, all round, to the size multiple, in the mean colour, as DINOv2's
     published code does. The segmentor knows nothing of it, and stretches the map of the padded image over the image.
     """
@@ -41,6 +44,7 @@ class UMTBackbone(nn.Module):
         out_indices: Sequence[int] = (-1,),
         frozen: bool = False,
         with_cls: bool = False,
+        final_norm: bool = True,
         centred: bool = False,
     ) -> None:
         super().__init__()
@@ -53,6 +57,7 @@ class UMTBackbone(nn.Module):
         self.frozen = frozen
         self.with_cls = with_cls
         self.centred = centred
+        self.normed = final_norm or not drop_final_norm(self.backbone)
         self.backbone.requires_grad_(not frozen)
         self.train()
 
@@ -68,6 +73,19 @@ class UMTBackbone(nn.Module):
     def train(self, mode: bool = True) -> UMTBackbone:
         super().train(mode and not self.frozen)
         return self
+
+
+def drop_final_norm(backbone: Backbone) -> bool:
+    """Replace the norm that a ViT applies to each of its maps by nothing; return False if there is none to be found.
+
+    A model that is made again for every size of images (`sizes`) keeps its norm.
+    """
+    modules = dict(backbone.named_modules())
+    names = [name for name in FINAL_NORMS if name in modules]
+    if len(set(backbone.strides)) > 1 or not names or getattr(backbone, "sizes", None):
+        return False
+    backbone.set_submodule(names[0], nn.Identity())
+    return True
 
 
 def centre(images: Tensor, size_multiple: int, colour: Tensor) -> Tensor:

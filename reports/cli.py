@@ -12,10 +12,11 @@ from reports.building.table import Table
 from reports.paper import TABLE1
 from reports.report import report_files, suite_figures, suite_tables
 from reports.results.measurement import Measurement
-from reports.results.store import ANALYSIS, RESULTS_HELP, newest_store, read_measurements
+from reports.results.store import ANALYSIS, newest_store, read_measurements
 from reports.writers.files import write_files
 from reports.writers.terminal import print_table
-from umt.console import Console
+from umt import options
+from umt.console import Console, warn_old_option
 from umt.errors import ResultError
 from umt.files import writable_folder
 
@@ -32,10 +33,10 @@ Examples:
 
 
 @click.command(epilog=REPORT_EPILOG)
-@click.option("--results", type=click.Path(path_type=Path), help=RESULTS_HELP)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files. Default: tables, beside the store.")
+@options.results("the newest below runs/")
+@options.out("tables, beside the result store")
 @click.option("--compare", type=click.Choice(["paper"]), help="Also a table of the differences to the paper's numbers.")
-@click.option("--suite", metavar="NAME", help="paper, mini or a YAML file. Default: the suite of the results.")
+@options.suite("the suite of the results")
 def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None) -> None:
     """Write the tables and figures of a result store, and print the tables that have results."""
     write_report(results or newest_store(), out, load_suite(suite) if suite else None, compare=bool(compare))
@@ -60,39 +61,47 @@ def write_report(results: Path, out: Path | None, suite: Suite | None, *, compar
 
 
 @click.command(epilog=LEADERBOARD_EPILOG)
-@click.option("--results", type=click.Path(path_type=Path), help=RESULTS_HELP)
-@click.option("--tasks", metavar="TASK[,TASK]", help="Only these tasks.")
+@options.results("the newest below runs/")
+@options.TASKS
 @click.option("--protocol", metavar="NAME|HASH", help="Only results of this protocol.")
-@click.option("--data", metavar="FINGERPRINT", help="Only results on this data.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write it to, as HTML, CSV, LaTeX and Markdown.")
+@click.option("--fingerprint", metavar="HASH", help="Only results on the data of this fingerprint.")
+@click.option("--data", hidden=True)
+@options.out()
 def leaderboard(
-    results: Path | None, tasks: str | None, protocol: str | None, data: str | None, out: Path | None
+    results: Path | None,
+    tasks: tuple[str, ...],
+    protocol: str | None,
+    fingerprint: str | None,
+    data: str | None,
+    out: Path | None,
 ) -> None:
     """Rank all backbones of a result store on each task and over all tasks, with 95% intervals.
 
-    Results of different protocols or data are never ranked together: the command lists them.
+    Results of different protocols or data are never ranked together: the command lists them. With --out, the table is
+    also written as HTML, CSV, LaTeX and Markdown.
     """
     from reports.tables import leaderboard as ranked  # takes scipy, which takes longer to import than a report to write
 
-    results = results or newest_store()
-    names = tasks.split(",") if tasks else []
-    measurements = [item for item in read_measurements(results) if _chosen(item, names, protocol, data)]
+    if data:
+        warn_old_option("--data", "take --fingerprint")
+    results, fingerprint = results or newest_store(), fingerprint or data
+    measurements = [item for item in read_measurements(results) if _chosen(item, tasks, protocol, fingerprint)]
     if not measurements:
-        raise ResultError(f"{results}: no result is left by --tasks {tasks}, --protocol {protocol}, --data {data}")
+        raise ResultError(f"{results}: no result passes --tasks, --protocol and --fingerprint; leave one out")
     table, console = ranked.leaderboard(measurements), Console()
     print_table(table, console)
     if out:
         write_files(report_files([table], [], "Leaderboard", out), out, console)
 
 
-def _chosen(measurement: Measurement, tasks: Sequence[str], protocol: str | None, data: str | None) -> bool:
+def _chosen(measurement: Measurement, tasks: Sequence[str], protocol: str | None, fingerprint: str | None) -> bool:
     """Return True if a measurement passes the options of the leaderboard."""
     key = measurement.key
     return (
         measurement.result.suite != ANALYSIS
         and (not tasks or key.task in tasks)
         and (not protocol or key.protocol == protocol or _begins(key.protocol_hash, protocol))
-        and (not data or _begins(key.data_fingerprint, data))
+        and (not fingerprint or _begins(key.data_fingerprint, fingerprint))
     )
 
 

@@ -46,7 +46,7 @@ class Extraction:
 
 
 @dataclass(frozen=True)
-class Part:
+class FeaturePart:
     """A part of a backbone's features: how it is computed from images [B, 3, R, R], and its shape for one image."""
 
     name: str  # name as in Extraction.what, with an index from 0
@@ -110,11 +110,11 @@ def each_features(
         each_batch(images, compute, device, batch_size, progress, checked, start=start)
 
 
-def part_of(backbone: Backbone, extraction: Extraction) -> Part:
+def part_of(backbone: Backbone, extraction: Extraction) -> FeaturePart:
     """Return the part that an extraction names; UMTError if the backbone does not have it."""
     kind, _, text = extraction.what.partition(":")
     if kind == "pooled" and not text:
-        return Part("pooled", lambda images: backbone(images, maps=()).pooled, (backbone.dim,))
+        return FeaturePart("pooled", lambda images: backbone(images, maps=()).pooled, (backbone.dim,))
     if kind not in PARTS_OF_A_MAP or not text.removeprefix("-").isdigit():
         known = ("pooled", *(f"{name}:INDEX" for name in PARTS_OF_A_MAP))
         raise unknown_name("part of the features", extraction.what, known)
@@ -123,7 +123,7 @@ def part_of(backbone: Backbone, extraction: Extraction) -> Part:
     index = int(text) % backbone.depth
     width, side = backbone.channels[index], extraction.resolution // backbone.strides[index]
     shape = (width, side, side) if kind == "map" else (width,)
-    return Part(f"{kind}:{index}", lambda images: PARTS_OF_A_MAP[kind](backbone(images, maps=(index,))), shape)
+    return FeaturePart(f"{kind}:{index}", lambda images: PARTS_OF_A_MAP[kind](backbone(images, maps=(index,))), shape)
 
 
 def eval_images(

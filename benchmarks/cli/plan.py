@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from benchmarks.cli.run import pairs
-from benchmarks.cost.estimate import Estimate, dataset_gigabytes, devices_needed, estimates, measured_seconds
+from benchmarks.cost.estimate import JobEstimate, dataset_gigabytes, devices_needed, estimates, measured_seconds
 from benchmarks.jobs.forkserver import default_workers
 from benchmarks.jobs.preflight import chosen_columns
-from benchmarks.suite.plan import Options
+from benchmarks.suite.plan import PlanOptions
 from benchmarks.suite.suite import Suite, load_suite
+from umt import options
 from umt.backbones.spec import read_name, told_apart
 from umt.console import Console, shown
 from umt.data.mini.write import write_mini
@@ -31,27 +31,23 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("checkpoints", nargs=-1, metavar="[CKPT.pth ...]")
-@click.option("--backbone", "named", multiple=True, metavar="[LABEL=]SPEC", help="A backbone by name; may be repeated.")
-@click.option("--suite", "suite_name", default="paper", show_default=True, metavar="NAME", help="Or a YAML file.")
-@click.option("--data-root", type=click.Path(path_type=Path), help="Default: data, or the embedded data for mini.")
-@click.option("--data", "single", multiple=True, metavar="NAME=DIR", help="Folder of one data set; may be repeated.")
-@click.option("--tasks", multiple=True, metavar="TASK[,TASK]", help="Only these tasks of the suite.")
-@click.option("--seeds", type=click.IntRange(1), help="Runs of each job. Default: the suite's.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@options.BACKBONE
+@options.suite("paper")
+@options.data_root("data, or the embedded data for mini")
+@options.DATA
+@options.TASKS
+@options.SEEDS
+@options.DEVICE
 @click.option("--gpus", type=click.IntRange(1), default=1, show_default=True, help="Devices that share the jobs.")
-@click.option(
-    "--workers", type=click.IntRange(1), help="Jobs at a time on a device. Default: 1 on a GPU, up to 4 on the CPU."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="A run, whose throughput counts if it has one. Default: runs/SUITE."
-)
-@click.option("--check", type=click.Path(path_type=Path), help="A result store: what the jobs in it really took.")
+@options.workers("on each device 1 if it is a GPU, up to 4 if it is the CPU")
+@options.out("runs/SUITE")
+@click.option("--check", type=options.FOLDER, help="A result store, to compare with the times of the jobs in it.")
 def plan(
     checkpoints: tuple[str, ...],
     named: tuple[str, ...],
-    suite_name: str,
+    suite: str | None,
     data_root: Path | None,
-    single: tuple[str, ...],
+    data: Mapping[str, Path],
     tasks: tuple[str, ...],
     seeds: int | None,
     device: str,
@@ -62,23 +58,24 @@ def plan(
 ) -> None:
     """Tell the device hours and the disk of a suite before it runs.
 
-    The images that a job processes, times their multiply-adds, times the speed of the backbone's forward: that of the
-    task `throughput` in OUT/results or --check if it was measured there on such a device, else measured here in a few
-    forwards. A job takes from half to twice that time, for training and heads are not as fast as forwards, or as long
-    as it takes to decode its images, and up to 15 seconds more. A data set that is not there has its official size.
+    A job takes the images that it processes, times their multiply-adds, at the speed of the backbone's forward. OUT is
+    the folder of the run: the speed is what the task `throughput` measured in OUT/results or in --check on such a
+    device. Without such a result it is measured here, in a few forwards. Training and heads are not as fast as
+    forwards, so that a job may take from half to twice that time. It takes at least the time to decode its images, and
+    up to 15 seconds more. A data set that is not there counts with its official size.
     """
-    suite, console = load_suite(suite_name), Console()
+    chosen_suite, console = load_suite(suite or "paper"), Console()
     if not checkpoints and not named:
         raise click.UsageError("name a checkpoint, or --backbone SPEC")
-    out = out or Path("runs") / component(suite.name)
-    options = Options(
-        suite=suite,
+    out = out or Path("runs") / component(chosen_suite.name)
+    plan_options = PlanOptions(
+        suite=chosen_suite,
         backbones=told_apart([read_name(text, trusted=True) for text in (*checkpoints, *named)]),
-        data_root=data_root or _data_root(suite, out),
-        data=pairs("--data", single, Path),
+        data_root=data_root or _data_root(chosen_suite, out),
+        data=data,
         out=out,
-        tasks=tuple(name for part in tasks for name in part.split(",")),
-        seeds=seeds or suite.seeds,
+        tasks=tasks,
+        seeds=seeds or chosen_suite.seeds,
         device=device,
     )
     chosen = pick_device(device)
@@ -86,9 +83,9 @@ def plan(
     took = measured_seconds(check) if check else {}
     stores = [out / "results", *([check] if check else [])]
     with console.status("Counting the work, and measuring the speed of each backbone"):
-        found = estimates(options, chosen, at_once, stores)
+        found = estimates(plan_options, chosen, at_once, stores)
     console.print(_table(found, took))
-    for line in _totals(found, took, gpus, at_once, [column.dataset for column in chosen_columns(options)]):
+    for line in _totals(found, took, gpus, at_once, [column.dataset for column in chosen_columns(plan_options)]):
         console.print(line, soft_wrap=True, highlight=False)
     if not any(estimate.high for estimate in found):
         raise OptionError("the cost of no job is known; the table says why")
@@ -101,7 +98,7 @@ def _data_root(suite: Suite, out: Path) -> Path:
     return out / "data"
 
 
-def _table(found: Sequence[Estimate], took: Mapping[str, float]) -> Table:
+def _table(found: Sequence[JobEstimate], took: Mapping[str, float]) -> Table:
     table = Table("job", "time", "features", "checkpoint", *(("took", "in range") if took else ()))
     for estimate in found:
         if estimate.problem:
@@ -119,7 +116,7 @@ def _table(found: Sequence[Estimate], took: Mapping[str, float]) -> Table:
 
 
 def _totals(
-    found: Sequence[Estimate], took: Mapping[str, float], gpus: int, workers: int, datasets: Sequence[str]
+    found: Sequence[JobEstimate], took: Mapping[str, float], gpus: int, workers: int, datasets: Sequence[str]
 ) -> list[str]:
     known = [estimate for estimate in found if not estimate.problem]
     low, high = [estimate.low for estimate in known], [estimate.high for estimate in known]
@@ -146,7 +143,7 @@ def _range(low: float, high: float) -> str:
     return f"{duration(low)} – {duration(high)}"
 
 
-def _verdict(estimate: Estimate, real: float) -> str:
+def _verdict(estimate: JobEstimate, real: float) -> str:
     if estimate.low <= real <= estimate.high:
         return "yes"
     return "less" if real < estimate.low else "more"

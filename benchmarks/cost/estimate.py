@@ -18,7 +18,7 @@ from benchmarks.jobs.forkserver import call, fork_server, threads_of
 from benchmarks.jobs.measure import limit_threads
 from benchmarks.jobs.preflight import chosen_columns, seeds_of
 from benchmarks.results import Result, job_title
-from benchmarks.suite.plan import Options
+from benchmarks.suite.plan import PlanOptions
 from benchmarks.suite.protocols import Protocol, load_protocol
 from benchmarks.suite.suite import Column
 from benchmarks.tasks.registry import get_task
@@ -40,7 +40,7 @@ Counts = tuple[Mapping[str, int], int]  # items in each split of a data set, and
 
 
 @dataclass(frozen=True)
-class Estimate:
+class JobEstimate:
     """Time and disk of a job; `problem` if they are not known."""
 
     title: str
@@ -72,7 +72,7 @@ class Site:
     speed: Mapping[str, float]  # seconds of 10^9 multiply-adds, by precision
 
 
-def estimates(options: Options, device: torch.device, workers: int, stores: Sequence[Path]) -> list[Estimate]:
+def estimates(options: PlanOptions, device: torch.device, workers: int, stores: Sequence[Path]) -> list[JobEstimate]:
     """Estimate every job; features that jobs share count in the first.
 
     Speeds are those of results in the stores, else measured: one backbone after another, each in a process of its own
@@ -80,18 +80,18 @@ def estimates(options: Options, device: torch.device, workers: int, stores: Sequ
     """
     server, threads = fork_server(), threads_of(workers)
     speeds = [result for result in readable_results(stores) if result.key.task == "throughput"]
-    rows: list[Estimate] = []
+    rows: list[JobEstimate] = []
     for name in options.backbones:
         try:
             rows += call(server, "benchmarks.cost.estimate:estimates_of", name, options, device, threads, speeds)
         except UMTError as error:
-            rows += [Estimate(title, problem=error.coded) for _, title in _jobs(name, options)]
+            rows += [JobEstimate(title, problem=error.coded) for _, title in _jobs(name, options)]
     return rows
 
 
 def estimates_of(
-    name: BackboneName, options: Options, device: torch.device, threads: int, speeds: Sequence[Result]
-) -> list[Estimate]:
+    name: BackboneName, options: PlanOptions, device: torch.device, threads: int, speeds: Sequence[Result]
+) -> list[JobEstimate]:
     """Estimate the jobs of a backbone in this process, which has no other work."""
     limit_threads(threads)
     warnings.simplefilter("ignore")  # warnings belong in the log of a job, not in the table
@@ -124,7 +124,7 @@ def measured_seconds(results: Path) -> dict[str, float]:
     return {result.key.title: result.wall_seconds for result in readable_results([results])}
 
 
-def _jobs(name: BackboneName, options: Options) -> list[tuple[Column, str]]:
+def _jobs(name: BackboneName, options: PlanOptions) -> list[tuple[Column, str]]:
     """Return column and title of each job of a backbone."""
     return [
         (column, job_title(name.label, column.task, column.dataset, column.protocol_name, seed))
@@ -133,7 +133,7 @@ def _jobs(name: BackboneName, options: Options) -> list[tuple[Column, str]]:
     ]
 
 
-def _works(options: Options, device: torch.device) -> dict[Column, Work | UMTError]:
+def _works(options: PlanOptions, device: torch.device) -> dict[Column, Work | UMTError]:
     """Return the work of each column, or the reason for which it is not known."""
     works: dict[Column, Work | UMTError] = {}
     counts = cache(lambda name: _counts(name, options))
@@ -157,7 +157,7 @@ def _work(column: Column, counts: Callable[[str], Counts], device: torch.device)
     return Work(load, column.dataset, classes, precisions)
 
 
-def _counts(name: str, options: Options) -> Counts:
+def _counts(name: str, options: PlanOptions) -> Counts:
     """Return the items in each split of a data set, and its classes, as it is there, or as it officially is."""
     try:
         dataset = find_dataset(name, options.data_root, options.data)
@@ -167,16 +167,16 @@ def _counts(name: str, options: Options) -> Counts:
         return info.splits, info.classes or 0
 
 
-def _protocol(options: Options) -> ThroughputSettings:
+def _protocol(options: PlanOptions) -> ThroughputSettings:
     """Return the suite's own protocol of throughput, or that of the paper suite."""
     names = [column.protocol for column in options.suite.measured if column.task == "throughput"]
     return load_protocol("throughput", names[0] if names else "paper", ThroughputSettings).settings
 
 
-def _estimate(title: str, work: Work | UMTError, site: Site, cached: set[object]) -> Estimate:
+def _estimate(title: str, work: Work | UMTError, site: Site, cached: set[object]) -> JobEstimate:
     """Estimate a job; `cached` collects the features that need not be computed again."""
     if isinstance(work, UMTError):
-        return Estimate(title, problem=work.coded)
+        return JobEstimate(title, problem=work.coded)
     load = work.load
     new = [part for part in load.features if (work.data, part) not in cached]
     cached.update((work.data, part) for part in new)
@@ -184,11 +184,11 @@ def _estimate(title: str, work: Work | UMTError, site: Site, cached: set[object]
         gmacs = load.gmacs(site.backbone)
         counted = [(part.passes, pass_gmacs(site.backbone, part.passes)[0]) for part in new]
     except Exception as error:  # every architecture refuses in its own way
-        return Estimate(title, problem=f"its multiply-adds cannot be counted: {first_line(error)}")
+        return JobEstimate(title, problem=f"its multiply-adds cannot be counted: {first_line(error)}")
     passes = [(load.trained, gmacs.trained), (load.tested, gmacs.tested), *counted]
     solved = load.solve(site.backbone.dim, work.classes) / 1e9 if load.solve else 0.0
     low, high = _range(passes, solved, site)
-    return Estimate(
+    return JobEstimate(
         title,
         low,
         high,

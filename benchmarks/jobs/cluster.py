@@ -17,10 +17,10 @@ import submitit
 from submitit.core.utils import FailedSubmissionError, UncompletedJobError
 
 from benchmarks.jobs.forkserver import fork_server, threads_of
-from benchmarks.jobs.limits import Limits
+from benchmarks.jobs.limits import JobLimits
 from benchmarks.jobs.local import NO_LIMITS, LocalExecutor, OnEnd, OnProgress, OnStart
 from benchmarks.jobs.worker import open_log
-from benchmarks.suite.request import Report, Request
+from benchmarks.suite.request import JobReport, JobRequest
 from umt.errors import ProcessError
 from umt.files import open_plain, read_plain
 from umt.safe_path import safe_path
@@ -46,7 +46,7 @@ class ClusterExecutor:
         folder: Path,
         parameters: dict[str, Any],
         at_once: int | None = None,
-        limits: Limits = NO_LIMITS,
+        limits: JobLimits = NO_LIMITS,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "submitit.log"
@@ -61,9 +61,9 @@ class ClusterExecutor:
         self.poll_seconds = POLL_SECONDS[kind]
         self.result_seconds = RESULT_SECONDS[kind]
 
-    def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
+    def run(self, requests: list[JobRequest], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
         """Run all jobs; an interruption or error cancels those that have not ended."""
-        waiting, submitted = list(requests), list[Submitted]()
+        waiting, submitted = list(requests), list[SubmittedJob]()
         try:
             while waiting or submitted:
                 free = len(waiting) if self.room is None else self.room - len(submitted)
@@ -80,7 +80,7 @@ class ClusterExecutor:
             for job in submitted:
                 job.handle.cancel(check=False)
 
-    def _submit(self, requests: list[Request]) -> list[Submitted]:
+    def _submit(self, requests: list[JobRequest]) -> list[SubmittedJob]:
         """Submit jobs, on Slurm as one array; ProcessError if the cluster refuses them."""
         if not requests:
             return []
@@ -91,9 +91,9 @@ class ClusterExecutor:
                 handles = self.executor.map_array(run_submitted, sent, notes, repeat(self.limits))
         except (UncompletedJobError, FailedSubmissionError) as error:
             raise ProcessError(f"the jobs cannot be submitted: {error}; mend --cluster-option") from error
-        return [Submitted(*job) for job in zip(requests, handles, notes, strict=True)]
+        return [SubmittedJob(*job) for job in zip(requests, handles, notes, strict=True)]
 
-    def _ended(self, submitted: list[Submitted]) -> list[Submitted]:
+    def _ended(self, submitted: list[SubmittedJob]) -> list[SubmittedJob]:
         """Return the jobs that have ended, once their results have had time to arrive."""
         ended = [job for job in submitted if job.handle.done()]
         if not all(job.has_result for job in ended):
@@ -102,11 +102,11 @@ class ClusterExecutor:
 
 
 @dataclass
-class Submitted:
+class SubmittedJob:
     """A job that has been submitted, and how much has been told of it."""
 
-    request: Request
-    handle: submitit.Job[Report]
+    request: JobRequest
+    handle: submitit.Job[JobReport]
     note: ProgressFile
     started: bool = False
     told: Progress | None = None
@@ -130,18 +130,18 @@ class Submitted:
             self.started = True
             on_start(self.request)
 
-    def report(self) -> Report:
+    def report(self) -> JobReport:
         """Return the report of a job that has ended, also if it left none."""
         if self.has_result:
             with suppress(Exception):  # it raised, as it does at the cluster's time limit, or its result is damaged
                 return self.handle.result()
-        return Report("failed", _last_words(self.handle))
+        return JobReport("failed", _last_words(self.handle))
 
 
 class ProgressFile:
     """Tells how far a submitted job is; the file appears when the job starts."""
 
-    def __init__(self, folder: Path, request: Request) -> None:
+    def __init__(self, folder: Path, request: JobRequest) -> None:
         self.path = folder / f"{request.key.digest}.progress"
         self.written = -PROGRESS_SECONDS
 
@@ -166,9 +166,9 @@ class ProgressFile:
         return None
 
 
-def run_submitted(request: Request, note: ProgressFile, limits: Limits) -> Report:
+def run_submitted(request: JobRequest, note: ProgressFile, limits: JobLimits) -> JobReport:
     """Run a job on the machine that it was sent to, as on this one: in a process of its own, within its limits."""
-    reports: list[Report] = []
+    reports: list[JobReport] = []
     note.start()
     LocalExecutor(fork_server(), 1, limits).run(
         [request],
@@ -192,7 +192,7 @@ def _errors_to(path: Path) -> Iterator[None]:
         os.close(kept)
 
 
-def _last_words(job: submitit.Job[Report]) -> str:
+def _last_words(job: submitit.Job[JobReport]) -> str:
     """Say why a job may have ended: the state that submitit knows, and the end of its log."""
     lines: list[str] = []
     with suppress(OSError):

@@ -13,7 +13,7 @@ import torch
 from benchmarks.jobs.local import OnEnd, OnProgress, OnStart
 from benchmarks.jobs.preflight import Models
 from benchmarks.jobs.worker import run_job
-from benchmarks.suite.request import Request
+from benchmarks.suite.request import JobRequest
 from benchmarks.tasks.registry import get_task
 from umt.errors import OptionError
 
@@ -26,7 +26,7 @@ class InlineExecutor:
     def __init__(self, models: Models) -> None:
         self.models = models
 
-    def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
+    def run(self, requests: list[JobRequest], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
         """Run all jobs; an interruption ends the one that runs."""
         _refuse_training(requests)
         for request in requests:
@@ -37,7 +37,7 @@ class InlineExecutor:
             on_end(request, report)
 
 
-def _refuse_training(requests: list[Request]) -> None:
+def _refuse_training(requests: list[JobRequest]) -> None:
     """Raise OptionError for tasks that train, if the caller has other processes: a training would wait for them."""
     trained = [request.key.task for request in requests if get_task(request.key.task).spreads]
     if trained and torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:

@@ -13,7 +13,7 @@ from umt.errors import ProcessError
 
 
 @dataclass(frozen=True)
-class Limits:
+class JobLimits:
     """Limits of a job with all processes that it starts; None for no limit."""
 
     seconds: float | None = None  # wall-clock

@@ -14,30 +14,30 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from benchmarks.jobs.forkserver import die_with_parent, ending, start_process, threads_of
-from benchmarks.jobs.limits import Limits, kill_family
+from benchmarks.jobs.limits import JobLimits, kill_family
 from benchmarks.jobs.worker import open_log, run_job
-from benchmarks.suite.request import Report, Request
+from benchmarks.suite.request import JobReport, JobRequest
 from umt.errors import UMTError
 from umt.files import below
 
-OnStart = Callable[[Request], None]
-OnProgress = Callable[[Request, int, int, str], None]
-OnEnd = Callable[[Request, Report], None]
-NO_LIMITS = Limits()
+OnStart = Callable[[JobRequest], None]
+OnProgress = Callable[[JobRequest, int, int, str], None]
+OnEnd = Callable[[JobRequest, JobReport], None]
+NO_LIMITS = JobLimits()
 WATCH_SECONDS = 0.25  # between two checks of the jobs' time and memory
 
 
 class Executor(Protocol):
     """Runs jobs somewhere and reports their events."""
 
-    def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None: ...
+    def run(self, requests: list[JobRequest], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None: ...
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningJob:
     """A running job."""
 
-    request: Request
+    request: JobRequest
     process: BaseProcess
     started: float  # on the monotonic clock
 
@@ -52,15 +52,15 @@ class LocalExecutor:
     A request that names its threads gets that many.
     """
 
-    def __init__(self, context: Any, workers: int, limits: Limits = NO_LIMITS) -> None:
+    def __init__(self, context: Any, workers: int, limits: JobLimits = NO_LIMITS) -> None:
         self.context = context
         self.workers = workers
         self.limits = limits
         self.threads = threads_of(workers)
 
-    def run(self, requests: list[Request], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
+    def run(self, requests: list[JobRequest], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
         """Run all jobs; an interruption ends the running jobs."""
-        waiting, running = list(requests), dict[Connection, Running]()
+        waiting, running = list(requests), dict[Connection, RunningJob]()
         look = time.monotonic()
         try:
             while waiting or running:
@@ -68,7 +68,7 @@ class LocalExecutor:
                     request = waiting.pop(0)
                     on_start(request)
                     connection, process = self._start(request)
-                    running[connection] = Running(request, process, time.monotonic())
+                    running[connection] = RunningJob(request, process, time.monotonic())
                 ready = cast(list[Connection], wait(list(running), WATCH_SECONDS if self.limits else None))
                 ended = {connection: _listen(connection, running[connection], on_progress) for connection in ready}
                 if self.limits and time.monotonic() >= look:
@@ -81,7 +81,7 @@ class LocalExecutor:
             for job in running.values():
                 job.process.terminate()
 
-    def _stop(self, job: Running) -> Report | None:
+    def _stop(self, job: RunningJob) -> JobReport | None:
         """End a job that has exceeded its limits; return its report, and write it to the end of its log."""
         problem = self.limits.broken(cast(int, job.process.pid), job.seconds)
         if problem is None:
@@ -90,9 +90,9 @@ class LocalExecutor:
         job.process.join()
         with suppress(OSError, UMTError), open_log(job.request.log) as log:
             log.write(f"{problem}\n".encode())
-        return Report("failed", f"{problem} (log: {job.request.log})", job.seconds)
+        return JobReport("failed", f"{problem} (log: {job.request.log})", job.seconds)
 
-    def _start(self, request: Request) -> tuple[Connection, BaseProcess]:
+    def _start(self, request: JobRequest) -> tuple[Connection, BaseProcess]:
         ours, theirs = self.context.Pipe()
         request = replace(request, threads=request.threads or self.threads)
         process = self.context.Process(target=_work, args=(theirs, request))
@@ -101,27 +101,27 @@ class LocalExecutor:
         return ours, process
 
 
-def _listen(connection: Connection, job: Running, on_progress: OnProgress) -> Report | None:
+def _listen(connection: Connection, job: RunningJob, on_progress: OnProgress) -> JobReport | None:
     """Receive one message from a job; return its report if it has ended, even if it sent none."""
     try:
         message = connection.recv()
     except (EOFError, ConnectionError):
         job.process.join()
-        return Report("failed", f"{ending(job.process.exitcode or 0)} (log: {job.request.log})", job.seconds)
-    if isinstance(message, Report):
+        return JobReport("failed", f"{ending(job.process.exitcode or 0)} (log: {job.request.log})", job.seconds)
+    if isinstance(message, JobReport):
         job.process.join()
         return message
     on_progress(job.request, *message)
     return None
 
 
-def _work(connection: Connection, request: Request) -> None:
+def _work(connection: Connection, request: JobRequest) -> None:
     die_with_parent()
     try:
         with _output_to(below(request.out / "logs", f"{request.key.stem}.log")):
             report = run_job(request, lambda done, total, text: connection.send((done, total, text)))
     except UMTError as error:  # without a log there is no job
-        report = Report("failed", error.coded)
+        report = JobReport("failed", error.coded)
     connection.send(report)
 
 

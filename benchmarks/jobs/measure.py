@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.environment import describe, peak_memory_mb
 from benchmarks.results import Data, Measured, Result
 from benchmarks.suite.protocols import Protocol
-from benchmarks.suite.request import Request
+from benchmarks.suite.request import JobRequest
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
@@ -25,7 +25,7 @@ from umt.errors import ChangedError, NotFiniteError
 from umt.training.device import pick_device
 
 
-def measure(request: Request, progress: Callable[[int, int, str], None], model: Backbone | None = None) -> Measured:
+def measure(request: JobRequest, progress: Callable[[int, int, str], None], model: Backbone | None = None) -> Measured:
     """Run the task of a request; return its result, and raw values and pictures to lie beside it.
 
     model: measured in place of the backbone that the request names.
@@ -88,7 +88,7 @@ def scored_items(outcome: Outcome) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count is not None}
 
 
-def _backbone(request: Request, model: Backbone | None) -> Backbone:
+def _backbone(request: JobRequest, model: Backbone | None) -> Backbone:
     """Build the backbone of a request, or copy the one that was given: a task may train it."""
     if model is None:
         return create_backbone(request.spec, trusted=request.trusted)
@@ -102,7 +102,7 @@ def limit_threads(threads: int) -> None:
         threadpool_limits(threads)  # threads of NumPy and SciPy
 
 
-def _check_unchanged(request: Request, backbone: Backbone) -> None:
+def _check_unchanged(request: JobRequest, backbone: Backbone) -> None:
     """Check that the weights still match the result's key: a file may be replaced while the suite runs."""
     if backbone.weights_hash() != request.key.weights_hash:
         raise ChangedError(f"{request.spec}: its weights have changed since the run was planned; start the run again")

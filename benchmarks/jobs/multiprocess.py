@@ -16,7 +16,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from benchmarks.jobs.forkserver import ending, fork_server
 from benchmarks.jobs.measure import measure
 from benchmarks.results import Measured
-from benchmarks.suite.request import Request
+from benchmarks.suite.request import JobRequest
 from umt.errors import KINDS, ProcessError
 from umt.training.device import pick_device
 from umt.training.distributed import init_distributed
@@ -25,7 +25,7 @@ Progress = Callable[[int, int, str], None]
 LOOK = 0.1  # seconds between two checks of the launcher
 
 
-def measure_together(request: Request, progress: Progress) -> Measured:
+def measure_together(request: JobRequest, progress: Progress) -> Measured:
     """Run `measure` on `request.processes` processes; return the answer of the first.
 
     If one process fails, the others are ended, and its error is raised here.
@@ -54,7 +54,7 @@ def measure_together(request: Request, progress: Progress) -> Measured:
     return answers[0]
 
 
-def _share(request: Request, connection: Connection) -> Measured | None:
+def _share(request: JobRequest, connection: Connection) -> Measured | None:
     """Run the part of one of the processes."""
     processes = init_distributed()
     if pick_device(request.device).type == "cuda":
@@ -73,7 +73,7 @@ def _pass_on(connection: Connection, progress: Progress) -> None:
         progress(*report)
 
 
-def _error_of(error: ChildFailedError, request: Request) -> Exception:
+def _error_of(error: ChildFailedError, request: JobRequest) -> Exception:
     """Return the error of the process that failed first, in one line."""
     rank, failure = error.get_first_failure()
     which = f"process {rank} of {request.processes}"

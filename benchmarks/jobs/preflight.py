@@ -10,9 +10,9 @@ import torch
 
 from benchmarks.jobs.limits import deadline
 from benchmarks.results import Key, ResultStore, job_title
-from benchmarks.suite.plan import BackboneCheck, DatasetCheck, Options, Plan, PlannedJob
+from benchmarks.suite.plan import BackboneCheck, DatasetCheck, PlannedJob, PlanOptions, RunPlan
 from benchmarks.suite.protocols import Protocol, load_protocol
-from benchmarks.suite.request import Request
+from benchmarks.suite.request import JobRequest
 from benchmarks.suite.suite import Column
 from benchmarks.tasks.contract import Task
 from benchmarks.tasks.registry import get_task
@@ -37,7 +37,7 @@ Models = Mapping[str, Backbone]  # by label, those that are at hand and have no 
 NO_MODELS: Models = {}
 
 
-def make_plan(options: Options, models: Models = NO_MODELS) -> Plan:
+def make_plan(options: PlanOptions, models: Models = NO_MODELS) -> RunPlan:
     """Load every backbone and index every data set once, then lay out the jobs; problems block jobs, not the plan."""
     for name, folder in options.data.items():
         try:
@@ -49,13 +49,13 @@ def make_plan(options: Options, models: Models = NO_MODELS) -> Plan:
     backbones = _check_backbones(options.backbones, options.seconds, models)
     datasets = {name: _check_dataset(name, options) for name in dict.fromkeys(column.dataset for column in columns)}
     jobs = [
-        _plan_job(options, backbone, datasets[column.dataset], column, seed)
+        _plan_job(options, backbone, datasets[column.dataset], column, seed, anew=backbone.name.label in models)
         for column in columns  # the long trainings of all backbones come first, and short probes fill the end
         for backbone in backbones
         for seed in range(seeds_of(column, options))
     ]
     _warm_up({job.request.key.task for job in jobs if job.state == "to run" and job.request}, torch.device(device))
-    return Plan(device, tuple(backbones), tuple(datasets.values()), tuple(jobs))
+    return RunPlan(device, tuple(backbones), tuple(datasets.values()), tuple(jobs))
 
 
 def _warm_up(tasks: Iterable[str], device: torch.device) -> None:
@@ -65,14 +65,14 @@ def _warm_up(tasks: Iterable[str], device: torch.device) -> None:
             task.warm_up(device)
 
 
-def seeds_of(column: Column, options: Options) -> int:
+def seeds_of(column: Column, options: PlanOptions) -> int:
     try:
         return options.seeds if get_task(column.task).seeded else 1
     except UMTError:  # `_plan_job` reports it
         return 1
 
 
-def chosen_columns(options: Options) -> Sequence[Column]:
+def chosen_columns(options: PlanOptions) -> Sequence[Column]:
     known = [column.task for column in options.suite.measured]
     for task in options.tasks:
         if task not in known:
@@ -100,10 +100,10 @@ def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone |
     if problem:
         problem = f"{name.spec}: {problem}; `umt backbones check` says more"
     parameters = sum(value.numel() for value in backbone.parameters())
-    return BackboneCheck(name, digest, parameters, problem, backbone.no_dense)
+    return BackboneCheck(name, digest, parameters, problem, backbone.no_dense, backbone.recognised)
 
 
-def _check_dataset(name: str, options: Options) -> DatasetCheck:
+def _check_dataset(name: str, options: PlanOptions) -> DatasetCheck:
     expected, kind = options.data_root, ""
     try:
         info = dataset_info(name)
@@ -116,8 +116,9 @@ def _check_dataset(name: str, options: Options) -> DatasetCheck:
 
 
 def _plan_job(
-    options: Options, backbone: BackboneCheck, dataset: DatasetCheck, column: Column, seed: int
+    options: PlanOptions, backbone: BackboneCheck, dataset: DatasetCheck, column: Column, seed: int, *, anew: bool
 ) -> PlannedJob:
+    """Lay out a job; `anew` for a model that is an object, whose code no result can tell."""
     title = job_title(backbone.name.label, column.task, column.dataset, column.protocol_name, seed)
     try:
         task = get_task(column.task)
@@ -139,7 +140,7 @@ def _plan_job(
         seed=seed,
     )
     try:
-        state = "done" if ResultStore(options.out / "results").has(key) else "to run"
+        state = "done" if ResultStore(options.out / "results").has(key) and not anew else "to run"
     except UMTError as error:
         return PlannedJob(title, protocol.hash, "blocked", problem=str(error))
     request = _request(options, key, backbone.name, protocol, dataset)
@@ -166,8 +167,10 @@ def _no_maps(backbone: BackboneCheck, column: Column) -> str | None:
     return f"{backbone.name.label}: {backbone.no_dense}, so no dense task can use it; its other columns are measured"
 
 
-def _request(options: Options, key: Key, name: BackboneName, protocol: Protocol[Any], dataset: DatasetCheck) -> Request:
-    return Request(
+def _request(
+    options: PlanOptions, key: Key, name: BackboneName, protocol: Protocol[Any], dataset: DatasetCheck
+) -> JobRequest:
+    return JobRequest(
         key=key,
         spec=name.spec,
         trusted=name.trusted,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmarks.suite.plan import BackboneCheck, DatasetCheck, Plan, PlannedJob
-from benchmarks.suite.request import Report, Request
+from benchmarks.suite.plan import BackboneCheck, DatasetCheck, PlannedJob, RunPlan
+from benchmarks.suite.request import JobReport, JobRequest
 from benchmarks.suite.suite import Suite
 from umt.backbones.spec import parse_spec
 from umt.backbones.trust import runs_code
@@ -18,7 +18,7 @@ from umt.console import Console, shown
 COLOURS = {"done": "green", "to run": "cyan", "blocked": "red", "failed": "red", "elsewhere": "yellow"}
 
 
-def print_plan(console: Console, plan: Plan, suite: Suite, out: Path) -> None:
+def print_plan(console: Console, plan: RunPlan, suite: Suite, out: Path) -> None:
     """Print the full plan: backbones, data sets, jobs with their protocol hashes, free disk. Lines are never cut."""
 
     def section(title: str, lines: Iterable[str]) -> None:
@@ -37,7 +37,7 @@ def print_plan(console: Console, plan: Plan, suite: Suite, out: Path) -> None:
     )
 
 
-def print_blocked(console: Console, plan: Plan) -> None:
+def print_blocked(console: Console, plan: RunPlan) -> None:
     """Print each reason once, before anything runs."""
     for problem in dict.fromkeys(job.problem for job in plan.jobs if job.problem):
         count = sum(job.problem == problem for job in plan.jobs)
@@ -57,8 +57,8 @@ class LiveJobs:
         )
         self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.overall = self.progress.add_task("all jobs", total=total, note="")
-        self.bars: dict[Request, TaskID] = {}
-        self.reports: dict[Request, Report] = {}
+        self.bars: dict[JobRequest, TaskID] = {}
+        self.reports: dict[JobRequest, JobReport] = {}
 
     def __enter__(self) -> LiveJobs:
         self.progress.start()
@@ -67,13 +67,13 @@ class LiveJobs:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def start(self, request: Request) -> None:
+    def start(self, request: JobRequest) -> None:
         self.bars[request] = self.progress.add_task(shown(request.title), total=None, note="starting")
 
-    def advance(self, request: Request, done: int, total: int, text: str) -> None:
+    def advance(self, request: JobRequest, done: int, total: int, text: str) -> None:
         self.progress.update(self.bars[request], completed=done, total=total, note=shown(text))
 
-    def end(self, request: Request, report: Report) -> None:
+    def end(self, request: JobRequest, report: JobReport) -> None:
         self.reports[request] = report
         self.progress.remove_task(self.bars.pop(request))
         self.progress.advance(self.overall)
@@ -89,7 +89,9 @@ def _backbone_line(item: BackboneCheck) -> str:
     code = f", [yellow]runs code[/] of {shown(spec.scheme)}" if runs_code(spec) else ""
     random = ", [yellow]random weights[/]" if spec.options.get("pretrained") is False else ""
     dense = f", [yellow]no dense tasks[/]: {shown(item.no_dense)}" if item.no_dense else ""
-    return f"{name}  {item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}{random}{code}{dense}"
+    evidence = "".join(f"\n    {shown(what)}: {shown(said)}" for what, said in item.evidence.items())
+    weights = f"{item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}"
+    return f"{name}  {weights}{random}{code}{dense}{evidence}"
 
 
 def _dataset_line(item: DatasetCheck) -> str:

@@ -18,7 +18,7 @@ from umt.locks import lock
 
 if TYPE_CHECKING:
     from umt.backbones import Backbone
-from benchmarks.suite.request import Report, Request
+from benchmarks.suite.request import JobReport, JobRequest
 
 
 def open_log(path: Path) -> IO[Any]:
@@ -33,12 +33,12 @@ def open_log(path: Path) -> IO[Any]:
 
 
 def run_job(
-    request: Request,
+    request: JobRequest,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
     model: Backbone | None = None,
     *,
     logged: bool = True,
-) -> Report:
+) -> JobReport:
     """Run the job and store its result; errors become a report, and are printed in full.
 
     model: what to measure, where it is at hand and has no name to build it by. logged: whether the log of the request
@@ -49,17 +49,17 @@ def run_job(
     try:
         below(request.out / "work", request.key.stem).mkdir(parents=True, exist_ok=True)
         with lock(request.work_dir / "lock", timeout=0):
-            if not store.has(request.key):  # another suite may have run it since the plan was made
+            if model is not None or not store.has(request.key):  # another suite may have run it since the plan was made
                 store.write(*_measure(request, progress, model))
     except Timeout:
-        return Report("elsewhere", "another process is running this job")
+        return JobReport("elsewhere", "another process is running this job")
     except Exception as error:
-        return Report("failed", _explain(error, request, logged), time.perf_counter() - started)
+        return JobReport("failed", _explain(error, request, logged), time.perf_counter() - started)
     _remove_checkpoints(request.work_dir)
-    return Report("done", "", time.perf_counter() - started)
+    return JobReport("done", "", time.perf_counter() - started)
 
 
-def _measure(request: Request, progress: Callable[[int, int, str], None], model: Backbone | None) -> Measured:
+def _measure(request: JobRequest, progress: Callable[[int, int, str], None], model: Backbone | None) -> Measured:
     from benchmarks.jobs.measure import measure  # imports torch, which a process that only sends requests does not need
 
     if request.processes > 1:
@@ -69,7 +69,7 @@ def _measure(request: Request, progress: Callable[[int, int, str], None], model:
     return measure(request, progress, model)
 
 
-def _explain(error: Exception, request: Request, logged: bool) -> str:
+def _explain(error: Exception, request: JobRequest, logged: bool) -> str:
     with suppress(OSError):  # if the disk is full, the log cannot be written either
         traceback.print_exc()
     if isinstance(error, UMTError):

@@ -11,7 +11,7 @@ from rich.table import Table
 
 import benchmarks.perf
 from benchmarks.perf.machine import about
-from benchmarks.perf.row import Row
+from benchmarks.perf.row import PerfRow
 from umt.console import Console
 from umt.errors import UMTError, unknown_name
 from umt.training.device import pick_device
@@ -37,7 +37,7 @@ def main(names: tuple[str, ...], wanted: str) -> None:
     Console().print(table(rows, about(device)))
 
 
-def table(rows: list[Row], caption: str) -> Table:
+def table(rows: list[PerfRow], caption: str) -> Table:
     """Return the rows as a table for people."""
     printed = Table("job", "peer", "peer's", "ours", "ratio", "limit", "note", caption=caption)
     for row in rows:

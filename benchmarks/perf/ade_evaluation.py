@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.perf.ade_logits import CLASSES, noise, real_data, regions, trained_logits
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from mmseg_configs.fused.map import chunked_class_map, class_map, kernel
 from mmseg_configs.fused.resampling import evaluation
 from mmseg_configs.metric import ClassIoU
@@ -24,7 +24,7 @@ FALLBACK_LIMIT = 2.0
 REPEATS = 5
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure logits on 1/16 and 1/4 of a 512 x 683 image; operators of an image size are made once and then kept."""
     rows = []
     for side, limit in LIMITS.items():
@@ -38,7 +38,7 @@ def measure(device: torch.device) -> list[Row]:
     return rows
 
 
-def compare(name: str, logits: Tensor, padded: Shape, kept: Shape, limit: float) -> list[Row]:
+def compare(name: str, logits: Tensor, padded: Shape, kept: Shape, limit: float) -> list[PerfRow]:
     """Compare mmseg's way with the compiled way (if it is installed and runs) and with plain torch."""
     truth = torch.randint(
         0, CLASSES, (kept[0] // 32 + 1, kept[1] // 32 + 1), generator=torch.Generator().manual_seed(1)
@@ -60,7 +60,7 @@ def compare(name: str, logits: Tensor, padded: Shape, kept: Shape, limit: float)
         ours()
         theirs, seconds = interleaved(peer, ours, repeats=REPEATS, clock=clock_of(logits.device))
         note = f"{int((make() != exact).sum())} pixels differ from float64"
-        rows.append(Row(f"ADE20K evaluation, {name}, {how}", "mmseg", theirs, seconds, wanted, note))
+        rows.append(PerfRow(f"ADE20K evaluation, {name}, {how}", "mmseg", theirs, seconds, wanted, note))
     return rows
 
 

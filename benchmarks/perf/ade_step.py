@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.perf.ade_logits import CLASSES, noise, real_data, trained_logits
 from benchmarks.perf.distill_memory import peak_bytes
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from mmseg_configs.head import LinearHead
 
 MIB = 2**20
@@ -23,7 +23,7 @@ REPEATS = 3
 Loss = Callable[[BaseDecodeHead, Tensor, list[SegDataSample]], dict[str, Tensor]]
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure two crops at strides 16 and 4, and a trained head's logits if there is real data."""
     rows = []
     for side in (32, 128):
@@ -35,7 +35,7 @@ def measure(device: torch.device) -> list[Row]:
     return rows
 
 
-def compare(name: str, logits: Tensor, size: tuple[int, int]) -> list[Row]:
+def compare(name: str, logits: Tensor, size: tuple[int, int]) -> list[PerfRow]:
     """Compare seconds and peak memory."""
     with DefaultScope.overwrite_default_scope("mmseg"):
         head = LinearHead(1, CLASSES)
@@ -58,8 +58,8 @@ def compare(name: str, logits: Tensor, size: tuple[int, int]) -> list[Row]:
     their_peak, peak = (peak_bytes(run, logits.device) / MIB for run in (peer, ours))
     job = f"ADE20K probe step, {name} to {size[0]} x {size[1]}"
     return [
-        Row(job, "mmseg", theirs, seconds, limit=5, note=note),
-        Row(f"{job}, peak memory", "mmseg", their_peak, peak, limit=20, unit="MiB"),
+        PerfRow(job, "mmseg", theirs, seconds, limit=5, note=note),
+        PerfRow(f"{job}, peak memory", "mmseg", their_peak, peak, limit=20, unit="MiB"),
     ]
 
 

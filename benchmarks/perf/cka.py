@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from umt.analysis.cka import LinearCka
 
 Peer = Callable[[Tensor, Tensor], float]
@@ -18,12 +18,12 @@ MANY, FEW = 50_000, 5_000
 SHARED = 64  # directions that both feature sets have
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure both CKAs in one pass: at most 1.25 of the products alone, at least 40 times as fast as Gram forms."""
     return [against_products(device), *against_grams(device)]
 
 
-def against_products(device: torch.device) -> Row:
+def against_products(device: torch.device) -> PerfRow:
     """Compare with the floor: X'X, Y'Y and X'Y in float32, as three calls; means are 100 times the deviation."""
     x, y = _features(MANY, device, mean=100.0)
     ours, floor = interleaved(
@@ -31,10 +31,10 @@ def against_products(device: torch.device) -> Row:
     )
     error = _error(x, y)
     job = f"CKA, {MANY} x {WIDTH}, both estimates, means 100 deviations"
-    return Row(job, "X'X, Y'Y and X'Y alone", floor, ours, limit=1 / 1.25, note=f"error {error:.1e}")
+    return PerfRow(job, "X'X, Y'Y and X'Y alone", floor, ours, limit=1 / 1.25, note=f"error {error:.1e}")
 
 
-def against_grams(device: torch.device) -> list[Row]:
+def against_grams(device: torch.device) -> list[PerfRow]:
     """Compare with other packages in their own operations; they are not imported, because they are no dependency."""
     x, y = _features(FEW, device, mean=1.0)
     exact, error = reference(x, y), _error(x, y)
@@ -47,7 +47,7 @@ def against_grams(device: torch.device) -> list[Row]:
     for name, (peer, answer) in peers.items():
         ours, theirs = interleaved(partial(_ours, x, y), partial(peer, x, y), repeats=2, clock=clock_of(device))
         note = f"its error {abs(peer(x, y) - answer):.1e}, ours {error:.1e}"
-        rows.append(Row(f"CKA, {FEW} x {WIDTH}", name, theirs, ours, limit=40, note=note))
+        rows.append(PerfRow(f"CKA, {FEW} x {WIDTH}", name, theirs, ours, limit=40, note=note))
     return rows
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.perf.distilling import Setting, build_distiller, loader, pictures, step
+from benchmarks.perf.distilling import DistillSetting, build_distiller, loader, pictures, step
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from umt.backbones.contract import Backbone
 from umt.distill.cache.cache import CachedViews
 from umt.distill.cache.writer import fill, plan_cache
@@ -21,13 +21,13 @@ from umt.distill.ingredients import Prepared, grid_of
 from umt.distill.teachers.teacher import Teacher
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure the step: at least 2.9 times as fast as with teachers, at most 1.1 of the student's own time."""
-    setting = Setting.on(device)
+    setting = DistillSetting.on(device)
     return rows(setting, build_distiller(setting))
 
 
-def rows(setting: Setting, model: Distiller) -> list[Row]:
+def rows(setting: DistillSetting, model: Distiller) -> list[PerfRow]:
     """Compare the three steps; loading is part of both steps that load, and JPEGs are decoded in both."""
     with tempfile.TemporaryDirectory() as folder:
         online, cached = _datasets(setting, model.student, model.teachers, Path(folder))
@@ -42,13 +42,13 @@ def rows(setting: Setting, model: Distiller) -> list[Row]:
         teachers, ours, student = interleaved(*steps, repeats=setting.repeats, clock=clock_of(setting.device))
     job = f"distillation step with cached targets, {setting.batch} images, eager, {setting.precision}"
     return [
-        Row(job, "teachers running", teachers, ours, limit=2.9),
-        Row(job, "the student's own, nothing to read", student, ours, limit=1 / 1.1),
+        PerfRow(job, "teachers running", teachers, ours, limit=2.9),
+        PerfRow(job, "the student's own, nothing to read", student, ours, limit=1 / 1.1),
     ]
 
 
 def _datasets(
-    setting: Setting, student: Backbone, teachers: tuple[Teacher, ...], folder: Path
+    setting: DistillSetting, student: Backbone, teachers: tuple[Teacher, ...], folder: Path
 ) -> tuple[ViewImages, CachedViews]:
     """Make one batch of pictures, as views and as views with cached targets."""
     recipe, images = setting.recipe, pictures(folder / "pictures", setting.batch)
@@ -60,7 +60,7 @@ def _datasets(
     return views, CachedViews(folder / "cache", manifest, images, recipe.views.size, skipped)
 
 
-def _reading(setting: Setting, model: Distiller, batches: Iterator[dict[str, Any]]) -> Callable[[], None]:
+def _reading(setting: DistillSetting, model: Distiller, batches: Iterator[dict[str, Any]]) -> Callable[[], None]:
     def run() -> None:
         batch = _moved(model, next(batches))
         step(setting, model, batch["images"], batch.get("targets"))()

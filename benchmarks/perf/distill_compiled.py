@@ -5,28 +5,28 @@ from __future__ import annotations
 import torch
 
 from benchmarks.perf.distill_step import against_parts
-from benchmarks.perf.distilling import Setting, build_distiller, step
+from benchmarks.perf.distilling import DistillSetting, build_distiller, step
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from umt.distill.distiller import Distiller
 
 LIMITS = {"bf16": 1.6, "fp32": 1.0}  # least speed-up over eager steps in a precision
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure with the precision that training would choose on the device."""
-    setting = Setting.on(device)
+    setting = DistillSetting.on(device)
     return rows(setting, build_distiller(setting))
 
 
-def rows(setting: Setting, model: Distiller) -> list[Row]:
+def rows(setting: DistillSetting, model: Distiller) -> list[PerfRow]:
     """Compare with the step's own parts, and with eager steps in each precision."""
     model.compile_parts()
     parts = against_parts(setting, model, "compiled")
     return [parts, *(_against_eager(setting, model, precision) for precision in LIMITS)]
 
 
-def _against_eager(setting: Setting, model: Distiller, precision: str) -> Row:
+def _against_eager(setting: DistillSetting, model: Distiller, precision: str) -> PerfRow:
     views = setting.views()
     ours, plain = step(setting, model, views), step(setting, model, views, precision=precision)
 
@@ -40,4 +40,4 @@ def _against_eager(setting: Setting, model: Distiller, precision: str) -> Row:
     )
     job = f"distillation step, {setting.batch} images, compiled, {setting.precision}"
     speed = f"{setting.batch / our_seconds:.3g} images/s"
-    return Row(job, f"eager, {precision}", peer_seconds, our_seconds, LIMITS[precision], speed)
+    return PerfRow(job, f"eager, {precision}", peer_seconds, our_seconds, LIMITS[precision], speed)

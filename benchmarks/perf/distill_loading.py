@@ -8,25 +8,25 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.perf.distilling import Setting, build_distiller, loader, pictures, step, workers
+from benchmarks.perf.distilling import DistillSetting, build_distiller, loader, pictures, step, workers
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from umt.distill.distiller import Distiller
 from umt.distill.images import Skipped, ViewImages
 
 BATCHES = 4  # for each worker, so that its start counts little
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure loading, which must take less than the step that runs beside it."""
-    setting = Setting.on(device)
+    setting = DistillSetting.on(device)
     model = build_distiller(setting)
     if device.type == "cuda":
         model.compile_parts()
     return [row(setting, model)]
 
 
-def row(setting: Setting, model: Distiller) -> Row:
+def row(setting: DistillSetting, model: Distiller) -> PerfRow:
     """Compare the seconds of a batch in each, a loader's start included."""
     running = step(setting, model, setting.views())
     running()
@@ -40,7 +40,7 @@ def row(setting: Setting, model: Distiller) -> Row:
                 pass
 
         step_seconds, seconds = interleaved(running, load, repeats=setting.repeats, clock=clock_of(setting.device))
-    return Row(
+    return PerfRow(
         f"loading {setting.batch} views, {workers(setting)} worker processes",
         f"their step, {setting.precision}",
         step_seconds,

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.perf.distilling import Setting, build_distiller, step
-from benchmarks.perf.row import Row
+from benchmarks.perf.distilling import DistillSetting, build_distiller, step
+from benchmarks.perf.row import PerfRow
 from umt.backbones.contract import Backbone
 from umt.distill.distiller import Distiller, as_floats
 from umt.distill.teachers.teacher import all_targets
@@ -22,15 +22,15 @@ MIB = 2**20
 CPU_BATCH = 8  # with fewer images the gradients of the weights, which no batch changes, are most of the memory
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure the peak: at most 1.10 of the training alone plus the largest teacher's forward."""
-    setting = Setting.on(device)
+    setting = DistillSetting.on(device)
     if device.type == "cpu":
         setting = replace(setting, batch=CPU_BATCH)
     return rows(setting, build_distiller(setting))
 
 
-def rows(setting: Setting, model: Distiller) -> list[Row]:
+def rows(setting: DistillSetting, model: Distiller) -> list[PerfRow]:
     """Compare peaks above the memory held before: weights, views and recorded targets; gradients count."""
     views, device = setting.views(), setting.device
     with setting.autocast():
@@ -44,7 +44,7 @@ def rows(setting: Setting, model: Distiller) -> list[Row]:
         "student without spaces": peak_bytes(_training(setting, model.student, views), device),
     }
     return [
-        Row(
+        PerfRow(
             job,
             f"{name} + largest teacher's forward",
             (peak + largest) / MIB,
@@ -57,7 +57,7 @@ def rows(setting: Setting, model: Distiller) -> list[Row]:
     ]
 
 
-def _forward(setting: Setting, teacher: Backbone, views: Tensor) -> Callable[[], None]:
+def _forward(setting: DistillSetting, teacher: Backbone, views: Tensor) -> Callable[[], None]:
     def run() -> None:
         with setting.autocast(), torch.no_grad():
             teacher(as_floats(views), maps=(-1,))
@@ -65,7 +65,7 @@ def _forward(setting: Setting, teacher: Backbone, views: Tensor) -> Callable[[],
     return run
 
 
-def _training(setting: Setting, student: Backbone, views: Tensor) -> Callable[[], None]:
+def _training(setting: DistillSetting, student: Backbone, views: Tensor) -> Callable[[], None]:
     def run() -> None:
         with setting.autocast():
             fmap = student(as_floats(views), maps=(-1,)).maps[-1]

@@ -8,22 +8,22 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from benchmarks.perf.distilling import Setting, build_distiller, step
+from benchmarks.perf.distilling import DistillSetting, build_distiller, step
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from umt.backbones.contract import Features
 from umt.distill.distiller import Distiller, as_floats
 
 Work = Callable[[], None]
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure the step: at most 1.10 of the sum."""
-    setting = Setting.on(device)
+    setting = DistillSetting.on(device)
     return [against_parts(setting, build_distiller(setting), "eager")]
 
 
-def against_parts(setting: Setting, model: Distiller, how: str) -> Row:
+def against_parts(setting: DistillSetting, model: Distiller, how: str) -> PerfRow:
     """Compare the step with the sum of its parts, in the same precision."""
     views = setting.views()
     parts = [*_teachers(setting, model, views), _student(setting, model, views), _spaces(setting, model, views)]
@@ -34,10 +34,10 @@ def against_parts(setting: Setting, model: Distiller, how: str) -> Row:
     names = [*(teacher.name for teacher in model.teachers), "student", "spaces"]
     note = ", ".join(f"{name} {seconds:.3g}" for name, seconds in zip(names, alone, strict=True))
     job = f"distillation step, {setting.batch} images, {how}, {setting.precision}"
-    return Row(job, "sum of its parts alone", sum(alone), ours, limit=1 / 1.10, note=note)
+    return PerfRow(job, "sum of its parts alone", sum(alone), ours, limit=1 / 1.10, note=note)
 
 
-def _teachers(setting: Setting, model: Distiller, views: Tensor) -> list[Work]:
+def _teachers(setting: DistillSetting, model: Distiller, views: Tensor) -> list[Work]:
     images = as_floats(views)
 
     def forward(index: int) -> None:
@@ -47,7 +47,7 @@ def _teachers(setting: Setting, model: Distiller, views: Tensor) -> list[Work]:
     return [lambda index=index: forward(index) for index in range(len(model.teachers))]  # type: ignore[misc]
 
 
-def _student(setting: Setting, model: Distiller, views: Tensor) -> Work:
+def _student(setting: DistillSetting, model: Distiller, views: Tensor) -> Work:
     images = as_floats(views)
 
     def train() -> None:
@@ -59,7 +59,7 @@ def _student(setting: Setting, model: Distiller, views: Tensor) -> Work:
     return train
 
 
-def _spaces(setting: Setting, model: Distiller, views: Tensor) -> Work:
+def _spaces(setting: DistillSetting, model: Distiller, views: Tensor) -> Work:
     """Return forward and backward of the spaces on recorded features of the student."""
     with setting.autocast(), torch.no_grad():
         recorded = model.student(as_floats(views), maps=(-1,))

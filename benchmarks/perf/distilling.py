@@ -33,7 +33,7 @@ DRAWS = {"cuda": 1_281_167, "cpu": 0}  # images that a loader expects: an epoch 
 
 
 @dataclass(frozen=True)
-class Setting:
+class DistillSetting:
     """A distillation to measure: small enough for the device, repeated enough to find the least time."""
 
     recipe: DistillRecipe
@@ -42,7 +42,7 @@ class Setting:
     repeats: int
 
     @classmethod
-    def on(cls, device: torch.device) -> Setting:
+    def on(cls, device: torch.device) -> DistillSetting:
         """Take the ViT-B recipe with 256 images on a GPU, a ResNet-50 student with two images on a CPU."""
         gpu = device.type == "cuda"
         recipe = load_recipe("vit-b" if gpu else "resnet50")
@@ -63,7 +63,7 @@ class Setting:
         return noise.to(self.device)
 
 
-def build_distiller(setting: Setting) -> Distiller:
+def build_distiller(setting: DistillSetting) -> Distiller:
     """Build student, spaces and teachers on the device, ready to train."""
     recipe, device = setting.recipe, setting.device
     student = build_student(recipe)
@@ -75,7 +75,11 @@ def build_distiller(setting: Setting) -> Distiller:
 
 
 def step(
-    setting: Setting, model: Distiller, views: Tensor, targets: Cached | None = None, precision: str | None = None
+    setting: DistillSetting,
+    model: Distiller,
+    views: Tensor,
+    targets: Cached | None = None,
+    precision: str | None = None,
 ) -> Callable[[], None]:
     """Return a training step without its optimiser; teachers run unless there are `targets`."""
 
@@ -98,12 +102,12 @@ def pictures(folder: Path, count: int) -> ImageList:
     return find_images(folder)
 
 
-def loader(setting: Setting, images: Dataset[Any]) -> Iterator[dict[str, Any]]:
+def loader(setting: DistillSetting, images: Dataset[Any]) -> Iterator[dict[str, Any]]:
     """Yield batches without end, loaded as in training."""
     draws = DRAWS[setting.device.type]
     return iter(make_loader(images, batch=setting.batch, seed=0, draws=draws, pinned=setting.device.type == "cuda"))
 
 
-def workers(setting: Setting) -> int:
+def workers(setting: DistillSetting) -> int:
     """Return the processes of such a loader; none on a CPU, because the clock would not count them."""
     return worker_count(DRAWS[setting.device.type])

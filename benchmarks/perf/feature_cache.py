@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.perf.distilling import pictures
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from umt.backbones import create_backbone
 from umt.data.contract import Sample
 from umt.feature_cache.lookup import cached_features
@@ -20,13 +20,13 @@ from umt.training.precision import pick_precision
 IMAGES = {"cpu": 512, "cuda": 4096}  # fewer than any real data set; most of a hit is hashing the weights
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure a hit: at most a hundredth of a miss, its checks and the hash of the weights included."""
     with tempfile.TemporaryDirectory() as folder:
         return [row(device, Path(folder), "timm:resnet50?pretrained=false", IMAGES[device.type])]
 
 
-def row(device: torch.device, folder: Path, spec: str, count: int) -> Row:
+def row(device: torch.device, folder: Path, spec: str, count: int) -> PerfRow:
     """Compare miss and hit; the miss is measured once, the hit several times."""
     images = pictures(folder / "pictures", count)
     samples = [Sample(images.path(index), 0) for index in range(count)]
@@ -44,4 +44,6 @@ def row(device: torch.device, folder: Path, spec: str, count: int) -> Row:
     (missed,) = interleaved(ask, repeats=1, clock=clock_of(device))
     (hit,) = interleaved(ask, repeats=5, clock=clock_of(device))
     same = all(torch.equal(features, found[0]) for features in found)
-    return Row(f"features of {count} images, {spec}", "computed", missed, hit, 100, "equal" if same else "NOT equal")
+    return PerfRow(
+        f"features of {count} images, {spec}", "computed", missed, hit, 100, "equal" if same else "NOT equal"
+    )

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.perf.distilling import pictures
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from umt.backbones import Backbone, create_backbone
 from umt.data.contract import Sample
 from umt.features import Extraction, each_features
@@ -28,7 +28,7 @@ PEERS = {"fp32": 5.0, "bf16": 1.6}  # speed-up over the peer in that precision, 
 
 
 @dataclass(frozen=True)
-class Setting:
+class FeatureSetting:
     """Images to extract from, few on a CPU."""
 
     device: torch.device
@@ -37,7 +37,7 @@ class Setting:
     repeats: int
 
     @classmethod
-    def on(cls, device: torch.device, folder: Path) -> Setting:
+    def on(cls, device: torch.device, folder: Path) -> FeatureSetting:
         gpu = device.type == "cuda"
         images = pictures(folder / "pictures", 2048 if gpu else 16)
         samples = [Sample(images.path(index), 0) for index in range(len(images))]
@@ -51,14 +51,14 @@ class Setting:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure ResNet-50 (ViT-B): at most 1.15 (1.05) of the forward; >= 5 and 1.6 times the peer with fast bf16."""
     with tempfile.TemporaryDirectory() as folder:
-        setting = Setting.on(device, Path(folder))
+        setting = FeatureSetting.on(device, Path(folder))
         return [row for name in LIMITS for row in rows(name, setting)]
 
 
-def rows(name: str, setting: Setting) -> list[Row]:
+def rows(name: str, setting: FeatureSetting) -> list[PerfRow]:
     """Compare the three, with the largest difference of features to the peer's in fp32 over the largest feature."""
     backbone = create_backbone(f"timm:{name}?pretrained=false").to(setting.device)
     model = timm.create_model(name, num_classes=0).to(setting.device).eval()
@@ -71,14 +71,14 @@ def rows(name: str, setting: Setting) -> list[Row]:
     seconds = interleaved(*functions, repeats=setting.repeats, clock=clock_of(setting.device))
     each = [1000 * value / len(setting.samples) for value in seconds]
     job = f"JPEG to features, {name}, {SIDE} px, {setting.extraction.precision}"
-    found = [Row(job, "its bare forward", each[1], each[0], limit=1 / LIMITS[name], unit="ms/image")]
+    found = [PerfRow(job, "its bare forward", each[1], each[0], limit=1 / LIMITS[name], unit="ms/image")]
     for (precision, limit), peer in zip(PEERS.items(), each[2:], strict=False):
         what = f"timm and a DataLoader, {precision}"
-        found.append(Row(job, what, peer, each[0], limit if fast else 1.0, note, "ms/image"))
+        found.append(PerfRow(job, what, peer, each[0], limit if fast else 1.0, note, "ms/image"))
     return found
 
 
-def _ours(backbone: Backbone, setting: Setting) -> Callable[[], Tensor]:
+def _ours(backbone: Backbone, setting: FeatureSetting) -> Callable[[], Tensor]:
     def run() -> Tensor:
         batches: list[Tensor] = []
         each_features(
@@ -89,7 +89,7 @@ def _ours(backbone: Backbone, setting: Setting) -> Callable[[], Tensor]:
     return run
 
 
-def _bare(backbone: Backbone, setting: Setting) -> Callable[[], Tensor]:
+def _bare(backbone: Backbone, setting: FeatureSetting) -> Callable[[], Tensor]:
     """Return the same model, in the same precision and memory format, on images in memory."""
     images = torch.rand(setting.batch, 3, SIDE, SIDE, device=setting.device)
 
@@ -102,7 +102,7 @@ def _bare(backbone: Backbone, setting: Setting) -> Callable[[], Tensor]:
     return run
 
 
-def _peer(model: nn.Module, backbone: Backbone, setting: Setting, precision: str) -> Callable[[], Tensor]:
+def _peer(model: nn.Module, backbone: Backbone, setting: FeatureSetting, precision: str) -> Callable[[], Tensor]:
     """Return the code of timm's documentation, in one process on a CPU, because the clock would not count workers."""
     preprocess = backbone.preprocess
     transform = create_transform(

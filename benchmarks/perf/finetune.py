@@ -19,7 +19,7 @@ from timm.utils import AverageMeter, ModelEmaV3
 
 from benchmarks.perf.distilling import DRAWS, pictures
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row
+from benchmarks.perf.row import PerfRow
 from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.finetune_settings import FinetuneSettings
 from benchmarks.tasks.finetuning import classifier_of
@@ -38,7 +38,7 @@ TRAININGS = (("resnet50", None), ("vit_small_patch16_224", 0.9999))  # a model, 
 
 
 @dataclass(frozen=True)
-class Setting:
+class FinetuneSetting:
     """A short training by the paper's protocol: one accumulated batch is one step."""
 
     model: str
@@ -48,7 +48,7 @@ class Setting:
     repeats: int
 
     @classmethod
-    def on(cls, device: torch.device, model: str, folder: Path, ema: float | None) -> Setting:
+    def on(cls, device: torch.device, model: str, folder: Path, ema: float | None) -> FinetuneSetting:
         """Take two steps of 8 images on a CPU, repeated often; 30 of 128 on a GPU."""
         batch, steps, repeats = (128, 30, 5) if device.type == "cuda" else (8, 2, 8)
         paper = load_protocol("imagenet_finetune", "paper", FinetuneSettings).settings
@@ -76,22 +76,22 @@ class Setting:
         return self.settings.steps(IMAGES)
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure the training: as fast as timm, with and without an average of the weights."""
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "images"
         files.mkdir()
         pictures(files / "only class", IMAGES)
-        return [row(Setting.on(device, model, Path(folder), ema)) for model, ema in TRAININGS]
+        return [row(FinetuneSetting.on(device, model, Path(folder), ema)) for model, ema in TRAININGS]
 
 
-def row(setting: Setting) -> Row:
+def row(setting: FinetuneSetting) -> PerfRow:
     """Compare the seconds of a step, loading included."""
     peer, ours = timms_loop(setting), our_loop(setting)
     times = [(peer(), ours()) for _ in range(setting.repeats)]
     theirs, own = (min(seconds) for seconds in zip(*times, strict=True))
     average = f", average {setting.settings.ema}" if setting.settings.ema else ""
-    return Row(
+    return PerfRow(
         f"fine-tuning step, {setting.model}, {setting.settings.batch} images, {setting.precision}{average}",
         "timm's training loop, channels_last",
         theirs,
@@ -106,7 +106,7 @@ class Stopwatch(Hook):
 
     priority = "LOWEST"
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: FinetuneSetting) -> None:
         self.clock, self.steps = clock_of(setting.device), setting.steps
         self.times: list[float] = []
 
@@ -124,7 +124,7 @@ class Stopwatch(Hook):
         return (last - first) / (self.steps - 1)
 
 
-def our_loop(setting: Setting) -> Callable[[], float]:
+def our_loop(setting: FinetuneSetting) -> Callable[[], float]:
     """Return the engine as the task calls it, started anew each time."""
     settings = setting.settings
     backbone = create_backbone(f"timm:{setting.model}?pretrained=false")
@@ -146,7 +146,7 @@ def our_loop(setting: Setting) -> Callable[[], float]:
     return run
 
 
-def timms_loop(setting: Setting) -> Callable[[], float]:
+def timms_loop(setting: FinetuneSetting) -> Callable[[], float]:
     """Return an epoch of timm's train.py, with its loader, mixing, optimiser, schedule, average and meters."""
     settings, device = setting.settings, setting.device
     model = timm.create_model(setting.model, num_classes=CLASSES, drop_path_rate=settings.drop_path)
@@ -182,7 +182,7 @@ def timms_loop(setting: Setting) -> Callable[[], float]:
     return run
 
 
-def _timms_loader(setting: Setting) -> Any:
+def _timms_loader(setting: FinetuneSetting) -> Any:
     settings = setting.settings
     mixing = FastCollateMixup(settings.mixup, settings.cutmix, label_smoothing=settings.smoothing, num_classes=CLASSES)
     return create_loader(

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from benchmarks.perf.store import results, write_store
 from benchmarks.results import MAX_BYTES, ResultStore, read_result
 from umt.errors import UMTError
@@ -27,20 +27,20 @@ Record = dict[str, Any]
 Write = Callable[[Path, Record], object]
 
 
-def measure(_: torch.device) -> list[Row]:
+def measure(_: torch.device) -> list[PerfRow]:
     """Measure the refusal of a file: at most 1.2 times the time to read a sound file."""
     with tempfile.TemporaryDirectory() as folder:
         return [row(Path(folder), COUNT)]
 
 
-def row(folder: Path, count: int) -> Row:
+def row(folder: Path, count: int) -> PerfRow:
     """Compare both stores, read in turns, three times; CPU time."""
     sound, hostile = folder / "sound", folder / "hostile"
     write_store(sound, count)
     write_hostile(hostile, count)
     theirs, ours = interleaved(lambda: refused(sound), lambda: refused(hostile), repeats=3, clock=time.process_time)
     note = f"{refused(sound)} and {refused(hostile)} left out"
-    return Row(f"read {count} hostile files", f"{count} sound ones", theirs, ours, LIMIT, note)
+    return PerfRow(f"read {count} hostile files", f"{count} sound ones", theirs, ours, LIMIT, note)
 
 
 def refused(folder: Path) -> int:

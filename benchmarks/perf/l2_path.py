@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row
+from benchmarks.perf.row import PerfRow
 from umt.probes.path import Fit, penalty_path
 from umt.training.precision import has_fast_bf16
 
@@ -34,7 +34,7 @@ class Timed:
     values: list[float]
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure once each, as all takes minutes; scikit-learn fits each 16th penalty, and its time is scaled to all."""
     features, labels = synthetic()
     index = 0 if device.type != "cpu" or has_fast_bf16(device) else 1
@@ -44,7 +44,7 @@ def measure(device: torch.device) -> list[Row]:
     part = f"each 16th of them, scaled to {len(GRID)}"
     scale = len(GRID) / len(GRID[SOME])
     return [
-        Row(
+        PerfRow(
             job,
             f"scikit-learn newton-cg, float64, {part}",
             scale * sum(sklearns.seconds),
@@ -52,7 +52,7 @@ def measure(device: torch.device) -> list[Row]:
             LIMITS["scikit-learn"][index],
             _note(fits, sklearns.values, fits[SOME]),
         ),
-        Row(
+        PerfRow(
             job,
             "torch L-BFGS, each from the one before, fp32 and then float64 until it is there",
             sum(torchs.seconds),

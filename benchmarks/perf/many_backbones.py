@@ -18,7 +18,7 @@ from benchmarks.api import execute
 from benchmarks.jobs.cluster import ClusterExecutor
 from benchmarks.jobs.preflight import make_plan
 from benchmarks.results import ResultStore
-from benchmarks.suite.plan import Options
+from benchmarks.suite.plan import PlanOptions
 from benchmarks.suite.suite import load_suite
 from umt.backbones.spec import read_name
 from umt.console import Console
@@ -73,7 +73,7 @@ def run_suite(backbones: Sequence[str], tasks: Sequence[str], workers: int, fold
     write_mini(folder / "data", FEW)
     suite = load_suite(str(SUITE))
     out = folder / "out"
-    options = Options(
+    options = PlanOptions(
         suite, tuple(map(read_name, backbones)), folder / "data", {}, out, tuple(tasks), suite.seeds, "cpu"
     )
     started = time.perf_counter()

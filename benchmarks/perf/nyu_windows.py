@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from benchmarks.suite.protocols import load_protocol
 from depth.nyuv2 import NYUSettings, build_model
 from depth.windows import WindowedDepthEstimator
@@ -25,12 +25,12 @@ HALF: dict[str, Any] = {
 }  # three windows, and multiples of 32
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure the paper's protocol on images of half its sides, so that it takes minutes; random weights, fp32."""
     return [row for name in BACKBONES for row in rows(name, device)]
 
 
-def rows(name: str, device: torch.device, repeats: int = 3) -> list[Row]:
+def rows(name: str, device: torch.device, repeats: int = 3) -> list[PerfRow]:
     """Compare with mmseg's own slide_flip, and with six forwards of the window's size and nothing else."""
     paper = load_protocol("nyuv2_depth", "paper", NYUSettings).settings
     settings = replace(paper, **HALF)
@@ -58,6 +58,6 @@ def rows(name: str, device: torch.device, repeats: int = 3) -> list[Row]:
     job = f"depth of an image in {FORWARDS} windows, {name}"
     note = f"{apart:.1e} m apart"
     return [
-        Row(job, "mmseg, window by window", peer, ours, limit=LIMIT, note=note),
-        Row(job, f"{FORWARDS} forwards alone", floor, ours, limit=LIMIT, note=note),
+        PerfRow(job, "mmseg, window by window", peer, ours, limit=LIMIT, note=note),
+        PerfRow(job, f"{FORWARDS} forwards alone", floor, ours, limit=LIMIT, note=note),
     ]

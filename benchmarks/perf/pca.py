@@ -8,19 +8,19 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from umt.analysis.pca import principal_components
 
 TOKENS, WIDTH = 65_536, 768
 DECAYS = (1.0, 0.5)  # deviations along the axes are 1 / i^decay: spectra that are steep and flat
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure both spectra: at most 0.45 of sklearn's time."""
     return [against_sklearn(decay, device) for decay in DECAYS]
 
 
-def against_sklearn(decay: float, device: torch.device) -> Row:
+def against_sklearn(decay: float, device: torch.device) -> PerfRow:
     """Compare with sklearn, which picks its own solver, on the CPU, in the float32 of its input."""
     tokens = _tokens(decay).to(device)
     rows = tokens.cpu().numpy()
@@ -33,7 +33,7 @@ def against_sklearn(decay: float, device: torch.device) -> Row:
     ]
     job = f"PCA, {TOKENS} x {WIDTH}, deviations 1 / i^{decay:g}"
     note = f"sine to float64 {angles[0]:.1e}, sklearn's {angles[1]:.1e}"
-    return Row(job, "sklearn PCA(3)", theirs, ours, limit=1 / 0.45, note=note)
+    return PerfRow(job, "sklearn PCA(3)", theirs, ours, limit=1 / 0.45, note=note)
 
 
 def _sine(found: np.ndarray, exact: np.ndarray) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Row:
+class PerfRow:
     """A comparison; `ratio` is peer over ours, so that larger is better."""
 
     job: str

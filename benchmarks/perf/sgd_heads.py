@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import Row, interleaved
+from benchmarks.perf.row import PerfRow, interleaved
 from umt.probes.heads import MOMENTUM, Heads
 
 WIDTHS = (384, 768, 1536, 1920)  # a ViT-S: its last token or its last four, without and with the pooled feature
@@ -17,7 +17,7 @@ RATES = tuple(0.1 / 2**index for index in range(13))
 CLASSES, BATCH, REPEATS = 100, 128, 10
 
 
-def measure(device: torch.device) -> list[Row]:
+def measure(device: torch.device) -> list[PerfRow]:
     """Measure a step: at least 5 times as fast as a module a head, at most 1.25 of its two matrix products."""
     generator = torch.Generator(device).manual_seed(0)
     targets = torch.randint(0, CLASSES, (BATCH,), generator=generator, device=device)
@@ -29,8 +29,8 @@ def measure(device: torch.device) -> list[Row]:
     peer, ours, floor = interleaved(*steps, repeats=REPEATS, clock=clock_of(device))
     job = f"a step of {len(WIDTHS) * len(RATES)} linear heads, batch {BATCH}, {CLASSES} classes, fp32"
     return [
-        Row(job, "one module a head, autograd, torch's SGD", peer, ours, limit=5),
-        Row(job, "the two matrix products alone", floor, ours, limit=1 / 1.25),
+        PerfRow(job, "one module a head, autograd, torch's SGD", peer, ours, limit=5),
+        PerfRow(job, "the two matrix products alone", floor, ours, limit=1 / 1.25),
     ]
 
 

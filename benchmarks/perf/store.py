@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.perf.row import Row
+from benchmarks.perf.row import PerfRow
 from benchmarks.results import Data, Environment, Key, Result, ResultStore, result_bytes
 from benchmarks.suite.suite import load_suite
 
@@ -35,13 +35,13 @@ status.write_text(Path("/proc/self/status").read_text())
 ENVIRONMENT = Environment("c0ffee" * 6, False, {"torch": "2.6.0"}, "GPU", "3.11.0", "2026-01-01T00:00:00+00:00")
 
 
-def measure(_: torch.device) -> list[Row]:
+def measure(_: torch.device) -> list[PerfRow]:
     """Run each command twice, because the first report draws the figures, which takes seconds."""
     with tempfile.TemporaryDirectory() as folder:
         return [row for count in COUNTS for row in rows(Path(folder) / str(count) / "results", count)]
 
 
-def rows(folder: Path, count: int) -> list[Row]:
+def rows(folder: Path, count: int) -> list[PerfRow]:
     """Measure the store's own look-ups, and the commands that read all of it."""
     write_store(folder, count)
     made = [look_up(folder, count)]
@@ -54,12 +54,12 @@ def rows(folder: Path, count: int) -> list[Row]:
         if count in PROMISED:
             most_seconds, most_megabytes = PROMISED[count]
             job = f"umt {command} of {count} results, promised"
-            made.append(Row(job, "at most", most_seconds, seconds, limit=1))
-            made.append(Row(job, "at most", most_megabytes, megabytes, limit=1, unit="MB"))
+            made.append(PerfRow(job, "at most", most_seconds, seconds, limit=1))
+            made.append(PerfRow(job, "at most", most_megabytes, megabytes, limit=1, unit="MB"))
     return made
 
 
-def look_up(folder: Path, count: int) -> Row:
+def look_up(folder: Path, count: int) -> PerfRow:
     """Measure the look-ups of a restarted suite: list all results, and check those of 1 000 jobs."""
     store, keys = ResultStore(folder), [result.key for result in islice(results(), 1000)]
     started = time.process_time()
@@ -110,5 +110,5 @@ def cost_of(arguments: list[str], status: Path) -> tuple[float, float]:
     return usage.ru_utime + usage.ru_stime, int(peak.split()[1]) / 1024
 
 
-def _row(job: str, seconds: float, note: str) -> Row:
-    return Row(job, "at most", LIMIT_S, seconds, limit=1, note=note)
+def _row(job: str, seconds: float, note: str) -> PerfRow:
+    return PerfRow(job, "at most", LIMIT_S, seconds, limit=1, note=note)

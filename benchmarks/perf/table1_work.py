@@ -40,7 +40,7 @@ Example:
 
 
 @dataclass(frozen=True)
-class Job:
+class TableJob:
     """A row of the table: a distillation, or a task with all its seeds."""
 
     student: str
@@ -56,12 +56,12 @@ class Job:
         return 2 * gmacs / (1e3 * tflops * self.gpus * 3600)
 
 
-def jobs_of(student: str, gpus: int) -> list[Job]:
+def jobs_of(student: str, gpus: int) -> list[TableJob]:
     """List distillation and the tasks of the paper suite, for the student of a recipe."""
     recipe, suite = load_recipe(student), load_suite("paper")
     training, images = recipe.training, sum(dataset_info(name).splits["train"] for name in recipe.datasets)
     shown = training.steps(images) * training.batch
-    distillation = Job(student, "distillation", distillation_gmacs(recipe), shown, 0, training.processes(gpus))
+    distillation = TableJob(student, "distillation", distillation_gmacs(recipe), shown, 0, training.processes(gpus))
     backbone = shape_of(recipe.student)
     columns = suite.tables["table1"].columns
     return [distillation, *(_task_job(student, backbone, column, suite.seeds, gpus) for column in columns)]
@@ -87,7 +87,7 @@ def distillation_gmacs(recipe: DistillRecipe) -> Gmacs:
     return Gmacs(FORWARDS_A_STEP * (own + interaction) + sum(gmacs for _, gmacs in teachers))
 
 
-def table(jobs: Sequence[Job], tflops: float) -> str:
+def table(jobs: Sequence[TableJob], tflops: float) -> str:
     """Write the table in Markdown: a row for each job, and the hours of each student's jobs one after another."""
     rows = []
     for student in dict.fromkeys(job.student for job in jobs):
@@ -98,7 +98,7 @@ def table(jobs: Sequence[Job], tflops: float) -> str:
     return "\n".join([lines[0], f"|---|---{'|---:' * (len(HEADINGS) - 2)}|", *lines[1:]])
 
 
-def _task_job(student: str, backbone: Backbone, column: Column, seeds: int, gpus: int) -> Job:
+def _task_job(student: str, backbone: Backbone, column: Column, seeds: int, gpus: int) -> TableJob:
     task = get_task(column.task)
     settings = load_protocol(column.task, column.protocol, task.settings).settings
     if task.workload is None:
@@ -106,7 +106,7 @@ def _task_job(student: str, backbone: Backbone, column: Column, seeds: int, gpus
     work = task.workload(settings, dataset_info(column.dataset).splits)
     name = f"{column.heading}, {seeds} seeds"
     images = seeds * work.trained.images, seeds * work.tested.images
-    return Job(student, name, work.gmacs(backbone), *images, settings.processes(gpus))
+    return TableJob(student, name, work.gmacs(backbone), *images, settings.processes(gpus))
 
 
 def _teacher(spec: TeacherSpec, student: Backbone, view_size: int) -> tuple[SpaceShape, float]:
@@ -121,7 +121,7 @@ def _images(side: int) -> Tensor:
     return torch.zeros(1, 3, side, side, device="meta")
 
 
-def _row(job: Job, tflops: float) -> tuple[str, ...]:
+def _row(job: TableJob, tflops: float) -> tuple[str, ...]:
     tested = (f"{job.tested:,}", f"{job.gmacs.tested:,.1f}") if job.tested else ("", "")
     trained = (f"{job.trained:,}", f"{job.gmacs.trained:,.1f}")
     return (job.student, job.name, *trained, *tested, str(job.gpus), f"{job.hours(tflops):,.2f}")

@@ -24,7 +24,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Cache:
+class TargetCache:
     """Teachers' targets, computed once for all arms."""
 
     recipe: str
@@ -38,7 +38,7 @@ class Experiment:
     source: str  # the file it was read from
     seeds: int
     suite: str
-    cache: Cache
+    cache: TargetCache
     changes: tuple[str, ...]  # changes of the arms' recipes
     arms: tuple[Arm, ...]
     student: str

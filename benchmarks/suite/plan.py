@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.suite.request import Request
+from benchmarks.suite.request import JobRequest
 from benchmarks.suite.suite import Suite
 from umt.backbones.spec import BackboneName
 
 
 @dataclass(frozen=True)
-class Options:
+class PlanOptions:
     """Options that the user chose."""
 
     suite: Suite
@@ -39,6 +39,7 @@ class BackboneCheck:
     parameters: int = 0
     problem: str | None = None
     no_dense: str | None = None  # the reason if dense tasks cannot use it
+    evidence: Mapping[str, str] = field(default_factory=dict)  # what its checkpoint was recognised as, and why
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ class PlannedJob:
     title: str
     protocol_hash: str
     state: str
-    request: Request | None = None
+    request: JobRequest | None = None
     problem: str | None = None
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """Everything that the suite would do."""
 
     device: str  # the device that 'auto' stands for
@@ -75,15 +76,15 @@ class Plan:
     jobs: tuple[PlannedJob, ...]
 
     @classmethod
-    def merged(cls, plans: Sequence[Plan]) -> Plan:
+    def merged(cls, plans: Sequence[RunPlan]) -> RunPlan:
         """Merge several plans; shared entries are kept once."""
         return cls(
             plans[0].device,
-            tuple(dict.fromkeys(check for plan in plans for check in plan.backbones)),
+            tuple({check.name: check for plan in plans for check in plan.backbones}.values()),
             tuple({(check.name, check.fingerprint): check for plan in plans for check in plan.datasets}.values()),
             tuple({job.title: job for plan in plans for job in plan.jobs}.values()),
         )
 
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[JobRequest]:
         """Return the jobs that are still to run."""
         return [job.request for job in self.jobs if job.state == "to run" and job.request]

@@ -8,6 +8,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from benchmarks.suite.release_0_1 import with_new_names
 from umt.declarations import build, read_mapping, refuse_fields
 from umt.errors import DeclarationError, unknown_name
 from umt.files import below
@@ -17,7 +18,7 @@ Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True)
-class Header:
+class ProtocolHeader:
     """The fields of a protocol file beside the settings of its task."""
 
     version: int
@@ -26,7 +27,7 @@ class Header:
     footnote: str | None = None
 
 
-HEADER = {item.name for item in fields(Header)}
+HEADER = {item.name for item in fields(ProtocolHeader)}
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = (
         raise unknown_name(f"protocol for {task}", path.stem, protocol_names(task, folder))
     if path in children:
         raise DeclarationError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
-    record = read_mapping(path)
+    record = with_new_names(read_mapping(path), task, path)
     extended = _header(record, path).extends
     if extended is None:
         return record
@@ -97,5 +98,5 @@ def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = (
     return {**{key: value for key, value in parent.items() if key != "footnote"}, **record}
 
 
-def _header(record: dict[str, Any], path: Path) -> Header:
-    return build(Header, {key: value for key, value in record.items() if key in HEADER}, path)
+def _header(record: dict[str, Any], path: Path) -> ProtocolHeader:
+    return build(ProtocolHeader, {key: value for key, value in record.items() if key in HEADER}, path)

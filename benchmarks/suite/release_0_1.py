@@ -1,4 +1,4 @@
-"""Suite files of release 0.1, whose tables were fields of their own. This module goes with the next release."""
+"""Suite and protocol files of release 0.1, with former names of fields. This module goes with the next release."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ FIELDS = {
     "zeroshot": ("zeroshot", "Zero-shot classification"),
     "costs": ("costs", "Size and speed"),
 }
+RENAMED = {"ade20k_linear": {"device_batch": "bn_batch"}, "nyuv2_depth": {"device_batch": "bn_batch"}}
+
+
+def with_new_names(record: Mapping[str, Any], task: str, path: Path) -> dict[str, Any]:
+    """Return the record of a protocol with today's names of its fields; warn if the file has former ones."""
+    names = RENAMED.get(task, {})
+    for name in names.keys() & record.keys():
+        message = f"{path}: field '{name}' is now '{names[name]}' for task '{task}'; the next release reads that alone"
+        warnings.warn(printable(message), FutureWarning, stacklevel=3)
+    return {names.get(name, name): value for name, value in record.items()}
 
 
 def with_tables(record: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from benchmarks.suite.protocols import Protocol
 
 
 @dataclass(frozen=True)
-class Request:
+class JobRequest:
     """A planned job, in plain values, so that it can be sent to another process or machine."""
 
     key: Key
@@ -46,7 +46,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Report:
+class JobReport:
     """End of a job: 'done', 'failed', or 'elsewhere' if another process is running it."""
 
     status: str

@@ -11,7 +11,7 @@ from benchmarks.suite.suite import Column, Suite, SuiteTable
 from umt.backbones.spec import BackboneName, parse_spec
 from umt.errors import unknown_name
 
-Part = tuple[Suite, tuple[BackboneName, ...]]  # a suite of some columns, and the backbones that it is for
+SuitePart = tuple[Suite, tuple[BackboneName, ...]]  # a suite of some columns, and the backbones that it is for
 
 
 def chosen_tables(suite: Suite, names: str) -> list[SuiteTable]:
@@ -23,7 +23,7 @@ def chosen_tables(suite: Suite, names: str) -> list[SuiteTable]:
     return [suite.tables[name] for name in chosen]
 
 
-def parts_of(suite: Suite, tables: Sequence[SuiteTable], backbones: Sequence[BackboneName]) -> list[Part]:
+def parts_of(suite: Suite, tables: Sequence[SuiteTable], backbones: Sequence[BackboneName]) -> list[SuitePart]:
     """Return the jobs of all tables for the backbones, and those of tables with heads for the heads of checkpoints.
 
     Without tables, return the suite unchanged.
@@ -38,12 +38,13 @@ def parts_of(suite: Suite, tables: Sequence[SuiteTable], backbones: Sequence[Bac
 
 def heads_of(backbones: Sequence[BackboneName]) -> tuple[BackboneName, ...]:
     """Return `LABEL, SPACE head` for every space of the checkpoints among the backbones."""
-    from umt.backbones.checkpoint import read_checkpoint  # imports torch
+    from umt.backbones.checkpoint import is_checkpoint, read_checkpoint  # imports torch
 
     return tuple(
         head_of(name, space.name)
         for name in checkpoints_of(backbones)
-        for space in read_checkpoint(Path(parse_spec(name.spec).name)).spaces
+        if is_checkpoint(path := Path(parse_spec(name.spec).name))  # and not of another layout, without heads
+        for space in read_checkpoint(path).spaces
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from timm.data import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.bootstrap import bootstrap_interval
@@ -17,6 +19,12 @@ from umt.errors import TooFewError, unknown_name
 from umt.probes.path import Fit, penalty_path
 
 TIES = ("strongest", "weakest")
+MEAN_STD = ("weights", "clip")
+DRAWS: dict[str, Callable[[int, int], np.ndarray]] = {  # (seed, images) -> a permutation of them
+    "default_rng": lambda seed, images: np.random.default_rng(seed).permutation(images),
+    "numpy": lambda seed, images: np.random.RandomState(seed).permutation(images),  # as numpy.random.shuffle
+    "torch": lambda seed, images: torch.randperm(images, generator=torch.Generator().manual_seed(seed)).numpy(),
+}
 PRODUCTS = 20  # of features and weights for a penalty, about: 9 to 23 were counted
 
 
@@ -35,10 +43,16 @@ class LinearSettings:
     standardise: bool  # to mean 0 and deviation 1 over the images that are trained on
     ties: str  # rule for equally good penalties: take the "strongest" or the "weakest"
     gap: float  # certified bound of each fit's objective to its minimum, relative
+    validation_draw: str = "default_rng"  # generator that draws the share from all images by the seed, one of DRAWS
+    mean_std: str = "weights"  # by which images are normalised: as the weights expect it, or clip
 
     def __post_init__(self) -> None:
         if self.ties not in TIES:
             raise unknown_name("rule for ties", self.ties, TIES)
+        if self.validation_draw not in DRAWS:
+            raise unknown_name("validation_draw", self.validation_draw, DRAWS)
+        if self.mean_std not in MEAN_STD:
+            raise unknown_name("mean_std", self.mean_std, MEAN_STD)
 
     @property
     def grid(self) -> list[float]:
@@ -57,6 +71,9 @@ class Scored:
 def run(job: Job[LinearSettings]) -> Outcome:
     """Choose the penalty on validation images, fit again with them, score the test split once."""
     settings = job.settings
+    if settings.mean_std == "clip":
+        own = job.backbone.preprocess
+        job.backbone.use_preprocess(replace(own, mean=OPENAI_CLIP_MEAN, std=OPENAI_CLIP_STD))
     train, labels = frozen_features(job, job.dataset.training_samples, settings.resolution, settings.crop_pct)
     test, answers = frozen_features(job, job.dataset.reported_samples, settings.resolution, settings.crop_pct)
     held = _validation(job, labels)
@@ -88,16 +105,16 @@ def _validation(job: Job[LinearSettings], labels: np.ndarray) -> np.ndarray:
         return np.arange(len(labels)) >= len(job.dataset.samples(roles.train))
     if settings.per_class:
         return hold_out(labels, settings.validation_share, job.dataset.class_names, job.seed)
-    return _drawn(len(labels), settings.validation_share, job.seed)
+    return _drawn(len(labels), settings.validation_share, DRAWS[settings.validation_draw], job.seed)
 
 
-def _drawn(images: int, share: float, seed: int) -> np.ndarray:
+def _drawn(images: int, share: float, draw: Callable[[int, int], np.ndarray], seed: int) -> np.ndarray:
     """Draw the mask of a random share of the images, at least one and never all."""
     if images < 2:
         raise TooFewError(f"{images} training image; choosing a penalty needs one more to validate on")
     size = min(max(1, int(share * images)), images - 1)
     held = np.zeros(images, dtype=bool)
-    held[np.random.default_rng(seed).permutation(images)[:size]] = True
+    held[draw(seed, images)[:size]] = True
     return held
 
 

@@ -1,4 +1,4 @@
-"""ImageNet-1k, fine-tuned: top-1 accuracy on the validation set (paper, appendix A.2)."""
+"""ImageNet-1k, fine-tuned: top-1 accuracy on the validation set (paper, appendix A.1)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from benchmarks.tasks.frozen import frozen_features, frozen_work
 from benchmarks.tasks.workload import Workload
 from umt.backbones import Backbone
 from umt.backbones.adapters.open_clip_text import class_directions
-from umt.backbones.checkpoint import read_checkpoint
+from umt.backbones.checkpoint import is_checkpoint, read_checkpoint
 from umt.backbones.spec import parse_spec
 from umt.errors import BackboneError, DeclarationError
 
@@ -78,7 +78,8 @@ def _language_of(backbone: Backbone) -> str:
     if backbone.language:
         return backbone.language
     spec = parse_spec(backbone.spec)
-    spaces = read_checkpoint(Path(spec.name)).spaces if spec.is_file else ()
+    student = spec.is_file and is_checkpoint(Path(spec.name))
+    spaces = read_checkpoint(Path(spec.name)).spaces if student else ()
     taps = [f"{spec.name}#{space.name}" for space in spaces if space.kind == "clip"]
     remedy = " or ".join(taps) or "an open_clip model, or a student's space of an open_clip teacher (ckpt.pth#clip)"
     raise BackboneError(

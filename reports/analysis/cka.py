@@ -16,9 +16,9 @@ from rich.table import Table
 
 from benchmarks.environment import describe
 from benchmarks.results import Environment, Key, Result, ResultStore
-from reports.analysis.named import Named, load_named, load_teachers
+from reports.analysis.named import NamedBackbone, load_named, load_teachers
 from reports.analysis.sheet import heat_map
-from reports.analysis.sources import Source, find_source
+from reports.analysis.sources import ImageSource, find_source
 from reports.results.store import ANALYSIS
 from reports.tables.table6 import TASK
 from reports.writers.files import write_files
@@ -27,6 +27,7 @@ from umt.analysis.compare import CkaSettings, PairCka, Subject, compare, pairs_o
 from umt.console import Console, shown
 from umt.errors import OptionError
 from umt.files import component
+from umt.options import weights_folder
 from umt.training.device import pick_device
 
 VERSION = 1  # bumped whenever the numbers change
@@ -91,9 +92,9 @@ def metrics(pair: PairCka) -> dict[str, float]:
 
 def pair_result(
     pair: PairCka,
-    left: Named,
-    right: Named,
-    source: Source,
+    left: NamedBackbone,
+    right: NamedBackbone,
+    source: ImageSource,
     settings: CkaSettings,
     environment: Environment,
     seconds: float,
@@ -139,18 +140,18 @@ def _values(table: CkaTable) -> Mapping[str, Any]:
     return {"samples": table.samples, "unbiased": table.unbiased.tolist(), "biased": table.biased.tolist()}
 
 
-def _named(specs: Sequence[str], teachers: bool, weights: Path | None) -> list[Named]:
+def _named(specs: Sequence[str], teachers: bool, weights: Path | None) -> list[NamedBackbone]:
     named = load_named(specs)
-    named += load_teachers(named[0], weights) if teachers else []
+    named += load_teachers(named[0], weights_folder(weights)) if teachers else []
     if len(named) < 2:
         raise OptionError(f"cka of '{named[0].label}' alone: name a second backbone, or --teachers for a student's own")
     return named
 
 
 def _compared(
-    named: Sequence[Named],
+    named: Sequence[NamedBackbone],
     indices: Sequence[tuple[int, int]],
-    source: Source,
+    source: ImageSource,
     settings: CkaSettings,
     device: torch.device,
     batch_size: int,
@@ -163,7 +164,7 @@ def _compared(
 
 
 def _contents(
-    pairs: Sequence[PairCka], named: Sequence[Named], source: Source, settings: CkaSettings
+    pairs: Sequence[PairCka], named: Sequence[NamedBackbone], source: ImageSource, settings: CkaSettings
 ) -> dict[str, bytes]:
     """Return the JSON and the heat maps by the names of their files."""
     record = {

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2.functional import to_dtype
 
-from reports.analysis.named import Named
+from reports.analysis.named import NamedBackbone
 from umt.analysis.pictures import stability
 from umt.analysis.token_map import TokenMap, token_map
 from umt.backbones.contract import Preprocess, round_up
@@ -56,7 +56,7 @@ class ImageMap:
 
 
 def token_maps(
-    named: Sequence[Named],
+    named: Sequence[NamedBackbone],
     images: Sequence[Path],
     resolutions: Sequence[int],
     max_tokens: int,

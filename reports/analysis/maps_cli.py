@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from functools import reduce
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +13,26 @@ from rich.progress import Progress
 from rich.table import Table
 
 from reports.analysis.maps import ImageMap, photograph, stabilities, token_maps
-from reports.analysis.named import Named, load_named
-from reports.analysis.sheet import Panel, SheetRow, sheet
+from reports.analysis.named import NamedBackbone, load_named
+from reports.analysis.sheet import SheetPanel, SheetRow, sheet
 from reports.writers.files import write_files
+from umt import options
 from umt.analysis.pca import Components
 from umt.analysis.pictures import colour_basis, colours, cosine_map
 from umt.console import Console, shown
 from umt.training.device import pick_device
 
 FILE = click.Path(path_type=Path, dir_okay=False)
-Command = Callable[..., None]
-OPTIONS = (
+picture_options = options.options(
     click.argument("specs", nargs=-1, required=True, metavar="[LABEL=]SPEC..."),
     click.option("--image", "images", type=FILE, multiple=True, required=True, help="A photo; may be repeated."),
-    click.option(
-        "--resolution", "resolutions", type=click.IntRange(min=1), multiple=True, default=(512,), show_default=True,
-        help="Pixels a side; if it is repeated, stability is measured, too.",
-    ),
+    options.resolution(512, multiple=True),
     click.option(
         "--max-tokens", type=click.IntRange(min=1), default=32768, show_default=True,
         help="Tokens that attend to each other at most; above, the image goes through in overlapping tiles.",
     ),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-    click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to."),
+    options.DEVICE,
+    options.out(required=True),
 )  # fmt: skip
 PCA_CAPTION = (
     "First three principal components of the last map as red, green and blue; one basis for {basis}. Tokens farther "
@@ -44,11 +40,6 @@ PCA_CAPTION = (
 )
 COSINE_CAPTION = "Cosine between the tokens and the one named below, from the least (dark) to the greatest (bright)."
 BASES = {"joint": "all pictures of a backbone", "each": "each photo"}
-
-
-def picture_options(command: Command) -> Command:
-    """Add the options that both commands take."""
-    return reduce(lambda decorated, option: option(decorated), reversed(OPTIONS), command)
 
 
 @click.command()
@@ -84,7 +75,7 @@ def pca(
         explained[name] = fitted.explained
         coloured = colours([item.map for item in group], fitted)
         pictures |= {id(item): picture for item, picture in zip(group, coloured, strict=True)}
-    panels = [Panel(pictures[id(item)], item.note) for item in maps]
+    panels = [SheetPanel(pictures[id(item)], item.note) for item in maps]
     record = {"basis": basis, "explained_variance": explained, "maps": [item.record for item in maps]}
     _finish("pca", PCA_CAPTION.format(basis=BASES[basis]), out, named, maps, panels, record)
 
@@ -111,7 +102,7 @@ def cosine(
     named, maps = _maps(specs, images, resolutions, max_tokens, device)
     values = [cosine_map(item.map) for item in maps]
     panels = [
-        Panel(value, f"{item.note}\n{item.map.summary_is}, {value.min():.2f} to {value.max():.2f}")
+        SheetPanel(value, f"{item.note}\n{item.map.summary_is}, {value.min():.2f} to {value.max():.2f}")
         for item, value in zip(maps, values, strict=True)
     ]
     records = [
@@ -129,7 +120,7 @@ def cosine(
 
 def _maps(
     specs: Sequence[str], images: Sequence[Path], resolutions: Sequence[int], max_tokens: int, device: str
-) -> tuple[list[Named], list[ImageMap]]:
+) -> tuple[list[NamedBackbone], list[ImageMap]]:
     torch_device, named = pick_device(device), load_named(specs)
     with Progress(console=Console(), transient=True) as progress:
         bar = progress.add_task("maps")
@@ -151,18 +142,20 @@ def _finish(
     name: str,
     caption: str,
     out: Path,
-    named: Sequence[Named],
+    named: Sequence[NamedBackbone],
     maps: Sequence[ImageMap],
-    panels: Sequence[Panel],
+    panels: Sequence[SheetPanel],
     record: dict[str, Any],
 ) -> None:
     """Draw the sheet, write the files and print the stability of the maps."""
     stable = stabilities(maps)
-    rows: dict[tuple[Path, int], list[Panel]] = {}
+    rows: dict[tuple[Path, int], list[SheetPanel]] = {}
     for item, panel in zip(maps, panels, strict=True):
         rows.setdefault((item.image, item.resolution), []).append(panel)
     lines = [
-        SheetRow(f"{image.name}\n{resolution} px", [Panel(photograph(image, named[0].backbone.preprocess), ""), *row])
+        SheetRow(
+            f"{image.name}\n{resolution} px", [SheetPanel(photograph(image, named[0].backbone.preprocess), ""), *row]
+        )
         for (image, resolution), row in rows.items()
     ]
     figure = sheet(name, name, caption, ["photo", *(item.label for item in named)], lines)

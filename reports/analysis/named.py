@@ -17,7 +17,7 @@ from umt.files import below
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedBackbone:
     """A backbone, its label, and the space of a student that it taught, if it is the student's teacher."""
 
     label: str
@@ -44,17 +44,17 @@ class StatedTeacher:
     weights: str | None = None
 
 
-def load_named(texts: Sequence[str]) -> list[Named]:
+def load_named(texts: Sequence[str]) -> list[NamedBackbone]:
     """Build backbones from `[LABEL=]SPEC` that a person typed; UMTError if two are called the same."""
     names = [read_name(text, trusted=True) for text in texts]
     labels = [name.label for name in names]
     for label in labels:
         if labels.count(label) > 1:
             raise OptionError(f"two backbones are called '{label}'; name them apart as LABEL=SPEC")
-    return [Named(name.label, create_backbone(name.spec, trusted=name.trusted)) for name in names]
+    return [NamedBackbone(name.label, create_backbone(name.spec, trusted=name.trusted)) for name in names]
 
 
-def load_teachers(student: Named, weights: Path | None) -> list[Named]:
+def load_teachers(student: NamedBackbone, weights: Path | None) -> list[NamedBackbone]:
     """Build the teachers that a student's checkpoint names; their weight files are looked for in `weights`.
 
     Raises TrustError if a teacher's name would run code, or lies elsewhere than the checkpoint.
@@ -66,7 +66,7 @@ def load_teachers(student: Named, weights: Path | None) -> list[Named]:
     file = Path(parse_spec(student.backbone.spec).name)
     stated = [_stated(teacher, file) for teacher in teachers]
     return [
-        Named(f"{teacher.name} teacher", create_backbone(_with_weights(teacher, file, weights)), teacher.name)
+        NamedBackbone(f"{teacher.name} teacher", create_backbone(_with_weights(teacher, file, weights)), teacher.name)
         for teacher in stated
     ]
 

@@ -22,7 +22,7 @@ MAX_LETTERS = 36  # of a heading that fit beside a picture; a file's name goes o
 
 
 @dataclass(frozen=True)
-class Panel:
+class SheetPanel:
     """A picture: RGB [H, W, 3] in [0, 1], or values [H, W] that are coloured between their extremes."""
 
     pixels: np.ndarray
@@ -34,7 +34,7 @@ class SheetRow:
     """A row of the sheet."""
 
     heading: str
-    panels: Sequence[Panel]
+    panels: Sequence[SheetPanel]
 
 
 def sheet(name: str, title: str, caption: str, columns: Sequence[str], rows: Sequence[SheetRow]) -> Figure:
@@ -52,7 +52,7 @@ def sheet(name: str, title: str, caption: str, columns: Sequence[str], rows: Seq
     return rendered(name, title, caption, drawing)
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
+def _draw(axes: Axes, panel: SheetPanel) -> None:
     axes.imshow(panel.pixels, cmap=COLOURS, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])

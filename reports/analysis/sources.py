@@ -13,7 +13,7 @@ from umt.errors import OptionError
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """Images, their name in the store, and their description in a result."""
 
     name: str
@@ -21,14 +21,14 @@ class Source:
     data: Data
 
 
-def find_source(folder: Path | None, dataset: str | None, data_root: Path | None, limit: int | None) -> Source:
+def find_source(folder: Path | None, dataset: str | None, data_root: Path | None, limit: int | None) -> ImageSource:
     """Find the images of a folder or a data set, at most `limit`, evenly spaced. UMTError unless just one is named."""
     if folder and not dataset:
         images = thinned(find_images(folder), limit)
-        return Source(folder.name, images, Data(str(folder), "", False, {"images": len(images)}, str(folder)))
+        return ImageSource(folder.name, images, Data(str(folder), "", False, {"images": len(images)}, str(folder)))
     if dataset and data_root and not folder:
         return _of_dataset(dataset, data_root, limit)
-    raise OptionError("name the images: --images FOLDER, or --data NAME with --data-root")
+    raise OptionError("name the images: --images FOLDER, or --dataset NAME with --data-root")
 
 
 def thinned(images: ImageList, limit: int | None) -> ImageList:
@@ -38,7 +38,7 @@ def thinned(images: ImageList, limit: int | None) -> ImageList:
     return ImageList(images.root, images.names[[index * len(images) // limit for index in range(limit)]], images.origin)
 
 
-def _of_dataset(name: str, data_root: Path, limit: int | None) -> Source:
+def _of_dataset(name: str, data_root: Path, limit: int | None) -> ImageSource:
     dataset = find_dataset(name, data_root)
     split = dataset.info.roles.report
     paths = [sample.image.absolute() for sample in dataset.reported_samples]
@@ -47,4 +47,4 @@ def _of_dataset(name: str, data_root: Path, limit: int | None) -> Source:
     images = thinned(whole, limit)
     official = dataset.official and len(images) == len(whole)
     sizes = {split: len(images)}
-    return Source(name, images, Data(dataset.title, dataset.origin, official, sizes, str(dataset.root)))
+    return ImageSource(name, images, Data(dataset.title, dataset.origin, official, sizes, str(dataset.root)))

@@ -18,7 +18,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Estimate:
+class IntervalEstimate:
     """A metric of a backbone; the interval is None if one run has no estimate of its error."""
 
     value: float
@@ -32,12 +32,12 @@ class Rank:
     Equal values share a rank.
     """
 
-    estimate: Estimate
+    estimate: IntervalEstimate
     rank: int
     possible: tuple[int, int] | None
 
 
-def estimate(runs: Sequence[Measurement], metric: str) -> Estimate:
+def estimate(runs: Sequence[Measurement], metric: str) -> IntervalEstimate:
     """Return the mean over runs and its 95% interval: Student's over runs and that over test images, added in squares.
 
     All runs are tested on the same images, so more runs do not reduce the error over images.
@@ -47,9 +47,9 @@ def estimate(runs: Sequence[Measurement], metric: str) -> Estimate:
     seeds = None if deviation is None else student_quantile(len(values) - 1) * deviation / math.sqrt(len(values))
     images = _over_images(runs, metric)
     if seeds is None and images is None:
-        return Estimate(mean, None)
+        return IntervalEstimate(mean, None)
     below, above = (math.hypot(seeds or 0.0, side) for side in images or (0.0, 0.0))
-    return Estimate(mean, (mean - below, mean + above))
+    return IntervalEstimate(mean, (mean - below, mean + above))
 
 
 @cache
@@ -70,7 +70,7 @@ def _over_images(runs: Sequence[Measurement], metric: str) -> tuple[float, float
     return fmean(value - low for value, low, _ in bounds), fmean(high - value for value, _, high in bounds)
 
 
-def ranking(estimates: Mapping[str, Estimate], higher_is_better: bool) -> dict[str, Rank]:
+def ranking(estimates: Mapping[str, IntervalEstimate], higher_is_better: bool) -> dict[str, Rank]:
     """Return the rank of each by name. Two may change ranks only if their intervals overlap."""
     sign = 1 if higher_is_better else -1
     values = sorted(sign * estimate.value for estimate in estimates.values())
@@ -92,7 +92,7 @@ def mean_rank(ranks: Sequence[Rank]) -> tuple[float, tuple[float, float] | None]
     return mean, (fmean(first for first, _ in ranges), fmean(last for _, last in ranges))
 
 
-def _span(estimate: Estimate, sign: int) -> tuple[float, float]:
+def _span(estimate: IntervalEstimate, sign: int) -> tuple[float, float]:
     low, high = estimate.interval or (estimate.value, estimate.value)
     return (low, high) if sign > 0 else (-high, -low)
 

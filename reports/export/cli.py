@@ -11,6 +11,7 @@ import click
 from reports.export.card import model_card, results_of
 from reports.results.measurement import Measurement
 from reports.results.store import read_measurements
+from umt import options
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.spec import Spec, parse_spec
 from umt.console import Console
@@ -33,13 +34,13 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("checkpoint", metavar="CKPT[#SPACE]")
 @click.option("--to", "target", type=click.Choice(list(TARGETS)), required=True, help="The format.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder. Default: export/TO[-SPACE], beside the file.")
-@click.option("--results", type=click.Path(path_type=Path), help="A result store, whose numbers the card shows.")
+@options.out("export/TO[-SPACE], beside CKPT")
+@options.results()
 def export(checkpoint: str, target: str, out: Path | None, results: Path | None) -> None:
     """Write a student, or one of its spaces, for timm, ONNX or the Hugging Face hub, with a model card.
 
     The files are loaded and compared with the checkpoint before they take their place: an export that differs is
-    not left behind.
+    not left behind. The model card shows the numbers of --results.
     """
     spec = _checkpoint(checkpoint)
     backbone = create_backbone(checkpoint)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ANALYSIS = "analysis"  # the suite of results that `umt analyze` makes: they are in tables of any suite
-RESULTS_HELP = "The result store: OUT/results of a run. Default: the newest below runs/."
 
 Values = tuple[tuple[str, float], ...]  # of a result's metrics, in order of name
 

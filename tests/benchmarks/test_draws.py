@@ -10,7 +10,7 @@ from PIL import Image
 from benchmarks.jobs.preflight import make_plan
 from benchmarks.jobs.worker import run_job
 from benchmarks.results import Result, ResultStore
-from benchmarks.suite.plan import Options
+from benchmarks.suite.plan import PlanOptions
 from benchmarks.suite.suite import load_suite
 from umt.backbones.spec import read_name
 from umt.data.sets.caltech101 import Draw
@@ -48,7 +48,7 @@ def test_each_draw_is_a_result_of_its_own(tmp_path: Path) -> None:
     protocol.write_text(PROTOCOL)
     suite.write_text(SUITE.format(protocol=protocol))
     plan = make_plan(
-        Options(
+        PlanOptions(
             suite=load_suite(str(suite)),
             backbones=(read_name("timm:test_resnet?pretrained=false"),),
             data_root=tmp_path / "data",
@@ -64,8 +64,11 @@ def test_each_draw_is_a_result_of_its_own(tmp_path: Path) -> None:
     found = {result.key.dataset: result for result in ResultStore(tmp_path / "out" / "results")}
     assert found["caltech101"].key.data_fingerprint != found["caltech101?draw=published"].key.data_fingerprint
     assert found["caltech101"].key.protocol_hash == found["caltech101?draw=published"].key.protocol_hash
-    assert found["caltech101"].footnote == "Small."
-    assert found["caltech101?draw=published"].footnote == f"Small. {Draw(replacement=True, background='in').footnote}"
+    random = "test_resnet (pretrained=False): random weights (pretrained=false)."
+    assert found["caltech101"].footnote == f"Small. {random}"
+    assert found["caltech101?draw=published"].footnote == (
+        f"Small. {Draw(replacement=True, background='in').footnote} {random}"
+    )
     stored = drawn_of(tmp_path, found["caltech101?draw=published"])
     expected = np.random.RandomState(0).choice([f"image_{number:04d}.jpg" for number in range(1, 37)], 30)
     assert stored[:30] == [f"BACKGROUND_Google/{name}" for name in sorted(expected)]

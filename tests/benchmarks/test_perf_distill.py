@@ -9,8 +9,8 @@ import torch
 from click.testing import CliRunner
 
 from benchmarks.perf import distill_cached, distill_compiled, distill_loading, distill_memory, distill_step
-from benchmarks.perf.distilling import Setting, build_distiller
-from benchmarks.perf.row import Row
+from benchmarks.perf.distilling import DistillSetting, build_distiller
+from benchmarks.perf.row import PerfRow
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import load_recipe
 
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def setting() -> Setting:
+def setting() -> DistillSetting:
     changes = [
         "student=timm:test_resnet",
         "teachers.lite0.backbone=timm:test_convnext?pretrained=false",
@@ -27,15 +27,15 @@ def setting() -> Setting:
         "interaction.groups=8",
         "views.size=64",
     ]
-    return Setting(load_recipe("mini-cnn-pypi", changes), CPU, batch=2, repeats=1)
+    return DistillSetting(load_recipe("mini-cnn-pypi", changes), CPU, batch=2, repeats=1)
 
 
 @pytest.fixture(scope="module")
-def model(setting: Setting) -> Distiller:
+def model(setting: DistillSetting) -> Distiller:
     return build_distiller(setting)
 
 
-def test_a_step_is_compared_with_each_of_its_parts(setting: Setting, model: Distiller) -> None:
+def test_a_step_is_compared_with_each_of_its_parts(setting: DistillSetting, model: Distiller) -> None:
     row = distill_step.against_parts(setting, model, "eager")
     parts = dict(part.split(" ") for part in row.note.split(", "))
     assert list(parts) == ["lite0", "lite2", "student", "spaces"]
@@ -44,7 +44,7 @@ def test_a_step_is_compared_with_each_of_its_parts(setting: Setting, model: Dist
 
 
 def test_compiled_steps_are_compared_with_eager_ones(
-    setting: Setting, model: Distiller, monkeypatch: pytest.MonkeyPatch
+    setting: DistillSetting, model: Distiller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Distiller, "compile_parts", lambda self: None)  # takes a minute, and has a test of its own
     rows = distill_compiled.rows(setting, model)
@@ -52,18 +52,18 @@ def test_compiled_steps_are_compared_with_eager_ones(
 
 
 def test_cached_steps_are_compared_with_online_ones_and_with_the_students_own(
-    setting: Setting, model: Distiller
+    setting: DistillSetting, model: Distiller
 ) -> None:
     rows = distill_cached.rows(setting, model)
     assert [row.limit for row in rows] == [2.9, 1 / 1.1]
     assert rows[0].ours == rows[1].ours > 0
 
 
-def test_loading_is_compared_with_the_step(setting: Setting, model: Distiller) -> None:
+def test_loading_is_compared_with_the_step(setting: DistillSetting, model: Distiller) -> None:
     assert "0 worker processes" in distill_loading.row(setting, model).job
 
 
-def test_memory_of_a_step_is_that_of_the_student_and_its_spaces(setting: Setting, model: Distiller) -> None:
+def test_memory_of_a_step_is_that_of_the_student_and_its_spaces(setting: DistillSetting, model: Distiller) -> None:
     """Exact on a CPU: teachers add nothing, because a step's peak comes after they are done."""
     given, alone = distill_memory.rows(setting, model)
     assert given.ours == alone.ours
@@ -93,6 +93,6 @@ def test_names_are_checked_before_anything_runs() -> None:
 
 def test_rows_are_printed_with_the_machine() -> None:
     module = import_module("benchmarks.perf.__main__")
-    table = module.table([Row("a", "b", theirs=3.0, ours=2.0, limit=1.6)], "a CPU")
+    table = module.table([PerfRow("a", "b", theirs=3.0, ours=2.0, limit=1.6)], "a CPU")
     assert table.caption == "a CPU"
     assert [list(column.cells) for column in table.columns][4] == ["[red]1.5"]

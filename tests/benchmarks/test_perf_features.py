@@ -14,8 +14,8 @@ CPU = torch.device("cpu")
 
 def test_extraction_is_compared_with_the_forward_and_with_timm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "LIMITS", {"test_resnet": 1.15})
-    setting = features.Setting.on(CPU, tmp_path)
-    few = features.Setting(CPU, setting.samples[:4], batch=2, repeats=1)
+    setting = features.FeatureSetting.on(CPU, tmp_path)
+    few = features.FeatureSetting(CPU, setting.samples[:4], batch=2, repeats=1)
     forward, timm = features.rows("test_resnet", few)[:2]
     assert (forward.limit, timm.peer) == (1 / 1.15, "timm and a DataLoader, fp32")
     if few.extraction.precision == "fp32":

@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.cost.estimate import dataset_gigabytes
-from benchmarks.perf.table1_work import SUSTAINED, Job, distillation_gmacs, jobs_of, main, shape_of
+from benchmarks.perf.table1_work import SUSTAINED, TableJob, distillation_gmacs, jobs_of, main, shape_of
 from benchmarks.suite.protocols import load_protocol
 from benchmarks.suite.suite import load_suite
 from benchmarks.tasks.registry import get_task
@@ -36,7 +36,7 @@ RESNET, VIT = "timm:resnet50", "timm:vit_base_patch16_224"
 
 
 @pytest.fixture(scope="module")
-def jobs() -> dict[str, Job]:
+def jobs() -> dict[str, TableJob]:
     return {job.name.partition(",")[0]: job for job in jobs_of("resnet50", 8)}
 
 
@@ -68,7 +68,7 @@ def test_shapes_alone_count_as_real_numbers_do(spec: str) -> None:
     assert forward_gmacs(spec) == real
 
 
-def test_training_is_three_forwards_where_all_is_trained(jobs: dict[str, Job]) -> None:
+def test_training_is_three_forwards_where_all_is_trained(jobs: dict[str, TableJob]) -> None:
     forward = forward_gmacs(RESNET)
     assert jobs["ImageNet"].gmacs.trained == pytest.approx(3 * forward, rel=1e-2)
     assert jobs["ImageNet"].gmacs.trained == 3 * jobs["ImageNet"].gmacs.tested
@@ -91,7 +91,7 @@ def test_a_distillation_counts_what_it_prints_at_its_start() -> None:
     assert distillation_gmacs(recipe).trained == pytest.approx(expected)
 
 
-def test_images_are_those_of_the_protocols(jobs: dict[str, Job]) -> None:
+def test_images_are_those_of_the_protocols(jobs: dict[str, TableJob]) -> None:
     suite = load_suite("paper")
     columns = suite.tables["table1"].columns
     assert jobs.keys() == {"distillation", *(column.heading for column in columns)}
@@ -105,7 +105,7 @@ def test_images_are_those_of_the_protocols(jobs: dict[str, Job]) -> None:
 
 
 @torch.no_grad()
-def test_tests_count_every_window_and_flip_that_runs(jobs: dict[str, Job]) -> None:
+def test_tests_count_every_window_and_flip_that_runs(jobs: dict[str, TableJob]) -> None:
     with torch.device("meta"), mmseg_scope(0):
         depth = build_model(settings_of("nyuv2_depth"), shape_of(RESNET)).eval().requires_grad_(False)
         probe = MODELS.build(model_config(settings_of("ade20k_linear"), shape_of(RESNET))).eval()
@@ -116,14 +116,14 @@ def test_tests_count_every_window_and_flip_that_runs(jobs: dict[str, Job]) -> No
     assert jobs["ADE20K"].gmacs.tested == pytest.approx(two)
 
 
-def test_a_job_takes_the_gpus_that_can_share_its_batch(jobs: dict[str, Job]) -> None:
+def test_a_job_takes_the_gpus_that_can_share_its_batch(jobs: dict[str, TableJob]) -> None:
     shared = {name: job.gpus for name, job in jobs.items()}
     assert {name for name, gpus in shared.items() if gpus == 4} == {"Aircraft", "Caltech101", "CUB"}
     assert set(shared.values()) == {4, 8}
 
 
 def test_hours_by_hand() -> None:
-    job = Job("a student", "a task", Gmacs(1.0, 2.0), trained=1_000_000, tested=500_000, gpus=2)
+    job = TableJob("a student", "a task", Gmacs(1.0, 2.0), trained=1_000_000, tested=500_000, gpus=2)
     assert job.hours(tflops=1.0) == pytest.approx(2 * 2e15 / 2e12 / 3600)
     assert job.hours(tflops=4.0) == pytest.approx(job.hours(1.0) / 4)
 

@@ -23,6 +23,14 @@ def test_millimetres_become_metres_and_what_is_out_of_range_invalid(
     assert results["gt_depth_map"].dtype == np.float32
 
 
+def test_truth_out_of_range_stays_for_training_that_says_so(load: Callable[..., dict[str, Any]]) -> None:
+    results = load(np.array([[0, 1, 2], [713, 9999, 20400]], np.uint16), far=True)
+    np.testing.assert_allclose(results["gt_depth_map"], [[0, 0.001, 0.002], [0.713, 9.999, 20.4]], rtol=1e-6)
+    assert results["depth_rescale_factor"] == pytest.approx(20.4 / 255)
+    with pytest.raises(UMTError, match="no pixel between"):
+        load(np.full((2, 3), 65535, np.uint16), far=True)
+
+
 @pytest.mark.parametrize(
     ("depth", "message"),
     [

@@ -52,6 +52,26 @@ def test_sig_is_over_the_batch_and_leaves_the_variance_out_at_first(maps: tuple[
     assert values[100] == pytest.approx(np.sqrt(g.var(ddof=1) + 0.15 * g.mean() ** 2))
 
 
+def sig(depth: np.ndarray, truth: np.ndarray, warm: bool) -> float:
+    """Of the pixels of all given images, by AdaBins' formula."""
+    g = np.log(depth[truth > 0] + 1e-3) - np.log(truth[truth > 0] + 1e-3)
+    return float(np.sqrt((0.0 if warm else g.var(ddof=1)) + 0.15 * g.mean() ** 2))
+
+
+def test_sig_of_groups_is_the_mean_over_gpus() -> None:
+    """Eight GPUs of two images each take their own means, and their gradients are averaged; 3 forwards warm up."""
+    rng = np.random.default_rng(0)
+    depth, truth = rng.uniform(0.5, 9.5, (2, 16, 1, 4, 5))
+    loss = SigLoss(images=2, warmup=3)
+    values = [float(loss(torch.from_numpy(depth), torch.from_numpy(truth))) for _ in range(5)]
+    expected = {
+        warm: np.mean([sig(depth[gpu : gpu + 2], truth[gpu : gpu + 2], warm) for gpu in range(0, 16, 2)])
+        for warm in (True, False)
+    }
+    assert values == pytest.approx([expected[True]] * 3 + [expected[False]] * 2)
+    assert abs(values[-1] - sig(depth, truth, warm=False)) > 1e-4
+
+
 def test_sig_goes_on_counting_with_its_weights(maps: tuple[np.ndarray, np.ndarray]) -> None:
     first, second = SigLoss(), SigLoss()
     for _ in range(100):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import torch
-from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from benchmarks.suite.protocols import load_protocol
 from depth.nyuv2 import NYUSettings, evaluation_config, model_config
+from mmseg_configs.scope import mmseg_scope
 from umt.backbones import create_backbone
 
 SETTINGS = load_protocol("nyuv2_depth", "paper", NYUSettings).settings
@@ -19,7 +19,7 @@ SETTINGS = load_protocol("nyuv2_depth", "paper", NYUSettings).settings
 
 def test_padding_is_invalid_depth_and_not_255_metres() -> None:
     settings = dataclasses.replace(SETTINGS, crop=(64, 64), channels=8, post_process_channels=(4, 4, 4, 4))
-    with DefaultScope.overwrite_default_scope("mmseg"):
+    with mmseg_scope(0):
         model = MODELS.build(model_config(settings, create_backbone("timm:test_resnet?pretrained=false")))
     sample = SegDataSample()
     sample.gt_depth_map = PixelData(data=torch.full((1, 40, 50), 3.0))
@@ -40,7 +40,7 @@ def test_whole_images_of_any_size_are_predicted_at_their_own() -> None:
     settings = dataclasses.replace(
         SETTINGS, crop=(64, 64), channels=8, post_process_channels=(4, 4, 4, 4), test_mode="whole"
     )
-    with DefaultScope.overwrite_default_scope("mmseg"):
+    with mmseg_scope(0):
         model = MODELS.build(model_config(settings, create_backbone("timm:test_vit?pretrained=false")))
     model.eval()
     sample = SegDataSample(metainfo={"ori_shape": (75, 99), "img_shape": (50, 66)})

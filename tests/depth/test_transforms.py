@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,28 @@ def image() -> np.ndarray:
 def as_tensor(image: np.ndarray) -> torch.Tensor:
     """RGB [3, H, W] of BGR [H, W, 3]."""
     return torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)
+
+
+def test_levels_are_cut_down_as_albumentations_cuts_them() -> None:
+    """The tables of its version 1.3.1 for bytes: float32 for brightness and contrast, float64 for gamma."""
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, axis=2)
+    for brightness, contrast in ((0.137, 0.83), (-0.2, 1.2), (0.0, 1.1)):
+        table = [np.float32(level) * np.float32(contrast) + np.float32(brightness * 255) for level in range(256)]
+        expected = [int(min(max(value, 0), 255)) for value in table]
+        assert brightness_contrast(levels, brightness, contrast)[0, :, 0].tolist() == expected
+    for exponent in (0.8, 1.0, 1.17):
+        expected = [int((level * (1 / 255)) ** exponent * 255) for level in range(256)]
+        assert gamma(levels, exponent)[0, :, 0].tolist() == expected
+
+
+def test_hue_saturation_and_value_are_opencvs_bytes_shifted_and_cut_down(image: np.ndarray) -> None:
+    """As albumentations' tables for bytes do it, channel by channel."""
+    shifts = (-7.3, 21.6, -13.9)
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    levels = np.arange(256, dtype=np.int16)
+    tables = [(levels + shifts[0]) % 180, *(np.clip(levels + shift, 0, 255) for shift in shifts[1:])]
+    expected = np.stack([table.astype(np.uint8)[hsv[..., index]] for index, table in enumerate(tables)], axis=2)
+    np.testing.assert_array_equal(shift_hsv(image, *shifts), cv2.cvtColor(expected, cv2.COLOR_HSV2BGR))
 
 
 def difference(image: np.ndarray, expected: torch.Tensor) -> int:

@@ -40,3 +40,23 @@ def test_help_ends_with_an_example_of_the_command(name: str) -> None:
     assert any(f"umt {shlex.join(arguments)} ".startswith(f"{name} ") for arguments in commands), lines
     for arguments in commands:
         check_command(["umt", *arguments])
+
+
+def test_an_option_means_the_same_in_every_command() -> None:
+    meanings: dict[str, dict[str, list[str]]] = {}
+    for name, command in EVERY.items():
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                meaning = f"{option.type.to_info_dict()}, {option.metavar}, {option.help}"
+                meanings.setdefault(option.opts[0], {}).setdefault(meaning, []).append(name)
+    assert len(meanings) > 40
+    assert {option: found for option, found in meanings.items() if len(found) > 1} == {}
+
+
+def test_every_option_has_a_help_text() -> None:
+    options = [(name, option) for name, command in EVERY.items() for option in command.params]
+    assert [
+        (name, option.name)
+        for name, option in options
+        if isinstance(option, click.Option) and not option.hidden and not option.help
+    ] == []

@@ -1,13 +1,16 @@
-"""Docstrings begin with a verb and its object: never with a word that makes the reader wait for the subject."""
+"""Docstrings begin with a verb and its object, and a name of a class stands for one class only."""
 
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("umt", "benchmarks", "mmseg_configs", "depth", "reports")
+PATHS = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+SHARED_CLASS_NAMES = {"Features"}  # of a backbone, which is public; and the features that the workload of a task names
 RIDDLES = {"What", "How", "Whether", "Of", "One"}
 
 
@@ -20,12 +23,16 @@ def first_words(source: str) -> Iterator[tuple[int, str]]:
                 yield getattr(node, "lineno", 1), words[0].strip("`*,:;.")
 
 
+def class_names(source: str) -> list[str]:
+    """Names of all classes of a module."""
+    return [node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]
+
+
 def test_docstrings_begin_with_a_verb() -> None:
-    paths = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
-    assert len(paths) > 200
+    assert len(PATHS) > 200
     found = [
         f"{path.relative_to(ROOT)}:{line}: {word}"
-        for path in paths
+        for path in PATHS
         for line, word in first_words(path.read_text(encoding="utf-8"))
         if word in RIDDLES
     ]
@@ -34,3 +41,15 @@ def test_docstrings_begin_with_a_verb() -> None:
 
 def test_a_riddle_would_be_found() -> None:
     assert list(first_words('"""Of a map."""\ndef f():\n    """Return it."""')) == [(1, "Of"), (2, "Return")]
+
+
+def test_a_class_name_stands_for_one_class() -> None:
+    places = defaultdict(list)
+    for path in PATHS:
+        for name in class_names(path.read_text(encoding="utf-8")):
+            places[name].append(str(path.relative_to(ROOT)))
+    assert {name: paths for name, paths in places.items() if len(paths) > 1 and name not in SHARED_CLASS_NAMES} == {}
+
+
+def test_every_class_is_counted() -> None:
+    assert class_names("class A:\n    class B: ...\ndef f():\n    class A: ...") == ["A", "B", "A"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmseg_configs.backbone import PADDING_COLOURS, UMTBackbone, data_preprocessor, padding_colour
+from mmseg_configs.backbone import FINAL_NORMS, PADDING_COLOURS, UMTBackbone, data_preprocessor, padding_colour
 from umt.backbones import create_backbone
 from umt.errors import UMTError
 
@@ -109,3 +110,45 @@ def test_padding_is_normalised_to_zero_where_the_protocol_says_so(training: bool
     assert not seen["mean"].any()
     black = -torch.tensor(backbone.preprocess.mean) / torch.tensor(backbone.preprocess.std)
     torch.testing.assert_close(seen["black"], black.view(1, 3, 1).expand_as(seen["black"]))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        VIT,
+        "open_clip:ViT-B-32?pretrained=false&size=64",
+        "timm:vit_small_patch16_dinov3?pretrained=false&depth=4&embed_dim=48&num_heads=2",
+    ],
+)
+def test_maps_without_the_final_norm_are_the_outputs_of_blocks(spec: str) -> None:
+    """The norm over them gives the maps with it."""
+    backbone = create_backbone(spec).eval()
+    images = torch.rand(2, 3, 64, 64)
+    levels = (1, 3)
+    with torch.no_grad():
+        normed = UMTBackbone(backbone=backbone, out_indices=levels, with_cls=True).eval()(images)
+        norm = copy.deepcopy(next(part for name, part in backbone.named_modules() if name in FINAL_NORMS))
+        module = UMTBackbone(backbone=backbone, out_indices=levels, with_cls=True, final_norm=False).eval()
+        raw = module(images)
+    assert not module.normed
+    for (fmap, token), (expected, summary) in zip(raw, normed, strict=True):
+        torch.testing.assert_close(norm(fmap.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), expected)
+        torch.testing.assert_close(norm(token), summary)
+        assert (fmap - expected).abs().max() > 0.1
+
+
+def test_blocks_of_timm_are_read_as_they_are() -> None:
+    module = UMTBackbone(VIT, out_indices=(1,), final_norm=False).eval()
+    outputs: list[torch.Tensor] = []
+    module.backbone.get_submodule("model.blocks.1").register_forward_hook(
+        lambda *arguments: outputs.append(arguments[2])
+    )
+    [fmap] = module(torch.rand(2, 3, 64, 64))
+    torch.testing.assert_close(fmap.flatten(2).transpose(1, 2), outputs[0][:, 1:])
+
+
+def test_a_network_without_a_final_norm_of_its_maps_stays_as_it_is() -> None:
+    for spec in (CNN, "timm:test_convnext?pretrained=false"):
+        module = UMTBackbone(spec, final_norm=False)
+        assert module.normed
+        assert module.backbone.weights_hash() == create_backbone(spec).weights_hash()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from umt.analysis.hsic import Hsic, from_grams, from_sums
-from umt.analysis.moments import Moments
+from umt.analysis.moments import PairMoments
 from umt.errors import NotFiniteError, SizeError, TooFewError
 
 CHUNK = 2048  # rows that are multiplied at once: enough for the speed of large matrices, few enough for float32
@@ -41,7 +41,7 @@ class LinearCka:
         self.names = [*left, *right]
         self.split = len(left)
         self.pairs = list(product(range(len(left)), range(len(left), len(self.names))))
-        self.moments = Moments(self.pairs)
+        self.moments = PairMoments(self.pairs)
         self.kept: list[list[Tensor]] = [[] for _ in self.names]
 
     def add(self, left: Sequence[Tensor], right: Sequence[Tensor]) -> None:

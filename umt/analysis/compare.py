@@ -77,7 +77,7 @@ def compare(
     Raises UMTError for fewer than 4 images, an image that cannot be decoded, or features that are not finite or all the
     same.
     """
-    running = [_Running(subjects[i], subjects[j]) for i, j in pairs]
+    running = [RunningCka(subjects[i], subjects[j]) for i, j in pairs]
     done = 0
     for features in _features(subjects, images, settings, device, batch_size):
         for pair, (i, j) in zip(running, pairs, strict=True):
@@ -98,7 +98,7 @@ def spaced(depth: int, count: int) -> tuple[int, ...]:
     return tuple(-(-depth * (index + 1) // kept) - 1 for index in range(kept))
 
 
-class _Running:
+class RunningCka:
     """The three comparisons of a pair while images pass."""
 
     def __init__(self, left: Subject, right: Subject) -> None:

@@ -14,7 +14,7 @@ NARROW = 256  # dimensions: float32 products of so few do not average their roun
 Pair = tuple[int, int]
 
 
-class Moments:
+class PairMoments:
     """The sums that HSIC needs for the pairs (i, j) of feature sets, and for each set with itself.
 
     Rows come as float32, are moved by the mean of the first chunk, which does not change HSIC, and are multiplied as

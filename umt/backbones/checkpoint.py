@@ -20,7 +20,8 @@ from PIL import Image
 from torch import Tensor
 
 from umt.backbones.checkpoint_fields import Fields
-from umt.backbones.contract import LARGEST_SIDE, Backbone, Preprocess, preprocess_options
+from umt.backbones.containers.folders import open_container
+from umt.backbones.contract import LARGEST_SIDE, SMALLEST_CROP, Backbone, Preprocess, preprocess_options
 from umt.backbones.registry import create_backbone
 from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.trust import FETCHING, HUB_SCHEMES, NETWORK, UNPICKLING, refuse_untrusted, refusing
@@ -30,7 +31,6 @@ from umt.files import atomic_file
 
 FORMAT = "umt-checkpoint"
 VERSION = 1
-SMALLEST_CROP = 0.1  # the image around the crop has a side of one over it
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,12 @@ def save_checkpoint(
         torch.save(content, handle)
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Return whether a path is a UMT checkpoint, or says that it is one; UMTError if nothing can be read there."""
+    content = open_container(path).content
+    return isinstance(content, Mapping) and content.get("format") == FORMAT
+
+
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read and check every field; UMTError names the file, the field, the value found and the value expected."""
     content = read_file(path)
@@ -109,14 +115,14 @@ def load(spec: Spec) -> Backbone:
     backbone = _build(checkpoint.student, options)
     own = replace(checkpoint.student.preprocess, size_multiple=backbone.preprocess.size_multiple)
     backbone.use_preprocess(own.override(**overrides))
-    backbone.load_report = load_weights(backbone, checkpoint.state_dict, source=str(path), exact=True)
+    backbone.load_report = load_weights(backbone, checkpoint.state_dict, source=str(path))
     backbone.provenance, backbone.notes = checkpoint.provenance, ()  # it was built with random weights
     return backbone
 
 
 def student_of(backbone: Backbone) -> Student:
     """Return the data to build `backbone` again; UMTError if a checkpoint cannot name it."""
-    spec = parse_spec(backbone.spec)
+    spec = backbone.built_as or parse_spec(backbone.spec)
     if spec.is_file:
         return read_checkpoint(Path(spec.name)).student
     options = {name: value for name, value in spec.options.items() if name not in FETCHING}

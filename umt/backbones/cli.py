@@ -18,6 +18,7 @@ from umt.console import Console, shown
 from umt.errors import OptionError
 from umt.text import printable
 
+POOLED = {"cls": "class token", "mean": "mean of the last map"}
 EPILOG = """\b
 Examples:
   umt backbones list
@@ -83,13 +84,14 @@ def _portrait(backbone: Backbone) -> Table:
         "mean, std": f"{_numbers(preprocess.mean)}, {_numbers(preprocess.std)}",
         "size": f"{preprocess.size}, {_sides(backbone)}",
         "resize": f"{preprocess.interpolation}, centre crop {preprocess.crop_pct:g}",
-        "pooled": f"{backbone.dim} wide" + (", class token" if backbone.has_cls else ""),
+        "pooled": f"{backbone.dim} wide" + _pooled(backbone),
         "maps": ", ".join(f"{c}/{s}" for c, s in zip(backbone.channels, backbone.strides, strict=False)),
         "dense tasks": backbone.no_dense or "possible",
         "parameters": f"{sum(value.numel() for value in backbone.parameters()):,}",
         "weights hash": backbone.weights_hash(),
         "weight file": str(backbone.load_report or "none read"),
         "notes": "; ".join(backbone.notes) or "none",
+        **backbone.recognised,
     }
     table = Table(title=shown(backbone.spec), show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
@@ -101,6 +103,12 @@ def _portrait(backbone: Backbone) -> Table:
 
 def _sides(backbone: Backbone) -> str:
     return "and no other" if backbone.fixed else f"sides in multiples of {backbone.preprocess.size_multiple}"
+
+
+def _pooled(backbone: Backbone) -> str:
+    if backbone.pool is not None:
+        return f", {POOLED[backbone.pool]}"
+    return ", class token" if backbone.has_cls else ""
 
 
 def _verdicts(findings: list[Finding]) -> Table:

@@ -13,12 +13,16 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from umt.backbones.spec import Spec
 from umt.backbones.weights import LoadReport
 from umt.errors import BackboneError, SizeError, SpecError
 
 RGB = tuple[float, float, float]
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
 LARGEST_SIDE = 8192  # pixels that weights may call native: a backbone is tried at that size
+INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")  # Pillow's
+SMALLEST_CROP = 0.1  # the image around the crop has a side of one over it
+POOLS = ("cls", "mean")  # global features that `pool=` may choose instead of the model's own
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
 
 
@@ -37,14 +41,52 @@ class Preprocess:
     size: int = 224
     size_multiple: int = 32
 
-    def override(self, mean: Any = None, std: Any = None, size: int | None = None) -> Preprocess:
+    def override(self, **given: Any) -> Preprocess:
         """Return a copy with the values of a backbone's name; one number stands for all three channels."""
-        return replace(self, mean=_rgb(self.mean, mean), std=_rgb(self.std, std), size=_side(self.size, size))
+        read = {name: IMAGE_OPTIONS[name](value) for name, value in given.items() if value is not None}
+        return replace(self, **read)
+
+
+def _rgb(given: Any) -> RGB:
+    values = given if isinstance(given, (list, tuple)) else [given] * 3
+    try:
+        red, green, blue = (float(value) for value in values)
+    except (TypeError, ValueError, OverflowError):
+        raise SpecError(f"mean and std are one number or [three, of, them], not {given!r}") from None
+    return red, green, blue
+
+
+def _side(given: Any) -> int:
+    if type(given) is not int or not 0 < given <= LARGEST_SIDE:
+        raise SpecError(f"size is a side in pixels, 1 to {LARGEST_SIDE}, not {str(given)[:60]!r}")
+    return given
+
+
+def _interpolation(given: Any) -> str:
+    if given not in INTERPOLATIONS:
+        raise SpecError(f"interpolation is one of {', '.join(INTERPOLATIONS)}, not {str(given)[:60]!r}")
+    return str(given)
+
+
+def _crop(given: Any) -> float:
+    if not isinstance(given, (int, float)) or isinstance(given, bool) or not SMALLEST_CROP <= given <= 1:
+        raise SpecError(f"crop_pct is a share from {SMALLEST_CROP} to 1, not {str(given)[:60]!r}")
+    return float(given)
+
+
+# Options of the name of every backbone, with their readers.
+IMAGE_OPTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "mean": _rgb,
+    "std": _rgb,
+    "interpolation": _interpolation,
+    "crop_pct": _crop,
+    "size": _side,
+}
 
 
 def preprocess_options(options: dict[str, Any]) -> dict[str, Any]:
     """Take the options that `Preprocess.override` understands out of the options of a backbone's name."""
-    return {name: options.pop(name) for name in ("mean", "std", "size") if name in options}
+    return {name: options.pop(name) for name in IMAGE_OPTIONS if name in options}
 
 
 def round_up(side: int, size_multiple: int) -> int:
@@ -104,8 +146,11 @@ class Backbone(nn.Module):
         self.dim = dim
         self.spec = type(self).__name__
         self.architecture = type(self).__name__
+        self.pool: str | None = None  # the global feature, if it is not the model's own
         self.load_report: LoadReport | None = None  # effect of a weight file, None if no file was read here
         self.language: str | None = None  # the open_clip model whose texts `pooled` can be compared with
+        self.recognised: Mapping[str, str] = {}  # what its checkpoint was recognised as, and why
+        self.built_as: Spec | None = None  # the architecture's name, if a file was recognised
         self.provenance: Mapping[str, Any] = {}  # plain values: how it was trained, as far as its file says
         self.fixed = False  # true if the architecture takes images of its native size and no others
         self.no_maps: str | None = None  # the reason if it has none
@@ -121,6 +166,16 @@ class Backbone(nn.Module):
         self.register_buffer(
             "std", torch.tensor(preprocess.std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False
         )
+
+    def use_pool(self, pool: str | None) -> None:
+        """Take another global feature: the class token, or the mean of the last map; None keeps the model's own."""
+        if pool is None:
+            return
+        if pool not in POOLS or (pool == "cls" and not self.has_cls):
+            there = POOLS if self.has_cls else POOLS[1:]
+            raise SpecError(f"pool is {' or '.join(there)} for this model, not {str(pool)[:60]!r}")
+        self.pool = pool
+        self.dim = self.channels[-1]
 
     @property
     def depth(self) -> int:
@@ -146,10 +201,13 @@ class Backbone(nn.Module):
         if self.fixed and images.shape[2:] != (self.preprocess.size,) * 2:
             side, given = self.preprocess.size, "x".join(map(str, images.shape[2:]))
             raise SizeError(f"backbone '{self.spec}' takes images of {side}x{side} only, not {given}")
-        normalised = (images - self.mean) / self.std
+        normalised, indices = (images - self.mean) / self.std, self._indices(maps)
         if self.weights_dtype is None:
-            return self.extract(normalised, self._indices(maps))
-        return self.extract(normalised.to(self.weights_dtype), self._indices(maps)).float()
+            return self._chosen(normalised, indices)
+        return self._chosen(normalised.to(self.weights_dtype), indices).float()
+
+    def _chosen(self, images: Tensor, maps: list[int]) -> Features:
+        return self.extract(images, maps) if self.pool is None else self._pooled(images, maps)
 
     def side(self, resolution: int) -> int:
         """Return the side of the images for a resolution: the next that the backbone takes, or its only one."""
@@ -160,6 +218,15 @@ class Backbone(nn.Module):
         self.weights_dtype = dtype
         for module in self.children():
             module.to(dtype)
+
+    def _pooled(self, images: Tensor, maps: list[int]) -> Features:
+        """Return features whose global feature is the one that `use_pool` has chosen."""
+        features = self.extract(images, maps if self.pool == "cls" else [*maps, self.depth - 1])
+        if self.pool == "cls":
+            assert features.cls is not None
+            return replace(features, pooled=features.cls)
+        tokens = None if features.map_cls is None else features.map_cls[:-1]
+        return Features(features.maps[-1].mean(dim=(2, 3)), features.cls, features.maps[:-1], tokens)
 
     def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
         """Return features of *normalised* images; `maps` holds non-negative indices, returned in that order."""
@@ -191,23 +258,6 @@ class Backbone(nn.Module):
             raise BackboneError(
                 f"backbone '{self.spec}': maps {list(maps or ())}; it has 0 to {self.depth - 1}"
             ) from None
-
-
-def _rgb(own: RGB, given: Any) -> RGB:
-    values = own if given is None else given if isinstance(given, list) else [given] * 3
-    try:
-        red, green, blue = (float(value) for value in values)
-    except (TypeError, ValueError, OverflowError):
-        raise SpecError(f"mean and std are one number or [three, of, them], not {given!r}") from None
-    return red, green, blue
-
-
-def _side(own: int, given: Any) -> int:
-    if given is None:
-        return own
-    if type(given) is not int or not 0 < given <= LARGEST_SIDE:
-        raise SpecError(f"size is a side in pixels, 1 to {LARGEST_SIDE}, not {str(given)[:60]!r}")
-    return given
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:

@@ -34,9 +34,11 @@ SCHEMES = {
     "torchvision": "umt.backbones.adapters.torchvision_adapter:load",
     "hf": "umt.backbones.adapters.hf_adapter:load",
     "hub": "umt.backbones.adapters.hub_adapter:load",
-    "umt": "umt.backbones.checkpoint:load",
+    "umt": "umt.backbones.recognition.loading:load_file",
 }
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}  # of weights
+WITH_FILES = ("timm", "open_clip")  # schemes whose names take weights=FILE
+WEIGHTS = "umt.backbones.recognition.loading:load_named"  # an architecture's name with weights=FILE
 TAPS = "umt.distill.heads:load"  # ckpt.pth#dino: the student seen through one of its spaces
 
 
@@ -92,7 +94,7 @@ def _loader(spec: Spec) -> Loader:
         raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
     if spec.scheme in SCHEMES:
         plugins.refuse_claims(ENTRY_POINT_GROUP, tuple(SCHEMES))
-        return _import(SCHEMES[spec.scheme])
+        return _import(WEIGHTS if spec.scheme in WITH_FILES and "weights" in spec.options else SCHEMES[spec.scheme])
     return _plugin_loader
 
 

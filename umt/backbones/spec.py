@@ -11,7 +11,7 @@ from typing import Any
 from umt.declarations import scalar
 from umt.errors import SpecError, UMTError
 
-WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar")
+WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar", ".npz", ".index.json")
 SCHEMES = ("timm", "open_clip", "pypi", "torchvision", "hf", "hub", "umt")  # what follows may hold colons
 OF_TIMM = ("hf-hub", "local-dir")  # timm's own sources, with or without `timm:` before them
 PATHS = ("weights", "checkpoint_path")  # options that name a file
@@ -29,8 +29,8 @@ class Spec:
 
     @property
     def is_file(self) -> bool:
-        """True if the name is a checkpoint file, not a registered name."""
-        return not self.scheme and (self.name.endswith(WEIGHT_SUFFIXES) or _is_file(self.name))
+        """True if the name is a checkpoint file or folder, not a registered name."""
+        return not self.scheme and (self.name.endswith(WEIGHT_SUFFIXES) or _is_file(self.name) or _is_folder(self.name))
 
     def with_options(self, /, **options: Any) -> Spec:
         """Return the same name with more options, which win over its own options."""
@@ -73,10 +73,10 @@ def parse_spec(text: str) -> Spec:
 
 
 def _existing(text: str) -> tuple[str, str]:
-    """Return the longest beginning of a name that is a file, its `~` expanded, and the rest; empty if there is none."""
+    """Return the longest beginning of a name that is a path, its `~` expanded, and the rest; empty if there is none."""
     for end in [len(text), *(place for place in range(len(text) - 1, 0, -1) if text[place] in "?#")]:
         path = _expanded(text[:end])
-        if _is_file(path):
+        if _is_file(path) or _is_folder(path):
             return path, text[end:]
     return "", text
 
@@ -85,6 +85,14 @@ def _is_file(path: str) -> bool:
     try:
         return Path(path).is_file()
     except (OSError, ValueError):  # too long, or with a character that no path has
+        return False
+
+
+def _is_folder(path: str) -> bool:
+    """Return True for a folder whose name cannot be an entry point: `model/`, `runs/model`."""
+    try:
+        return "/" in path and Path(path).is_dir()
+    except (OSError, ValueError):
         return False
 
 

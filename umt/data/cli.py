@@ -9,6 +9,7 @@ import click
 from rich.progress import Progress
 from rich.table import Column, Table
 
+from umt import options
 from umt.console import Console, shown
 from umt.data.contract import DatasetInfo
 from umt.data.record import read_record
@@ -27,9 +28,6 @@ Examples:
   umt data mini --out data/mini
 """
 NAME = click.argument("name")
-DATA_ROOT = click.option(
-    "--data-root", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where the sets' folders lie."
-)
 
 
 @click.group(epilog=EPILOG)
@@ -38,9 +36,7 @@ def data() -> None:
 
 
 @data.command("list", epilog=EPILOG)
-@click.option(
-    "--data-root", type=click.Path(path_type=Path, file_okay=False), help="Also say what is there below this folder."
-)
+@options.data_root()
 def list_datasets(data_root: Path | None) -> None:
     """Print every data set: its folder below the data root, its official size, its source, and its state."""
     for info in map(dataset_info, dataset_names()):
@@ -55,8 +51,13 @@ def list_datasets(data_root: Path | None) -> None:
 
 @data.command(epilog=EPILOG)
 @NAME
-@click.option("--from", "origin", type=click.Path(path_type=Path), help="Official archive, or folder; else download.")
-@DATA_ROOT
+@click.option(
+    "--from",
+    "origin",
+    type=click.Path(path_type=Path),
+    help="Official archive, or a folder of archives. Default: download.",
+)
+@options.data_root(required=True)
 def prepare(name: str, origin: Path | None, data_root: Path) -> None:
     """Build the official folders of data set NAME below the data root; folders that exist are left alone.
 
@@ -77,7 +78,7 @@ def prepare(name: str, origin: Path | None, data_root: Path) -> None:
 
 @data.command(epilog=EPILOG)
 @NAME
-@DATA_ROOT
+@options.data_root(required=True)
 def verify(name: str, data_root: Path) -> None:
     """Check data set NAME: counts, classes, labels; a sample is decoded and compared with its last verification.
 
@@ -95,7 +96,7 @@ def verify(name: str, data_root: Path) -> None:
 
 
 @data.command(epilog=EPILOG)
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Data root to write.")
+@options.out(required=True)
 def mini(out: Path) -> None:
     """Write the embedded data below OUT, in the official layouts, from photographs in pip packages and a renderer."""
     from umt.data.mini import PARTS, write_part  # slow to import, and not needed to list

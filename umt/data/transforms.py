@@ -47,7 +47,8 @@ def train_transform(
 ) -> Transform:
     """Return the transform: random resized crop, flip, augmentation in timm's notation, erasing: [3, R, R] in [0, 1].
 
-    auto_augment: "rand-m9-mstd0.5-inc1" in MAE's recipe. reprob: chance of erasing a box, filled with noise.
+    auto_augment: "rand-m9-mstd0.5-inc1" in MAE's recipe. reprob: chance of erasing a box, filled with normal noise,
+    which alone leaves [0, 1].
     scale: range of the crop's share of the image area. hflip: chance of a mirror image.
     """
     teach_timm()
@@ -70,4 +71,4 @@ def train_transform(
 
 def _undo_normalisation(image: Tensor) -> Tensor:
     mean, std = (torch.tensor(value).view(3, 1, 1) for value in (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD))
-    return image.mul_(std).add_(mean).clamp_(0, 1)
+    return image.mul_(std).add_(mean)

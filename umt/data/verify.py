@@ -23,7 +23,7 @@ SAMPLED = 100  # items of each split that are decoded and hashed
 
 
 @dataclass(frozen=True)
-class Report:
+class VerificationReport:
     """The outcome of a verification: `problems` holds a mistake and its remedy a line; empty for a sound set."""
 
     title: str
@@ -31,7 +31,7 @@ class Report:
     problems: tuple[str, ...]
 
 
-def verify(name: str, data_root: Path, progress: Progress) -> Report:
+def verify(name: str, data_root: Path, progress: Progress) -> VerificationReport:
     """Verify a whole data set; a sound one is recorded with its fingerprint and the checksums of the sample.
 
     Raises UMTError if it is not there at all.
@@ -40,7 +40,7 @@ def verify(name: str, data_root: Path, progress: Progress) -> Report:
     record = read_record(data_root, name)
     broken = [problem for split in dataset.info.splits for problem in _index(dataset, split)]
     if broken:
-        return Report(dataset.info.title, {}, tuple(broken))
+        return VerificationReport(dataset.info.title, {}, tuple(broken))
     checksums: dict[str, str] = {}
     problems = (*_official(dataset), *_read(dataset, checksums, progress))
     problems = (*problems, *_changed(dataset, record, checksums, record_path(data_root, name)))
@@ -48,7 +48,7 @@ def verify(name: str, data_root: Path, progress: Progress) -> Report:
         known = replace(record, title=dataset.title, fingerprint=dataset.fingerprint, checksums=checksums)
         with suppress(WriteError):  # a data root that others may only read needs no record
             write_record(data_root, name, replace(known, verified=date.today().isoformat()))
-    return Report(dataset.title, dataset.sizes, problems)
+    return VerificationReport(dataset.title, dataset.sizes, problems)
 
 
 def _index(dataset: Dataset, split: str) -> Iterator[str]:

@@ -8,9 +8,10 @@ from typing import Any
 import click
 from rich.table import Table
 
+from umt import options
 from umt.console import Console, shown, warn_old_option
 from umt.distill.api import distill
-from umt.distill.ingredients import data_folders, recipe_options
+from umt.distill.ingredients import recipe_options
 from umt.distill.recipe import load_recipe, recipe_names
 
 EPILOG = """\b
@@ -24,11 +25,11 @@ Examples:
 
 @click.command("distill", epilog=EPILOG)
 @recipe_options
-@click.option("--out", type=click.Path(path_type=Path), help="Checkpoint and logs. Default: runs/distill/RECIPE.")
-@click.option("--targets", type=click.Path(path_type=Path), help="Targets that `umt teachers cache` stored.")
+@options.out("runs/distill/RECIPE")
+@click.option("--targets", type=options.FOLDER, help="Targets that `umt teachers cache` stored.")
 @click.option("--cache", type=click.Path(path_type=Path), hidden=True)
 @click.option("--save-every", default=1000, show_default=True, help="Optimiser steps between saves to resume from.")
-@click.option("--wandb", is_flag=True, help="Send the curves to Weights & Biases, too.")
+@options.WANDB
 @click.option("--logger", "loggers", multiple=True, type=click.Choice(["tensorboard", "wandb"]), hidden=True)
 @click.option(
     "--parallel",
@@ -37,22 +38,20 @@ Examples:
     show_default=True,
     help="With several processes: each holds the whole model, or a shard of it.",
 )
-@click.option("--compile", "compiled", is_flag=True, help="Use torch.compile; the first step takes a minute or more.")
-@click.option("--dry-run", is_flag=True, help="Print what it would cost and how long it would take; train nothing.")
-def distill_command(
-    recipe_name: str, single: tuple[str, ...], loggers: tuple[str, ...], cache: Path | None, **options: Any
-) -> None:
+@options.COMPILE
+@options.DRY_RUN
+def distill_command(recipe_name: str, loggers: tuple[str, ...], cache: Path | None, **values: Any) -> None:
     """Distil several teachers into one student, and write OUT/student.pth.
 
-    To continue an interrupted run, type the same command again. Evaluate the result with
-    `umt run OUT/student.pth`, and its heads with `umt run OUT/student.pth#HEAD`.
+    --dry-run prints the cost and the time. To continue an interrupted run, type the same command again. Evaluate the
+    result with `umt run OUT/student.pth`, and its heads with `umt run OUT/student.pth#HEAD`.
     """
     if loggers:
         warn_old_option("--logger", "TensorBoard is always written, and --wandb adds Weights & Biases")
     if cache:
         warn_old_option("--cache", "take --targets")
-    options |= {"wandb": options["wandb"] or "wandb" in loggers, "targets": options["targets"] or cache}
-    distill(recipe_name, data=data_folders(single), **options)
+    values |= {"wandb": values["wandb"] or "wandb" in loggers, "targets": values["targets"] or cache}
+    distill(recipe_name, **values)
 
 
 @click.command(epilog="\b\nExample:\n  umt recipes\n")

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from umt.backbones.contract import Backbone
 from umt.distill.objectives import FEATURE_LOSSES, FeatureLoss, feature_loss, mse, objective_of
 from umt.distill.recipe import AlignmentSpec, DistillRecipe, InteractionSpec, TeacherSpec
-from umt.distill.spaces.interaction import Interaction
+from umt.distill.spaces.interaction import InteractionModules
 from umt.distill.spaces.projectors import Projectors
 from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape
 from umt.distill.teachers.standardise import Standardisers
 from umt.distill.teachers.teacher import Targets, Teacher, all_targets
 from umt.errors import DeclarationError, unknown_name
 
-Spaces = Interaction | Projectors
-METHODS: dict[str, type[Spaces]] = {"umt": Interaction, "projectors": Projectors}
+Spaces = InteractionModules | Projectors
+METHODS: dict[str, type[Spaces]] = {"umt": InteractionModules, "projectors": Projectors}
 Cached = Mapping[str, Sequence[Tensor]]  # summary and features of each space
 
 

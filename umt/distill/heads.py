@@ -10,8 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from umt.backbones.checkpoint import Checkpoint, Space, read_checkpoint
-from umt.backbones.checkpoint import Interaction as StoredInteraction
+from umt.backbones.checkpoint import Checkpoint, Interaction, Space, read_checkpoint
 from umt.backbones.checkpoint import load as load_student
 from umt.backbones.contract import Backbone, Features
 from umt.backbones.spec import Spec, parse_spec
@@ -19,11 +18,12 @@ from umt.backbones.trust import refuse_untrusted
 from umt.backbones.weights import load_weights
 from umt.declarations import build
 from umt.distill.distiller import Distiller, Spaces, make_spaces
-from umt.distill.recipe import DistillRecipe, InteractionSpec, weights_folder
+from umt.distill.recipe import DistillRecipe, InteractionSpec
 from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape
 from umt.distill.teachers.standardise import Standardisers
 from umt.errors import WeightsError, unknown_name
 from umt.files import below
+from umt.options import weights_folder
 
 
 class SpaceBackbone(Backbone):
@@ -113,7 +113,7 @@ def _language(path: Path, checkpoint: Checkpoint, space: Space) -> str | None:
     return spec.text
 
 
-def stored_interaction(recipe: DistillRecipe, model: Distiller) -> StoredInteraction:
+def stored_interaction(recipe: DistillRecipe, model: Distiller) -> Interaction:
     """Return the record of the spaces for a checkpoint."""
     options: dict[str, Any] = {
         "spec": asdict(recipe.interaction),
@@ -121,7 +121,7 @@ def stored_interaction(recipe: DistillRecipe, model: Distiller) -> StoredInterac
         "spaces": [asdict(shape) for shape in model.spaces.spaces],
         "standardise": recipe.alignment.standardise,
     }
-    return StoredInteraction(options, _held(model.spaces, model.standardisers).state_dict())
+    return Interaction(options, _held(model.spaces, model.standardisers).state_dict())
 
 
 def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers | None]:
@@ -131,7 +131,9 @@ def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers 
     try:
         shapes = [build(SpaceShape, dict(shape), path) for shape in options["spaces"]]
         spaces = make_spaces(
-            build(InteractionSpec, dict(options["spec"]), path),
+            build(
+                InteractionSpec, {"token_pooling": "before", **options["spec"]}, path
+            ),  # as files without it were made
             build(StudentShape, dict(options["student"]), path),
             shapes,
         )
@@ -139,7 +141,7 @@ def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers 
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: field 'interaction.options' is incomplete ({error}); distil it again") from error
     standardisers = None if method == "none" else Standardisers(method, shapes)
-    load_weights(_held(spaces, standardisers), checkpoint.interaction.state_dict, source=str(path), exact=True)
+    load_weights(_held(spaces, standardisers), checkpoint.interaction.state_dict, source=str(path))
     return spaces, standardisers
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
+from umt import options
 from umt.backbones import create_backbone
 from umt.backbones.checkpoint import refuse_unstorable
 from umt.backbones.contract import Backbone
@@ -23,16 +23,13 @@ from umt.distill.recipe import (
     missing_weights,
     other_recipe,
     recipe_path,
-    weights_folder,
 )
 from umt.distill.spaces.shapes import Grid
 from umt.distill.teachers.teacher import Teacher, load_teacher
-from umt.errors import DeclarationError, MissingFileError, OptionError, SizeError
+from umt.errors import DeclarationError, MissingFileError, SizeError
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 Say = Callable[[str], None]  # takes rich markup
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
 RECIPE = click.option(
     "--recipe",
     "recipe_name",
@@ -43,38 +40,16 @@ RECIPE = click.option(
 CHANGES = click.option(
     "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change a field, e.g. training.batch=256."
 )
-TRUST = click.option(
-    "--trust",
-    multiple=True,
-    metavar="FILE",
-    help="A recipe file that may run code: backbones in it may be path.py:factory. May be repeated.",
-)
-WEIGHTS = click.option("--weights", type=FOLDER, help="Folder of weight files. Default: $UMT_WEIGHTS, else weights.")
-OPTIONS = (
+recipe_options = options.options(
     RECIPE,
     CHANGES,
-    click.option(
-        "--data-root",
-        type=FOLDER,
-        default=Path("data"),
-        show_default=True,
-        help="Folder of the data sets in their official layouts.",
-    ),
-    click.option(
-        "--data", "single", multiple=True, metavar="NAME=DIR", help="Folder of one data set; may be repeated."
-    ),
-    click.option("--images", type=FOLDER, help="Take all images below this folder instead of the recipe's data sets."),
-    WEIGHTS,
-    TRUST,
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+    options.data_root("data"),
+    options.DATA,
+    options.IMAGES,
+    options.WEIGHTS,
+    options.TRUST,
+    options.DEVICE,
 )
-
-
-def recipe_options(command: Command) -> Command:
-    """Add the common options to a click command."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
 
 
 @dataclass(frozen=True)
@@ -85,20 +60,6 @@ class Sources:
     data: Mapping[str, Path]
     images: Path | None
     weights: Path
-
-    @classmethod
-    def of(cls, data_root: Path, single: tuple[str, ...], images: Path | None, weights: Path | None) -> Sources:
-        """Build the sources from the values of the options."""
-        return cls(data_root, data_folders(single), images, weights_folder(weights))
-
-
-def data_folders(single: Sequence[str]) -> dict[str, Path]:
-    """Read NAME=DIR texts; UMTError for a text that is none."""
-    pairs = [text.partition("=") for text in single]
-    for text, (_, separator, _) in zip(single, pairs, strict=True):
-        if not separator:
-            raise OptionError(f"--data {text}: write it as NAME=DIR")
-    return {name: Path(folder) for name, _, folder in pairs}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -44,6 +43,7 @@ class InteractionSpec:
     intra_space: bool = True
     width: int | None = None  # d of every space, null for the student's own width
     token_width: int | None = None  # d_m of the model token, null for d
+    token_pooling: str = "after"  # its shared LayerNorm-Linear head (paper A.3), or before it (section 3.4)
     groups: int = 32  # G of the 1x1 convolutions in CNN modules
     heads: int = 12  # heads of a ViT module; cross-space modules have M times as many
     ffn_ratio: float = 4.0  # hidden width of a ViT module's FFN over its width
@@ -235,11 +235,6 @@ def _refuse_twice(recipe: str, field: str, values: Iterable[str]) -> None:
                 f"recipe '{recipe}': teacher {field} '{value}' is listed twice; remove one or change it"
             )
         seen.add(value)
-
-
-def weights_folder(given: Path | None) -> Path:
-    """Return the folder of the teachers' weight files: --weights, else $UMT_WEIGHTS, else ./weights."""
-    return given or Path(os.environ.get("UMT_WEIGHTS", "weights"))
 
 
 def missing_weights(recipe: DistillRecipe, folder: Path) -> list[str]:

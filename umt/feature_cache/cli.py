@@ -9,15 +9,16 @@ from typing import Any
 import click
 from rich.table import Column, Table
 
+from umt import options
 from umt.console import Console, shown, warn_old_option
 from umt.errors import OptionError
-from umt.feature_cache.folder import Stored, remove, stored_entries, to_prune
+from umt.feature_cache.folder import StoredFeatures, remove, stored_entries, to_prune
 
 EPILOG = """\b
 Examples:
   umt cache list runs/paper/cache
   umt cache prune --older-than 30 --keep 20 runs/paper/cache
-  umt cache prune --backbone 1f0c9a runs/paper/cache --dry-run
+  umt cache prune --features-of 1f0c9a runs/paper/cache --dry-run
 """
 FOLDER = click.argument("folder", type=click.Path(path_type=Path), envvar="UMT_CACHE")
 
@@ -40,20 +41,36 @@ def list_(folder: Path) -> None:
 
 @cache.command(epilog=EPILOG)
 @FOLDER
-@click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="What was not used for so long.")
-@click.option("--keep", type=click.FloatRange(min=0), metavar="GB", help="What was used longest ago, beyond this size.")
-@click.option("--backbone", metavar="HASH|SPEC", help="What is its own; HASH: first digits of its weights' hash.")
+@click.option(
+    "--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="Remove entries that were not used for so long."
+)
+@click.option(
+    "--keep",
+    type=click.FloatRange(min=0),
+    metavar="GB",
+    help="Remove entries that were used longest ago, until the cache has this size.",
+)
+@click.option(
+    "--features-of",
+    metavar="HASH|SPEC",
+    help="Remove the entries of a backbone, by its name or the first digits of its weights' hash.",
+)
 @click.option("--weights", hidden=True)
-@click.option("--dry-run", is_flag=True, help="Print what would go, and remove nothing.")
+@options.DRY_RUN
 def prune(
-    folder: Path, older_than: float | None, keep: float | None, backbone: str | None, weights: str | None, dry_run: bool
+    folder: Path,
+    older_than: float | None,
+    keep: float | None,
+    features_of: str | None,
+    weights: str | None,
+    dry_run: bool,
 ) -> None:
     """Remove entries that meet any of the conditions; an entry that a process uses stays."""
     if weights:
-        warn_old_option("--weights", "take --backbone")
-    backbone = backbone or weights or None
+        warn_old_option("--weights", "take --features-of")
+    backbone = features_of or weights or None
     if older_than is None and keep is None and not backbone:
-        raise OptionError("umt cache prune: say what may go, by --older-than DAYS, --keep GB or --backbone HASH")
+        raise OptionError("umt cache prune: say what may go, by --older-than DAYS, --keep GB or --features-of HASH")
     age = None if older_than is None else timedelta(days=older_than)
     size = None if keep is None else keep * 1e9
     chosen = to_prune(stored_entries(folder), datetime.now(UTC), age, size, backbone)
@@ -64,7 +81,7 @@ def prune(
         click.echo(f"{len(chosen) - len(gone)} stay: a process is at them")
 
 
-def _print(entries: list[Stored], folder: Path) -> None:
+def _print(entries: list[StoredFeatures], folder: Path) -> None:
     table = Table(
         Column("backbone", overflow="fold"), "weights", "features", "images", "size", "last use", title=shown(folder)
     )
@@ -83,5 +100,5 @@ def _described(key: dict[str, Any] | None) -> tuple[str, str, str, str]:
     return key["spec"], key["weights"][:12], features, f"{key['images']['count']:,}"
 
 
-def _total(entries: list[Stored]) -> str:
+def _total(entries: list[StoredFeatures]) -> str:
     return f"{len(entries)} entries, {sum(stored.size for stored in entries) / 1e9:.3f} GB"

@@ -27,7 +27,7 @@ MAX_HEADER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """Files of an entry: NAME.npy with the features, NAME.json with its key and checksum, written last."""
 
     folder: Path

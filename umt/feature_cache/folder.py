@@ -13,36 +13,36 @@ from typing import Any
 from filelock import Timeout
 
 from umt.errors import MissingFileError, WriteError
-from umt.feature_cache.entry import Entry
+from umt.feature_cache.entry import CacheEntry
 
 MAX_TIME = datetime.max.replace(tzinfo=UTC).timestamp() - 86400  # latest time that a file may have
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredFeatures:
     """An entry in the folder; `key` is None for an unfinished or damaged entry."""
 
-    entry: Entry
+    entry: CacheEntry
     key: dict[str, Any] | None
     size: int  # bytes of all its files
     used: datetime  # when it was last read or written, UTC
 
 
-def stored_entries(folder: Path) -> list[Stored]:
+def stored_entries(folder: Path) -> list[StoredFeatures]:
     """Return all entries, the last used first; UMTError if there is no such folder."""
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder; `umt run` makes one below its results")
     names = {path.stem for suffix in ("json", "npy", "partial") for path in folder.glob(f"*.{suffix}")}
-    return sorted((_look(Entry(folder, name)) for name in names), key=lambda stored: stored.used, reverse=True)
+    return sorted((_look(CacheEntry(folder, name)) for name in names), key=lambda stored: stored.used, reverse=True)
 
 
 def to_prune(
-    entries: Iterable[Stored],
+    entries: Iterable[StoredFeatures],
     now: datetime,
     older_than: timedelta | None,
     keep_bytes: float | None,
     backbone: str | None,
-) -> list[Stored]:
+) -> list[StoredFeatures]:
     """Return the entries that were not used for so long, those beyond the size to keep, and those of a backbone.
 
     entries: the last used first. backbone: the first digits of its weights' hash, or its spec.
@@ -58,7 +58,7 @@ def to_prune(
     return chosen
 
 
-def remove(stored: Stored) -> bool:
+def remove(stored: StoredFeatures) -> bool:
     """Remove an entry unless a process holds it; its lock stays, because another process may wait for it.
 
     A link is removed, not its target; a folder stays.
@@ -73,13 +73,13 @@ def remove(stored: Stored) -> bool:
     return True
 
 
-def _look(entry: Entry) -> Stored:
+def _look(entry: CacheEntry) -> StoredFeatures:
     key = (entry.read_header() or {}).get("key")
     files = {path: path.lstat() for path in entry.files if os.path.lexists(path)}
     facts = [fact for fact in files.values() if stat.S_ISREG(fact.st_mode)]
     used = max((fact.st_mtime for fact in facts), default=0.0)
     whole = entry.array in files and stat.S_ISREG(files[entry.array].st_mode) and _is_key(key)
-    return Stored(
+    return StoredFeatures(
         entry,
         key if whole else None,
         sum(fact.st_size for fact in facts),
@@ -99,6 +99,6 @@ def _is_key(key: Any) -> bool:
         return False
 
 
-def _is_of(stored: Stored, backbone: str) -> bool:
+def _is_of(stored: StoredFeatures, backbone: str) -> bool:
     key = stored.key or {}
     return str(key.get("weights", "")).startswith(backbone) or key.get("spec") == backbone

@@ -16,7 +16,7 @@ from umt.backbones.contract import Backbone
 from umt.data.contract import Sample
 from umt.disk_cache import digest, shortage
 from umt.errors import BackboneError, WriteError
-from umt.feature_cache.entry import DTYPE, Entry, total_bytes
+from umt.feature_cache.entry import DTYPE, CacheEntry, total_bytes
 from umt.feature_cache.key import DIGITS, feature_key
 from umt.features import Consume, Extraction, Progress, each_features, part_of
 
@@ -43,7 +43,7 @@ def cached_features(
         return _in_memory(compute)
     shape = (len(samples), *part_of(backbone, extraction).shape)
     key = feature_key(backbone, samples, extraction, device)
-    entry = Entry(folder, digest(key, DIGITS))
+    entry = CacheEntry(folder, digest(key, DIGITS))
     if not entry.header.is_file() and not _has_room(entry, shape):
         return _in_memory(compute)
     with ExitStack() as stack:
@@ -71,7 +71,7 @@ def _in_memory(compute: Callable[[Consume], None]) -> Tensor:
     return torch.cat(batches)
 
 
-def _has_room(entry: Entry, shape: tuple[int, ...]) -> bool:
+def _has_room(entry: CacheEntry, shape: tuple[int, ...]) -> bool:
     """Return true if the disk has room for the entry; if not, a line in the log says so."""
     existing = entry.partial.stat().st_size if entry.partial.is_file() else 0
     lacking = shortage(entry.folder, total_bytes(shape) - existing)
@@ -85,7 +85,7 @@ def _has_room(entry: Entry, shape: tuple[int, ...]) -> bool:
 
 
 @contextmanager
-def _turn(entry: Entry, on_wait: Callable[[], None]) -> Iterator[None]:
+def _turn(entry: CacheEntry, on_wait: Callable[[], None]) -> Iterator[None]:
     """Hold the lock of the entry; report the wait if another process has it."""
     with ExitStack() as stack:
         try:
@@ -96,7 +96,7 @@ def _turn(entry: Entry, on_wait: Callable[[], None]) -> Iterator[None]:
         yield
 
 
-def _fill(entry: Entry, shape: tuple[int, ...], compute: Callable[..., None], batch_size: int) -> None:
+def _fill(entry: CacheEntry, shape: tuple[int, ...], compute: Callable[..., None], batch_size: int) -> None:
     """Append the missing features, from the start of a batch, so that the batches stay the same."""
     rows = entry.rows(shape)
     rows -= rows % batch_size

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import torch
 
-from umt.probes.objective import Objective, Point
+from umt.probes.objective import Point, SoftmaxObjective
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Certificate:
     relative: float
 
 
-def certify(objective: Objective, point: Point) -> Certificate:
+def certify(objective: SoftmaxObjective, point: Point) -> Certificate:
     """Return the bound of the module's docstring at a point; relative is 0 if a single class leaves nothing to lose."""
     residual, total = point.bias_gradient, objective.counts.sum()
     share = (residual / (objective.counts + residual)).max().clamp(0, 1)

@@ -38,7 +38,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Objective:
+class SoftmaxObjective:
     """The sum over images of the cross-entropy + penalty / 2 * norm(weights)^2; the bias is free of penalty.
 
     rows: centred features [N, R] float64. targets: classes [N], each of C occurring. counts: images of each class [C].
@@ -51,7 +51,7 @@ class Objective:
     class_sums: Tensor
 
     @classmethod
-    def of(cls, rows: Tensor, targets: Tensor) -> Objective:
+    def of(cls, rows: Tensor, targets: Tensor) -> SoftmaxObjective:
         counts = torch.bincount(targets).to(rows.dtype)
         sums = torch.zeros(len(counts), rows.shape[1], dtype=rows.dtype, device=rows.device)
         return cls(rows, targets, counts, sums.index_add_(0, targets, rows).T)

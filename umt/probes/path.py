@@ -13,7 +13,7 @@ from torch import Tensor
 from umt.errors import DeclarationError, NotFiniteError, SizeError
 from umt.probes.certificate import Certificate, certify
 from umt.probes.newton import newton_step
-from umt.probes.objective import Objective, Point
+from umt.probes.objective import Point, SoftmaxObjective
 from umt.probes.rotation import Rotation
 from umt.training.precision import has_bf16_products
 
@@ -66,7 +66,7 @@ def penalty_path(
     classes, targets = np.unique(labels, return_inverse=True)
     raw = torch.from_numpy(np.asarray(features)).to(device, torch.float64)
     rotation = Rotation.of(raw)
-    objective = Objective.of(rotation.apply(raw), torch.from_numpy(targets).to(device))
+    objective = SoftmaxObjective.of(rotation.apply(raw), torch.from_numpy(targets).to(device))
     solver = Solver(objective)
     points: list[Point] = []
     for penalty in stepping_stones(penalties, solver.energies.max().item()):
@@ -104,7 +104,7 @@ def _check(features: np.ndarray, labels: np.ndarray, penalties: Sequence[float])
         raise DeclarationError(f"penalties are {list(penalties)}; each must be positive and finite")
 
 
-def _first_guess(objective: Objective, points: Sequence[Point], penalty: float) -> Point:
+def _first_guess(objective: SoftmaxObjective, points: Sequence[Point], penalty: float) -> Point:
     """Extrapolate in the logarithm of the penalty through up to three points, or take the last if it is better."""
     places = [math.log(point.penalty) for point in points]
     shares = [
@@ -117,7 +117,7 @@ def _first_guess(objective: Objective, points: Sequence[Point], penalty: float) 
 class Solver:
     """A Newton solver with products in the fastest precision that still makes progress, all else in float64."""
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: SoftmaxObjective) -> None:
         self.objective = objective
         self.energies = objective.rows.square().sum(dim=0)
         bf16 = has_bf16_products(objective.rows.device)

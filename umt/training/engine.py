@@ -36,6 +36,7 @@ from umt.training.precision import PRECISIONS, make_optim_wrapper
 from umt.training.runner import DeviceRunner
 
 SAVE_SECONDS = 300.0  # work that an interruption may cost
+ALMOST_ZERO = 1e-12  # mmengine's factor of the next step divides by that of the last
 UNUSED_HOOKS = dict.fromkeys(("runtime_info", "timer", "logger"))  # these hooks look at the device for each loss
 
 
@@ -52,12 +53,14 @@ class Recipe:
     betas: tuple[float, float]
     clip_norm: float | None  # largest norm of the gradient, null for no limit
     precision: str  # fp32, bf16, fp16 (GPUs only), or auto: bf16 if it is faster
+    warmup_start: float = field(default=1e-3, kw_only=True)  # factor on lr at the first step; 0: as MAE counts it
 
     def __post_init__(self) -> None:
         for name in ("epochs", "lr", "clip_norm"):
             self._require(name, getattr(self, name) is None or getattr(self, name) > 0, "more than 0")
         for name in ("warmup_epochs", "weight_decay"):
             self._require(name, getattr(self, name) >= 0, "0 or more")
+        self._require("warmup_start", 0 <= self.warmup_start <= 1, "0 to 1")
         self._require("betas", all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1")
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS)
@@ -171,7 +174,9 @@ def fit(
         images=images,
         groups=groups,
         optimizer=partial(torch.optim.AdamW, betas=recipe.betas, fused=True),
-        schedule=warmup_then("cosine", total=steps, warmup=recipe.warmup_steps(count)),
+        schedule=warmup_then(
+            "cosine", total=steps, warmup=recipe.warmup_steps(count), start_lr_factor=recipe.warmup_start
+        ),
         steps=steps,
         forwards=recipe.forwards(get_dist_info()[1]),
         batch=recipe.device_batch,
@@ -212,15 +217,15 @@ def training(model: BaseModel, plan: Plan, place: Place, extras: Extras = PLAIN)
 def warmup_then(policy: str, *, total: int, warmup: int, start_lr_factor: float = 1e-3) -> list[dict[str, Any]]:
     """Return a linear warm-up whose peak is the last of `warmup` iterations, then decay; policy 'cosine' or 'linear'.
 
-    Cosine would be zero in iteration `total`, linear is zero in the last one, as in mmengine's own schedules.
+    From 0, the peak is the first iteration after the warm-up: step / warmup, as MAE has it. Cosine would be zero in
+    iteration `total`, linear is zero in the last one, as in mmengine's own schedules.
     The factors multiply each parameter group's own learning rate, so layer-wise scales survive.
     """
     decay = {"begin": warmup, "end": total, "by_epoch": False}
     schedule: list[dict[str, Any]] = []
     if warmup > 1:  # a single iteration of warm-up is at the peak
-        schedule.append(
-            {"type": "LinearLR", "start_factor": start_lr_factor, "begin": 0, "end": warmup, "by_epoch": False}
-        )
+        start, end = (start_lr_factor, warmup) if start_lr_factor else (ALMOST_ZERO, warmup + 1)
+        schedule.append({"type": "LinearLR", "start_factor": start, "begin": 0, "end": end, "by_epoch": False})
     if policy == "cosine":
         return [*schedule, {"type": "CosineAnnealingLR", "T_max": total - warmup, "eta_min": 0.0, **decay}]
     return [*schedule, {"type": "PolyLR", "power": 1.0, "eta_min": 0.0, **decay}]

@@ -45,13 +45,17 @@ def test_show_has_every_value() -> None:
 
 def test_diff_has_what_differs_and_nothing_else() -> None:
     rows = lines(output("diff", "ade20k_linear/paper", "ade20k_linear/dinov2"))
-    assert rows.pop("footnote")[0] == "null"
+    ours, theirs = rows.pop("footnote")
+    assert "does not say how it crops" in ours
+    assert "published linear probe" in theirs
     assert rows == {
+        "version": ["1", "2"],
         "iterations": ["80000", "40000"],
         "weight_decay": ["0.0", "0.0001"],
         "schedule": ["linear", "linear_from_start"],
         "precision": ["bf16", "fp32"],
         "padding": ["grown", "centred"],
+        "padding_colour": ["black", "mean"],
     }
 
 

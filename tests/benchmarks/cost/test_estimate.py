@@ -14,7 +14,7 @@ from benchmarks.cost import estimate
 from benchmarks.cost.estimate import EXTRA, HIGH, LOADED, LOW, dataset_gigabytes, devices_needed, estimates_of
 from benchmarks.environment import describe
 from benchmarks.results import Result
-from benchmarks.suite.plan import Options
+from benchmarks.suite.plan import PlanOptions
 from benchmarks.suite.suite import load_suite
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
@@ -28,20 +28,20 @@ SPEED = 2.0  # 10^9 multiply-adds a second
 
 
 @pytest.fixture
-def estimated(tmp_path: Path, make_result: Callable[..., Result]) -> Callable[..., list[estimate.Estimate]]:
+def estimated(tmp_path: Path, make_result: Callable[..., Result]) -> Callable[..., list[estimate.JobEstimate]]:
     """Estimates of jobs, TASK DATASET PROTOCOL each, of a backbone whose speed is known."""
     weights = create_backbone(SPEC).weights_hash()
     given = make_result(task="throughput", weights_hash=weights)
     environment = replace(given.environment, device=describe(CPU).device)
 
-    def go(*jobs: str, speed: float = SPEED, seeds: int = 1) -> list[estimate.Estimate]:
+    def go(*jobs: str, speed: float = SPEED, seeds: int = 1) -> list[estimate.JobEstimate]:
         columns = [
             {"heading": job, "metric": "any", **dict(zip(("task", "dataset", "protocol"), job.split(), strict=True))}
             for job in jobs
         ]
         suite = {"title": "t", "about": "t", "seeds": 1, "embedded_data": False, "example": [], "columns": columns}
         (tmp_path / "suite.yaml").write_text(yaml.safe_dump(suite))
-        options = Options(
+        options = PlanOptions(
             load_suite(str(tmp_path / "suite.yaml")), (read_name(f"tiny={SPEC}"),), tmp_path, {}, tmp_path, (), seeds,
             "cpu",
         )  # fmt: skip
@@ -59,7 +59,9 @@ def forward_gmacs(side: int) -> float:
     return counted(lambda: backbone(torch.zeros(1, 3, side, side), maps=(-1,)))[1]
 
 
-def test_features_cost_their_forwards_and_stay_on_the_disk(estimated: Callable[..., list[estimate.Estimate]]) -> None:
+def test_features_cost_their_forwards_and_stay_on_the_disk(
+    estimated: Callable[..., list[estimate.JobEstimate]],
+) -> None:
     (job,) = estimated("fewshot cub paper")
     seconds = (5994 + 5794) * forward_gmacs(224) / SPEED
     assert job.low == pytest.approx(LOW * seconds)
@@ -69,7 +71,7 @@ def test_features_cost_their_forwards_and_stay_on_the_disk(estimated: Callable[.
 
 
 def test_training_costs_three_forwards_and_a_file_to_resume_from(
-    estimated: Callable[..., list[estimate.Estimate]],
+    estimated: Callable[..., list[estimate.JobEstimate]],
 ) -> None:
     (job,) = estimated("finegrained_finetune cub mini")
     seconds = (3 * 5 * 5994 + 5794) * forward_gmacs(64) / SPEED
@@ -78,13 +80,13 @@ def test_training_costs_three_forwards_and_a_file_to_resume_from(
     assert (job.features, job.checkpoint) == (0, 16 * parameters)
 
 
-def test_a_small_network_waits_for_its_images(estimated: Callable[..., list[estimate.Estimate]]) -> None:
+def test_a_small_network_waits_for_its_images(estimated: Callable[..., list[estimate.JobEstimate]]) -> None:
     (job,) = estimated("fewshot imagenet paper", speed=1e6)
     assert job.low == pytest.approx(LOW * 1_331_167 * forward_gmacs(224) / 1e6)
     assert job.high == pytest.approx(LOADED * 1_331_167 * 224**2 / torch.get_num_threads() + EXTRA)
 
 
-def test_shared_features_count_once(estimated: Callable[..., list[estimate.Estimate]]) -> None:
+def test_shared_features_count_once(estimated: Callable[..., list[estimate.JobEstimate]]) -> None:
     fewshot, again, knn, heads, second = estimated(
         "fewshot cub paper", "knn cub paper", "dinov2_linear cub paper", seeds=2
     )
@@ -96,7 +98,7 @@ def test_shared_features_count_once(estimated: Callable[..., list[estimate.Estim
     assert heads.low - second.low == pytest.approx(5 * fewshot.low)
 
 
-def test_heads_and_penalties_are_solved_for_each_seed(estimated: Callable[..., list[estimate.Estimate]]) -> None:
+def test_heads_and_penalties_are_solved_for_each_seed(estimated: Callable[..., list[estimate.JobEstimate]]) -> None:
     """13 learning rates on 1 + 2 + 4 + 5 parts, a forward and a gradient each; 45 penalties of 20 products each."""
     _, heads, _, penalties = estimated("dinov2_linear cub paper", "finegrained_linear cub paper", seeds=2)
     weights = create_backbone(SPEC).dim * 200
@@ -104,21 +106,21 @@ def test_heads_and_penalties_are_solved_for_each_seed(estimated: Callable[..., l
     assert penalties.low == pytest.approx(LOW * 5994 * 45 * 20 * weights / 1e9 / SPEED)
 
 
-def test_other_data_share_nothing(estimated: Callable[..., list[estimate.Estimate]]) -> None:
+def test_other_data_share_nothing(estimated: Callable[..., list[estimate.JobEstimate]]) -> None:
     first, second = estimated("knn cub paper", "knn aircraft paper")
     assert first.low > 0
     assert second.low > 0
 
 
 @pytest.mark.parametrize("job", ["ade20k_linear ade20k mini", "nyuv2_depth nyuv2 mini"])
-def test_dense_jobs_count_their_heads(estimated: Callable[..., list[estimate.Estimate]], job: str) -> None:
+def test_dense_jobs_count_their_heads(estimated: Callable[..., list[estimate.JobEstimate]], job: str) -> None:
     (dense,) = estimated(job)
     images, side = (50 * 8, 128) if job.startswith("ade") else (80 * 8, 96)
     assert dense.low > LOW * images * forward_gmacs(side) / SPEED
 
 
 def test_a_job_of_unknown_cost_hides_no_other(
-    estimated: Callable[..., list[estimate.Estimate]], monkeypatch: pytest.MonkeyPatch
+    estimated: Callable[..., list[estimate.JobEstimate]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed = {"fewshot": replace(get_task("fewshot"), workload=None)}
     monkeypatch.setattr(estimate, "get_task", lambda name: changed.get(name) or get_task(name))
@@ -129,7 +131,7 @@ def test_a_job_of_unknown_cost_hides_no_other(
 
 
 def test_a_network_that_cannot_be_counted_is_said(
-    estimated: Callable[..., list[estimate.Estimate]], monkeypatch: pytest.MonkeyPatch
+    estimated: Callable[..., list[estimate.JobEstimate]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*given: object) -> None:
         raise ValueError("no such thing\nas a meta tensor")

@@ -20,11 +20,11 @@ from submitit.slurm.slurm import SlurmInfoWatcher
 from benchmarks.jobs import cluster as module
 from benchmarks.jobs.cluster import ClusterExecutor, ProgressFile, _errors_to
 from benchmarks.jobs.forkserver import default_workers, threads_of
-from benchmarks.jobs.limits import Limits
+from benchmarks.jobs.limits import JobLimits
 from benchmarks.jobs.preflight import make_plan
 from benchmarks.results import ResultStore, read_result
-from benchmarks.suite.plan import Options
-from benchmarks.suite.request import Report, Request
+from benchmarks.suite.plan import PlanOptions
+from benchmarks.suite.request import JobReport, JobRequest
 from benchmarks.suite.suite import load_suite
 from umt.backbones.spec import read_name
 from umt.errors import UMTError
@@ -41,19 +41,19 @@ class Told:
     def __init__(self) -> None:
         self.running: set[str] = set()
         self.most = 0
-        self.reports: dict[str, Report] = {}
+        self.reports: dict[str, JobReport] = {}
         self.progress: list[tuple[int, int, str]] = []
 
-    def start(self, request: Request) -> None:
+    def start(self, request: JobRequest) -> None:
         assert request.title not in self.running | self.reports.keys(), "a job was started twice"
         self.running.add(request.title)
         self.most = max(self.most, len(self.running))
 
-    def advance(self, request: Request, *progress: Any) -> None:
+    def advance(self, request: JobRequest, *progress: Any) -> None:
         assert request.title in self.running
         self.progress.append(progress)
 
-    def end(self, request: Request, report: Report) -> None:
+    def end(self, request: JobRequest, report: JobReport) -> None:
         self.running.remove(request.title)
         self.reports[request.title] = report
 
@@ -68,12 +68,12 @@ class Told:
 
 
 @pytest.fixture
-def planned(small_suite: Make, tmp_path: Path) -> Callable[..., list[Request]]:
+def planned(small_suite: Make, tmp_path: Path) -> Callable[..., list[JobRequest]]:
     """Jobs of two backbones, with a protocol for each behaviour."""
 
-    def plan(seeds: int = 1, **behaviours: str) -> list[Request]:
+    def plan(seeds: int = 1, **behaviours: str) -> list[JobRequest]:
         small = small_suite(**behaviours)
-        options = Options(
+        options = PlanOptions(
             load_suite(str(small.file)),
             tuple(map(read_name, SPECS)),
             small.data_root,
@@ -92,7 +92,7 @@ def planned(small_suite: Make, tmp_path: Path) -> Callable[..., list[Request]]:
 def run(tmp_path: Path) -> Callable[..., Told]:
     """Submit jobs, with submitit's files below a folder."""
 
-    def all_of(requests: list[Request], kind: str = "local", told: Told | None = None, **options: Any) -> Told:
+    def all_of(requests: list[JobRequest], kind: str = "local", told: Told | None = None, **options: Any) -> Told:
         told = told or Told()
         executor = ClusterExecutor(kind, tmp_path / "cluster", options.pop("parameters", {}), **options)
         executor.run(requests, told.start, told.advance, told.end)
@@ -122,7 +122,7 @@ def workers_of(pid: int) -> list[psutil.Process]:
 
 
 def test_jobs_are_submitted_as_others_end_and_share_the_cores(
-    planned: Callable[..., list[Request]], run: Callable[..., Told], tmp_path: Path
+    planned: Callable[..., list[JobRequest]], run: Callable[..., Told], tmp_path: Path
 ) -> None:
     told = run(planned(first="ok, 0.5", second="ok, 0.5"), at_once=2)
     assert told.statuses == ["done"] * 4
@@ -143,7 +143,7 @@ def at_most_side_by_side(results: Path) -> int:
 
 
 def test_a_job_that_fails_makes_room_for_the_next(
-    planned: Callable[..., list[Request]], run: Callable[..., Told]
+    planned: Callable[..., list[JobRequest]], run: Callable[..., Told]
 ) -> None:
     told = run(planned(bad="raise", dead="die", good="ok")[::2], at_once=1)
     assert told.statuses == ["done", "failed", "failed"]
@@ -152,14 +152,14 @@ def test_a_job_that_fails_makes_room_for_the_next(
     assert told.most == 1
 
 
-def test_progress_arrives_while_a_job_runs(planned: Callable[..., list[Request]], run: Callable[..., Told]) -> None:
+def test_progress_arrives_while_a_job_runs(planned: Callable[..., list[JobRequest]], run: Callable[..., Told]) -> None:
     told = run(planned(nap="ok, 1.5")[:1], at_once=1)
     assert told.statuses == ["done"]
     assert told.progress[0] == (1, 2, "naps")
 
 
-def test_limits_are_those_of_a_job(planned: Callable[..., list[Request]], run: Callable[..., Told]) -> None:
-    told = run(planned(hang="ok, 300", sound="ok")[::2], at_once=1, limits=Limits(seconds=9))
+def test_limits_are_those_of_a_job(planned: Callable[..., list[JobRequest]], run: Callable[..., Told]) -> None:
+    told = run(planned(hang="ok, 300", sound="ok")[::2], at_once=1, limits=JobLimits(seconds=9))
     assert told.statuses == ["done", "failed"]
     assert "if the job is sound, type the same command again with more than" in told.message("hang")
 
@@ -172,7 +172,7 @@ class Ending(Told):
         self.number = number
         self.wait_for = wait_for
 
-    def start(self, request: Request) -> None:
+    def start(self, request: JobRequest) -> None:
         super().start(request)
         if "slow" in request.title:
             self.wait_for((request.work_dir / "lock").exists)
@@ -186,7 +186,7 @@ class Ending(Told):
     ids=["the system", "the time limit"],  # of which submitit hears by that signal, from Slurm and by itself
 )
 def test_a_job_that_is_ended_is_one_failed_line_and_no_other_is_lost(
-    planned: Callable[..., list[Request]],
+    planned: Callable[..., list[JobRequest]],
     run: Callable[..., Told],
     tmp_path: Path,
     wait_for: Callable[..., None],
@@ -207,7 +207,7 @@ def test_a_job_that_is_ended_is_one_failed_line_and_no_other_is_lost(
 
 
 def test_jobs_that_cannot_start_end_the_run(
-    planned: Callable[..., list[Request]], run: Callable[..., Told], tmp_path: Path
+    planned: Callable[..., list[JobRequest]], run: Callable[..., Told], tmp_path: Path
 ) -> None:
     told = run(planned(good="ok"), parameters={"local_setup": ["exit 1"]}, at_once=1)
     assert told.statuses == ["failed", "failed"]
@@ -216,7 +216,7 @@ def test_jobs_that_cannot_start_end_the_run(
 
 
 def test_the_end_of_its_log_says_what_a_job_died_of(
-    planned: Callable[..., list[Request]], run: Callable[..., Told], tmp_path: Path
+    planned: Callable[..., list[JobRequest]], run: Callable[..., Told], tmp_path: Path
 ) -> None:
     """Another module has the name of the package."""
     (tmp_path / "benchmarks.py").write_text("raise RuntimeError('broken on purpose')")
@@ -226,10 +226,10 @@ def test_the_end_of_its_log_says_what_a_job_died_of(
 
 
 def test_an_error_of_the_one_who_waits_cancels_the_jobs(
-    planned: Callable[..., list[Request]], run: Callable[..., Told], wait_for: Callable[..., None]
+    planned: Callable[..., list[JobRequest]], run: Callable[..., Told], wait_for: Callable[..., None]
 ) -> None:
     class Failing(Told):
-        def start(self, request: Request) -> None:
+        def start(self, request: JobRequest) -> None:
             assert workers_of(os.getpid())
             raise RuntimeError("an error of the front process")
 
@@ -239,13 +239,13 @@ def test_an_error_of_the_one_who_waits_cancels_the_jobs(
 
 
 def test_a_job_on_this_machine_has_all_the_time(
-    planned: Callable[..., list[Request]], run: Callable[..., Told]
+    planned: Callable[..., list[JobRequest]], run: Callable[..., Told]
 ) -> None:
     """Submitit gives it two minutes unless it is told otherwise, and so it may be here."""
     seconds: list[int] = []
 
     class Asking(Told):
-        def start(self, request: Request) -> None:
+        def start(self, request: JobRequest) -> None:
             super().start(request)
             seconds.extend(int(worker.environ()["SUBMITIT_LOCAL_TIMEOUT_S"]) for worker in workers_of(os.getpid()))
 
@@ -355,7 +355,7 @@ def states_of(folder: Path) -> list[str]:
 
 
 def test_slurm_gets_one_array_that_holds_jobs_back(
-    planned: Callable[..., list[Request]],
+    planned: Callable[..., list[JobRequest]],
     run: Callable[..., Told],
     tmp_path: Path,
     slurm: Path,
@@ -372,12 +372,12 @@ def test_slurm_gets_one_array_that_holds_jobs_back(
 
 
 def test_jobs_that_slurm_ends_are_failed_lines(
-    planned: Callable[..., list[Request]], run: Callable[..., Told], slurm: Path
+    planned: Callable[..., list[JobRequest]], run: Callable[..., Told], slurm: Path
 ) -> None:
     """The interruption finds a job that runs and a job that waits."""
 
     class Cancelling(Told):
-        def start(self, request: Request) -> None:
+        def start(self, request: JobRequest) -> None:
             super().start(request)
             subprocess.run(["scancel", "1000"], check=True)
 
@@ -387,14 +387,14 @@ def test_jobs_that_slurm_ends_are_failed_lines(
 
 
 def test_an_interruption_cancels_what_slurm_was_sent(
-    planned: Callable[..., list[Request]],
+    planned: Callable[..., list[JobRequest]],
     run: Callable[..., Told],
     slurm: Path,
     wait_for: Callable[..., None],
     processes_mentioning: Callable[[str], list[int]],
 ) -> None:
     class Interrupted(Told):
-        def start(self, request: Request) -> None:
+        def start(self, request: JobRequest) -> None:
             raise KeyboardInterrupt
 
     requests = planned(slow="ok, 300")
@@ -405,7 +405,7 @@ def test_an_interruption_cancels_what_slurm_was_sent(
 
 
 def test_jobs_that_slurm_refuses_are_one_error(
-    planned: Callable[..., list[Request]], run: Callable[..., Told], slurm: Path
+    planned: Callable[..., list[JobRequest]], run: Callable[..., Told], slurm: Path
 ) -> None:
     (slurm / "refuse").touch()
     with pytest.raises(UMTError, match=r"cannot be submitted: .*invalid partition specified: gpu.*--cluster-option"):
@@ -413,7 +413,7 @@ def test_jobs_that_slurm_refuses_are_one_error(
 
 
 @pytest.fixture
-def note(planned: Callable[..., list[Request]], tmp_path: Path) -> ProgressFile:
+def note(planned: Callable[..., list[JobRequest]], tmp_path: Path) -> ProgressFile:
     return ProgressFile(tmp_path, planned()[0])
 
 

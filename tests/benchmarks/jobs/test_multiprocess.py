@@ -13,8 +13,8 @@ import yaml
 from benchmarks.jobs.preflight import make_plan
 from benchmarks.jobs.worker import run_job
 from benchmarks.results import ResultStore
-from benchmarks.suite.plan import Options
-from benchmarks.suite.request import Request
+from benchmarks.suite.plan import PlanOptions
+from benchmarks.suite.request import JobRequest
 from benchmarks.suite.suite import load_suite
 from umt.backbones.spec import read_name
 from umt.data.mini.dense import write_ade20k
@@ -34,7 +34,7 @@ PROTOCOL = {
     "ema": 0.5,
 }
 SPEC = "tiny=timm:test_vit?pretrained=false&img_size=32"
-Plan = Callable[..., Request]
+Plan = Callable[..., JobRequest]
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ def plan(tmp_path: Path, image_folder: Callable[..., Path]) -> Plan:
     """The request of one fine-tuning job over so many processes, each time with its own folder of results."""
     image_folder(tmp_path / "data" / "imagenet", train=8, val=6)
 
-    def make(processes: int, **changes: object) -> Request:
+    def make(processes: int, **changes: object) -> JobRequest:
         protocol = tmp_path / "quick.yaml"
         protocol.write_text(yaml.safe_dump({**PROTOCOL, **changes}))
         column = {"heading": "I", "task": "imagenet_finetune", "dataset": "imagenet", "metric": "top1"}
         suite = {"title": "t", "about": "t", "seeds": 1, "embedded_data": False, "example": []}
         table = {"title": "t", "columns": [{**column, "protocol": str(protocol)}]}
         (tmp_path / "suite.yaml").write_text(yaml.safe_dump({**suite, "tables": {"t": table}}))
-        options = Options(
+        options = PlanOptions(
             load_suite(str(tmp_path / "suite.yaml")),
             (read_name(SPEC),),
             tmp_path / "data",
@@ -65,7 +65,7 @@ def plan(tmp_path: Path, image_folder: Callable[..., Path]) -> Plan:
     return make
 
 
-def losses(request: Request) -> np.ndarray:
+def losses(request: JobRequest) -> np.ndarray:
     """Cross-entropy of each test image, as the job stored it."""
     raw = ResultStore(request.out / "results").path(request.key).with_suffix(".npz")
     return np.load(raw)["losses"]
@@ -99,7 +99,7 @@ def test_a_job_takes_as_many_processes_as_can_share_its_batch(plan: Plan) -> Non
 
 def test_tasks_that_cannot_be_spread_take_one_process(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     image_folder(tmp_path / "imagenet")
-    options = Options(
+    options = PlanOptions(
         load_suite("mini"), (read_name(SPEC),), tmp_path, {}, tmp_path / "out", ("knn",), 1, "cpu", processes=4
     )
     assert {request.processes for request in make_plan(options).requests()} == {1}
@@ -117,7 +117,7 @@ def test_a_segmentation_job_is_shared_out_too(tmp_path: Path) -> None:
     suite = {"title": "t", "about": "t", "seeds": 1, "embedded_data": False, "example": [], "tables": tables}
     file.write_text(yaml.safe_dump(suite))
     data, out = {"ade20k": tmp_path / "ade"}, tmp_path / "out"
-    options = Options(
+    options = PlanOptions(
         load_suite(str(file)), (read_name("tiny=timm:test_resnet?pretrained=false"),), tmp_path, data, out, (), 1,
         "cpu", processes=2,
     )  # fmt: skip

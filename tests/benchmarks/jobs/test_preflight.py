@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.jobs.preflight import make_plan
-from benchmarks.suite.plan import Options, Plan
+from benchmarks.suite.plan import PlanOptions, RunPlan
 from benchmarks.suite.suite import Column, SuiteTable, load_suite
 from umt.backbones.spec import read_name
 from umt.errors import OptionError
@@ -19,14 +19,14 @@ SOUND = Column("k-NN", "knn", "imagenet", "mini", "top1")
 
 
 @pytest.fixture
-def plan(image_folder: Callable[..., Path], tmp_path: Path) -> Callable[..., Plan]:
+def plan(image_folder: Callable[..., Path], tmp_path: Path) -> Callable[..., RunPlan]:
     image_folder(tmp_path / "data" / "imagenet")
 
-    def make(*columns: Column, **options: Any) -> Plan:
+    def make(*columns: Column, **options: Any) -> RunPlan:
         suite = replace(load_suite("mini"), tables={"t": SuiteTable("Title", columns=(SOUND, *columns))})
         names = (read_name("timm:test_resnet?pretrained=false"),)
         whole = {"data": {}, "out": tmp_path / "out", "tasks": (), "seeds": 1, "device": "cpu", **options}
-        return make_plan(Options(suite=suite, backbones=names, data_root=tmp_path / "data", **whole))
+        return make_plan(PlanOptions(suite=suite, backbones=names, data_root=tmp_path / "data", **whole))
 
     return make
 
@@ -42,7 +42,7 @@ def plan(image_folder: Callable[..., Path], tmp_path: Path) -> Callable[..., Pla
     ],
 )
 def test_a_column_that_fits_no_task_is_blocked_alone(
-    plan: Callable[..., Plan], changes: dict[str, str], reason: str
+    plan: Callable[..., RunPlan], changes: dict[str, str], reason: str
 ) -> None:
     sound, blocked = plan(replace(SOUND, **changes)).jobs
     assert sound.state == "to run"
@@ -50,6 +50,6 @@ def test_a_column_that_fits_no_task_is_blocked_alone(
     assert reason in (blocked.problem or "")
 
 
-def test_a_folder_for_no_data_set_is_refused(plan: Callable[..., Plan], tmp_path: Path) -> None:
+def test_a_folder_for_no_data_set_is_refused(plan: Callable[..., RunPlan], tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"--data cup=.*: unknown data set 'cup'\. Did you mean cub\?"):
         plan(data={"cup": tmp_path})

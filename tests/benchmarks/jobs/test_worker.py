@@ -15,22 +15,22 @@ from benchmarks.jobs.local import LocalExecutor, _output_to
 from benchmarks.jobs.preflight import make_plan
 from benchmarks.jobs.worker import open_log, run_job
 from benchmarks.results import ResultStore
-from benchmarks.suite.plan import Options
-from benchmarks.suite.request import Report, Request
+from benchmarks.suite.plan import PlanOptions
+from benchmarks.suite.request import JobReport, JobRequest
 from benchmarks.suite.suite import load_suite
 from umt.backbones.spec import read_name
 from umt.errors import UMTError
 
 
 @pytest.fixture
-def request_of(small_suite: Callable[..., object], tmp_path: Path) -> Request:
+def request_of(small_suite: Callable[..., object], tmp_path: Path) -> JobRequest:
     small = small_suite()
     spec = (read_name("tiny=timm:test_resnet?pretrained=false"),)
-    options = Options(load_suite(str(small.file)), spec, small.data_root, {}, tmp_path / "out", (), 1, "cpu")
+    options = PlanOptions(load_suite(str(small.file)), spec, small.data_root, {}, tmp_path / "out", (), 1, "cpu")
     return make_plan(options).requests()[0]
 
 
-def test_a_job_that_has_a_result_is_not_run_again(request_of: Request) -> None:
+def test_a_job_that_has_a_result_is_not_run_again(request_of: JobRequest) -> None:
     assert run_job(request_of).status == "done"
     path = ResultStore(request_of.out / "results").path(request_of.key)
     written = path.stat().st_mtime_ns
@@ -38,18 +38,18 @@ def test_a_job_that_has_a_result_is_not_run_again(request_of: Request) -> None:
     assert path.stat().st_mtime_ns == written
 
 
-def test_two_processes_do_not_run_the_same_job(request_of: Request) -> None:
+def test_two_processes_do_not_run_the_same_job(request_of: JobRequest) -> None:
     request_of.work_dir.mkdir(parents=True)
     with FileLock(request_of.work_dir / "lock"):
         assert run_job(request_of).status == "elsewhere"
 
 
-def test_weights_that_changed_since_the_plan_are_refused(request_of: Request) -> None:
+def test_weights_that_changed_since_the_plan_are_refused(request_of: JobRequest) -> None:
     report = run_job(replace(request_of, spec="timm:test_vit?pretrained=false"))
     assert (report.status, "weights have changed" in report.message) == ("failed", True)
 
 
-def test_a_job_takes_its_protocol_from_the_plan(request_of: Request) -> None:
+def test_a_job_takes_its_protocol_from_the_plan(request_of: JobRequest) -> None:
     """A file that changes while a suite runs changes no job of it."""
     settings = replace(request_of.protocol.settings, seconds=0.01)
     changed = replace(request_of, protocol=replace(request_of.protocol, settings=settings, footnote="By the plan."))
@@ -58,7 +58,7 @@ def test_a_job_takes_its_protocol_from_the_plan(request_of: Request) -> None:
     assert str(result.footnote).startswith("By the plan.")
 
 
-def test_checkpoints_of_a_finished_job_are_gone_and_those_of_a_failed_one_stay(request_of: Request) -> None:
+def test_checkpoints_of_a_finished_job_are_gone_and_those_of_a_failed_one_stay(request_of: JobRequest) -> None:
     checkpoint = request_of.work_dir / "resume.pth"
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
@@ -69,22 +69,22 @@ def test_checkpoints_of_a_finished_job_are_gone_and_those_of_a_failed_one_stay(r
 
 
 def test_jobs_share_the_cache_beside_their_results_or_the_one_that_is_named(
-    request_of: Request, tmp_path: Path
+    request_of: JobRequest, tmp_path: Path
 ) -> None:
     assert request_of.cache_dir == request_of.out / "cache"
     assert replace(request_of, cache=tmp_path / "other").cache_dir == tmp_path / "other"
 
 
-def ended(request: Request) -> list[Report]:
+def ended(request: JobRequest) -> list[JobReport]:
     """The reports of a job that runs in a process of its own."""
-    reports: list[Report] = []
+    reports: list[JobReport] = []
     executor = LocalExecutor(multiprocessing.get_context("fork"), 1)
     executor.run([request], lambda _: None, lambda *_: None, lambda _, report: reports.append(report))
     return reports
 
 
 @pytest.mark.parametrize("kind", ["link", "loop", "pipe", "folder"])
-def test_a_log_that_is_no_plain_file_is_not_written(request_of: Request, tmp_path: Path, kind: str) -> None:
+def test_a_log_that_is_no_plain_file_is_not_written(request_of: JobRequest, tmp_path: Path, kind: str) -> None:
     target, log = tmp_path / "target", request_of.log
     target.write_text("mine")
     log.parent.mkdir(parents=True)
@@ -103,7 +103,7 @@ def test_a_log_that_is_no_plain_file_is_not_written(request_of: Request, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["logs", "work"])
-def test_folders_that_lead_out_of_the_run_are_refused(request_of: Request, tmp_path: Path, name: str) -> None:
+def test_folders_that_lead_out_of_the_run_are_refused(request_of: JobRequest, tmp_path: Path, name: str) -> None:
     folder = request_of.out / name / request_of.key.stem.split("/")[0]
     folder.parent.mkdir(parents=True)
     (tmp_path / "outside").mkdir()

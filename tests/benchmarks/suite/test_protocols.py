@@ -115,3 +115,11 @@ def test_every_shipped_suite_names_what_exists(suite_name: str) -> None:
         load_protocol(task.name, column.protocol, task.settings)
         assert dataset_info(column.dataset).kind in task.kinds
         assert column.metric in {metric.name for metric in task.metrics}
+
+
+def test_a_field_by_its_former_name_is_read_with_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("version: 1\nabout: test\nextends: paper\nbatch: 8\ndevice_batch: 4\n")
+    with pytest.warns(FutureWarning, match=r"mine\.yaml: field 'device_batch' is now 'bn_batch' for task 'ade20k_lin"):
+        protocol = load_protocol("ade20k_linear", str(path), get_task("ade20k_linear").settings)
+    assert protocol.settings.bn_batch == 4

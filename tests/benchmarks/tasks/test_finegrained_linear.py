@@ -98,10 +98,63 @@ def test_of_equally_good_penalties_one_is_taken_by_rule(ties: str, penalty: floa
     assert finegrained_linear._choose(scored, ties).penalty == penalty
 
 
-def test_unknown_rule_for_ties_is_an_error() -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ties": "strong"}, "unknown rule for ties 'strong'"),
+        ({"validation_draw": "nunpy"}, "unknown validation_draw 'nunpy'. Did you mean numpy"),
+        ({"mean_std": "clop"}, "unknown mean_std 'clop'. Did you mean clip"),
+    ],
+)
+def test_unknown_rules_are_errors(change: dict[str, str], message: str) -> None:
     settings = load_protocol(TASK.name, "paper", LinearSettings).settings
-    with pytest.raises(UMTError, match="unknown rule for ties 'strong'"):
-        replace(settings, ties="strong")
+    with pytest.raises(UMTError, match=message):
+        replace(settings, **change)
+
+
+def published_by_proteus(images: int) -> list[int]:
+    """Its get_train_valid_loader: a list is shuffled by NumPy's first generator with seed 0, a fifth validates."""
+    state = np.random.get_state()
+    indices = list(range(images))
+    np.random.seed(0)
+    np.random.shuffle(indices)
+    np.random.set_state(state)
+    return sorted(indices[: int(np.floor(0.2 * images))])
+
+
+def published_by_dinov2(images: int) -> list[int]:
+    """Its eval_log_regression: torch.manual_seed(0), a permutation, of which the first tenth validates."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return sorted(torch.randperm(images)[: images // 10].tolist())
+
+
+@pytest.mark.parametrize(
+    ("protocol", "published"), [("proteus", published_by_proteus), ("dinov2", published_by_dinov2)]
+)
+def test_seed_0_validates_on_the_published_images(
+    make_job: MakeJob, make_dataset: MakeDataset, protocol: str, published: Callable[[int], list[int]]
+) -> None:
+    masks = [
+        finegrained_linear._validation(make_job(TASK.name, make_dataset("cub"), protocol, seed=seed), np.zeros(3060))
+        for seed in (0, 1)
+    ]
+    assert np.flatnonzero(masks[0]).tolist() == published(3060)
+    assert (masks[0] != masks[1]).any()
+
+
+def test_proteus_normalises_by_clips_mean_and_deviation(make_job: MakeJob, make_dataset: MakeDataset) -> None:
+    """It is what the backbone's own options for them give, and only this protocol does so."""
+    spec = "timm:test_vit?pretrained=false"
+    clip = "mean=[0.48145466,0.4578275,0.40821073]&std=[0.26862954,0.26130258,0.27577711]"
+    dataset = make_dataset("cub")
+    published = TASK.run(make_job(TASK.name, dataset, "proteus", spec, resolution=64))
+    explicit = TASK.run(make_job(TASK.name, dataset, "proteus", f"{spec}&{clip}", resolution=64, mean_std="weights"))
+    own = TASK.run(make_job(TASK.name, dataset, "proteus", spec, resolution=64, mean_std="weights"))
+    assert published.details == explicit.details
+    assert published.details["validation_gap"] != own.details["validation_gap"]
+    others = [name for name in protocol_names(TASK.name) if name != "proteus"]
+    assert {load_protocol(TASK.name, name, LinearSettings).settings.mean_std for name in others} == {"weights"}
 
 
 def test_real_photographs_are_told_apart(make_job: MakeJob, photographs: Dataset) -> None:

@@ -75,6 +75,7 @@ def test_the_paper_protocol_runs(run: Callable[..., Outcome], spec: str, levels:
     assert outcome.raw["image"].tolist() == ["motorcycle_0000.jpg", "room_0000.jpg"]
     assert outcome.raw["rmse"].mean() == pytest.approx(outcome.metrics["rmse"])
     assert outcome.details["levels"] == levels
+    assert outcome.details["final_norm"] == (spec == CNN)
     assert outcome.global_batch == 2
     assert outcome.details["bn_batch"] == 2
     assert outcome.details["processes"] == 1
@@ -136,12 +137,15 @@ def test_the_dinov3_protocol_leaves_the_backbone_as_it_was(run: Callable[..., Ou
                 "size": (512, 770), "test_size": (518, 691), "test_window": 518, "test_stride": 129, "drop_path": 0.1,
                 "precision": "fp32", "dropout": 0.1, "head": "dpt_raw", "trained": "custom_keys",
                 "padding_colour": "mean",
+                "final_norm": False, "far_truth": True,
             },
         ),
         (
             "dinov3",  # config-nyu.yaml of its repository
             {
-                "iterations": 38_400, "batch": 16, "lr": 3e-4, "weight_decay": 1e-4, "warmup": 12_800, "rotation": 2.5,
+                "iterations": 38_400, "batch": 16, "bn_batch": 16, "loss_images": 2, "final_norm": True,
+                "far_truth": True,
+                "lr": 3e-4, "weight_decay": 1e-4, "warmup": 12_800, "rotation": 2.5,
                 "clip_norm": 35.0, "crop": (416, 544), "head": "bins", "trained": "head", "best_on_test": None,
                 "border_crop": True, "schedule": "one_cycle", "loss": "sig", "color_kind": "adabins", "dropout": 0.0,
                 "padding_colour": "mean",
@@ -170,6 +174,7 @@ def test_the_paper_protocol_is_the_published_one() -> None:
         "backbone_scale": 0.1, "channels": 256, "post_process_channels": (96, 192, 384, 768), "min_depth": 1e-3,
         "max_depth": 10.0, "scale_range": (0.8, 1.5), "depth_mix": 0.25, "flip": 0.5, "test_mode": "slide_flip",
         "size": (480, 640), "eigen_crop": True, "padding_colour": "mean",
+        "final_norm": False, "far_truth": True,
     }  # fmt: skip
     assert {name: getattr(settings, name) for name in published} == published
     windows = 1 + (settings.size[1] - settings.test_window) // settings.test_stride
@@ -234,6 +239,7 @@ def test_strides_that_no_dpt_can_scale_are_named(run: Callable[..., Outcome]) ->
         ({"trained": "none"}, "'trained' is 'none'; it must be all or custom_keys or head"),
         ({"test_stride": 0}, "'test_stride' is 0; it must be more than 0"),
         ({"max_depth": 0.0}, "'max_depth' is 0.0; it must be more than min_depth 0.001"),
+        ({"loss": "sig", "loss_images": 3}, "'loss_images' is 3; it must be null, or a divisor of bn_batch = 16"),
         ({"best_on_test": 0}, "'best_on_test' is 0; it must be null or a number of steps"),
     ],
 )
@@ -243,8 +249,11 @@ def test_settings_that_do_not_hold(run: Callable[..., Outcome], change: dict[str
         run("paper", **change)
 
 
-@pytest.mark.parametrize(("protocol", "processes"), [("paper", [1, 2, 2, 4, 4, 8, 16]), ("dinov3", [1] * 7)])
+@pytest.mark.parametrize(
+    ("protocol", "processes"), [("paper", [1, 2, 2, 4, 4, 8, 16]), ("dinov3", [1, 2, 2, 4, 4, 8, 8])]
+)
 def test_processes_that_share_a_forward_evenly(protocol: str, processes: list[int]) -> None:
-    """DINOv3's loss is over the images of a forward: shares would have other means."""
+    """DINOv3's loss is over two images of a forward, which no process shares with another."""
     settings = load_protocol("nyuv2_depth", protocol, get_task("nyuv2_depth").settings).settings
     assert [settings.processes(most) for most in (1, 2, 3, 4, 6, 8, 20)] == processes
+    assert dataclasses.replace(settings, loss="sig", loss_images=None).processes(8) == 1

@@ -24,7 +24,7 @@ TRUSTING = {
     "umt/distill/teachers/teacher.py:load_teacher": "`trusted` of load_recipe: --trust",
     "benchmarks/jobs/preflight.py:_check_backbone": "BackboneName.trusted",
     "benchmarks/cost/estimate.py:estimates_of": "BackboneName.trusted",
-    "benchmarks/jobs/measure.py:_backbone": "Request.trusted, which is BackboneName.trusted",
+    "benchmarks/jobs/measure.py:_backbone": "JobRequest.trusted, which is BackboneName.trusted",
     "reports/analysis/named.py:load_named": "BackboneName.trusted",
 }
 # Where a name is read as one that a person typed.
@@ -38,6 +38,7 @@ TYPED = {
 # Where another library builds a model of options: all behind refuse_untrusted, unpickling refused.
 BUILDING = {
     "umt/backbones/adapters/timm_adapter.py:build": "our create_model",
+    "umt/backbones/recognition/builders.py:empty_model": "our create_model",
     "umt/backbones/adapters/timm_adapter.py:_create": "options of the spec",
     "umt/backbones/adapters/open_clip_adapter.py:create": "options of the spec, weights_only=True last",
     "umt/backbones/adapters/torchvision_adapter.py:load": "a name of torchvision's list, and of its weights",
@@ -78,7 +79,11 @@ FILLING: dict[str, str] = {}
 OPENING = {
     "umt/files.py:open_plain": "the opener itself",
     "umt/backbones/weights.py:read_file": "after _refuse_special",
-    "umt/backbones/weights.py:_check_zip": "after _refuse_special",
+    "umt/backbones/weights.py:refuse_damaged_zip": "after open_plain",
+    "umt/backbones/weights.py:_check_sum": "an entry of an archive that is open",
+    "umt/backbones/containers/files.py:open_zip": "the handle of open_plain",
+    "umt/backbones/containers/files.py:_zip_kind": "the handle of open_plain",
+    "umt/backbones/containers/files.py:_read_npz": "the handle of open_plain, without pickles",
     "umt/data/images.py:opened": "the handle of open_plain",
     "umt/data/mini/crops.py:_write_lines": "embedded data, in a folder that was just made",
     "umt/data/mini/write.py:_replace": "embedded data, in a folder that was just made",
@@ -99,7 +104,7 @@ OPENING = {
     "umt/export/folder.py:export_folder": "in a folder that was just made",
     "umt/feature_cache/entry.py:_mapped": "the handle of open_plain",
     "umt/feature_cache/key.py:_code_hash": "the source of a class that is loaded",
-    "umt/feature_cache/lookup.py:cached_features": "Entry.open, by open_plain",
+    "umt/feature_cache/lookup.py:cached_features": "CacheEntry.open, by open_plain",
     "benchmarks/jobs/cluster.py:_last_words": "submitit's own log",
     "benchmarks/jobs/worker.py:run_job": "a lock",
     "reports/tables/compare.py:_counterpart": "our package",

@@ -31,7 +31,7 @@ from umt.distill.cache.cache import Shard
 from umt.distill.recipe import TeacherSpec, load_recipe
 from umt.distill.teachers.teacher import load_teacher
 from umt.errors import UMTError
-from umt.feature_cache.entry import Entry
+from umt.feature_cache.entry import CacheEntry
 
 TEACHER = "timm:test_resnet?pretrained=false"
 Door = Callable[[Path], object]
@@ -130,7 +130,7 @@ def test_weights(tmp_path: Path, marker: Path, door: str) -> None:
 
 def cached_features(path: Path) -> None:
     """A header that vouches for the file: whoever can write one can write the other."""
-    entry = Entry(path.parent, path.stem)
+    entry = CacheEntry(path.parent, path.stem)
     entry.header.write_text(json.dumps({"crc32": crc32(path.read_bytes()), "key": {}, "shape": [1]}))
     if entry.read({}, (1,)) is None:  # to be computed again, as any damaged entry
         raise UMTError(f"{path}: damaged")

@@ -38,6 +38,8 @@ FORBIDDEN = {  # what a call goes to, by its full name, or by the package it is 
 }
 METHODS = ("extractall", "read_pickle", "load_or_resume")  # of whatever object
 MUST_SAY = {"torch.load": ("weights_only", True), "numpy.load": ("allow_pickle", False)}
+# The one place that runs code on purpose: a local checkout that a person has typed the name of.
+TYPED = {"umt/backbones/adapters/hub_adapter.py": ["torch.hub.load"]}
 IMAGES = "umt/data/images.py"  # the one door for images, where damage gets its file's name
 
 
@@ -96,7 +98,7 @@ def modules() -> Iterator[Path]:
 def test_nothing_that_is_read_can_run() -> None:
     found = {str(path.relative_to(ROOT)): unsafe_calls(path.read_text(encoding="utf-8")) for path in modules()}
     assert len(found) > 200  # the rooms are where this test looks for them
-    assert {path: names for path, names in found.items() if names} == {}
+    assert {path: names for path, names in found.items() if names} == TYPED
 
 
 def test_images_have_one_door() -> None:

@@ -155,14 +155,16 @@ def test_bad_input_is_one_line(tmp_path: Path, folder: Path, photo: Path) -> Non
     fails("name a second backbone, or --teachers", "cka", VIT, "--images", folder, *out)
     fails("names no teachers", "cka", VIT, "--teachers", "--images", folder, *out)
     fails("two backbones are called", "cka", VIT, VIT, "--images", folder, *out)
-    fails("name the images: --images FOLDER, or --data NAME with --data-root", "cka", VIT, CNN, *out)
+    fails("name the images: --images FOLDER, or --dataset NAME with --data-root", "cka", VIT, CNN, *out)
     fails("CKA of 3 samples: it takes at least 4", "cka", VIT, CNN, "--images", folder, "--limit", 3, *out)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_data_set_gives_its_last_split(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+@pytest.mark.filterwarnings("ignore:--data goes with the next release:FutureWarning")
+@pytest.mark.parametrize("option", ["--dataset", "--data"])  # the second is its older name
+def test_a_data_set_gives_its_last_split(option: str, tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     image_folder(tmp_path / "imagenet", classes=2, train=1, val=4, side=64)
-    run("cka", VIT, CNN, "--data", "imagenet", "--data-root", tmp_path, "--resolution", 64, "--out", tmp_path / "out")
+    run("cka", VIT, CNN, option, "imagenet", "--data-root", tmp_path, "--resolution", 64, "--out", tmp_path / "out")
     images = json.loads((tmp_path / "out" / "cka.json").read_text())["images"]
     assert images["sizes"] == {"val": 8}
     assert images["official"] is False

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.building.ranking import Estimate, estimate, mean_rank, ranking
+from reports.building.ranking import IntervalEstimate, estimate, mean_rank, ranking
 
 
 def test_the_interval_over_runs_is_students(measurement, cub) -> None:  # type: ignore[no-untyped-def]
@@ -18,9 +18,9 @@ def test_the_interval_over_runs_is_students(measurement, cub) -> None:  # type: 
 
 
 def test_one_run_has_the_interval_that_it_measured_or_none(measurement, cub) -> None:  # type: ignore[no-untyped-def]
-    assert estimate([measurement(cub, 80.0)], "accuracy") == Estimate(80.0, None)
+    assert estimate([measurement(cub, 80.0)], "accuracy") == IntervalEstimate(80.0, None)
     measured = measurement(cub, 80.0, details={"interval": {"low": 78, "high": 82.5, "percent": 95}})
-    assert estimate([measured], "accuracy") == Estimate(80.0, (78.0, 82.5))
+    assert estimate([measured], "accuracy") == IntervalEstimate(80.0, (78.0, 82.5))
 
 
 def test_equal_runs_are_no_surer_than_the_images_that_all_of_them_saw(measurement, cub) -> None:  # type: ignore[no-untyped-def]
@@ -49,7 +49,7 @@ def test_places_are_shared_by_equals_and_open_where_intervals_meet(higher: bool)
     sign = 1 if higher else -1
     values = {"a": (90, 2), "b": (90, 2), "c": (87, 1.5), "d": (50, 1)}
     estimates = {
-        name: Estimate(sign * value, (min(ends), max(ends)))
+        name: IntervalEstimate(sign * value, (min(ends), max(ends)))
         for name, (value, half) in values.items()
         for ends in [(sign * (value - half), sign * (value + half))]
     }
@@ -59,12 +59,16 @@ def test_places_are_shared_by_equals_and_open_where_intervals_meet(higher: bool)
 
 
 def test_an_unknown_interval_leaves_all_places_unknown() -> None:
-    found = ranking({"a": Estimate(1.0, (0.9, 1.1)), "b": Estimate(2.0, None)}, higher_is_better=True)
+    found = ranking({"a": IntervalEstimate(1.0, (0.9, 1.1)), "b": IntervalEstimate(2.0, None)}, higher_is_better=True)
     assert [found[name].possible for name in "ab"] == [None, None]
     assert mean_rank(list(found.values())) == (1.5, None)
 
 
 def test_the_mean_place_lies_between_the_means_of_open_places() -> None:
-    close = ranking({"a": Estimate(1.0, (0.0, 2.0)), "b": Estimate(1.5, (0.5, 2.5))}, higher_is_better=True)
-    clear = ranking({"a": Estimate(9.0, (8.0, 9.5)), "b": Estimate(1.5, (0.5, 2.5))}, higher_is_better=True)
+    close = ranking(
+        {"a": IntervalEstimate(1.0, (0.0, 2.0)), "b": IntervalEstimate(1.5, (0.5, 2.5))}, higher_is_better=True
+    )
+    clear = ranking(
+        {"a": IntervalEstimate(9.0, (8.0, 9.5)), "b": IntervalEstimate(1.5, (0.5, 2.5))}, higher_is_better=True
+    )
     assert mean_rank([close["a"], clear["a"]]) == (1.5, (1.0, 1.5))

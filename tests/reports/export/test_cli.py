@@ -105,7 +105,7 @@ def test_a_space_is_nothing_for_timm(checkpoint: Write, tmp_path: Path) -> None:
 def test_mistakes_in_the_name_are_one_line(checkpoint: Write, tmp_path: Path) -> None:
     torch.save({"weight": torch.ones(1)}, tmp_path / "plain.pth")
     fails("none.pth: no such weight file", tmp_path / "none.pth", "--to", "timm")
-    fails("plain.pth: no UMT checkpoint", tmp_path / "plain.pth", "--to", "timm")
+    fails("plain.pth: refused: its 1 tensors", tmp_path / "plain.pth", "--to", "timm")
     fails("timm:resnet50: no checkpoint file; name one that `umt distill` wrote", "timm:resnet50", "--to", "timm")
     fails(
         "unknown head of .* 'dinno'. Did you mean dino.*Known: dino, mae", f"{checkpoint('cnn')}#dinno", "--to", "onnx"

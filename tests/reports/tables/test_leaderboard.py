@@ -65,4 +65,4 @@ def test_the_command_ranks_what_is_chosen_and_writes_it(store, result, cub, tmp_
     assert "10.0" not in chosen.output
     assert (tmp_path / "out" / "leaderboard.csv").is_file()
     nothing = CliRunner().invoke(leaderboard_command, [*arguments, "--tasks", "knn"])
-    assert "no result is left by --tasks knn" in str(nothing.exception)
+    assert "no result passes --tasks" in str(nothing.exception)

@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from umt.backbones import create_backbone
+from umt.backbones.check import check_backbone
+from umt.backbones.checkpoint import save_checkpoint
 from umt.backbones.registry import installed_plugins
 from umt.errors import UMTError
+from umt.export.timm_folder import write_timm_folder
 
 PLUG_IN = """
 from torch import nn
@@ -107,3 +110,51 @@ def test_a_plug_in_whose_own_import_fails_shows_it(tmp_path: Path, monkeypatch: 
 def test_only_checkpoints_have_spaces() -> None:
     with pytest.raises(UMTError, match="leave out '#dino'"):
         create_backbone("timm:test_vit#dino")
+
+
+@pytest.mark.parametrize("name", ["timm:test_vit", "timm:test_convnext", "torchvision:resnet18"])
+def test_weights_may_be_bfloat16_and_features_are_float32(name: str) -> None:
+    full = create_backbone(f"{name}?pretrained=false")
+    half = create_backbone(f"{name}?pretrained=false&dtype=bf16")
+    assert {value.dtype for value in half.parameters()} == {torch.bfloat16}
+    assert half.mean.dtype == torch.float32
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    features, expected = half(images), full(images)
+    assert {value.dtype for value in [features.pooled, *features.maps]} == {torch.float32}
+    similar = torch.nn.functional.cosine_similarity(features.pooled, expected.pooled)
+    assert similar.min() > 0.99
+    assert [finding for finding in check_backbone(half) if finding.problem] == []
+
+
+def test_an_unknown_dtype_is_named() -> None:
+    with pytest.raises(UMTError, match=r"unknown dtype of backbone .* 'bf15'\. Did you mean bf16"):
+        create_backbone("timm:test_vit?pretrained=false&dtype=bf15")
+
+
+def test_a_checkout_by_its_hubconf(tmp_path: Path) -> None:
+    (tmp_path / "hubconf.py").write_text(
+        "import timm\ndef tiny(pretrained=True, depth=6):\n"
+        "    return timm.create_model('test_vit', num_classes=3, depth=depth, dynamic_img_size=True)\n"
+    )
+    backbone = create_backbone(f"hub:{tmp_path}/tiny?depth=2&mean=0.4", trusted=True)
+    assert (backbone.depth, backbone.architecture, backbone.preprocess.mean) == (2, "tiny", (0.4,) * 3)
+    with pytest.raises(UMTError, match=r"has no hubconf\.py; write hub:FOLDER/ENTRY"):
+        create_backbone(f"hub:{tmp_path}/absent/tiny", trusted=True)
+    with pytest.raises(UMTError, match="tyni"):
+        create_backbone(f"hub:{tmp_path}/tyni", trusted=True)
+
+
+def test_what_export_writes_can_be_read(tmp_path: Path) -> None:
+    student = create_backbone("timm:test_vit?pretrained=false&mean=0.3&std=0.2&size=96")
+    write_timm_folder(student, tmp_path)
+    backbone = create_backbone(f"timm:local-dir:{tmp_path}", trusted=True)
+    assert backbone.weights_hash() == student.weights_hash()
+    assert (backbone.preprocess, backbone.notes) == (student.preprocess, ())
+    assert create_backbone(f"local-dir:{tmp_path}", trusted=True).weights_hash() == student.weights_hash()
+
+
+def test_random_weights_are_noted(tmp_path: Path) -> None:
+    random = create_backbone("timm:test_vit?pretrained=false")
+    assert random.notes == ("random weights (pretrained=false)",)
+    save_checkpoint(tmp_path / "student.pth", random)
+    assert create_backbone(f"{tmp_path}/student.pth").notes == (), "those of a checkpoint are its own"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from umt.backbones.weights import load_weights, read_file, read_state_dict
+from umt.backbones.weights import load_weights, read_file
 from umt.errors import UMTError
 
 
@@ -66,30 +65,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_file(tmp_path / "w.pth")
 
 
-@pytest.mark.parametrize("wrap", [None, "state_dict", "model", "teacher"])
-@pytest.mark.parametrize("prefix", ["", "module.", "module.backbone."])
-def test_containers_and_prefixes_are_taken_off(tmp_path: Path, wrap: str | None, prefix: str) -> None:
-    state = model().state_dict()
-    wrapped = {prefix + name: value for name, value in state.items()}
-    torch.save({wrap: wrapped, "epoch": 3, "args": Namespace(lr=1)} if wrap else wrapped, tmp_path / "w.pth")
-    assert read_state_dict(tmp_path / "w.pth").keys() == state.keys()
-
-
-def test_a_file_without_tensors_is_no_state_dict(tmp_path: Path) -> None:
-    torch.save({"epoch": 3}, tmp_path / "w.pth")
-    with pytest.raises(UMTError, match="holds no state dict"):
-        read_state_dict(tmp_path / "w.pth")
-
-
 def test_the_report_says_what_happened() -> None:
     state = model().state_dict()
     state["head.weight"] = torch.zeros(3)
     target = model()
-    report = load_weights(target, state, source="f")
-    assert report.unexpected == ["head.weight"]
-    assert (report.missing, report.reshaped, report.share) == ([], [], 1.0)
+    report = load_weights(target, state, source="f", left=r"head\.")
+    assert (report.missing, report.unexpected) == ([], ["head.weight"])
     assert len(report.matched) == len(target.state_dict())
-    assert str(report) == "9 matched, 0 missing, 1 unexpected, 0 reshaped (100.0% of the parameters)"
+    assert str(report) == "9 matched, 0 missing, 1 unexpected"
     torch.testing.assert_close(target[0].weight, state["0.weight"])
 
 
@@ -112,28 +95,10 @@ def test_missing_statistics_are_refused_though_they_are_few() -> None:
         load_weights(model(), state, source="f")
 
 
-def test_exact_admits_nothing_left_over() -> None:
+def test_nothing_is_left_over_without_a_reason() -> None:
     state = {**model().state_dict(), "head.weight": torch.zeros(3)}
     with pytest.raises(UMTError, match=r"head\.weight"):
-        load_weights(model(), state, source="f", exact=True)
-
-
-def test_a_converter_that_fails_is_one_line() -> None:
-    def convert(state: dict, module: nn.Module) -> dict:
-        raise KeyError("pos_embed")
-
-    with pytest.raises(UMTError, match="f: is not for a Sequential"):
-        load_weights(model(), {}, source="f", convert=convert)
-
-
-def test_position_embeddings_are_resampled_and_reported() -> None:
-    large = timm.create_model("test_vit", num_classes=0, img_size=160)
-    small = timm.create_model("test_vit", num_classes=0, img_size=96)
-    report = load_weights(small, large.state_dict(), source="f")
-    assert report.reshaped == ["pos_embed"]
-    grid = large.pos_embed[:, 1:].reshape(1, 10, 10, 64).permute(0, 3, 1, 2)
-    expected = nn.functional.interpolate(grid, size=(6, 6), mode="bicubic", antialias=True)
-    torch.testing.assert_close(small.pos_embed[:, 1:], expected.flatten(2).transpose(1, 2))
+        load_weights(model(), state, source="f")
 
 
 def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
@@ -200,52 +165,6 @@ def test_what_is_no_plain_file_is_named(
     make_special(path, kind)
     with pytest.raises(UMTError, match=rf"w\.{suffix}: is a {kind}, not a plain file; name a weight file"):
         read_file(path)
-
-
-def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
-    torch.save(model().state_dict(), tmp_path / "w.pth")
-    (tmp_path / "link.pth").symlink_to(tmp_path / "w.pth")
-    assert len(read_state_dict(tmp_path / "link.pth")) == 9
-
-
-def nested(levels: int, name: str) -> dict[str, object]:
-    content: dict[str, object] = dict(model().state_dict())
-    for _ in range(levels):
-        content = {name: content}
-    return content
-
-
-@pytest.mark.parametrize("name", ["state_dict", "model"])
-def test_a_container_that_holds_itself_is_named(tmp_path: Path, name: str) -> None:
-    content = nested(1, "weights")
-    content[name] = content
-    torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(
-        UMTError, match=r"w\.pth: its state dict is in more than 8 containers, or one holds itself; save"
-    ):
-        read_state_dict(tmp_path / "w.pth")
-
-
-def test_containers_in_containers(tmp_path: Path) -> None:
-    torch.save(nested(7, "model"), tmp_path / "w.pth")
-    assert len(read_state_dict(tmp_path / "w.pth")) == 9
-    torch.save(nested(8, "model"), tmp_path / "w.pth")
-    with pytest.raises(UMTError, match="more than 8 containers"):
-        read_state_dict(tmp_path / "w.pth")
-
-
-def test_names_of_prefixes_without_end_come_to_one(tmp_path: Path) -> None:
-    torch.save({"module." * 100_000 + "x": torch.zeros(1)}, tmp_path / "w.pth")
-    (name,) = read_state_dict(tmp_path / "w.pth")
-    assert name.count("module.") == 99_992
-    with pytest.raises(UMTError, match="does not fit the model") as caught:
-        load_weights(model(), {name: torch.zeros(1)}, source="f", exact=True)
-    assert len(str(caught.value)) < 300
-
-
-def test_names_that_are_numbers_are_text(tmp_path: Path) -> None:
-    torch.save({1: torch.zeros(1), 10**400: torch.zeros(1)}, tmp_path / "w.pth")
-    assert [*read_state_dict(tmp_path / "w.pth")] == ["1", "an integer of 1329 bits"]
 
 
 @pytest.mark.parametrize("zipped", [True, False])

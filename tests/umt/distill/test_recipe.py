@@ -10,7 +10,6 @@ from umt.distill.recipe import (
     differences,
     load_recipe,
     missing_weights,
-    weights_folder,
 )
 from umt.distill.train import claim_folder
 from umt.errors import UMTError
@@ -193,15 +192,16 @@ def test_missing_weight_files_are_named_with_their_remedy(base: Path, tmp_path: 
     assert missing_weights(recipe, tmp_path) == []
 
 
-def test_the_weights_folder_is_the_given_one_else_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UMT_WEIGHTS", "elsewhere")
-    assert weights_folder(Path("here")) == Path("here")
-    assert weights_folder(None) == Path("elsewhere")
-    monkeypatch.delenv("UMT_WEIGHTS")
-    assert weights_folder(None) == Path("weights")
-
-
 def test_a_record_holds_plain_values_at_every_depth(base: Path) -> None:
     record = load_recipe(str(base)).record()
     assert record["teachers"][1]["weights"] == "dino.pth"
     assert record["training"]["betas"] == (0.9, 0.95)
+
+
+@pytest.mark.parametrize("name", ["convnext-b-clip-vit-vit", "vit-b", "vit-l"])
+def test_spaces_have_the_width_of_teachers_that_share_one(name: str) -> None:
+    """Equation 1; the width of each ViT is that of timm's architecture, ViT-B 768 and ViT-L 1024."""
+    recipe = load_recipe(name)
+    widths = {1024 if "large" in item.backbone or "ViT-L" in item.backbone else 768 for item in recipe.teachers}
+    student = {"timm:convnext_base": 1024, "timm:vit_base_patch16_224": 768, "timm:vit_large_patch16_224": 1024}
+    assert {recipe.interaction.width or student[recipe.student]} == widths

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from umt.cli import cli
 from umt.errors import UMTError
-from umt.feature_cache.entry import Entry
+from umt.feature_cache.entry import CacheEntry
 from umt.feature_cache.folder import stored_entries, to_prune
 from umt.features import Extraction
 
@@ -78,7 +78,7 @@ def test_conditions_choose_what_was_used_longest_ago(three: Any, condition: dict
 
 
 @pytest.mark.filterwarnings("ignore:--weights goes with the next release:FutureWarning")
-@pytest.mark.parametrize("option", ["--backbone", "--weights"])  # the second is its older name
+@pytest.mark.parametrize("option", ["--features-of", "--weights"])  # the second is its older name
 def test_pruning_removes_and_a_dry_run_does_not(three: Any, option: str) -> None:
     assert "would remove 3 entries" in call("prune", three.folder, "--older-than", 15, "--dry-run")
     assert sides(three.folder) == [32, 64, 96]
@@ -101,14 +101,14 @@ def test_what_a_process_is_at_stays(three: Any) -> None:
 
 
 def test_an_unfinished_entry_is_listed_and_goes(three: Any) -> None:
-    Entry(three.folder, "ab" * 16).partial.write_bytes(bytes(100))
+    CacheEntry(three.folder, "ab" * 16).partial.write_bytes(bytes(100))
     assert "unfinished or damaged" in call("list", three.folder)
     call("prune", three.folder, "--keep", 0)
     assert stored_entries(three.folder) == []
 
 
 def test_pruning_without_a_condition_is_refused(three: Any) -> None:
-    with pytest.raises(UMTError, match="say what may go, by --older-than DAYS, --keep GB or --backbone HASH"):
+    with pytest.raises(UMTError, match="say what may go, by --older-than DAYS, --keep GB or --features-of HASH"):
         call("prune", three.folder)
 
 
@@ -143,12 +143,12 @@ HEADERS: list[Any] = [
 @pytest.mark.parametrize("header", HEADERS)
 def test_any_header_is_listed_and_pruned(tmp_path: Path, header: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    entry = Entry(tmp_path, "ab" * 16)
+    entry = CacheEntry(tmp_path, "ab" * 16)
     entry.header.write_text(json.dumps(header))
     entry.array.write_bytes(b"x")
     os.utime(entry.array, (2**40, 2**40))
     assert "unfinished or damaged" in call("list", tmp_path)
-    call("prune", tmp_path, "--backbone", "abc", "--keep", 0)
+    call("prune", tmp_path, "--features-of", "abc", "--keep", 0)
     assert not entry.array.exists()
 
 

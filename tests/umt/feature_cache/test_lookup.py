@@ -20,7 +20,7 @@ from umt import disk_cache
 from umt.backbones import Backbone, create_backbone
 from umt.data.contract import Sample
 from umt.errors import UMTError
-from umt.feature_cache.entry import Entry
+from umt.feature_cache.entry import CacheEntry
 from umt.feature_cache.key import images_fingerprint
 from umt.feature_cache.lookup import cached_features
 from umt.features import Extraction, extract_features
@@ -270,7 +270,7 @@ def test_the_file_is_plain_numpy_with_its_key_beside_it(ask: Asker) -> None:
 def test_two_processes_that_ask_at_once_compute_once(ask: Asker) -> None:
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
-    with Entry(ask.folder, "start").locked():
+    with CacheEntry(ask.folder, "start").locked():
         other = context.Process(target=_ask_elsewhere, args=(ask.samples, ask.folder, answers))
         other.start()
         assert answers.get(timeout=120) == "ready"
@@ -287,7 +287,7 @@ def _ask_elsewhere(samples: list[Sample], folder: Path, answers: Any) -> None:
     backbone = create_backbone("timm:test_resnet?pretrained=false")
     texts: list[str] = []
     answers.put("ready")
-    with Entry(folder, "start").locked():
+    with CacheEntry(folder, "start").locked():
         pass
     report = lambda done, total, text: texts.append(text)  # noqa: E731
     found = cached_features(backbone, samples, Extraction(32), CPU, 4, report, folder)

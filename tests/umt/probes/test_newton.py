@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from umt.probes.newton import Curvature
-from umt.probes.objective import Objective
+from umt.probes.objective import SoftmaxObjective
 
 IMAGES, WIDTH, CLASSES, PENALTY = 60, 8, 4, 1e-9
 
@@ -27,7 +27,7 @@ def test_products_are_exact_in_their_precision(kind: torch.dtype, error: float, 
     centres = torch.linalg.qr(torch.randn(WIDTH, CLASSES, generator=generator, dtype=torch.float64))[0]
     rows = centres.T[targets] + 0.1 * torch.randn(IMAGES, WIDTH, generator=generator, dtype=torch.float64)
     rows -= rows.mean(dim=0)
-    point = Objective.of(rows, targets).at(scale * centres, torch.zeros(CLASSES, dtype=torch.float64), PENALTY)
+    point = SoftmaxObjective.of(rows, targets).at(scale * centres, torch.zeros(CLASSES, dtype=torch.float64), PENALTY)
     direction = (
         torch.randn(WIDTH, CLASSES, generator=generator, dtype=torch.float64),
         torch.randn(CLASSES, generator=generator, dtype=torch.float64),

@@ -160,13 +160,13 @@ def test_the_global_batch_is_shared_out_evenly(recipe: Recipe) -> None:
         recipe.forwards(2)
 
 
-def learning_rates(policy: str, total: int, warmup: int) -> list[list[float]]:
+def learning_rates(policy: str, total: int, warmup: int, start: float = 1e-3) -> list[list[float]]:
     """Rates of two groups with peaks 1 and 0.1 in every step."""
     groups: list[dict[str, Any]] = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (1.0, 0.1)]
     wrapper = OptimWrapper(torch.optim.AdamW(groups))
     schedulers = [
         PARAM_SCHEDULERS.build({**declared, "optimizer": wrapper})
-        for declared in warmup_then(policy, total=total, warmup=warmup)
+        for declared in warmup_then(policy, total=total, warmup=warmup, start_lr_factor=start)
     ]
     rates = []
     for _ in range(total):
@@ -194,3 +194,12 @@ def test_warmup_is_linear_to_the_peak() -> None:
     assert steps == pytest.approx([steps[0]] * 9)
     assert rates[9] == pytest.approx(1.0)
     assert rates[10] == pytest.approx(1.0)
+
+
+def test_warmup_from_zero_is_maes_schedule() -> None:
+    """Its adjust_learning_rate, at every step: lr x step / warmup, then half a cosine."""
+    rates = learning_rates("cosine", total=50, warmup=10, start=0.0)
+    cosine = [(1 + math.cos(math.pi * (step - 10) / 40)) / 2 for step in range(10, 50)]
+    expected = [*(step / 10 for step in range(10)), *cosine]
+    assert [first for first, _ in rates] == pytest.approx(expected, rel=1e-9, abs=1e-11)
+    assert [second for _, second in rates] == pytest.approx([0.1 * rate for rate in expected], rel=1e-9, abs=1e-11)

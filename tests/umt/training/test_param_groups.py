@@ -36,15 +36,20 @@ def timms(name: str, classifier: str) -> Settings:
 
 @pytest.mark.parametrize(
     ("name", "classifier"),
-    [("vit_tiny_patch16_224", "head"), ("convnext_atto", "head.fc"), ("resnet18", "fc")],
+    [
+        ("vit_tiny_patch16_224", "head"),
+        ("convnext_atto", "head.fc"),
+        ("resnet18", "fc"),
+        ("mobilenetv3_small_050", "classifier"),
+    ],
 )
 def test_groups_equal_timms(name: str, classifier: str) -> None:
-    """But for ConvNeXt's last norm, which timm counts to the classifier and the contract to the last block."""
+    """But for a ViT's last norm, which timm counts to the last block and MAE to the head."""
     found, expected = ours(f"timm:{name}?pretrained=false"), timms(name, classifier)
     assert found.keys() == expected.keys()
     for parameter, values in expected.items():
-        if parameter.startswith("head.norm"):
-            values = (0.75 * values[0], values[1])
+        if parameter.startswith("norm."):
+            values = (values[0] / 0.75, values[1])
         assert found[parameter] == pytest.approx(values, rel=1e-12), parameter
 
 
@@ -55,6 +60,23 @@ def test_vit_follows_maes_formula() -> None:
     assert rates["patch_embed.proj.weight"] == pytest.approx(0.75**13)
     assert rates["blocks.0.attn.qkv.weight"] == pytest.approx(0.75**12)
     assert rates["blocks.11.mlp.fc2.weight"] == pytest.approx(0.75)
+    assert rates["norm.weight"] == rates["norm.bias"] == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "last"),
+    [
+        ("timm:vit_tiny_patch16_224?pretrained=false&global_pool=avg", "fc_norm"),
+        ("timm:test_convnext?pretrained=false", "head.norm"),
+        ("timm:mobilenetv3_small_050?pretrained=false", "conv_head"),
+        ("open_clip:ViT-B-32?pretrained=false&size=64", "visual.ln_post"),
+    ],
+)
+def test_what_is_behind_the_last_block_learns_as_the_head_does(spec: str, last: str) -> None:
+    """MAE's layer of a name that is neither of the embedding nor of a block; timm's, for all but a ViT's norm."""
+    rates = {name: lr for name, (lr, _) in ours(spec).items()}
+    assert {lr for name, lr in rates.items() if name.startswith(last)} == {2.0} == {rates["head.weight"]}
+    assert max(lr for name, lr in rates.items() if any(part.isdigit() for part in name.split("."))) == 1.5
 
 
 def test_what_is_not_decayed() -> None:

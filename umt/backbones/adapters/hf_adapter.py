@@ -191,7 +191,7 @@ def _report(name: str, model: Model, told: Mapping[str, Any]) -> LoadReport:
             f"e.g. {brief(example)}; name a folder of a complete vision model"
         )
     matched = sorted(model.state_dict().keys() - set(missing))
-    return LoadReport(matched, missing, sorted(map(str, told["unexpected_keys"])), [], 1.0)
+    return LoadReport(matched, missing, sorted(map(str, told["unexpected_keys"])))
 
 
 def _preprocess_of(name: str, where: Mapping[str, Any]) -> Preprocess | None:

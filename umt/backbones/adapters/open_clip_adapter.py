@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isqrt
-from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -18,7 +17,6 @@ from umt.backbones.adapters.open_clip_towers import describe, resampled
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
 from umt.backbones.probing import measure
 from umt.backbones.spec import Spec
-from umt.backbones.weights import load_weights, read_state_dict
 from umt.errors import SpecError, unknown_name
 
 
@@ -95,23 +93,23 @@ class _AnySize(nn.Module):
 
 
 def load(spec: Spec) -> OpenClipBackbone:
-    """Build `MODEL/PRETRAINED`; options are mean, std, size, weights, pretrained, and any of open_clip's create_model.
+    """Build `MODEL/PRETRAINED`; options are those of all images, pretrained, and any of open_clip's create_model.
 
-    Weights come from `weights=FILE` (a whole model or its image tower), else from open_clip's hub by the tag
-    PRETRAINED; with `pretrained=false` they are random (seed 0).
+    Weights come from open_clip's hub by the tag PRETRAINED; with `pretrained=false` they are random (seed 0).
     """
-    options = dict(spec.options)
-    weights = options.pop("weights", None)
-    pretrained = options.pop("pretrained", weights is None)
-    _refuse_random(spec, pretrained)
-    overrides = preprocess_options(options)
-    model = create(spec.name, pretrained, options)
-    backbone = OpenClipBackbone(f"open_clip:{spec.name}", model.visual, _preprocess_of(model).override(**overrides))
+    _refuse_random(spec, bool(spec.options.get("pretrained", True)))
+    backbone = build(spec.name, spec.options)
     backbone.language = spec.text
-    if weights is not None:
-        state = _image_part(read_state_dict(Path(str(weights))))
-        visual = backbone.model.visual
-        backbone.load_report = load_weights(visual, state, source=str(weights), convert=_fit_positions)
+    return backbone
+
+
+def build(name: str, options: Mapping[str, Any]) -> OpenClipBackbone:
+    """Build the image tower of `MODEL/PRETRAINED`."""
+    rest = {"pretrained": True, **options}
+    overrides, pool = preprocess_options(rest), rest.pop("pool", None)
+    model = create(name, rest.pop("pretrained"), rest)
+    backbone = OpenClipBackbone(f"open_clip:{name}", model.visual, preprocess_of(model).override(**overrides))
+    backbone.use_pool(pool)
     return backbone
 
 
@@ -152,7 +150,8 @@ def _belonging_to(architecture: str, tag: str) -> dict[str, Any]:
     return {"force_quick_gelu": bool(config.get("quick_gelu", False)), "force_preprocess_cfg": preprocess}
 
 
-def _preprocess_of(model: nn.Module) -> Preprocess:
+def preprocess_of(model: nn.Module) -> Preprocess:
+    """Return the preprocessing of an open_clip model."""
     config = get_model_preprocess_cfg(model)
     size = config["size"]
     return Preprocess(
@@ -164,13 +163,8 @@ def _preprocess_of(model: nn.Module) -> Preprocess:
     )
 
 
-def _image_part(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Return the image tower's weights out of a whole model's, named as in the tower."""
-    part = {name.removeprefix("visual."): value for name, value in state.items() if name.startswith("visual.")}
-    return part or state
-
-
-def _fit_positions(state: dict[str, Tensor], visual: nn.Module) -> dict[str, Tensor]:
+def fit_positions(state: dict[str, Tensor], visual: nn.Module) -> dict[str, Tensor]:
+    """Return a state dict whose positions are resampled to the grid of a tower."""
     tower = describe(visual)
     if tower.position not in state:
         return state

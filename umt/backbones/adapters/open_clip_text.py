@@ -11,12 +11,15 @@ from torch import Tensor, nn
 
 from umt.backbones.adapters.building import building
 from umt.backbones.adapters.open_clip_adapter import create
+from umt.backbones.containers.folders import open_container
+from umt.backbones.containers.parts import parts
 from umt.backbones.contract import preprocess_options
 from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.trust import refuse_untrusted
-from umt.backbones.weights import load_weights, read_state_dict
+from umt.backbones.weights import load_weights
 from umt.errors import WeightsError
 
+SIZES = r"(input_resolution|context_length|vocab_size)$"  # numbers that OpenAI's archives hold as tensors
 CLASSES = 10  # encoded at once, in all their sentences; it changes no number
 
 
@@ -64,7 +67,10 @@ def _text_tower(spec: Spec, seed: int) -> nn.Module:
 
 def _load_text(model: nn.Module, path: Path) -> None:
     """Load the weights of all but the image tower."""
-    state = {name: value for name, value in read_state_dict(path).items() if not name.startswith("visual.")}
-    if not state.keys() & model.state_dict().keys() - {"logit_scale", "logit_bias"}:
-        raise WeightsError(f"{path}: holds no text tower; name classes with a file of the whole open_clip model")
-    load_weights(model, state, source=str(path))
+    wanted = model.state_dict().keys() - {"logit_scale", "logit_bias"}
+    for part in parts(open_container(path).content):
+        state = {name: value for name, value in part.state.items() if not name.startswith("visual.")}
+        if state.keys() & wanted:
+            load_weights(model, state, source=str(path), left=SIZES)
+            return
+    raise WeightsError(f"{path}: holds no text tower; name classes with a file of the whole open_clip model")

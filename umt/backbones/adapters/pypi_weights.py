@@ -28,7 +28,10 @@ def load(spec: Spec) -> TimmBackbone:
     backbone = build(spec.name, {**options, "pretrained": False})
     if pretrained:
         state = read_weights(spec.name, backbone.model)
-        backbone.load_report = load_weights(backbone.model, state, source=f"pip package {PACKAGES[spec.name][0]}")
+        package = PACKAGES[spec.name][0]
+        backbone.load_report = load_weights(
+            backbone.model, state, source=f"pip package {package}", left=r"classifier\."
+        )
     return backbone
 
 

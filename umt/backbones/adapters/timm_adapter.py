@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatch
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -17,18 +17,19 @@ from torch import Tensor, nn
 
 from umt.backbones.adapters.building import building
 from umt.backbones.adapters.module_adapter import chosen
+from umt.backbones.adapters.positions import resample_as
 from umt.backbones.adapters.timm_sizes import Build, Sizes, native_size
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
 from umt.backbones.probing import Shape, measure
 from umt.backbones.spec import Spec
 from umt.backbones.suggestions import unknown_backbone
-from umt.backbones.weights import load_weights, read_state_dict
-from umt.errors import BackboneError
+from umt.errors import BackboneError, SpecError
 
 Model = Any  # a timm model: nn.Module declares none of the attributes that timm adds
 NO_FINAL_NORM = ("Hiera", "HieraDet")  # the norm is part of their head, and timm refuses norm=True
 LOCAL = "local-dir:"  # a folder in timm's format, as `umt export` writes it
 SOURCES = (LOCAL, "hf-hub:")  # of names that timm resolves itself
+DINOV3_VITS = "vit_*_dinov3*"  # evaluated on the class token by their authors, where timm averages patches
 SAME_LAYER = (99999,)  # in timm's group matchers: the layer of the module before
 
 
@@ -91,23 +92,18 @@ def _measured(model: Model, preprocess: Preprocess, rebuild: Build | None) -> tu
 
 
 def load(spec: Spec) -> TimmBackbone:
-    """Build from a name; options are mean, std, size, weights, pretrained, and any argument of the timm model.
+    """Build from a name; options are those of all images, pool, pretrained, and any argument of the timm model.
 
-    Weights come from `weights=FILE`, else from timm's hub unless `pretrained=false` (random, seed 0).
+    Weights come from timm's hub unless `pretrained=false` (random, seed 0).
     """
-    options = dict(spec.options)
-    weights = options.pop("weights", None)
-    backbone = build(spec.name, {"pretrained": weights is None, **options})
-    if weights is not None:
-        state = read_state_dict(Path(str(weights)))
-        backbone.load_report = load_weights(backbone.model, state, source=str(weights))
-    return backbone
+    return build(spec.name, {"pretrained": True, **spec.options})
 
 
 def wrap(module: nn.Module, preprocess: str | Preprocess | None) -> TimmBackbone:
     """Wrap a model that timm has built, without its classifier; preprocessing is what its configuration says."""
     model: Model = module
     model.reset_classifier(0)
+    _with_published_pooling(model)
     own = {key: value for key, value in getattr(model, "_model_args", {}).items() if key != "num_classes"}
     rebuild = partial(_rebuilt, model.pretrained_cfg["architecture"], own)
     return TimmBackbone(model, chosen(preprocess, _preprocess_of(model), module), rebuild)
@@ -116,18 +112,20 @@ def wrap(module: nn.Module, preprocess: str | Preprocess | None) -> TimmBackbone
 def build(name: str, options: Mapping[str, Any]) -> TimmBackbone:
     """Build the backbone of a timm name for any input size; preprocessing is timm's for the weights by default."""
     rest = dict(options)
-    overrides = preprocess_options(rest)
+    overrides, pool = preprocess_options(rest), rest.pop("pool", None)
     model = create_model(name, rest)
     preprocess = _preprocess_of(model)
     preprocess = replace(preprocess, size=rest.get("img_size") or preprocess.size)
     architecture = model.pretrained_cfg["architecture"]
     own = {key: value for key, value in rest.items() if key != "pretrained"}
-    return TimmBackbone(model, preprocess.override(**overrides), partial(_rebuilt, architecture, own))
+    backbone = TimmBackbone(model, preprocess.override(**overrides), partial(_rebuilt, architecture, own))
+    backbone.use_pool(pool)
+    return backbone
 
 
 def _rebuilt(architecture: str, options: Mapping[str, Any], size: tuple[int, int]) -> Model:
     with building(f"timm:{architecture}", options):
-        return _create(architecture, {**options, "img_size": size})
+        return _adjusted(architecture, {**options, "img_size": size})
 
 
 def _preprocess_of(model: Model) -> Preprocess:
@@ -145,13 +143,37 @@ def create_model(name: str, options: Mapping[str, Any]) -> Model:
     """Create a timm model without classifier."""
     if not name.startswith(SOURCES) and not timm.is_model(name.partition(".")[0]):
         raise unknown_backbone("timm model", name, timm.list_models(), listing="umt backbones list timm")
+    dropped = [option for option, value in options.items() if value is None]
+    if dropped:
+        raise SpecError(f"timm:{name}: timm leaves out options that are null, and takes its default; set {dropped[0]}")
     hub = constants.ENDPOINT if options.get("pretrained") and not name.startswith(LOCAL) else None
     with building(f"timm:{name}", options, hub=hub):
-        model = _create(name, dict(options))
+        model = _adjusted(name, options)
     if not model.feature_info:
         raise BackboneError(f"timm:{name} with options {dict(options)}: has no block that gives a map")
     if not hasattr(model, "forward_intermediates"):
         raise BackboneError(f"timm:{name} is not supported: timm gives it no forward_intermediates")
+    return model if "global_pool" in options else _with_published_pooling(model)
+
+
+def _with_published_pooling(model: Model) -> Model:
+    """Return a model whose global feature is the one that the authors of its weights evaluate."""
+    if fnmatch(model.pretrained_cfg["architecture"], DINOV3_VITS):
+        model.global_pool = "token"
+    return model
+
+
+def _adjusted(name: str, options: Mapping[str, Any]) -> Model:
+    """Create a model with what its authors' code has and timm's does not: their resampling, their epsilon of norms."""
+    rest = dict(options)
+    positions, eps = rest.pop("positions", None), rest.pop("layer_norm_eps", None)
+    model = _create(name, rest)
+    if positions is not None:
+        resample_as(model, positions)
+    if eps is not None:
+        for module in model.modules():
+            if isinstance(module, nn.LayerNorm):
+                module.eps = float(eps)
     return model
 
 

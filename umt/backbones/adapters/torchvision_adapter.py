@@ -16,10 +16,12 @@ from torchvision.models.vision_transformer import VisionTransformer
 
 from umt.backbones.adapters.building import building
 from umt.backbones.adapters.module_adapter import chosen
+from umt.backbones.containers.folders import open_container
+from umt.backbones.containers.parts import parts
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
 from umt.backbones.probing import measure
 from umt.backbones.spec import WEIGHT_SUFFIXES, Spec
-from umt.backbones.weights import load_weights, read_state_dict
+from umt.backbones.weights import LoadReport, load_weights
 from umt.errors import BackboneError, SpecError, unknown_name
 
 HUB = "https://download.pytorch.org"
@@ -77,10 +79,17 @@ def load(spec: Spec) -> TorchvisionBackbone:
     named = _weights(spec.name, str(weights or "DEFAULT")) if pretrained and file is None else None
     with building(f"torchvision:{spec.name}", {}, hub=HUB if named else None), redirect_stderr(StringIO()):
         module = models.get_model(spec.name, weights=named)
-    report = load_weights(module, read_state_dict(file), source=str(file)) if file else None
+    report = _loaded(module, file) if file else None
     backbone = TorchvisionBackbone(module, _preprocess(spec.name, named).override(**overrides))
     backbone.load_report, backbone.architecture = report, spec.name
     return backbone
+
+
+def _loaded(module: nn.Module, file: Path) -> LoadReport:
+    """Load the state dict in a file that has most names of the module, and must have all."""
+    wanted = module.state_dict().keys()
+    states = [part.state for part in parts(open_container(file).content)]
+    return load_weights(module, max(states, key=lambda state: len(state.keys() & wanted), default={}), source=str(file))
 
 
 def extract(model: nn.Module, images: Tensor) -> Features:

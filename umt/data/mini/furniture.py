@@ -12,7 +12,7 @@ Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Part:
+class FurniturePart:
     """A box of a piece of furniture, from `low` to `high` in shares of the piece's size."""
 
     low: Triple
@@ -25,11 +25,11 @@ class Furniture:
 
     label: int
     size: Triple
-    parts: tuple[Part, ...]
+    parts: tuple[FurniturePart, ...]
 
 
 @dataclass(frozen=True)
-class Panel:
+class WallPanel:
     """A flat piece on a wall: (width, height) and the height of its lower edge above the floor, in metres."""
 
     label: int
@@ -45,19 +45,21 @@ class Surface:
     metres: float
 
 
-SOLID = (Part((0, 0, 0), (1, 1, 1)),)
-LEGS = tuple(Part((x, 0, z), (x + 0.06, 0.92, z + 0.1)) for x in (0.0, 0.94) for z in (0.0, 0.9))
-ARMS = tuple(Part((x, 0, 0), (x + 0.12, 0.7, 1)) for x in (0.0, 0.88))
+SOLID = (FurniturePart((0, 0, 0), (1, 1, 1)),)
+LEGS = tuple(FurniturePart((x, 0, z), (x + 0.06, 0.92, z + 0.1)) for x in (0.0, 0.94) for z in (0.0, 0.9))
+ARMS = tuple(FurniturePart((x, 0, 0), (x + 0.12, 0.7, 1)) for x in (0.0, 0.88))
 
 FURNITURE = (
-    Furniture(BED, (1.5, 1.0, 2.0), (Part((0, 0, 0), (1, 0.5, 0.95)), Part((0, 0, 0.95), (1, 1, 1)))),
-    Furniture(TABLE, (1.3, 0.75, 0.8), (Part((0, 0.92, 0), (1, 1, 1)), *LEGS)),
-    Furniture(SOFA, (1.8, 0.85, 0.9), (Part((0, 0, 0), (1, 0.5, 1)), Part((0, 0, 0.75), (1, 1, 1)), *ARMS)),
+    Furniture(BED, (1.5, 1.0, 2.0), (FurniturePart((0, 0, 0), (1, 0.5, 0.95)), FurniturePart((0, 0, 0.95), (1, 1, 1)))),
+    Furniture(TABLE, (1.3, 0.75, 0.8), (FurniturePart((0, 0.92, 0), (1, 1, 1)), *LEGS)),
+    Furniture(
+        SOFA, (1.8, 0.85, 0.9), (FurniturePart((0, 0, 0), (1, 0.5, 1)), FurniturePart((0, 0, 0.75), (1, 1, 1)), *ARMS)
+    ),
     Furniture(CABINET, (1.0, 1.7, 0.5), SOLID),
     Furniture(BOX, (0.6, 0.45, 0.5), SOLID),
     Furniture(OTHER, (0.35, 0.3, 0.35), SOLID),
 )
-PANELS = (Panel(WINDOW, (1.4, 1.1), 1.0), Panel(DOOR, (0.9, 2.0), 0.0), Panel(PAINTING, (1.0, 0.8), 1.2))
+PANELS = (WallPanel(WINDOW, (1.4, 1.1), 1.0), WallPanel(DOOR, (0.9, 2.0), 0.0), WallPanel(PAINTING, (1.0, 0.8), 1.2))
 
 SURFACES = {
     OTHER: Surface(("cell", "coins"), 0.5),

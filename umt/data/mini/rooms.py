@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from umt.data.mini.furniture import CEILING, FLOOR, FURNITURE, PANELS, RUG, SURFACES, WALL, Furniture, Panel
+from umt.data.mini.furniture import CEILING, FLOOR, FURNITURE, PANELS, RUG, SURFACES, WALL, Furniture, WallPanel
 from umt.data.mini.photos import NAMES, photo
 from umt.data.mini.raycast import Array, Camera, Hits, cast
 
@@ -22,7 +22,7 @@ BAND = 8192  # rays at a time, so that temporaries stay in the cache
 
 
 @dataclass(frozen=True)
-class View:
+class RoomView:
     """A rendered image: RGB uint8 [H, W, 3], ADE20K ids uint8 [H, W] (0: unlabelled) and z-depth in metres [H, W]."""
 
     rgb: Array
@@ -54,7 +54,7 @@ class Scene:
         return np.array([getattr(box, field) for box in self.boxes])
 
 
-def render_room(seed: int, width: int, height: int) -> View:
+def render_room(seed: int, width: int, height: int) -> RoomView:
     """Render the room of a seed as its camera sees it; equal arguments give equal bits."""
     rng = np.random.default_rng(seed)
     size = rng.uniform((3.5, 2.4, 4.0), (5.5, 3.0, 6.5))
@@ -62,7 +62,7 @@ def render_room(seed: int, width: int, height: int) -> View:
     return render(_furnish(rng, size, camera), camera, rng)
 
 
-def render(scene: Scene, camera: Camera, rng: np.random.Generator) -> View:
+def render(scene: Scene, camera: Camera, rng: np.random.Generator) -> RoomView:
     """Cast one ray a pixel in a closed room; `rng` draws the grain of the sensor, which only the colours have."""
     rays = camera.rays().reshape(-1, 3)
     bands = [
@@ -70,7 +70,7 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator) -> View:
     ]
     rgb, labels, depth = (np.concatenate(parts) for parts in zip(*bands, strict=True))
     shape = (camera.height, camera.width)
-    return View(rgb.reshape(*shape, 3), labels.reshape(shape), depth.reshape(shape))
+    return RoomView(rgb.reshape(*shape, 3), labels.reshape(shape), depth.reshape(shape))
 
 
 def _look(scene: Scene, origin: Array, rays: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
@@ -117,7 +117,7 @@ def _panels(rng: np.random.Generator, size: Array) -> Iterator[Box]:
         yield _hang(rng, PANELS[rng.integers(len(PANELS))], wall, size)
 
 
-def _hang(rng: np.random.Generator, panel: Panel, wall: str, size: Array) -> Box:
+def _hang(rng: np.random.Generator, panel: WallPanel, wall: str, size: Array) -> Box:
     width, height = panel.size
     along = 0 if wall == "back" else 2
     low, extent = np.zeros(3), np.full(3, THICK)

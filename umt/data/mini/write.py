@@ -35,7 +35,7 @@ MINI = MiniSize()
 
 
 @dataclass(frozen=True)
-class Part:
+class MiniPart:
     """An embedded data set: the data set whose layout it has, its title, and its origin."""
 
     dataset: str
@@ -48,42 +48,42 @@ class Part:
 PHOTOGRAPHS = "crops of photographs from scikit-image and scikit-learn, each photograph a class"
 
 PARTS = (
-    Part(
+    MiniPart(
         "imagenet",
         "scanned digits (ImageNet layout)",
         real="handwritten digits from scikit-learn, scanned at 8x8, enlarged",
         rendered="",
         write=digits.write_digits,
     ),
-    Part(
+    MiniPart(
         "aircraft",
         "photo crops (Aircraft layout)",
         real=PHOTOGRAPHS,
         rendered="",
         write=crops.write_aircraft,
     ),
-    Part(
+    MiniPart(
         "caltech101",
         "photo crops (Caltech-101 layout)",
         real=PHOTOGRAPHS,
         rendered="",
         write=crops.write_caltech101,
     ),
-    Part(
+    MiniPart(
         "cub",
         "photo crops (CUB layout)",
         real=PHOTOGRAPHS,
         rendered="",
         write=crops.write_cub,
     ),
-    Part(
+    MiniPart(
         "ade20k",
         "rendered rooms (ADE20K layout)",
         real="the photographs that surfaces are covered with",
         rendered="images and class maps",
         write=dense.write_ade20k,
     ),
-    Part(
+    MiniPart(
         "nyuv2",
         "rendered rooms + Motorcycle stereo (NYU layout)",
         real="crops of the Motorcycle photograph with measured depth (Middlebury 2014)",
@@ -99,7 +99,7 @@ def write_mini(out: Path, size: MiniSize = MINI) -> None:
         write_part(part, out, size)
 
 
-def write_part(part: Part, out: Path, size: MiniSize = MINI) -> Path:
+def write_part(part: MiniPart, out: Path, size: MiniSize = MINI) -> Path:
     """Write one embedded data set and return its folder; UMTError if the folder holds other data.
 
     It takes its name only when complete, and one process at a time writes below `out`.
@@ -128,7 +128,7 @@ def _is_current(folder: Path, marker: str) -> bool:
     return marked == json.loads(marker)
 
 
-def _replace(folder: Path, part: Part, counts: Any, marker: str) -> None:
+def _replace(folder: Path, part: MiniPart, counts: Any, marker: str) -> None:
     partial = folder.parent / f".partial-{folder.name}"
     shutil.rmtree(partial, ignore_errors=True)  # left by an interrupted run
     partial.mkdir()

@@ -42,7 +42,7 @@ ZIP_KINDS = {
 
 
 @dataclass(frozen=True)
-class Limits:
+class ArchiveLimits:
     """The limits of an archive: at most so many entries, and so many extracted bytes."""
 
     files: int
@@ -50,13 +50,13 @@ class Limits:
     ratio: float = MAX_RATIO
 
     @classmethod
-    def of(cls, archive: Archive) -> Limits:
+    def of(cls, archive: Archive) -> ArchiveLimits:
         """Return the limits that an official file declares."""
         return cls(archive.files, int(archive.gigabytes * 1e9))
 
 
 @dataclass(frozen=True)
-class Entry:
+class ArchiveEntry:
     """A folder, or a file and the call to read it; `special` names any other kind."""
 
     name: str
@@ -70,7 +70,7 @@ class Budget:
     """The entries and bytes that an archive has given so far, held against its limits."""
 
     archive: Path
-    limits: Limits
+    limits: ArchiveLimits
     files: int = 0
     size: int = 0
     packed: int = field(init=False)
@@ -97,14 +97,14 @@ class Budget:
         return SourceError(f"{self.archive}: entry '{name}' is {reason}; get the official archive")
 
 
-def extract(archive: Path, target: Path, limits: Limits, progress: Progress) -> None:
+def extract(archive: Path, target: Path, limits: ArchiveLimits, progress: Progress) -> None:
     """Write a zip, tar or compressed tar below the folder `target`; UMTError names the first entry that is refused."""
     budget = Budget(archive, limits)
     with entries(archive, progress) as members:
         write_entries(members, target, budget)
 
 
-def write_entries(members: Iterator[Entry], target: Path, budget: Budget) -> None:
+def write_entries(members: Iterator[ArchiveEntry], target: Path, budget: Budget) -> None:
     """Write entries below `target`, each name at most once."""
     for entry in members:
         path = target / inside(entry, budget)
@@ -119,7 +119,7 @@ def write_entries(members: Iterator[Entry], target: Path, budget: Budget) -> Non
             raise budget.refusal(entry.name, "there twice") from error
 
 
-def write(entry: Entry, path: Path, budget: Budget) -> None:
+def write(entry: ArchiveEntry, path: Path, budget: Budget) -> None:
     """Write one file that is not there yet."""
     with entry.open() as source, path.open("xb") as out:
         while chunk := source.read(CHUNK):
@@ -127,7 +127,7 @@ def write(entry: Entry, path: Path, budget: Budget) -> None:
             out.write(chunk)
 
 
-def inside(entry: Entry, budget: Budget) -> PurePosixPath:
+def inside(entry: ArchiveEntry, budget: Budget) -> PurePosixPath:
     """Return the path of an entry below the target; UMTError if it would not be a plain file there."""
     if entry.special:
         raise budget.refusal(entry.name, entry.special)
@@ -140,7 +140,7 @@ def inside(entry: Entry, budget: Budget) -> PurePosixPath:
 
 
 @contextmanager
-def entries(archive: Path, progress: Progress) -> Iterator[Iterator[Entry]]:
+def entries(archive: Path, progress: Progress) -> Iterator[Iterator[ArchiveEntry]]:
     """Open the entries of a zip or tar in order, with a bar over the archive's bytes; UMTError if it cannot be read."""
     try:
         with open_plain(archive, links=True) as file:
@@ -153,7 +153,7 @@ def entries(archive: Path, progress: Progress) -> Iterator[Iterator[Entry]]:
         raise SourceError(f"{archive}: cannot be read ({first_line(error)}); download it again") from error
 
 
-def followed(members: Iterator[Entry], file: IO[bytes], report: Callable[[int], None]) -> Iterator[Entry]:
+def followed(members: Iterator[ArchiveEntry], file: IO[bytes], report: Callable[[int], None]) -> Iterator[ArchiveEntry]:
     """Yield the same entries; before each, report the position in the archive."""
     for entry in members:
         report(file.tell())
@@ -209,11 +209,11 @@ class PlainMember(tarfile.TarInfo):
     _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
 
 
-def tar_entries(file: IO[bytes]) -> Iterator[Entry]:
+def tar_entries(file: IO[bytes]) -> Iterator[ArchiveEntry]:
     """Yield the entries of a tar, compressed or not, in one pass."""
     with PlainTar.open(fileobj=file, mode="r:*", tarinfo=PlainMember) as tar:
         for member in tar:
-            yield Entry(member.name, member.isdir(), tar_kind(member), partial(tar_open, tar, member))
+            yield ArchiveEntry(member.name, member.isdir(), tar_kind(member), partial(tar_open, tar, member))
 
 
 def tar_kind(member: tarfile.TarInfo) -> str:
@@ -234,11 +234,11 @@ def tar_open(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     return source
 
 
-def zip_entries(file: IO[bytes]) -> Iterator[Entry]:
+def zip_entries(file: IO[bytes]) -> Iterator[ArchiveEntry]:
     """Yield the entries of a zip in the order of its directory."""
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
-            yield Entry(info.orig_filename, info.is_dir(), zip_kind(info), partial(archive.open, info))
+            yield ArchiveEntry(info.orig_filename, info.is_dir(), zip_kind(info), partial(archive.open, info))
 
 
 def zip_kind(info: zipfile.ZipInfo) -> str:

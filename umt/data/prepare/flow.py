@@ -26,7 +26,7 @@ DOWNLOADS = "downloads"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PreparedFolder:
     """A folder in its place: its items by split, and the files it was made of; none if it was there before."""
 
     folder: Path
@@ -34,7 +34,7 @@ class Outcome:
     origin: tuple[str, ...]
 
 
-def prepare(name: str, data_root: Path, origin: Path | None, progress: Progress) -> list[Outcome]:
+def prepare(name: str, data_root: Path, origin: Path | None, progress: Progress) -> list[PreparedFolder]:
     """Build the folders of a set below `data_root` that are not there yet, from `origin` or from the network.
 
     `origin` is an official archive, a folder of such archives, or a folder in the official layout, which is copied.
@@ -61,11 +61,11 @@ def prepare(name: str, data_root: Path, origin: Path | None, progress: Progress)
 
 def _prepare_target(
     info: DatasetInfo, data_root: Path, target: str, origin: Path | None, progress: Progress
-) -> Outcome | None:
+) -> PreparedFolder | None:
     """Prepare one folder; return None if `origin` has nothing for it."""
     target_folder = data_root / target
     if target_folder.is_dir():
-        return Outcome(target_folder, _count_there(info, target, target_folder), ())
+        return PreparedFolder(target_folder, _count_there(info, target, target_folder), ())
     if origin is not None and (layout := _find_layout(origin, target)):
         return _build(info, data_root, Part(target, (), partial(_copy, layout, origin)), {}, progress)
     parts = [part for part in info.parts if part.target == target]
@@ -130,7 +130,7 @@ def _fetch(parts: list[Part], folder: Path, progress: Progress) -> tuple[Part, d
 
 def _build(
     info: DatasetInfo, data_root: Path, part: Part, files: Mapping[Archive, Path], progress: Progress
-) -> Outcome:
+) -> PreparedFolder:
     """Build in a work folder, count, and move to the target; the work folder is removed in any case."""
     target_folder = data_root / part.target
     beside = (
@@ -151,7 +151,7 @@ def _build(
     record = read_record(data_root, info.name)
     origin = tuple(path.name for path in files.values()) or ("a copy",)
     write_record(data_root, info.name, replace(record, prepared={**record.prepared, part.target: origin}, verified=""))
-    return Outcome(target_folder, sizes, origin)
+    return PreparedFolder(target_folder, sizes, origin)
 
 
 def _count_new(info: DatasetInfo, target: str, out: Path, files: Mapping[Archive, Path]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from umt.data.archives import Archive, Part
-from umt.data.prepare.extract import Limits, extract
+from umt.data.prepare.extract import ArchiveLimits, extract
 from umt.errors import SourceError
 
 
@@ -21,7 +21,7 @@ def whole_archive(target: str, archive: Archive) -> Part:
 def build_folder(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress, folder: str) -> None:
     """Extract the one archive, and move the content of its `folder` to `out`."""
     ((archive, path),) = files.items()
-    extract(path, scratch / "raw", Limits.of(archive), progress)
+    extract(path, scratch / "raw", ArchiveLimits.of(archive), progress)
     _take(scratch / "raw" / folder, out, path)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from rich.progress import Progress
 
 from umt.data.archives import Archive, Part
-from umt.data.contract import DatasetInfo, Roles, Sample
-from umt.data.prepare.extract import Limits, extract
+from umt.data.contract import DatasetInfo, Roles, Sample, plain_words
+from umt.data.prepare.extract import ArchiveLimits, extract
 from umt.data.prepare.folders import build_folder, whole_archive
 from umt.data.reading import class_images, seeded_order, subfolders
 from umt.declarations import build
@@ -34,6 +34,22 @@ INNER = Archive(
 )
 BACKGROUND = "BACKGROUND_Google"  # images of nothing in particular, which published code keeps as a 102nd class
 IN_OR_OUT = ("out", "in")
+NAMES = ("folders", "clip")
+CLIP_NAMES = {  # the classes that CLIP's authors renamed
+    BACKGROUND: "background",
+    "Faces": "off-center face",
+    "Faces_easy": "centered face",
+    "Leopards": "leopard",
+    "Motorbikes": "motorbike",
+    "airplanes": "airplane",
+    "car_side": "side of a car",
+    "cougar_body": "body of a cougar cat",
+    "cougar_face": "face of a cougar cat",
+    "crocodile_head": "head of a  crocodile",  # with two spaces, as theirs
+    "flamingo_head": "head of a flamingo",
+    "snoopy": "snoopy (cartoon beagle)",
+    "yin_yang": "yin and yang symbol",
+}
 
 
 @dataclass(frozen=True)
@@ -82,14 +98,30 @@ DRAWS = {"usual": USUAL, "published": Draw(replacement=True, background="in")}
 
 
 def variant(name: str, options: Mapping[str, Any]) -> DatasetInfo:
-    """Return the set as another draw splits it: `draw=published`, or fields of `Draw` such as `seed=1`."""
-    known = str(options.get("draw", "usual"))
+    """Return the set as another draw splits it: `draw=published`, or fields of `Draw` such as `seed=1`.
+
+    `names=clip` calls the classes as CLIP's authors do.
+    """
+    known, names = str(options.get("draw", "usual")), str(options.get("names", NAMES[0]))
     if known not in DRAWS:
         raise unknown_name(f"draw of data set '{name}'", known, DRAWS)
-    changes = {key: value for key, value in options.items() if key != "draw"}
+    if names not in NAMES:
+        raise unknown_name(f"names of data set '{name}'", names, NAMES)
+    changes = {key: value for key, value in options.items() if key not in ("draw", "names")}
     draw = build(Draw, {**asdict(DRAWS[known]), **changes}, f"data set '{name}'")
-    if draw == USUAL:
-        return INFO
+    info = INFO if draw == USUAL else _redrawn(name, draw)
+    if names == NAMES[0]:
+        return info
+    footnote = " ".join(filter(None, (info.footnote, "Caltech-101: classes are called as by CLIP's authors.")))
+    return replace(info, name=name, spoken=clip_name, footnote=footnote, declared=INFO)
+
+
+def clip_name(folder: str) -> str:
+    """Return the name of a class in CLIP's prompts."""
+    return CLIP_NAMES.get(folder, plain_words(folder))
+
+
+def _redrawn(name: str, draw: Draw) -> DatasetInfo:
     return replace(
         INFO,
         name=name,
@@ -142,7 +174,7 @@ def _enough(folder: Path, per_class: int) -> list[str]:
 
 def build_zip(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
     """Extract the official zip, then the tar.gz in it, which holds the folder."""
-    extract(files[ZIP], scratch / "zip", Limits.of(ZIP), progress)
+    extract(files[ZIP], scratch / "zip", ArchiveLimits.of(ZIP), progress)
     nested = scratch / "zip" / "caltech-101" / INNER.name
     if not nested.is_file():
         raise SourceError(f"{files[ZIP]}: no caltech-101/{INNER.name} in it; get the official archive")

@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from umt.data.archives import Archive, Part
 from umt.data.contract import DatasetInfo, Roles, Sample, plain_words
-from umt.data.prepare.extract import Budget, Entry, Limits, entries, extract, tar_entries, write_entries
+from umt.data.prepare.extract import ArchiveEntry, ArchiveLimits, Budget, entries, extract, tar_entries, write_entries
 from umt.data.reading import foldered_samples, read_table, subfolders
 from umt.errors import LayoutError, SourceError, first_line
 from umt.text import brief
@@ -83,7 +83,7 @@ def _by_wordnet_id() -> Mapping[str, str]:
 
 def build_train(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
     """Build a folder for each class from the tar of that class; the inner tars are never written."""
-    budget = Budget(files[TRAIN], Limits.of(TRAIN))
+    budget = Budget(files[TRAIN], ArchiveLimits.of(TRAIN))
     with entries(files[TRAIN], progress) as members:
         for entry in members:
             _write_class(entry, out, budget)
@@ -92,9 +92,9 @@ def build_train(files: Mapping[Archive, Path], out: Path, scratch: Path, progres
 def build_val(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
     """Build a folder for each class; the n-th image in order of name has the n-th class of the devkit."""
     flat, devkit = scratch / "flat", scratch / "devkit"
-    extract(files[DEVKIT], devkit, Limits.of(DEVKIT), progress)
+    extract(files[DEVKIT], devkit, ArchiveLimits.of(DEVKIT), progress)
     wnids = read_truth(devkit / "ILSVRC2012_devkit_t12")
-    extract(files[VAL], flat, Limits.of(VAL), progress)
+    extract(files[VAL], flat, ArchiveLimits.of(VAL), progress)
     images = sorted(flat.iterdir())
     if len(images) != len(wnids):
         raise SourceError(
@@ -143,7 +143,7 @@ def _read_synsets(path: Path) -> dict[str, str]:
     return wnids
 
 
-def _write_class(entry: Entry, out: Path, budget: Budget) -> None:
+def _write_class(entry: ArchiveEntry, out: Path, budget: Budget) -> None:
     wnid, dot, suffix = entry.name.removeprefix("./").partition(".")
     if entry.special or suffix != "tar" or not dot or not wnid.isalnum():
         raise budget.refusal(entry.name, "no tar of a class")

@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from umt.data.archives import Archive, Part
 from umt.data.contract import DatasetInfo, Roles, Sample
-from umt.data.prepare.extract import Limits, extract
+from umt.data.prepare.extract import ArchiveLimits, extract
 from umt.data.reading import annotated_samples, read_table
 from umt.errors import PackageError, SourceError, first_line
 
@@ -69,7 +69,7 @@ def build_labelled(files: Mapping[Archive, Path], out: Path, scratch: Path, prog
 
 def build_pairs(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
     """Build 24,231 + 654 pairs: `scene/rgb_N.jpg` becomes `scene_N.jpg`, as MMSegmentation's converter names them."""
-    extract(files[PAIRS], scratch, Limits.of(PAIRS), progress)
+    extract(files[PAIRS], scratch, ArchiveLimits.of(PAIRS), progress)
     _make_folders(out)
     for split in SPLIT_FIELDS:
         for (row,) in read_table(scratch / "nyu" / f"nyu_{split}.txt", 1):

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 from rich.table import Table
 
+from umt import options
 from umt.console import Console, shown
 from umt.distill.cache.cache import Manifest
 from umt.distill.cache.writer import Size, check_room, fill, plan_cache, size_of_view
 from umt.distill.images import Skipped, ViewImages
 from umt.distill.ingredients import (
     CHANGES,
-    FOLDER,
     RECIPE,
-    TRUST,
-    WEIGHTS,
     Chosen,
     Sources,
     build_student,
@@ -28,11 +27,12 @@ from umt.distill.ingredients import (
     recipe_options,
 )
 from umt.distill.progress import TrainingBar
-from umt.distill.recipe import missing_weights, weights_folder
+from umt.distill.recipe import missing_weights
 from umt.distill.teachers.teacher import Teacher, load_teacher
 from umt.durations import duration
 from umt.errors import OptionError, UMTError
 from umt.files import free_bytes
+from umt.options import weights_folder
 from umt.text import printable
 from umt.training.device import pick_device
 
@@ -51,17 +51,17 @@ def teachers() -> None:
 
 @teachers.command(epilog=EPILOG)
 @recipe_options
-@click.option("--out", type=FOLDER, required=True, help="Folder of the cache.")
+@options.out(required=True)
 @click.option("--views", "visits", type=click.IntRange(1), default=4, show_default=True, help="Views of each image.")
 @click.option("--pixels", is_flag=True, help="Store the views themselves, too: training decodes no image then.")
 @click.option("--shard", type=click.IntRange(1), help="Views in a file, which an interruption costs. Default: 256 MB.")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Views in a forward.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@options.YES
 def cache(
     recipe_name: str,
     changes: tuple[str, ...],
-    data_root: Path,
-    single: tuple[str, ...],
+    data_root: Path | None,
+    data: Mapping[str, Path],
     images: Path | None,
     weights: Path | None,
     trust: tuple[str, ...],
@@ -79,7 +79,7 @@ def cache(
     on with the files that are missing. A recipe with fewer of the teachers can use the cache, too.
     """
     console = Console()
-    sources = Sources.of(data_root, single, images, weights)
+    sources = Sources(data_root or Path("data"), data, images, weights_folder(weights))
     chosen = choose_recipe(recipe_name, changes, sources.weights, trust, console.print)
     recipe = chosen.recipe
     with console.status("Building teachers, looking at the images"):
@@ -102,8 +102,8 @@ def cache(
 @teachers.command(epilog=EPILOG)
 @RECIPE
 @CHANGES
-@WEIGHTS
-@TRUST
+@options.WEIGHTS
+@options.TRUST
 def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None, trust: tuple[str, ...]) -> None:
     """Build each teacher of a recipe and print its output; exit status 1 if a teacher cannot be built."""
     chosen, folder = Chosen.of(recipe_name, changes, trust), weights_folder(weights)

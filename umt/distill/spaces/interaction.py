@@ -14,10 +14,11 @@ from umt.distill.spaces.shapes import Grid, SpaceFeatures, SpaceShape, StudentSh
 from umt.distill.spaces.vit_blocks import AttentionBlock
 from umt.errors import unknown_name
 
+POOLINGS = ("after", "before")
 BLOCKS = ("auto", "cnn", "vit")
 
 
-class Interaction(nn.Module):
+class InteractionModules(nn.Module):
     """Spaces of a student's last map (paper sections 3.2 to 3.4, equations 1 to 3).
 
     A state is [B, T, M, d + d_m]: T tokens (the class token first if there is one, then the cells of the map) of M
@@ -36,6 +37,9 @@ class Interaction(nn.Module):
         self.cross_space = nn.ModuleList(self._block(spec, len(spaces)) for _ in range(spec.rounds * spec.cross_space))
         self.intra_space = nn.ModuleList(self._block(spec, 1) for _ in range(spec.rounds * spec.intra_space))
         self.rounds = spec.rounds
+        if spec.token_pooling not in POOLINGS:
+            raise unknown_name("interaction.token_pooling", spec.token_pooling, POOLINGS)
+        self.pools_after_head = spec.token_pooling == "after"
         self.computed = range(len(self.spaces))
         self._add_heads()
         self.apply(_initialise)
@@ -103,10 +107,10 @@ class Interaction(nn.Module):
         return spaces
 
     def _summaries(self, token: Tensor) -> Sequence[Tensor | None]:
-        """Return the model token of each space, pooled over all tokens and passed through the shared head."""
+        """Return the model token of each space, passed through the shared head and pooled over all tokens."""
         if self.model_token is None:
             return [None] * len(self.spaces)
-        pooled = self.head(token.mean(dim=1))
+        pooled = self.head(token).mean(dim=1) if self.pools_after_head else self.head(token.mean(dim=1))
         return [adapter(pooled[:, index]) for index, adapter in enumerate(self.summary_adapters)]
 
 

@@ -71,11 +71,11 @@ class Standardisers(nn.Module):
 
     def fit(self, batches: Iterable[dict[str, Targets]]) -> None:
         """Take mean and covariance from batches of targets."""
-        moments: dict[tuple[str, str], Moments] = {}
+        moments: dict[tuple[str, str], TargetMoments] = {}
         for batch in batches:
             for name, targets in batch.items():
                 for part in ("summary", "features"):
-                    moments.setdefault((part, name), Moments()).add(getattr(targets, part))
+                    moments.setdefault((part, name), TargetMoments()).add(getattr(targets, part))
         for (part, name), taken in moments.items():
             self._one(part, name).fit(*taken.result())
 
@@ -101,7 +101,7 @@ class Standardisers(nn.Module):
         return standardiser
 
 
-class Moments:
+class TargetMoments:
     """Mean and covariance of vectors along dimension 1, in float64, shifted by the first batch's mean."""
 
     def __init__(self) -> None:

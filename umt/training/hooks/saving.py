@@ -25,7 +25,7 @@ class StepScheduleHook(ParamSchedulerHook):
 
 
 class ResumeHook(Hook):
-    """A hook that saves the run every `every` optimiser steps, if the last save is `seconds` old, and after the last step.
+    """A hook that saves the run every `every` optimiser steps, if the last save is `seconds` old, and at the end.
 
     The random state of each process goes with it: a resumed run ends in the same weights as a run that was never
     interrupted. If worker processes draw augmentations from their own state, these are drawn anew; keys of

@@ -94,7 +94,7 @@ def test_positions_follow_the_image_and_the_file(name: str, images, tmp_path: Pa
         larger = create_backbone(f"open_clip:{name}?force_image_size={side}&pretrained=false")
     else:
         larger = create_backbone(f"open_clip:{name}?force_image_size={side}&weights={tmp_path}/tower.pth")
-        assert larger.load_report.reshaped == ["positional_embedding"]
+        assert larger.load_report.complete
     torch.testing.assert_close(backbone(images(side)).pooled, larger(images(side)).pooled)
 
 
@@ -125,7 +125,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UMTError, match="drop_path_rate"):
         create_backbone("open_clip:tiny-vit?drop_path_rate=0.1&pretrained=false")
     torch.save(reference("tiny-resnet").state_dict(), tmp_path / "resnet.pth")
-    with pytest.raises(UMTError, match=r"resnet\.pth: 'conv1\.weight' is"):
+    with pytest.raises(UMTError, match=r"resnet\.pth: refused: .*'conv1\.weight' is"):
         create_backbone(f"open_clip:tiny-vit?weights={tmp_path}/resnet.pth")
 
 

@@ -275,4 +275,15 @@ def test_an_unreachable_hub_is_one_line(monkeypatch: pytest.MonkeyPatch, caplog:
 def test_real_weights_load_completely(real_data: Path, name: str) -> None:
     backbone = create_backbone("timm:" + name.format(real_data / "weights"))
     assert backbone.load_report.complete
-    assert backbone.load_report.share == 1.0
+
+
+def test_the_global_feature_of_a_dinov3_vit_is_its_class_token() -> None:
+    """Their authors' model(x) for k-NN and linear probes; timm's default is the mean of the patch tokens."""
+    small = "timm:vit_small_patch16_dinov3?pretrained=false&depth=2&embed_dim=48&num_heads=2"
+    images = torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        published, averaged = (create_backbone(spec).eval()(images) for spec in (small, f"{small}&global_pool=avg"))
+    assert published.cls is not None
+    assert torch.equal(published.pooled, published.cls)
+    torch.testing.assert_close(averaged.pooled, published.maps[-1].mean(dim=(2, 3)))
+    assert (published.pooled - averaged.pooled).abs().max() > 0.1

@@ -14,7 +14,7 @@ from umt.data.mini import PARTS, MiniSize, write_mini, write_part
 from umt.data.mini.crops import Cutter
 from umt.data.mini.photos import NAMES
 from umt.data.mini.rooms import render_room
-from umt.data.mini.write import Part
+from umt.data.mini.write import MiniPart
 from umt.data.registry import find_dataset
 from umt.errors import UMTError
 
@@ -31,7 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.dataset)
-def test_the_official_loaders_read_it(written: Path, part: Part) -> None:
+def test_the_official_loaders_read_it(written: Path, part: MiniPart) -> None:
     dataset = find_dataset(part.dataset, written)
     validate(dataset)
     assert dataset.title == part.title
@@ -73,7 +73,7 @@ def test_an_interrupted_write_leaves_nothing_that_looks_complete(tmp_path: Path,
 
     cub = next(part for part in PARTS if part.dataset == "cub")
     with pytest.raises(KeyboardInterrupt):
-        write_part(Part("cub", cub.title, cub.real, cub.rendered, fail), tmp_path, tiny_size)
+        write_part(MiniPart("cub", cub.title, cub.real, cub.rendered, fail), tmp_path, tiny_size)
     with pytest.raises(UMTError, match="CUB-200-2011 is not there"):
         find_dataset("cub", tmp_path)
     assert "half.txt" not in contents(write_part(cub, tmp_path, tiny_size))

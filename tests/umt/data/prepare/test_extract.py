@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress
 
-from umt.data.prepare.extract import Limits, extract
+from umt.data.prepare.extract import ArchiveLimits, extract
 from umt.errors import UMTError
 
-AMPLE = Limits(files=100, size=1 << 26)
+AMPLE = ArchiveLimits(files=100, size=1 << 26)
 OUTSIDE = ["../evil", "a/../../evil", "/evil", "..\\evil", "C:/evil", "..", "a/.."]
 
 
@@ -29,7 +29,7 @@ def tar_of_member(path: Path, member: tarfile.TarInfo, content: bytes = b"") -> 
     return path
 
 
-def refused(archive: Path, target: Path, progress: Progress, reason: str, limits: Limits = AMPLE) -> None:
+def refused(archive: Path, target: Path, progress: Progress, reason: str, limits: ArchiveLimits = AMPLE) -> None:
     before = sorted(path for path in target.parent.rglob("*") if target not in (path, *path.parents))
     with pytest.raises(UMTError, match=reason) as caught:
         extract(archive, target, limits, progress)
@@ -114,8 +114,8 @@ def test_size_and_count_are_limited(
     tmp_path: Path, progress: Progress, make_tar: Callable[..., Path], make_zip: Callable[..., Path], suffix: str
 ) -> None:
     archive = (make_zip if suffix == "zip" else make_tar)(tmp_path / f"x.{suffix}", {"a": bytes(60), "b": bytes(60)})
-    refused(archive, tmp_path / "1", progress, "'b' is 120 bytes so far, at most 100", Limits(files=5, size=100))
-    refused(archive, tmp_path / "2", progress, "'b' is entry 2, at most 1 are", Limits(files=1, size=1000))
+    refused(archive, tmp_path / "1", progress, "'b' is 120 bytes so far, at most 100", ArchiveLimits(files=5, size=100))
+    refused(archive, tmp_path / "2", progress, "'b' is entry 2, at most 1 are", ArchiveLimits(files=1, size=1000))
 
 
 @pytest.mark.parametrize("names", [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a", ".")])
@@ -274,6 +274,6 @@ def test_long_names_come_out(tmp_path: Path, progress: Progress, form: int) -> N
     with tarfile.open(tmp_path / "x.tar", "w", format=form, pax_headers={"comment": "0" * 40}) as tar:
         for name in names:
             tar.addfile(tarfile.TarInfo(name))
-    extract(tmp_path / "x.tar", tmp_path / "out", Limits(files=200, size=0), progress)
+    extract(tmp_path / "x.tar", tmp_path / "out", ArchiveLimits(files=200, size=0), progress)
     found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*/*"))
     assert found == names

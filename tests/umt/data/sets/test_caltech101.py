@@ -10,7 +10,7 @@ import pytest
 
 from umt.data.contract import Dataset
 from umt.data.registry import dataset_info, find_dataset
-from umt.data.sets.caltech101 import BACKGROUND, INFO, Draw
+from umt.data.sets.caltech101 import BACKGROUND, INFO, Draw, clip_name
 from umt.errors import UMTError
 
 
@@ -150,3 +150,43 @@ def test_a_draw_that_makes_no_sense_is_an_error(wrong: dict[str, object], messag
 def test_a_wrong_query_is_an_error(query: str, message: str) -> None:
     with pytest.raises(UMTError, match=message):
         dataset_info(f"caltech101?{query}")
+
+
+# the 102 classes of CLIP's prompts in their order, that of the folders (data/prompts.md of its repository)
+CLIPS = """background, off-center face, centered face, leopard, motorbike, accordion, airplane, anchor, ant, barrel,
+bass, beaver, binocular, bonsai, brain, brontosaurus, buddha, butterfly, camera, cannon, side of a car,
+ceiling fan, cellphone, chair, chandelier, body of a cougar cat, face of a cougar cat, crab, crayfish,
+crocodile, head of a  crocodile, cup, dalmatian, dollar bill, dolphin, dragonfly, electric guitar,
+elephant, emu, euphonium, ewer, ferry, flamingo, head of a flamingo, garfield, gerenuk, gramophone,
+grand piano, hawksbill, headphone, hedgehog, helicopter, ibis, inline skate, joshua tree, kangaroo, ketch,
+lamp, laptop, llama, lobster, lotus, mandolin, mayfly, menorah, metronome, minaret, nautilus, octopus,
+okapi, pagoda, panda, pigeon, pizza, platypus, pyramid, revolver, rhino, rooster, saxophone, schooner,
+scissors, scorpion, sea horse, snoopy (cartoon beagle), soccer ball, stapler, starfish, stegosaurus,
+stop sign, strawberry, sunflower, tick, trilobite, umbrella, watch, water lilly, wheelchair, wild cat,
+windsor chair, wrench, yin and yang symbol"""
+
+
+def test_clips_names_and_its_102nd_class(real_data: Path) -> None:
+    folders = sorted(path.name for path in (real_data / "caltech101/101_ObjectCategories").iterdir() if path.is_dir())
+    names = [clip_name(folder) for folder in sorted({BACKGROUND, *folders})]
+    assert names == [name.strip() for name in CLIPS.replace("\n", " ").split(", ")]
+    assert sum(name != clip_name(name).replace(" ", "_") for name in {*folders} - {BACKGROUND}) == 12
+
+
+def test_clips_names_are_a_variant_of_the_same_images(tmp_path: Path) -> None:
+    for name in ("Faces", "beaver", BACKGROUND):
+        make_class(tmp_path / name, 33)
+    plain, renamed, both = (
+        Dataset(dataset_info(f"caltech101{query}"), tmp_path)
+        for query in ("", "?names=clip", "?background=in&names=clip")
+    )
+    assert renamed.spoken_names == ["off-center face", "beaver"]
+    assert plain.spoken_names == ["Faces", "beaver"]
+    assert both.spoken_names == ["background", "off-center face", "beaver"]
+    assert renamed.samples("test") == plain.samples("test")
+    assert "as by CLIP's authors" in str(renamed.info.footnote)
+    assert "BACKGROUND_Google is a class of its own. Caltech-101: classes are" in str(both.info.footnote)
+    with pytest.raises(
+        UMTError, match=r"unknown names of data set 'caltech101.names=clips' 'clips'\. Did you mean clip"
+    ):
+        dataset_info("caltech101?names=clips")

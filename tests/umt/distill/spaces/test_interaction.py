@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from umt.backbones.contract import Features
 from umt.distill.recipe import InteractionSpec
 from umt.distill.spaces.cnn_blocks import ConvBlock, chunk_of, grouped, ungrouped
-from umt.distill.spaces.interaction import Interaction
+from umt.distill.spaces.interaction import InteractionModules
 from umt.distill.spaces.shapes import SpaceShape, StudentShape
 from umt.distill.spaces.vit_blocks import AttentionBlock
 from umt.errors import UMTError
@@ -78,7 +78,7 @@ def test_only_cross_space_modules_let_spaces_depend_on_each_others_projections(
 ) -> None:
     """Each space's own projection must matter to the others with cross-space, and not without it."""
     spec = InteractionSpec(rounds=2, groups=8, token_width=16, **switch)  # type: ignore[arg-type]
-    model = Interaction(spec, CNN, SPACES)
+    model = InteractionModules(spec, CNN, SPACES)
     for block in model.cross_space:
         without_norm(block)  # type: ignore[arg-type]
     out = model(student_features(32))
@@ -94,7 +94,7 @@ def test_only_cross_space_modules_let_spaces_depend_on_each_others_projections(
 
 def test_the_image_reaches_every_summary_through_the_model_token(student_features: Callable[..., Features]) -> None:
     features = student_features(32)
-    model = Interaction(InteractionSpec(rounds=1, groups=8, token_width=16), CNN, SPACES)
+    model = InteractionModules(InteractionSpec(rounds=1, groups=8, token_width=16), CNN, SPACES)
     for space in model(features).values():
         (grad,) = torch.autograd.grad(space.summary.sum(), features.maps[-1], retain_graph=True)
         assert (grad.abs().amax(dim=(2, 3)) > 0).all()
@@ -103,7 +103,7 @@ def test_the_image_reaches_every_summary_through_the_model_token(student_feature
 @pytest.mark.parametrize(("student", "cls"), [(CNN, False), (VIT, True)])
 def test_every_space_has_its_teachers_widths(student: StudentShape, cls: bool, student_features: Callable) -> None:
     spec = InteractionSpec(rounds=2, groups=8, heads=4, token_width=16)
-    out = Interaction(spec, student, SPACES)(student_features(32, cls=cls))
+    out = InteractionModules(spec, student, SPACES)(student_features(32, cls=cls))
     for space in SPACES:
         assert out[space.name].summary.shape == (2, space.summary)
         assert out[space.name].fmap.shape == (2, space.features, 3, 3)
@@ -112,23 +112,23 @@ def test_every_space_has_its_teachers_widths(student: StudentShape, cls: bool, s
 
 def test_adapters_are_only_where_widths_differ() -> None:
     spec = InteractionSpec(groups=8, token_width=16)
-    equal = Interaction(spec, CNN, [SpaceShape("a", 40, 32), SpaceShape("b", 40, 32)])
+    equal = InteractionModules(spec, CNN, [SpaceShape("a", 40, 32), SpaceShape("b", 40, 32)])
     assert equal.head[1].out_features == 40
     assert all(isinstance(module, nn.Identity) for module in [*equal.feature_adapters, *equal.summary_adapters])
-    mixed = Interaction(spec, CNN, SPACES)
+    mixed = InteractionModules(spec, CNN, SPACES)
     assert mixed.head[1].out_features == 32
     assert [isinstance(module, nn.Linear) for module in mixed.summary_adapters] == [True, False, True]
     assert [isinstance(module, nn.Linear) for module in mixed.feature_adapters] == [True, False, True]
 
 
 def test_one_head_serves_all_spaces() -> None:
-    model = Interaction(InteractionSpec(groups=8), CNN, [SpaceShape("a", 40, 32), SpaceShape("b", 40, 32)])
+    model = InteractionModules(InteractionSpec(groups=8), CNN, [SpaceShape("a", 40, 32), SpaceShape("b", 40, 32)])
     assert sum(isinstance(module, nn.LayerNorm) for module in model.head) == 1
     assert len(model.intra_space) == len(model.cross_space) == 1
 
 
 def test_vit_modules_multiply_heads_by_spaces_in_cross_space_only() -> None:
-    model = Interaction(InteractionSpec(rounds=2, heads=4, token_width=16), VIT, SPACES)
+    model = InteractionModules(InteractionSpec(rounds=2, heads=4, token_width=16), VIT, SPACES)
     assert [block.block.attn.num_heads for block in model.cross_space] == [12, 12]
     assert [block.block.attn.num_heads for block in model.intra_space] == [4, 4]
     assert [block.block.mlp.fc1.in_features for block in model.cross_space] == [3 * 48] * 2
@@ -141,7 +141,7 @@ def test_vit_modules_multiply_heads_by_spaces_in_cross_space_only() -> None:
 def test_every_switch_of_table_3_takes_its_part_away(
     blocks: str, switch: dict[str, bool], student_features: Callable[..., Features]
 ) -> None:
-    model = Interaction(InteractionSpec(blocks=blocks, groups=8, heads=4, **switch), VIT, SPACES)  # type: ignore[arg-type]
+    model = InteractionModules(InteractionSpec(blocks=blocks, groups=8, heads=4, **switch), VIT, SPACES)  # type: ignore[arg-type]
     out = model(student_features(32, cls=True))
     names = {name.split(".")[0] for name, _ in model.named_parameters()}
     assert ("model_token" in names) == (switch != {"model_token": False})
@@ -190,4 +190,25 @@ def test_errors_name_the_nearest_width_that_fits() -> None:
     with pytest.raises(UMTError, match=r"interaction\.heads 5 does not divide width \+ token_width 48; nearest 4"):
         AttentionBlock(2, 48, 5, 4.0)
     with pytest.raises(UMTError, match=r"unknown interaction.blocks 'cn'.*cnn"):
-        Interaction(InteractionSpec(blocks="cn"), CNN, SPACES)
+        InteractionModules(InteractionSpec(blocks="cn"), CNN, SPACES)
+
+
+@pytest.mark.parametrize("order", ["after", "before"])
+def test_the_model_token_is_pooled_after_its_head_or_before_it(order: str) -> None:
+    """LayerNorm of each token and the mean do not commute; the appendix projects first."""
+    torch.manual_seed(0)
+    spec = InteractionSpec(groups=8, token_width=16, token_pooling=order)
+    model = InteractionModules(spec, CNN, [SpaceShape("a", 40, 32), SpaceShape("b", 40, 32)])
+    token = torch.randn(2, 9, 2, 16)
+    weight, bias = model.head[1].weight, model.head[1].bias
+    pooled = token if order == "after" else token.mean(dim=1, keepdim=True)
+    centred = pooled - pooled.mean(dim=-1, keepdim=True)
+    normed = centred / (centred.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
+    expected = (normed @ weight.T + bias).mean(dim=1)
+    for index, summary in enumerate(model._summaries(token)):
+        torch.testing.assert_close(summary, expected[:, index])
+
+
+def test_an_unknown_order_of_pooling_is_named() -> None:
+    with pytest.raises(UMTError, match=r"unknown interaction.token_pooling 'befor'.*before"):
+        InteractionModules(InteractionSpec(token_pooling="befor"), CNN, SPACES)

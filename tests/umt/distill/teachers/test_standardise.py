@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape
-from umt.distill.teachers.standardise import Moments, Standardiser, Standardisers, equalising_rotation
+from umt.distill.teachers.standardise import Standardiser, Standardisers, TargetMoments, equalising_rotation
 from umt.distill.teachers.teacher import Targets
 from umt.errors import UMTError
 
@@ -24,7 +24,7 @@ def values() -> Tensor:
 
 
 def fitted(method: str, values: Tensor) -> Standardiser:
-    moments = Moments()
+    moments = TargetMoments()
     moments.add(values)
     standardiser = Standardiser(method, values.shape[1])
     standardiser.fit(*moments.result())
@@ -32,7 +32,7 @@ def fitted(method: str, values: Tensor) -> Standardiser:
 
 
 def test_moments_in_batches_and_maps_are_numpys(values: Tensor) -> None:
-    moments = Moments()
+    moments = TargetMoments()
     moments.add(values[:100])
     moments.add(values[100:].view(4, 10, 10, 12).permute(0, 3, 1, 2))
     mean, covariance = moments.result()

@@ -1,0 +1,84 @@
+"""Weights in memory once, and nothing but the file's values in the model."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from umt.backbones import create_backbone
+from umt.backbones.lean import adopt, uninitialised
+
+NAMES = ["test_vit", "test_resnet", "test_convnext", "vit_small_patch16_dinov3?depth=1&embed_dim=64&num_heads=2"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_of_a_file_is_the_model_that_was_saved(name: str, tmp_path: Path, images) -> None:
+    source = create_backbone(f"timm:{name}{'&' if '?' in name else '?'}pretrained=false", seed=5)
+    torch.save(source.model.state_dict(), tmp_path / "w.pth")
+    loaded = create_backbone(f"timm:{name}{'&' if '?' in name else '?'}weights={tmp_path}/w.pth")
+    assert loaded.load_report.complete
+    assert loaded.weights_hash() == source.weights_hash()
+    assert all(value.requires_grad for value in loaded.parameters())
+    torch.testing.assert_close(loaded(images(64)).pooled, source(images(64)).pooled)
+
+
+def test_parameters_are_left_and_buffers_are_made() -> None:
+    state = torch.get_rng_state()
+    with uninitialised():
+        model = timm.create_model("vit_small_patch16_dinov3", depth=1, embed_dim=64, num_heads=2)
+        plain = nn.Linear(3, 3)
+    assert torch.get_rng_state().equal(state), "no random number was drawn"
+    made = timm.create_model("vit_small_patch16_dinov3", depth=1, embed_dim=64, num_heads=2)
+    for (name, found), (_, wanted) in zip(model.named_buffers(), made.named_buffers(), strict=True):
+        assert found.equal(wanted), name
+    nn.init.ones_(plain.weight)
+    assert plain.weight.eq(1).all(), "afterwards all is as it was"
+
+
+def test_tensors_that_share_memory_in_a_file_do_not_in_the_model() -> None:
+    model = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)})
+    whole = torch.arange(12.0)
+    shared = whole[:4].view(2, 2)
+    adopt(model, {"a.weight": shared, "b.weight": shared, "a.bias": whole[4:6], "b.bias": whole[4:6].half()})
+    with torch.no_grad():
+        model["a"].weight.add_(1)
+        model["a"].bias.add_(1)
+    assert model["b"].weight.equal(shared)
+    assert model["b"].bias.equal(torch.tensor([4.0, 5.0]))
+    assert {value.dtype for value in model.parameters()} == {torch.float32}
+    assert whole.equal(torch.arange(12.0))
+    assert all(value.untyped_storage().nbytes() == value.nbytes for value in model.parameters())
+
+
+PEAK = """
+import sys
+from umt.backbones import create_backbone
+
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
+create_backbone("timm:test_vit?pretrained=false")
+before = peak()
+backbone = create_backbone(sys.argv[1])
+backbone.weights_hash()
+print((peak() - before) * 1024 / sum(value.nbytes for value in backbone.parameters()))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_building_takes_hardly_more_than_the_weights(tmp_path: Path, suffix: str) -> None:
+    state = timm.create_model("vit_large_patch16_224", num_classes=0).state_dict()
+    file = tmp_path / f"w.{suffix}"
+    torch.save(state, file) if suffix == "pth" else save_file(state, file)
+    command = [sys.executable, "-c", PEAK, f"timm:vit_large_patch16_224?weights={file}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert float(done.stdout) < 1.2, done.stderr

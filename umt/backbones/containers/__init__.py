@@ -1,0 +1,1 @@
+"""Files and folders of weights, opened by their content; nothing in them runs."""

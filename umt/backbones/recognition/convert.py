@@ -1,0 +1,99 @@
+"""From the names of a layout to those of the model: renamed, joined and split as the layout declares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from umt.backbones.recognition.layout import Join, Layout, Split
+from umt.errors import WeightsError
+
+SUM = re.compile(r"<(\d+)\+(-?\d+)>")  # in a replacement: the number of a block that the model counts from elsewhere
+State = Mapping[str, Tensor]
+
+
+def converted(state: State, layout: Layout) -> dict[str, Tensor]:
+    """Return the tensors under the model's names; UMTError if two of them would have one name."""
+    names = {name: _renamed(name, layout) for name in state}
+    result: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if names[name] in result:
+            raise WeightsError(f"'{name[:80]}' and another tensor are both the model's '{names[name][:80]}'")
+        result[names[name]] = _turned(name, value) if layout.jax else value
+    if layout.transpose:
+        result |= {name: value.mT for name, value in result.items() if re.match(layout.transpose, name)}
+    for join in layout.join:
+        result = _joined(result, join)
+    for split in layout.split:
+        result = _split(result, split)
+    if layout.fold_cls_position and {"cls_token", "pos_embed"} <= result.keys():
+        _fold(result)
+    return result
+
+
+def _renamed(name: str, layout: Layout) -> str:
+    for pattern, replacement in layout.rename:
+        name = re.sub(pattern, replacement, name)
+    return SUM.sub(lambda match: str(int(match[1]) + int(match[2])), name)
+
+
+def _turned(name: str, value: Tensor) -> Tensor:
+    """Return a tensor of JAX as torch has it: outputs before inputs, the heads of attention in one axis."""
+    if name.endswith(("/query/kernel", "/key/kernel", "/value/kernel")):
+        return value.flatten(1).mT
+    if name.endswith("/out/kernel"):
+        return value.flatten(0, 1).mT
+    if name.endswith("/kernel"):
+        return value.permute(3, 2, 0, 1) if value.dim() == 4 else value.mT
+    return value.flatten() if name.endswith("/bias") else value
+
+
+def _joined(state: State, join: Join) -> dict[str, Tensor]:
+    pattern = re.compile(re.escape(join.of[0]).replace(r"\{\}", "(.*)"))
+    result = dict(state)
+    for name in state:
+        match = pattern.fullmatch(name)
+        if match is None:
+            continue
+        shared = match.groups()
+        names = [_filled(of, shared) for of in join.of]
+        like = state[name]
+        pieces = [result.pop(name, None) for name in names]
+        zero = [_filled(of, shared) in names and of in join.zero for of in join.of]
+        if any(piece is None and not may for piece, may in zip(pieces, zero, strict=True)):
+            result |= {name: piece for name, piece in zip(names, pieces, strict=True) if piece is not None}
+            continue
+        result[_filled(join.into, shared)] = torch.cat(
+            [torch.zeros_like(like) if piece is None else piece for piece in pieces]
+        )
+    return result
+
+
+def _split(state: State, split: Split) -> dict[str, Tensor]:
+    pattern = re.compile(re.escape(split.of).replace(r"\{\}", "(.*)"))
+    result: dict[str, Tensor] = {}
+    for name, value in state.items():
+        match = pattern.fullmatch(name)
+        if match is None or value.shape[0] % sum(split.shares):
+            result[name] = value
+            continue
+        unit = value.shape[0] // sum(split.shares)
+        pieces = value.split([unit * share for share in split.shares])
+        result |= {_filled(into, match.groups()): piece for into, piece in zip(split.into, pieces, strict=True)}
+    return result
+
+
+def _filled(template: str, shared: tuple[str, ...]) -> str:
+    for text in shared:
+        template = template.replace("{}", text, 1)
+    return template
+
+
+def _fold(state: dict[str, Tensor]) -> None:
+    """Add the first position to the class token, in float32 as the models add it."""
+    positions = state["pos_embed"]
+    state["cls_token"] = state["cls_token"] + positions[:, :1]
+    state["pos_embed"] = positions[:, 1:]

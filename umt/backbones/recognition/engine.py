@@ -1,0 +1,134 @@
+"""Recognise a checkpoint: open it, choose the backbone in it, name its layout and architecture, and prove the fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import timm
+
+from umt.backbones.containers.files import Container
+from umt.backbones.containers.folders import open_container
+from umt.backbones.containers.parts import parts
+from umt.backbones.recognition import fitting
+from umt.backbones.recognition.attempts import Attempt, Choices, attempt_by_timm, attempts_at
+from umt.backbones.recognition.builders import empty_model
+from umt.backbones.recognition.candidates import Candidate, choose, find_places, outside, whole_parts
+from umt.backbones.recognition.evidence import evidence, preprocess_of, questions
+from umt.backbones.recognition.facts import Facts, arguments, read_facts
+from umt.backbones.recognition.layout import Layout, layouts
+from umt.backbones.recognition.recognised import RecognisedCheckpoint
+from umt.errors import UMTError, WeightsError
+
+NAMES = {
+    "timm": ("timm's names", "https://github.com/huggingface/pytorch-image-models"),
+    "open_clip": ("open_clip's names", "https://github.com/mlfoundations/open_clip"),
+}
+CHUNKED, UNCHUNK = r"^blocks\.\d+\.\d+\.attn\.", ((r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),)  # of FSDP
+NO_CHOICES = Choices()
+
+
+def recognise(path: Path, choices: Choices = NO_CHOICES) -> RecognisedCheckpoint:
+    """Recognise a file or folder of weights; UMTError names both sides' tensors if it is no known layout, or no fit."""
+    container = open_container(path)
+    facts = read_facts(container)
+    own = _plain_layouts(choices.architecture or _timm_name(facts), choices)
+    try:
+        places = find_places(container.content, _in_order(own, facts.of_timm), arguments(container))
+        chosen = choose(places, choices.weights_of, choices.part)
+        attempts = [attempt for place in chosen for attempt in attempts_at(place, facts, choices)]
+        if choices.architecture and choices.library == "timm" and all(attempt.fit.problems for attempt in attempts):
+            chosen = choose(whole_parts(container.content, own[0]), choices.weights_of, choices.part)
+            attempts += [attempt_by_timm(place, own[0], choices) for place in chosen]
+    except UMTError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    fits = [attempt for attempt in attempts if not attempt.fit.problems]
+    if not fits:
+        raise _refused(container, attempts, own)
+    rivals = [attempt.place.title for attempt in fits if attempt.place is not fits[0].place]
+    if rivals:
+        raise WeightsError(
+            f"{path}: holds several models that could be meant; add part={fits[0].place.title} or part={rivals[0]}"
+        )
+    return _recognised(container, fits[0], places, facts, choices)
+
+
+def _in_order(own: Sequence[Layout], first: bool) -> list[Layout]:
+    """Return the layouts that are tried: special ones, the names of the architecture that is named, generic ones."""
+    special = [layout for layout in layouts() if not layout.generic]
+    generic = [layout for layout in layouts() if layout.generic]
+    return [*own, *special, *generic] if first else [*special, *own, *generic]
+
+
+def _plain_layouts(name: str | None, choices: Choices) -> list[Layout]:
+    """Return the layouts of a library's own names for an architecture, which itself says where the backbone is."""
+    if name is None:
+        return []
+    typed = name == choices.architecture
+    library = choices.library if typed else "timm"
+    model = empty_model(library, name, choices.model if typed else {})
+    anchor = next(name for name, value in model.named_parameters() if value.dim() == 4)
+    title, source = NAMES[library]
+    plain = Layout(title, source, anchor=anchor, library=library, family="named", candidates=(name,))
+    return [plain, replace(plain, name=f"{title}, blocks in chunks", has=(CHUNKED,), rename=UNCHUNK)]
+
+
+def _timm_name(facts: Facts) -> str | None:
+    """Return the name of the architecture that the file states, if timm knows it."""
+    name = facts.architecture
+    return name if name is not None and timm.is_model(name.partition(".")[0]) else None
+
+
+def _recognised(
+    container: Container, best: Attempt, places: Sequence[Candidate], facts: Facts, choices: Choices
+) -> RecognisedCheckpoint:
+    beside, unknown = outside(best.place, places)
+    unknown = [name for name in unknown if not (choices.allow and re.search(choices.allow, name))]
+    if unknown:
+        raise WeightsError(
+            f"{container.path}: refused: {len(unknown)} tensors beside the {best.layout.name} belong to nothing known: "
+            f"{fitting.named(unknown)}; if they may be left out, add allow=PATTERN"
+        )
+    preprocess, whose = preprocess_of(best, facts, choices)
+    return RecognisedCheckpoint(
+        path=container.path,
+        layout=best.layout.name,
+        source=best.layout.source,
+        architecture=f"{best.library}:{best.architecture}",
+        options=best.options,
+        preprocess=preprocess,
+        pooling=best.layout.pooling,
+        state=best.fit.state,
+        fit=best.fit,
+        evidence=evidence(container.kind, best, places, beside, whose),
+        open_questions=questions(best, whose, choices),
+    )
+
+
+def _refused(container: Container, attempts: Sequence[Attempt], own: Sequence[Layout]) -> UMTError:
+    """Return the error for a file that nothing fits: the best attempt with names of both sides, else its own names."""
+    if not attempts:
+        return _unknown(container, own)
+    best = max(attempts, key=lambda attempt: len(attempt.fit.state))
+    model = f" as {best.architecture}" if best.architecture else ""
+    return WeightsError(
+        f"{container.path}: refused: read as {best.layout.name}{model}, {'; '.join(best.fit.problems)}; check the "
+        "architecture's name and options, or add allow=PATTERN for names that may differ"
+    )
+
+
+def _unknown(container: Container, own: Sequence[Layout]) -> UMTError:
+    states = [part for part in parts(container.content) if part.state]
+    if not states:
+        return WeightsError(
+            f"{container.path}: refused: holds no state dict; save the model's state_dict() with torch.save or "
+            "safetensors"
+        )
+    missing = f"; '{own[0].anchor}' of {own[0].candidates[0]} is not among them" if own else ""
+    largest = max(states, key=lambda part: len(part.state))
+    return WeightsError(
+        f"{container.path}: refused: its {len(largest.state)} tensors ({fitting.named(list(largest.state))}) are of no "
+        f"layout that is known{missing}; check the architecture's name, or give one: timm:NAME?weights=FILE"
+    )

@@ -1,0 +1,114 @@
+"""Sentences about a recognised checkpoint: preprocessing and whose it is, counts, and questions that remain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from umt.backbones.contract import IMAGENET_MEAN, IMAGENET_STD, Preprocess
+from umt.backbones.recognition.attempts import ATTENTIVE, Attempt, Choices
+from umt.backbones.recognition.builders import tag_preprocess
+from umt.backbones.recognition.candidates import Candidate
+from umt.backbones.recognition.facts import Facts
+from umt.backbones.recognition.fitting import WeightFit
+
+COLOURS = {
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+
+QUESTIONS = {
+    "act_layer": "which activation it has; add act_layer=quick_gelu for OpenAI's weights, or act_layer=gelu",
+    "force_quick_gelu": "which activation it has; add force_quick_gelu=true for those of OpenAI, or =false",
+}
+
+
+def preprocess_of(best: Attempt, facts: Facts, choices: Choices) -> tuple[Preprocess, str]:
+    """Return the preprocessing, and who states the normalisation: the file, then its family, then timm's tag."""
+    values: dict[str, Any] = {}
+    whose = ""
+    if choices.architecture or best.layout.family == "named" or best.library == "open_clip":
+        values = asdict(tag_preprocess(best.library, best.architecture, best.options))
+        whose = f"{best.library}'s {best.architecture}"
+    side = best.options.get("img_size", best.options.get("force_image_size"))
+    if isinstance(side, int):
+        values["size"] = side
+    if best.layout.preprocess is not None:
+        family = dict(best.layout.preprocess)
+        values["mean"], values["std"] = COLOURS[family.pop("colours")]
+        values, whose = values | family, best.layout.name
+    if "mean" in facts.preprocess:
+        whose = facts.said_by["mean"]
+    if "mean" in choices.image:
+        whose = "your option"
+    return Preprocess(**{**values, **facts.preprocess}), whose
+
+
+def questions(best: Attempt, whose: str, choices: Choices) -> tuple[str, ...]:
+    """Return what neither the file nor its layout tells, each with the text to add to the name.
+
+    Nothing is asked about an architecture that the user names: it has its activation, heads and normalisation.
+    """
+    if choices.architecture:
+        return ()
+    asked = []
+    if not whose:
+        asked.append(
+            "how its images are normalised; add mean=[0.485, 0.456, 0.406]&std=[0.229, 0.224, 0.225] for ImageNet's "
+            "colours, or mean=0.5&std=0.5"
+        )
+    if best.layout.family in ATTENTIVE and "num_heads" in best.options and not best.heads:
+        asked.append(
+            f"how many heads it has; add num_heads={best.options['num_heads']} for heads of 64, or another number"
+        )
+    for name in best.layout.asks:
+        if name not in best.options:
+            asked.append(QUESTIONS[name])
+    return tuple(asked)
+
+
+def evidence(
+    kind: str, best: Attempt, places: Sequence[Candidate], beside: Mapping[str, list[str]], whose: str
+) -> dict[str, str]:
+    """Return what the checkpoint is and why, for people, in the order in which it was found out."""
+    lines = {
+        "file": kind,
+        "part": best.place.title or "the whole file",
+        "weights": best.place.branch.about,
+        "also there": _others(best.place, places),
+        "layout": f"{best.layout.name} ({best.layout.source})",
+        "architecture": _architecture(best),
+        "normalisation": f"of {whose}" if whose else "unknown",
+        "global feature": best.layout.pooling or "as the architecture pools",
+        "tensors": _counts(best.fit, beside),
+        "allowed": ", ".join(best.fit.allowed),
+    }
+    return {name: text for name, text in lines.items() if text}
+
+
+def _others(place: Candidate, places: Sequence[Candidate]) -> str:
+    others = [other for other in places if other.title != place.title and other.branch.role in ("ema", "last")]
+    if not others:
+        return ""
+    role = "last" if place.branch.role == "ema" else "ema"
+    switch = f"; weights_of={role} takes those" if any(other.branch.role == role for other in others) else ""
+    return ", ".join(f"part={other.title}" for other in others[:4]) + switch
+
+
+def _architecture(best: Attempt) -> str:
+    options = ", ".join(f"{name} {value}" for name, value in best.options.items() if value is not None)
+    heads = f" (heads: {best.heads})" if best.heads else ""
+    return f"{best.library}:{best.architecture}" + (f" with {options}, from the shapes{heads}" if options else "")
+
+
+def _counts(found: WeightFit, beside: Mapping[str, list[str]]) -> str:
+    kinds: dict[str, int] = {}
+    for group in (found.left, beside):
+        for kind, names in group.items():
+            kinds[kind] = kinds.get(kind, 0) + len(names)
+    left = ", ".join(f"{count} of {kind}" for kind, count in sorted(kinds.items()))
+    gone = "".join(f"; {len(names)} not in the file ({reason})" for reason, names in found.absent.items())
+    return f"{len(found.state)} loaded; left: {left or 'none'}{gone}"

@@ -1,0 +1,83 @@
+"""Backbones of recognised checkpoints: a path as a name, or a library's name with `weights=FILE`."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from umt.backbones import checkpoint
+from umt.backbones.contract import Backbone, preprocess_options
+from umt.backbones.lean import adopt, uninitialised
+from umt.backbones.recognition.attempts import Choices
+from umt.backbones.recognition.builders import build
+from umt.backbones.recognition.engine import recognise
+from umt.backbones.recognition.recognised import RecognisedCheckpoint
+from umt.backbones.spec import Spec
+from umt.backbones.trust import refuse_untrusted
+from umt.backbones.weights import LoadReport
+from umt.errors import SpecError, TrustError, WeightsError
+
+RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors are meant
+
+
+def load_file(spec: Spec) -> Backbone:
+    """Load what a path names: a student of a UMT checkpoint, or the backbone in a checkpoint of any public layout."""
+    path = Path(spec.name).expanduser()
+    _refuse_unlisted(spec)
+    if path.is_file() and checkpoint.is_checkpoint(path):
+        return checkpoint.load(spec)
+    if spec.tap:
+        raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
+    return _built(spec, path, None)
+
+
+def _refuse_unlisted(spec: Spec) -> None:
+    """Raise TrustError for an option that no library's names may set: it would be used while the file is recognised."""
+    try:
+        refuse_untrusted(replace(spec, scheme="open_clip"))
+    except TrustError:
+        refuse_untrusted(replace(spec, scheme="timm"))
+
+
+def load_named(spec: Spec) -> Backbone:
+    """Load `timm:NAME?weights=FILE`: the architecture is named, the file is recognised and must fit it."""
+    path = Path(str(spec.options["weights"])).expanduser()
+    backbone = _built(spec, path, spec.name.partition("/")[0] if spec.scheme == "open_clip" else spec.name)
+    if spec.scheme == "open_clip":
+        backbone.language = spec.text
+    return backbone
+
+
+def _built(spec: Spec, path: Path, architecture: str | None) -> Backbone:
+    options = {name: value for name, value in spec.options.items() if name not in ("weights", "pretrained")}
+    which = {name: options.pop(name, None) for name in RECOGNITION}
+    images, pool = preprocess_options(options), options.pop("pool", None)
+    choices = Choices(
+        **which, model=options, image=frozenset(images), architecture=architecture, library=spec.scheme or "timm"
+    )
+    found = recognise(path, choices)
+    if found.open_questions:
+        raise WeightsError(f"{path}: {found.layout}; no file can tell {'; nor '.join(found.open_questions)}")
+    library, _, name = found.architecture.partition(":")
+    built_as = Spec(f"{library}:{name}", library, name, {**found.options, **options})
+    if spec.scheme != library:
+        refuse_untrusted(built_as)
+    with nullcontext() if found.fit.absent else uninitialised():
+        backbone, module = build(library, name, built_as.options)
+    adopt(module, found.state)
+    backbone.built_as = built_as
+    size = {"size": options["img_size"]} if "img_size" in options and "size" not in images else {}
+    own = replace(found.preprocess, size_multiple=backbone.preprocess.size_multiple)
+    backbone.use_preprocess(own.override(**size, **images))
+    backbone.use_pool(pool or found.pooling or None)
+    backbone.load_report = _report(found)
+    backbone.recognised = found.evidence
+    backbone.provenance = {"checkpoint": dict(found.evidence)}
+    return backbone
+
+
+def _report(found: RecognisedCheckpoint) -> LoadReport:
+    unexpected = [name for names in found.fit.left.values() for name in names]
+    missing = [name for names in found.fit.absent.values() for name in names]
+    return LoadReport(sorted(found.state), sorted(missing), sorted(unexpected))

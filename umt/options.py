@@ -1,0 +1,143 @@
+"""The options that several commands share: one option has one type, one form and one help text everywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from umt.errors import OptionError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+def options(*decorators: Decorator[Any]) -> Decorator[Any]:
+    """Return a decorator that adds several options, in their order."""
+
+    def add(command: Any) -> Any:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return add
+
+
+def pairs(option: str, texts: tuple[str, ...], form: str, convert: Callable[[str], Any]) -> dict[str, Any]:
+    """Return texts of the form NAME=VALUE as a mapping. Raises OptionError for a text of another form."""
+    values = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise OptionError(f"{option} {text}: write it as {form}")
+        values[name] = convert(value)
+    return values
+
+
+def mapping(option: str, name: str, form: str, convert: Callable[[str], Any], text: str) -> Decorator[Any]:
+    """Return an option that is given as NAME=VALUE, may be repeated, and gives a mapping."""
+    read = lambda context, parameter, texts: pairs(option, texts, form, convert)  # noqa: E731
+    return click.option(option, name, multiple=True, metavar=form, callback=read, help=text)
+
+
+def _split(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Read an option of lists with commas, which may be repeated."""
+    return tuple(name for text in texts for name in text.split(","))
+
+
+def _folder(text: str) -> Path:
+    return Path(text).resolve()
+
+
+def out(default: str | None = None, *, required: bool = False) -> Decorator[Any]:
+    """Return the option of the folder to write to; `default` is shown and not set."""
+    return click.option(
+        "--out", type=FOLDER, required=required, show_default=default or False, help="Folder to write to."
+    )
+
+
+def data_root(default: str | None = None, *, required: bool = False) -> Decorator[Any]:
+    """Return the option of the folder that holds all data sets; `default` is shown and not set."""
+    return click.option(
+        "--data-root",
+        type=FOLDER,
+        required=required,
+        show_default=default or False,
+        help="Folder that holds the data sets in their official layouts.",
+    )
+
+
+def dataset(*, multiple: bool = False) -> Decorator[Any]:
+    """Return the option of the name of a data set."""
+    return click.option(
+        "--dataset",
+        "datasets" if multiple else "dataset",
+        multiple=multiple,
+        metavar="NAME",
+        help="Take this data set: a name, NAME?option=value, or folder:PATH of labelled images.",
+    )
+
+
+def suite(default: str) -> Decorator[Any]:
+    """Return the option of the suite; `default` is shown and not set."""
+    return click.option("--suite", metavar="NAME|FILE", show_default=default, help="paper, mini or a YAML file.")
+
+
+def results(default: str | None = None) -> Decorator[Any]:
+    """Return the option of the result store; `default` is shown and not set."""
+    return click.option(
+        "--results", type=FOLDER, show_default=default or False, help="A result store: the folder OUT/results of a run."
+    )
+
+
+def workers(default: str) -> Decorator[Any]:
+    """Return the option of the jobs that run at the same time; `default` is shown and not set."""
+    return click.option("--workers", type=click.IntRange(1), show_default=default, help="Jobs at a time.")
+
+
+def resolution(*default: int, multiple: bool = False) -> Decorator[Any]:
+    """Return the option of the side of the images in pixels."""
+    return click.option(
+        "--resolution",
+        "resolutions" if multiple else "resolution",
+        type=click.IntRange(1),
+        multiple=multiple,
+        default=default if multiple else default[0],
+        show_default=True,
+        help="Pixels a side.",
+    )
+
+
+BACKBONE = click.option(
+    "--backbone", "named", multiple=True, metavar="[LABEL=]SPEC", help="A backbone by name; may be repeated."
+)
+COMPILE = click.option(
+    "--compile", "compiled", is_flag=True, help="Use torch.compile; the first step takes a minute or more."
+)
+DATA = mapping("--data", "data", "NAME=DIR", _folder, "Folder of one data set; may be repeated.")
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+IMAGES = click.option("--images", type=FOLDER, help="Take all images below this folder instead of a data set.")
+SEEDS = click.option("--seeds", type=click.IntRange(1), show_default="the suite's", help="Runs of each job.")
+TASKS = click.option("--tasks", multiple=True, metavar="TASK[,TASK]", callback=_split, help="Only these tasks.")
+TRUST = click.option(
+    "--trust",
+    multiple=True,
+    metavar="FILE",
+    help="A suite or recipe file that may run code: backbones in it may be path.py:factory. May be repeated.",
+)
+WANDB = click.option("--wandb", is_flag=True, help="Send the curves of trainings to Weights & Biases, too.")
+WEIGHTS = click.option(
+    "--weights", type=FOLDER, show_default="$UMT_WEIGHTS, else weights", help="Folder of the teachers' weight files."
+)
+YES = click.option("--yes", is_flag=True, help="Do not ask before a long computation.")
+
+
+def weights_folder(given: Path | None) -> Path:
+    """Return the folder of the teachers' weight files: --weights, else $UMT_WEIGHTS, else ./weights."""
+    return given or Path(os.environ.get("UMT_WEIGHTS", "weights"))
