@@ -12,7 +12,7 @@ from typing import Any
 
 from umt.declarations import read_json
 from umt.errors import UMTError, WriteError
-from umt.files import umask, visible_entries
+from umt.files import umask
 
 MARK = "export.json"  # the exported backbone, and the names of the files; it marks a folder as an export
 
@@ -46,7 +46,7 @@ def _refuse_foreign(out: Path) -> None:
         return
     if not out.is_dir():
         raise WriteError(f"{out}: is a file; choose another --out")
-    strangers = sorted({entry.name for entry in visible_entries(out)} - _own_files(out / MARK))
+    strangers = sorted({path.name for path in out.iterdir()} - _own_files(out / MARK))
     if strangers:
         raise WriteError(f"{out}: holds '{strangers[0]}', which no export put there; choose another --out")
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from umt.backbones.contract import Backbone
 from umt.data.contract import Sample
 from umt.disk_cache import digest, shortage
-from umt.errors import BackboneError, WriteError
+from umt.errors import BackboneError
 from umt.feature_cache.entry import DTYPE, CacheEntry, total_bytes
 from umt.feature_cache.key import DIGITS, feature_key
 from umt.features import Consume, Extraction, Progress, each_features, part_of
@@ -46,15 +46,7 @@ def cached_features(
     entry = CacheEntry(folder, digest(key, DIGITS))
     if not entry.header.is_file() and not _has_room(entry, shape):
         return _in_memory(compute)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(
-                _turn(entry, lambda: progress(0, len(samples), "another process computes these features"))
-            )
-        except WriteError as error:  # a folder of another user may hold them all the same
-            log.warning("%s", error)
-            stored = entry.read(key, shape)
-            return _in_memory(compute) if stored is None else torch.from_numpy(stored)
+    with _turn(entry, lambda: progress(0, len(samples), "another process computes these features")):
         stored = entry.read(key, shape)
         if stored is None:
             if entry.header.is_file():

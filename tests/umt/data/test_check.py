@@ -57,6 +57,16 @@ def test_depth_fits_or_is_named(tmp_path: Path, make_image: Maker) -> None:
         check_depth(image, save(tmp_path / "holes.png", np.zeros((8, 12), dtype=np.uint16)))
 
 
+@pytest.mark.parametrize("values", [15_000, 300])
+def test_depth_in_another_unit_is_named(tmp_path: Path, make_image: Maker, values: int) -> None:
+    """Three metres in 1/5000 m, and in centimetres."""
+    image = make_image(tmp_path / "a.jpg", (12, 8))
+    check_depth(image, save(tmp_path / "mm.png", np.full((8, 12), 3000, dtype=np.uint16)), (0.5, 10.0))
+    depth = save(tmp_path / "d.png", np.full((8, 12), values, dtype=np.uint16))
+    with pytest.raises(UMTError, match=rf"d\.png: median depth {values / 1000:.2f} m if its values are millimetres"):
+        check_depth(image, depth, (0.5, 10.0))
+
+
 @pytest.mark.parametrize("label", [-1, 2])
 def test_validate_refuses_a_class_out_of_range(tmp_path: Path, make_image: Maker, label: int) -> None:
     image = make_image(tmp_path / "a.jpg")

@@ -85,3 +85,8 @@ def test_training_takes_the_split_for_selection_too(tmp_path: Path) -> None:
 def test_a_set_without_prompts_says_so(tmp_path: Path) -> None:
     with pytest.raises(UMTError, match="data set 'toys' declares no prompts; take protocol 'single'"):
         _ = Dataset(TOYS, tmp_path).prompts
+
+
+def test_classes_that_are_numbers_have_no_spoken_names(tmp_path: Path) -> None:
+    with pytest.raises(UMTError, match="class folder '10' is a number and no name; call each folder by the name"):
+        _ = Dataset(replace(TOYS, class_names=lambda root: ["ball", "10"]), tmp_path).spoken_names

@@ -143,10 +143,10 @@ def test_the_labelled_pairs_have_their_own_title(
     declare(monkeypatch, replace(nyuv2.INFO, subsets={title: {"train": 2, "test": 1}}))
     for split, count in (("train", 2), ("test", 1)):
         for number in range(count):
-            for kind, dtype in (("images", np.uint8), ("annotations", np.uint16)):
+            for kind, value, dtype in (("images", 9, np.uint8), ("annotations", 2000, np.uint16)):
                 path = tmp_path / "nyu" / kind / split / f"{number}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(np.full((4, 6), 9, dtype)).save(path)
+                Image.fromarray(np.full((4, 6), value, dtype)).save(path)
     report = verify.verify("nyuv2", tmp_path, progress)
     assert (report.title, report.problems) == (title, ())
     assert not registry.find_dataset("nyuv2", tmp_path).official
