@@ -72,9 +72,15 @@ def _built(spec: Spec, path: Path, architecture: str | None) -> Backbone:
     backbone.use_preprocess(own.override(**size, **images))
     backbone.use_pool(pool or found.pooling or None)
     backbone.load_report = _report(found)
+    backbone.notes = (*backbone.notes, *_notes(found))
     backbone.recognised = found.evidence
     backbone.provenance = {"checkpoint": dict(found.evidence)}
     return backbone
+
+
+def _notes(found: RecognisedCheckpoint) -> tuple[str, ...]:
+    allowed = found.evidence.get("allowed")
+    return (f"tensors that only allow= lets differ: {allowed}",) if allowed else ()
 
 
 def _report(found: RecognisedCheckpoint) -> LoadReport:

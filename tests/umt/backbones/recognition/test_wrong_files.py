@@ -113,11 +113,14 @@ def test_allow_lets_names_pass_and_is_said(odd: str, tmp_path: Path) -> None:
     torch.save(without(r"^norm\.", dinov2()), tmp_path / "n.pth")
     backbone = create_backbone(f"timm:{DINOV2}weights={tmp_path}/n.pth&allow=^norm")
     assert backbone.provenance["checkpoint"]["allowed"] == "norm.bias, norm.weight"
+    assert backbone.notes == ("tensors that only allow= lets differ: norm.bias, norm.weight",)
 
 
 def test_options_that_a_builder_drops_are_errors() -> None:
     with pytest.raises(UMTError, match="timm leaves out options that are null, and takes its default; set init_values"):
         create_backbone("timm:vit_small_patch14_dinov2?pretrained=false&init_values=null")
+    with pytest.raises(UMTError, match="open_clip takes its default for options that are null; set force_image_size"):
+        create_backbone("open_clip:ViT-S-32-alt?pretrained=false&force_image_size=null")
 
 
 def test_a_part_that_is_not_there_is_named(odd: str) -> None:
