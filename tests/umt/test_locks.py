@@ -36,5 +36,5 @@ def test_a_file_system_without_locks_is_said_once(
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="File exists|Not a directory"), lock(tmp_path / "file" / "a"):
+    with pytest.raises(OSError, match=r"File exists|Not a directory"), lock(tmp_path / "file" / "a"):
         pass
