@@ -24,5 +24,5 @@ def test_a_student_comes_from_a_local_path(tmp_path: Path) -> None:
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.ones(1)}, tmp_path / "plain.pth")
-    with pytest.raises(UMTError, match="no UMT checkpoint"):
+    with pytest.raises(UMTError, match="of no layout that is known"):
         torch.hub.load(ROOT, "umt_student", source="local", checkpoint=str(tmp_path / "plain.pth"))

@@ -95,5 +95,5 @@ def test_a_lie_about_shapes_is_caught_before_the_job(lie: str, sentence: str, br
     status, said = broken.run("raise", "--backbone", f"liar={broken.faulty}:liar?{lie}", "--dry-run")
     assert sentence in said
     assert f"liar?{lie}" in said
-    assert status == 0
+    assert status == 1
     assert not broken.out.exists()

@@ -26,7 +26,7 @@ def test_parameters_and_multiply_adds_are_those_of_the_layers(
     macs = cells * 96 * spaces * width  # projections
     for count, channels in ((1, spaces * 2 * width), (spaces, 2 * width)):  # cross-space, intra-space
         macs += count * cells * channels * (9 + channels // 8)
-    macs += spaces * width * out + spaces * cells * width * out  # head and feature adapters, whose width is another
+    macs += 2 * spaces * cells * width * out  # head of each cell, and feature adapters, whose width is another
     assert parts["interaction"].gmacs * 1e9 == pytest.approx(macs)
     assert parts["student"].parameters == sum(value.numel() for value in model.student.parameters())
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
