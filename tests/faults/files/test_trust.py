@@ -140,7 +140,7 @@ def test_the_weights_of_a_teacher_lie_in_their_folder(
 
 @pytest.mark.slow
 def test_a_suite_with_the_cka_of_a_table_runs_no_code_either(
-    checkpoint: Callable[..., Path], marker: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    checkpoint: Callable[..., Path], marker: Path, tmp_path: Path
 ) -> None:
     """The door of the shipped suites: `umt run FILE --suite mini --tables 6`, with the images that it compares on."""
     write_part(next(part for part in PARTS if part.dataset == "caltech101"), tmp_path / "data", MiniSize(caltech101=1))
@@ -148,8 +148,8 @@ def test_a_suite_with_the_cka_of_a_table_runs_no_code_either(
     places = ["--data-root", tmp_path / "data", "--out", tmp_path / "out"]
     done = run("run", file, "--suite", "mini", "--tables", "6", *places)
     assert done.exit_code == 1
-    assert "failed stranger: `umt analyze cka --teachers" in said(done)
-    assert "stranger.pth: field 'provenance.recipe.teachers': backbone 'os:system" in capfd.readouterr().err
+    assert "failed stranger: " in said(done)
+    assert "stranger.pth: field 'provenance.recipe.teachers': backbone 'os:system" in said(done)
     assert not marker.exists()
 
 
