@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from mmseg_configs.head import LinearHead
+
+
+@pytest.fixture(autouse=True)
+def mmseg_scope() -> Iterator[None]:
+    """Runners of other tests leave mmengine's own scope behind."""
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        yield
 
 
 def test_logits_are_an_affine_map_of_standardised_channels() -> None:

@@ -123,7 +123,7 @@ class Dataset:
     def spoken_names(self) -> list[str]:
         """The names of the classes as people say them, in order of index; UMTError for a folder that names no class."""
         for name in self.class_names:
-            if not any(character.isalpha() for character in name):  # a text tower would take '7' for a digit
+            if name.isdigit():  # a text tower would take '7' for a digit
                 raise LayoutError(
                     f"{self.root}: class folder '{name}' is a number and no name; "
                     "call each folder by the name of its class"

@@ -7,6 +7,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import torch
 from conftest import RECIPE, picture_set, tiny_classifier
@@ -64,6 +65,8 @@ def main(folder: Path) -> None:
         try:
             train(name, folder, Extras(ema=0.5, parallel=parallel, save_every=5, hooks=(StopHook(),)), processes.rank)
         except KeyboardInterrupt:
+            if processes.rank == 0:
+                copytree(folder / name, folder / f"{parallel}-interrupted")
             train(name, folder, Extras(ema=0.5, parallel=parallel), processes.rank)
     try:
         hooks = (PoisonHook(),) if processes.rank == 1 else ()

@@ -89,7 +89,7 @@ def test_the_save_of_two_goes_on_in_one(runs: Path, train, recipe: Recipe, one: 
     begun: list[int] = []
     state = train(
         recipe,
-        work_dir=runs / f"{parallel}-resumed",
+        work_dir=runs / f"{parallel}-interrupted",
         extras=Extras(ema=0.5),
         report=lambda done, *_: begun.append(done),
     )
