@@ -11,7 +11,9 @@ dependencies = ["safetensors", "timm", "torch", "yaml"]
 
 
 def umt_student(checkpoint: str) -> Backbone:
-    """Load the student of a UMT checkpoint, or with `ckpt.pth#dino` one space: a Module of RGB images in [0, 1].
+    """Load a UMT student as a Module of RGB images in [0, 1], through its heads as its file says.
+
+    `ckpt.pth#dino` is one head, `ckpt.pth#backbone` the plain student.
 
     Raises umt.errors.UMTError if the file is no UMT checkpoint.
     """

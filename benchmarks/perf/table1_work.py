@@ -23,6 +23,7 @@ from umt.backbones.probing import FORWARDS_A_STEP, counted
 from umt.backbones.spec import parse_spec
 from umt.data.registry import dataset_info
 from umt.distill.distiller import make_spaces
+from umt.distill.heads import HeadBackbone
 from umt.distill.ingredients import grid_of
 from umt.distill.objectives import objective_of
 from umt.distill.recipe import DistillRecipe, TeacherSpec, load_recipe
@@ -62,7 +63,7 @@ def jobs_of(student: str, gpus: int) -> list[TableJob]:
     training, images = recipe.training, sum(dataset_info(name).splits["train"] for name in recipe.datasets)
     shown = training.steps(images) * training.batch
     distillation = TableJob(student, "distillation", distillation_gmacs(recipe), shown, 0, training.processes(gpus))
-    backbone = shape_of(recipe.student)
+    backbone = read_out(recipe)
     columns = suite.tables["table1"].columns
     return [distillation, *(_task_job(student, backbone, column, suite.seeds, gpus) for column in columns)]
 
@@ -73,6 +74,17 @@ def shape_of(spec: str) -> Backbone:
     options: dict[str, Any] = {"device": "meta"} if parse_spec(spec).scheme == "open_clip" else {}
     with torch.device("meta"):
         return create_backbone(spec, pretrained=False, trusted=True, **options).eval().requires_grad_(False)
+
+
+def read_out(recipe: DistillRecipe) -> Backbone:
+    """Build a student through the heads that its recipe names, with shapes and no numbers."""
+    student = shape_of.__wrapped__(recipe.student)  # heads take over its normalisation
+    if recipe.readout is None:
+        return student
+    shapes = [_teacher(spec, student, recipe.views.size)[0] for spec in recipe.teachers]
+    with torch.device("meta"):
+        spaces = make_spaces(recipe.interaction, StudentShape.of(student), shapes)
+        return HeadBackbone(student, spaces, None, recipe.readout).eval().requires_grad_(False)
 
 
 @torch.no_grad()

@@ -119,7 +119,7 @@ def _students(experiment: Experiment, folders: Folders, seed: int) -> list[tuple
     named = []
     for arm in experiment.arms:
         path = str(folders.student(arm, seed))
-        named += [(arm.name, path), *((_head(arm, head), f"{path}#{head}") for head in arm.heads)]
+        named += [(arm.name, f"{path}#backbone"), *((_head(arm, head), f"{path}#{head}") for head in arm.heads)]
     return named
 
 

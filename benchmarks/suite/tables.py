@@ -11,6 +11,7 @@ from benchmarks.suite.suite import Column, Suite, SuiteTable
 from umt.backbones.spec import BackboneName, parse_spec
 from umt.errors import unknown_name
 
+PLAIN = "backbone"  # ckpt.pth#backbone: see umt.backbones.checkpoint, which imports torch
 SuitePart = tuple[Suite, tuple[BackboneName, ...]]  # a suite of some columns, and the backbones that it is for
 
 
@@ -37,15 +38,18 @@ def parts_of(suite: Suite, tables: Sequence[SuiteTable], backbones: Sequence[Bac
 
 
 def heads_of(backbones: Sequence[BackboneName]) -> tuple[BackboneName, ...]:
-    """Return `LABEL, SPACE head` for every space of the checkpoints among the backbones."""
+    """Return the heads of the checkpoints among the backbones, and the plain student if a checkpoint is read out."""
     from umt.backbones.checkpoint import is_checkpoint, read_checkpoint  # imports torch
 
-    return tuple(
-        head_of(name, space.name)
-        for name in checkpoints_of(backbones)
-        if is_checkpoint(path := Path(parse_spec(name.spec).name))  # and not of another layout, without heads
-        for space in read_checkpoint(path).spaces
-    )
+    heads: list[BackboneName] = []
+    for name in checkpoints_of(backbones):
+        path = Path(parse_spec(name.spec).name)
+        if is_checkpoint(path):  # and not of another layout, without heads
+            checkpoint = read_checkpoint(path)
+            read_out = checkpoint.readout and {checkpoint.readout.classification, checkpoint.readout.dense}
+            spaces = [space.name for space in checkpoint.spaces if {space.name} != read_out]
+            heads += [head_of(name, space) for space in ([PLAIN] if read_out else []) + spaces]
+    return tuple(heads)
 
 
 def checkpoints_of(backbones: Sequence[BackboneName]) -> list[BackboneName]:
@@ -55,7 +59,9 @@ def checkpoints_of(backbones: Sequence[BackboneName]) -> list[BackboneName]:
 
 
 def head_of(name: BackboneName, space: str) -> BackboneName:
-    return BackboneName(f"{name.label}, {space} head", f"{name.spec}#{space}", name.trusted)
+    """Return a head of a checkpoint, or its plain student, as a backbone of its own."""
+    suffix = space if space == PLAIN else f"{space} head"
+    return BackboneName(f"{name.label}, {suffix}", f"{name.spec}#{space}", name.trusted)
 
 
 def _with_jobs(suite: Suite, tables: Sequence[SuiteTable]) -> Suite:

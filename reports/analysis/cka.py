@@ -141,7 +141,7 @@ def _values(table: CkaTable) -> Mapping[str, Any]:
 
 
 def _named(specs: Sequence[str], teachers: bool, weights: Path | None) -> list[NamedBackbone]:
-    named = load_named(specs)
+    named = load_named(specs, plain=teachers)
     named += load_teachers(named[0], weights_folder(weights)) if teachers else []
     if len(named) < 2:
         raise OptionError(f"cka of '{named[0].label}' alone: name a second backbone, or --teachers for a student's own")

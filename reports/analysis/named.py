@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from umt.backbones import Backbone, create_backbone
+from umt.backbones.checkpoint import plain_name
 from umt.backbones.spec import parse_spec, read_name
 from umt.backbones.trust import name_from_file
 from umt.declarations import build
@@ -44,14 +45,21 @@ class StatedTeacher:
     weights: str | None = None
 
 
-def load_named(texts: Sequence[str]) -> list[NamedBackbone]:
-    """Build backbones from `[LABEL=]SPEC` that a person typed; UMTError if two are called the same."""
+def load_named(texts: Sequence[str], *, plain: bool = False) -> list[NamedBackbone]:
+    """Build backbones from `[LABEL=]SPEC` that a person typed; UMTError if two are called the same.
+
+    plain: take students without the heads that their checkpoints name, as table 6 of the paper does.
+    """
     names = [read_name(text, trusted=True) for text in texts]
     labels = [name.label for name in names]
     for label in labels:
         if labels.count(label) > 1:
             raise OptionError(f"two backbones are called '{label}'; name them apart as LABEL=SPEC")
-    return [NamedBackbone(name.label, create_backbone(name.spec, trusted=name.trusted)) for name in names]
+    specs = [plain_name(name.spec) if plain else name.spec for name in names]
+    return [
+        NamedBackbone(name.label, create_backbone(spec, trusted=name.trusted))
+        for name, spec in zip(names, specs, strict=True)
+    ]
 
 
 def load_teachers(student: NamedBackbone, weights: Path | None) -> list[NamedBackbone]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -47,7 +47,7 @@ def model_card(backbone: Backbone, target: Target, exported: Exported, results: 
     text = _template().render(
         target=target.name,
         backbone=backbone,
-        space=backbone.provenance.get("space"),
+        spaces=_spaces(backbone.provenance),
         parameters=sum(value.numel() for value in backbone.parameters()),
         student=student,
         teachers=[(teacher, _licence(teacher)) for teacher in student.teachers] if student else [],
@@ -58,6 +58,13 @@ def model_card(backbone: Backbone, target: Target, exported: Exported, results: 
         not_stated=NOT_STATED,
     )
     return (_front_matter(backbone, student) if target.hub else "") + text
+
+
+def _spaces(provenance: Mapping[str, Any]) -> list[str]:
+    """Return the names of the heads that a student is seen through."""
+    readout = provenance.get("readout")
+    names = readout.values() if isinstance(readout, Mapping) else [provenance.get("space")]
+    return list(dict.fromkeys(str(name) for name in names if name))
 
 
 def _front_matter(backbone: Backbone, student: StudentRecord | None) -> str:

@@ -13,6 +13,7 @@ from reports.results.measurement import Measurement
 from reports.results.store import read_measurements
 from umt import options
 from umt.backbones import Backbone, create_backbone
+from umt.backbones.checkpoint import plain_name
 from umt.backbones.spec import Spec, parse_spec
 from umt.console import Console
 from umt.errors import MissingFileError, ResultError
@@ -26,6 +27,7 @@ CARD = "README.md"
 EPILOG = """\b
 Examples:
   umt export runs/mine/student.pth --to timm
+  umt export runs/mine/student.pth --to onnx --head
   umt export 'runs/mine/student.pth#dino' --to onnx --out exported/dino
   umt export runs/mine/student.pth --to hub --results runs/mini/results
 """
@@ -34,19 +36,26 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("checkpoint", metavar="CKPT[#SPACE]")
 @click.option("--to", "target", type=click.Choice(list(TARGETS)), required=True, help="The format.")
+@click.option("--head", "with_heads", is_flag=True, help="The student through the heads that its file names (ONNX).")
 @options.out("export/TO[-SPACE], beside CKPT")
 @options.results()
-def export(checkpoint: str, target: str, out: Path | None, results: Path | None) -> None:
+def export(checkpoint: str, target: str, with_heads: bool, out: Path | None, results: Path | None) -> None:
     """Write a student, or one of its spaces, for timm, ONNX or the Hugging Face hub, with a model card.
+
+    CKPT is written as the plain student, without heads, or with --head as `umt run CKPT` evaluates it.
 
     The files are loaded and compared with the checkpoint before they take their place: an export that differs is
     not left behind. The model card shows the numbers of --results.
     """
     spec = _checkpoint(checkpoint)
-    backbone = create_backbone(checkpoint)
+    name = checkpoint if with_heads else plain_name(checkpoint)
+    if name != checkpoint:
+        click.echo("the plain student, without heads; --head writes it with those that its file names")
+    backbone = create_backbone(name)
     measurements = _measurements(results, backbone) if results else []
-    out = out or Path(spec.name).parent / "export" / component("-".join([target, *([spec.tap] if spec.tap else [])]))
-    about: dict[str, Any] = {"to": target, "space": spec.tap, "weights_hash": backbone.weights_hash()}
+    heads = spec.tap or ("head" if with_heads else None)
+    out = out or Path(spec.name).parent / "export" / component("-".join([target, *([heads] if heads else [])]))
+    about: dict[str, Any] = {"to": target, "space": heads, "weights_hash": backbone.weights_hash()}
     with export_folder(out, about) as folder:
         exported = TARGETS[target].write(backbone, folder)
         about["differences"] = [asdict(agreement) for agreement in exported.agreements]

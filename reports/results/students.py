@@ -11,7 +11,7 @@ from typing import Any
 
 from reports.results.measurement import MAX_VALUE, Measurement
 
-HEAD_FIELDS = ("space", "space_kind")  # the fields that a head adds to its student's provenance
+HEAD_FIELDS = ("space", "space_kind", "readout")  # the fields that heads add to their student's provenance
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class StudentRecord:
 
     digest: str  # equal for a student and its heads
     recipe: str
+    read_out: bool  # true if the recipe names heads for it
     settings: str  # of the recipe but for name, text and seed: students of equal settings are runs of one thing
     architecture: str
     interaction: Mapping[str, Any]
@@ -51,17 +52,28 @@ class StudentRecord:
 
 @dataclass(frozen=True)
 class StudentMeasurement:
-    """A measurement of a student, through one of its spaces or as a backbone."""
+    """A measurement of a student, as a plain backbone or through heads."""
 
     student: StudentRecord
-    space: str | None
+    space: str | None  # of its only head
+    read_out: bool  # true if the recipe names these heads
     measurement: Measurement
+
+    @property
+    def plain(self) -> bool:
+        """True if no head was used."""
+        return self.space is None and not self.read_out
+
+    @property
+    def stands_for_student(self) -> bool:
+        """True for the measurement of the student as its recipe means it to be read out."""
+        return self.read_out or (self.plain and not self.student.read_out)
 
 
 def students_of(measurements: Sequence[Measurement]) -> list[StudentMeasurement]:
     """Return the measurements whose model states its distillation; the others are of no student."""
     return [
-        StudentMeasurement(student, provenance.get("space"), measurement)
+        StudentMeasurement(student, provenance.get("space"), "readout" in provenance, measurement)
         for (provenance, architecture), same in groupby(measurements, _description)
         if provenance and (student := student_from(provenance, architecture))
         for measurement in same
@@ -82,6 +94,7 @@ def student_from(provenance: Mapping[str, Any], architecture: str) -> StudentRec
         return StudentRecord(
             _digest(made),
             str(recipe["name"]),
+            recipe.get("readout") is not None,
             _digest(settings),
             architecture,
             dict(recipe["interaction"]),

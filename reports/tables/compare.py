@@ -17,6 +17,7 @@ from reports.building.rows import Model, model_names
 from reports.building.table import Cell, Group, Row, Table, TableColumn
 from reports.paper import Published, published_table
 from reports.results.measurement import Measurement
+from reports.results.students import students_of
 from umt.text import printable
 
 CAPTION = (
@@ -80,10 +81,9 @@ def _cell(column: MeasuredColumn, field: str, line: PaperRow, model: Model) -> C
 
 
 def _counterpart(measurement: Measurement, number: int) -> PaperRow | None:
-    """Return the paper's row of a backbone; a head of a student has no row there."""
-    provenance = measurement.result.provenance
-    recipe = provenance.get("recipe", {}) if "space" not in provenance else {}
-    name = recipe.get("name") if isinstance(recipe, Mapping) else None
+    """Return the paper's row of a backbone; for a student, its readout alone has a row there."""
+    students = students_of([measurement])
+    name = students[0].student.recipe if students and students[0].stands_for_student else None
     made = {"recipe": name, "backbone": measurement.result.spec}
     entries = yaml.safe_load((Path(__file__).parents[1] / "paper" / "counterparts.yaml").read_text(encoding="utf-8"))
     for entry in entries:

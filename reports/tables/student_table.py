@@ -87,7 +87,8 @@ def build_student_table(
     chosen = [
         measured
         for measured in students
-        if declaration.holds(measured.student) and (declaration.heads or measured.space is None)
+        if declaration.holds(measured.student)
+        and (measured.plain or measured.space if declaration.heads else measured.stands_for_student)
     ]
     if not chosen and not with_paper:
         return None

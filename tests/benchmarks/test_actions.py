@@ -81,8 +81,8 @@ def test_the_mini_suite_distils_its_student_from_its_own_data(tmp_path: Path) ->
     student = f"{tmp_path}/students/umt-student/student.pth"
     assert names[:3] == (
         BackboneName("UMT student", student),
+        BackboneName("UMT student, backbone", f"{student}#backbone"),
         BackboneName("UMT student, lite0 head", f"{student}#lite0"),
-        BackboneName("UMT student, lite2 head", f"{student}#lite2"),
     )
     assert names[3:] == (
         BackboneName("EfficientNet-Lite0", "pypi:tf_efficientnet_lite0"),

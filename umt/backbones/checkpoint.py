@@ -5,11 +5,13 @@
  "state_dict": {...},            # weights of the student as a Backbone
  "spaces": [{"name": "dino", "kind": "dino", "teacher": "timm:...", "dim": 2048}, ...],
  "interaction": {"options": {...}, "state_dict": {...}} or None,
+ "readout": {"classification": "dino", "dense": "dino"} or None,
  "provenance": {...}}            # plain values: recipe, data, commit
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -31,6 +33,9 @@ from umt.files import atomic_file
 
 FORMAT = "umt-checkpoint"
 VERSION = 1
+PLAIN = "backbone"  # ckpt.pth#backbone: the student without its heads
+HEAD_FIELDS = ("space", "space_kind", "readout")  # of a provenance, given by what is loaded and not by the file
+HEADS = "umt.distill.heads"  # its `load` gives the student through its heads
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,14 @@ class Interaction:
 
 
 @dataclass(frozen=True)
+class Readout:
+    """The heads that a student is read out through, by the names of their spaces (paper section A.6)."""
+
+    classification: str  # gives the global feature
+    dense: str  # gives the last map
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """The content of a checkpoint file."""
 
@@ -68,6 +81,7 @@ class Checkpoint:
     state_dict: Mapping[str, Tensor]
     spaces: Sequence[Space] = ()
     interaction: Interaction | None = None
+    readout: Readout | None = None  # None for the plain student
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -77,10 +91,11 @@ def save_checkpoint(
     *,
     spaces: Sequence[Space] = (),
     interaction: Interaction | None = None,
+    readout: Readout | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a student, whole or not at all; UMTError if the student or a value could not be read back."""
-    checkpoint = Checkpoint(student_of(backbone), backbone.state_dict(), spaces, interaction, provenance or {})
+    checkpoint = Checkpoint(student_of(backbone), backbone.state_dict(), spaces, interaction, readout, provenance or {})
     content = _content(checkpoint)
     _parse(path, content)
     with atomic_file(path) as handle:
@@ -102,14 +117,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def load(spec: Spec) -> Backbone:
-    """Load the student of a checkpoint, with its own weights and preprocessing; options belong to its architecture."""
-    path = Path(spec.name)
-    checkpoint = read_checkpoint(path)
-    if spec.tap:
+    """Load `FILE`, the student as its file says that it is read out, `FILE#backbone`, or `FILE#HEAD`."""
+    checkpoint = read_checkpoint(Path(spec.name))
+    if spec.tap == PLAIN or (spec.tap is None and checkpoint.readout is None):
+        return plain_student(spec, checkpoint)
+    if importlib.util.find_spec(HEADS.rpartition(".")[0]) is None:
         spaces = ", ".join(space.name for space in checkpoint.spaces) or "none"
         raise PackageError(
-            f"{path}: its spaces ({spaces}) need umt.distill, which is not installed; leave out '#{spec.tap}'"
+            f"{spec.name}: its spaces ({spaces}) need umt.distill, which is not installed; take '{spec.name}#{PLAIN}'"
         )
+    backbone: Backbone = importlib.import_module(HEADS).load(spec, checkpoint)
+    return backbone
+
+
+def plain_student(spec: Spec, checkpoint: Checkpoint) -> Backbone:
+    """Load the student with its own weights and preprocessing; the name's options belong to its architecture."""
+    path = Path(spec.name)
     options = dict(spec.options)
     overrides = preprocess_options(options)
     backbone = _build(checkpoint.student, options)
@@ -118,6 +141,14 @@ def load(spec: Spec) -> Backbone:
     backbone.load_report = load_weights(backbone, checkpoint.state_dict, source=str(path))
     backbone.provenance, backbone.notes = checkpoint.provenance, ()  # it was built with random weights
     return backbone
+
+
+def plain_name(text: str) -> str:
+    """Return the name of the plain student if a name means a student through its heads, and any other name as it is."""
+    spec = parse_spec(text)
+    path = Path(spec.name)
+    student = not spec.tap and (spec.is_file or spec.scheme == "umt") and path.is_file() and is_checkpoint(path)
+    return f"{text}#{PLAIN}" if student and read_checkpoint(path).readout else text
 
 
 def student_of(backbone: Backbone) -> Student:
@@ -152,6 +183,7 @@ def _content(checkpoint: Checkpoint) -> dict[str, Any]:
         "spaces": [asdict(space) for space in checkpoint.spaces],
         "interaction": interaction
         and {"options": dict(interaction.options), "state_dict": _copied(interaction.state_dict)},
+        "readout": checkpoint.readout and asdict(checkpoint.readout),
         "provenance": dict(checkpoint.provenance),
     }
 
@@ -172,12 +204,14 @@ def _parse(path: Path, content: Mapping[str, Any]) -> Checkpoint:
     version = fields.positive("version")
     if version > VERSION:
         raise WeightsError(f"{path}: version {version} of the checkpoint format; update umt-bench, it knows {VERSION}")
+    spaces = tuple(_space(space) for space in fields.records("spaces"))
     return Checkpoint(
         student=_student(fields.record("student")),
         state_dict=fields.tensors("state_dict"),
-        spaces=tuple(_space(space) for space in fields.records("spaces")),
+        spaces=spaces,
         interaction=_interaction(fields) if content.get("interaction") is not None else None,
-        provenance=fields.plain("provenance"),
+        readout=_readout(fields.record("readout"), spaces) if content.get("readout") is not None else None,
+        provenance={name: value for name, value in fields.plain("provenance").items() if name not in HEAD_FIELDS},
     )
 
 
@@ -213,6 +247,14 @@ def _preprocess(fields: Fields) -> Preprocess:
 
 def _space(fields: Fields) -> Space:
     return Space(fields.text("name"), fields.text("kind"), fields.text("teacher"), fields.positive("dim"))
+
+
+def _readout(fields: Fields, spaces: Sequence[Space]) -> Readout:
+    names = [space.name for space in spaces]
+    for part in ("classification", "dense"):
+        if fields.text(part) not in names:
+            raise fields.error(part, f"the name of a space ({', '.join(names) or 'the file has none'})")
+    return Readout(fields.text("classification"), fields.text("dense"))
 
 
 def _interaction(fields: Fields) -> Interaction:

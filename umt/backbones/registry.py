@@ -39,7 +39,6 @@ SCHEMES = {
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}  # of weights
 WITH_FILES = ("timm", "open_clip")  # schemes whose names take weights=FILE
 WEIGHTS = "umt.backbones.recognition.loading:load_named"  # an architecture's name with weights=FILE
-TAPS = "umt.distill.heads:load"  # ckpt.pth#dino: the student seen through one of its spaces
 
 
 def create_backbone(text: str, /, *, seed: int = 0, trusted: bool = False, **options: Any) -> Backbone:
@@ -89,7 +88,7 @@ def installed_plugins() -> dict[str, EntryPoint]:
 
 def _loader(spec: Spec) -> Loader:
     if spec.is_file or spec.scheme == "umt":
-        return _import(TAPS if spec.tap and importlib.util.find_spec("umt.distill") else SCHEMES["umt"])
+        return _import(SCHEMES["umt"])
     if spec.tap:
         raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
     if spec.scheme in SCHEMES:

@@ -44,7 +44,7 @@ def distill_command(recipe_name: str, loggers: tuple[str, ...], cache: Path | No
     """Distil several teachers into one student, and write OUT/student.pth.
 
     --dry-run prints the cost and the time. To continue an interrupted run, type the same command again. Evaluate the
-    result with `umt run OUT/student.pth`, and its heads with `umt run OUT/student.pth#HEAD`.
+    result with `umt run OUT/student.pth`, single heads with `umt run OUT/student.pth#HEAD`.
     """
     if loggers:
         warn_old_option("--logger", "TensorBoard is always written, and --wandb adds Weights & Biases")

@@ -1,4 +1,4 @@
-"""`ckpt.pth#dino`: a UMT student seen through one of its spaces, as a Backbone like any other."""
+"""`ckpt.pth` and `ckpt.pth#dino`: a UMT student seen through its heads, as a Backbone like any other."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from umt.backbones.checkpoint import Checkpoint, Interaction, Space, read_checkpoint
-from umt.backbones.checkpoint import load as load_student
+from umt.backbones.checkpoint import PLAIN, Checkpoint, Interaction, Readout, Space, plain_student
 from umt.backbones.contract import Backbone, Features
 from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.trust import refuse_untrusted
@@ -26,30 +25,33 @@ from umt.files import below
 from umt.options import weights_folder
 
 
-class SpaceBackbone(Backbone):
-    """A head of a checkpoint, the paper's "DINO head" and its like (A.6).
+class HeadBackbone(Backbone):
+    """A student through its heads, the paper's "DINO head" and its like (A.6).
 
-    pooled: the model token projected into the space; without one, the space's pooled features. The last map and its
-    class token are those of the space, in the teacher's units; earlier maps are the student's own.
+    pooled: the model token projected into the space of `readout.classification`; without one, the space's pooled
+    features. The last map and its class token are those of the space of `readout.dense`. All are in the teacher's
+    units; earlier maps are the student's own.
     """
 
-    def __init__(self, student: Backbone, spaces: Spaces, standardisers: Standardisers | None, name: str) -> None:
-        names = [shape.name for shape in spaces.spaces]
-        shape = spaces.spaces[names.index(name)]
+    def __init__(
+        self, student: Backbone, spaces: Spaces, standardisers: Standardisers | None, readout: Readout
+    ) -> None:
+        shapes = {shape.name: shape for shape in spaces.spaces}
         self.summarises = getattr(spaces, "model_token", True) is not None
+        pooled = shapes[readout.classification]
         super().__init__(
             student.preprocess,
-            channels=(*student.channels[:-1], shape.features),
+            channels=(*student.channels[:-1], shapes[readout.dense].features),
             strides=student.strides,
-            dim=shape.summary if self.summarises else shape.features,
+            dim=pooled.summary if self.summarises else pooled.features,
         )
-        spaces.keep_only(names.index(name))
+        spaces.keep_only(summary=readout.classification, features=readout.dense)
         if standardisers is not None:
-            standardisers.keep_only(name)
+            standardisers.keep_only(readout.classification, readout.dense)
         student.use_preprocess(
             replace(student.preprocess, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
         )  # it is done here
-        self.student, self.spaces, self.standardisers, self.space = student, spaces, standardisers, name
+        self.student, self.spaces, self.standardisers, self.readout = student, spaces, standardisers, readout
         self.architecture = student.architecture
 
     @property
@@ -57,13 +59,22 @@ class SpaceBackbone(Backbone):
         return bool(self.spaces.has_cls)
 
     def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
-        """Compute features of normalised images in the space."""
+        """Compute features of normalised images in the spaces."""
         last = self.depth - 1
         features = self.student.extract(images, [*(index for index in maps if index != last), last])
-        space: SpaceFeatures = self.spaces(features)[self.space]
-        if self.standardisers is not None:
-            space = self.standardisers.undo(self.space, space)
-        return _features(features, space, maps, last)
+        spaces: dict[str, SpaceFeatures] = self.spaces(features)
+        chosen, dense = spaces[self.readout.classification], spaces[self.readout.dense]
+        space = self._in_units(self.readout.dense, replace(dense, summary=chosen.summary))
+        pooled = space.summary
+        if pooled is None:
+            pooled = self._in_units(self.readout.classification, chosen).fmap.mean(dim=(2, 3))
+        return _features(features, pooled, space, maps, last)
+
+    def _in_units(self, name: str, space: SpaceFeatures) -> SpaceFeatures:
+        """Return a space in its teacher's own units, its summary in those of the classification head."""
+        if self.standardisers is None:
+            return space
+        return self.standardisers.undo(name, space, summary_of=self.readout.classification)
 
     def layer_ids(self) -> dict[str, int]:
         """Return the student's own depths, and the spaces above them."""
@@ -72,28 +83,36 @@ class SpaceBackbone(Backbone):
         return {name: layers.get(name, top) for name, _ in self.named_parameters()}
 
     def weights_hash(self) -> str:
-        """Hash weights and space: two spaces of equal widths have the same weights, but are two backbones."""
-        return hashlib.sha256(f"{super().weights_hash()}#{self.space}".encode()).hexdigest()
+        """Hash weights and heads: two spaces of equal widths have the same weights, but are two backbones."""
+        heads = list(dict.fromkeys([self.readout.classification, self.readout.dense]))
+        return hashlib.sha256(f"{super().weights_hash()}#{'+'.join(heads)}".encode()).hexdigest()
 
     def no_weight_decay(self) -> set[str]:
         return {f"student.{name}" for name in self.student.no_weight_decay()}
 
 
-def load(spec: Spec) -> SpaceBackbone:
-    """Load `FILE#HEAD` for the registry; UMTError lists the heads of the file."""
+def load(spec: Spec, checkpoint: Checkpoint) -> HeadBackbone:
+    """Load `FILE#HEAD`, or `FILE` through the heads that it names; UMTError lists the heads of the file."""
     path = Path(spec.name)
-    checkpoint = read_checkpoint(path)
     named = {space.name: space for space in checkpoint.spaces}
-    if spec.tap not in named or checkpoint.interaction is None:
-        raise unknown_name(f"head of {path}", spec.tap or "", named)
-    student = load_student(parse_spec(spec.text.partition("#")[0]))
+    readout = Readout(spec.tap, spec.tap) if spec.tap else checkpoint.readout
+    if checkpoint.interaction is None or readout is None or not {readout.classification, readout.dense} <= named.keys():
+        raise unknown_name(f"head of {path}", spec.tap or "", [*named, PLAIN])
+    student = plain_student(spec, checkpoint)
     spaces, standardisers = _modules(path, checkpoint)
-    backbone = SpaceBackbone(student, spaces, standardisers, named[spec.tap].name)
+    backbone = HeadBackbone(student, spaces, standardisers, readout)
     backbone.load_report = student.load_report
-    backbone.language = _language(path, checkpoint, named[spec.tap]) if backbone.summarises else None
-    origin = {"space": spec.tap, "space_kind": named[spec.tap].kind}
-    backbone.provenance = {**checkpoint.provenance, **origin}
+    backbone.language = _language(path, checkpoint, named[readout.classification]) if backbone.summarises else None
+    backbone.provenance = {**checkpoint.provenance, **_origin(readout, checkpoint)}
     return backbone
+
+
+def _origin(readout: Readout, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the fields that tell results of heads: the head if there is one alone, the readout if it is the file's."""
+    kinds = {space.name: space.kind for space in checkpoint.spaces}
+    alone = readout.classification == readout.dense
+    head = {"space": readout.dense, "space_kind": kinds[readout.dense]} if alone else {}
+    return {**head, "readout": asdict(readout)} if readout == checkpoint.readout else head
 
 
 def _language(path: Path, checkpoint: Checkpoint, space: Space) -> str | None:
@@ -150,11 +169,10 @@ def _held(spaces: nn.Module, standardisers: Standardisers | None) -> nn.ModuleDi
     return nn.ModuleDict({"spaces": spaces} | ({} if standardisers is None else {"standardisers": standardisers}))
 
 
-def _features(student: Features, space: SpaceFeatures, maps: Sequence[int], last: int) -> Features:
+def _features(student: Features, pooled: Tensor, space: SpaceFeatures, maps: Sequence[int], last: int) -> Features:
     """Return the student's features with the last map, its class token and the pooled feature replaced."""
     tokens_of_maps: Sequence[Tensor | None] = student.map_cls or [None] * len(student.maps)
     chosen = iter(zip(student.maps, tokens_of_maps, strict=True))
     pairs = [(space.fmap, space.cls) if index == last else next(chosen) for index in maps]
-    pooled = space.fmap.mean(dim=(2, 3)) if space.summary is None else space.summary
     tokens = [token for _, token in pairs if token is not None]
     return Features(pooled, space.cls, [fmap for fmap, _ in pairs], tokens if len(tokens) == len(pairs) > 0 else None)

@@ -10,7 +10,7 @@ import click
 
 from umt import options
 from umt.backbones import create_backbone
-from umt.backbones.checkpoint import refuse_unstorable
+from umt.backbones.checkpoint import plain_name, refuse_unstorable
 from umt.backbones.contract import Backbone
 from umt.backbones.spec import parse_spec
 from umt.backbones.trust import HUB_SCHEMES, is_trusted, runs_code
@@ -149,7 +149,7 @@ def build_student(recipe: DistillRecipe, *, trusted: bool = False) -> Backbone:
     """
     spec = parse_spec(recipe.student)
     random = {"pretrained": False} if spec.scheme in HUB_SCHEMES else {}
-    return create_backbone(recipe.student, seed=recipe.seed, trusted=trusted, **random)
+    return create_backbone(plain_name(recipe.student), seed=recipe.seed, trusted=trusted, **random)
 
 
 def grid_of(student: Backbone, view_size: int) -> Grid:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from umt.backbones.checkpoint import Readout
 from umt.backbones.trust import name_from_file
 from umt.declarations import build, read_mapping, refuse_fields, scalar
 from umt.errors import DeclarationError, OptionError, unknown_name
@@ -15,7 +16,7 @@ from umt.files import below
 from umt.training.engine import Recipe as Training
 
 FOLDER = Path(__file__).parent / "recipes"
-MERGED = ("interaction", "alignment", "views", "training")  # sections of which a child recipe may change single fields
+MERGED = ("interaction", "alignment", "readout", "views", "training")  # sections that a child may change in part
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class DistillRecipe:
     training: Training
     interaction: InteractionSpec = InteractionSpec()
     alignment: AlignmentSpec = AlignmentSpec()
+    readout: Readout | None = None  # heads that the student is evaluated through, null for the plain student
     views: ViewSpec = ViewSpec()
     datasets: tuple[str, ...] = ("imagenet",)  # data sets whose training images are used, without labels
     ema: float | None = None  # decay of the student's average over steps, null for the last weights
@@ -92,7 +94,11 @@ class DistillRecipe:
             raise DeclarationError(f"recipe '{self.name}': field 'teachers' is empty; name at least one")
         if self.seed < 0:
             raise DeclarationError(f"recipe '{self.name}': seed {self.seed}; take 0 or more")
-        _refuse_twice(self.name, "name", [teacher.name for teacher in self.teachers])
+        names = [teacher.name for teacher in self.teachers]
+        _refuse_twice(self.name, "name", names)
+        for part, head in asdict(self.readout).items() if self.readout else ():
+            if head not in names:
+                raise unknown_name(f"readout.{part} of recipe '{self.name}'", head, names)
         _refuse_twice(
             self.name, "backbone", [f"{item.backbone} {item.weights or ''}".strip() for item in self.teachers]
         )
@@ -194,6 +200,8 @@ def _resolve(path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     beside = below(path.parent, f"{parent}.yaml")
     base = _resolve(beside if beside.is_file() else recipe_path(parent), (*children, path))
     base.pop("otherwise", None)
+    if "teachers" in record:
+        base.pop("readout", None)  # it names heads of other teachers
     merged = {key: {**base[key], **record[key]} for key in MERGED if _both_mappings(base.get(key), record.get(key))}
     return {**base, **record, **merged}
 
@@ -214,6 +222,8 @@ def _apply(record: dict[str, Any], change: str) -> None:
     if not isinstance(target, dict):
         raise OptionError(f"--set {change}: '{'.'.join(parents)}' has no fields")
     target[last] = scalar(text)
+    if target is record and last == "teachers":
+        record.pop("readout", None)
 
 
 def _child(record: Any, part: str, change: str) -> Any:

@@ -168,6 +168,7 @@ def save_student(
             for shape in model.spaces.spaces
         ],
         interaction=stored_interaction(recipe, model),
+        readout=recipe.readout,
         provenance={
             "recipe": plain_key(recipe.record()),
             "data": dict(data),

@@ -203,7 +203,7 @@ def test_a_job_that_is_ended_is_one_failed_line_and_no_other_is_lost(
     assert str(tmp_path / "cluster") in message
     assert cause in message
     assert "the same command goes on" in message
-    wait_for(lambda: not processes_mentioning(str(slow.log)), seconds=30)
+    wait_for(lambda: not processes_mentioning(str(slow.log)), seconds=120)
 
 
 def test_jobs_that_cannot_start_end_the_run(
@@ -235,11 +235,11 @@ def test_an_error_of_the_one_who_waits_cancels_the_jobs(
 
     with pytest.raises(RuntimeError, match="front process"):
         run(planned(slow="ok, 300"), told=Failing(), at_once=2)
-    wait_for(lambda: not workers_of(os.getpid()), seconds=30)
+    wait_for(lambda: not workers_of(os.getpid()), seconds=120)
 
 
 def test_a_job_on_this_machine_has_all_the_time(
-    planned: Callable[..., list[JobRequest]], run: Callable[..., Told]
+    planned: Callable[..., list[JobRequest]], run: Callable[..., Told], wait_for: Callable[..., None]
 ) -> None:
     """Submitit gives it two minutes unless it is told otherwise, and so it may be here."""
     seconds: list[int] = []
@@ -251,6 +251,7 @@ def test_a_job_on_this_machine_has_all_the_time(
 
     first, second = planned(nap="ok, 2")
     run([first], told=Asking(), at_once=1)
+    wait_for(lambda: not workers_of(os.getpid()), seconds=120)
     run([second], told=Asking(), at_once=1, parameters={"timeout_min": 3})
     assert seconds[0] > 30 * 86400
     assert seconds[1] == 180
@@ -281,7 +282,7 @@ def test_ctrl_c_ends_command_and_jobs(
     assert process.returncode == 1
     assert "finished jobs are kept, and the same command goes on" in said
     assert "Traceback" not in said
-    wait_for(lambda: not processes_mentioning(str(suite.out)), seconds=30)
+    wait_for(lambda: not processes_mentioning(str(suite.out)), seconds=120)
 
 
 def test_jobs_outlive_a_command_that_is_killed(small_suite: Make, wait_for: Callable[..., None]) -> None:
@@ -365,7 +366,7 @@ def test_slurm_gets_one_array_that_holds_jobs_back(
     assert told.statuses == ["done", "done"]
     assert told.most == 1
     assert (1, 2, "naps") in told.progress
-    wait_for(lambda: states_of(slurm) == ["COMPLETED", "COMPLETED"], seconds=30)
+    wait_for(lambda: states_of(slurm) == ["COMPLETED", "COMPLETED"], seconds=120)
     (script,) = (tmp_path / "cluster").glob("*/*_submission.sh")
     for line in ("array=0-1%1", "job-name=umt-bench", "time=7", "partition=gpu"):
         assert f"#SBATCH --{line}\n" in script.read_text()
@@ -401,7 +402,7 @@ def test_an_interruption_cancels_what_slurm_was_sent(
     with pytest.raises(KeyboardInterrupt):
         run(requests, "slurm", Interrupted(), at_once=1, parameters={"timeout_min": 7})
     assert states_of(slurm) == ["CANCELLED by 0"] * 2
-    wait_for(lambda: not processes_mentioning(str(requests[0].out)), seconds=30)
+    wait_for(lambda: not processes_mentioning(str(requests[0].out)), seconds=120)
 
 
 def test_jobs_that_slurm_refuses_are_one_error(

@@ -54,6 +54,7 @@ IMPORTING = {
     "umt/backbones/registry.py:_plugin_module": "a trusted name",
     "umt/backbones/registry.py:_module_from_file": "a trusted name",
     "umt/backbones/registry.py:_schemed_names": "a constant",
+    "umt/backbones/checkpoint.py:load": "HEADS, which is a constant",
     "umt/backbones/registry.py:_import": "SCHEMES",
     "umt/backbones/adapters/pypi_weights.py:weight_file": "PACKAGES",
     "umt/data/registry.py:_declared": "BUILT_IN",

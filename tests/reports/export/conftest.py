@@ -24,12 +24,12 @@ DATA = {"images": 1234, "origin": "/home/somebody/photos", "fingerprint": "f00d"
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path) -> Callable[[str], Path]:
-    """Writes a student of the kind: cnn or vit."""
+def checkpoint(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a student of the kind, cnn or vit, with changes of its recipe."""
 
-    def write(kind: str) -> Path:
+    def write(kind: str, *more: str) -> Path:
         changes = [f"student={STUDENTS[kind]}", f"teachers={TEACHERS}", "interaction.groups=8", "interaction.heads=4"]
-        recipe = load_recipe("mini-cnn-pypi", [*changes, "interaction.rounds=1", "interaction.width=16"])
+        recipe = load_recipe("mini-cnn-pypi", [*changes, "interaction.rounds=1", "interaction.width=16", *more])
         torch.manual_seed(0)
         shapes = [
             SpaceShape(teacher["name"], width, width + 8) for teacher, width in zip(TEACHERS, (24, 32), strict=True)

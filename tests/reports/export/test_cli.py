@@ -20,7 +20,7 @@ from umt.backbones import create_backbone
 from umt.backbones.checkpoint import save_checkpoint
 from umt.errors import UMTError
 
-Write = Callable[[str], Path]
+Write = Callable[..., Path]
 
 
 def run(*arguments: object) -> Result:
@@ -47,6 +47,22 @@ def test_a_student_for_timm_lies_beside_its_file(checkpoint: Write, kind: str) -
     with torch.no_grad():
         theirs = model((images - backbone.mean) / backbone.std)
         torch.testing.assert_close(theirs, backbone(images).pooled, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_student_is_written_plain_or_through_the_heads_that_its_file_names(checkpoint: Write) -> None:
+    path = checkpoint("cnn", "readout={classification: mae, dense: dino}")
+    assert "the plain student, without heads; --head writes it" in run(path, "--to", "onnx").stdout
+    assert "the plain student" not in run(path, "--to", "onnx", "--head").stdout
+    images = torch.rand(3, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    for folder, name in (("onnx", f"{path}#backbone"), ("onnx-head", str(path))):
+        out = path.parent / "export" / folder
+        session = onnxruntime.InferenceSession(out / "model.onnx", providers=["CPUExecutionProvider"])
+        with torch.no_grad():
+            expected = create_backbone(name)(images).pooled
+        (found,) = session.run(["pooled"], {"images": images.numpy()})
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * expected.abs().max())
+    assert "seen through its spaces mae and dino" in (path.parent / "export" / "onnx-head" / "README.md").read_text()
 
 
 @pytest.mark.slow
@@ -108,7 +124,10 @@ def test_mistakes_in_the_name_are_one_line(checkpoint: Write, tmp_path: Path) ->
     fails("plain.pth: refused: its 1 tensors", tmp_path / "plain.pth", "--to", "timm")
     fails("timm:resnet50: no checkpoint file; name one that `umt distill` wrote", "timm:resnet50", "--to", "timm")
     fails(
-        "unknown head of .* 'dinno'. Did you mean dino.*Known: dino, mae", f"{checkpoint('cnn')}#dinno", "--to", "onnx"
+        "unknown head of .* 'dinno'. Did you mean dino.*Known: backbone, dino, mae",
+        f"{checkpoint('cnn')}#dinno",
+        "--to",
+        "onnx",
     )
 
 

@@ -30,6 +30,21 @@ def test_a_head_is_of_the_same_student(measurement, cub, provenance) -> None:  #
     assert heads[0].student == heads[1].student
 
 
+def test_a_readout_stands_for_its_student(measurement, cub, provenance) -> None:  # type: ignore[no-untyped-def]
+    readout = {"classification": "cls", "dense": "dino"}
+    plain = provenance(readout=readout)
+    seen = students_of(
+        [
+            measurement(cub, 70.0, provenance={**plain, "readout": readout}),
+            measurement(cub, 71.0, provenance=plain, weights_hash="b" * 64),
+            measurement(cub, 72.0, provenance={**plain, "space": "dino"}, weights_hash="c" * 64),
+        ]
+    )
+    assert seen[0].student == seen[1].student == seen[2].student
+    assert [item.stands_for_student for item in seen] == [True, False, False]
+    assert [item.plain for item in seen] == [False, True, False]
+
+
 def test_seeds_are_students_of_equal_settings(measurement, cub, provenance) -> None:  # type: ignore[no-untyped-def]
     one, other, more = students_of(
         [

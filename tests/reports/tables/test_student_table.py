@@ -66,6 +66,29 @@ def test_heads_are_rows_beside_their_backbone(measurement, cub, provenance) -> N
     assert [cell.best for group in table.groups for row in group.rows for cell in row.cells] == [False, True]
 
 
+def test_readouts_are_students_and_single_heads_are_features(measurement, cub, provenance) -> None:  # type: ignore[no-untyped-def]
+    readout = {"classification": "cls", "dense": "dino"}
+    plain = provenance(readout=readout)
+    ways = [{**plain, "readout": readout}, plain, {**plain, "space": "cls"}, {**plain, "space": "dino"}]
+    other = provenance(name="other", readout=readout, training={"epochs": 9})
+    measurements = [
+        measurement(column, value + shift, provenance=way, weights_hash=f"{index}" * 64, dataset=column.dataset)
+        for index, (way, value) in enumerate(zip([*ways, {**other, "readout": readout}], range(70, 75), strict=True))
+        for shift, column in enumerate(FINE_GRAINED)
+    ]
+    students = students_of(measurements)
+    heads = rows(build_student_table(DECLARED[4], FINE_GRAINED, students, "About."))
+    assert [(name, value) for name, value in heads] == [
+        ("Backbone", "73.0"),
+        ("cls head", "74.0"),
+        ("dino head", "75.0"),
+    ]
+    assert [row[1] for row in rows(build_student_table(DECLARED[5], FINE_GRAINED, students, "About."))] == [
+        "70.0",
+        "74.0",
+    ]
+
+
 def test_the_average_needs_all_data_sets(measurement, provenance) -> None:  # type: ignore[no-untyped-def]
     mse = provenance(name="mse")
     mse["objectives"] = {"cls": "pooled_cosine", "dino": "patch_mse"}

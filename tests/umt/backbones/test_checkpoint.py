@@ -135,6 +135,13 @@ def test_an_interrupted_write_leaves_the_old_file(
         ("state_dict", {"a": 1}, "a state dict of tensors"),
         ("state_dict", {}, "does not fit the model"),
         ("spaces", [1], "a list of dictionaries"),
+        ("readout", {"classification": "cls"}, r"field 'readout\.dense' is missing, not text"),
+        (
+            "readout",
+            {"classification": "cls", "dense": "mae"},
+            r"'readout\.dense' is 'mae', not the name of a space \(cls",
+        ),
+        ("readout", "cls", r"field 'readout' is 'cls', not a dictionary"),
         ("spaces.1.dim", 0, r"field 'spaces\[1\]\.dim' is 0, not a positive int"),
         ("interaction.options", ..., r"field 'interaction\.options' is missing"),
         ("spaces.1.dim", 1 << 64, "is an integer of 65 bits, not a positive int"),
@@ -187,7 +194,7 @@ def test_a_student_that_is_a_plug_in_file_is_not_written(student: Backbone, tmp_
 def test_a_space_without_the_distillation_code_says_which_there_are(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("umt.backbones.registry.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("umt.backbones.checkpoint.importlib.util.find_spec", lambda name: None)
     with pytest.raises(UMTError, match=r"its spaces \(cls, dino\) need umt\.distill"):
         create_backbone(f"{file}#dino")
 

@@ -91,7 +91,7 @@ def test_any_number_of_teachers(count: int, recipe: Recipes, images: Tensor) -> 
         TeacherSpec(name, "mae", f"timm:test_convnext?drop_rate=0.{index}") for index, name in enumerate(names)
     )
     teachers = [Teacher(item, backbone, 64, (2, 2)) for item in specs]
-    many = DistillRecipe(**{**vars(spec), "teachers": specs})
+    many = DistillRecipe(**{**vars(spec), "teachers": specs, "readout": None})
     shapes = [SpaceShape(teacher.name, *teacher.widths()) for teacher in teachers]
     model = Distiller(many, create_backbone("timm:test_resnet?pretrained=false"), shapes, teachers)
     assert len(model(images)) == 1 + 2 * count

@@ -10,7 +10,7 @@ import torch
 
 from umt.backbones import create_backbone
 from umt.backbones.check import check_backbone
-from umt.backbones.checkpoint import read_checkpoint, save_checkpoint
+from umt.backbones.checkpoint import plain_name, read_checkpoint, save_checkpoint
 from umt.distill.distiller import Distiller, as_floats
 from umt.distill.recipe import DistillRecipe
 from umt.distill.train import save_student
@@ -65,9 +65,56 @@ def test_a_head_keeps_the_backbone_contract(student: str, changes: tuple[str, ..
     assert [finding for finding in check_backbone(backbone) if finding.problem] == []
 
 
-def test_without_a_tap_it_is_the_student_alone(saved: Saved, images: torch.Tensor) -> None:
+@pytest.mark.parametrize("student", STUDENTS)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (),
+        ("interaction.method=projectors",),
+        ("interaction.model_token=false",),
+        ("alignment.standardise=phi_s",),
+        ("alignment.standardise=mean_std", "interaction.model_token=false"),
+    ],
+)
+def test_a_file_alone_is_the_student_as_its_recipe_reads_it_out(
+    student: str, changes: tuple[str, ...], saved: Saved, images: torch.Tensor
+) -> None:
+    path, model = saved(student, "readout.classification=lite0", "readout.dense=lite2", *changes)
+    spaces = model.spaces(model.student(as_floats(images)))
+    if model.standardisers is not None:
+        spaces = {name: model.standardisers.undo(name, space) for name, space in spaces.items()}
+    backbone = create_backbone(str(path))
+    features = backbone(images)
+    pooled = spaces["lite0"].fmap.mean(dim=(2, 3)) if spaces["lite0"].summary is None else spaces["lite0"].summary
+    assert torch.allclose(features.pooled, pooled, atol=1e-5)
+    assert torch.allclose(features.maps[-1], spaces["lite2"].fmap, atol=1e-5)
+    assert backbone.provenance["readout"] == {"classification": "lite0", "dense": "lite2"}
+    assert "space" not in backbone.provenance, "it is no single head"
+    assert [finding for finding in check_backbone(backbone) if finding.problem] == []
+
+
+def test_the_readout_by_one_head_is_this_head(saved: Saved, images: torch.Tensor) -> None:
+    path, _ = saved("cnn", "alignment.standardise=mean_std")
+    read_out, head = create_backbone(str(path)), create_backbone(f"{path}#lite2")
+    assert read_out.weights_hash() == head.weights_hash()
+    assert read_out.provenance == head.provenance
+    assert (read_out.provenance["space"], read_out.provenance["space_kind"]) == ("lite2", "dino")
+
+
+def test_the_plain_student_has_a_name(saved: Saved, images: torch.Tensor) -> None:
     path, model = saved("cnn")
+    plain = create_backbone(f"{path}#backbone")
+    assert torch.equal(plain(images).pooled, model.student(images).pooled)
+    assert not plain.provenance.keys() & {"space", "readout"}
+    assert plain_name(str(path)) == f"{path}#backbone"
+    assert plain_name(f"{path}#lite0") == f"{path}#lite0"
+
+
+def test_a_file_without_a_readout_is_the_plain_student(saved: Saved, images: torch.Tensor) -> None:
+    """As files of version 0.1 are."""
+    path, model = saved("cnn", "readout=null")
     assert torch.equal(create_backbone(str(path))(images).pooled, model.student(images).pooled)
+    assert plain_name(str(path)) == str(path)
 
 
 def test_maps_before_the_last_are_the_students_own_in_any_order(saved: Saved, images: torch.Tensor) -> None:
@@ -97,13 +144,13 @@ def test_standardised_heads_answer_in_the_teachers_units(saved: Saved, images: t
 
 def test_two_heads_are_two_backbones(saved: Saved) -> None:
     path, _ = saved("cnn")
-    hashes = {create_backbone(f"{path}{tap}").weights_hash() for tap in ("", "#lite0", "#lite2")}
+    hashes = {create_backbone(f"{path}#{tap}").weights_hash() for tap in ("backbone", "lite0", "lite2")}
     assert len(hashes) == 3
 
 
 def test_an_unknown_head_lists_those_of_the_file(saved: Saved) -> None:
     path, _ = saved("cnn")
-    with pytest.raises(UMTError, match=r"unknown head of .*ckpt.pth 'lite1'.*Known: lite0, lite2"):
+    with pytest.raises(UMTError, match=r"unknown head of .*ckpt.pth 'lite1'.*Known: backbone, lite0, lite2"):
         create_backbone(f"{path}#lite1")
 
 

@@ -10,8 +10,9 @@ from timm.optim import param_groups_layer_decay
 from torch import nn
 
 from umt.backbones import create_backbone
+from umt.backbones.checkpoint import Readout
 from umt.distill.distiller import Distiller
-from umt.distill.heads import SpaceBackbone
+from umt.distill.heads import HeadBackbone
 from umt.distill.recipe import DistillRecipe
 from umt.training.param_groups import layer_decay_groups
 
@@ -38,7 +39,7 @@ def test_spaces_are_one_layer_between_student_and_head(
 ) -> None:
     spec = f"timm:{name}" + "".join(f"?{key}={value}" for key, value in options.items())
     model = distiller(recipe("interaction.heads=4", student=spec))
-    tap = SpaceBackbone(create_backbone(spec, pretrained=False), model.spaces, None, "lite2")
+    tap = HeadBackbone(create_backbone(spec, pretrained=False), model.spaces, None, Readout("lite2", "lite2"))
     head = nn.Linear(tap.dim, 3)
     groups = layer_decay_groups(tap, head, lr=1.0, weight_decay=0.05, layer_decay=DECAY)
     found = {id(value): (group["lr"], group["weight_decay"]) for group in groups for value in group["params"]}

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from umt.backbones.checkpoint import Readout
 from umt.distill.recipe import (
     differences,
     load_recipe,
     missing_weights,
+    recipe_names,
 )
 from umt.distill.train import claim_folder
 from umt.errors import UMTError
@@ -87,6 +89,32 @@ def test_a_child_changes_single_fields_of_the_groups(base: Path) -> None:
 def test_a_child_replaces_the_teachers_as_a_whole(base: Path) -> None:
     recipe = load_recipe(child(base, "teachers: [{name: mae, objective: mae, backbone: timm:test_vit}]"))
     assert [teacher.name for teacher in recipe.teachers] == ["mae"]
+
+
+def test_a_readout_names_heads_of_the_recipes_own_teachers(base: Path) -> None:
+    text = "readout: {classification: cls, dense: dino}\n"
+    other = "teachers: [{name: mae, objective: mae, backbone: timm:test_vit}]\n"
+    assert load_recipe(child(base, text)).readout == Readout("cls", "dino")
+    assert load_recipe(child(base, text), ["readout.classification=dino"]).readout == Readout("dino", "dino")
+    assert load_recipe(child(base, text), ["readout=null"]).readout is None
+    child(base, text, "parent")
+    grandchild = base.parent / "grandchild.yaml"
+    grandchild.write_text(f"extends: parent\n{other}")
+    assert load_recipe(str(grandchild)).readout is None, "its heads are gone"
+    with pytest.raises(UMTError, match=r"unknown readout.classification of recipe 'grandchild' 'cls'.*Known: mae"):
+        grandchild.write_text(f"extends: parent\n{other}{text}")
+        load_recipe(str(grandchild))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_says_how_its_student_is_read_out(name: str) -> None:
+    """Paper, section A.6 and table 4: class and dense heads differ for students of CNNs alone, by CLS and DINO."""
+    readout = load_recipe(name).readout
+    assert readout is not None
+    if name in ("resnet50", "convnext-b"):
+        assert readout == Readout("cls", "dino")
+    if name.startswith("vit") or name in ("convnext-b-clip-vit-vit", "convnext-b-cnn-vit-cnn"):
+        assert readout == Readout("dino", "dino")
 
 
 def test_a_file_extends_a_shipped_recipe(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class InteractionModules(nn.Module):
         if spec.token_pooling not in POOLINGS:
             raise unknown_name("interaction.token_pooling", spec.token_pooling, POOLINGS)
         self.pools_after_head = spec.token_pooling == "after"
-        self.computed = range(len(self.spaces))
+        self.computed: Sequence[int] = range(len(self.spaces))
         self._add_heads()
         self.apply(_initialise)
         if self.model_token is not None:
@@ -65,13 +65,16 @@ class InteractionModules(nn.Module):
         size = f"{len(self.spaces)} spaces, width {self.width} + {self.token_width}"
         return f"{size}, {self.rounds} rounds of {'CNN' if self.convolves else 'ViT'} modules"
 
-    def keep_only(self, index: int) -> None:
-        """Give only this space from now on, and drop the heads of the others; all spaces still interact."""
-        self.computed = range(index, index + 1)
-        for other in set(range(len(self.spaces))) - {index}:
-            self.feature_adapters[other] = nn.Identity()
-            if self.model_token is not None:
-                self.summary_adapters[other] = nn.Identity()
+    def keep_only(self, summary: str, features: str) -> None:
+        """Drop the heads but for the summary of one space and the features of one; all spaces still interact."""
+        names = [space.name for space in self.spaces]
+        self.computed = [index for index, name in enumerate(names) if name in (summary, features)]
+        mapped = {features} if self.model_token is not None else {summary, features}
+        for index, name in enumerate(names):
+            if name not in mapped:
+                self.feature_adapters[index] = nn.Identity()
+            if self.model_token is not None and name != summary:
+                self.summary_adapters[index] = nn.Identity()
 
     def _block(self, spec: InteractionSpec, spaces: int) -> nn.Module:
         if self.convolves:

@@ -29,10 +29,13 @@ class Projectors(nn.Module):
         """Compute every space of a batch, by name."""
         return {name: projector(features) for name, projector in self.projectors.items()}
 
-    def keep_only(self, index: int) -> None:
-        """Give only this space from now on, and drop the others."""
-        name = self.spaces[index].name
-        self.projectors = nn.ModuleDict({name: self.projectors[name]})
+    def keep_only(self, summary: str, features: str) -> None:
+        """Drop the projectors but for the summary of one space and the features of one."""
+        kept = {name: self.projectors[name] for name in self.projectors if name in (summary, features)}
+        self.projectors = nn.ModuleDict(kept)
+        if summary != features:
+            self.projectors[summary].features = nn.Identity()
+            self.projectors[features].summary = nn.Identity()
 
 
 class Projector(nn.Module):

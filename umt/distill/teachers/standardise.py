@@ -82,18 +82,18 @@ class Standardisers(nn.Module):
     def forward(self, name: str, targets: Targets) -> Targets:
         return Targets(self.summary[name](targets.summary), self.features[name](targets.features))
 
-    def undo(self, name: str, space: SpaceFeatures) -> SpaceFeatures:
-        """Return a space of the student in its teacher's own units."""
+    def undo(self, name: str, space: SpaceFeatures, summary_of: str | None = None) -> SpaceFeatures:
+        """Return a space of the student in its teacher's own units; its summary may be that of another space."""
         features = self._one("features", name)
-        summary = None if space.summary is None else self._one("summary", name).undo(space.summary)
+        summary = None if space.summary is None else self._one("summary", summary_of or name).undo(space.summary)
         return SpaceFeatures(
             summary, features.undo(space.fmap), None if space.cls is None else features.undo(space.cls)
         )
 
-    def keep_only(self, name: str) -> None:
+    def keep_only(self, *names: str) -> None:
         """Drop the standardisers of all other spaces."""
-        self.summary = nn.ModuleDict({name: self.summary[name]})
-        self.features = nn.ModuleDict({name: self.features[name]})
+        self.summary = nn.ModuleDict({name: self.summary[name] for name in self.summary if name in names})
+        self.features = nn.ModuleDict({name: self.features[name] for name in self.features if name in names})
 
     def _one(self, part: str, name: str) -> Standardiser:
         standardiser = self.get_submodule(f"{part}.{name}")
