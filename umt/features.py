@@ -54,30 +54,6 @@ class FeaturePart:
     shape: tuple[int, ...]
 
 
-def extract_features(
-    backbone: Backbone,
-    samples: Sequence[Sample],
-    resolution: int,
-    device: torch.device,
-    batch_size: int,
-    progress: Progress,
-    *,
-    crop_pct: float | None = None,
-    precision: str = "fp32",
-    compiled: bool = False,
-    what: str = "pooled",
-) -> tuple[Tensor, Tensor]:
-    """Return features float32 [N, ...] as `Extraction` names them and labels int64 [N], on the CPU, in sample order.
-
-    Images are resized to `resolution / crop_pct` and cropped at the centre; by default the crop of the weights.
-    Raises UMTError if the backbone gives values that are not finite.
-    """
-    extraction = Extraction(resolution, crop_pct, what, precision, compiled)
-    batches: list[Tensor] = []
-    each_features(backbone, samples, extraction, device, batch_size, progress, batches.append)
-    return torch.cat(batches), torch.tensor([sample.target for sample in samples], dtype=torch.int64)
-
-
 def each_features(
     backbone: Backbone,
     samples: Sequence[Sample],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from timm.data import create_transform, resolve_model_data_config
 from umt.backbones import Backbone, create_backbone
 from umt.data.contract import Sample
 from umt.errors import UMTError
-from umt.features import Extraction, eval_images, extract_features, part_of, run_over
+from umt.features import Extraction, each_features, eval_images, part_of, run_over
 
 SPEC = "timm:test_resnet?pretrained=false"
 CPU = torch.device("cpu")
@@ -37,6 +38,19 @@ def backbone() -> Backbone:
     return create_backbone(SPEC)
 
 
+def extract(
+    backbone: Backbone,
+    samples: list[Sample],
+    resolution: int,
+    batch: int,
+    progress: Any = lambda *_: None,
+    **options: Any,
+) -> torch.Tensor:
+    batches: list[torch.Tensor] = []
+    each_features(backbone, samples, Extraction(resolution, **options), CPU, batch, progress, batches.append)
+    return torch.cat(batches)
+
+
 def test_features_equal_timms_own_pipeline(samples: list[Sample], backbone: Backbone) -> None:
     """Within the rounding of pixels to 8 bits."""
     torch.manual_seed(0)
@@ -47,9 +61,8 @@ def test_features_equal_timms_own_pipeline(samples: list[Sample], backbone: Back
     images = torch.stack([transform(Image.open(sample.image)) for sample in samples])
     with torch.no_grad():
         expected = model(images)
-    features, labels = extract_features(backbone, samples, 32, CPU, 3, lambda *_: None, crop_pct=0.875)
+    features = extract(backbone, samples, 32, 3, crop_pct=0.875)
     torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-4)
-    assert labels.tolist() == [0, 1, 2, 0, 1, 2, 0]
     assert features.dtype == torch.float32
     assert not features.requires_grad
 
@@ -57,22 +70,22 @@ def test_features_equal_timms_own_pipeline(samples: list[Sample], backbone: Back
 def test_a_training_backbone_is_evaluated_and_reports_progress(samples: list[Sample], backbone: Backbone) -> None:
     seen: list[tuple[int, int]] = []
     report = lambda done, total, text: seen.append((done, total))  # noqa: E731
-    one, _ = extract_features(backbone.train(), samples, 32, CPU, 7, report)
-    two, _ = extract_features(backbone.train(), samples, 32, CPU, 2, report)
+    one = extract(backbone.train(), samples, 32, 7, report)
+    two = extract(backbone.train(), samples, 32, 2, report)
     torch.testing.assert_close(one, two)  # batch statistics would tell batches apart
     assert seen == [(7, 7), (2, 7), (4, 7), (6, 7), (7, 7)]
 
 
 def test_a_resolution_that_does_not_fit_names_the_next(samples: list[Sample], backbone: Backbone) -> None:
     with pytest.raises(UMTError, match="resolution 40 is not a multiple of 32, which this backbone needs; take 32"):
-        extract_features(backbone, samples, 40, CPU, 4, lambda *_: None)
+        extract(backbone, samples, 40, 4)
 
 
 def test_features_that_are_not_finite_name_the_image(samples: list[Sample], backbone: Backbone) -> None:
     with torch.no_grad():
         next(backbone.parameters()).fill_(torch.nan)
     with pytest.raises(UMTError, match=r"0\.png: backbone 'timm:test_resnet.*' gives features that are not finite"):
-        extract_features(backbone, samples, 32, CPU, 4, lambda *_: None)
+        extract(backbone, samples, 32, 4)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -82,7 +95,7 @@ def test_a_broken_image_is_one_line_from_any_thread(
     monkeypatch.setattr("umt.features.decoding_threads", lambda device: threads)
     samples[4].image.write_bytes(b"no image")
     with pytest.raises(UMTError, match=r"^\S+4\.png: image cannot be decoded .*$") as caught:
-        extract_features(backbone, samples, 32, CPU, 2, lambda *_: None)
+        extract(backbone, samples, 32, 2)
     assert "\n" not in str(caught.value)
 
 
@@ -96,7 +109,7 @@ def test_any_function_can_run_over_images(samples: list[Sample], backbone: Backb
 @pytest.mark.parametrize("what", ["pooled", "map:-1", "map:0", "mean:1", "summary:1"])
 def test_parts_are_those_of_a_forward(samples: list[Sample], spec: str, what: str) -> None:
     backbone = create_backbone(spec)
-    found, _ = extract_features(backbone, samples, 160, CPU, 4, lambda *_: None, what=what)
+    found = extract(backbone, samples, 160, 4, what=what)
     images = eval_images(samples, backbone.preprocess, 160)
     with torch.no_grad():
         whole = backbone(torch.stack([images[index][0] / 255 for index in range(7)]))
@@ -125,8 +138,8 @@ def test_a_part_that_is_not_there_is_named(backbone: Backbone, what: str, messag
 
 
 def test_bf16_is_near_fp32_and_not_it(samples: list[Sample], backbone: Backbone) -> None:
-    exact, _ = extract_features(backbone, samples, 32, CPU, 4, lambda *_: None)
-    near, _ = extract_features(backbone, samples, 32, CPU, 4, lambda *_: None, precision="bf16")
+    exact = extract(backbone, samples, 32, 4)
+    near = extract(backbone, samples, 32, 4, precision="bf16")
     assert near.dtype == torch.float32
     assert not torch.equal(near, exact)
     assert torch.cosine_similarity(near, exact).min() > 0.999
@@ -135,13 +148,13 @@ def test_bf16_is_near_fp32_and_not_it(samples: list[Sample], backbone: Backbone)
 
 def test_an_unknown_precision_is_named(samples: list[Sample], backbone: Backbone) -> None:
     with pytest.raises(UMTError, match="unknown precision 'int8'"):
-        extract_features(backbone, samples, 32, CPU, 4, lambda *_: None, precision="int8")
+        extract(backbone, samples, 32, 4, precision="int8")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_compiled_features_equal_eager_ones(samples: list[Sample], backbone: Backbone) -> None:
     """Also those of the last batch, which is filled up."""
-    eager, _ = extract_features(backbone, samples, 32, CPU, 4, lambda *_: None)
-    compiled, _ = extract_features(backbone, samples, 32, CPU, 4, lambda *_: None, compiled=True)
+    eager = extract(backbone, samples, 32, 4)
+    compiled = extract(backbone, samples, 32, 4, compiled=True)
     torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-5)

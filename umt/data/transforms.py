@@ -31,11 +31,6 @@ def eval_pixels(preprocess: Preprocess, resolution: int, crop_pct: float) -> Tra
     return pixels
 
 
-def eval_transform(preprocess: Preprocess, resolution: int, crop_pct: float) -> Transform:
-    """Return the transform to the pixels of `eval_pixels` as floats [3, R, R] in [0, 1]."""
-    return v2.Compose([eval_pixels(preprocess, resolution, crop_pct), v2.ToDtype(torch.float32, scale=True)])
-
-
 def train_transform(
     resolution: int,
     interpolation: str,
