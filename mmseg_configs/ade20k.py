@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 
 from mmseg_configs.backbone import PADDING_COLOURS, data_preprocessor, padding_colour
 from mmseg_configs.best import Best
-from mmseg_configs.datasets import ADE20KSamples
+from mmseg_configs.datasets import ADE20K_CLASSES, SegmentationSamples
 from mmseg_configs.runner import Parts, TrainingSettings, check
 from mmseg_configs.schedules import falling
 from mmseg_configs.scope import mmseg_scope
@@ -21,8 +21,6 @@ from mmseg_configs.transforms import IMAGING
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
 from umt.data.contract import Sample
-
-CLASSES = 150
 
 
 @dataclass(frozen=True)
@@ -72,22 +70,29 @@ SCHEDULES: dict[str, Callable[[ADE20KSettings], list[dict[str, Any]]]] = {
 
 
 def build(
-    settings: ADE20KSettings, backbone: Backbone, train: Sequence[Sample], test: Sequence[Sample], seed: int
+    settings: ADE20KSettings,
+    backbone: Backbone,
+    train: Sequence[Sample],
+    test: Sequence[Sample],
+    seed: int,
+    classes: Sequence[str] = ADE20K_CLASSES,
 ) -> Parts:
     """Build the linear probe of a backbone with optimiser, data and metric; the head's weights depend on the seed."""
     multiple = backbone.preprocess.size_multiple
     crop, padded = crop_of(settings, multiple), padded_crop_of(settings, multiple)
     _check_cells(settings, backbone, padded)
     with mmseg_scope(seed):
-        model = build_model(settings, backbone)
+        model = build_model(settings, backbone, len(classes))
         optimizer = torch.optim.AdamW(
             model.decode_head.parameters(), settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
         )
         return Parts(
             model,
             optimizer,
-            ADE20KSamples(train, pipeline=train_pipeline(settings, crop)),
-            ADE20KSamples(test, pipeline=evaluation_pipeline(settings, multiple), test_mode=True),
+            SegmentationSamples(train, classes, pipeline=train_pipeline(settings, crop, len(classes))),
+            SegmentationSamples(
+                test, classes, pipeline=evaluation_pipeline(settings, multiple, len(classes)), test_mode=True
+            ),
             {"type": "ClassIoU"},
             {"crop": crop, "padded_crop": padded, **settings.recorded()},
             schedule=SCHEDULES[settings.schedule](settings),
@@ -95,9 +100,11 @@ def build(
         )
 
 
-def build_model(settings: ADE20KSettings, backbone: Backbone) -> FusedEncoderDecoder:
+def build_model(
+    settings: ADE20KSettings, backbone: Backbone, classes: int = len(ADE20K_CLASSES)
+) -> FusedEncoderDecoder:
     """Build the probe; call this in `mmseg_scope`."""
-    model: FusedEncoderDecoder = MODELS.build(model_config(settings, backbone))
+    model: FusedEncoderDecoder = MODELS.build(model_config(settings, backbone, classes))
     return model
 
 
@@ -112,7 +119,7 @@ def padded_crop_of(settings: ADE20KSettings, size_multiple: int) -> int:
     return side if settings.padding == "centred" else round_up(side, size_multiple)
 
 
-def model_config(settings: ADE20KSettings, backbone: Backbone) -> dict[str, Any]:
+def model_config(settings: ADE20KSettings, backbone: Backbone, classes: int = len(ADE20K_CLASSES)) -> dict[str, Any]:
     """Return the configuration of mmseg's EncoderDecoder: the frozen backbone and the linear head on its last map."""
     multiple = backbone.preprocess.size_multiple
     centred = settings.padding == "centred"
@@ -133,7 +140,7 @@ def model_config(settings: ADE20KSettings, backbone: Backbone) -> dict[str, Any]
         "decode_head": {
             "type": "LinearHead",
             "in_channels": backbone.channels[-1],
-            "num_classes": CLASSES,
+            "num_classes": classes,
             "dropout_ratio": settings.dropout,
             "dropout_first": settings.dropout_first,
         },
@@ -149,13 +156,13 @@ def evaluation_config(settings: ADE20KSettings, size_multiple: int) -> ConfigDic
     return ConfigDict(mode=settings.test_mode, crop_size=(window, window), stride=(stride, stride))
 
 
-def train_pipeline(settings: ADE20KSettings, crop: int) -> list[dict[str, Any]]:
+def train_pipeline(settings: ADE20KSettings, crop: int, classes: int = len(ADE20K_CLASSES)) -> list[dict[str, Any]]:
     """Return mmseg's transforms of a training image."""
     resize, distortion = IMAGING[settings.imaging]
     scale = {"scale": settings.scale, "ratio_range": settings.scale_range, "keep_ratio": True}
     return [
         {"type": "LoadCheckedImage"},
-        {"type": "LoadCheckedLabels", "classes": CLASSES},
+        {"type": "LoadCheckedLabels", "classes": classes},
         {"type": "RandomResize", "resize_type": resize, **scale},
         {"type": "RandomCrop", "crop_size": (crop, crop), "cat_max_ratio": settings.cat_max_ratio},
         {"type": "RandomFlip", "prob": settings.flip},
@@ -164,14 +171,16 @@ def train_pipeline(settings: ADE20KSettings, crop: int) -> list[dict[str, Any]]:
     ]
 
 
-def evaluation_pipeline(settings: ADE20KSettings, size_multiple: int) -> list[dict[str, Any]]:
+def evaluation_pipeline(
+    settings: ADE20KSettings, size_multiple: int, classes: int = len(ADE20K_CLASSES)
+) -> list[dict[str, Any]]:
     """Return mmseg's transforms of a test image; labels keep their own size, and are compared at it."""
     return [
         {"type": "LoadCheckedImage"},
         {"type": IMAGING[settings.imaging][0], "scale": settings.scale, "keep_ratio": True},
         # padded here and not by the preprocessor, mmseg takes the padding for a part of the image
         *([{"type": "Pad", "size_divisor": size_multiple}] if settings.padding == "stretched" else []),
-        {"type": "LoadCheckedLabels", "classes": CLASSES},
+        {"type": "LoadCheckedLabels", "classes": classes},
         {"type": "PackSegInputs"},
     ]
 

@@ -12,6 +12,8 @@ from mmseg.registry import DATASETS
 from umt.data.contract import Sample
 from umt.training.batches import SeededViews, order_of
 
+ADE20K_CLASSES: tuple[str, ...] = ADE20KDataset.METAINFO["classes"]
+
 
 class _Samples(BaseSegDataset):
     """A list of given samples instead of a searched folder, so that the fingerprint covers the files that are read."""
@@ -30,10 +32,17 @@ class _Samples(BaseSegDataset):
 
 
 @DATASETS.register_module()
-class ADE20KSamples(_Samples, ADE20KDataset):
-    """ADE20K: classes and palette are mmseg's."""
+class SegmentationSamples(_Samples):
+    """Images with labels of named classes, in the colours of mmseg's ADE20K."""
 
     annotation_field = "seg_map_path"
+
+    def __init__(self, samples: Sequence[Sample], classes: Sequence[str] = ADE20K_CLASSES, **options: Any) -> None:
+        colours = ADE20KDataset.METAINFO["palette"]
+        palette = [colours[index % len(colours)] for index in range(len(classes))]
+        super().__init__(
+            samples, metainfo={"classes": tuple(classes), "palette": palette}, reduce_zero_label=True, **options
+        )
 
 
 @DATASETS.register_module()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ import torch
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from mmseg_configs.ade20k import ADE20KSettings, build, build_model
+from mmseg_configs.datasets import ADE20K_CLASSES
 from mmseg_configs.fused.map import warm_up
 from mmseg_configs.fused.resampling import window_starts
 from mmseg_configs.panel import segmentation_panel
 from mmseg_configs.runner import Parts, dense_forward, train_and_test
+from umt.data.contract import Dataset
 from umt.data.images import decode_rgb
 from umt.training.engine import Place
 
@@ -27,7 +29,7 @@ def run(job: Job[ADE20KSettings]) -> Outcome:
     """Train the head on the training split, and test the weights that the protocol chooses on the validation split."""
     settings = job.settings
     train, test = job.dataset.training_samples, job.dataset.reported_samples
-    parts = build(settings, job.backbone, train, test, job.seed)
+    parts = build(settings, job.backbone, train, test, job.seed, class_names(job.dataset))
     values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress, job.wandb))
     names = parts.test_set.metainfo["classes"]
     details = {
@@ -36,6 +38,14 @@ def run(job: Job[ADE20KSettings]) -> Outcome:
         **({"best_step": values.pop("best_step")} if settings.best_on_test else {}),
     }
     return Outcome(values, global_batch=settings.batch, details=details, pictures=pictures(parts))
+
+
+def class_names(dataset: Dataset) -> Sequence[str]:
+    """Return the names of the classes: the data set's own, those of ADE20K as mmseg has them, or numbers."""
+    count = dataset.info.classes or len(ADE20K_CLASSES)
+    return dataset.class_names or (
+        ADE20K_CLASSES if count == len(ADE20K_CLASSES) else [f"class {index}" for index in range(1, count + 1)]
+    )
 
 
 @torch.no_grad()

@@ -152,7 +152,7 @@ def test_a_checkpoint_and_each_of_its_heads(run: Callable[..., Outcome], tmp_pat
     save_student(
         tmp_path / "ckpt.pth", recipe, Distiller(recipe, backbone, shapes, teachers), {"images": 0}, {"losses": {}}
     )
-    specs = [f"{tmp_path / 'ckpt.pth'}{tap}" for tap in ("", "#lite0", "#lite2")]
+    specs = [f"{tmp_path / 'ckpt.pth'}{tap}" for tap in ("#backbone", "#lite0", "#lite2")]
     assert len({create_backbone(spec).weights_hash() for spec in specs}) == 3, "each has results of its own"
     for spec in specs:
         outcome = run("mini", spec, **SHORT, **SMALL)
@@ -206,3 +206,29 @@ def test_bad_input_stops_the_job_with_one_line(
     with pytest.raises(UMTError, match=message) as caught:
         run("mini", **SHORT, **SMALL)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("names", [["wall", "floor", "rest"], None])
+def test_a_set_of_other_classes_is_probed_by_its_own(tmp_path: Path, names: list[str] | None) -> None:
+    """Three classes, painted in stripes: the head has three logits, and IoU has the names of the set, or numbers."""
+    for split, count in (("training", 4), ("validation", 2)):
+        for folder in ("images", "annotations"):
+            (tmp_path / folder / split).mkdir(parents=True)
+        for index in range(count):
+            labels = np.repeat(np.array([0, 1, 2, 3], np.uint8), 32)[:, None].repeat(128, axis=1)
+            Image.fromarray(labels).save(tmp_path / "annotations" / split / f"{index}.png")
+            Image.fromarray((labels[..., None] * [60, 40, 80]).astype(np.uint8)).save(
+                tmp_path / "images" / split / f"{index}.jpg"
+            )
+    info = dataclasses.replace(
+        dataset_info("ade20k"), name="stripes", classes=3, class_names=names and (lambda root: names)
+    )
+    task = get_task("ade20k_linear")
+    settings = dataclasses.replace(load_protocol(task.name, "mini", task.settings).settings, **SHORT, **SMALL)
+    job = Job(
+        create_backbone(CNN), Dataset(info, tmp_path), settings, 0, torch.device("cpu"), tmp_path / "work",
+        lambda *_: None,
+    )  # fmt: skip
+    outcome = task.run(job)
+    assert [*outcome.details["class_iou"]] == (names or ["class 1", "class 2", "class 3"])
+    assert len(outcome.pictures) == 2
