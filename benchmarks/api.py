@@ -166,12 +166,8 @@ def execute(plan: RunPlan, executor: Executor, console: Console) -> Mapping[JobR
     done = sum(job.state == "done" for job in plan.jobs)
     console.print(f"{len(plan.jobs)} jobs: {done} done before, {len(requests)} to run")
     print_blocked(console, plan)
-    try:
-        with LiveJobs(console, len(requests)) as live:
-            executor.run(requests, live.start, live.advance, live.end)
-    except KeyboardInterrupt:
-        console.print("interrupted; finished jobs are kept, and the same command goes on")
-        raise
+    with LiveJobs(console, len(requests)) as live:
+        executor.run(requests, live.start, live.advance, live.end)
     return live.reports
 
 

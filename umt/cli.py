@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -46,6 +47,13 @@ class LazyGroup(click.Group):
         command.name = name
         return command
 
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command; Ctrl-C ends it with status 130 and one line."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            context.exit(_interrupted())
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
@@ -55,6 +63,12 @@ class LazyGroup(click.Group):
 @click.version_option(umt.__version__, prog_name="umt-bench")
 def cli() -> None:
     """UMT-Bench: judge vision backbones with one harness, and distil better ones from several teachers."""
+
+
+def _interrupted() -> int:
+    """Tell on stderr how to go on after Ctrl-C, and return the exit status."""
+    click.echo("umt: interrupted; what is finished is kept, and the same command goes on from there", err=True)
+    return 130
 
 
 def main() -> None:
@@ -67,6 +81,8 @@ def main() -> None:
     except UMTError as error:
         click.echo(f"umt: {error} [{error.code}: {PAGE}]", err=True)
         sys.exit(2)
+    except KeyboardInterrupt:  # before a command has begun
+        sys.exit(_interrupted())
 
 
 if __name__ == "__main__":

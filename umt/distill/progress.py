@@ -27,7 +27,7 @@ class TrainingBar:
             disable=not (visible and console.is_terminal),
         )
         self.task = self.bar.add_task(shown(title), total=None, note="")
-        self.printed = time.monotonic()
+        self.printed: float | None = None
 
     def __enter__(self) -> TrainingBar:
         self.bar.start()
@@ -37,9 +37,11 @@ class TrainingBar:
         self.bar.stop()
 
     def report(self, done: int, total: int, text: str) -> None:
-        """Show the progress; the engine calls this after iterations."""
+        """Show the progress, the first one as a line: it tells from where a run goes on."""
         self.bar.update(self.task, completed=done, total=total, note=shown(text))
         now = time.monotonic()
-        if self.visible and not self.console.is_terminal and (now - self.printed >= LOG_SECONDS or done == total):
+        first = self.printed is None
+        due = self.printed is None or now - self.printed >= LOG_SECONDS or done == total
+        if self.visible and due and (first or not self.console.is_terminal):
             self.printed = now
             self.console.print(f"{shown(self.title)} {done}/{total} {shown(text)}", soft_wrap=True, highlight=False)

@@ -12,7 +12,10 @@ from torch import Tensor
 
 
 class ProgressHook(Hook):
-    """A hook that reports (iteration, iterations, text) at most twice a second: losses, images a second, a note."""
+    """A hook that reports (iteration, iterations, text) at most twice a second: losses, images a second, a note.
+
+    A run that was interrupted reports first from where it goes on.
+    """
 
     priority = "VERY_LOW"
 
@@ -25,6 +28,8 @@ class ProgressHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         self.started, self.first, self.shown = time.perf_counter(), runner.iter, 0.0
+        if runner.iter:
+            self.report(runner.iter, runner.max_iters, f"going on from iteration {runner.iter}")
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Tensor] | None = None
