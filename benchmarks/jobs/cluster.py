@@ -21,7 +21,7 @@ from benchmarks.jobs.limits import JobLimits
 from benchmarks.jobs.local import NO_LIMITS, LocalExecutor, OnEnd, OnProgress, OnStart
 from benchmarks.jobs.worker import open_log
 from benchmarks.suite.request import JobReport, JobRequest
-from umt.errors import ProcessError
+from umt.errors import OptionError, ProcessError
 from umt.files import open_plain, read_plain
 from umt.safe_path import safe_path
 
@@ -52,7 +52,10 @@ class ClusterExecutor:
         self.log = folder / "submitit.log"
         # A new folder: submitit unpickles results, which must be of these jobs and not of others with their numbers.
         self.folder = Path(tempfile.mkdtemp(dir=folder, prefix=time.strftime("%Y%m%d-%H%M%S-")))
-        self.executor = submitit.AutoExecutor(folder=self.folder, cluster=kind)
+        try:
+            self.executor = submitit.AutoExecutor(folder=self.folder, cluster=kind)
+        except RuntimeError as error:  # there is no srun
+            raise OptionError(f"--cluster {kind}: {error} Type it where jobs are submitted, or leave it out") from error
         defaults = {"name": "umt-bench", "slurm_array_parallelism": at_once} | NO_TIMEOUT.get(kind, {})
         self.executor.update_parameters(**defaults | parameters)
         self.room = at_once if kind == "local" else None

@@ -65,6 +65,7 @@ class DatasetInfo:
     # Sentences around a spoken name, `{}`, or a list of open_clip's. A change needs a new version of `zeroshot/paper`.
     prompts: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()  # ways to the same folder have the same target: the first whose files are there counts
+    nested: tuple[str, ...] = ()  # folders below `folder` that other archives put the layout into
     gigabytes: float | None = None  # disk space of the official set
     subsets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # other published sizes, by their title
     variant: Callable[[str, Mapping[str, Any]], DatasetInfo] | None = None  # (name, options of its query) -> that set

@@ -47,12 +47,19 @@ def find_dataset(name: str, data_root: Path, overrides: Mapping[str, Path] | Non
     root = dataset_folder(info, data_root, overrides)
     if not root.is_dir():
         raise LayoutError(f"{root}: {info.title} is not there; {info.source}")
-    return Dataset(info, root)
+    return Dataset(info, _unwrapped(info, root))
 
 
 def dataset_folder(info: DatasetInfo, data_root: Path, overrides: Mapping[str, Path] | None = None) -> Path:
     """Return the folder where a data set is expected."""
     return (overrides or {}).get(info.base, data_root / info.folder)
+
+
+def _unwrapped(info: DatasetInfo, root: Path) -> Path:
+    """Return the folder of the layout: an archive unpacked into the folder of its name is there twice."""
+    if info.base.startswith(f"{folder.SCHEME}:"):
+        return root
+    return next((place for name in (Path(info.folder).name, *info.nested) if (place := root / name).is_dir()), root)
 
 
 def _declared(name: str) -> DatasetInfo:

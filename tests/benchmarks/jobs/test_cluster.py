@@ -456,3 +456,10 @@ def test_a_linked_note_is_neither_read_nor_written_through(note: ProgressFile, t
     note.write(1, 2, "x")
     assert note.read() is None
     assert (tmp_path / "target").read_text() == "[1, 2, 3]"
+
+
+def test_a_machine_without_slurm_is_one_line(small_suite: Make) -> None:
+    done = small_suite().run("--cluster", "slurm", "--cluster-option", "timeout_min=5")
+    assert done.returncode == 2
+    assert '--cluster slurm: Could not detect "srun"' in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

@@ -90,3 +90,14 @@ def test_prompts_change_only_with_the_version_of_their_protocol() -> None:
     digest = hashlib.sha256(json.dumps(prompts, sort_keys=True).encode()).hexdigest()[:12]
     version = yaml.safe_load((FOLDER / "zeroshot" / "paper.yaml").read_text())["version"]
     assert (version, digest) == (1, "e5fe22cc66af")
+
+
+def test_a_folder_in_the_folder_of_its_name_is_found(tmp_path: Path) -> None:
+    """As an archive that was unpacked into a folder of its own name leaves it."""
+    inner = tmp_path / "CUB_200_2011" / "CUB_200_2011"
+    inner.mkdir(parents=True)
+    assert find_dataset("cub", tmp_path).root == inner
+    assert find_dataset("cub", tmp_path, {"cub": tmp_path / "CUB_200_2011"}).root == inner
+    labelled = tmp_path / "dogs" / "dogs"
+    labelled.mkdir(parents=True)
+    assert find_dataset(f"folder:{tmp_path / 'dogs'}", tmp_path).root == tmp_path / "dogs", "a class may have this name"

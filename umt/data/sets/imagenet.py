@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from rich.progress import Progress
 from umt.data.archives import Archive, Part
 from umt.data.contract import DatasetInfo, Roles, Sample, plain_words
 from umt.data.prepare.extract import ArchiveEntry, ArchiveLimits, Budget, entries, extract, tar_entries, write_entries
-from umt.data.reading import foldered_samples, read_table, subfolders
+from umt.data.reading import foldered_samples, image_names, read_table, subfolders
 from umt.errors import LayoutError, SourceError, first_line
 from umt.text import brief
 
@@ -49,20 +49,53 @@ META = "data/meta.mat"
 WNID = re.compile(r"n\d{1,8}")
 
 
+SOLUTION = "LOC_val_solution.csv"  # Kaggle's classes of the validation images, which lie flat there
+
+
 def class_names(root: Path) -> list[str]:
-    """Return WordNet ids in the order of the class indices, which is the sorted order."""
-    return subfolders(root / "train")
+    """Return WordNet ids in the order of the class indices, which is the sorted order; of `val` if it is alone."""
+    if (root / "train").is_dir():
+        return subfolders(root / "train")
+    return subfolders(root / "val") or sorted(set(_solution(root).values()))
 
 
 def read(root: Path, split: str) -> list[Sample]:
     """List images in order of class and name; both splits must have the same class folders, or indices would shift."""
     names = class_names(root)
-    different = sorted(set(names) ^ set(subfolders(root / split)))
+    found = subfolders(root / split)
+    if split == "val" and not found:
+        return _flat(root, names)
+    different = sorted(set(names) ^ set(found))
     if different:
         raise LayoutError(
             f"{root}: class folder '{different[0]}' is in one of train and {split} only; complete the other"
         )
     return foldered_samples(root / split, names, names)
+
+
+def _flat(root: Path, names: Sequence[str]) -> list[Sample]:
+    """List validation images without class folders, in order of class and name."""
+    classes, index = _solution(root), {name: label for label, name in enumerate(names)}
+    listed = []
+    for image in image_names(root / "val"):
+        wnid = classes.get(image.partition(".")[0])
+        if wnid not in index:
+            found = f"class {brief(wnid)}, which train lacks," if wnid else "no line"
+            raise LayoutError(f"{root / 'val' / image}: {SOLUTION} has {found} for it; get both again")
+        listed.append(Sample(root / "val" / image, index[wnid]))
+    return sorted(listed, key=lambda sample: (sample.target, sample.image))
+
+
+def _solution(root: Path) -> dict[str, str]:
+    """Read Kaggle's classes by the names of the images; the list is beside the images, or above Kaggle's own tree."""
+    path = next((path for folder in (root, *root.parents[:3]) if (path := folder / SOLUTION).is_file()), None)
+    if path is None:
+        raise LayoutError(
+            f"{root / 'val'}: no class folders; put Kaggle's {SOLUTION} into {root}, or build them: "
+            "umt data prepare imagenet --from ARCHIVES"
+        )
+    rows = [line.partition(",") for (line,) in read_table(path, 1)[1:]]
+    return {name: boxes.partition(" ")[0] for name, _, boxes in rows}
 
 
 def spoken(name: str) -> str:
@@ -168,6 +201,7 @@ INFO = DatasetInfo(
     "WordNet id into train and val",
     read=read,
     class_names=class_names,
+    nested=("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC"),
     ends=("n01440764", "n15075141"),
     spoken=spoken,
     prompts=("OPENAI_IMAGENET_TEMPLATES",),
