@@ -152,7 +152,7 @@ def workload(settings: LinearSettings, sizes: Mapping[str, int]) -> Workload:
     def solve(width: int, classes: int) -> float:
         return float(training) * width * classes * settings.penalties * PRODUCTS
 
-    return frozen_work(sizes, settings.resolution, settings.crop_pct, solve=solve)
+    return frozen_work(sizes, settings.resolution, settings.crop_pct, solve=solve, mean_std=settings.mean_std)
 
 
 TASK = Task(

@@ -50,13 +50,14 @@ def frozen_work(
     what: Sequence[str] = ("pooled",),
     splits: Sequence[str] = ("training", "reported"),
     solve: Solve | None = None,
+    mean_std: str = "weights",
 ) -> Workload:
     """Return the work of `frozen_features` for each of these parts of the features, and of what follows."""
     images = dict(zip(("training", "reported"), split_sizes(sizes), strict=True))
     size = (resolution, resolution) if resolution else None
     return Workload(
         features=tuple(
-            Features(part, split, crop_pct, Passes(images[split], size, precision=precision))
+            Features(part, split, crop_pct, Passes(images[split], size, precision=precision), mean_std)
             for part in what
             for split in splits
         ),

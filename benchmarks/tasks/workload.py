@@ -41,6 +41,7 @@ class Features:
     split: str  # "training" or "reported" images
     crop_pct: float
     passes: Passes
+    mean_std: str = "weights"  # by which images are normalised
 
 
 @dataclass(frozen=True)
