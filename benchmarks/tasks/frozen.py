@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.tasks.contract import Job, Settings
-from benchmarks.tasks.workload import Features, Passes, Solve, Workload, split_sizes
+from benchmarks.tasks.workload import FeaturePasses, Passes, Solve, Workload, split_sizes
 from umt.data.contract import Sample
 from umt.feature_cache.lookup import cached_features
 from umt.features import Extraction
@@ -57,7 +57,7 @@ def frozen_work(
     size = (resolution, resolution) if resolution else None
     return Workload(
         features=tuple(
-            Features(part, split, crop_pct, Passes(images[split], size, precision=precision), mean_std)
+            FeaturePasses(part, split, crop_pct, Passes(images[split], size, precision=precision), mean_std)
             for part in what
             for split in splits
         ),

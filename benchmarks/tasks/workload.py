@@ -34,7 +34,7 @@ class Passes:
 
 
 @dataclass(frozen=True)
-class Features:
+class FeaturePasses:
     """A part of the frozen features of some images; jobs of a backbone on a data set compute equal ones once."""
 
     what: str  # as `umt.features.Extraction` names it
@@ -61,7 +61,7 @@ class Workload:
 
     trained: Passes = Passes()  # forward and backward
     tested: Passes = Passes()  # forward
-    features: tuple[Features, ...] = ()  # forward, unless another job has computed them
+    features: tuple[FeaturePasses, ...] = ()  # forward, unless another job has computed them
     solve: Solve | None = None  # what follows the features: heads, penalties, votes
     frozen: bool = False  # true if the backward leaves out the backbone
     network: Callable[[Backbone], Forward] | None = None  # backbone with its head, None for the backbone alone

@@ -10,7 +10,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ROOMS = ("umt", "benchmarks", "mmseg_configs", "depth", "reports")
 PATHS = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
-SHARED_CLASS_NAMES = {"Features"}  # of a backbone, which is public; and the features that the workload of a task names
 RIDDLES = {"What", "How", "Whether", "Of", "One"}
 
 
@@ -48,7 +47,7 @@ def test_a_class_name_stands_for_one_class() -> None:
     for path in PATHS:
         for name in class_names(path.read_text(encoding="utf-8")):
             places[name].append(str(path.relative_to(ROOT)))
-    assert {name: paths for name, paths in places.items() if len(paths) > 1 and name not in SHARED_CLASS_NAMES} == {}
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 
 def test_every_class_is_counted() -> None:

@@ -149,3 +149,12 @@ def test_devices_take_the_longest_jobs_first() -> None:
 
 def test_every_data_set_has_a_size() -> None:
     assert dataset_gigabytes(BUILT_IN).keys() == set(BUILT_IN)
+
+
+def test_images_normalised_otherwise_share_nothing(estimated: Callable[..., list[estimate.JobEstimate]]) -> None:
+    """Proteus' probe normalises by CLIP's values: its forwards are its own."""
+    forwards = LOW * (5994 + 5794) * forward_gmacs(224) / SPEED
+    paper, other = estimated("finegrained_linear cub paper", "finegrained_linear cub proteus")
+    assert paper.low > forwards
+    assert other.low > forwards
+    assert other.features == paper.features > 0

@@ -14,7 +14,7 @@ import torch
 from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.contract import Job, Outcome
 from benchmarks.tasks.registry import BUILT_IN, get_task
-from benchmarks.tasks.workload import Features, Passes, Workload, pass_gmacs
+from benchmarks.tasks.workload import FeaturePasses, Passes, Workload, pass_gmacs
 from umt.backbones import create_backbone
 from umt.backbones.probing import counted
 from umt.data.contract import Dataset
@@ -193,6 +193,6 @@ def test_a_pass_grows_to_a_size_that_the_backbone_takes() -> None:
 
 
 def test_features_of_other_images_are_others() -> None:
-    part = Features("pooled", "training", 1.0, Passes(10, (64, 64)))
+    part = FeaturePasses("pooled", "training", 1.0, Passes(10, (64, 64)))
     assert part == replace(part)
     assert part != replace(part, split="reported")

@@ -212,3 +212,54 @@ def test_the_model_token_is_pooled_after_its_head_or_before_it(order: str) -> No
 def test_an_unknown_order_of_pooling_is_named() -> None:
     with pytest.raises(UMTError, match=r"unknown interaction.token_pooling 'befor'.*before"):
         InteractionModules(InteractionSpec(token_pooling="befor"), CNN, SPACES)
+
+
+@torch.no_grad()
+def test_a_vit_module_is_norm_attention_norm_ffn() -> None:
+    """Paper, section A.2, written out: x + attention(norm(x)), then x + FFN(norm(x)), all spaces in one token."""
+    torch.manual_seed(0)
+    spaces, width, heads = 2, 12, 3
+    module = AttentionBlock(spaces, width, heads, ffn_ratio=2.0).double().eval()
+    tokens = torch.randn(2, 5, spaces * width, dtype=torch.float64)
+    block = module.block
+    q, k, v = block.attn.qkv(block.norm1(tokens)).unflatten(2, (3, spaces * heads, -1)).permute(2, 0, 3, 1, 4)
+    weights = (q @ k.transpose(2, 3) / (width / heads) ** 0.5).softmax(dim=3)
+    attended = tokens + block.attn.proj((weights @ v).transpose(1, 2).flatten(2))
+    hidden = nn.functional.gelu(block.mlp.fc1(block.norm2(attended)))
+    assert hidden.shape[2] == 2 * spaces * width
+    torch.testing.assert_close(module(tokens, (1, 5)), attended + block.mlp.fc2(hidden))
+
+
+@torch.no_grad()
+def test_modules_take_turns_and_cross_space_comes_first(student_features: Callable[..., Features]) -> None:
+    """Paper, equations 2 and 3: in each round the cross-space module, then the intra-space module."""
+    spec = InteractionSpec(rounds=2, groups=8)
+    modules = InteractionModules(spec, CNN, SPACES)
+    called: list[str] = []
+    for kind in ("cross_space", "intra_space"):
+        for index, module in enumerate(getattr(modules, kind)):
+            module.register_forward_hook(lambda *_, name=f"{kind} {index}": called.append(name))
+    modules(student_features(CNN.width))
+    assert called == ["cross_space 0", "intra_space 0", "cross_space 1", "intra_space 1"]
+
+
+@torch.no_grad()
+def test_a_cnn_module_is_norm_depthwise_gelu_pointwise_and_residual() -> None:
+    """Paper, section A.2, by torch's own convolutions; groups take turns in the channels."""
+    torch.manual_seed(0)
+    spaces, width, token_width, groups, grid = 2, 8, 4, 4, (3, 5)
+    module = ConvBlock(spaces, width, token_width, groups).double().eval()
+    nn.init.normal_(module.norm.weight)
+    channels, chunk = spaces * (width + token_width), 1  # 8 and 4 channels over 4 groups: one at a time
+    tokens = torch.randn(2, 15, channels, dtype=torch.float64)
+    order = [
+        (turn * groups + group) * chunk + place
+        for group in range(groups)
+        for turn in range(channels // groups // chunk)
+        for place in range(chunk)
+    ]
+    fmap = nn.functional.layer_norm(tokens, (channels,), module.norm.weight, module.norm.bias, 1e-5)
+    fmap = module.depthwise(fmap.transpose(1, 2).reshape(2, channels, *grid))
+    mixed = torch.empty_like(fmap)
+    mixed[:, order] = module.pointwise(nn.functional.gelu(fmap)[:, order])
+    torch.testing.assert_close(module(tokens, grid), tokens + mixed.flatten(2).transpose(1, 2))
