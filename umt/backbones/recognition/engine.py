@@ -85,7 +85,9 @@ def _recognised(
     container: Container, best: Attempt, places: Sequence[Candidate], facts: Facts, choices: Choices
 ) -> RecognisedCheckpoint:
     beside, unknown = outside(best.place, places)
-    unknown = [name for name in unknown if not (choices.allow and re.search(choices.allow, name))]
+    allowed = [name for name in unknown if choices.allow and re.search(choices.allow, name)]
+    unknown = [name for name in unknown if name not in allowed]
+    best = replace(best, fit=replace(best.fit, allowed=(*best.fit.allowed, *allowed)))
     if unknown:
         raise WeightsError(
             f"{container.path}: refused: {len(unknown)} tensors beside the {best.layout.name} belong to nothing known: "
@@ -102,7 +104,7 @@ def _recognised(
         pooling=best.layout.pooling,
         state=best.fit.state,
         fit=best.fit,
-        evidence=evidence(container.kind, best, places, beside, whose),
+        evidence=evidence(container.kind, best, places, beside, whose, choices),
         open_questions=questions(best, whose, choices),
     )
 

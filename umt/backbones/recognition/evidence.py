@@ -71,7 +71,12 @@ def questions(best: Attempt, whose: str, choices: Choices) -> tuple[str, ...]:
 
 
 def evidence(
-    kind: str, best: Attempt, places: Sequence[Candidate], beside: Mapping[str, list[str]], whose: str
+    kind: str,
+    best: Attempt,
+    places: Sequence[Candidate],
+    beside: Mapping[str, list[str]],
+    whose: str,
+    choices: Choices,
 ) -> dict[str, str]:
     """Return what the checkpoint is and why, for people, in the order in which it was found out."""
     lines = {
@@ -80,7 +85,7 @@ def evidence(
         "weights": best.place.branch.about,
         "also there": _others(best.place, places),
         "layout": f"{best.layout.name} ({best.layout.source})",
-        "architecture": _architecture(best),
+        "architecture": _architecture(best, choices),
         "normalisation": f"of {whose}" if whose else "unknown",
         "global feature": best.layout.pooling or "as the architecture pools",
         "tensors": _counts(best.fit, beside),
@@ -98,10 +103,17 @@ def _others(place: Candidate, places: Sequence[Candidate]) -> str:
     return ", ".join(f"part={other.title}" for other in others[:4]) + switch
 
 
-def _architecture(best: Attempt) -> str:
-    options = ", ".join(f"{name} {value}" for name, value in best.options.items() if value is not None)
+def _architecture(best: Attempt, choices: Choices) -> str:
+    """Return the architecture with its options, grouped by who says them."""
+    groups: dict[str, list[str]] = {"from the shapes": [], "as the layout has it": [], "as you say": []}
+    for name, value in best.options.items():
+        said = "as you say" if name in choices.model else ""
+        said = said or ("as the layout has it" if name in best.layout.options else "from the shapes")
+        if value is not None:
+            groups[said].append(f"{name} {value}")
+    told = "; ".join(f"{', '.join(options)}, {said}" for said, options in groups.items() if options)
     heads = f" (heads: {best.heads})" if best.heads else ""
-    return f"{best.library}:{best.architecture}" + (f" with {options}, from the shapes{heads}" if options else "")
+    return f"{best.library}:{best.architecture}" + (f" with {told}{heads}" if told else "")
 
 
 def _counts(found: WeightFit, beside: Mapping[str, list[str]]) -> str:

@@ -242,6 +242,17 @@ def test_dinov3(loaded: Callable[..., Backbone], bias: bool) -> None:
         loaded(unmasked)
 
 
+def test_the_evidence_says_where_each_option_comes_from(loaded: Callable[..., Backbone]) -> None:
+    content = next(iter(DINOV2.values()))[1]
+    backbone = loaded(content(vit("vit_small_patch14_dinov2", img_size=70)), "?drop_path_rate=0.1")
+    architecture = evidence(backbone)["architecture"]
+    read, layout, typed = architecture.partition(" with ")[2].split("; ")
+    assert read.endswith("from the shapes")
+    assert "depth 2" in read
+    assert layout == "positions dinov2, as the layout has it"
+    assert typed.startswith("drop_path_rate 0.1, as you say")
+
+
 TORCHVISION: Mapping[str, tuple[Callable[..., nn.Module], str, dict[str, Any]]] = {
     "ResNet-18": (tv.resnet18, "fc", {}),
     "ResNet-50": (tv.resnet50, "fc", {}),
@@ -251,9 +262,17 @@ TORCHVISION: Mapping[str, tuple[Callable[..., nn.Module], str, dict[str, Any]]] 
     "ViT": (tv.vit_b_16, "heads", {"image_size": 64}),
     "Swin": (tv.swin_t, "head", {}),
     "MobileNetV2": (tv.mobilenet_v2, "classifier", {}),
+    "MobileNetV3, large": (tv.mobilenet_v3_large, "classifier.3", {}),
+    "MobileNetV3, small": (tv.mobilenet_v3_small, "classifier.3", {}),
+    "RegNetY-400M": (tv.regnet_y_400mf, "fc", {}),
+    "RegNetY-800M": (tv.regnet_y_800mf, "fc", {}),
+    "RegNetX-1.6G": (tv.regnet_x_1_6gf, "fc", {}),
     "EfficientNet-B0": (tv.efficientnet_b0, "classifier", {}),
     "EfficientNet-B1": (tv.efficientnet_b1, "classifier", {}),
     "EfficientNet-B5": (tv.efficientnet_b5, "classifier", {}),
+    "EfficientNetV2-S": (tv.efficientnet_v2_s, "classifier", {}),
+    "EfficientNetV2-M": (tv.efficientnet_v2_m, "classifier", {}),
+    "EfficientNetV2-L": (tv.efficientnet_v2_l, "classifier", {}),
 }
 
 
@@ -267,7 +286,7 @@ def test_torchvision(loaded: Callable[..., Backbone], name: str) -> None:
     outer, _, inner = head.partition(".")
     headless(getattr(model, outer), inner) if inner else headless(model, outer)
     backbone = loaded(state)
-    assert backbone.preprocess.mean[0] == IMAGENET
+    assert backbone.preprocess.mean[0] == (0.5 if name == "EfficientNetV2-L" else IMAGENET)
     assert_same(backbone, model, *((224, 224) if name == "Swin" else (64, 64)))
 
 
