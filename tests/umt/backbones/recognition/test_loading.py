@@ -86,5 +86,5 @@ def test_options_of_a_file_are_those_that_are_listed(file: Path) -> None:
 
 
 def test_heads_belong_to_umt_checkpoints(file: Path) -> None:
-    with pytest.raises(UMTError, match=r"w\.pth: .*checkpoint"):
+    with pytest.raises(UMTError, match=r"w\.pth#dino': only UMT checkpoints have spaces; leave out '#dino'"):
         create_backbone(f"{file}#dino")
