@@ -238,7 +238,7 @@ def recipe(tmp_path: Path) -> Callable[..., Path]:
     def make(**fields: Any) -> Path:
         record = yaml.safe_load((FOLDER / "mini-cnn-pypi.yaml").read_text())
         path = tmp_path / "stranger.yaml"
-        path.write_text(yaml.safe_dump({**record, **fields}))
+        path.write_text(yaml.safe_dump({**record, "readout": None, **fields}))
         return path
 
     return make

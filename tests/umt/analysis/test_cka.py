@@ -11,11 +11,11 @@ from torch import Tensor
 
 from umt.analysis import cka as module
 from umt.analysis.cka import CkaTable, LinearCka
-from umt.backbones import create_backbone
+from umt.backbones import Backbone, create_backbone
 from umt.data.contract import Sample
 from umt.data.image_list import find_images
 from umt.errors import UMTError
-from umt.features import extract_features
+from umt.features import Extraction, eval_images, part_of, run_over
 
 Published = Callable[..., float]
 
@@ -63,10 +63,14 @@ def test_real_features_give_what_the_published_formula_gives(published_cka: Publ
         f"timm:vit_small_patch14_dinov2?img_size=518&weights={weights}/vit_small_patch14_dinov2_saliency.safetensors",
         f"timm:mobilenetv2_100?pad_type=same&bn_eps=0.001&weights={weights}/mobilenetv2_100_imagenet_dogs.safetensors",
     )
-    x, y = (
-        extract_features(create_backbone(spec), samples, 224, torch.device("cpu"), 8, lambda *_: None)[0]
-        for spec in specs
-    )
+
+    def pooled(backbone: Backbone) -> torch.Tensor:
+        images = eval_images(samples, backbone.preprocess, 224)
+        return run_over(
+            images, lambda batch: backbone.eval()(batch, maps=()).pooled, torch.device("cpu"), 8, lambda *_: None
+        )
+
+    x, y = (pooled(create_backbone(spec)) for spec in specs)
     found = cka(x, y)
     assert float(found.biased) == pytest.approx(published_cka(x, y), abs=1e-8)
     assert float(found.unbiased) == pytest.approx(published_cka(x, y, unbiased=True), abs=1e-8)

@@ -23,14 +23,16 @@ from umt.errors import UMTError
 from umt.feature_cache.entry import CacheEntry
 from umt.feature_cache.key import images_fingerprint
 from umt.feature_cache.lookup import cached_features
-from umt.features import Extraction, extract_features
+from umt.features import Extraction, each_features
 
 CPU = torch.device("cpu")
 Asker = Any  # of conftest.py
 
 
 def test_a_hit_equals_a_miss_and_no_cache_to_the_last_bit(ask: Asker) -> None:
-    without, _ = extract_features(ask.backbone, ask.samples, 32, CPU, 4, lambda *_: None)
+    batches: list[torch.Tensor] = []
+    each_features(ask.backbone, ask.samples, Extraction(32), CPU, 4, lambda *_: None, batches.append)
+    without = torch.cat(batches)
     missed = ask()
     assert ask.computed
     hit = ask()
