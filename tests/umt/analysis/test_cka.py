@@ -15,7 +15,7 @@ from umt.backbones import Backbone, create_backbone
 from umt.data.contract import Sample
 from umt.data.image_list import find_images
 from umt.errors import UMTError
-from umt.features import Extraction, eval_images, part_of, run_over
+from umt.features import eval_images, run_over
 
 Published = Callable[..., float]
 
