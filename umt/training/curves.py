@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
@@ -64,6 +65,9 @@ class _TensorBoard:
     def __init__(self, folder: Path, done: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
+        # TensorBoard reads its files in the order of their names: seconds first, then numbers in the order of letters
+        if any((folder / TENSORBOARD_FOLDER).glob(f"events.out.tfevents.{int(time.time())}.*")):
+            time.sleep(1)
         self.writer = SummaryWriter(str(folder / TENSORBOARD_FOLDER), purge_step=done + 1)
 
     def add(self, step: int, scalars: Scalars) -> None:

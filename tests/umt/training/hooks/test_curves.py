@@ -12,8 +12,11 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
+from tensorboard.summary.writer.event_file_writer import AtomicCounter
 from torch import Tensor
 
+from umt.training.curves import Curves
 from umt.training.engine import Extras, Recipe
 from umt.training.hooks.progress import loss_text
 
@@ -72,6 +75,17 @@ def test_an_interrupted_training_has_the_curves_of_one_that_was_not(
         assert points(tmp_path / "cut", name)[:2] == points(tmp_path / "through", name)[:2]
         assert [step for step, _ in points(tmp_path / "cut", name)] == [10, 20, 30]
     assert [line["step"] for line in lines(tmp_path / "cut")] == [10, 20, 30]
+
+
+def test_curves_that_go_on_within_the_same_second_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By name, TensorBoard reads the 10th file of a process before the 9th one of the same second."""
+    monkeypatch.setattr(event_file_writer, "_global_uid", AtomicCounter(9))
+    for done, steps in ((0, (10, 20)), (15, (20, 30))):
+        curves = Curves(tmp_path, done, wandb=False)
+        for step in steps:
+            curves.add(step, {"loss": step + done})
+        curves.close()
+    assert points(tmp_path, "loss") == [(10, 10), (20, 35), (30, 45)]
 
 
 def test_the_progress_line_shows_parts_and_note(train: Train, recipe: Recipe) -> None:
