@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from benchmarks.perf.machine import clock_of
 from benchmarks.perf.row import PerfRow, interleaved
-from umt.probes.heads import MOMENTUM, Heads
+from benchmarks.tasks.dinov2_linear import MOMENTUM
+from umt.probes.heads import Heads
 
 WIDTHS = (384, 768, 1536, 1920)  # a ViT-S: its last token or its last four, without and with the pooled feature
 RATES = tuple(0.1 / 2**index for index in range(13))
@@ -51,19 +52,24 @@ def _modules(features: list[Tensor], targets: Tensor) -> Callable[[], object]:
 
 
 def _banks(banks: list[Heads], features: list[Tensor], targets: Tensor) -> Callable[[], object]:
+    parameters = [value for bank in banks for value in bank.parameters()]
+    optimiser = torch.optim.SGD(parameters, lr=1.0, momentum=MOMENTUM)
+
     def step() -> None:
-        for bank, rows in zip(banks, features, strict=True):
-            bank.step(rows, targets, 1.0)
+        optimiser.zero_grad()
+        losses = [bank.losses(rows, targets) for bank, rows in zip(banks, features, strict=True)]
+        torch.cat(losses).sum().backward()
+        optimiser.step()
 
     return step
 
 
 def _products(banks: list[Heads], features: list[Tensor]) -> Callable[[], object]:
-    errors = [rows @ bank.weights for bank, rows in zip(banks, features, strict=True)]
+    errors = [rows @ bank.weights.detach() for bank, rows in zip(banks, features, strict=True)]
 
     def step() -> None:
         for bank, rows, error in zip(banks, features, errors, strict=True):
-            torch.mm(rows, bank.weights)
+            torch.mm(rows, bank.weights.detach())
             torch.mm(rows.T, error)
 
     return step

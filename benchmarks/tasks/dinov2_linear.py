@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from mmengine.model import BaseDataPreprocessor, BaseModel
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.bootstrap import bootstrap_interval
@@ -18,11 +22,16 @@ from benchmarks.tasks.splits import hold_out
 from benchmarks.tasks.workload import Workload
 from umt.data.contract import Sample
 from umt.errors import unknown_name
-from umt.probes.heads import Heads, cosine
+from umt.probes.heads import Heads
+from umt.training.batches import Key
+from umt.training.engine import Place, Plan, training, warmup_then
 
 SELECTIONS = ("held_out", "reported")
 ROWS = 4096  # images at a time in prediction
 REFERENCE_BATCH = 256  # the learning rates are declared for this batch
+MOMENTUM = 0.9
+
+Predictions = dict[str, np.ndarray]  # of each head, classes [N]
 
 
 @dataclass(frozen=True)
@@ -53,16 +62,51 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Images:
+class FrozenParts:
     """Parts of the frozen features of images, each [N, D] and perhaps on disk, and labels [N]."""
 
     parts: dict[str, np.ndarray]
     labels: np.ndarray
 
-    def rows(self, choice: Choice, where: np.ndarray, device: torch.device) -> Tensor:
-        """Return the features [len(where), D] of a choice."""
-        chosen = [torch.from_numpy(self.parts[part][where]) for part in choice.parts]
-        return torch.cat(chosen, dim=1).to(device)
+    def batch(self, rows: Sequence[int] | np.ndarray) -> dict[str, Any]:
+        """Return what `HeadBanks` takes of these images."""
+        parts = {name: torch.from_numpy(part[rows]) for name, part in self.parts.items()}
+        return {"parts": parts, "labels": torch.from_numpy(self.labels[rows])}
+
+
+class Rows(Dataset[int]):
+    """The rows of the images to train on, by the keys of the engine (index, visit); a batch is gathered at once."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: Key) -> int:
+        return int(self.rows[key[0]])
+
+
+class HeadBanks(BaseModel):
+    """A bank of heads for each choice of features, as mmengine trains them."""
+
+    def __init__(self, choices: Sequence[Choice], banks: Sequence[Heads]) -> None:
+        super().__init__(BaseDataPreprocessor(non_blocking=True))
+        self.choices = choices
+        self.banks = nn.ModuleList(banks)
+
+    def forward(self, parts: Mapping[str, Tensor], labels: Tensor, mode: str = "tensor") -> dict[str, Tensor]:
+        """Return the loss that mmengine minimises, the sum over all heads, and their mean for people to read."""
+        losses = torch.cat([bank.losses(features, labels) for bank, features in self._with_features(parts)])
+        return {"loss": losses.sum(), "mean of heads": losses.detach().mean()}
+
+    def predict(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Return the class [N, banks * H] of images by each head."""
+        return torch.cat([bank.predict(features) for bank, features in self._with_features(parts)], dim=1)
+
+    def _with_features(self, parts: Mapping[str, Tensor]) -> Iterator[tuple[Heads, Tensor]]:
+        for bank, choice in zip(self.banks, self.choices, strict=True):
+            yield cast(Heads, bank), torch.cat([parts[part] for part in choice.parts], dim=1)
 
 
 def run(job: Job[HeadsSettings]) -> Outcome:
@@ -73,12 +117,12 @@ def run(job: Job[HeadsSettings]) -> Outcome:
     test = _images(job, job.dataset.reported_samples, choices)
     held = _held_out(job, train.labels)
     banks = _train(job, train, np.flatnonzero(~held), choices)
-    reported = _predictions(job, banks, choices, test, np.arange(len(test.labels)))
+    reported = _predictions(job, banks, test, np.arange(len(test.labels)))
     if settings.selection == "reported":
         accuracies = _accuracies(job, reported, test.labels)
     else:
         chosen_on = np.flatnonzero(held)
-        accuracies = _accuracies(job, _predictions(job, banks, choices, train, chosen_on), train.labels[chosen_on])
+        accuracies = _accuracies(job, _predictions(job, banks, train, chosen_on), train.labels[chosen_on])
     name = max(accuracies, key=lambda head: accuracies[head])  # the first of equals
     predictions = reported[name]
     return Outcome(
@@ -100,21 +144,21 @@ def _choices(settings: HeadsSettings, depth: int) -> list[Choice]:
 
     A backbone without maps has the pooled feature alone.
     """
-    found = {}
+    choices = {}
     for count in settings.blocks:
         tokens = tuple(f"summary:-{index}" for index in range(min(count, depth), 0, -1))
         for average in settings.average:
             name = f"last {len(tokens)}{' + average' if average else ''}" if tokens else "pooled"
-            found[name] = Choice(name, (*tokens, *(("mean:-1",) if average else ())) if tokens else ("pooled",))
-    return list(found.values())
+            choices[name] = Choice(name, (*tokens, *(("mean:-1",) if average else ())) if tokens else ("pooled",))
+    return list(choices.values())
 
 
-def _images(job: Job[HeadsSettings], samples: Sequence[Sample], choices: Sequence[Choice]) -> Images:
+def _images(job: Job[HeadsSettings], samples: Sequence[Sample], choices: Sequence[Choice]) -> FrozenParts:
     settings = job.settings
     view = (settings.resolution, settings.crop_pct)
     names = sorted({part for choice in choices for part in choice.parts})
     parts = {name: frozen_features(job, samples, *view, what=name)[0] for name in names}
-    return Images(parts, np.array([sample.target for sample in samples], dtype=np.int64))
+    return FrozenParts(parts, np.array([sample.target for sample in samples], dtype=np.int64))
 
 
 def _held_out(job: Job[HeadsSettings], labels: np.ndarray) -> np.ndarray:
@@ -124,44 +168,45 @@ def _held_out(job: Job[HeadsSettings], labels: np.ndarray) -> np.ndarray:
     return hold_out(labels, job.settings.validation_share, job.dataset.class_names, job.seed)
 
 
-def _train(job: Job[HeadsSettings], train: Images, where: np.ndarray, choices: Sequence[Choice]) -> list[Heads]:
-    """Train a bank of heads for each choice, on batches drawn without replacement from one epoch after another."""
+def _train(job: Job[HeadsSettings], train: FrozenParts, rows: np.ndarray, choices: Sequence[Choice]) -> HeadBanks:
+    """Train a bank of heads for each choice, on these rows; an interrupted training goes on."""
     settings = job.settings
+    batch = min(settings.batch, len(rows))
     generator = torch.Generator(job.device).manual_seed(job.seed)
-    rng = np.random.default_rng(job.seed)
-    batch = min(settings.batch, len(where))
     rates = [rate * batch / REFERENCE_BATCH for rate in settings.learning_rates]
     widths = [sum(train.parts[part].shape[1] for part in choice.parts) for choice in choices]
-    banks = [Heads(width, len(job.dataset.class_names), rates, generator) for width in widths]
-    order = np.empty(0, dtype=np.int64)
-    for step in range(settings.steps):
-        if len(order) < batch:
-            order = rng.permutation(where)
-        images, order = order[:batch], order[batch:]
-        targets = torch.from_numpy(train.labels[images]).to(job.device)
-        for bank, choice in zip(banks, choices, strict=True):
-            bank.step(train.rows(choice, images, job.device), targets, cosine(step, settings.steps))
-        job.progress(step + 1, settings.steps, f"{len(banks) * len(rates)} heads, step {step + 1}/{settings.steps}")
+    banks = HeadBanks(choices, [Heads(width, len(job.dataset.class_names), rates, generator) for width in widths])
+    plan = Plan(
+        images=Rows(rows),
+        groups=[{"params": list(banks.parameters())}],
+        optimizer=partial(torch.optim.SGD, lr=1.0, momentum=MOMENTUM),  # each head has a rate of its own
+        schedule=warmup_then("cosine", total=settings.steps, warmup=0),
+        steps=settings.steps,
+        forwards=1,
+        batch=batch,
+        lr=max(rates),
+        precision="fp32",
+        clip_norm=None,
+        collate=train.batch,
+    )
+    with training(banks, plan, Place(job.device, job.work_dir, job.seed, job.progress, job.wandb)) as runner:
+        runner.train()
     return banks
 
 
-def _accuracies(job: Job[HeadsSettings], predictions: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, float]:
+def _accuracies(job: Job[HeadsSettings], predictions: Predictions, labels: np.ndarray) -> dict[str, float]:
     """Compute the accuracy in percent of each head."""
     metric = job.dataset.info.metric
     return {head: fine_grained(metric, predicted, labels)["accuracy"] for head, predicted in predictions.items()}
 
 
-def _predictions(
-    job: Job[HeadsSettings], banks: Sequence[Heads], choices: Sequence[Choice], images: Images, where: np.ndarray
-) -> dict[str, np.ndarray]:
+def _predictions(job: Job[HeadsSettings], banks: HeadBanks, images: FrozenParts, rows: np.ndarray) -> Predictions:
     """Predict the class [N] by each head; a head is named by its features and its learning rate."""
-    found = {}
-    for bank, choice in zip(banks, choices, strict=True):
-        blocks = np.array_split(where, math.ceil(len(where) / ROWS))
-        predicted = torch.cat([bank.predict(images.rows(choice, block, job.device)) for block in blocks])
-        for rate, classes in zip(job.settings.learning_rates, predicted.T.cpu().numpy(), strict=True):
-            found[f"{choice.name}, lr {rate:g}"] = classes
-    return found
+    blocks = np.array_split(rows, math.ceil(len(rows) / ROWS))
+    batches = (banks.data_preprocessor(images.batch(block)) for block in blocks)
+    classes = torch.cat([banks.predict(batch["parts"]) for batch in batches]).T.cpu().numpy()
+    heads = [f"{choice.name}, lr {rate:g}" for choice in banks.choices for rate in job.settings.learning_rates]
+    return dict(zip(heads, classes, strict=True))
 
 
 def workload(settings: HeadsSettings, sizes: Mapping[str, int]) -> Workload:

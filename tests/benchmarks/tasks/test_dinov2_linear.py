@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
 from benchmarks.suite.protocols import load_protocol, protocol_names
+from benchmarks.tasks import dinov2_linear
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.dinov2_linear import TASK, HeadsSettings, _choices, _images
 from umt.data.contract import Dataset, Sample
@@ -70,11 +74,10 @@ def test_heads_see_dinov2s_features_of_a_vit(make_job: MakeJob, make_dataset: Ma
         blocks = model.get_intermediate_layers(normalised, n=4, norm=True, return_prefix_tokens=True)
     tokens = [prefix[:, 0] for _, prefix in blocks]
     mean = blocks[-1][0].mean(dim=1)
-    everything = np.arange(len(images))
     expected = [tokens[-1:], [tokens[-1], mean], tokens, [*tokens, mean]]
     for choice, features in zip(choices, expected, strict=True):
-        found = parts.rows(choice, everything, job.device)
-        torch.testing.assert_close(found, torch.cat(features, dim=1), rtol=1e-4, atol=1e-4)
+        of_choice = np.concatenate([parts.parts[part] for part in choice.parts], axis=1)
+        torch.testing.assert_close(torch.from_numpy(of_choice), torch.cat(features, dim=1), rtol=1e-4, atol=1e-4)
     assert (mean - tokens[-1]).abs().max() > 0.1
 
 
@@ -100,6 +103,28 @@ def test_selection_has_a_footnote_where_it_sees_the_reported_images() -> None:
             assert name == "dinov2_on_test"
             assert protocol.footnote is not None
             assert "reported images" in protocol.footnote
+
+
+def test_its_training_has_curves_and_outlives_a_failing_test(
+    make_job: MakeJob, make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(TASK.name, make_dataset("cub"), "paper", **SMALL)
+    shown: list[str] = []
+    job = replace(job, progress=lambda done, total, text: shown.append(text))
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="out of memory"):
+        patch.setattr(dinov2_linear, "_predictions", Mock(side_effect=RuntimeError("out of memory")))
+        TASK.run(job)
+    curve = [json.loads(line) for line in (job.work_dir / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in curve] == [*range(10, 151, 10)]
+    assert curve[-1]["mean of heads"] < curve[0]["mean of heads"] < 2 * math.log(3)
+    assert curve[-1]["lr"] == pytest.approx((1 + math.cos(math.pi * 149 / 150)) / 2, rel=1e-4)
+    del shown[:]
+    again = TASK.run(job)
+    assert "going on from iteration 150" in shown
+    assert not any(text.startswith("loss") for text in shown), "nothing is trained twice"
+    other = TASK.run(replace(job, work_dir=job.work_dir / "anew"))
+    assert again.details["selection_accuracy"] == other.details["selection_accuracy"]
+    np.testing.assert_array_equal(again.raw["predictions"], other.raw["predictions"])
 
 
 def test_unknown_selection_is_an_error() -> None:
