@@ -100,6 +100,13 @@ def workers(default: str) -> Decorator[Any]:
     return click.option("--workers", type=click.IntRange(1), show_default=default, help="Jobs at a time.")
 
 
+def batch_size(default: int) -> Decorator[Any]:
+    """Return the option of the images in a forward; it changes no number."""
+    return click.option(
+        "--batch-size", type=click.IntRange(1), default=default, show_default=True, help="Images in a forward."
+    )
+
+
 def resolution(*default: int, multiple: bool = False) -> Decorator[Any]:
     """Return the option of the side of the images in pixels."""
     return click.option(

@@ -32,7 +32,7 @@ def analyze() -> None:
 @click.option(
     "--maps", type=click.IntRange(min=1), default=12, show_default=True, help="Maps of each backbone, at most."
 )
-@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Images in a forward.")
+@options.batch_size(32)
 @options.DEVICE
 @options.results()
 @options.out(required=True)

@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from umt import options
-from umt.console import Console, shown
+from umt.console import Console, shown, warn_old_option
 from umt.distill.cache.cache import Manifest
 from umt.distill.cache.writer import Size, check_room, fill, plan_cache, size_of_view
 from umt.distill.images import Skipped, ViewImages
@@ -55,7 +55,8 @@ def teachers() -> None:
 @click.option("--views", "visits", type=click.IntRange(1), default=4, show_default=True, help="Views of each image.")
 @click.option("--pixels", is_flag=True, help="Store the views themselves, too: training decodes no image then.")
 @click.option("--shard", type=click.IntRange(1), help="Views in a file, which an interruption costs. Default: 256 MB.")
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Views in a forward.")
+@options.batch_size(64)
+@click.option("--batch", type=click.IntRange(1), hidden=True)
 @options.YES
 def cache(
     recipe_name: str,
@@ -70,7 +71,8 @@ def cache(
     visits: int,
     pixels: bool,
     shard: int | None,
-    batch: int,
+    batch_size: int,
+    batch: int | None,
     yes: bool,
 ) -> None:
     """Store the targets of some views of every image; `umt distill --targets OUT` then runs no teacher.
@@ -78,6 +80,8 @@ def cache(
     Each view is stored as it was drawn, so that the student sees exactly what the teachers saw. Started again, it goes
     on with the files that are missing. A recipe with fewer of the teachers can use the cache, too.
     """
+    if batch:
+        warn_old_option("--batch", "take --batch-size")
     console = Console()
     sources = Sources(data_root or Path("data"), data, images, weights_folder(weights))
     chosen = choose_recipe(recipe_name, changes, sources.weights, trust, console.print)
@@ -92,7 +96,7 @@ def cache(
         skipped = Skipped(out / "skipped.txt", len(prepared.images))
         views = ViewImages(prepared.images, recipe.views, manifest.seed, skipped)
         with TrainingBar(console, "cache") as bar:
-            fill(prepared, built, manifest, views, out, pick_device(device), batch, _Pace(bar))
+            fill(prepared, built, manifest, views, out, pick_device(device), batch or batch_size, _Pace(bar))
     console.print(
         f"{shown(out)} is complete; train with the same options and --targets: umt distill ... --targets {shown(out)}",
         soft_wrap=True,

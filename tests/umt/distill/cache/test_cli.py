@@ -58,7 +58,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.fixture(scope="module")
 def cache(base: list[str]) -> list[str]:
     """`umt teachers cache` of three views in small shards, but for --out."""
-    return ["cache", *base, "--views", "3", "--shard", "5", "--batch", "2"]
+    return ["cache", *base, "--views", "3", "--shard", "5", "--batch-size", "2"]
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,15 @@ def test_a_complete_cache_is_left_alone(finished: tuple[Path, Result], cache: li
     assert result.exit_code == 0, result.output
     assert "is complete" in result.output
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == times
+
+
+def test_the_first_name_of_batch_size_works_and_warns(
+    finished: tuple[Path, Result], cache: list[str], tmp_path: Path
+) -> None:
+    words = ["--batch" if word == "--batch-size" else word for word in cache]
+    with pytest.warns(FutureWarning, match="--batch goes with the next release: take --batch-size"):
+        assert invoke(*words, "--out", str(tmp_path / "cache"), "--yes").exit_code == 0
+    assert shards(tmp_path / "cache") == shards(finished[0])
 
 
 @pytest.mark.parametrize("option", ["--targets", "--cache"])
