@@ -19,9 +19,10 @@ Areas = tuple[Tensor, Tensor, Tensor, Tensor]
 
 @METRICS.register_module()
 class ClassIoU(IoUMetric):
-    """miou, macc, aacc in percent, unrounded, and class_iou in percent.
+    """miou, macc, aacc in percent, unrounded, class_iou in percent, and `areas` of each image.
 
     A class that occurs neither in the truth nor in the predictions has no IoU: it is None, and left out of the mean.
+    `areas` are the pixels of intersection, prediction and truth of each image, int64 [classes] each.
     """
 
     default_prefix = "iou"
@@ -45,6 +46,7 @@ class ClassIoU(IoUMetric):
             "macc": float(np.nanmean(percent["Acc"])),
             "aacc": float(percent["aAcc"]),
             "class_iou": [None if math.isnan(value) else float(value) for value in percent["IoU"]],
+            "areas": [(both.numpy(), predicted.numpy(), true.numpy()) for both, _, predicted, true in results],
         }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.environment import describe, peak_memory_mb
-from benchmarks.results import Data, Measured, Result
+from benchmarks.results import INTERVAL, Data, Measured, Result
 from benchmarks.suite.protocols import Protocol
 from benchmarks.suite.request import JobRequest
 from benchmarks.tasks.contract import Job, Outcome, Task
+from benchmarks.tasks.items import bootstrap_interval, item_names, metric_of_draw
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
 from umt.data.contract import Dataset
@@ -55,6 +56,7 @@ def measure(request: JobRequest, progress: Callable[[int, int, str], None], mode
         request.wandb,
     )
     outcome = task.run(job)
+    raw = {**outcome.raw, **_names_of_items(outcome, dataset)}
     result = Result(
         key=request.key,
         spec=request.spec,
@@ -70,22 +72,32 @@ def measure(request: JobRequest, progress: Callable[[int, int, str], None], mode
         global_batch=outcome.global_batch,
         peak_memory_mb=peak_memory_mb(device),
         footnote=_footnote(protocol, dataset, request.key.backbone, backbone.notes),
-        details={**outcome.details, "items": scored_items(outcome)},
+        details={**outcome.details, **_interval(task, outcome, job), "items": scored_items(outcome.metrics, raw)},
         provenance=backbone.provenance,
     )
-    return result, {**outcome.raw, **_drawn(dataset)}, outcome.pictures
+    return result, {**raw, **_drawn(dataset)}, outcome.pictures
 
 
-def scored_items(outcome: Outcome) -> dict[str, int]:
+def scored_items(metrics: Iterable[str], raw: Mapping[str, np.ndarray]) -> dict[str, int]:
     """Count the items behind each metric: its own values that are finite, else the values that each item has.
 
     A metric that leaves no values of single items is not counted.
     """
-    raw = outcome.raw
     lengths = {len(values) for values in raw.values() if values.ndim == 1}
     common = lengths.pop() if len(lengths) == 1 else None
-    counts = {name: int(np.isfinite(raw[name]).sum()) if name in raw else common for name in outcome.metrics}
+    counts = {name: int(np.isfinite(raw[name]).sum()) if name in raw else common for name in metrics}
     return {name: count for name, count in counts.items() if count is not None}
+
+
+def _names_of_items(outcome: Outcome, dataset: Dataset) -> dict[str, np.ndarray]:
+    """Return the names of the items whose values the outcome holds, if it holds any."""
+    return {"image": item_names(dataset)} if outcome.raw else {}
+
+
+def _interval(task: Task, outcome: Outcome, job: Job[Any]) -> dict[str, Any]:
+    """Return the interval of the first metric over the test items, if their values are there."""
+    drawn = metric_of_draw(task.metrics[0].name, outcome.raw, job.dataset.info.metric)
+    return {INTERVAL: bootstrap_interval(*drawn, job.seed)} if drawn else {}
 
 
 def _backbone(request: JobRequest, model: Backbone | None) -> Backbone:

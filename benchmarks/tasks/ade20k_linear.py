@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
+from benchmarks.tasks.items import areas_of
 from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from mmseg_configs.ade20k import ADE20KSettings, build, build_model
 from mmseg_configs.datasets import ADE20K_CLASSES
@@ -37,7 +38,8 @@ def run(job: Job[ADE20KSettings]) -> Outcome:
         "class_iou": dict(zip(names, values.pop("class_iou"), strict=True)),
         **({"best_step": values.pop("best_step")} if settings.best_on_test else {}),
     }
-    return Outcome(values, global_batch=settings.batch, details=details, pictures=pictures(parts))
+    raw = {"areas": areas_of(values.pop("areas"))}
+    return Outcome(values, global_batch=settings.batch, details=details, raw=raw, pictures=pictures(parts))
 
 
 def class_names(dataset: Dataset) -> Sequence[str]:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
-from benchmarks.tasks.bootstrap import bootstrap_interval
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features, frozen_work
 from benchmarks.tasks.splits import hold_out
@@ -131,7 +130,6 @@ def run(job: Job[HeadsSettings]) -> Outcome:
         details={
             "head": name,
             "selection_accuracy": accuracies,
-            "interval": bootstrap_interval(job.dataset.info.metric, predictions, test.labels, job.seed),
             "training_images": int((~held).sum()),
             "validation_images": int(held.sum()),
         },

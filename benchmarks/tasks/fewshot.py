@@ -37,6 +37,7 @@ def run(job: Job[FewShotSettings]) -> Outcome:
     test, answers = frozen_features(job, job.dataset.reported_samples, *view)
     wanted = sorted({settings.shots, *settings.other_shots})
     scores: dict[int, list[dict[str, float]]] = {shots: [] for shots in wanted}
+    hits = np.empty((settings.draws, len(answers)), dtype=bool)
     rng = np.random.default_rng(job.seed)
     for draw in range(settings.draws):
         rank = _ranks(labels, rng)
@@ -44,6 +45,8 @@ def run(job: Job[FewShotSettings]) -> Outcome:
             known = rank < shots
             predictions = nearest_mean(train[known], labels[known], test)
             scores[shots].append(fine_grained(job.dataset.info.metric, predictions, answers))
+            if shots == settings.shots:
+                hits[draw] = predictions == answers
         job.progress(draw + 1, settings.draws, f"draw {draw + 1}/{settings.draws}")
     reported = scores[settings.shots]
     return Outcome(
@@ -52,6 +55,7 @@ def run(job: Job[FewShotSettings]) -> Outcome:
             "accuracy_by_shots": {str(shots): [found["accuracy"] for found in scores[shots]] for shots in wanted},
             "fewest_images_of_a_class": min(Counter(labels.tolist()).values()),
         },
+        raw={"hits": hits, "labels": answers},
     )
 
 

@@ -10,7 +10,6 @@ import torch
 from timm.data import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
-from benchmarks.tasks.bootstrap import bootstrap_interval
 from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features, frozen_work
 from benchmarks.tasks.splits import hold_out
@@ -86,7 +85,6 @@ def run(job: Job[LinearSettings]) -> Outcome:
         metrics=fine_grained(job.dataset.info.metric, predictions, answers),
         details={
             "penalty": final.penalty,
-            "interval": bootstrap_interval(job.dataset.info.metric, predictions, answers, job.seed),
             "gap": final.gap,
             "validation_accuracy": {f"{one.fit.penalty:.3g}": one.accuracy for one in scored},
             "validation_gap": {f"{one.fit.penalty:.3g}": one.fit.gap for one in scored},

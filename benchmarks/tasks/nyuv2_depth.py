@@ -24,7 +24,6 @@ def run(job: Job[NYUSettings]) -> Outcome:
     parts = build(settings, job.backbone, train, test, job.seed)
     values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress, job.wandb))
     raw = {name: np.array(image_values) for name, image_values in values.pop("images").items()}
-    raw["image"] = np.array([sample.image.name for sample in test])
     shown = {Path(path): maps for path, maps in values.pop("pictures").items()}
     # only these images: all of them would be some 400 MB; half precision is within 4 mm at 10 m
     raw.update({f"prediction/{path.stem}": prediction.astype(np.float16) for path, (prediction, _) in shown.items()})

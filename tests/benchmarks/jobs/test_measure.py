@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from benchmarks.jobs.measure import scored_items
-from benchmarks.tasks.contract import Outcome
 
 NAN = float("nan")
 
@@ -22,4 +21,4 @@ NAN = float("nan")
 )
 def test_items_are_those_with_values(raw: dict[str, list[object]], expected: dict[str, int]) -> None:
     arrays = {name: np.array(values) for name, values in raw.items()}
-    assert scored_items(Outcome({"top1": 50.0, "top5": 90.0}, raw=arrays)) == expected
+    assert scored_items({"top1": 50.0, "top5": 90.0}, arrays) == expected
