@@ -114,7 +114,7 @@ def resolution(*default: int, multiple: bool = False) -> Decorator[Any]:
 
 
 BACKBONE = click.option(
-    "--backbone", "named", multiple=True, metavar="[LABEL=]SPEC", help="A backbone by name; may be repeated."
+    "--backbone", "names", multiple=True, metavar="[LABEL=]SPEC", help="A backbone by name; may be repeated."
 )
 COMPILE = click.option(
     "--compile", "compiled", is_flag=True, help="Use torch.compile; the first step takes a minute or more."

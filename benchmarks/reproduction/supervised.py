@@ -33,8 +33,8 @@ def train(images: Path, seed: int, out: Path, experiment: Experiment) -> Path:
     model, recipe = Classifier(student, len(classes)), experiment.supervised
     groups = layer_decay_groups(student, model.head, lr=recipe.lr, weight_decay=recipe.weight_decay, layer_decay=1.0)
     out.mkdir(parents=True, exist_ok=True)
-    place = Place(torch.device("cpu"), out, seed, lambda done, total, text: None)
-    fit(model, groups, SeededViews(ImageSamples(samples, transform), seed), recipe, place)
+    context = Place(torch.device("cpu"), out, seed, lambda done, total, text: None)
+    fit(model, groups, SeededViews(ImageSamples(samples, transform), seed), recipe, context)
     save_checkpoint(out / "student.pth", student, provenance={"images": len(samples), "classes": len(classes)})
     return out / "student.pth"
 

@@ -166,13 +166,13 @@ def _predictions(
 
 def workload(settings: HeadsSettings, sizes: Mapping[str, int]) -> Workload:
     """Count a pass for each part of the features, and forward and backward of every head."""
-    chosen = [part for choice in _choices(settings, max(settings.blocks)) for part in choice.parts]
+    parts = [part for choice in _choices(settings, max(settings.blocks)) for part in choice.parts]
 
     def solve(width: int, classes: int) -> float:
-        weights = width * len(chosen) * classes * len(settings.learning_rates)
+        weights = width * len(parts) * classes * len(settings.learning_rates)
         return 2.0 * settings.steps * settings.batch * weights
 
-    return frozen_work(sizes, settings.resolution, settings.crop_pct, what=sorted({*chosen}), solve=solve)
+    return frozen_work(sizes, settings.resolution, settings.crop_pct, what=sorted({*parts}), solve=solve)
 
 
 TASK = Task(
