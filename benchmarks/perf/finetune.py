@@ -28,7 +28,7 @@ from umt.data.contract import Sample
 from umt.data.images import ImageSamples
 from umt.data.loaders import worker_count
 from umt.training.batches import SeededViews
-from umt.training.engine import Place, fit
+from umt.training.engine import RunContext, fit
 from umt.training.param_groups import layer_decay_groups
 from umt.training.precision import pick_precision
 
@@ -138,7 +138,7 @@ def our_loop(setting: FinetuneSetting) -> Callable[[], float]:
     def run() -> float:
         watch = Stopwatch(setting)
         with tempfile.TemporaryDirectory() as folder:
-            context = Place(setting.device, Path(folder), 0, lambda *_: None)
+            context = RunContext(setting.device, Path(folder), 0, lambda *_: None)
             model.train()
             fit(model, groups, views, settings, context, extras=replace(settings.extras(), hooks=(watch,)))
         return watch.seconds

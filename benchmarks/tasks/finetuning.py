@@ -22,7 +22,7 @@ from umt.features import eval_images, run_over
 from umt.training.batches import SeededViews
 from umt.training.classifier import Classifier
 from umt.training.drop_path import set_drop_path
-from umt.training.engine import Place, fit
+from umt.training.engine import RunContext, fit
 from umt.training.param_groups import layer_decay_groups
 from umt.training.precision import pick_precision
 
@@ -62,7 +62,7 @@ def finetune(job: Job[FinetuneSettings]) -> Finetuned:
         weight_decay=settings.weight_decay,
         layer_decay=settings.layer_decay,
     )
-    context = Place(job.device, job.work_dir, job.seed, job.progress, job.wandb)
+    context = RunContext(job.device, job.work_dir, job.seed, job.progress, job.wandb)
     fit(model, groups, _augmented(samples, job, resolution), settings, context, extras=settings.extras())
     scores = run_over(test, model.logits, job.device, settings.device_batch, job.progress)
     details = {
