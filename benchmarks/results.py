@@ -199,7 +199,7 @@ def _files(entry: os.DirEntry[str]) -> list[Path]:
 def read_result(path: Path) -> Result:
     """Read one result file; UMTError names the file and the field that is wrong."""
     try:
-        record = read_json(path, "a result file", REMEDY, links=False, most=MAX_BYTES)
+        record = read_json(path, "a result file", REMEDY, links=False, max_bytes=MAX_BYTES)
     except OSError as error:
         raise ResultError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
     if record.get("schema") != SCHEMA:

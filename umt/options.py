@@ -138,6 +138,6 @@ WEIGHTS = click.option(
 YES = click.option("--yes", is_flag=True, help="Do not ask before a long computation.")
 
 
-def weights_folder(given: Path | None) -> Path:
+def weights_folder(folder: Path | None) -> Path:
     """Return the folder of the teachers' weight files: --weights, else $UMT_WEIGHTS, else ./weights."""
-    return given or Path(os.environ.get("UMT_WEIGHTS", "weights"))
+    return folder or Path(os.environ.get("UMT_WEIGHTS", "weights"))

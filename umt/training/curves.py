@@ -131,7 +131,7 @@ def _wandb_id(path: Path, done: int) -> str:
     """Return the name of the W&B run: the stored one if the training goes on, else a new one."""
     with suppress(OSError):
         if done:
-            return component(read_plain(path, most=MAX_ID_BYTES).decode(errors="replace"))
+            return component(read_plain(path, max_bytes=MAX_ID_BYTES).decode(errors="replace"))
     name = uuid4().hex
     with atomic_file(path) as handle:
         handle.write(name.encode())
