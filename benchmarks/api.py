@@ -81,8 +81,8 @@ def evaluate(
         if workers == 0 or "torch" in sys.modules:
             stack.enter_context(_undisturbed())
         names, models = named_backbones(backbones, preprocess, features)
-        keep = out is not None or not models
-        folder = out if keep else stack.enter_context(TemporaryDirectory(prefix="umt-"))
+        results_stay = out is not None or not models
+        folder = out if results_stay else stack.enter_context(TemporaryDirectory(prefix="umt-"))
         options = RunOptions(
             backbones=names,
             models=models,
@@ -107,7 +107,7 @@ def evaluate(
             trust=(trust,) if isinstance(trust, str) else tuple(trust),
         )
         frame = _frame(run_suite(options, Console(quiet=quiet)), quiet)
-        return frame if keep else frame.assign(path="")  # the folder is about to go
+        return frame if results_stay else frame.assign(path="")  # the folder is about to go
 
 
 @dataclass(frozen=True)
@@ -304,27 +304,27 @@ def _empty_frame() -> pd.DataFrame:
     return results_frame([])
 
 
-def _path(place: PathLike | None) -> Path | None:
-    return None if place is None else Path(place)
+def _path(path: PathLike | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
 def _frame(outcome: RunOutcome, quiet: bool) -> pd.DataFrame:
     """Return the results of the plan's jobs; UMTError if there are none."""
     from benchmarks.frame import results_frame  # imports pandas
 
-    found, missing = dict[Path, Result](), list[UMTError]()
+    results, missing = dict[Path, Result](), list[UMTError]()
     for job in outcome.plan.jobs:
         try:
             path, result = _result(outcome, job)
-            found[path] = result
+            results[path] = result
         except UMTError as error:
             missing.append(error)
-    if not found:
+    if not results:
         reason = f"; {missing[0]}" if missing else ""
         raise ProcessError(f"none of {len(outcome.plan.jobs)} jobs has a result{reason}")
     for problem in missing if quiet else ():  # else the console has said so
         warnings.warn(f"left out: {problem}", stacklevel=3)
-    return results_frame(sorted(found.items()))
+    return results_frame(sorted(results.items()))
 
 
 def _result(outcome: RunOutcome, job: PlannedJob) -> tuple[Path, Result]:

@@ -48,8 +48,8 @@ def lightning_callback(part: Part = "", *, every: int = 1, **options: Any) -> An
 
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
             if (trainer.current_epoch + 1) % every == 0:
-                found = evaluated(pl_module, part, options)
-                pl_module.log_dict(found, rank_zero_only=True)
+                values = evaluated(pl_module, part, options)
+                pl_module.log_dict(values, rank_zero_only=True)
 
     return Evaluation()
 
@@ -81,10 +81,10 @@ class EvaluationHook(Hook):
 
     def _evaluate(self, runner: Any, step: int) -> None:
         model = runner.model.module if hasattr(runner.model, "module") else runner.model
-        found = evaluated(model, self.part, self.options)
-        if found:
-            runner.visualizer.add_scalars(found, step=step)
-            runner.logger.info(", ".join(f"{name}: {value:.4g}" for name, value in found.items()))
+        values = evaluated(model, self.part, self.options)
+        if values:
+            runner.visualizer.add_scalars(values, step=step)
+            runner.logger.info(", ".join(f"{name}: {value:.4g}" for name, value in values.items()))
 
 
 def _itself(module: nn.Module) -> nn.Module:

@@ -32,7 +32,7 @@ def describe(device: torch.device) -> Environment:
     return Environment(
         commit=code.commit,
         dirty=code.dirty,
-        packages={name: found for name in PACKAGES if (found := _version(name))},
+        packages={name: package_version for name in PACKAGES if (package_version := _version(name))},
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type,
         python=platform.python_version(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),

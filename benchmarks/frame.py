@@ -23,15 +23,15 @@ TYPES = {"value": "float64", "lower_is_better": "bool", "seed": "int64", "n": "I
          "interval_high": "float64"}  # fmt: skip
 
 
-def results_frame(found: Iterable[tuple[Path, Result]]) -> pd.DataFrame:
+def results_frame(results: Iterable[tuple[Path, Result]]) -> pd.DataFrame:
     """Return the table of results that were read from files, in their order."""
-    rows = [row for path, result in found for row in _rows(path, result)]
+    rows = [row for path, result in results for row in _rows(path, result)]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(TYPES)
 
 
 def _rows(path: Path, result: Result) -> Iterator[dict[str, Any]]:
     key = result.key
-    whole = {
+    columns = {
         "backbone": key.backbone,
         "task": key.task,
         "dataset": key.dataset,
@@ -48,7 +48,7 @@ def _rows(path: Path, result: Result) -> Iterator[dict[str, Any]]:
     for index, (metric, value) in enumerate(result.metrics.items()):
         low, high = _interval(result) if index == 0 else (math.nan, math.nan)
         yield {
-            **whole,
+            **columns,
             "metric": metric,
             "value": value,
             "n": _items(result, metric),

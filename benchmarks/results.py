@@ -23,7 +23,7 @@ SCHEMA = 2
 INTERVAL = "interval"  # of the details: 95% of the first metric over the test images, low and high
 CHECKSUM = "crc32"  # the field of a file that holds the checksum of the others
 MAX_BYTES = 8 << 20  # largest result file; a file with a thousand classes has some 50 kB
-AGAIN = "delete it and run the job again"
+REMEDY = "delete it and run the job again"
 
 
 def job_title(backbone: str, task: str, dataset: str, protocol: str, seed: int) -> str:
@@ -191,7 +191,7 @@ def _files(entry: os.DirEntry[str]) -> list[Path]:
     try:
         if not entry.is_dir(follow_symlinks=False):
             return []
-        return [folder / one.name for one in visible_entries(entry) if one.name.endswith(".json")]
+        return [folder / entry_file.name for entry_file in visible_entries(entry) if entry_file.name.endswith(".json")]
     except OSError:
         return [folder]
 
@@ -199,9 +199,9 @@ def _files(entry: os.DirEntry[str]) -> list[Path]:
 def read_result(path: Path) -> Result:
     """Read one result file; UMTError names the file and the field that is wrong."""
     try:
-        record = read_json(path, "a result file", AGAIN, links=False, most=MAX_BYTES)
+        record = read_json(path, "a result file", REMEDY, links=False, max_bytes=MAX_BYTES)
     except OSError as error:
-        raise ResultError(f"{path}: cannot be read ({error.strerror}); {AGAIN}") from error
+        raise ResultError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
     if record.get("schema") != SCHEMA:
         shown = brief(record.get("schema"))
         older = isinstance(record.get("schema"), int) and record["schema"] < SCHEMA
@@ -209,11 +209,11 @@ def read_result(path: Path) -> Result:
         raise OtherVersionError(f"{path}: schema {shown}, this version reads {SCHEMA}; {remedy}")
     written = record.pop(CHECKSUM, None)
     if written is not None and written != _checksum(record):  # older files have no checksum
-        raise ResultError(f"{path}: its checksum is another; {AGAIN}")
+        raise ResultError(f"{path}: its checksum is another; {REMEDY}")
     try:
         return build(Result, record, path)
     except UMTError as error:
-        raise ResultError(f"{str(error).rstrip('.')}; {AGAIN}") from error
+        raise ResultError(f"{str(error).rstrip('.')}; {REMEDY}") from error
 
 
 def result_bytes(record: Mapping[str, Any]) -> bytes:

@@ -106,32 +106,34 @@ def named_backbones(
     else:
         labelled = [("", backbones)]
     built = [(label, _built(label, backbone, preprocess, features)) for label, backbone in labelled]
-    if (preprocess is not None or features is not None) and all(isinstance(one, str) for _, one in built):
+    if (preprocess is not None or features is not None) and all(
+        isinstance(module_or_name, str) for _, module_or_name in built
+    ):
         raise OptionError("preprocess and features say how to use a module; a name has options: NAME?mean=0.5&std=0.5")
     names = told_apart([_name(label, backbone) for label, backbone in built])
     pairs = zip(names, built, strict=True)
     return names, {name.label: backbone for name, (_, backbone) in pairs if not isinstance(backbone, str)}
 
 
-def _is_module(given: Any) -> bool:
+def _is_module(backbone: Any) -> bool:
     """Return if an object is a module: some of them, as a Sequential, can be iterated over."""
     from torch import nn
 
-    return isinstance(given, nn.Module)
+    return isinstance(backbone, nn.Module)
 
 
 def _built(
-    label: str, given: OneBackbone, preprocess: str | Preprocess | None, features: FeaturesOf | None
+    label: str, backbone: OneBackbone, preprocess: str | Preprocess | None, features: FeaturesOf | None
 ) -> str | Backbone:
     """Return a name as text, and a module as a Backbone of its own."""
-    if isinstance(given, str | os.PathLike):
-        return os.fspath(given)
+    if isinstance(backbone, str | os.PathLike):
+        return os.fspath(backbone)
     from umt.backbones.adapters.module_adapter import unwrapped, wrap_module  # imports torch
 
-    if not _is_module(given):
-        kind = type(given).__name__
+    if not _is_module(backbone):
+        kind = type(backbone).__name__
         raise BackboneError(f"backbone '{label or kind}' is a {kind}, and no torch.nn.Module; give a module, or a name")
-    return wrap_module(copy.deepcopy(unwrapped(given)).eval(), preprocess, features)
+    return wrap_module(copy.deepcopy(unwrapped(backbone)).eval(), preprocess, features)
 
 
 def _name(label: str, backbone: str | Backbone) -> BackboneName:

@@ -81,10 +81,10 @@ class NYUSettings(TrainingSettings):
         """Images of a forward that one process must have, because the loss takes them together."""
         return (self.loss_images or self.bn_batch) if self.loss == "sig" else 1
 
-    def processes(self, most: int) -> int:
-        """Return how many processes, at most `most`, can share a forward evenly, each with whole groups of the loss."""
+    def processes(self, limit: int) -> int:
+        """Return the number of processes, up to `limit`, that share a forward evenly, with whole groups of the loss."""
         groups = self.bn_batch // self.loss_share
-        return max(count for count in range(1, most + 1) if groups % count == 0)
+        return max(count for count in range(1, limit + 1) if groups % count == 0)
 
 
 SCHEDULES: dict[str, Callable[[NYUSettings], list[dict[str, Any]]]] = {

@@ -23,7 +23,7 @@ from mmseg_configs.datasets import DenseViews
 from mmseg_configs.scope import mmseg_scope
 from umt.data.loaders import worker_count
 from umt.errors import DeclarationError
-from umt.training.engine import PLAIN, Extras, Place, Plan, training, warmup_then
+from umt.training.engine import PLAIN, Extras, Plan, RunContext, training, warmup_then
 from umt.training.precision import PRECISIONS
 
 
@@ -60,9 +60,9 @@ class TrainingSettings:
         """Times that the test images are tested; the best weights once more at the end."""
         return math.ceil(self.iterations / self.best_on_test) + 1 if self.best_on_test else 1
 
-    def processes(self, most: int) -> int:
-        """Return the largest number of processes up to `most` that can share out a forward evenly."""
-        return max(count for count in range(1, most + 1) if self.bn_batch % count == 0)
+    def processes(self, limit: int) -> int:
+        """Return the largest number of processes up to `limit` that can share out a forward evenly."""
+        return max(count for count in range(1, limit + 1) if self.bn_batch % count == 0)
 
     def share(self) -> int:
         """Return the images of a forward that each process takes; UMTError if they cannot be shared out evenly."""
@@ -83,10 +83,10 @@ def dense_forward(build: Callable[[], Any]) -> Callable[[Tensor], Any]:
     return lambda images: model.decode_head(model.backbone(images))
 
 
-def check(field: str, value: object, holds: bool, wanted: str) -> None:
+def check(field: str, value: object, holds: bool, expected: str) -> None:
     """Raise UMTError that names a field of the protocol if `holds` is false."""
     if not holds:
-        raise DeclarationError(f"protocol field '{field}' is {value!r}; it must be {wanted}")
+        raise DeclarationError(f"protocol field '{field}' is {value!r}; it must be {expected}")
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,15 @@ class Parts:
     best: Best | None = None  # which weights are reported instead of the last
 
 
-def train_and_test(parts: Parts, settings: TrainingSettings, place: Place, extras: Extras = PLAIN) -> dict[str, Any]:
+def train_and_test(
+    parts: Parts, settings: TrainingSettings, context: RunContext, extras: Extras = PLAIN
+) -> dict[str, Any]:
     """Train for the declared iterations, test the last weights, and return the metric's values by name.
 
     With `parts.best` the best of the tested weights count, and `best_step` is theirs. With several processes they share
     out each forward and the test images, and all get the values. It keeps the promises of the engine's `training`.
     """
-    with dense_training(parts, settings, place, extras) as runner:
+    with dense_training(parts, settings, context, extras) as runner:
         runner.train()
         best = next((hook for hook in runner.hooks if isinstance(hook, BestHook)), None)
         if best:
@@ -120,11 +122,11 @@ def train_and_test(parts: Parts, settings: TrainingSettings, place: Place, extra
 
 
 def dense_training(
-    parts: Parts, settings: TrainingSettings, place: Place, extras: Extras = PLAIN
+    parts: Parts, settings: TrainingSettings, context: RunContext, extras: Extras = PLAIN
 ) -> AbstractContextManager[Runner]:
     """Return the engine's `training` of these parts."""
     plan = Plan(
-        images=DenseViews(parts.train_set, place.seed),
+        images=DenseViews(parts.train_set, context.seed),
         groups=[],
         optimizer=lambda groups: parts.optimizer,
         schedule=list(parts.schedule) or _linear(settings),
@@ -142,8 +144,8 @@ def dense_training(
     if parts.best:
         hooks.append(BestHook(parts.best))
     if is_main_process():
-        hooks.append(EvaluationProgress(place.report))
-    return training(parts.model, plan, place, replace(extras, hooks=tuple(hooks)))
+        hooks.append(EvaluationProgress(context.report))
+    return training(parts.model, plan, context, replace(extras, hooks=tuple(hooks)))
 
 
 def _tests(parts: Parts) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def leaderboard(
     if data:
         warn_old_option("--data", "take --fingerprint")
     results, fingerprint = results or newest_store(), fingerprint or data
-    measurements = [item for item in read_measurements(results) if _chosen(item, tasks, protocol, fingerprint)]
+    measurements = [item for item in read_measurements(results) if _passes_options(item, tasks, protocol, fingerprint)]
     if not measurements:
         raise ResultError(f"{results}: no result passes --tasks, --protocol and --fingerprint; leave one out")
     table, console = ranked.leaderboard(measurements), Console()
@@ -94,7 +94,9 @@ def leaderboard(
         write_files(report_files([table], [], "Leaderboard", out), out, console)
 
 
-def _chosen(measurement: Measurement, tasks: Sequence[str], protocol: str | None, fingerprint: str | None) -> bool:
+def _passes_options(
+    measurement: Measurement, tasks: Sequence[str], protocol: str | None, fingerprint: str | None
+) -> bool:
     """Return True if a measurement passes the options of the leaderboard."""
     key = measurement.key
     return (

@@ -46,24 +46,26 @@ def suite_tables(suite: Suite, measurements: Sequence[Measurement]) -> list[Tabl
             ]
         )
     official = [measurement for measurement in measurements if measurement.result.data.official]
-    other = [measurement for measurement in measurements if not measurement.result.data.official]
+    unofficial = [measurement for measurement in measurements if not measurement.result.data.official]
     tables = [
         *_tables(suite, official, with_paper=True),
         *_student_tables(suite, official, with_paper=True),
         # of all data: the paper does not say on which images its own table 6 is
         cka_table(measurements, _caption(suite), with_paper=True),
     ]
-    return [*_in_order(tables), *_on_other_data(suite, other)]
+    return [*_in_order(tables), *_on_other_data(suite, unofficial)]
 
 
 def suite_figures(suite: Suite, tables: Sequence[Table], measurements: Sequence[Measurement]) -> list[Sketch]:
     """Return the figures of the tables and of the measurements behind them."""
-    named = {table.name: table for table in tables if table.name in suite.tables}
-    scores = [table for name, table in named.items() if _has_scores(suite.tables[name].columns)]
-    speeds = [table for table in named.values() if any(column.metric.label == SPEED for column in table.columns)]
+    tables_by_name = {table.name: table for table in tables if table.name in suite.tables}
+    scores = [table for name, table in tables_by_name.items() if _has_scores(suite.tables[name].columns)]
+    speeds = [
+        table for table in tables_by_name.values() if any(column.metric.label == SPEED for column in table.columns)
+    ]
     sketches = [task_bars(table) for table in scores]
-    if "table1" in named and speeds:
-        sketches.append(speed_scatter(named["table1"], speeds[0]))
+    if "table1" in tables_by_name and speeds:
+        sketches.append(speed_scatter(tables_by_name["table1"], speeds[0]))
     sketches.append(training_curves(students_of(measurements)))
     return [sketch for sketch in sketches if sketch]
 

@@ -45,8 +45,8 @@ def _printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
-def _inert(found: re.Match[str]) -> str:
+def _inert(match: re.Match[str]) -> str:
     """Escape a bracket by an odd number of backslashes, also if a later piece closes it; an even one ends a piece."""
-    run = found[0]
+    run = match[0]
     odd = run.count("\\") % 2
     return run if odd == run.endswith("[") else f"\\{run}"

@@ -75,7 +75,7 @@ def parse(text: str) -> Any:
 def read_mapping(path: Path) -> dict[str, Any]:
     """Read the mapping in a YAML file; UMTError if the file holds anything else."""
     try:
-        record = parse(read_plain(path, links=True, most=MAX_YAML_BYTES).decode("utf-8-sig"))
+        record = parse(read_plain(path, links=True, max_bytes=MAX_YAML_BYTES).decode("utf-8-sig"))
     except UMTError as error:
         raise type(error)(f"{path}: {error}; correct it") from error
     except OSError as error:
@@ -94,14 +94,14 @@ def refuse_fields(record: Mapping[str, Any], names: Sequence[str], path: Path, r
             raise DeclarationError(f"{path}: field '{name}': {reason}; remove the field")
 
 
-def read_json(path: Path, kind: str, remedy: str, *, links: bool = True, most: int = MAX_BYTES) -> dict[str, Any]:
+def read_json(path: Path, kind: str, remedy: str, *, links: bool = True, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Read the object in a JSON file; UMTError, which ends in the remedy, if it is not of the kind, or no object.
 
     links: whether the file may be a link. most: the largest file, in bytes, that is read. Raises FileNotFoundError if
     there is no file.
     """
     try:
-        record = json.loads(read_plain(path, links=links, most=most).decode("utf-8"))
+        record = json.loads(read_plain(path, links=links, max_bytes=max_bytes).decode("utf-8"))
         check_plain(record, finite=False)  # `build` refuses such numbers, and names their fields
     except FileNotFoundError:
         raise

@@ -47,12 +47,12 @@ def locked(path: Path, option: str, timeout: float = -1) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            there, reason = stack.enter_context(lock(path, timeout)), "No locks available"
+            is_locked, reason = stack.enter_context(lock(path, timeout)), "No locks available"
         except Timeout:
             raise
         except OSError as error:
-            there, reason = False, str(error.strerror)
-        if not there:
+            is_locked, reason = False, str(error.strerror)
+        if not is_locked:
             raise WriteError(f"{path.parent}: nothing can be cached there ({reason}); name another {option}")
         yield
 

@@ -177,5 +177,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, listing: str | N
     close = get_close_matches(name, names, n=3, cutoff=0.5)
     guess = f" Did you mean {' or '.join(close)}?" if close else ""
     shown = f" Known: {', '.join(names)}." if len(names) <= 30 else ""
-    see = f" `{listing}` lists them." if listing else ""
-    return UnknownNameError(f"unknown {kind} '{name}'.{guess}{shown}{see}")
+    hint = f" `{listing}` lists them." if listing else ""
+    return UnknownNameError(f"unknown {kind} '{name}'.{guess}{shown}{hint}")

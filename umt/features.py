@@ -175,9 +175,9 @@ def _compiled(compute: Callable[[Tensor], Tensor], batch_size: int) -> Callable[
 
 
 def _check_finite(batch: Tensor, samples: Sequence[Sample], backbone: Backbone) -> None:
-    bad = ~batch.flatten(1).isfinite().all(dim=1)
-    if bad.any():
+    not_finite = ~batch.flatten(1).isfinite().all(dim=1)
+    if not_finite.any():
         raise NotFiniteError(
-            f"{samples[int(bad.nonzero()[0])].image}: backbone '{backbone.spec}' gives features that are "
-            f"not finite (so are {int(bad.sum())} of its batch of {len(batch)}); check its weights"
+            f"{samples[int(not_finite.nonzero()[0])].image}: backbone '{backbone.spec}' gives features that are "
+            f"not finite (so are {int(not_finite.sum())} of its batch of {len(batch)}); check its weights"
         )

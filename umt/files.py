@@ -28,10 +28,10 @@ JUNK = ("__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini")  # left by macOS, Syno
 SPECIAL = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
-def open_plain(path: Path, mode: str = "rb", *, links: bool = False, most: int | None = None) -> IO[Any]:
+def open_plain(path: Path, mode: str = "rb", *, links: bool = False, max_bytes: int | None = None) -> IO[Any]:
     """Open a plain file in binary, without waiting for a writer: no pipe, no device, and by default no link.
 
-    links: whether the last part of the path may be a link; for files that the user alone has put there. most: the
+    links: whether the last part of the path may be a link; for files that the user alone has put there. max_bytes: the
     largest size in bytes that is opened. Raises OSError, whose `strerror` says what is wrong.
     """
     try:
@@ -43,7 +43,7 @@ def open_plain(path: Path, mode: str = "rb", *, links: bool = False, most: int |
             ) from None
         raise
     try:
-        _refuse_special(os.fstat(descriptor), path, most)
+        _refuse_special(os.fstat(descriptor), path, max_bytes)
         if mode == "wb":
             os.ftruncate(descriptor, 0)
         return os.fdopen(descriptor, mode)
@@ -52,9 +52,9 @@ def open_plain(path: Path, mode: str = "rb", *, links: bool = False, most: int |
         raise
 
 
-def read_plain(path: Path, *, links: bool = False, most: int | None = None) -> bytes:
+def read_plain(path: Path, *, links: bool = False, max_bytes: int | None = None) -> bytes:
     """Return the content of a plain file, as `open_plain` opens it."""
-    with open_plain(path, links=links, most=most) as handle:
+    with open_plain(path, links=links, max_bytes=max_bytes) as handle:
         content: bytes = handle.read()
         return content
 
@@ -117,9 +117,9 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             reason = _disk_error(error)
             if reason is None:
                 raise
-            kept = "the file before it is kept" if path.is_file() else "nothing was there before"
+            state = "the file before it is kept" if path.is_file() else "nothing was there before"
             raise WriteError(
-                f"{path}: cannot be written ({reason}); {kept}; free some space and start again"
+                f"{path}: cannot be written ({reason}); {state}; free some space and start again"
             ) from error
     Path(handle.name).replace(path)
 
@@ -136,8 +136,8 @@ def writable_folder(folder: Path, option: str) -> Path:
 
 def free_bytes(folder: Path) -> int:
     """Return the free bytes of the disk that the folder is on, or will be."""
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    return shutil.disk_usage(there).free
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    return shutil.disk_usage(existing).free
 
 
 def _beside(path: Path) -> IO[bytes]:
@@ -164,9 +164,9 @@ def umask() -> int:
     return mask
 
 
-def _refuse_special(facts: os.stat_result, path: Path, most: int | None) -> None:
+def _refuse_special(facts: os.stat_result, path: Path, max_bytes: int | None) -> None:
     kind = stat.S_IFMT(facts.st_mode)
     if kind != stat.S_IFREG:
         raise OSError(errno.EINVAL, f"is {SPECIAL.get(kind, 'a device')}, not a plain file", path)
-    if most is not None and facts.st_size > most:
-        raise OSError(errno.EFBIG, f"has {facts.st_size:,} bytes, at most {most:,} are read", path)
+    if max_bytes is not None and facts.st_size > max_bytes:
+        raise OSError(errno.EFBIG, f"has {facts.st_size:,} bytes, at most {max_bytes:,} are read", path)

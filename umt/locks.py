@@ -20,23 +20,23 @@ def lock(path: Path, timeout: float = -1) -> Iterator[bool]:
 
     Raises filelock.Timeout if another process holds it for longer, and OSError if its file cannot be made.
     """
-    held = FileLock(path, timeout=timeout)
-    there = _acquired(held)
+    file_lock = FileLock(path, timeout=timeout)
+    is_locked = _acquired(file_lock)
     try:
-        yield there
+        yield is_locked
     finally:
-        if there:
-            held.release()
+        if is_locked:
+            file_lock.release()
 
 
-def _acquired(held: FileLock) -> bool:
+def _acquired(file_lock: FileLock) -> bool:
     try:
-        held.acquire()
+        file_lock.acquire()
         return True
     except Timeout:
         raise
     except (OSError, NotImplementedError) as error:  # the latter is filelock's for ENOSYS
         if isinstance(error, OSError) and error.errno not in NO_LOCKS:
             raise
-        log.warning("%s: this file system has no locks; start one run at a time there", held.lock_file)
+        log.warning("%s: this file system has no locks; start one run at a time there", file_lock.lock_file)
         return False

@@ -121,7 +121,7 @@ def resolution(*default: int, multiple: bool = False) -> Decorator[Any]:
 
 
 BACKBONE = click.option(
-    "--backbone", "named", multiple=True, metavar="[LABEL=]SPEC", help="A backbone by name; may be repeated."
+    "--backbone", "names", multiple=True, metavar="[LABEL=]SPEC", help="A backbone by name; may be repeated."
 )
 COMPILE = click.option(
     "--compile", "compiled", is_flag=True, help="Use torch.compile; the first step takes a minute or more."
@@ -145,6 +145,6 @@ WEIGHTS = click.option(
 YES = click.option("--yes", is_flag=True, help="Do not ask before a long computation.")
 
 
-def weights_folder(given: Path | None) -> Path:
+def weights_folder(folder: Path | None) -> Path:
     """Return the folder of the teachers' weight files: --weights, else $UMT_WEIGHTS, else ./weights."""
-    return given or Path(os.environ.get("UMT_WEIGHTS", "weights"))
+    return folder or Path(os.environ.get("UMT_WEIGHTS", "weights"))

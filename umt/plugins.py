@@ -14,18 +14,18 @@ def installed(group: str, built_in: tuple[str, ...] = ()) -> dict[str, EntryPoin
 
     `built_in` are our own names, and the schemes of names such as `timm:resnet50`.
     """
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
         if point.name.partition(":")[0] in built_in:
             raise DeclarationError(
                 f"'{point.name}' is offered twice, by umt-bench itself and by {about(point)}; uninstall that package"
             )
-        other = found.setdefault(point.name, point)
-        if other != point:
+        earlier = points.setdefault(point.name, point)
+        if earlier != point:
             raise DeclarationError(
-                f"'{point.name}' is offered twice, by {about(other)} and by {about(point)}; uninstall one"
+                f"'{point.name}' is offered twice, by {about(earlier)} and by {about(point)}; uninstall one"
             )
-    return found
+    return points
 
 
 @cache
@@ -43,8 +43,10 @@ def load(point: EntryPoint, expected: type = object) -> Any:
             f"'{point.name}' of {about(point)} cannot be imported ({error}); install it again"
         ) from error
     if not isinstance(value, expected):
-        wanted = f"{expected.__module__}.{expected.__qualname__}"
-        raise DeclarationError(f"'{point.name}' of {about(point)} is a {type(value).__name__}; it must be a {wanted}")
+        expected_type = f"{expected.__module__}.{expected.__qualname__}"
+        raise DeclarationError(
+            f"'{point.name}' of {about(point)} is a {type(value).__name__}; it must be a {expected_type}"
+        )
     return value
 
 

@@ -25,9 +25,9 @@ def accept_all_text() -> None:
 def shorten_socket_folder() -> None:
     """Put the sockets between processes elsewhere if TMPDIR is too long; UMTError if they can be nowhere."""
     try:
-        given = tempfile.gettempdir()
-        if len(os.fsencode(given)) > MAX_SOCKET_FOLDER:
-            _make_socket_folder(given)
+        folder = tempfile.gettempdir()
+        if len(os.fsencode(folder)) > MAX_SOCKET_FOLDER:
+            _make_socket_folder(folder)
     except OSError as error:
         raise WriteError(
             f"TMPDIR {os.environ.get('TMPDIR', '')}: no folder for sockets ({error.strerror or error}); set TMPDIR "
@@ -35,7 +35,7 @@ def shorten_socket_folder() -> None:
         ) from error
 
 
-def _make_socket_folder(given: str) -> None:
+def _make_socket_folder(folder: str) -> None:
     """Let multiprocessing make its folder, which it keeps and hands on to all child processes."""
     from multiprocessing import util  # not needed by most commands
 
@@ -43,4 +43,4 @@ def _make_socket_folder(given: str) -> None:
     try:
         util.get_temp_dir()
     finally:
-        tempfile.tempdir = given
+        tempfile.tempdir = folder

@@ -44,7 +44,7 @@ Examples:
 @click.option("--check", type=options.FOLDER, help="A result store, to compare with the times of the jobs in it.")
 def plan(
     checkpoints: tuple[str, ...],
-    named: tuple[str, ...],
+    names: tuple[str, ...],
     suite: str | None,
     data_root: Path | None,
     data: Mapping[str, Path],
@@ -65,12 +65,12 @@ def plan(
     up to 15 seconds more. A data set that is not there counts with its official size.
     """
     chosen_suite, console = load_suite(suite or "paper"), Console()
-    if not checkpoints and not named:
+    if not checkpoints and not names:
         raise click.UsageError("name a checkpoint, or --backbone SPEC")
     out = out or Path("runs") / component(chosen_suite.name)
     plan_options = PlanOptions(
         suite=chosen_suite,
-        backbones=told_apart([read_name(text, trusted=True) for text in (*checkpoints, *named)]),
+        backbones=told_apart([read_name(text, trusted=True) for text in (*checkpoints, *names)]),
         data_root=data_root or _data_root(chosen_suite, out),
         data=data,
         out=out,
@@ -78,16 +78,18 @@ def plan(
         seeds=seeds or chosen_suite.seeds,
         device=device,
     )
-    chosen = pick_device(device)
-    at_once = workers or default_workers(str(chosen))
+    torch_device = pick_device(device)
+    at_once = workers or default_workers(str(torch_device))
     took = measured_seconds(check) if check else {}
     stores = [out / "results", *([check] if check else [])]
     with console.status("Counting the work, and measuring the speed of each backbone"):
-        found = estimates(plan_options, chosen, at_once, stores)
-    console.print(_table(found, took))
-    for line in _totals(found, took, gpus, at_once, [column.dataset for column in chosen_columns(plan_options)]):
+        job_estimates = estimates(plan_options, torch_device, at_once, stores)
+    console.print(_table(job_estimates, took))
+    for line in _totals(
+        job_estimates, took, gpus, at_once, [column.dataset for column in chosen_columns(plan_options)]
+    ):
         console.print(line, soft_wrap=True, highlight=False)
-    if not any(estimate.high for estimate in found):
+    if not any(estimate.high for estimate in job_estimates):
         raise OptionError("the cost of no job is known; the table says why")
 
 
@@ -98,9 +100,9 @@ def _data_root(suite: Suite, out: Path) -> Path:
     return out / "data"
 
 
-def _table(found: Sequence[JobEstimate], took: Mapping[str, float]) -> Table:
+def _table(estimates: Sequence[JobEstimate], took: Mapping[str, float]) -> Table:
     table = Table("job", "time", "features", "checkpoint", *(("took", "in range") if took else ()))
-    for estimate in found:
+    for estimate in estimates:
         if estimate.problem:
             table.add_row(shown(estimate.title), f"[red]{shown(estimate.problem)}")
             continue
@@ -116,11 +118,11 @@ def _table(found: Sequence[JobEstimate], took: Mapping[str, float]) -> Table:
 
 
 def _totals(
-    found: Sequence[JobEstimate], took: Mapping[str, float], gpus: int, workers: int, datasets: Sequence[str]
+    estimates: Sequence[JobEstimate], took: Mapping[str, float], gpus: int, workers: int, datasets: Sequence[str]
 ) -> list[str]:
-    known = [estimate for estimate in found if not estimate.problem]
+    known = [estimate for estimate in estimates if not estimate.problem]
     low, high = [estimate.low for estimate in known], [estimate.high for estimate in known]
-    unknown = f", and {len(found) - len(known)} of unknown cost" if len(found) > len(known) else ""
+    unknown = f", and {len(estimates) - len(known)} of unknown cost" if len(estimates) > len(known) else ""
     hours = [sum(seconds) / workers / 3600 for seconds in (low, high)]
     ends = [devices_needed(seconds, gpus * workers) for seconds in (low, high)]
     data = sum(dataset_gigabytes(datasets).values())

@@ -48,9 +48,9 @@ def list_(task: str | None) -> None:
 @click.argument("protocol", metavar="TASK/NAME|FILE")
 def show(protocol: str) -> None:
     """Show every value of a protocol."""
-    found = find(protocol)
+    chosen_protocol = find(protocol)
     console = Console()
-    console.print(_rows(["field", "value"], {**_header(found), **_choices(found)}.items()))
+    console.print(_rows(["field", "value"], {**_header(chosen_protocol), **_choices(chosen_protocol)}.items()))
 
 
 @protocols.command(epilog=EPILOG)

@@ -80,7 +80,7 @@ Examples:
 @click.option("--cluster", type=click.Choice(["slurm", "local"]), help="Send the jobs through submitit.")
 @options.mapping("--cluster-option", "cluster_options", "KEY=VALUE", scalar, "E.g. timeout_min=600; may be repeated.")
 @options.DRY_RUN
-def run(checkpoints: tuple[str, ...], named: tuple[str, ...], **values: Any) -> None:
+def run(checkpoints: tuple[str, ...], names: tuple[str, ...], **values: Any) -> None:
     """Evaluate backbones and write Table 1 with their rows in it.
 
     Backbones are checkpoint files or names (`umt backbones list`). Without any, the embedded example runs on
@@ -92,7 +92,7 @@ def run(checkpoints: tuple[str, ...], named: tuple[str, ...], **values: Any) -> 
     weights, disk and protocols.
     """
     console, started = Console(), time.perf_counter()
-    backbones = told_apart([read_name(text, trusted=True) for text in (*checkpoints, *named)])
+    backbones = told_apart([read_name(text, trusted=True) for text in (*checkpoints, *names)])
     suite = values.pop("suite") or ("paper" if backbones else "mini")
     try:
         outcome = run_suite(RunOptions(backbones, suite, **values), console)
@@ -124,8 +124,8 @@ def _summary(console: Console, outcome: RunOutcome, *, dry_run: bool = False) ->
     blocked = sum(job.state == "blocked" and job.problem not in awaited for job in outcome.plan.jobs)
     failed = sum(report.status != "done" for report in outcome.reports.values())
     if blocked or failed:
-        again = "" if dry_run else "; the same command runs them again"
-        console.print(f"[red]{blocked} jobs blocked, {failed} without a result[/]{again}")
+        remedy = "" if dry_run else "; the same command runs them again"
+        console.print(f"[red]{blocked} jobs blocked, {failed} without a result[/]{remedy}")
     return 1 if blocked or failed or outcome.uncompared else 0
 
 

@@ -153,7 +153,7 @@ def _work(column: Column, counts: Callable[[str], Counts], device: torch.device)
     sizes, classes = counts(column.dataset)
     load = task.workload(protocol.settings, sizes)
     passes = (load.trained, load.tested, *(part.passes for part in load.features))
-    precisions = {pick_precision(each.precision, device) for each in passes if each.images}
+    precisions = {pick_precision(kind_of_pass.precision, device) for kind_of_pass in passes if kind_of_pass.images}
     return Work(load, column.dataset, classes, precisions)
 
 
@@ -199,9 +199,12 @@ def _estimate(title: str, work: Work | UMTError, site: Site, cached: set[object]
 
 def _range(passes: Sequence[tuple[Passes, float]], solved: float, site: Site) -> tuple[float, float]:
     """Return the least and the most seconds of passes, each with the multiply-adds of an image, and of what follows."""
-    shown = [(each, gmacs) for each, gmacs in passes if each.images]
+    shown = [(kind_of_pass, gmacs) for kind_of_pass, gmacs in passes if kind_of_pass.images]
     computing = solved * max(site.speed.values(), default=0.0) + sum(
-        each.images * gmacs * site.speed[pick_precision(each.precision, site.device)] for each, gmacs in shown
+        kind_of_pass.images * gmacs * site.speed[pick_precision(kind_of_pass.precision, site.device)]
+        for kind_of_pass, gmacs in shown
     )
-    pixels = sum(each.images * math.prod(each.fitted(site.backbone.preprocess)) for each, _ in shown)
+    pixels = sum(
+        kind_of_pass.images * math.prod(kind_of_pass.fitted(site.backbone.preprocess)) for kind_of_pass, _ in shown
+    )
     return LOW * computing, max(HIGH * computing, LOADED * pixels / site.threads) + EXTRA

@@ -51,9 +51,9 @@ def _stored(weights: str, device: torch.device, results: Iterable[Result]) -> di
     machine = describe(device).device, torch.get_num_threads()
     speeds: dict[str, float] = {}
     for result in results:
-        same = (result.environment.device, result.details.get("threads")) == machine
+        same_machine = (result.environment.device, result.details.get("threads")) == machine
         gmacs = math.prod(result.metrics.get(name, 0.0) for name in ("images_per_second", "gmacs"))  # a second
-        if result.key.task == "throughput" and result.key.weights_hash == weights and same and gmacs > 0:
+        if result.key.task == "throughput" and result.key.weights_hash == weights and same_machine and gmacs > 0:
             speeds.setdefault(str(result.details.get("precision")), 1 / gmacs)
     return speeds
 

@@ -78,7 +78,7 @@ class ClusterExecutor:
                     job.start(on_start)
                     on_end(job.request, job.report())
                 for job in submitted:
-                    job.look(on_start, on_progress)
+                    job.poll(on_start, on_progress)
         finally:
             for job in submitted:
                 job.handle.cancel(check=False)
@@ -88,10 +88,10 @@ class ClusterExecutor:
         if not requests:
             return []
         notes = [ProgressFile(self.folder, request) for request in requests]
-        sent = [replace(request, threads=self.threads) for request in requests]
+        threaded_requests = [replace(request, threads=self.threads) for request in requests]
         try:
             with _errors_to(self.log), safe_path():
-                handles = self.executor.map_array(run_submitted, sent, notes, repeat(self.limits))
+                handles = self.executor.map_array(run_submitted, threaded_requests, notes, repeat(self.limits))
         except (UncompletedJobError, FailedSubmissionError) as error:
             raise ProcessError(f"the jobs cannot be submitted: {error}; mend --cluster-option") from error
         return [SubmittedJob(*job) for job in zip(requests, handles, notes, strict=True)]
@@ -112,19 +112,19 @@ class SubmittedJob:
     handle: submitit.Job[JobReport]
     note: ProgressFile
     started: bool = False
-    told: Progress | None = None
+    reported_progress: Progress | None = None
 
     @property
     def has_result(self) -> bool:
         return self.handle.paths.result_pickle.exists()
 
-    def look(self, on_start: OnStart, on_progress: OnProgress) -> None:
+    def poll(self, on_start: OnStart, on_progress: OnProgress) -> None:
         """Tell whether the job has started, and how far it is."""
         if self.note.path.exists():
             self.start(on_start)
         progress = self.note.read()
-        if progress and progress != self.told:
-            self.told = progress
+        if progress and progress != self.reported_progress:
+            self.reported_progress = progress
             on_progress(self.request, *progress)
 
     def start(self, on_start: OnStart) -> None:
@@ -185,14 +185,14 @@ def run_submitted(request: JobRequest, note: ProgressFile, limits: JobLimits) ->
 @contextmanager
 def _errors_to(path: Path) -> Iterator[None]:
     """Send to a file the errors of processes that start here: the traceback of one that Ctrl-C ends is nobody's."""
-    kept = os.dup(2)
+    stderr_copy = os.dup(2)
     try:
         with open_log(path) as file:
             os.dup2(file.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr_copy, 2)
+        os.close(stderr_copy)
 
 
 def _last_words(job: submitit.Job[JobReport]) -> str:

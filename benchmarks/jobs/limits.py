@@ -26,8 +26,8 @@ class JobLimits:
         """Return the limit that a job of this age has exceeded, and the remedy; None if it is within its limits."""
         if self.seconds is not None and seconds > self.seconds:
             return f"stopped after {seconds:.0f} s; {self.remedy}"
-        if self.bytes is not None and (taken := own_memory(pid)) > self.bytes:
-            return f"stopped at {taken / 1e9:.2f} GB of memory; {self.remedy}"
+        if self.bytes is not None and (used_bytes := own_memory(pid)) > self.bytes:
+            return f"stopped at {used_bytes / 1e9:.2f} GB of memory; {self.remedy}"
         return None
 
     @property
@@ -35,8 +35,8 @@ class JobLimits:
         """Advice for a job that has met its limits."""
         time = f"--time-limit {self.seconds / 60:g}" if self.seconds is not None else ""
         memory = f"--memory-limit {self.bytes / 1e9:g}" if self.bytes is not None else ""
-        given = " ".join(filter(None, (time, memory)))
-        return f"if the job is sound, type the same command again with more than {given}"
+        options = " ".join(filter(None, (time, memory)))
+        return f"if the job is sound, type the same command again with more than {options}"
 
 
 def own_memory(pid: int) -> int:
@@ -59,12 +59,12 @@ def kill_family(pid: int) -> None:
 
 
 @contextmanager
-def deadline(seconds: float | None, what: str) -> Iterator[None]:
+def deadline(seconds: float | None, subject: str) -> Iterator[None]:
     """Raise UMTError inside the block if it takes longer; for the main thread, between two steps of Python."""
 
     def expired(*_: object) -> None:
         assert seconds is not None
-        raise ProcessError(f"{what} takes longer than --time-limit {seconds / 60:g}; mend it, or raise the limit")
+        raise ProcessError(f"{subject} takes longer than --time-limit {seconds / 60:g}; mend it, or raise the limit")
 
     if seconds is None:
         yield

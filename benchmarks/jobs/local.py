@@ -61,7 +61,7 @@ class LocalExecutor:
     def run(self, requests: list[JobRequest], on_start: OnStart, on_progress: OnProgress, on_end: OnEnd) -> None:
         """Run all jobs; an interruption ends the running jobs."""
         waiting, running = list(requests), dict[Connection, RunningJob]()
-        look = time.monotonic()
+        next_check = time.monotonic()
         try:
             while waiting or running:
                 while waiting and len(running) < self.workers:
@@ -69,11 +69,13 @@ class LocalExecutor:
                     on_start(request)
                     connection, process = self._start(request)
                     running[connection] = RunningJob(request, process, time.monotonic())
-                ready = cast(list[Connection], wait(list(running), WATCH_SECONDS if self.limits else None))
-                ended = {connection: _listen(connection, running[connection], on_progress) for connection in ready}
-                if self.limits and time.monotonic() >= look:
-                    look = time.monotonic() + WATCH_SECONDS
-                    ended |= {one: self._stop(job) for one, job in running.items() if not ended.get(one)}
+                readable = cast(list[Connection], wait(list(running), WATCH_SECONDS if self.limits else None))
+                ended = {connection: _listen(connection, running[connection], on_progress) for connection in readable}
+                if self.limits and time.monotonic() >= next_check:
+                    next_check = time.monotonic() + WATCH_SECONDS
+                    ended |= {
+                        connection: self._stop(job) for connection, job in running.items() if not ended.get(connection)
+                    }
                 for connection, report in ended.items():
                     if report:
                         on_end(running.pop(connection).request, report)

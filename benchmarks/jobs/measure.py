@@ -75,7 +75,7 @@ def measure(request: JobRequest, progress: Callable[[int, int, str], None], mode
         details={**outcome.details, **_interval(task, outcome, job), "items": scored_items(outcome.metrics, raw)},
         provenance=backbone.provenance,
     )
-    return result, {**raw, **_drawn(dataset)}, outcome.pictures
+    return result, {**raw, **_training_draw(dataset)}, outcome.pictures
 
 
 def scored_items(metrics: Iterable[str], raw: Mapping[str, np.ndarray]) -> dict[str, int]:
@@ -126,7 +126,7 @@ def _footnote(protocol: Protocol[Any], dataset: Dataset, label: str, notes: Sequ
     return " ".join(note for note in parts if note) or None
 
 
-def _drawn(dataset: Dataset) -> dict[str, np.ndarray]:
+def _training_draw(dataset: Dataset) -> dict[str, np.ndarray]:
     """Return the names of the images drawn to train on, if a seed splits the data set."""
     if not dataset.info.drawn:
         return {}

@@ -22,7 +22,7 @@ from umt.training.device import pick_device
 from umt.training.distributed import init_distributed
 
 Progress = Callable[[int, int, str], None]
-LOOK = 0.1  # seconds between two checks of the launcher
+CHECK_SECONDS = 0.1  # seconds between two checks of the launcher
 
 
 def measure_together(request: JobRequest, progress: Progress) -> Measured:
@@ -41,7 +41,7 @@ def measure_together(request: JobRequest, progress: Progress) -> Measured:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
-        monitor_interval=LOOK,
+        monitor_interval=CHECK_SECONDS,
         start_method="forkserver",
     )
     try:
@@ -63,7 +63,7 @@ def _share(request: JobRequest, connection: Connection) -> Measured | None:
     try:
         measured = measure(request, lambda *report: connection.send(report) if processes.main else None)
     except ProcessError:  # the others are gone: the launcher must first see how they ended, and then ends this process
-        time.sleep(10 * LOOK)
+        time.sleep(10 * CHECK_SECONDS)
         raise
     return measured if processes.main else None
 
@@ -76,12 +76,12 @@ def _pass_on(connection: Connection, progress: Progress) -> None:
 def _error_of(error: ChildFailedError, request: JobRequest) -> Exception:
     """Return the error of the process that failed first, in one line."""
     rank, failure = error.get_first_failure()
-    which = f"process {rank} of {request.processes}"
+    process = f"process {rank} of {request.processes}"
     if failure.exitcode < 0:
-        return ProcessError(f"{which}: {ending(failure.exitcode)} from the last save")
+        return ProcessError(f"{process}: {ending(failure.exitcode)} from the last save")
     message: Any = failure.message
     text = str(message.get("message", message) if isinstance(message, dict) else message)
     name, _, line = text.partition(": ")
     if name.strip() in KINDS:
         return KINDS[name.strip()](line.strip())
-    return RuntimeError(f"{which} failed: {text.splitlines()[0] if text else ''}")
+    return RuntimeError(f"{process} failed: {text.splitlines()[0] if text else ''}")

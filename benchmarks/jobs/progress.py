@@ -89,7 +89,7 @@ def _backbone_line(item: BackboneCheck) -> str:
     code = f", [yellow]runs code[/] of {shown(spec.scheme)}" if runs_code(spec) else ""
     random = ", [yellow]random weights[/]" if spec.options.get("pretrained") is False else ""
     dense = f", [yellow]no dense tasks[/]: {shown(item.no_dense)}" if item.no_dense else ""
-    evidence = "".join(f"\n    {shown(what)}: {shown(said)}" for what, said in item.evidence.items())
+    evidence = "".join(f"\n    {shown(fact)}: {shown(text)}" for fact, text in item.evidence.items())
     weights = f"{item.parameters / 1e6:.1f} M parameters, weights {item.weights_hash[:12]}"
     return f"{name}  {weights}{random}{code}{dense}{evidence}"
 

@@ -23,10 +23,10 @@ KNOWN = sorted({module.name for module in pkgutil.iter_modules(benchmarks.perf._
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--device", "wanted", default="cpu", show_default=True, help="auto, cpu, cuda or cuda:N.")
-def main(names: tuple[str, ...], wanted: str) -> None:
+def main(names: tuple[str, ...], device_name: str) -> None:
     """Print peer, ours, ratio, limit and note of each row."""
     try:
-        device = pick_device(wanted)
+        device = pick_device(device_name)
         for name in names:
             if name not in KNOWN:
                 raise unknown_name("benchmark", name, KNOWN)

@@ -18,7 +18,7 @@ from mmseg_configs.fused.resampling import evaluation
 from mmseg_configs.metric import ClassIoU
 
 Shape = tuple[int, int]
-PADDED, KEPT = (512, 704), (512, 683)  # the network's input with and without padding; the image itself is as large
+PADDED, UNPADDED = (512, 704), (512, 683)  # the network's input with and without padding; the image itself is as large
 LIMITS = {32: 150.0, 128: 20.0}
 FALLBACK_LIMIT = 2.0
 REPEATS = 5
@@ -30,7 +30,7 @@ def measure(device: torch.device) -> list[PerfRow]:
     for side, limit in LIMITS.items():
         grid = (side, side * PADDED[1] // PADDED[0])
         for name, logits in {"regions": regions(grid), "noise": noise(grid)}.items():
-            rows += compare(f"{name}, {side} x {grid[1]} logits", logits.to(device), PADDED, KEPT, limit)
+            rows += compare(f"{name}, {side} x {grid[1]} logits", logits.to(device), PADDED, UNPADDED, limit)
     folder = real_data()
     if folder:
         [logits] = trained_logits(folder, 1)
@@ -38,35 +38,35 @@ def measure(device: torch.device) -> list[PerfRow]:
     return rows
 
 
-def compare(name: str, logits: Tensor, padded: Shape, kept: Shape, limit: float) -> list[PerfRow]:
+def compare(name: str, logits: Tensor, padded: Shape, unpadded: Shape, limit: float) -> list[PerfRow]:
     """Compare mmseg's way with the compiled way (if it is installed and runs) and with plain torch."""
     truth = torch.randint(
-        0, CLASSES, (kept[0] // 32 + 1, kept[1] // 32 + 1), generator=torch.Generator().manual_seed(1)
+        0, CLASSES, (unpadded[0] // 32 + 1, unpadded[1] // 32 + 1), generator=torch.Generator().manual_seed(1)
     )
-    labels = truth.repeat_interleave(32, 0).repeat_interleave(32, 1)[: kept[0], : kept[1]].to(logits.device)
+    labels = truth.repeat_interleave(32, 0).repeat_interleave(32, 1)[: unpadded[0], : unpadded[1]].to(logits.device)
     operators = tuple(
-        evaluation(logits.shape[1 + axis], padded[axis], (0,), (0, kept[axis]), kept[axis]) for axis in (0, 1)
+        evaluation(logits.shape[1 + axis], padded[axis], (0,), (0, unpadded[axis]), unpadded[axis]) for axis in (0, 1)
     )
     ways: dict[str, tuple[float, Callable[[], Tensor]]] = {
         "plain torch": (FALLBACK_LIMIT, partial(chunked_class_map, logits, *operators))
     }
     if kernel() and logits.device.type == "cpu":
         ways["compiled"] = (limit, partial(class_map, logits, *operators))
-    exact = _mmseg(logits.double(), padded, kept)
-    peer = partial(_counts, IoUMetric, partial(_mmseg, logits, padded, kept), labels)
+    exact = _mmseg(logits.double(), padded, unpadded)
+    peer = partial(_counts, IoUMetric, partial(_mmseg, logits, padded, unpadded), labels)
     rows = []
-    for how, (wanted, make) in ways.items():
+    for way, (bound, make) in ways.items():
         ours = partial(_counts, ClassIoU, make, labels)
         ours()
         theirs, seconds = interleaved(peer, ours, repeats=REPEATS, clock=clock_of(logits.device))
         note = f"{int((make() != exact).sum())} pixels differ from float64"
-        rows.append(PerfRow(f"ADE20K evaluation, {name}, {how}", "mmseg", theirs, seconds, wanted, note))
+        rows.append(PerfRow(f"ADE20K evaluation, {name}, {way}", "mmseg", theirs, seconds, bound, note))
     return rows
 
 
-def _mmseg(logits: Tensor, padded: Shape, kept: Shape) -> Tensor:
-    up = resize(logits[None], size=padded, mode="bilinear", align_corners=False)[..., : kept[0], : kept[1]]
-    return resize(up, size=kept, mode="bilinear", align_corners=False, warning=False)[0].argmax(dim=0)
+def _mmseg(logits: Tensor, padded: Shape, unpadded: Shape) -> Tensor:
+    up = resize(logits[None], size=padded, mode="bilinear", align_corners=False)[..., : unpadded[0], : unpadded[1]]
+    return resize(up, size=unpadded, mode="bilinear", align_corners=False, warning=False)[0].argmax(dim=0)
 
 
 def _counts(metric: type[IoUMetric], make: Callable[[], Tensor], labels: Tensor) -> object:

@@ -62,8 +62,8 @@ def _train(maps: Tensor, labels: Tensor) -> torch.nn.Module:
     return head
 
 
-def _pixels(path: Path, how: Image.Resampling) -> Tensor:
-    image = Image.open(path).convert("RGB").resize(SIZE[::-1], how)
+def _pixels(path: Path, resampling: Image.Resampling) -> Tensor:
+    image = Image.open(path).convert("RGB").resize(SIZE[::-1], resampling)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 255
 
 

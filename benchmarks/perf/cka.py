@@ -14,7 +14,7 @@ from umt.analysis.cka import LinearCka
 
 Peer = Callable[[Tensor, Tensor], float]
 WIDTH = 768
-MANY, FEW = 50_000, 5_000
+IMAGES, FEW_IMAGES = 50_000, 5_000
 SHARED = 64  # directions that both feature sets have
 
 
@@ -25,18 +25,18 @@ def measure(device: torch.device) -> list[PerfRow]:
 
 def against_products(device: torch.device) -> PerfRow:
     """Compare with the floor: X'X, Y'Y and X'Y in float32, as three calls; means are 100 times the deviation."""
-    x, y = _features(MANY, device, mean=100.0)
+    x, y = _features(IMAGES, device, mean=100.0)
     ours, floor = interleaved(
         lambda: _ours(x, y), lambda: (x.T @ x, y.T @ y, x.T @ y), repeats=3, clock=clock_of(device)
     )
     error = _error(x, y)
-    job = f"CKA, {MANY} x {WIDTH}, both estimates, means 100 deviations"
+    job = f"CKA, {IMAGES} x {WIDTH}, both estimates, means 100 deviations"
     return PerfRow(job, "X'X, Y'Y and X'Y alone", floor, ours, limit=1 / 1.25, note=f"error {error:.1e}")
 
 
 def against_grams(device: torch.device) -> list[PerfRow]:
     """Compare with other packages in their own operations; they are not imported, because they are no dependency."""
-    x, y = _features(FEW, device, mean=1.0)
+    x, y = _features(FEW_IMAGES, device, mean=1.0)
     exact, error = reference(x, y), _error(x, y)
     peers: dict[str, tuple[Peer, float]] = {
         "ckatorch 1.0.3, cka_base": (_centred_grams, exact[0]),
@@ -47,7 +47,7 @@ def against_grams(device: torch.device) -> list[PerfRow]:
     for name, (peer, answer) in peers.items():
         ours, theirs = interleaved(partial(_ours, x, y), partial(peer, x, y), repeats=2, clock=clock_of(device))
         note = f"its error {abs(peer(x, y) - answer):.1e}, ours {error:.1e}"
-        rows.append(PerfRow(f"CKA, {FEW} x {WIDTH}", name, theirs, ours, limit=40, note=note))
+        rows.append(PerfRow(f"CKA, {FEW_IMAGES} x {WIDTH}", name, theirs, ours, limit=40, note=note))
     return rows
 
 
@@ -62,16 +62,16 @@ def reference(x: Tensor, y: Tensor) -> tuple[float, float]:
         a, b = squares[i], squares[j]
         return biased, biased - n / (n - 2) * (a * b).sum() + a.sum() * b.sum() / ((n - 1) * (n - 2))
 
-    own, other, crossed = hsic(0, 0), hsic(1, 1), hsic(0, 1)
-    biased, unbiased = (float(crossed[kind] / (own[kind] * other[kind]).sqrt()) for kind in (0, 1))
+    left_hsic, right_hsic, crossed = hsic(0, 0), hsic(1, 1), hsic(0, 1)
+    biased, unbiased = (float(crossed[kind] / (left_hsic[kind] * right_hsic[kind]).sqrt()) for kind in (0, 1))
     return biased, unbiased
 
 
 def _ours(x: Tensor, y: Tensor) -> tuple[float, float]:
     running = LinearCka(["x"], ["y"])
     running.add([x], [y])
-    found = running.result()
-    return float(found.biased), float(found.unbiased)
+    cka = running.result()
+    return float(cka.biased), float(cka.unbiased)
 
 
 def _error(x: Tensor, y: Tensor) -> float:

@@ -35,7 +35,7 @@ def rows(setting: DistillSetting, model: Distiller) -> list[PerfRow]:
     views, device = setting.views(), setting.device
     with setting.autocast():
         recorded = all_targets(model.teachers, as_floats(views))
-    targets = {name: (asked.summary, asked.features) for name, asked in recorded.items()}
+    targets = {name: (target.summary, target.features) for name, target in recorded.items()}
     ours = peak_bytes(step(setting, model, views), device)
     largest = max(peak_bytes(_forward(setting, teacher.backbone, views), device) for teacher in model.teachers)
     job = f"peak memory of a distillation step, {setting.batch} images, {setting.precision}"

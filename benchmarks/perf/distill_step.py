@@ -23,17 +23,17 @@ def measure(device: torch.device) -> list[PerfRow]:
     return [against_parts(setting, build_distiller(setting), "eager")]
 
 
-def against_parts(setting: DistillSetting, model: Distiller, how: str) -> PerfRow:
+def against_parts(setting: DistillSetting, model: Distiller, mode: str) -> PerfRow:
     """Compare the step with the sum of its parts, in the same precision."""
     views = setting.views()
     parts = [*_teachers(setting, model, views), _student(setting, model, views), _spaces(setting, model, views)]
-    whole = step(setting, model, views)
-    for function in (whole, *parts):
+    whole_step = step(setting, model, views)
+    for function in (whole_step, *parts):
         function()
-    ours, *alone = interleaved(whole, *parts, repeats=setting.repeats, clock=clock_of(setting.device))
+    ours, *alone = interleaved(whole_step, *parts, repeats=setting.repeats, clock=clock_of(setting.device))
     names = [*(teacher.name for teacher in model.teachers), "student", "spaces"]
     note = ", ".join(f"{name} {seconds:.3g}" for name, seconds in zip(names, alone, strict=True))
-    job = f"distillation step, {setting.batch} images, {how}, {setting.precision}"
+    job = f"distillation step, {setting.batch} images, {mode}, {setting.precision}"
     return PerfRow(job, "sum of its parts alone", sum(alone), ours, limit=1 / 1.10, note=note)
 
 

@@ -32,18 +32,18 @@ def row(device: torch.device, folder: Path, spec: str, count: int) -> PerfRow:
     samples = [Sample(images.path(index), 0) for index in range(count)]
     backbone = create_backbone(spec).to(device)
     extraction = Extraction(224, precision=pick_precision("auto", device))
-    found: list[Tensor] = []
+    results: list[Tensor] = []
 
-    def ask() -> None:
+    def request() -> None:
         batch = 256 if device.type == "cuda" else 32
         features = cached_features(
             backbone, samples, extraction, device, batch, lambda done, total, text: None, folder / "cache"
         )
-        found.append(features)
+        results.append(features)
 
-    (missed,) = interleaved(ask, repeats=1, clock=clock_of(device))
-    (hit,) = interleaved(ask, repeats=5, clock=clock_of(device))
-    same = all(torch.equal(features, found[0]) for features in found)
+    (missed,) = interleaved(request, repeats=1, clock=clock_of(device))
+    (hit,) = interleaved(request, repeats=5, clock=clock_of(device))
+    all_equal = all(torch.equal(features, results[0]) for features in results)
     return PerfRow(
-        f"features of {count} images, {spec}", "computed", missed, hit, 100, "equal" if same else "NOT equal"
+        f"features of {count} images, {spec}", "computed", missed, hit, 100, "equal" if all_equal else "NOT equal"
     )

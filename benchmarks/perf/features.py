@@ -64,18 +64,20 @@ def rows(name: str, setting: FeatureSetting) -> list[PerfRow]:
     model = timm.create_model(name, num_classes=0).to(setting.device).eval()
     model.load_state_dict(backbone.model.state_dict())  # type: ignore[union-attr]
     fast = has_fast_bf16(setting.device)
-    functions = [_ours(backbone, setting), _bare(backbone, setting)]
+    functions = [_ours(backbone, setting), _forward_alone(backbone, setting)]
     functions += [_peer(model, backbone, setting, precision) for precision in (PEERS if fast else ("fp32",))]
     ours, expected = functions[0](), functions[2]()
     note = f"max difference {float((ours - expected).abs().max() / expected.abs().max()):.0e}"
     seconds = interleaved(*functions, repeats=setting.repeats, clock=clock_of(setting.device))
-    each = [1000 * value / len(setting.samples) for value in seconds]
+    milliseconds = [1000 * value / len(setting.samples) for value in seconds]
     job = f"JPEG to features, {name}, {SIDE} px, {setting.extraction.precision}"
-    found = [PerfRow(job, "its bare forward", each[1], each[0], limit=1 / LIMITS[name], unit="ms/image")]
-    for (precision, limit), peer in zip(PEERS.items(), each[2:], strict=False):
-        what = f"timm and a DataLoader, {precision}"
-        found.append(PerfRow(job, what, peer, each[0], limit if fast else 1.0, note, "ms/image"))
-    return found
+    perf_rows = [
+        PerfRow(job, "its bare forward", milliseconds[1], milliseconds[0], limit=1 / LIMITS[name], unit="ms/image")
+    ]
+    for (precision, limit), peer in zip(PEERS.items(), milliseconds[2:], strict=False):
+        peer_name = f"timm and a DataLoader, {precision}"
+        perf_rows.append(PerfRow(job, peer_name, peer, milliseconds[0], limit if fast else 1.0, note, "ms/image"))
+    return perf_rows
 
 
 def _ours(backbone: Backbone, setting: FeatureSetting) -> Callable[[], Tensor]:
@@ -89,7 +91,7 @@ def _ours(backbone: Backbone, setting: FeatureSetting) -> Callable[[], Tensor]:
     return run
 
 
-def _bare(backbone: Backbone, setting: FeatureSetting) -> Callable[[], Tensor]:
+def _forward_alone(backbone: Backbone, setting: FeatureSetting) -> Callable[[], Tensor]:
     """Return the same model, in the same precision and memory format, on images in memory."""
     images = torch.rand(setting.batch, 3, SIDE, SIDE, device=setting.device)
 

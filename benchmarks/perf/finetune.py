@@ -28,7 +28,7 @@ from umt.data.contract import Sample
 from umt.data.images import ImageSamples
 from umt.data.loaders import worker_count
 from umt.training.batches import SeededViews
-from umt.training.engine import Place, fit
+from umt.training.engine import RunContext, fit
 from umt.training.param_groups import layer_decay_groups
 from umt.training.precision import pick_precision
 
@@ -89,15 +89,15 @@ def row(setting: FinetuneSetting) -> PerfRow:
     """Compare the seconds of a step, loading included."""
     peer, ours = timms_loop(setting), our_loop(setting)
     times = [(peer(), ours()) for _ in range(setting.repeats)]
-    theirs, own = (min(seconds) for seconds in zip(*times, strict=True))
+    theirs, our_seconds = (min(seconds) for seconds in zip(*times, strict=True))
     average = f", average {setting.settings.ema}" if setting.settings.ema else ""
     return PerfRow(
         f"fine-tuning step, {setting.model}, {setting.settings.batch} images, {setting.precision}{average}",
         "timm's training loop, channels_last",
         theirs,
-        own,
+        our_seconds,
         limit=1,
-        note=f"{setting.settings.batch / own:.4g} images/s, {setting.workers} worker processes",
+        note=f"{setting.settings.batch / our_seconds:.4g} images/s, {setting.workers} worker processes",
     )
 
 
@@ -138,9 +138,9 @@ def our_loop(setting: FinetuneSetting) -> Callable[[], float]:
     def run() -> float:
         watch = Stopwatch(setting)
         with tempfile.TemporaryDirectory() as folder:
-            place = Place(setting.device, Path(folder), 0, lambda *_: None)
+            context = RunContext(setting.device, Path(folder), 0, lambda *_: None)
             model.train()
-            fit(model, groups, views, settings, place, extras=replace(settings.extras(), hooks=(watch,)))
+            fit(model, groups, views, settings, context, extras=replace(settings.extras(), hooks=(watch,)))
         return watch.seconds
 
     return run
@@ -205,10 +205,10 @@ def _timms_loader(setting: FinetuneSetting) -> Any:
 
 def _first(loader: Any, batches: int) -> Iterator[Any]:
     """Yield so many batches, from as many epochs as necessary."""
-    given = 0
-    while given < batches:
+    count = 0
+    while count < batches:
         for batch in loader:
-            if given == batches:
+            if count == batches:
                 return
-            given += 1
+            count += 1
             yield batch

@@ -18,7 +18,7 @@ from umt.training.precision import has_fast_bf16
 
 IMAGES, WIDTH, CLASSES = 6667, 768, 100  # FGVC-Aircraft's train + val, a ViT-B
 GRID = np.geomspace(1e-6, 1e5, 45)[::-1]  # from strong to weak
-SOME = slice(4, None, 16)  # part of the grid, for the slow peer
+PEER_GRID = slice(4, None, 16)  # part of the grid, for the slow peer
 GAP = 1e-6
 ROUND, PATIENCE = 5, 1000  # iterations of L-BFGS between two checks, and in total: DINOv2's probe stops there
 LIMITS = {"scikit-learn": (60.0, 30.0), "torch": (8.0, 4.0)}  # with matrix units, and without
@@ -39,10 +39,10 @@ def measure(device: torch.device) -> list[PerfRow]:
     features, labels = synthetic()
     index = 0 if device.type != "cpu" or has_fast_bf16(device) else 1
     ours, fits = _ours(features, labels, device)
-    torchs, sklearns = _lbfgs(features, labels, fits, device), _newton(features, labels, fits[SOME])
+    torchs, sklearns = _lbfgs(features, labels, fits, device), _newton(features, labels, fits[PEER_GRID])
     job = f"L2 path, {len(GRID)} penalties, {IMAGES} x {WIDTH}, {CLASSES} classes"
     part = f"each 16th of them, scaled to {len(GRID)}"
-    scale = len(GRID) / len(GRID[SOME])
+    scale = len(GRID) / len(GRID[PEER_GRID])
     return [
         PerfRow(
             job,
@@ -50,7 +50,7 @@ def measure(device: torch.device) -> list[PerfRow]:
             scale * sum(sklearns.seconds),
             ours,
             LIMITS["scikit-learn"][index],
-            _note(fits, sklearns.values, fits[SOME]),
+            _note(fits, sklearns.values, fits[PEER_GRID]),
         ),
         PerfRow(
             job,
@@ -73,10 +73,12 @@ def synthetic() -> tuple[np.ndarray, np.ndarray]:
     return features.numpy(), labels.numpy()
 
 
-def _note(fits: list[Fit], values: list[float], same: list[Fit]) -> str:
+def _note(fits: list[Fit], values: list[float], our_fits: list[Fit]) -> str:
     """Return our largest certified gap, and the number of fits in which the peer is within the same gap of ours."""
-    met = sum(value <= (1 + GAP) * fit.value for value, fit in zip(values, same, strict=True))
-    return f"largest certified gap {max(fit.gap for fit in fits):.1e}; peer within {GAP:g} in {met} of {len(values)}"
+    matches = sum(value <= (1 + GAP) * fit.value for value, fit in zip(values, our_fits, strict=True))
+    return (
+        f"largest certified gap {max(fit.gap for fit in fits):.1e}; peer within {GAP:g} in {matches} of {len(values)}"
+    )
 
 
 def _ours(features: np.ndarray, labels: np.ndarray, device: torch.device) -> tuple[float, list[Fit]]:

@@ -25,7 +25,7 @@ from umt.console import Console
 from umt.data.mini.write import MiniSize, write_mini
 
 SUITE = Path(__file__).parent / "many_backbones_suite" / "suite.yaml"
-FEW = MiniSize(imagenet=64, aircraft=(4, 2, 4), caltech101=2, cub=(4, 4), ade20k=(8, 4), nyuv2=((2, 2), (1, 1)))
+SMALL_DATA = MiniSize(imagenet=64, aircraft=(4, 2, 4), caltech101=2, cub=(4, 4), ade20k=(8, 4), nyuv2=((2, 2), (1, 1)))
 ARCHITECTURES = (
     *("resnet", "vit", "efficientnet", "convnext", "byobnet", "mambaout", "nfnet", "vit2", "vit3", "vit4"),
     *("convnext2", "convnext3", "efficientnet_evos", "efficientnet_ln"),
@@ -42,35 +42,35 @@ class Overhead:
     planning: float
     running: float  # from the first submission to the last report
     in_jobs: float  # their measurements, summed; not their imports
-    again: float  # to find that everything is done
+    replanning: float  # to find that everything is done
     workers: int
 
     @property
-    def each(self) -> float:
+    def overhead(self) -> float:
         """The seconds of a job beside its own work: imports, two processes, the wait until its end is noticed."""
         return (self.running * self.workers - self.in_jobs) / self.jobs
 
     def __str__(self) -> str:
         return (
             f"{self.jobs} jobs, {self.done} done: {self.in_jobs:.0f} s in jobs, {self.running:.0f} s in the suite on "
-            f"{self.workers} at a time, {self.each:.2f} s overhead a job; planned in {self.planning:.1f} s, "
-            f"and in {self.again:.1f} s when everything was done"
+            f"{self.workers} at a time, {self.overhead:.2f} s overhead a job; planned in {self.planning:.1f} s, "
+            f"and in {self.replanning:.1f} s when everything was done"
         )
 
 
 def specs(count: int) -> list[str]:
     """Return so many backbones with random weights, every architecture before the next normalisation."""
-    found = [
+    names = [
         f"{name}{number or ''}=timm:test_{name}?pretrained=false{option}"
         for number, option in enumerate(NORMALISATIONS)
         for name in ARCHITECTURES
     ]
-    return found[:count]
+    return names[:count]
 
 
 def run_suite(backbones: Sequence[str], tasks: Sequence[str], workers: int, folder: Path, console: Console) -> Overhead:
     """Plan, run and plan again, on embedded images below `folder`."""
-    write_mini(folder / "data", FEW)
+    write_mini(folder / "data", SMALL_DATA)
     suite = load_suite(str(SUITE))
     out = folder / "out"
     options = PlanOptions(
@@ -88,7 +88,7 @@ def run_suite(backbones: Sequence[str], tasks: Sequence[str], workers: int, fold
         planning=planned - started,
         running=ended - planned,
         in_jobs=sum(result.wall_seconds for result in ResultStore(out / "results")),
-        again=time.perf_counter() - ended,
+        replanning=time.perf_counter() - ended,
         workers=workers,
     )
 

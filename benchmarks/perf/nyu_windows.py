@@ -48,15 +48,15 @@ def rows(name: str, device: torch.device, repeats: int = 3) -> list[PerfRow]:
     def together() -> torch.Tensor:
         return model.slide_flip_inference(image, metas)
 
-    def bare() -> None:
+    def forward_alone() -> None:
         for _ in range(FORWARDS):
             model.encode_decode(window, metas)
 
     with torch.inference_mode():
-        apart = float((one_by_one() - together()).abs().max())
-        peer, ours, floor = interleaved(one_by_one, together, bare, repeats=repeats, clock=clock_of(device))
+        largest_difference = float((one_by_one() - together()).abs().max())
+        peer, ours, floor = interleaved(one_by_one, together, forward_alone, repeats=repeats, clock=clock_of(device))
     job = f"depth of an image in {FORWARDS} windows, {name}"
-    note = f"{apart:.1e} m apart"
+    note = f"{largest_difference:.1e} m apart"
     return [
         PerfRow(job, "mmseg, window by window", peer, ours, limit=LIMIT, note=note),
         PerfRow(job, f"{FORWARDS} forwards alone", floor, ours, limit=LIMIT, note=note),

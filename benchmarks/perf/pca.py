@@ -29,16 +29,16 @@ def against_sklearn(decay: float, device: torch.device) -> PerfRow:
     )
     exact = PCA(3, svd_solver="covariance_eigh").fit(rows.astype(np.float64)).components_
     angles = [
-        _sine(found, exact) for found in (principal_components(tokens).axes.cpu().numpy(), PCA(3).fit(rows).components_)
+        _sine(axes, exact) for axes in (principal_components(tokens).axes.cpu().numpy(), PCA(3).fit(rows).components_)
     ]
     job = f"PCA, {TOKENS} x {WIDTH}, deviations 1 / i^{decay:g}"
     note = f"sine to float64 {angles[0]:.1e}, sklearn's {angles[1]:.1e}"
     return PerfRow(job, "sklearn PCA(3)", theirs, ours, limit=1 / 0.45, note=note)
 
 
-def _sine(found: np.ndarray, exact: np.ndarray) -> float:
+def _sine(axes: np.ndarray, exact: np.ndarray) -> float:
     """Return the sine of the largest angle between two spaces, given by rows."""
-    basis = np.linalg.qr(found.astype(np.float64).T)[0]
+    basis = np.linalg.qr(axes.astype(np.float64).T)[0]
     return float(np.linalg.norm(basis - exact.T @ (exact @ basis), ord=2))
 
 

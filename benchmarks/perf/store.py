@@ -44,19 +44,19 @@ def measure(_: torch.device) -> list[PerfRow]:
 def rows(folder: Path, count: int) -> list[PerfRow]:
     """Measure the store's own look-ups, and the commands that read all of it."""
     write_store(folder, count)
-    made = [look_up(folder, count)]
+    perf_rows = [look_up(folder, count)]
     for command in COMMANDS:
-        for again in ("first run", "again"):
+        for run in ("first run", "again"):
             arguments = [command, "--results", str(folder), "--out", str(folder.with_name("out"))]
             seconds, megabytes = cost_of(arguments, folder.with_name("status"))
             note = f"{megabytes:.0f} MB of {LIMIT_MB}"
-            made.append(_row(f"umt {command} of {count} results, {again}", seconds, note))
+            perf_rows.append(_row(f"umt {command} of {count} results, {run}", seconds, note))
         if count in PROMISED:
             most_seconds, most_megabytes = PROMISED[count]
             job = f"umt {command} of {count} results, promised"
-            made.append(PerfRow(job, "at most", most_seconds, seconds, limit=1))
-            made.append(PerfRow(job, "at most", most_megabytes, megabytes, limit=1, unit="MB"))
-    return made
+            perf_rows.append(PerfRow(job, "at most", most_seconds, seconds, limit=1))
+            perf_rows.append(PerfRow(job, "at most", most_megabytes, megabytes, limit=1, unit="MB"))
+    return perf_rows
 
 
 def look_up(folder: Path, count: int) -> PerfRow:
@@ -64,8 +64,8 @@ def look_up(folder: Path, count: int) -> PerfRow:
     store, keys = ResultStore(folder), [result.key for result in islice(results(), 1000)]
     started = time.process_time()
     names = store.paths()
-    found = sum(store.has(key) for key in keys)
-    seconds, note = time.process_time() - started, f"{len(names)}, {found} done"
+    stored = sum(store.has(key) for key in keys)
+    seconds, note = time.process_time() - started, f"{len(names)}, {stored} done"
     return _row(f"list {count} results, look up 1000 jobs", seconds, note)
 
 

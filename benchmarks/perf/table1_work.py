@@ -91,21 +91,23 @@ def read_out(recipe: DistillRecipe) -> Backbone:
 def distillation_gmacs(recipe: DistillRecipe) -> Gmacs:
     """Count the distillation of a view: student and interaction forward and backward, each teacher forward."""
     student = shape_of(recipe.student)
-    features, own = counted(lambda: student(_images(recipe.views.size), maps=(-1,)))
+    features, student_gmacs = counted(lambda: student(_images(recipe.views.size), maps=(-1,)))
     teachers = [_teacher(spec, student, recipe.views.size) for spec in recipe.teachers]
     with torch.device("meta"):
         spaces = make_spaces(recipe.interaction, StudentShape.of(student), [shape for shape, _ in teachers])
     _, interaction = counted(lambda: spaces.eval().requires_grad_(False)(features))
-    return Gmacs(FORWARDS_A_STEP * (own + interaction) + sum(gmacs for _, gmacs in teachers))
+    return Gmacs(FORWARDS_A_STEP * (student_gmacs + interaction) + sum(gmacs for _, gmacs in teachers))
 
 
 def table(jobs: Sequence[TableJob], tflops: float) -> str:
     """Write the table in Markdown: a row for each job, and the hours of each student's jobs one after another."""
     rows = []
     for student in dict.fromkeys(job.student for job in jobs):
-        own = [job for job in jobs if job.student == student]
-        rows += [_row(job, tflops) for job in own]
-        rows.append((student, "**all**", "", "", "", "", "", f"**{sum(job.hours(tflops) for job in own):,.1f}**"))
+        student_jobs = [job for job in jobs if job.student == student]
+        rows += [_row(job, tflops) for job in student_jobs]
+        rows.append(
+            (student, "**all**", "", "", "", "", "", f"**{sum(job.hours(tflops) for job in student_jobs):,.1f}**")
+        )
     lines = [f"| {' | '.join(row)} |" for row in (HEADINGS, *rows)]
     return "\n".join([lines[0], f"|---|---{'|---:' * (len(HEADINGS) - 2)}|", *lines[1:]])
 

@@ -88,8 +88,8 @@ def judge_command(experiment: Experiment, folders: Folders, workers: int) -> lis
     }
     backbones["Random weights"] = f"{experiment.student}?pretrained=false"
     backbones |= {f"Teacher {name}": spec.format(weights=folders.weights) for name, spec in experiment.teachers.items()}
-    named = [part for label, spec in backbones.items() for part in ("--backbone", f"{label}={spec}")]
-    return _umt("run", *named, "--suite", experiment.suite, "--seeds", 1, "--data-root", folders.out / "data" / JUDGE,
+    options = [part for label, spec in backbones.items() for part in ("--backbone", f"{label}={spec}")]
+    return _umt("run", *options, "--suite", experiment.suite, "--seeds", 1, "--data-root", folders.out / "data" / JUDGE,
                 "--out", folders.out / "judged", "--workers", workers, "--device", "cpu")  # fmt: skip
 
 
@@ -116,11 +116,11 @@ def run_all(console: Console, commands: Sequence[list[str]], workers: int) -> No
 
 
 def _students(experiment: Experiment, folders: Folders, seed: int) -> list[tuple[str, str]]:
-    named = []
+    backbones = []
     for arm in experiment.arms:
         path = str(folders.student(arm, seed))
-        named += [(arm.name, f"{path}#backbone"), *((_head(arm, head), f"{path}#{head}") for head in arm.heads)]
-    return named
+        backbones += [(arm.name, f"{path}#backbone"), *((_head(arm, head), f"{path}#{head}") for head in arm.heads)]
+    return backbones
 
 
 def _head(arm: Arm, head: str) -> str:

@@ -38,8 +38,8 @@ def make_split(source: Path, out: Path) -> None:
         _link(caltech / name, out / JUDGE / "caltech101" / "101_ObjectCategories" / name)
     for path in (source / "cub10_2010_photos" / "CUB_200_2011").iterdir():
         _link(path, out / JUDGE / "CUB_200_2011" / path.name)
-    for split, there in (("train", "train"), ("val", "test")):
-        _link(source / "cifar10_mini" / there, out / JUDGE / "imagenet" / split)
+    for split, source_split in (("train", "train"), ("val", "test")):
+        _link(source / "cifar10_mini" / source_split, out / JUDGE / "imagenet" / split)
     for folder, title in TITLES.items():
         (out / JUDGE / folder / MARKER).write_text(json.dumps({"title": title}) + "\n", encoding="utf-8")
 

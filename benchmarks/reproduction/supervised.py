@@ -16,7 +16,7 @@ from umt.data.reading import class_images, subfolders
 from umt.data.transforms import train_transform
 from umt.training.batches import SeededViews
 from umt.training.classifier import Classifier
-from umt.training.engine import Place, fit
+from umt.training.engine import RunContext, fit
 from umt.training.param_groups import layer_decay_groups
 
 
@@ -33,8 +33,8 @@ def train(images: Path, seed: int, out: Path, experiment: Experiment) -> Path:
     model, recipe = Classifier(student, len(classes)), experiment.supervised
     groups = layer_decay_groups(student, model.head, lr=recipe.lr, weight_decay=recipe.weight_decay, layer_decay=1.0)
     out.mkdir(parents=True, exist_ok=True)
-    place = Place(torch.device("cpu"), out, seed, lambda done, total, text: None)
-    fit(model, groups, SeededViews(ImageSamples(samples, transform), seed), recipe, place)
+    context = RunContext(torch.device("cpu"), out, seed, lambda done, total, text: None)
+    fit(model, groups, SeededViews(ImageSamples(samples, transform), seed), recipe, context)
     save_checkpoint(out / "student.pth", student, provenance={"images": len(samples), "classes": len(classes)})
     return out / "student.pth"
 

@@ -19,10 +19,10 @@ Values = Mapping[str, Mapping[str, Mapping[str, float]]]  # row -> heading -> ba
 
 def collect(results: Iterable[Result], columns: Iterable[Column]) -> Values:
     """Collect the values of each row and column; for a backbone that was judged again, the newest."""
-    asked = {(column.task, column.dataset, column.protocol_name): column for column in columns}
+    columns_by_key = {(column.task, column.dataset, column.protocol_name): column for column in columns}
     values: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for result in sorted(results, key=lambda result: result.environment.started):
-        column = asked.get((result.key.task, result.key.dataset, result.key.protocol))
+        column = columns_by_key.get((result.key.task, result.key.dataset, result.key.protocol))
         if column:
             backbone = result.key.backbone
             values[SEED.sub("", backbone)][column.heading][backbone] = result.metrics[column.metric]
@@ -33,8 +33,8 @@ def markdown(values: Values, rows: Iterable[str], headings: Sequence[str]) -> st
     """Write the table; a missing measurement is a dash, a single run has no deviation."""
     lines = [["", *headings, "mean"], ["---", *["---:"] * (len(headings) + 1)]]
     for row in rows:
-        found = [values.get(row, {}).get(heading, {}) for heading in headings]
-        lines.append([row, *(_cell(seeds.values()) for seeds in found), _cell(_means(found))])
+        row_values = [values.get(row, {}).get(heading, {}) for heading in headings]
+        lines.append([row, *(_cell(seeds.values()) for seeds in row_values), _cell(_means(row_values))])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -53,9 +53,9 @@ def _cell(values: Collection[float]) -> str:
     return f"{statistics.mean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
 
 
-def _means(found: Sequence[Mapping[str, float]]) -> list[float]:
+def _means(row_values: Sequence[Mapping[str, float]]) -> list[float]:
     """Return the mean over columns, for each seed; nothing if a column lacks a seed that another has."""
-    seeds = found[0].keys()
-    if any(column.keys() != seeds for column in found):
+    seeds = row_values[0].keys()
+    if any(column.keys() != seeds for column in row_values):
         return []
-    return [statistics.mean(column[seed] for column in found) for seed in seeds]
+    return [statistics.mean(column[seed] for column in row_values) for seed in seeds]

@@ -47,7 +47,7 @@ class Protocol(Generic[Settings]):
 
         A setting counts if it differs from its default, so that a new optional one leaves old results valid.
         """
-        content = [self.task, self.version, _chosen(self.settings)]
+        content = [self.task, self.version, _changed_settings(self.settings)]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -63,7 +63,7 @@ def load_protocol(task: str, name: str, settings: type[Settings], folder: Path =
     return Protocol(task, path.stem, header.version, header.about, values, header.footnote)
 
 
-def _chosen(settings: Any) -> dict[str, Any]:
+def _changed_settings(settings: Any) -> dict[str, Any]:
     """Return the settings that have no default or differ from it."""
     values = asdict(settings)
     return {

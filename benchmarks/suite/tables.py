@@ -17,11 +17,11 @@ SuitePart = tuple[Suite, tuple[BackboneName, ...]]  # a suite of some columns, a
 
 def chosen_tables(suite: Suite, names: str) -> list[SuiteTable]:
     """Return the suite's tables "1,4,probes", the paper's by their numbers; UMTError for one that it does not have."""
-    chosen = [f"table{name}" if name.isdigit() else name for name in map(str.strip, names.split(","))]
-    for name in chosen:
+    table_names = [f"table{name}" if name.isdigit() else name for name in map(str.strip, names.split(","))]
+    for name in table_names:
         if name not in suite.tables:
             raise unknown_name(f"table of suite '{suite.name}'", name, suite.tables)
-    return [suite.tables[name] for name in chosen]
+    return [suite.tables[name] for name in table_names]
 
 
 def parts_of(suite: Suite, tables: Sequence[SuiteTable], backbones: Sequence[BackboneName]) -> list[SuitePart]:
@@ -67,10 +67,12 @@ def head_of(name: BackboneName, space: str) -> BackboneName:
 def _with_jobs(suite: Suite, tables: Sequence[SuiteTable]) -> Suite:
     """Return the suite with the columns that some tables need, and no other."""
     patterns = [pattern for table in tables for pattern in table.jobs]
-    own = {column for table in tables for column in table.columns}
+    suite_columns = {column for table in tables for column in table.columns}
 
     def needed(column: Column) -> bool:
-        return column in own or any(fnmatch(f"{column.task}/{column.dataset}", pattern) for pattern in patterns)
+        return column in suite_columns or any(
+            fnmatch(f"{column.task}/{column.dataset}", pattern) for pattern in patterns
+        )
 
     reduced = {name: tuple(filter(needed, table.columns)) for name, table in suite.tables.items()}
     return replace(

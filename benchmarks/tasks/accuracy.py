@@ -37,8 +37,8 @@ def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
 
     A tie with the true class counts against it, and so does a score that is no number.
     """
-    own = scores[np.arange(len(labels)), labels][:, None]
-    rank = (~(scores < own)).sum(axis=1)
+    true_scores = scores[np.arange(len(labels)), labels][:, None]
+    rank = (~(scores < true_scores)).sum(axis=1)
     return 100 * float(np.mean(rank <= k))
 
 

@@ -20,7 +20,7 @@ from mmseg_configs.panel import segmentation_panel
 from mmseg_configs.runner import Parts, dense_forward, train_and_test
 from umt.data.contract import Dataset
 from umt.data.images import decode_rgb
-from umt.training.engine import Place
+from umt.training.engine import RunContext
 
 PICTURED = 4  # test images, evenly spaced
 PHOTOGRAPH = 4 / 3  # width over height of test images, whose sizes no protocol declares
@@ -31,7 +31,7 @@ def run(job: Job[ADE20KSettings]) -> Outcome:
     settings = job.settings
     train, test = job.dataset.training_samples, job.dataset.reported_samples
     parts = build(settings, job.backbone, train, test, job.seed, class_names(job.dataset))
-    values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress, job.wandb))
+    values = train_and_test(parts, settings, RunContext(job.device, job.work_dir, job.seed, job.progress, job.wandb))
     names = parts.test_set.metainfo["classes"]
     details = {
         **parts.details,

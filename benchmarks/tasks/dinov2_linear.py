@@ -23,7 +23,7 @@ from umt.data.contract import Sample
 from umt.errors import unknown_name
 from umt.probes.heads import Heads
 from umt.training.batches import Key
-from umt.training.engine import Place, Plan, training, warmup_then
+from umt.training.engine import Plan, RunContext, training, warmup_then
 
 SELECTIONS = ("held_out", "reported")
 ROWS = 4096  # images at a time in prediction
@@ -187,7 +187,7 @@ def _train(job: Job[HeadsSettings], train: FrozenParts, rows: np.ndarray, choice
         clip_norm=None,
         collate=train.batch,
     )
-    with training(banks, plan, Place(job.device, job.work_dir, job.seed, job.progress, job.wandb)) as runner:
+    with training(banks, plan, RunContext(job.device, job.work_dir, job.seed, job.progress, job.wandb)) as runner:
         runner.train()
     return banks
 
@@ -209,13 +209,13 @@ def _predictions(job: Job[HeadsSettings], banks: HeadBanks, images: FrozenParts,
 
 def workload(settings: HeadsSettings, sizes: Mapping[str, int]) -> Workload:
     """Count a pass for each part of the features, and forward and backward of every head."""
-    chosen = [part for choice in _choices(settings, max(settings.blocks)) for part in choice.parts]
+    parts = [part for choice in _choices(settings, max(settings.blocks)) for part in choice.parts]
 
     def solve(width: int, classes: int) -> float:
-        weights = width * len(chosen) * classes * len(settings.learning_rates)
+        weights = width * len(parts) * classes * len(settings.learning_rates)
         return 2.0 * settings.steps * settings.batch * weights
 
-    return frozen_work(sizes, settings.resolution, settings.crop_pct, what=sorted({*chosen}), solve=solve)
+    return frozen_work(sizes, settings.resolution, settings.crop_pct, what=sorted({*parts}), solve=solve)
 
 
 TASK = Task(

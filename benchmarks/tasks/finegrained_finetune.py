@@ -9,12 +9,12 @@ from benchmarks.tasks.finetuning import FinetuneSettings, finetune, finetuning_w
 
 def run(job: Job[FinetuneSettings]) -> Outcome:
     """Fine-tune on all training images (Aircraft: train and val), report on the test split."""
-    found = finetune(job)
+    finetuned = finetune(job)
     return Outcome(
-        metrics=fine_grained(job.dataset.info.metric, found.predictions, found.labels),
+        metrics=fine_grained(job.dataset.info.metric, finetuned.predictions, finetuned.labels),
         global_batch=job.settings.batch,
-        details=found.details,
-        raw=found.raw,
+        details=finetuned.details,
+        raw=finetuned.raw,
     )
 
 

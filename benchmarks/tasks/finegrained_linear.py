@@ -71,26 +71,26 @@ def run(job: Job[LinearSettings]) -> Outcome:
     """Choose the penalty on validation images, fit again with them, score the test split once."""
     settings = job.settings
     if settings.mean_std == "clip":
-        own = job.backbone.preprocess
-        job.backbone.use_preprocess(replace(own, mean=OPENAI_CLIP_MEAN, std=OPENAI_CLIP_STD))
+        preprocess = job.backbone.preprocess
+        job.backbone.use_preprocess(replace(preprocess, mean=OPENAI_CLIP_MEAN, std=OPENAI_CLIP_STD))
     train, labels = frozen_features(job, job.dataset.training_samples, settings.resolution, settings.crop_pct)
     test, answers = frozen_features(job, job.dataset.reported_samples, settings.resolution, settings.crop_pct)
-    held = _validation(job, labels)
-    scored = list(_validate(job, train, labels, held))
-    chosen = _choose(scored, settings.ties)
+    held_out = _validation(job, labels)
+    scored = list(_validate(job, train, labels, held_out))
+    best = _choose(scored, settings.ties)
     train, test = _scaled(settings, train, test)
-    (final,) = penalty_path(train, labels, [chosen.penalty], gap=settings.gap, device=job.device)
+    (final,) = penalty_path(train, labels, [best.penalty], gap=settings.gap, device=job.device)
     predictions = final.predict(test)
     return Outcome(
         metrics=fine_grained(job.dataset.info.metric, predictions, answers),
         details={
             "penalty": final.penalty,
             "gap": final.gap,
-            "validation_accuracy": {f"{one.fit.penalty:.3g}": one.accuracy for one in scored},
-            "validation_gap": {f"{one.fit.penalty:.3g}": one.fit.gap for one in scored},
-            "fits_not_certified": sum(not fit.certified for fit in [*(one.fit for one in scored), final]),
+            "validation_accuracy": {f"{candidate.fit.penalty:.3g}": candidate.accuracy for candidate in scored},
+            "validation_gap": {f"{candidate.fit.penalty:.3g}": candidate.fit.gap for candidate in scored},
+            "fits_not_certified": sum(not fit.certified for fit in [*(candidate.fit for candidate in scored), final]),
             "training_images": len(train),
-            "validation_images": int(held.sum()),
+            "validation_images": int(held_out.sum()),
         },
         raw={"predictions": predictions, "labels": answers},
     )
@@ -103,34 +103,36 @@ def _validation(job: Job[LinearSettings], labels: np.ndarray) -> np.ndarray:
         return np.arange(len(labels)) >= len(job.dataset.samples(roles.train))
     if settings.per_class:
         return hold_out(labels, settings.validation_share, job.dataset.class_names, job.seed)
-    return _drawn(len(labels), settings.validation_share, DRAWS[settings.validation_draw], job.seed)
+    return _draw_mask(len(labels), settings.validation_share, DRAWS[settings.validation_draw], job.seed)
 
 
-def _drawn(images: int, share: float, draw: Callable[[int, int], np.ndarray], seed: int) -> np.ndarray:
+def _draw_mask(images: int, share: float, draw: Callable[[int, int], np.ndarray], seed: int) -> np.ndarray:
     """Draw the mask of a random share of the images, at least one and never all."""
     if images < 2:
         raise TooFewError(f"{images} training image; choosing a penalty needs one more to validate on")
     size = min(max(1, int(share * images)), images - 1)
-    held = np.zeros(images, dtype=bool)
-    held[draw(seed, images)[:size]] = True
-    return held
+    held_out = np.zeros(images, dtype=bool)
+    held_out[draw(seed, images)[:size]] = True
+    return held_out
 
 
-def _validate(job: Job[LinearSettings], features: np.ndarray, labels: np.ndarray, held: np.ndarray) -> Iterator[Scored]:
+def _validate(
+    job: Job[LinearSettings], features: np.ndarray, labels: np.ndarray, held_out: np.ndarray
+) -> Iterator[Scored]:
     """Yield every penalty's fit, from strong to weak, with its accuracy on the held images."""
     settings = job.settings
-    train, validation = _scaled(settings, features[~held], features[held])
-    path = penalty_path(train, labels[~held], settings.grid, gap=settings.gap, device=job.device)
+    train, validation = _scaled(settings, features[~held_out], features[held_out])
+    path = penalty_path(train, labels[~held_out], settings.grid, gap=settings.gap, device=job.device)
     for done, fit in enumerate(path, 1):
-        found = fine_grained(job.dataset.info.metric, fit.predict(validation), labels[held])["accuracy"]
-        yield Scored(fit, found)
-        job.progress(done, settings.penalties, f"penalty {fit.penalty:.1e}: {found:.1f}%, gap {fit.gap:.0e}")
+        accuracy = fine_grained(job.dataset.info.metric, fit.predict(validation), labels[held_out])["accuracy"]
+        yield Scored(fit, accuracy)
+        job.progress(done, settings.penalties, f"penalty {fit.penalty:.1e}: {accuracy:.1f}%, gap {fit.gap:.0e}")
 
 
 def _choose(scored: list[Scored], ties: str) -> Fit:
     """Return the fit with the best accuracy, by the rule for ties; `scored` goes from strong to weak."""
     in_order = scored if ties == "strongest" else scored[::-1]
-    return max(in_order, key=lambda one: one.accuracy).fit  # max keeps the first of equals
+    return max(in_order, key=lambda candidate: candidate.accuracy).fit  # max keeps the first of equals
 
 
 def _scaled(settings: LinearSettings, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ from umt.features import eval_images, run_over
 from umt.training.batches import SeededViews
 from umt.training.classifier import Classifier
 from umt.training.drop_path import set_drop_path
-from umt.training.engine import Place, fit
+from umt.training.engine import RunContext, fit
 from umt.training.param_groups import layer_decay_groups
 from umt.training.precision import pick_precision
 
@@ -62,8 +62,8 @@ def finetune(job: Job[FinetuneSettings]) -> Finetuned:
         weight_decay=settings.weight_decay,
         layer_decay=settings.layer_decay,
     )
-    place = Place(job.device, job.work_dir, job.seed, job.progress, job.wandb)
-    fit(model, groups, _augmented(samples, job, resolution), settings, place, extras=settings.extras())
+    context = RunContext(job.device, job.work_dir, job.seed, job.progress, job.wandb)
+    fit(model, groups, _augmented(samples, job, resolution), settings, context, extras=settings.extras())
     scores = run_over(test, model.logits, job.device, settings.device_batch, job.progress)
     details = {
         "resolution": resolution,
@@ -95,13 +95,13 @@ def classifier_of(backbone: Backbone, classes: int, settings: FinetuneSettings, 
 
 def first_of_each_class(samples: Sequence[Sample], count: int | None) -> list[Sample]:
     """Return at most `count` samples of each class, in their order; None for all."""
-    seen: dict[Any, int] = {}
-    kept = []
+    counts: dict[Any, int] = {}
+    first_samples = []
     for sample in samples:
-        seen[sample.target] = seen.get(sample.target, 0) + 1
-        if count is None or seen[sample.target] <= count:
-            kept.append(sample)
-    return kept
+        counts[sample.target] = counts.get(sample.target, 0) + 1
+        if count is None or counts[sample.target] <= count:
+            first_samples.append(sample)
+    return first_samples
 
 
 def _augmented(samples: Sequence[Sample], job: Job[FinetuneSettings], resolution: int) -> SeededViews:

@@ -9,15 +9,15 @@ from benchmarks.tasks.finetuning import FinetuneSettings, finetune, finetuning_w
 
 def run(job: Job[FinetuneSettings]) -> Outcome:
     """Fine-tune on the training set, report on the validation set."""
-    found = finetune(job)
+    finetuned = finetune(job)
     return Outcome(
         metrics={
-            "top1": top1(found.predictions, found.labels),
-            "top5": top_k(found.scores, found.labels, 5),
+            "top1": top1(finetuned.predictions, finetuned.labels),
+            "top5": top_k(finetuned.scores, finetuned.labels, 5),
         },
         global_batch=job.settings.batch,
-        details=found.details,
-        raw=found.raw,
+        details=finetuned.details,
+        raw=finetuned.raw,
     )
 
 

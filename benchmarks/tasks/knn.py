@@ -39,15 +39,15 @@ def run(job: Job[KnnSettings]) -> Outcome:
     view = (settings.resolution, settings.crop_pct, settings.precision)
     train, labels = frozen_features(job, job.dataset.training_samples, *view)
     test, answers = frozen_features(job, job.dataset.reported_samples, *view)
-    wanted = sorted({settings.k, *settings.other_k})
-    votes = knn_votes(train, labels, test, len(job.dataset.class_names), wanted, settings.temperature, job.device)
+    all_k = sorted({settings.k, *settings.other_k})
+    votes = knn_votes(train, labels, test, len(job.dataset.class_names), all_k, settings.temperature, job.device)
     scores = votes[settings.k]
     predictions = scores.argmax(axis=1)
     return Outcome(
         metrics={**of_classes(scores, answers), **ranks(train)},
         details={
-            "top1_by_k": {str(k): top1(found.argmax(axis=1), answers) for k, found in votes.items()},
-            "neighbours": {str(k): min(k, len(train)) for k in wanted},  # fewer than k if there are fewer images
+            "top1_by_k": {str(k): top1(class_votes.argmax(axis=1), answers) for k, class_votes in votes.items()},
+            "neighbours": {str(k): min(k, len(train)) for k in all_k},  # fewer than k if there are fewer images
         },
         raw={"predictions": predictions, "labels": answers},
     )
@@ -74,9 +74,12 @@ def knn_votes(
     ):
         known, targets = F.normalize(block.to(device), dim=1), targets.to(device)
         nearest = [
-            found.joined(chunk @ known.T, targets, max(ks)) for found, chunk in zip(nearest, queries, strict=True)
+            neighbours.joined(chunk @ known.T, targets, max(ks))
+            for neighbours, chunk in zip(nearest, queries, strict=True)
         ]
-    return {k: torch.cat([found.votes(k, classes, temperature) for found in nearest]).cpu().numpy() for k in ks}
+    return {
+        k: torch.cat([neighbours.votes(k, classes, temperature) for neighbours in nearest]).cpu().numpy() for k in ks
+    }
 
 
 def ranks(features: np.ndarray) -> dict[str, float]:

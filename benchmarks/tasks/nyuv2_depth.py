@@ -14,7 +14,7 @@ from depth.panel import depth_panel
 from depth.windows import window_boxes
 from mmseg_configs.runner import dense_forward, train_and_test
 from umt.data.images import decode_rgb
-from umt.training.engine import Place
+from umt.training.engine import RunContext
 
 
 def run(job: Job[NYUSettings]) -> Outcome:
@@ -22,7 +22,7 @@ def run(job: Job[NYUSettings]) -> Outcome:
     settings = job.settings
     train, test = job.dataset.training_samples, job.dataset.reported_samples
     parts = build(settings, job.backbone, train, test, job.seed)
-    values = train_and_test(parts, settings, Place(job.device, job.work_dir, job.seed, job.progress, job.wandb))
+    values = train_and_test(parts, settings, RunContext(job.device, job.work_dir, job.seed, job.progress, job.wandb))
     raw = {name: np.array(image_values) for name, image_values in values.pop("images").items()}
     shown = {Path(path): maps for path, maps in values.pop("pictures").items()}
     # only these images: all of them would be some 400 MB; half precision is within 4 mm at 10 m

@@ -15,15 +15,15 @@ from umt.errors import TooFewError
 def hold_out(labels: np.ndarray, share: float, names: Sequence[str], seed: int) -> np.ndarray:
     """Draw a mask [N] of a share of each class, at least one image and never all; UMTError for a class of one image."""
     rng = np.random.default_rng(seed)
-    held = np.zeros(len(labels), dtype=bool)
+    held_out = np.zeros(len(labels), dtype=bool)
     for label, count in sorted(Counter(labels.tolist()).items()):
         if count < 2:
             raise TooFewError(
                 f"class '{names[label]}' has 1 training image; choosing a penalty needs one more to validate on"
             )
         size = min(max(1, round(share * count)), count - 1)
-        held[rng.permutation(np.flatnonzero(labels == label))[:size]] = True
-    return held
+        held_out[rng.permutation(np.flatnonzero(labels == label))[:size]] = True
+    return held_out
 
 
 def training_samples(dataset: Dataset) -> list[Sample]:

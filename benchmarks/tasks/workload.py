@@ -75,8 +75,8 @@ class Workload:
             self.tested.each * pass_gmacs(backbone, self.tested, network)[1] if self.tested.images else 0.0,
         )
 
-    def _trained(self, backbone: float, whole: float) -> float:
-        return backbone * (1 if self.frozen else FORWARDS_A_STEP) + FORWARDS_A_STEP * (whole - backbone)
+    def _trained(self, backbone: float, backbone_and_head: float) -> float:
+        return backbone * (1 if self.frozen else FORWARDS_A_STEP) + FORWARDS_A_STEP * (backbone_and_head - backbone)
 
 
 def split_sizes(sizes: Mapping[str, int]) -> tuple[int, int]:

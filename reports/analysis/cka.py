@@ -56,18 +56,18 @@ def compare_features(
     """Compare backbones, as `umt analyze cka` does with its options of the same names; print and write the values."""
     started, torch_device = time.perf_counter(), pick_device(device)
     source = find_source(images, dataset, data_root, limit)
-    named = _named(specs, teachers, weights)
+    backbones = _load_backbones(specs, teachers, weights)
     settings = CkaSettings(resolution, crop_pct, maps)
-    indices = pairs_of(len(named), every=every_pair)
-    pairs = _compared(named, indices, source, settings, torch_device, batch_size)
+    indices = pairs_of(len(backbones), every=every_pair)
+    pairs = _compared(backbones, indices, source, settings, torch_device, batch_size)
     if results:
         environment, seconds = describe(torch_device), time.perf_counter() - started
         for pair, (left, right) in zip(pairs, indices, strict=True):
-            result = pair_result(pair, named[left], named[right], source, settings, environment, seconds)
+            result = pair_result(pair, backbones[left], backbones[right], source, settings, environment, seconds)
             ResultStore(results).write(result)
     console = Console()
     console.print(_table_of(pairs))
-    write_files(_contents(pairs, named, source, settings), out, console)
+    write_files(_contents(pairs, backbones, source, settings), out, console)
 
 
 def pair_record(pair: PairCka) -> dict[str, Any]:
@@ -140,23 +140,25 @@ def _values(table: CkaTable) -> Mapping[str, Any]:
     return {"samples": table.samples, "unbiased": table.unbiased.tolist(), "biased": table.biased.tolist()}
 
 
-def _named(specs: Sequence[str], teachers: bool, weights: Path | None) -> list[NamedBackbone]:
-    named = load_named(specs, plain=teachers)
-    named += load_teachers(named[0], weights_folder(weights)) if teachers else []
-    if len(named) < 2:
-        raise OptionError(f"cka of '{named[0].label}' alone: name a second backbone, or --teachers for a student's own")
-    return named
+def _load_backbones(specs: Sequence[str], teachers: bool, weights: Path | None) -> list[NamedBackbone]:
+    backbones = load_named(specs, plain=teachers)
+    backbones += load_teachers(backbones[0], weights_folder(weights)) if teachers else []
+    if len(backbones) < 2:
+        raise OptionError(
+            f"cka of '{backbones[0].label}' alone: name a second backbone, or --teachers for a student's own"
+        )
+    return backbones
 
 
 def _compared(
-    named: Sequence[NamedBackbone],
+    backbones: Sequence[NamedBackbone],
     indices: Sequence[tuple[int, int]],
     source: ImageSource,
     settings: CkaSettings,
     device: torch.device,
     batch_size: int,
 ) -> list[PairCka]:
-    subjects = [Subject.of(item.label, item.backbone, settings) for item in named]
+    subjects = [Subject.of(item.label, item.backbone, settings) for item in backbones]
     with Progress(console=Console(), transient=True) as progress:
         bar = progress.add_task("cka")
         report = lambda done, total, text: progress.update(bar, completed=done, total=total)  # noqa: E731
@@ -164,13 +166,13 @@ def _compared(
 
 
 def _contents(
-    pairs: Sequence[PairCka], named: Sequence[NamedBackbone], source: ImageSource, settings: CkaSettings
+    pairs: Sequence[PairCka], backbones: Sequence[NamedBackbone], source: ImageSource, settings: CkaSettings
 ) -> dict[str, bytes]:
     """Return the JSON and the heat maps by the names of their files."""
     record = {
         "images": {**asdict(source.data), "fingerprint": source.images.fingerprint},
         "settings": asdict(settings),
-        "backbones": [item.record for item in named],
+        "backbones": [item.record for item in backbones],
         "pairs": [pair_record(pair) for pair in pairs],
     }
     contents = {"cka.json": json.dumps(record, indent=1, allow_nan=False).encode()}

@@ -56,7 +56,7 @@ class ImageMap:
 
 
 def token_maps(
-    named: Sequence[NamedBackbone],
+    backbones: Sequence[NamedBackbone],
     images: Sequence[Path],
     resolutions: Sequence[int],
     max_tokens: int,
@@ -67,13 +67,13 @@ def token_maps(
     for image in images:
         _check_size(image)
     maps: list[ImageMap] = []
-    for item in named:
+    for item in backbones:
         item.backbone.to(device).eval()
         for image in images:
             for resolution in resolutions:
                 pixels = square(image, item.backbone.preprocess, resolution).to(device)
                 maps.append(ImageMap(image, resolution, item.label, token_map(item.backbone, pixels, max_tokens)))
-                progress(len(maps), len(named) * len(images) * len(resolutions))
+                progress(len(maps), len(backbones) * len(images) * len(resolutions))
     return maps
 
 

@@ -67,7 +67,7 @@ def pca(
     umt analyze pca ckpt.pth 'ckpt.pth#dino' --image a.jpg --image b.jpg --resolution 2048 --out runs/pca
     umt analyze pca ckpt.pth --image a.jpg --resolution 512 --resolution 1024 --resolution 2048 --out runs/figure4
     """
-    named, maps = _maps(specs, images, resolutions, max_tokens, device)
+    backbones, maps = _maps(specs, images, resolutions, max_tokens, device)
     pictures: dict[int, np.ndarray] = {}
     explained: dict[str, list[float]] = {}
     for name, group in _groups(maps, basis).items():
@@ -77,7 +77,7 @@ def pca(
         pictures |= {id(item): picture for item, picture in zip(group, coloured, strict=True)}
     panels = [SheetPanel(pictures[id(item)], item.note) for item in maps]
     record = {"basis": basis, "explained_variance": explained, "maps": [item.record for item in maps]}
-    _finish("pca", PCA_CAPTION.format(basis=BASES[basis]), out, named, maps, panels, record)
+    _finish("pca", PCA_CAPTION.format(basis=BASES[basis]), out, backbones, maps, panels, record)
 
 
 @click.command()
@@ -99,7 +99,7 @@ def cosine(
     Example:
     umt analyze cosine ckpt.pth 'ckpt.pth#dino' --image a.jpg --resolution 2048 --out runs/cosine
     """
-    named, maps = _maps(specs, images, resolutions, max_tokens, device)
+    backbones, maps = _maps(specs, images, resolutions, max_tokens, device)
     values = [cosine_map(item.map) for item in maps]
     panels = [
         SheetPanel(value, f"{item.note}\n{item.map.summary_is}, {value.min():.2f} to {value.max():.2f}")
@@ -115,18 +115,18 @@ def cosine(
         }
         for item, value in zip(maps, values, strict=True)
     ]
-    _finish("cosine", COSINE_CAPTION, out, named, maps, panels, {"maps": records})
+    _finish("cosine", COSINE_CAPTION, out, backbones, maps, panels, {"maps": records})
 
 
 def _maps(
     specs: Sequence[str], images: Sequence[Path], resolutions: Sequence[int], max_tokens: int, device: str
 ) -> tuple[list[NamedBackbone], list[ImageMap]]:
-    torch_device, named = pick_device(device), load_named(specs)
+    torch_device, backbones = pick_device(device), load_named(specs)
     with Progress(console=Console(), transient=True) as progress:
         bar = progress.add_task("maps")
         report = lambda done, total: progress.update(bar, completed=done, total=total)  # noqa: E731
         sizes = sorted(set(resolutions))
-        return named, token_maps(named, list(dict.fromkeys(images)), sizes, max_tokens, torch_device, report)
+        return backbones, token_maps(backbones, list(dict.fromkeys(images)), sizes, max_tokens, torch_device, report)
 
 
 def _groups(maps: Sequence[ImageMap], basis: str) -> dict[str, list[ImageMap]]:
@@ -142,7 +142,7 @@ def _finish(
     name: str,
     caption: str,
     out: Path,
-    named: Sequence[NamedBackbone],
+    backbones: Sequence[NamedBackbone],
     maps: Sequence[ImageMap],
     panels: Sequence[SheetPanel],
     record: dict[str, Any],
@@ -154,16 +154,17 @@ def _finish(
         rows.setdefault((item.image, item.resolution), []).append(panel)
     lines = [
         SheetRow(
-            f"{image.name}\n{resolution} px", [SheetPanel(photograph(image, named[0].backbone.preprocess), ""), *row]
+            f"{image.name}\n{resolution} px",
+            [SheetPanel(photograph(image, backbones[0].backbone.preprocess), ""), *row],
         )
         for (image, resolution), row in rows.items()
     ]
-    figure = sheet(name, name, caption, ["photo", *(item.label for item in named)], lines)
-    whole = {"backbones": [item.record for item in named], **record, "stability": stable, "caption": caption}
+    figure = sheet(name, name, caption, ["photo", *(item.label for item in backbones)], lines)
+    document = {"backbones": [item.record for item in backbones], **record, "stability": stable, "caption": caption}
     console = Console()
     if stable:
         console.print(_stability_table(stable))
-    contents = {f"{name}.json": json.dumps(whole, indent=1, allow_nan=False).encode(), **figure.files}
+    contents = {f"{name}.json": json.dumps(document, indent=1, allow_nan=False).encode(), **figure.files}
     write_files(contents, out, console)
 
 

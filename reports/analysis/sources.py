@@ -43,8 +43,8 @@ def _of_dataset(name: str, data_root: Path, limit: int | None) -> ImageSource:
     split = dataset.info.roles.report
     paths = [sample.image.absolute() for sample in dataset.reported_samples]
     root = Path(os.path.commonpath([path.parent for path in paths]))
-    whole = ImageList.of(root, paths, dataset.title)
-    images = thinned(whole, limit)
-    official = dataset.official and len(images) == len(whole)
+    all_images = ImageList.of(root, paths, dataset.title)
+    images = thinned(all_images, limit)
+    official = dataset.official and len(images) == len(all_images)
     sizes = {split: len(images)}
     return ImageSource(name, images, Data(dataset.title, dataset.origin, official, sizes, str(dataset.root)))

@@ -13,7 +13,7 @@ from reports.paper import FAMILIES, Published
 from reports.results.measurement import Measurement
 from umt.text import printable
 
-OTHER = "Other architectures"
+OTHER_ARCHITECTURES = "Other architectures"
 
 
 def build_table(
@@ -49,7 +49,7 @@ def build_table(
 
 def _grouped(rows: Sequence[FamilyRow], columns: Sequence[TableColumn]) -> tuple[Group, ...]:
     """Return groups in the order of families, rows of no family last; a single group needs no title."""
-    titles = [*(family.title for family in FAMILIES), OTHER]
-    parts = {title: [item.row for item in rows if (item.family or OTHER) == title] for title in titles}
+    titles = [*(family.title for family in FAMILIES), OTHER_ARCHITECTURES]
+    parts = {title: [item.row for item in rows if (item.family or OTHER_ARCHITECTURES) == title] for title in titles}
     filled = {title: part for title, part in parts.items() if part}
     return tuple(Group(title if len(filled) > 1 else "", mark_best(part, columns)) for title, part in filled.items())

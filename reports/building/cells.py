@@ -91,8 +91,8 @@ def _provenance(measurements: Sequence[Measurement], name: str) -> Iterable[str]
 def _command(measurement: Measurement, seeds: int) -> str:
     """Return the command that repeats the runs if their results are not stored yet."""
     result, key = measurement.result, measurement.key
-    named, root = f"{key.backbone}={result.spec}", f"{key.dataset}={result.data.root}"
-    options = ["--backbone", named, "--suite", result.suite, "--tasks", key.task, "--data", root]
+    backbone, root = f"{key.backbone}={result.spec}", f"{key.dataset}={result.data.root}"
+    options = ["--backbone", backbone, "--suite", result.suite, "--tasks", key.task, "--data", root]
     return shlex.join(["umt", "run", *options, "--seeds", str(seeds)])
 
 

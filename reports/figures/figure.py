@@ -93,7 +93,7 @@ def rendered(name: str, title: str, caption: str, drawing: Drawing, source: str 
 def _drawn_before(stem: Path, digest: str) -> tuple[bytes, bytes] | None:
     """Return PNG and PDF of an earlier report if they show the same."""
     with suppress(OSError):
-        png, pdf = (read_plain(stem.with_name(f"{stem.name}.{kind}"), most=MAX_BYTES) for kind in ("png", "pdf"))
+        png, pdf = (read_plain(stem.with_name(f"{stem.name}.{kind}"), max_bytes=MAX_BYTES) for kind in ("png", "pdf"))
         if f"tEXt{SOURCE}\0{digest}".encode() in png and png.endswith(PNG_END):
             return png, pdf
     return None

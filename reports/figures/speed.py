@@ -23,9 +23,9 @@ def speed_scatter(tasks: Table, costs: Table) -> Sketch | None:
     """Draw the points of two finished tables; None if fewer than two backbones have both a speed and a value."""
     measured = _column(costs, SPEED)
     rows = [row for row in tasks.measured_rows if row.name in measured]
-    drawn = top_rows(rows, tasks.columns, MAX_BACKBONES)
-    names = [row.name for row in drawn]
-    every = [_panel(column, drawn, index, measured) for index, column in enumerate(tasks.columns)]
+    top = top_rows(rows, tasks.columns, MAX_BACKBONES)
+    names = [row.name for row in top]
+    every = [_panel(column, top, index, measured) for index, column in enumerate(tasks.columns)]
     shown = [panel for panel in every if len(panel["points"]) > 1]
     if not shown:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.results import AGAIN, INTERVAL, Key, Result
+from benchmarks.results import INTERVAL, REMEDY, Key, Result
 from umt.errors import ResultError
 from umt.text import brief
 
@@ -41,13 +41,13 @@ def measured(path: Path, result: Result) -> Measurement:
     """Return the measurement in a file; UMTError if it has no values, or values that cannot be averaged."""
     if not result.metrics or any(abs(value) > MAX_VALUE for value in result.metrics.values()):
         raise ResultError(
-            f"{path}: field 'metrics' is {brief(result.metrics)}, expected values up to {MAX_VALUE:g}; {AGAIN}"
+            f"{path}: field 'metrics' is {brief(result.metrics)}, expected values up to {MAX_VALUE:g}; {REMEDY}"
         )
     interval = result.details.get(INTERVAL)
     ends = [interval.get(end) for end in ("low", "high")] if isinstance(interval, Mapping) else [None]
     if interval is not None and not all(isinstance(end, int | float) and abs(end) <= MAX_VALUE for end in ends):
         raise ResultError(
-            f"{path}: field 'details.{INTERVAL}' is {brief(interval)}, expected numbers 'low' and 'high'; {AGAIN}"
+            f"{path}: field 'details.{INTERVAL}' is {brief(interval)}, expected numbers 'low' and 'high'; {REMEDY}"
         )
     details = {name: result.details[name] for name in SHOWN_DETAILS if name in result.details}
     return Measurement(path, replace(result, details=details) if len(details) < len(result.details) else result)

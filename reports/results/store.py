@@ -60,7 +60,7 @@ def read_measurements(folder: Path) -> list[Measurement]:
     measurements, problems = read_store(folder)
     for problem in problems:
         click.echo(f"left out: {problem}", err=True)
-    return _some(measurements, folder)
+    return _require_any(measurements, folder)
 
 
 def load_results(folder: str | os.PathLike[str]) -> pd.DataFrame:
@@ -75,10 +75,10 @@ def load_results(folder: str | os.PathLike[str]) -> pd.DataFrame:
     measurements, problems = read_store(store)
     for problem in problems:
         warnings.warn(f"left out: {problem}", stacklevel=2)
-    return results_frame((measurement.path, measurement.result) for measurement in _some(measurements, store))
+    return results_frame((measurement.path, measurement.result) for measurement in _require_any(measurements, store))
 
 
-def _some(measurements: list[Measurement], folder: Path) -> list[Measurement]:
+def _require_any(measurements: list[Measurement], folder: Path) -> list[Measurement]:
     if not measurements:
         raise ResultError(f"{folder}: holds no readable result; run `umt run` again, which repeats what has no result")
     return measurements
@@ -112,8 +112,8 @@ def _without_copies(measurements: Iterable[Measurement], problems: list[UMTError
 
 def _contradiction(key: Key, answers: Mapping[Values, Measurement]) -> UMTError:
     (values, first), (other_values, second), *more = answers.items()
-    others = f" and {len(more)} more" if more else ""
+    further = f" and {len(more)} more" if more else ""
     return ResultError(
-        f"{first.path} and {second.path}{others}: different values ({brief(dict(values))}, "
+        f"{first.path} and {second.path}{further}: different values ({brief(dict(values))}, "
         f"{brief(dict(other_values))}) for the same job ({', '.join(map(str, astuple(key)))}); delete the wrong one"
     )

@@ -74,9 +74,9 @@ def students_of(measurements: Sequence[Measurement]) -> list[StudentMeasurement]
     """Return the measurements whose model states its distillation; the others are of no student."""
     return [
         StudentMeasurement(student, provenance.get("space"), "readout" in provenance, measurement)
-        for (provenance, architecture), same in groupby(measurements, _description)
+        for (provenance, architecture), runs in groupby(measurements, _description)
         if provenance and (student := student_from(provenance, architecture))
-        for measurement in same
+        for measurement in runs
     ]
 
 
@@ -87,35 +87,35 @@ def _description(measurement: Measurement) -> tuple[Mapping[str, Any], str]:
 def student_from(provenance: Mapping[str, Any], architecture: str) -> StudentRecord | None:
     """Return the student that a checkpoint's provenance describes, None if it holds no recipe."""
     try:
-        made = {key: value for key, value in provenance.items() if key not in HEAD_FIELDS}
-        recipe = made["recipe"]
+        record = {key: value for key, value in provenance.items() if key not in HEAD_FIELDS}
+        recipe = record["recipe"]
         settings = {key: value for key, value in recipe.items() if key not in ("name", "about", "seed", "otherwise")}
-        teachers = tuple(_teacher(teacher, made) for teacher in recipe["teachers"])
+        teachers = tuple(_teacher(teacher, record) for teacher in recipe["teachers"])
         return StudentRecord(
-            _digest(made),
+            _digest(record),
             str(recipe["name"]),
             recipe.get("readout") is not None,
             _digest(settings),
             architecture,
             dict(recipe["interaction"]),
             teachers,
-            _curve(made),
+            _curve(record),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         return None  # a file may hold anything; without a sound recipe it is not in these tables
 
 
-def _teacher(teacher: Mapping[str, Any], made: Mapping[str, Any]) -> TeacherRecord:
+def _teacher(teacher: Mapping[str, Any], record: Mapping[str, Any]) -> TeacherRecord:
     name = str(teacher["name"])
-    losses = {part: float(value) for part, value in made["losses"].get(name, {}).items()}
+    losses = {part: float(value) for part, value in record["losses"].get(name, {}).items()}
     weights = None if teacher.get("weights") is None else str(teacher["weights"])
     kind, backbone = str(teacher["kind"]), str(teacher["backbone"])
-    return TeacherRecord(name, kind, backbone, str(made["objectives"][name]), losses, weights)
+    return TeacherRecord(name, kind, backbone, str(record["objectives"][name]), losses, weights)
 
 
-def _curve(made: Mapping[str, Any]) -> dict[str, list[float]]:
+def _curve(record: Mapping[str, Any]) -> dict[str, list[float]]:
     """Return curves of equal length, which can be drawn, or none."""
-    curve = {str(name): [float(value) for value in values] for name, values in made.get("curve", {}).items()}
+    curve = {str(name): [float(value) for value in values] for name, values in record.get("curve", {}).items()}
     lengths = {len(values) for values in curve.values()}
     drawable = all(abs(value) <= MAX_VALUE for values in curve.values() for value in values)
     return curve if "step" in curve and len(lengths) == 1 and drawable else {}

@@ -75,19 +75,19 @@ def _cell(column: MeasuredColumn, field: str, line: PaperRow, model: Model) -> C
         return Cell()
     difference, digits = fmean(values) - float(line[field]), column.metric.decimals
     verdict = inside_spread(difference, values)
-    spread = f" ({'inside' if verdict[0] else 'outside'} ±{verdict[1]:.{digits}f})" if verdict else ""
+    tolerance = f" ({'inside' if verdict[0] else 'outside'} ±{verdict[1]:.{digits}f})" if verdict else ""
     origin = f"ours {', '.join(f'{value:.6g}' for value in values)}; the paper {line[field]}"
-    return Cell(f"{difference:+.{digits}f}{spread}", difference, runs=len(values), explain=lambda: [origin])
+    return Cell(f"{difference:+.{digits}f}{tolerance}", difference, runs=len(values), explain=lambda: [origin])
 
 
 def _counterpart(measurement: Measurement, number: int) -> PaperRow | None:
     """Return the paper's row of a backbone; for a student, its readout alone has a row there."""
     students = students_of([measurement])
     name = students[0].student.recipe if students and students[0].stands_for_student else None
-    made = {"recipe": name, "backbone": measurement.result.spec}
+    names = {"recipe": name, "backbone": measurement.result.spec}
     entries = yaml.safe_load((Path(__file__).parents[1] / "paper" / "counterparts.yaml").read_text(encoding="utf-8"))
     for entry in entries:
-        if any(made[way] == entry[way] for way in made if way in entry):
+        if any(names[way] == entry[way] for way in names if way in entry):
             fields = ("method", "student_arch", "setting")
             return next(line for line in published_table(number) if all(line[name] == entry[name] for name in fields))
     return None

@@ -84,20 +84,20 @@ def build_student_table(
 
     `columns` are those of the suite. `with_paper` puts the paper's own rows, marked as such, in a group above.
     """
-    chosen = [
+    shown_students = [
         measured
         for measured in students
         if declaration.holds(measured.student)
         and (measured.plain or measured.space if declaration.heads else measured.stands_for_student)
     ]
-    if not chosen and not with_paper:
+    if not shown_students and not with_paper:
         return None
-    measured = _measured(declaration, columns, [student.measurement for student in chosen])
+    measured = _measured(declaration, columns, [student.measurement for student in shown_students])
     numbers = list(_numbers(declaration, measured))
     shown = tuple(number.column for number in numbers)
     groups = [
         *(_published(declaration, numbers) if with_paper else ()),
-        *_groups(declaration, numbers, chosen),
+        *_groups(declaration, numbers, shown_students),
     ]
     if not numbers or (not with_paper and sum(len(group.rows) for group in groups) < 2):
         return None

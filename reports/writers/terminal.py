@@ -44,46 +44,47 @@ def _pieces(table: Table, room: int) -> list[Table]:
         return [table]
     cuts = [count * index // number for index in range(number + 1)]
     pieces = [_columns(table, slice(*ends)) for ends in pairwise(cuts)]
-    first, *others = (replace(piece, caption="") for piece in pieces[:-1])
+    first, *continued = (replace(piece, caption="") for piece in pieces[:-1])
     last = pieces[-1]
-    return [first, *(replace(piece, number="", title="") for piece in (*others, last))]
+    return [first, *(replace(piece, number="", title="") for piece in (*continued, last))]
 
 
-def _columns(table: Table, some: slice) -> Table:
+def _columns(table: Table, selection: slice) -> Table:
     groups = [
-        replace(group, rows=tuple(replace(row, cells=row.cells[some]) for row in group.rows)) for group in table.groups
+        replace(group, rows=tuple(replace(row, cells=row.cells[selection]) for row in group.rows))
+        for group in table.groups
     ]
-    return replace(table, columns=table.columns[some], groups=tuple(groups))
+    return replace(table, columns=table.columns[selection], groups=tuple(groups))
 
 
 def _upright(table: Table, width: int) -> rich.table.Table:
     """Draw a row for each model."""
     labels = len(table.label_headings) if width >= WIDE_CONSOLE else 1
-    drawn = _frame(table)
+    grid = _frame(table)
     for index, heading in enumerate(table.label_headings[:labels]):
-        drawn.add_column(_text(heading), no_wrap=index == 0, overflow="fold")
+        grid.add_column(_text(heading), no_wrap=index == 0, overflow="fold")
     for column in table.columns:
-        drawn.add_column(
+        grid.add_column(
             Text(f"{printable(column.heading)}\n{printable(column.measure)}"), justify="right", overflow="fold"
         )
     for group in table.groups:
-        drawn.add_section()
+        grid.add_section()
         if group.title:
-            drawn.add_row(_text(group.title, "italic"))
+            grid.add_row(_text(group.title, "italic"))
         for row in group.rows:
-            drawn.add_row(*_labels(row)[:labels], *map(_shown, row.cells), style="dim" if row.source == "paper" else "")
-    return drawn
+            grid.add_row(*_labels(row)[:labels], *map(_shown, row.cells), style="dim" if row.source == "paper" else "")
+    return grid
 
 
 def _turned(table: Table, rows: Sequence[Row]) -> rich.table.Table:
     """Draw a column for each model."""
-    drawn = _frame(table)
-    drawn.add_column()
+    grid = _frame(table)
+    grid.add_column()
     for row in rows:
-        drawn.add_column(_labels(row)[0], justify="right", overflow="fold")
+        grid.add_column(_labels(row)[0], justify="right", overflow="fold")
     for index, column in enumerate(table.columns):
-        drawn.add_row(_text(f"{column.heading}: {column.measure}"), *(_shown(row.cells[index]) for row in rows))
-    return drawn
+        grid.add_row(_text(f"{column.heading}: {column.measure}"), *(_shown(row.cells[index]) for row in rows))
+    return grid
 
 
 def _frame(table: Table) -> rich.table.Table:

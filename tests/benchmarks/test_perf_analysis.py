@@ -21,8 +21,8 @@ def test_peers_and_ours_agree_with_the_reference() -> None:
 
 
 def test_rows_hold_ratio_limit_and_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cka, "MANY", 900)
-    monkeypatch.setattr(cka, "FEW", 300)
+    monkeypatch.setattr(cka, "IMAGES", 900)
+    monkeypatch.setattr(cka, "FEW_IMAGES", 300)
     monkeypatch.setattr(pca, "TOKENS", 2000)
     monkeypatch.setattr(pca, "WIDTH", 96)
     rows = [*cka.measure(CPU), *pca.measure(CPU)]
@@ -32,7 +32,13 @@ def test_rows_hold_ratio_limit_and_error(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_peers_of_the_penalty_path_get_as_far_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their times stand for the same answers: L-BFGS goes on until it is within the gap."""
-    for name, value in {"IMAGES": 200, "WIDTH": 16, "CLASSES": 5, "GRID": [1e2, 1.0, 1e-2], "SOME": slice(3)}.items():
+    for name, value in {
+        "IMAGES": 200,
+        "WIDTH": 16,
+        "CLASSES": 5,
+        "GRID": [1e2, 1.0, 1e-2],
+        "PEER_GRID": slice(3),
+    }.items():
         monkeypatch.setattr(l2_path, name, np.array(value) if isinstance(value, list) else value)
     rows = l2_path.measure(CPU)
     assert all(row.note.endswith("peer within 1e-06 in 3 of 3") for row in rows)

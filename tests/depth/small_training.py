@@ -20,7 +20,7 @@ from umt.backbones import create_backbone
 from umt.data.contract import Dataset
 from umt.data.registry import dataset_info
 from umt.training.distributed import init_distributed
-from umt.training.engine import Extras, Place
+from umt.training.engine import Extras, RunContext
 
 # Without biases of the keys: their gradient is zero but for rounding, which AdamW blows up to full steps.
 SPEC = "timm:vit_tiny_patch16_224?pretrained=false&img_size=48&depth=4&embed_dim=24&num_heads=2&qkv_bias=false"
@@ -40,8 +40,8 @@ def train(
     dataset = Dataset(dataset_info("nyuv2"), data)
     parts = build(settings, create_backbone(SPEC), dataset.samples("train"), dataset.samples("test"), seed=0)
     without_batchnorm(parts.model)
-    place = Place(torch.device("cpu"), folder, 0, report)
-    values = train_and_test(parts, settings, place, Extras(save_seconds=save_seconds))
+    context = RunContext(torch.device("cpu"), folder, 0, report)
+    values = train_and_test(parts, settings, context, Extras(save_seconds=save_seconds))
     return values, parts.model.state_dict()
 
 

@@ -56,8 +56,8 @@ def test_readout_projects_the_summary_into_every_place() -> None:
     inputs = pairs(CNN, (3,) * 4)
     fmap, summary = inputs[1]
     linear, convolution = reassemble.readout_projects[1][0], reassemble.projects[1].conv
-    place = torch.cat([fmap[0, :, 2, 5], summary[0]])
-    hidden = torch.nn.functional.gelu(linear.weight @ place + linear.bias)
+    context = torch.cat([fmap[0, :, 2, 5], summary[0]])
+    hidden = torch.nn.functional.gelu(linear.weight @ context + linear.bias)
     expected = convolution.weight[:, :, 0, 0] @ hidden + convolution.bias
     torch.testing.assert_close(reassemble(inputs)[1][0, :, 2, 5], expected)
 

@@ -17,7 +17,7 @@ from umt.backbones import create_backbone
 from umt.data.contract import Dataset
 from umt.data.mini.dense import write_ade20k
 from umt.data.registry import dataset_info
-from umt.training.engine import Place
+from umt.training.engine import RunContext
 
 CNN = "timm:test_resnet?pretrained=false"
 
@@ -50,8 +50,8 @@ def make_parts(rooms: Dataset, settings: ADE20KSettings) -> Callable[..., Parts]
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(torch.device("cpu"), tmp_path / "work", 0, lambda done, total, text: None)
+def context(tmp_path: Path) -> RunContext:
+    return RunContext(torch.device("cpu"), tmp_path / "work", 0, lambda done, total, text: None)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from umt.data.contract import Dataset
 from umt.data.registry import dataset_info
 from umt.errors import UMTError
 from umt.training.distributed import init_distributed
-from umt.training.engine import Extras, Place
+from umt.training.engine import Extras, RunContext
 
 SMALL = {
     "iterations": 4, "warmup": 1, "batch": 4, "bn_batch": 2, "precision": "fp32", "scale": (256, 64), "crop": 64,
@@ -43,7 +43,7 @@ def train_alike(data: Path, folder: Path) -> tuple[dict[str, Any], dict[str, tor
     backbone = create_backbone("timm:test_resnet?pretrained=false")
     parts = build(settings, backbone, samples("training"), samples("validation"), seed=0)
     parts.model.decode_head.norm = nn.Identity()
-    values = train_and_test(parts, settings, Place(torch.device("cpu"), folder, 0, lambda *_: None))
+    values = train_and_test(parts, settings, RunContext(torch.device("cpu"), folder, 0, lambda *_: None))
     return values, parts.model.state_dict()
 
 
@@ -65,7 +65,7 @@ def lost(data: Path, folder: Path) -> None:
     if rank == 1:
         parts.optimizer.step = lambda: kill() if next(steps) == 2 else step()  # type: ignore[method-assign]
     try:
-        train_and_test(parts, SETTINGS, Place(torch.device("cpu"), folder, 0, lambda *_: None))
+        train_and_test(parts, SETTINGS, RunContext(torch.device("cpu"), folder, 0, lambda *_: None))
     except UMTError as error:
         (folder / f"lost-{rank}.txt").write_text(str(error))
 
@@ -79,14 +79,14 @@ def killed(data: Path, folder: Path, moment: str) -> None:
     steps, step = itertools.count(1), parts.optimizer.step
     if moment == "training":
         parts.optimizer.step = lambda: kill() if next(steps) == 3 else step()  # type: ignore[method-assign]
-    train_and_test(parts, SETTINGS, Place(torch.device("cpu"), folder, 0, report), Extras(save_seconds=0))
+    train_and_test(parts, SETTINGS, RunContext(torch.device("cpu"), folder, 0, report), Extras(save_seconds=0))
 
 
 if __name__ == "__main__":
-    place = Path(sys.argv[1]), Path(sys.argv[2])
+    context = Path(sys.argv[1]), Path(sys.argv[2])
     if sys.argv[3] == "two":
-        one_of_two(*place)
+        one_of_two(*context)
     elif sys.argv[3] == "lost":
-        lost(*place)
+        lost(*context)
     else:
-        killed(*place, sys.argv[3])
+        killed(*context, sys.argv[3])

@@ -14,7 +14,7 @@ import torch
 
 from mmseg_configs.runner import train_and_test
 from umt.data.contract import Dataset
-from umt.training.engine import Place
+from umt.training.engine import RunContext
 from umt.training.hooks.saving import RESUME_FILE
 
 pytestmark = pytest.mark.slow
@@ -36,8 +36,8 @@ def module() -> Any:
 def finish(module: Any, rooms: Dataset, folder: Path) -> Trained:
     """Values and weights at the end."""
     parts = module.probe(rooms.root)
-    place = Place(torch.device("cpu"), folder, 0, lambda done, total, text: None)
-    return train_and_test(parts, module.SETTINGS, place), parts.model.state_dict()
+    context = RunContext(torch.device("cpu"), folder, 0, lambda done, total, text: None)
+    return train_and_test(parts, module.SETTINGS, context), parts.model.state_dict()
 
 
 @pytest.fixture(scope="module")

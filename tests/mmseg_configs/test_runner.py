@@ -17,7 +17,7 @@ from mmseg_configs.ade20k import ADE20KSettings
 from mmseg_configs.runner import Parts, dense_training, train_and_test
 from umt.errors import UMTError
 from umt.training import batches
-from umt.training.engine import Extras, Place
+from umt.training.engine import Extras, RunContext
 from umt.training.hooks.saving import RESUME_FILE
 from umt.training.precision import AutocastOptimWrapper
 
@@ -26,17 +26,17 @@ def head_of(parts: Parts) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in parts.model.decode_head.state_dict().items()}
 
 
-def train(parts: Parts, settings: ADE20KSettings, place: Place) -> None:
-    with dense_training(parts, settings, place) as runner:
+def train(parts: Parts, settings: ADE20KSettings, context: RunContext) -> None:
+    with dense_training(parts, settings, context) as runner:
         runner.train()
 
 
 def test_training_moves_the_head_and_nothing_else(
-    make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place, capfd: Any
+    make_parts: Callable[..., Parts], settings: ADE20KSettings, context: RunContext, capfd: Any
 ) -> None:
     parts = make_parts()
     backbone = parts.model.backbone.backbone.weights_hash()
-    with dense_training(parts, settings, place) as runner:
+    with dense_training(parts, settings, context) as runner:
         runner.train()
     trained = {id(parameter) for group in parts.optimizer.param_groups for parameter in group["params"]}
     assert trained == {id(parameter) for parameter in runner.model.decode_head.parameters()}
@@ -48,7 +48,7 @@ def test_training_moves_the_head_and_nothing_else(
 
 
 def test_accumulation_equals_one_large_batch(
-    make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place
+    make_parts: Callable[..., Parts], settings: ADE20KSettings, context: RunContext
 ) -> None:
     """Without BatchNorm, whose statistics belong to the micro batch; the learning rate changes at every step."""
     heads = []
@@ -56,7 +56,7 @@ def test_accumulation_equals_one_large_batch(
         changed = dataclasses.replace(settings, bn_batch=bn_batch)
         parts = make_parts(bn_batch=bn_batch)
         parts.model.decode_head.norm = nn.Identity()
-        folder = dataclasses.replace(place, work_dir=place.work_dir / str(bn_batch))
+        folder = dataclasses.replace(context, work_dir=context.work_dir / str(bn_batch))
         train(parts, changed, folder)
         heads.append(head_of(parts)["conv_seg.weight"])
     torch.testing.assert_close(heads[1], heads[0], rtol=1e-5, atol=1e-7)
@@ -64,14 +64,14 @@ def test_accumulation_equals_one_large_batch(
 
 
 def test_learning_rate_warms_up_and_falls_to_zero_at_the_last_step(
-    make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place
+    make_parts: Callable[..., Parts], settings: ADE20KSettings, context: RunContext
 ) -> None:
     changes = {"iterations": 8, "warmup": 3, "warmup_start": 1e-6, "batch": 2, "bn_batch": 1}
     parts = make_parts(**changes)
     rates: list[float] = []
     step = parts.optimizer.step
     parts.optimizer.step = lambda: (rates.append(parts.optimizer.param_groups[0]["lr"]), step())  # type: ignore
-    train(parts, dataclasses.replace(settings, **changes), place)
+    train(parts, dataclasses.replace(settings, **changes), context)
     warm = [1e-3 * (1e-6 + (1 - 1e-6) * index / 2) for index in range(3)]
     fall = [1e-3 * (1 - index / 4) for index in range(5)]
     assert rates[:3] == pytest.approx(warm)
@@ -79,12 +79,12 @@ def test_learning_rate_warms_up_and_falls_to_zero_at_the_last_step(
 
 
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(
-    make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place
+    make_parts: Callable[..., Parts], settings: ADE20KSettings, context: RunContext
 ) -> None:
     changes = {"iterations": 5, "batch": 2, "bn_batch": 1, "dropout": 0.5}
     changed = dataclasses.replace(settings, **changes)
     whole = make_parts(**changes)
-    expected = train_and_test(whole, changed, dataclasses.replace(place, work_dir=place.work_dir / "whole"))
+    expected = train_and_test(whole, changed, dataclasses.replace(context, work_dir=context.work_dir / "whole"))
 
     class KilledError(Exception):
         pass
@@ -100,7 +100,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
 
         parts.optimizer.step = stop_in_the_fourth  # type: ignore[method-assign, assignment]
 
-    stopped = dataclasses.replace(place, work_dir=place.work_dir / "stopped")
+    stopped = dataclasses.replace(context, work_dir=context.work_dir / "stopped")
     first = make_parts(**changes)
     kill(first)
     with pytest.raises(KilledError):
@@ -114,11 +114,11 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
 
 
 def test_curves_hold_losses_and_the_tests_between_steps(
-    make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place
+    make_parts: Callable[..., Parts], settings: ADE20KSettings, context: RunContext
 ) -> None:
     changes = {"iterations": 12, "batch": 1, "bn_batch": 1, "best_on_test": 6}
-    train_and_test(make_parts(**changes), dataclasses.replace(settings, **changes), place)
-    board = EventAccumulator(str(place.work_dir / "tensorboard"))
+    train_and_test(make_parts(**changes), dataclasses.replace(settings, **changes), context)
+    board = EventAccumulator(str(context.work_dir / "tensorboard"))
     board.Reload()
     assert {"decode.loss_ce", "loss", "lr", "images_per_second", "test/miou"} <= set(board.Tags()["scalars"])
     assert [event.step for event in board.Scalars("loss")] == [10, 12]
@@ -129,7 +129,7 @@ def test_curves_hold_losses_and_the_tests_between_steps(
 def test_a_bad_file_in_the_middle_is_one_line(
     make_parts: Callable[..., Parts],
     settings: ADE20KSettings,
-    place: Place,
+    context: RunContext,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     workers: int,
@@ -140,7 +140,7 @@ def test_a_bad_file_in_the_middle_is_one_line(
     Image.new("L", (7, 5)).save(bad)
     monkeypatch.setattr(parts.train_set, "get_data_info", _pointing_to(parts, str(bad)))
     with pytest.raises(UMTError) as caught:
-        train_and_test(parts, settings, place)
+        train_and_test(parts, settings, context)
     assert str(caught.value).startswith(f"{bad}: shape 5x7, its image room_")
     assert "\n" not in str(caught.value)
 
@@ -151,7 +151,7 @@ def _pointing_to(parts: Parts, annotation: str) -> Callable[[int], dict[str, Any
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_one_line(
-    make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place
+    make_parts: Callable[..., Parts], settings: ADE20KSettings, context: RunContext
 ) -> None:
     parts = make_parts()
     step = parts.optimizer.step
@@ -162,15 +162,15 @@ def test_a_loss_that_is_no_number_stops_the_run_with_one_line(
 
     parts.optimizer.step = poison  # type: ignore[method-assign, assignment]
     with pytest.raises(UMTError, match=r"iteration 2: .* is nan; no checkpoint was saved before; lower lr") as caught:
-        train_and_test(parts, settings, place)
+        train_and_test(parts, settings, context)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("precision", "autocast"), [("fp32", False), ("bf16", True)])
 def test_precision_is_that_of_the_protocol(
-    make_parts: Callable[..., Parts], settings: ADE20KSettings, place: Place, precision: str, autocast: bool
+    make_parts: Callable[..., Parts], settings: ADE20KSettings, context: RunContext, precision: str, autocast: bool
 ) -> None:
-    with dense_training(make_parts(), dataclasses.replace(settings, precision=precision), place) as runner:
+    with dense_training(make_parts(), dataclasses.replace(settings, precision=precision), context) as runner:
         assert isinstance(runner.optim_wrapper, AutocastOptimWrapper) is autocast
         runner.train()
     assert all(torch.isfinite(value).all() for value in runner.model.decode_head.parameters())

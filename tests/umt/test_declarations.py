@@ -211,7 +211,7 @@ def test_special_files_are_neither_waited_for_nor_read_without_end(
             read_json(tmp_path / name, "a thing", "mend it")
     (tmp_path / "large").write_text('{"a": "' + "x" * 100 + '"}')
     with pytest.raises(UMTError, match="has 109 bytes, at most 50 are read"):
-        read_json(tmp_path / "large", "a thing", "mend it", most=50)
+        read_json(tmp_path / "large", "a thing", "mend it", max_bytes=50)
     monkeypatch.setattr(declarations, "MAX_YAML_BYTES", 50)
     with pytest.raises(UMTError, match="has 109 bytes, at most 50 are read"):
         read_mapping(tmp_path / "large")

@@ -133,7 +133,7 @@ def test_plain_files(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(path)
     assert read_plain(tmp_path / "link", links=True) == b"3"
     with pytest.raises(OSError, match="has 1 bytes, at most 0 are read"):
-        read_plain(path, most=0)
+        read_plain(path, max_bytes=0)
 
 
 def test_links_of_the_user_may_lead_elsewhere_and_names_may_not(tmp_path: Path) -> None:

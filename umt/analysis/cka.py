@@ -15,7 +15,7 @@ from umt.analysis.moments import PairMoments
 from umt.errors import NotFiniteError, SizeError, TooFewError
 
 CHUNK = 2048  # rows that are multiplied at once: enough for the speed of large matrices, few enough for float32
-FEWEST = 4  # samples: the unbiased estimate divides by n - 3
+MIN_SAMPLES = 4  # samples: the unbiased estimate divides by n - 3
 
 
 @dataclass(frozen=True)
@@ -42,31 +42,31 @@ class LinearCka:
         self.split = len(left)
         self.pairs = list(product(range(len(left)), range(len(left), len(self.names))))
         self.moments = PairMoments(self.pairs)
-        self.kept: list[list[Tensor]] = [[] for _ in self.names]
+        self.stored_rows: list[list[Tensor]] = [[] for _ in self.names]
 
     def add(self, left: Sequence[Tensor], right: Sequence[Tensor]) -> None:
         """Add features [n, d] of the next n samples, in the order of the names; UMTError if the sets do not match."""
         sets = [features.detach().float() for features in (*left, *right)]
         self._check(sets)
-        for kept, rows in zip(self.kept, sets, strict=True):
-            kept.append(rows)
+        for blocks, rows in zip(self.stored_rows, sets, strict=True):
+            blocks.append(rows)
         if self._kept_rows() >= max(CHUNK, *(rows.shape[1] for rows in sets)):
             self._reduce()
 
     def result(self) -> CkaTable:
         """Return the table; UMTError for fewer than 4 samples, or for features that are the same for all of them."""
         samples = self.moments.rows + self._kept_rows()
-        if samples < FEWEST:
-            raise TooFewError(f"CKA of {samples} samples: it takes at least {FEWEST}; give more images")
-        own, crossed = self._hsics(samples)
-        for name, hsic in zip(self.names, own, strict=True):
+        if samples < MIN_SAMPLES:
+            raise TooFewError(f"CKA of {samples} samples: it takes at least {MIN_SAMPLES}; give more images")
+        within, crossed = self._hsics(samples)
+        for name, hsic in zip(self.names, within, strict=True):
             if not (hsic.biased > 0 and hsic.unbiased > 0):
                 raise TooFewError(
                     f"{name}: its features are the same for all {samples} samples, CKA is undefined there"
                 )
         tables = {}
         for kind in ("biased", "unbiased"):
-            norms = [math.sqrt(getattr(hsic, kind)) for hsic in own]
+            norms = [math.sqrt(getattr(hsic, kind)) for hsic in within]
             values = [getattr(crossed[i, j], kind) / (norms[i] * norms[j]) for i, j in self.pairs]
             tables[kind] = torch.tensor(values, dtype=torch.float64).view(self.split, -1)
         return CkaTable(tables["biased"], tables["unbiased"], samples)
@@ -74,8 +74,8 @@ class LinearCka:
     def _hsics(self, samples: int) -> tuple[list[Hsic], dict[tuple[int, int], Hsic]]:
         """Return HSIC of each set with itself, and of each pair."""
         indices = range(len(self.names))
-        if self.moments.rows == 0 and samples < min(kept[0].shape[1] for kept in self.kept):
-            grams = [_gram(torch.cat(kept)) for kept in self.kept]
+        if self.moments.rows == 0 and samples < min(blocks[0].shape[1] for blocks in self.stored_rows):
+            grams = [_gram(torch.cat(blocks)) for blocks in self.stored_rows]
             return [from_grams(gram, gram) for gram in grams], {
                 (i, j): from_grams(grams[i], grams[j]) for i, j in self.pairs
             }
@@ -88,13 +88,13 @@ class LinearCka:
         """Turn the kept rows into moments."""
         if self._kept_rows() == 0:
             return
-        sets = [kept[0] if len(kept) == 1 else torch.cat(kept) for kept in self.kept]
+        sets = [blocks[0] if len(blocks) == 1 else torch.cat(blocks) for blocks in self.stored_rows]
         for chunk in zip(*(rows.split(CHUNK) for rows in sets), strict=True):
             self.moments.add(chunk)
-        self.kept = [[] for _ in self.names]
+        self.stored_rows = [[] for _ in self.names]
 
     def _kept_rows(self) -> int:
-        return sum(len(rows) for rows in self.kept[0])
+        return sum(len(rows) for rows in self.stored_rows[0])
 
     def _check(self, sets: Sequence[Tensor]) -> None:
         if len(sets) != len(self.names):

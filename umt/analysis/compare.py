@@ -94,8 +94,8 @@ def pairs_of(count: int, *, every: bool) -> list[tuple[int, int]]:
 
 def spaced(depth: int, count: int) -> tuple[int, ...]:
     """Return at most `count` of the maps 0 to depth - 1, evenly spaced, the last among them."""
-    kept = min(depth, count)
-    return tuple(-(-depth * (index + 1) // kept) - 1 for index in range(kept))
+    number = min(depth, count)
+    return tuple(-(-depth * (index + 1) // number) - 1 for index in range(number))
 
 
 class RunningCka:
@@ -148,5 +148,5 @@ def _summaries(features: Features) -> list[Tensor]:
     return [features.summary(index) for index in range(len(features.maps))]
 
 
-def _names(subject: Subject, what: str) -> list[str]:
-    return [f"{subject.label}, {what} {index}" for index in subject.maps]
+def _names(subject: Subject, feature: str) -> list[str]:
+    return [f"{subject.label}, {feature} {index}" for index in subject.maps]

@@ -77,11 +77,11 @@ def product(x: Tensor, y: Tensor) -> Tensor:
 def add_square(total: Tensor, rows: Tensor) -> None:
     """Add X'X to `total` [d, d], in strips from the diagonal to the right; the part below it is not computed."""
     rows = rows.double() if rows.shape[1] <= NARROW else rows
-    for left in range(0, rows.shape[1], STRIP):
-        total[left : left + STRIP, left:] += rows[:, left : left + STRIP].T @ rows[:, left:]
+    for start in range(0, rows.shape[1], STRIP):
+        total[start : start + STRIP, start:] += rows[:, start : start + STRIP].T @ rows[:, start:]
 
 
 def mirrored(upper: Tensor) -> Tensor:
     """Return the whole symmetric matrix."""
-    whole = upper.triu()
-    return whole.add_(upper.triu(1).T)
+    symmetric = upper.triu()
+    return symmetric.add_(upper.triu(1).T)

@@ -47,9 +47,9 @@ def principal_components(tokens: Tensor, count: int = 3) -> Components:
     """
     if min(tokens.shape) <= count:
         raise SizeError(f"{count} principal components of {tokens.shape[0]} tokens with {tokens.shape[1]} dimensions")
-    found = _iterated(tokens, count) or _exact(tokens, count)
-    signs = found.axes.gather(1, found.axes.abs().argmax(dim=1, keepdim=True)).sign()
-    return replace(found, axes=found.axes * signs)
+    components = _iterated(tokens, count) or _exact(tokens, count)
+    signs = components.axes.gather(1, components.axes.abs().argmax(dim=1, keepdim=True)).sign()
+    return replace(components, axes=components.axes * signs)
 
 
 def _iterated(tokens: Tensor, count: int) -> Components | None:
@@ -67,9 +67,9 @@ def _iterated(tokens: Tensor, count: int) -> Components | None:
     mean, total, basis, images = _first_pass(tokens, shift, _warm_start(sample, shift, width))
     for _ in range(STEPS):
         values, ritz = torch.linalg.eigh(images @ basis.T)
-        values, wanted = values.flip(0), ritz.flip(1)[:, :count].T
-        axes = wanted @ basis
-        residuals = wanted @ images - values[:count, None] * axes
+        values, leading = values.flip(0), ritz.flip(1)[:, :count].T
+        axes = leading @ basis
+        residuals = leading @ images - values[:count, None] * axes
         if torch.linalg.matrix_norm(residuals, 2) <= ANGLE * (values[count - 1] - values[count]):
             return _components(len(tokens), mean, axes, values[:count], total)
         followed = torch.cat([residuals, _scatter(sample, shift, residuals)])

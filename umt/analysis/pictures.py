@@ -24,7 +24,7 @@ def colour_basis(maps: Sequence[TokenMap]) -> Components:
     A few tokens of large norm (Darcet et al. 2024) would turn the basis to themselves: those farther from the mean than
     99 in 100 tokens are pulled in to that distance first.
     """
-    return principal_components(pulled_in(torch.cat([tokens_of(one.fmap[None]) for one in maps])))
+    return principal_components(pulled_in(torch.cat([tokens_of(token_map.fmap[None]) for token_map in maps])))
 
 
 def pulled_in(tokens: Tensor) -> Tensor:
@@ -41,18 +41,18 @@ def colours(maps: Sequence[TokenMap], basis: Components) -> list[np.ndarray]:
 
     Every component is scaled over all the maps together, from its 1st to its 99th percentile; values beyond are cut.
     """
-    projected = [basis.project(tokens_of(one.fmap[None])) for one in maps]
+    projected = [basis.project(tokens_of(token_map.fmap[None])) for token_map in maps]
     every = torch.cat(projected)
     low, high = every.quantile(DARKEST, dim=0), every.quantile(BRIGHTEST, dim=0)
     return [
-        ((values - low) / (high - low).clamp(min=TINY)).clamp(0, 1).view(*one.fmap.shape[1:], 3).numpy()
-        for values, one in zip(projected, maps, strict=True)
+        ((values - low) / (high - low).clamp(min=TINY)).clamp(0, 1).view(*token_map.fmap.shape[1:], 3).numpy()
+        for values, token_map in zip(projected, maps, strict=True)
     ]
 
 
-def cosine_map(one: TokenMap) -> np.ndarray:
+def cosine_map(token_map: TokenMap) -> np.ndarray:
     """Return the cosine between the summary token and every token, [H, W]."""
-    cosines: np.ndarray = F.cosine_similarity(one.fmap, one.summary[:, None, None], dim=0).numpy()
+    cosines: np.ndarray = F.cosine_similarity(token_map.fmap, token_map.summary[:, None, None], dim=0).numpy()
     return cosines
 
 

@@ -49,7 +49,7 @@ def elsewhere(name: str) -> str | None:
 
 def _folder(folder: Path) -> str | None:
     try:
-        config = read_json(folder / "config.json", "a configuration", "name another folder", most=LARGEST)
+        config = read_json(folder / "config.json", "a configuration", "name another folder", max_bytes=LARGEST)
     except (OSError, UMTError):
         return None
     return f"timm:local-dir:{folder}" if "architecture" in config else f"hf:{folder}"

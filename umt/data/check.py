@@ -35,8 +35,8 @@ def check_annotation(image: Path, annotation: Path, max_label: int) -> None:
     """Check a class map: one channel, as large as its image, labels at most `max_label`."""
     labels = _same_size(image, annotation)
     if labels.ndim != 2 or labels.max() > max_label:
-        found = f"label {labels.max()}" if labels.ndim == 2 else f"{labels.shape[2]} channels"
-        raise DataError(f"{annotation}: {found}, expected one channel of labels 0..{max_label}; replace the file")
+        description = f"label {labels.max()}" if labels.ndim == 2 else f"{labels.shape[2]} channels"
+        raise DataError(f"{annotation}: {description}, expected one channel of labels 0..{max_label}; replace the file")
 
 
 def check_depth(image: Path, annotation: Path, plausible: tuple[float, float] | None = None) -> None:

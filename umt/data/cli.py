@@ -127,6 +127,6 @@ def _state(info: DatasetInfo, data_root: Path) -> str:
         record = read_record(data_root, info.name)
     except UMTError as error:
         return str(error)
-    made = [f"{target} from {', '.join(files)}" for target, files in record.prepared.items()]
+    prepared_files = [f"{target} from {', '.join(files)}" for target, files in record.prepared.items()]
     verified = f"verified {record.verified}: {record.title}" if record.verified else "not verified"
-    return "; ".join(["there", *made, verified])
+    return "; ".join(["there", *prepared_files, verified])

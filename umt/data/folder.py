@@ -115,11 +115,11 @@ def _read_split(train: str, root: Path, split: str) -> list[Sample]:
     return foldered_samples(root / split, names, known)
 
 
-def _read_unsplit(drawn: StratifiedSplit, root: Path, split: str) -> list[Sample]:
+def _read_unsplit(splitting: StratifiedSplit, root: Path, split: str) -> list[Sample]:
     return [
         Sample(root / name / image, label)
         for label, name in enumerate(subfolders(root))
-        for image in drawn.take(name, class_images(root / name), split)
+        for image in splitting.take(name, class_images(root / name), split)
     ]
 
 

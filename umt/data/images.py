@@ -18,7 +18,7 @@ from umt.files import open_plain
 
 # Longer side over shorter, wide beyond any panorama. The shorter side is scaled to a model's resolution, and
 # nothing else limits the longer: here 512 pixels give 79 MB, while 1x20000, a file of a few bytes, would give 16 GB.
-LONGEST = 100
+MAX_SIDE_RATIO = 100
 
 
 @contextmanager
@@ -93,8 +93,8 @@ def _reason(error: Exception) -> str:
 
 def _check_shape(path: Path, width: int, height: int) -> None:
     """Check the shape of an image before it is decoded."""
-    if max(width, height) > LONGEST * min(width, height):
+    if max(width, height) > MAX_SIDE_RATIO * min(width, height):
         raise DataError(
-            f"{path}: image of {width}x{height} pixels, longer than {LONGEST} times its shorter side; "
+            f"{path}: image of {width}x{height} pixels, longer than {MAX_SIDE_RATIO} times its shorter side; "
             "cut it into pieces, or remove it"
         )

@@ -18,7 +18,7 @@ from umt.errors import UMTError
 FEW_IMAGES = 20_000  # about a minute of decoding JPEGs in one process: less than it takes to be worth workers
 MAX_WORKERS = 8
 MAX_THREADS = 16
-AHEAD = 2  # batches that are decoded while another one is used
+PREFETCH_BATCHES = 2  # batches that are decoded while another one is used
 
 
 def worker_count(images: int) -> int:
@@ -57,7 +57,7 @@ def decoded_batches(
         return [pool.submit(images.__getitem__, index) for index in span]
 
     try:
-        waiting = deque(map(submit, islice(spans, AHEAD)))
+        waiting = deque(map(submit, islice(spans, PREFETCH_BATCHES)))
         while waiting:
             waiting.extend(map(submit, islice(spans, 1)))
             yield torch.stack([future.result()[0] for future in waiting.popleft()])

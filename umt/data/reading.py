@@ -88,11 +88,11 @@ def listed_samples(folder: Path, entries: Sequence[tuple[str, int]], source: Pat
 
 def refuse_twice(names: Iterable[str], source: Path) -> None:
     """Raise UMTError if a list holds a name twice: an image would count double, a class would stay empty."""
-    seen: set[str] = set()
+    earlier_names: set[str] = set()
     for name in names:
-        if name in seen:
+        if name in earlier_names:
             raise LayoutError(f"{source}: '{name}' comes twice; extract the official archive again")
-        seen.add(name)
+        earlier_names.add(name)
 
 
 def annotated_samples(images: Path, annotations: Path) -> list[Sample]:
@@ -110,7 +110,7 @@ def annotated_samples(images: Path, annotations: Path) -> list[Sample]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return read_plain(path, links=True, most=LARGEST_LIST).decode("utf-8-sig").splitlines()
+        return read_plain(path, links=True, max_bytes=LARGEST_LIST).decode("utf-8-sig").splitlines()
     except FileNotFoundError:
         raise LayoutError(f"{path}: file of the data set is missing; extract the official archive again") from None
     except OSError as error:

@@ -59,7 +59,9 @@ def _unwrapped(info: DatasetInfo, root: Path) -> Path:
     """Return the folder of the layout: an archive unpacked into the folder of its name is there twice."""
     if info.base.startswith(f"{folder.SCHEME}:"):
         return root
-    return next((place for name in (Path(info.folder).name, *info.nested) if (place := root / name).is_dir()), root)
+    return next(
+        (subfolder for name in (Path(info.folder).name, *info.nested) if (subfolder := root / name).is_dir()), root
+    )
 
 
 def _declared(name: str) -> DatasetInfo:

@@ -23,7 +23,7 @@ from umt.options import weights_folder
 from umt.training.curves import require_wandb
 from umt.training.device import pick_device
 from umt.training.distributed import Processes, init_distributed
-from umt.training.engine import Place
+from umt.training.engine import RunContext
 
 Folder: TypeAlias = "str | os.PathLike[str]"
 
@@ -61,22 +61,22 @@ def distill(
     console = Console(quiet=quiet or not processes.main)
     folders = {name: Path(folder) for name, folder in (data or {}).items()}
     sources = Sources(Path(data_root or "data"), folders, _path(images), weights_folder(_path(weights)))
-    chosen = choose_recipe(os.fspath(recipe), _texts(changes), sources.weights, _texts(trust), console.print)
-    place = Path(out or Path("runs/distill") / component(chosen.recipe.name)).resolve()
-    if not dry_run and claim_folder(place, chosen.recipe):
-        console.print(f"{shown(place / STUDENT_FILE)} is complete; nothing to do")
-        return place / STUDENT_FILE
+    choice = choose_recipe(os.fspath(recipe), _texts(changes), sources.weights, _texts(trust), console.print)
+    run_folder = Path(out or Path("runs/distill") / component(choice.recipe.name)).resolve()
+    if not dry_run and claim_folder(run_folder, choice.recipe):
+        console.print(f"{shown(run_folder / STUDENT_FILE)} is complete; nothing to do")
+        return run_folder / STUDENT_FILE
     with console.status("Building student and teachers, looking at the images"):
-        prepared = prepare(chosen, sources)
-        ingredients = _ingredients(prepared, place, _path(targets))
+        prepared = prepare(choice, sources)
+        ingredients = _ingredients(prepared, run_folder, _path(targets))
     announce = _announcer(console, prepared, processes)
     if dry_run:
-        estimate(chosen.recipe, ingredients, _device(device, processes), announce)
-        return place / STUDENT_FILE
-    with TrainingBar(console, chosen.recipe.name, processes.main) as bar:
-        where = Place(_device(device, processes), place, chosen.recipe.seed, bar.report, wandb)
-        settings = RunSettings(where, save_every, parallel, compiled, processes.main)
-        path = train.distill(chosen.recipe, ingredients, settings, announce)
+        estimate(choice.recipe, ingredients, _device(device, processes), announce)
+        return run_folder / STUDENT_FILE
+    with TrainingBar(console, choice.recipe.name, processes.main) as bar:
+        context = RunContext(_device(device, processes), run_folder, choice.recipe.seed, bar.report, wandb)
+        settings = RunSettings(context, save_every, parallel, compiled, processes.main)
+        path = train.distill(choice.recipe, ingredients, settings, announce)
     console.print(f"wrote {shown(path)}; evaluate it with: umt run {shown(path)}")
     return path
 
@@ -85,9 +85,9 @@ def _path(folder: Folder | None) -> Path | None:
     return None if folder is None else Path(folder)
 
 
-def _texts(given: Sequence[str]) -> tuple[str, ...]:
+def _texts(texts: Sequence[str]) -> tuple[str, ...]:
     """Return several texts, also if one was given by itself."""
-    return (given,) if isinstance(given, str) else tuple(given)
+    return (texts,) if isinstance(texts, str) else tuple(texts)
 
 
 def _ingredients(prepared: Prepared, out: Path, targets: Path | None) -> Ingredients:

@@ -51,10 +51,12 @@ class Distiller(BaseModel):
     def forward(self, images: Tensor, targets: Cached | None = None, mode: str = "loss") -> dict[str, Tensor]:
         """Compute losses of views [B, 3, R, R], uint8 or in [0, 1]; 'loss' is the minimised sum, the rest its parts."""
         images = as_floats(images)
-        given = self._targets(images) if targets is None else {name: Targets(*pair) for name, pair in targets.items()}
+        teacher_targets = (
+            self._targets(images) if targets is None else {name: Targets(*pair) for name, pair in targets.items()}
+        )
         spaces: dict[str, SpaceFeatures] = self.spaces(self.student(images, maps=(-1,)))
         parts: dict[str, Tensor] = {}
-        losses = [self._space_losses(name, space, given[name], parts) for name, space in spaces.items()]
+        losses = [self._space_losses(name, space, teacher_targets[name], parts) for name, space in spaces.items()]
         stacked = torch.stack(losses)
         return {"loss": (self.balance(stacked.detach()) * stacked).sum(), **parts}
 

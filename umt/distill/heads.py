@@ -63,11 +63,11 @@ class HeadBackbone(Backbone):
         last = self.depth - 1
         features = self.student.extract(images, [*(index for index in maps if index != last), last])
         spaces: dict[str, SpaceFeatures] = self.spaces(features)
-        chosen, dense = spaces[self.readout.classification], spaces[self.readout.dense]
-        space = self._in_units(self.readout.dense, replace(dense, summary=chosen.summary))
+        classifying, dense = spaces[self.readout.classification], spaces[self.readout.dense]
+        space = self._in_units(self.readout.dense, replace(dense, summary=classifying.summary))
         pooled = space.summary
         if pooled is None:
-            pooled = self._in_units(self.readout.classification, chosen).fmap.mean(dim=(2, 3))
+            pooled = self._in_units(self.readout.classification, classifying).fmap.mean(dim=(2, 3))
         return _features(features, pooled, space, maps, last)
 
     def _in_units(self, name: str, space: SpaceFeatures) -> SpaceFeatures:
@@ -94,15 +94,21 @@ class HeadBackbone(Backbone):
 def load(spec: Spec, checkpoint: Checkpoint) -> HeadBackbone:
     """Load `FILE#HEAD`, or `FILE` through the heads that it names; UMTError lists the heads of the file."""
     path = Path(spec.name)
-    named = {space.name: space for space in checkpoint.spaces}
+    spaces_by_name = {space.name: space for space in checkpoint.spaces}
     readout = Readout(spec.tap, spec.tap) if spec.tap else checkpoint.readout
-    if checkpoint.interaction is None or readout is None or not {readout.classification, readout.dense} <= named.keys():
-        raise unknown_name(f"head of {path}", spec.tap or "", [*named, PLAIN])
+    if (
+        checkpoint.interaction is None
+        or readout is None
+        or not {readout.classification, readout.dense} <= spaces_by_name.keys()
+    ):
+        raise unknown_name(f"head of {path}", spec.tap or "", [*spaces_by_name, PLAIN])
     student = plain_student(spec, checkpoint)
     spaces, standardisers = _modules(path, checkpoint)
     backbone = HeadBackbone(student, spaces, standardisers, readout)
     backbone.load_report = student.load_report
-    backbone.language = _language(path, checkpoint, named[readout.classification]) if backbone.summarises else None
+    backbone.language = (
+        _language(path, checkpoint, spaces_by_name[readout.classification]) if backbone.summarises else None
+    )
     backbone.provenance = {**checkpoint.provenance, **_origin(readout, checkpoint)}
     return backbone
 
@@ -140,7 +146,7 @@ def stored_interaction(recipe: DistillRecipe, model: Distiller) -> Interaction:
         "spaces": [asdict(shape) for shape in model.spaces.spaces],
         "standardise": recipe.alignment.standardise,
     }
-    return Interaction(options, _held(model.spaces, model.standardisers).state_dict())
+    return Interaction(options, _modules_of(model.spaces, model.standardisers).state_dict())
 
 
 def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers | None]:
@@ -160,11 +166,11 @@ def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers 
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: field 'interaction.options' is incomplete ({error}); distil it again") from error
     standardisers = None if method == "none" else Standardisers(method, shapes)
-    load_weights(_held(spaces, standardisers), checkpoint.interaction.state_dict, source=str(path))
+    load_weights(_modules_of(spaces, standardisers), checkpoint.interaction.state_dict, source=str(path))
     return spaces, standardisers
 
 
-def _held(spaces: nn.Module, standardisers: Standardisers | None) -> nn.ModuleDict:
+def _modules_of(spaces: nn.Module, standardisers: Standardisers | None) -> nn.ModuleDict:
     """Collect both in one module, with the names that their weights have in a file."""
     return nn.ModuleDict({"spaces": spaces} | ({} if standardisers is None else {"standardisers": standardisers}))
 
@@ -172,7 +178,7 @@ def _held(spaces: nn.Module, standardisers: Standardisers | None) -> nn.ModuleDi
 def _features(student: Features, pooled: Tensor, space: SpaceFeatures, maps: Sequence[int], last: int) -> Features:
     """Return the student's features with the last map, its class token and the pooled feature replaced."""
     tokens_of_maps: Sequence[Tensor | None] = student.map_cls or [None] * len(student.maps)
-    chosen = iter(zip(student.maps, tokens_of_maps, strict=True))
-    pairs = [(space.fmap, space.cls) if index == last else next(chosen) for index in maps]
+    map_pairs = iter(zip(student.maps, tokens_of_maps, strict=True))
+    pairs = [(space.fmap, space.cls) if index == last else next(map_pairs) for index in maps]
     tokens = [token for _, token in pairs if token is not None]
     return Features(pooled, space.cls, [fmap for fmap, _ in pairs], tokens if len(tokens) == len(pairs) > 0 else None)

@@ -28,7 +28,7 @@ from umt.distill.spaces.shapes import Grid
 from umt.distill.teachers.teacher import Teacher, load_teacher
 from umt.errors import DeclarationError, MissingFileError, SizeError
 
-Say = Callable[[str], None]  # takes rich markup
+Announce = Callable[[str], None]  # takes rich markup
 
 RECIPE = click.option(
     "--recipe",
@@ -82,56 +82,58 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class RecipeChoice:
     """A recipe, `trusted` if a backbone in it may run code: typed by the user, or named in a trusted file."""
 
     recipe: DistillRecipe
     trusted: bool
 
     @classmethod
-    def of(cls, name: str, changes: Sequence[str], trust: Sequence[str]) -> Chosen:
+    def of(cls, name: str, changes: Sequence[str], trust: Sequence[str]) -> RecipeChoice:
         """Load a recipe. Without trust in its file, only `changes` can have brought a name that runs code."""
         trusted = is_trusted(name, trust)
         return cls(load_recipe(name, changes, trusted=trusted), trusted or bool(changes))
 
 
-def choose_recipe(name: str, changes: tuple[str, ...], weights: Path, trust: Sequence[str], say: Say) -> Chosen:
+def choose_recipe(
+    name: str, changes: tuple[str, ...], weights: Path, trust: Sequence[str], announce: Announce
+) -> RecipeChoice:
     """Load the named recipe, or the one that it names for the case that its weight files are missing.
 
     Raises UMTError if a weight file of the last recipe is missing, or if the recipes name each other in a circle.
     """
-    seen: list[str] = []
+    visited_paths: list[str] = []
     while True:
-        chosen = Chosen.of(name, changes, trust)
-        recipe = chosen.recipe
+        choice = RecipeChoice.of(name, changes, trust)
+        recipe = choice.recipe
         missing = missing_weights(recipe, weights)
         if not missing:
-            _tell_code(chosen, say)
-            return chosen
-        seen.append(str(recipe_path(name).resolve()))
+            _tell_code(choice, announce)
+            return choice
+        visited_paths.append(str(recipe_path(name).resolve()))
         if not recipe.otherwise:
             raise MissingFileError("; ".join(missing))
-        say(shown(missing[0]))
-        say(shown(f"taking recipe {recipe.otherwise} instead of {recipe.name}"))
+        announce(shown(missing[0]))
+        announce(shown(f"taking recipe {recipe.otherwise} instead of {recipe.name}"))
         name = other_recipe(name, recipe.otherwise)
-        if str(recipe_path(name).resolve()) in seen:
+        if str(recipe_path(name).resolve()) in visited_paths:
             raise DeclarationError(
                 f"{recipe_path(name)}: field 'otherwise' goes in a circle; name a recipe whose weights are there"
             )
 
 
-def _tell_code(chosen: Chosen, say: Say) -> None:
+def _tell_code(choice: RecipeChoice, announce: Announce) -> None:
     """List the names in a recipe that run code, before they do."""
-    names = [chosen.recipe.student, *(teacher.backbone for teacher in chosen.recipe.teachers)]
+    names = [choice.recipe.student, *(teacher.backbone for teacher in choice.recipe.teachers)]
     for name in names:
         if runs_code(parse_spec(name)):
-            say(f"recipe {chosen.recipe.name} runs code: {name}")
+            announce(f"recipe {choice.recipe.name} runs code: {name}")
 
 
-def prepare(chosen: Chosen, sources: Sources) -> Prepared:
+def prepare(choice: RecipeChoice, sources: Sources) -> Prepared:
     """Find the images and build the student; UMTError for a student that no checkpoint could hold."""
-    recipe = chosen.recipe
-    student = build_student(recipe, trusted=chosen.trusted)
+    recipe = choice.recipe
+    student = build_student(recipe, trusted=choice.trusted)
     refuse_unstorable(student)
     grid = grid_of(student, recipe.views.size)
     images = (
@@ -139,7 +141,7 @@ def prepare(chosen: Chosen, sources: Sources) -> Prepared:
         if sources.images
         else training_images(recipe.datasets, sources.data_root, sources.data)
     )
-    return Prepared(recipe, images, student, grid, sources.weights, chosen.trusted)
+    return Prepared(recipe, images, student, grid, sources.weights, choice.trusted)
 
 
 def build_student(recipe: DistillRecipe, *, trusted: bool = False) -> Backbone:

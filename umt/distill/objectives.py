@@ -67,7 +67,7 @@ def _no_encoding(features: Features) -> str | None:
     """Say why a teacher has no CLIP encoding: its pooled feature is only its own class token or pooled map."""
     pooled = features.pooled
     features_alone = [features.maps[-1].mean(dim=(2, 3)), *([] if features.cls is None else [features.cls])]
-    if any(pooled.shape == other.shape and torch.allclose(pooled, other, atol=1e-4) for other in features_alone):
+    if any(pooled.shape == feature.shape and torch.allclose(pooled, feature, atol=1e-4) for feature in features_alone):
         return "it has no image encoding apart from its features; take classification, mae or dino"
     return None
 

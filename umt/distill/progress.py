@@ -41,7 +41,7 @@ class TrainingBar:
         self.bar.update(self.task, completed=done, total=total, note=shown(text))
         now = time.monotonic()
         first = self.printed is None
-        due = self.printed is None or now - self.printed >= LOG_SECONDS or done == total
-        if self.visible and due and (first or not self.console.is_terminal):
+        is_due = self.printed is None or now - self.printed >= LOG_SECONDS or done == total
+        if self.visible and is_due and (first or not self.console.is_terminal):
             self.printed = now
             self.console.print(f"{shown(self.title)} {done}/{total} {shown(text)}", soft_wrap=True, highlight=False)

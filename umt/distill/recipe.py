@@ -157,11 +157,11 @@ def recipe_path(name: str) -> Path:
     return path
 
 
-def other_recipe(name: str, other: str) -> str:
+def other_recipe(name: str, reference: str) -> str:
     """Return the recipe that another one, by its name or file, names: a shipped one, or a file beside it."""
-    if not other.endswith((".yaml", ".yml")):
-        return other
-    return str(below(recipe_path(name).parent, other))
+    if not reference.endswith((".yaml", ".yml")):
+        return reference
+    return str(below(recipe_path(name).parent, reference))
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
@@ -228,23 +228,23 @@ def _apply(record: dict[str, Any], change: str) -> None:
 
 def _child(record: Any, part: str, change: str) -> Any:
     if isinstance(record, list):
-        named = {str(item["name"]): item for item in record if isinstance(item, dict) and "name" in item}
-        if part not in named:
-            raise OptionError(f"--set {change}: {unknown_name('teacher', part, named)}")
-        return named[part]
+        teachers = {str(item["name"]): item for item in record if isinstance(item, dict) and "name" in item}
+        if part not in teachers:
+            raise OptionError(f"--set {change}: {unknown_name('teacher', part, teachers)}")
+        return teachers[part]
     if not isinstance(record, dict):
         raise OptionError(f"--set {change}: '{part}' has no fields")
     return record.setdefault(part, {})
 
 
 def _refuse_twice(recipe: str, field: str, values: Iterable[str]) -> None:
-    seen: set[str] = set()
+    earlier_values: set[str] = set()
     for value in values:
-        if value in seen:
+        if value in earlier_values:
             raise DeclarationError(
                 f"recipe '{recipe}': teacher {field} '{value}' is listed twice; remove one or change it"
             )
-        seen.add(value)
+        earlier_values.add(value)
 
 
 def missing_weights(recipe: DistillRecipe, folder: Path) -> list[str]:

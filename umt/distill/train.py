@@ -29,7 +29,7 @@ from umt.errors import ChangedError
 from umt.files import atomic_file, writable_folder
 from umt.revision import revision
 from umt.training.curves import LOG_FILE, mean_scalars, thinned
-from umt.training.engine import Extras, Place, fit
+from umt.training.engine import Extras, RunContext, fit
 from umt.training.hooks.saving import RESUME_FILE
 from umt.training.param_groups import layer_decay_groups
 
@@ -65,7 +65,7 @@ class Ingredients:
 class RunSettings:
     """Settings of a run that do not change its result."""
 
-    place: Place
+    context: RunContext
     save_every: int = 1000  # optimiser steps between saves
     parallel: str = "ddp"
     compile: bool = False
@@ -82,9 +82,9 @@ def distill(
 
     `announce` gets the costs and the estimated seconds before the first step.
     """
-    place = settings.place
-    model = build_distiller(recipe, ingredients, place.device)
-    if not (place.work_dir / RESUME_FILE).is_file():
+    context = settings.context
+    model = build_distiller(recipe, ingredients, context.device)
+    if not (context.work_dir / RESUME_FILE).is_file():
         _fit_standardisers(model, recipe, ingredients)
     _announce(model, recipe, ingredients, announce)
     if (
@@ -102,10 +102,10 @@ def distill(
         note=lambda: f"teachers {model.clock.share():.0%} of the time" if model.teachers else "cached teachers",
     )
     views: Dataset[Any] = ingredients.views  # type: ignore[assignment]
-    fit(model, groups, views, training, place, extras=extras)
-    path = place.work_dir / STUDENT_FILE
+    fit(model, groups, views, training, context, extras=extras)
+    path = context.work_dir / STUDENT_FILE
     if settings.main:
-        save_student(path, recipe, model, ingredients.data, _history(recipe, ingredients, place.work_dir))
+        save_student(path, recipe, model, ingredients.data, _history(recipe, ingredients, context.work_dir))
     return path
 
 

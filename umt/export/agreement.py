@@ -58,25 +58,27 @@ def shapes_of(backbone: Backbone) -> list[Shape]:
 def measure(backbone: Backbone, theirs: Callable[[Tensor], Outputs], shapes: Sequence[Shape]) -> list[Agreement]:
     """Measure differences between a backbone and `theirs` on the same random RGB images in [0, 1]."""
     generator = torch.Generator().manual_seed(0)
-    found = []
+    agreements = []
     for images, height, width in shapes:
         batch = torch.rand(images, 3, height, width, generator=generator)
-        ours, other = named_outputs(backbone(batch)), theirs(batch)
-        found.append(Agreement((images, height, width), {name: _difference(ours[name], other[name]) for name in ours}))
-    return found
+        ours, their_outputs = named_outputs(backbone(batch)), theirs(batch)
+        agreements.append(
+            Agreement((images, height, width), {name: _difference(ours[name], their_outputs[name]) for name in ours})
+        )
+    return agreements
 
 
-def require(agreements: Sequence[Agreement], tolerance: float, what: str) -> None:
+def require(agreements: Sequence[Agreement], tolerance: float, subject: str) -> None:
     """Raise UMTError if an output differs by more than `tolerance` at any shape."""
-    for found in agreements:
-        if not found.differences[found.worst] <= tolerance:
+    for agreement in agreements:
+        if not agreement.differences[agreement.worst] <= tolerance:
             raise BackboneError(
-                f"{what}: differs from the checkpoint by {found}, more than {tolerance:g}; it is not kept"
+                f"{subject}: differs from the checkpoint by {agreement}, more than {tolerance:g}; it is not kept"
             )
 
 
-def _difference(ours: Tensor, other: Tensor) -> float:
-    if ours.shape != other.shape:
+def _difference(ours: Tensor, theirs: Tensor) -> float:
+    if ours.shape != theirs.shape:
         return math.inf
-    largest = float((ours - other).abs().max())
+    largest = float((ours - theirs).abs().max())
     return largest / float(ours.abs().max()) if largest else 0.0

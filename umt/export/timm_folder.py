@@ -45,14 +45,14 @@ def _obstacle(backbone: Backbone) -> str:
 
 def _pretrained_cfg(backbone: Backbone) -> dict[str, Any]:
     """Return the preprocessing in timm's terms, with the fields emptied that belong to other weights."""
-    own = backbone.preprocess
+    preprocess = backbone.preprocess
     return {
         **dict.fromkeys(OF_OTHER_WEIGHTS),
-        "input_size": (3, own.size, own.size),
-        "mean": own.mean,
-        "std": own.std,
-        "interpolation": own.interpolation,
-        "crop_pct": own.crop_pct,
+        "input_size": (3, preprocess.size, preprocess.size),
+        "mean": preprocess.mean,
+        "std": preprocess.std,
+        "interpolation": preprocess.interpolation,
+        "crop_pct": preprocess.crop_pct,
     }
 
 

@@ -73,12 +73,12 @@ def prune(
         raise OptionError("umt cache prune: say what may go, by --older-than DAYS, --keep GB or --features-of HASH")
     age = None if older_than is None else timedelta(days=older_than)
     size = None if keep is None else keep * 1e9
-    chosen = to_prune(stored_entries(folder), datetime.now(UTC), age, size, backbone)
-    gone = chosen if dry_run else [stored for stored in chosen if remove(stored)]
-    _print(gone, folder)
-    click.echo(f"{'would remove' if dry_run else 'removed'} {_total(gone)}")
-    if len(gone) < len(chosen):
-        click.echo(f"{len(chosen) - len(gone)} stay: a process is at them")
+    candidates = to_prune(stored_entries(folder), datetime.now(UTC), age, size, backbone)
+    removed = candidates if dry_run else [stored for stored in candidates if remove(stored)]
+    _print(removed, folder)
+    click.echo(f"{'would remove' if dry_run else 'removed'} {_total(removed)}")
+    if len(removed) < len(candidates):
+        click.echo(f"{len(candidates) - len(removed)} stay: a process is at them")
 
 
 def _print(entries: list[StoredFeatures], folder: Path) -> None:

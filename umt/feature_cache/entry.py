@@ -84,7 +84,7 @@ class CacheEntry:
     def read_header(self) -> dict[str, Any] | None:
         """Read the header; return None if there is none that can be read."""
         try:
-            return read_json(self.header, "a header", "remove it", links=False, most=MAX_HEADER_BYTES)
+            return read_json(self.header, "a header", "remove it", links=False, max_bytes=MAX_HEADER_BYTES)
         except (OSError, UMTError):
             return None
 
@@ -128,12 +128,12 @@ class CacheEntry:
 
     def finish(self, key: Mapping[str, Any], shape: tuple[int, ...]) -> None:
         """Give the whole array its name, and then its header."""
-        made = datetime.now(UTC).isoformat(timespec="seconds")
+        created = datetime.now(UTC).isoformat(timespec="seconds")
         with self._writing():
             self.header.unlink(missing_ok=True)
             self.partial.replace(self.array)
             with open_plain(self.array) as array:
-                header = {"key": key, "shape": shape, "crc32": _crc32(array), "made": made}
+                header = {"key": key, "shape": shape, "crc32": _crc32(array), "made": created}
             with atomic_file(self.header) as handle:
                 handle.write(json.dumps(header, indent=1).encode())
 

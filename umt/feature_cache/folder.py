@@ -33,7 +33,7 @@ def stored_entries(folder: Path) -> list[StoredFeatures]:
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder; `umt run` makes one below its results")
     names = {path.stem for suffix in ("json", "npy", "partial") for path in folder.glob(f"*.{suffix}")}
-    return sorted((_look(CacheEntry(folder, name)) for name in names), key=lambda stored: stored.used, reverse=True)
+    return sorted((_inspect(CacheEntry(folder, name)) for name in names), key=lambda stored: stored.used, reverse=True)
 
 
 def to_prune(
@@ -47,15 +47,15 @@ def to_prune(
 
     entries: the last used first. backbone: the first digits of its weights' hash, or its spec.
     """
-    chosen, kept_bytes = [], 0
+    pruned_entries, kept_bytes = [], 0
     for stored in entries:
         old = older_than is not None and now - stored.used > older_than
         beyond = keep_bytes is not None and kept_bytes + stored.size > keep_bytes
         if old or beyond or (backbone is not None and _is_of(stored, backbone)):
-            chosen.append(stored)
+            pruned_entries.append(stored)
         else:
             kept_bytes += stored.size
-    return chosen
+    return pruned_entries
 
 
 def remove(stored: StoredFeatures) -> bool:
@@ -73,15 +73,15 @@ def remove(stored: StoredFeatures) -> bool:
     return True
 
 
-def _look(entry: CacheEntry) -> StoredFeatures:
+def _inspect(entry: CacheEntry) -> StoredFeatures:
     key = (entry.read_header() or {}).get("key")
     files = {path: path.lstat() for path in entry.files if os.path.lexists(path)}
     facts = [fact for fact in files.values() if stat.S_ISREG(fact.st_mode)]
     used = max((fact.st_mtime for fact in facts), default=0.0)
-    whole = entry.array in files and stat.S_ISREG(files[entry.array].st_mode) and _is_key(key)
+    is_complete = entry.array in files and stat.S_ISREG(files[entry.array].st_mode) and _is_key(key)
     return StoredFeatures(
         entry,
-        key if whole else None,
+        key if is_complete else None,
         sum(fact.st_size for fact in facts),
         datetime.fromtimestamp(min(max(used, 0.0), MAX_TIME), UTC),
     )

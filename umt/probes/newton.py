@@ -26,7 +26,7 @@ class Curvature:
     """
 
     rows: Tensor
-    others: Tensor  # probabilities [N, C], 0 for the true class
+    other_probabilities: Tensor  # probabilities [N, C], 0 for the true class
     targets: Tensor  # [N, 1]
     penalty: float
 
@@ -39,19 +39,23 @@ class Curvature:
     def times(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         dtype = self.rows.dtype
         moved = torch.mm(self.rows, weights.to(dtype)).to(weights.dtype).add_(bias)
-        moved.sub_(moved.gather(1, self.targets)).mul_(self.others)
-        moved.addcmul_(self.others, moved.sum(dim=1, keepdim=True), value=-1)
+        moved.sub_(moved.gather(1, self.targets)).mul_(self.other_probabilities)
+        moved.addcmul_(self.other_probabilities, moved.sum(dim=1, keepdim=True), value=-1)
         moved.scatter_(1, self.targets, -moved.sum(dim=1, keepdim=True))
         pulled = torch.mm(self.rows.T, moved.to(dtype)).to(weights.dtype)
         return pulled.add_(weights, alpha=self.penalty), moved.sum(dim=0)
 
     def diagonal(self, energies: Tensor) -> tuple[Tensor, Tensor]:
         """Return its diagonal as if images and axes were independent; energies [R] are the axes' sums of squares."""
-        missed = self.others.sum(dim=1, keepdim=True)  # 1 minus the probability of the true class
-        spread = (self.others * (1 - self.others)).scatter_(1, self.targets, missed * (1 - missed)).sum(dim=0)
-        tiny = torch.finfo(spread.dtype).tiny
-        images = len(self.others)
-        return torch.outer(energies, spread / images) + self.penalty, spread.clamp_min(tiny)
+        missed = self.other_probabilities.sum(dim=1, keepdim=True)  # 1 minus the probability of the true class
+        variances = (
+            (self.other_probabilities * (1 - self.other_probabilities))
+            .scatter_(1, self.targets, missed * (1 - missed))
+            .sum(dim=0)
+        )
+        tiny = torch.finfo(variances.dtype).tiny
+        images = len(self.other_probabilities)
+        return torch.outer(energies, variances / images) + self.penalty, variances.clamp_min(tiny)
 
 
 def newton_step(
@@ -62,7 +66,7 @@ def newton_step(
     rows: the objective's rows in the precision of the products.
     """
     curvature = Curvature.at(point, rows, targets)
-    dtype = curvature.others.dtype
+    dtype = curvature.other_probabilities.dtype
     allowed = (2 * point.penalty * MARGIN * tolerance * point.value) ** 0.5  # by the bound of strong convexity
     enough = max(allowed, FORCING * point.gradient.norm().item())
     residual = (-point.gradient.to(dtype), -point.bias_gradient.to(dtype))

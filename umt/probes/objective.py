@@ -69,8 +69,8 @@ class SoftmaxObjective:
         """Combine points with these shares; logits are linear in the weights, so it costs one product."""
 
         def blend(part: str) -> Tensor:
-            first, *others = (share * getattr(point, part) for share, point in zip(shares, points, strict=True))
-            return sum(others, start=first)
+            first, *terms = (share * getattr(point, part) for share, point in zip(shares, points, strict=True))
+            return sum(terms, start=first)
 
         return self._at(blend("weights"), blend("bias"), penalty, blend("logits"))
 
@@ -101,11 +101,11 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tens
     true_class = targets[:, None]
     margins = (logits - logits.gather(1, true_class)).scatter_(1, true_class, -math.inf)
     top = margins.amax(dim=1, keepdim=True).clamp_min_(0)
-    others = margins.sub_(top).exp_()
-    mass = others.sum(dim=1, keepdim=True)
+    exponentials = margins.sub_(top).exp_()
+    mass = exponentials.sum(dim=1, keepdim=True)
     losses = top + torch.log1p(mass + torch.expm1(-top))
     own_mass = (-top).exp()
     total = mass + own_mass
-    errors = others.div_(total)
+    errors = exponentials.div_(total)
     probabilities = errors.scatter(1, true_class, own_mass / total)
     return losses.squeeze(1), probabilities, errors.scatter_(1, true_class, -mass / total)

@@ -70,11 +70,11 @@ def penalty_path(
     solver = Solver(objective)
     points: list[Point] = []
     for penalty in stepping_stones(penalties, solver.energies.max().item()):
-        wanted = penalty in penalties
+        is_requested = penalty in penalties
         guess = _first_guess(objective, points, penalty) if points else objective.start(penalty)
-        point, certificate = solver.solve(guess, gap if wanted else max(gap, ON_THE_WAY))
+        point, certificate = solver.solve(guess, gap if is_requested else max(gap, ON_THE_WAY))
         points = [*points[-2:], point]
-        if wanted:
+        if is_requested:
             weights, bias = rotation.outward(point.weights, point.bias)
             certified = certificate.gap <= gap * point.value
             yield Fit(penalty, weights, bias, classes, point.value, certificate.relative, certified)
@@ -98,8 +98,8 @@ def _check(features: np.ndarray, labels: np.ndarray, penalties: Sequence[float])
     if not len(features) or len(features) != len(labels):
         raise SizeError(f"{len(features)} rows of features and {len(labels)} labels; a probe needs one label a row")
     if not np.isfinite(features).all():
-        bad = int((~np.isfinite(features).all(axis=1)).argmax())
-        raise NotFiniteError(f"features: row {bad} holds a value that is not finite; check the backbone on that image")
+        row = int((~np.isfinite(features).all(axis=1)).argmax())
+        raise NotFiniteError(f"features: row {row} holds a value that is not finite; check the backbone on that image")
     if not all(0 < penalty < math.inf for penalty in penalties):
         raise DeclarationError(f"penalties are {list(penalties)}; each must be positive and finite")
 
@@ -108,7 +108,12 @@ def _first_guess(objective: SoftmaxObjective, points: Sequence[Point], penalty: 
     """Extrapolate in the logarithm of the penalty through up to three points, or take the last if it is better."""
     places = [math.log(point.penalty) for point in points]
     shares = [
-        math.prod((math.log(penalty) - there) / (here - there) for there in places if there != here) for here in places
+        math.prod(
+            (math.log(penalty) - other_position) / (position - other_position)
+            for other_position in places
+            if other_position != position
+        )
+        for position in places
     ]
     guess, last = objective.between(points, shares, penalty), points[-1]
     return guess if guess.value <= last.value_under(penalty) else objective.between([last], [1.0], penalty)

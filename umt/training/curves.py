@@ -119,8 +119,8 @@ def thinned(file: Path, points: int) -> dict[str, list[float]]:
     """Return each scalar's values at about so many of the logged steps, the steps under "step"; for a curve."""
     lines = _lines(file)
     lines = [line for line in lines if lines[0].keys() <= line.keys()]
-    chosen = lines[:: max(1, -(-len(lines) // points))]
-    return {name: [line[name] for line in chosen] for name in (lines[0] if lines else {})}
+    sparse_lines = lines[:: max(1, -(-len(lines) // points))]
+    return {name: [line[name] for line in sparse_lines] for name in (lines[0] if lines else {})}
 
 
 def forget_after(file: Path, step: int) -> None:
@@ -135,7 +135,7 @@ def _wandb_id(path: Path, done: int) -> str:
     """Return the name of the W&B run: the stored one if the training goes on, else a new one."""
     with suppress(OSError):
         if done:
-            return component(read_plain(path, most=MAX_ID_BYTES).decode(errors="replace"))
+            return component(read_plain(path, max_bytes=MAX_ID_BYTES).decode(errors="replace"))
     name = uuid4().hex
     with atomic_file(path) as handle:
         handle.write(name.encode())

@@ -88,9 +88,9 @@ class Recipe:
             )
         return self.batch // together
 
-    def processes(self, most: int) -> int:
-        """Return the largest number of processes up to `most` that the batch can be shared out to evenly."""
-        return max(count for count in range(1, most + 1) if self.batch % (self.device_batch * count) == 0)
+    def processes(self, limit: int) -> int:
+        """Return the largest number of processes up to `limit` that the batch can be shared out to evenly."""
+        return max(count for count in range(1, limit + 1) if self.batch % (self.device_batch * count) == 0)
 
     def _require(self, field: str, holds: bool, expected: str) -> None:
         if not holds:
@@ -98,7 +98,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Place:
+class RunContext:
     """The device, folder and progress report of a training."""
 
     device: torch.device
@@ -160,7 +160,7 @@ def fit(
     groups: list[Group],
     images: Dataset[Any],
     recipe: Recipe,
-    place: Place,
+    context: RunContext,
     *,
     extras: Extras = PLAIN,
 ) -> None:
@@ -184,7 +184,7 @@ def fit(
         precision=recipe.precision,
         clip_norm=recipe.clip_norm,
     )
-    with training(model, plan, place, extras) as runner:
+    with training(model, plan, context, extras) as runner:
         runner.train()
     model.eval()
     if not all(bool(value.isfinite().all()) for value in model.parameters()):
@@ -192,7 +192,7 @@ def fit(
 
 
 @contextmanager
-def training(model: BaseModel, plan: Plan, place: Place, extras: Extras = PLAIN) -> Iterator[Runner]:
+def training(model: BaseModel, plan: Plan, context: RunContext, extras: Extras = PLAIN) -> Iterator[Runner]:
     """Yield the Runner that trains `model` in place; after the block `model` itself holds the weights.
 
     With several processes (`init_distributed`), each calls it with its own device and the same other arguments; all
@@ -200,18 +200,18 @@ def training(model: BaseModel, plan: Plan, place: Place, extras: Extras = PLAIN)
     weights on a CPU. Started again in the same `work_dir`, it goes on from the last save, exactly. Raises UMTError if a
     loss or a weight is not finite (iteration and loss are named) or another process is gone; the last save is kept.
     """
-    model.to(place.device, memory_format=torch.channels_last)
+    model.to(context.device, memory_format=torch.channels_last)
     if unsynced_batchnorm(model):
         warnings.warn("BatchNorm sees each process's own images only: CPUs have no SyncBatchNorm", stacklevel=3)
     saver = ResumeHook(extras.save_seconds, extras.save_every)
-    hooks = _hooks(saver, plan, place, extras)
+    hooks = _hooks(saver, plan, context, extras)
     with (
         parallelize(model, plan.groups, extras.parallel) as (wrapped, groups),
         worker_errors(),
         distributed_errors(),
         closed(hooks),
     ):
-        yield _runner(wrapped, groups, plan, place, saver, hooks)
+        yield _runner(wrapped, groups, plan, context, saver, hooks)
 
 
 def warmup_then(policy: str, *, total: int, warmup: int, start_lr_factor: float = 1e-3) -> list[dict[str, Any]]:
@@ -232,20 +232,20 @@ def warmup_then(policy: str, *, total: int, warmup: int, start_lr_factor: float 
 
 
 def _runner(
-    model: nn.Module, groups: list[Group], plan: Plan, place: Place, saver: ResumeHook, hooks: list[Hook]
+    model: nn.Module, groups: list[Group], plan: Plan, context: RunContext, saver: ResumeHook, hooks: list[Hook]
 ) -> Runner:
-    resumable = place.work_dir / RESUME_FILE
+    resumable = context.work_dir / RESUME_FILE
     return DeviceRunner(
         model,
-        work_dir=str(place.work_dir),
-        train_dataloader=_loader(plan, place),
+        work_dir=str(context.work_dir),
+        train_dataloader=_loader(plan, context),
         # mmengine's own tests between iterations come after a save, and are left out by a resumed run: none of them
         train_cfg={"by_epoch": False, "max_iters": plan.iterations, "val_begin": plan.iterations + 1},
-        optim_wrapper=_optimiser(groups, plan, place.device),
+        optim_wrapper=_optimiser(groups, plan, context.device),
         param_scheduler=list(plan.schedule),
         default_hooks={**UNUSED_HOOKS, "param_scheduler": StepScheduleHook(), "checkpoint": saver},
         custom_hooks=hooks,
-        randomness={"seed": place.seed, "diff_rank_seed": True},
+        randomness={"seed": context.seed, "diff_rank_seed": True},
         log_level=logging.ERROR,
         default_scope=plan.scope,
         experiment_name=uuid4().hex,  # mmengine shares its state between runs of one name
@@ -255,13 +255,13 @@ def _runner(
     )
 
 
-def _loader(plan: Plan, place: Place) -> DataLoader[Any]:
+def _loader(plan: Plan, context: RunContext) -> DataLoader[Any]:
     return make_loader(
         plan.images,
         batch=plan.batch,
-        seed=place.seed,
+        seed=context.seed,
         draws=plan.iterations * plan.batch,
-        pinned=place.device.type == "cuda",
+        pinned=context.device.type == "cuda",
         collate=plan.collate,
     )
 
@@ -276,7 +276,7 @@ def _optimiser(groups: list[Group], plan: Plan, device: torch.device) -> OptimWr
     )
 
 
-def _hooks(saver: ResumeHook, plan: Plan, place: Place, extras: Extras) -> list[Hook]:
+def _hooks(saver: ResumeHook, plan: Plan, context: RunContext, extras: Extras) -> list[Hook]:
     """Return the hooks that watch, average and report; only the first process reports."""
     rank, world = get_dist_info()
     images = plan.batch * world
@@ -284,6 +284,6 @@ def _hooks(saver: ResumeHook, plan: Plan, place: Place, extras: Extras) -> list[
     if extras.ema:
         hooks.append(AverageHook(extras.ema))
     if rank == 0:
-        hooks.append(ProgressHook(place.report, images, extras.note))
-        hooks.append(CurvesHook(place.work_dir, images, wandb=place.wandb))
+        hooks.append(ProgressHook(context.report, images, extras.note))
+        hooks.append(CurvesHook(context.work_dir, images, wandb=context.wandb))
     return hooks

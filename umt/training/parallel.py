@@ -72,11 +72,11 @@ def local_shard(value: Tensor) -> Tensor:
     return value.to_local() if isinstance(value, DTensor) else value
 
 
-def shard_like(value: Tensor, like: Tensor) -> Tensor:
+def shard_like(value: Tensor, reference: Tensor) -> Tensor:
     """Return a whole tensor on the device of another, in the same layout and sharded in the same way."""
-    if isinstance(like, DTensor):
-        return distribute_tensor(value.to(like.device).contiguous(), like.device_mesh, like.placements)
-    return torch.empty_like(like, dtype=value.dtype).copy_(value)
+    if isinstance(reference, DTensor):
+        return distribute_tensor(value.to(reference.device).contiguous(), reference.device_mesh, reference.placements)
+    return torch.empty_like(reference, dtype=value.dtype).copy_(value)
 
 
 def shard_optimiser_like(state: dict[str, Any], optimiser: torch.optim.Optimizer) -> dict[str, Any]:

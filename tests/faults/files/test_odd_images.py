@@ -22,7 +22,7 @@ from umt.backbones.contract import Preprocess
 from umt.data.check import check_image
 from umt.data.contract import Sample
 from umt.data.image_list import find_images
-from umt.data.images import LONGEST, ImageSamples
+from umt.data.images import MAX_SIDE_RATIO, ImageSamples
 from umt.data.transforms import eval_pixels, train_transform
 from umt.distill.images import Skipped, ViewImages
 from umt.distill.recipe import ViewSpec
@@ -219,16 +219,16 @@ def test_broken_images_are_named(tmp_path: Path, write: Callable[[Path], Path], 
     assert read(path) is not None
 
 
-@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (2, 30_000), (LONGEST + 1, 1)])
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (2, 30_000), (MAX_SIDE_RATIO + 1, 1)])
 @pytest.mark.parametrize("read", [*READERS, checking])
 def test_an_image_too_long_to_be_resized_is_named(tmp_path: Path, size: tuple[int, int], read: Read) -> None:
     path = write_long(tmp_path, *size)
     rgb().save(tmp_path / "whole.png")
     with pytest.raises(UMTError) as caught:
         read(path)
-    shape = f"image of {size[0]}x{size[1]} pixels, longer than {LONGEST} times its shorter side"
+    shape = f"image of {size[0]}x{size[1]} pixels, longer than {MAX_SIDE_RATIO} times its shorter side"
     assert str(caught.value) == f"{path}: {shape}; cut it into pieces, or remove it"
-    write_long(tmp_path, *(min(side, LONGEST * min(size)) for side in size))  # cut off, it is read
+    write_long(tmp_path, *(min(side, MAX_SIDE_RATIO * min(size)) for side in size))  # cut off, it is read
     (tmp_path / "skipped.txt").unlink(missing_ok=True)
     assert read(path) is not None
 

@@ -121,7 +121,7 @@ def test_rows_are_not_kept_once_there_are_enough(monkeypatch: pytest.MonkeyPatch
     running = LinearCka(["x"], ["y"])
     for left, right in zip(x.split(20), y.split(20), strict=True):
         running.add([left], [right])
-        assert sum(len(rows) for rows in running.kept[0]) < 64 + 20
+        assert sum(len(rows) for rows in running.stored_rows[0]) < 64 + 20
     assert running.moments.rows == 160
 
 

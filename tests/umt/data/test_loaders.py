@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from umt.data.loaders import AHEAD, FEW_IMAGES, decoded_batches, decoding_threads, worker_count, worker_errors
+from umt.data.loaders import (
+    FEW_IMAGES,
+    PREFETCH_BATCHES,
+    decoded_batches,
+    decoding_threads,
+    worker_count,
+    worker_errors,
+)
 from umt.errors import UMTError
 
 
@@ -57,9 +64,9 @@ def test_no_more_is_decoded_ahead_than_a_few_batches() -> None:
     batches = decoded_batches(numbers, 1, 5)
     next(batches)
     time.sleep(0.05)
-    assert len(numbers.asked) == 1 + AHEAD
+    assert len(numbers.asked) == 1 + PREFETCH_BATCHES
     batches.close()  # type: ignore[attr-defined]
-    assert len(numbers.asked) == 1 + AHEAD
+    assert len(numbers.asked) == 1 + PREFETCH_BATCHES
 
 
 def test_decoding_has_the_threads_of_the_model_on_a_cpu_and_the_cores_beside_a_gpu(

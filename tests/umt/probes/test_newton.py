@@ -39,7 +39,7 @@ def test_products_are_exact_in_their_precision(kind: torch.dtype, error: float, 
 
     _, expected = torch.autograd.functional.hvp(value, (point.weights, point.bias), direction)
     curvature = Curvature.at(point, rows.to(kind), targets)
-    found = curvature.times(*(part.to(curvature.others.dtype) for part in direction))
+    found = curvature.times(*(part.to(curvature.other_probabilities.dtype) for part in direction))
     for ours, exact in zip(found, expected, strict=True):
         assert (ours.double() - exact).norm() <= error * exact.norm()
     if scale > 1:

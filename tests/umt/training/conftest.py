@@ -16,7 +16,7 @@ from umt.backbones import create_backbone
 from umt.training.batches import SeededViews
 from umt.training.classifier import Classifier
 from umt.training.drop_path import set_drop_path
-from umt.training.engine import Place, Recipe, fit
+from umt.training.engine import Recipe, RunContext, fit
 from umt.training.param_groups import layer_decay_groups
 
 # Without biases of the keys: their gradient is zero but for rounding, which AdamW blows up to full steps.
@@ -80,9 +80,9 @@ def train(images: TensorDataset, tmp_path: Path) -> Callable[..., dict[str, Tens
         model = tiny_classifier(noisy).to(dtype)
         pixels, labels = images.tensors
         groups = layer_decay_groups(model.backbone, model.head, lr=recipe.lr, weight_decay=0.05, layer_decay=0.8)
-        place = Place(torch.device("cpu"), work_dir or tmp_path / "work", seed, report)
+        context = RunContext(torch.device("cpu"), work_dir or tmp_path / "work", seed, report)
         views = SeededViews(TensorDataset(pixels.to(dtype), labels), seed)
-        fit(model, groups, views, recipe, place, **options)
+        fit(model, groups, views, recipe, context, **options)
         return model.state_dict()
 
     return run

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from umt.training import batches
-from umt.training.engine import Extras, Place, fit
+from umt.training.engine import Extras, RunContext, fit
 from umt.training.param_groups import layer_decay_groups
 
 batches.worker_count = lambda draws: 2  # also for the few images of a test
@@ -49,9 +49,9 @@ def main(folder: Path, iteration: int) -> None:
     recipe = replace(RECIPE, epochs=4, device_batch=4)
     model = tiny_classifier(noisy=True)
     groups = layer_decay_groups(model.backbone, model.head, lr=recipe.lr, weight_decay=0.05, layer_decay=0.8)
-    place = Place(torch.device("cpu"), folder, 0, lambda *_: None)
+    context = RunContext(torch.device("cpu"), folder, 0, lambda *_: None)
     extras = Extras(save_every=3, ema=0.9, hooks=(KillHook(iteration),))
-    fit(model, groups, Views(), recipe, place, extras=extras)
+    fit(model, groups, Views(), recipe, context, extras=extras)
     torch.save(model.state_dict(), folder / "end.pth")
 
 

@@ -16,7 +16,7 @@ from mmengine.hooks import Hook
 from umt.errors import UMTError
 from umt.training.batches import SeededViews
 from umt.training.distributed import init_distributed
-from umt.training.engine import Extras, Place, fit
+from umt.training.engine import Extras, RunContext, fit
 from umt.training.param_groups import layer_decay_groups
 
 RECIPE_OF_TWENTY = replace(RECIPE, epochs=20 * 8 / 24, device_batch=2)
@@ -50,8 +50,8 @@ def train(name: str, folder: Path, extras: Extras, rank: int) -> None:
     model = tiny_classifier()
     groups = layer_decay_groups(model.backbone, model.head, lr=RECIPE.lr, weight_decay=0.05, layer_decay=0.8)
     texts: list[str] = []
-    place = Place(torch.device("cpu"), folder / name, 0, lambda *report: texts.append(str(report)))
-    fit(model, groups, SeededViews(picture_set(), 0), RECIPE_OF_TWENTY, place, extras=extras)
+    context = RunContext(torch.device("cpu"), folder / name, 0, lambda *report: texts.append(str(report)))
+    fit(model, groups, SeededViews(picture_set(), 0), RECIPE_OF_TWENTY, context, extras=extras)
     torch.save(model.state_dict(), folder / f"{name}-{rank}.pth")
     assert bool(texts) == (rank == 0)
 

@@ -62,7 +62,7 @@ def write_caltech101(folder: Path, test: int) -> None:
     for name in NAMES:
         (folder / name).mkdir(parents=True)
         files = [f"image_{number:04d}.jpg" for number in range(1, USUAL.per_class + test + 1)]
-        train = set(USUAL.drawn({name: files})[name])
+        train = set(USUAL.training_names({name: files})[name])
         crops = {True: cutter.cut(name, TRAIN, USUAL.per_class), False: cutter.cut(name, TEST, test)}
         for file in files:
             _save(crops[file in train].pop(), folder / name / file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # Ids of objectInfo150.txt, from 1; 0 is unlabelled.
-OTHER, WALL, FLOOR, CEILING, BED, WINDOW, CABINET, DOOR, TABLE = 0, 1, 4, 6, 8, 9, 11, 15, 16
+OTHER_FURNITURE, WALL, FLOOR, CEILING, BED, WINDOW, CABINET, DOOR, TABLE = 0, 1, 4, 6, 8, 9, 11, 15, 16
 PAINTING, SOFA, RUG, BOX = 23, 24, 29, 42
 
 Triple = tuple[float, float, float]
@@ -57,12 +57,12 @@ FURNITURE = (
     ),
     Furniture(CABINET, (1.0, 1.7, 0.5), SOLID),
     Furniture(BOX, (0.6, 0.45, 0.5), SOLID),
-    Furniture(OTHER, (0.35, 0.3, 0.35), SOLID),
+    Furniture(OTHER_FURNITURE, (0.35, 0.3, 0.35), SOLID),
 )
 PANELS = (WallPanel(WINDOW, (1.4, 1.1), 1.0), WallPanel(DOOR, (0.9, 2.0), 0.0), WallPanel(PAINTING, (1.0, 0.8), 1.2))
 
 SURFACES = {
-    OTHER: Surface(("cell", "coins"), 0.5),
+    OTHER_FURNITURE: Surface(("cell", "coins"), 0.5),
     WALL: Surface(("brick", "moon"), 2.0),
     FLOOR: Surface(("gravel", "grass"), 1.5),
     CEILING: Surface(("page",), 3.0),

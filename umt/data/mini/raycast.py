@@ -27,8 +27,8 @@ class Camera:
         """Return the world direction of every pixel's centre, [H, W, 3]; one unit along it is one metre of z-depth."""
         u = (np.arange(self.width) + 0.5 - self.width / 2) / self.focal
         v = (self.height / 2 - np.arange(self.height) - 0.5) / self.focal
-        own = np.stack([*np.meshgrid(u, v), np.ones((self.height, self.width))], axis=-1)
-        return own @ self._axes()
+        camera_rays = np.stack([*np.meshgrid(u, v), np.ones((self.height, self.width))], axis=-1)
+        return camera_rays @ self._axes()
 
     def _axes(self) -> Array:
         """Return the rows: the camera's right, up and forward in world coordinates."""

@@ -66,14 +66,14 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator) -> RoomView:
     """Cast one ray a pixel in a closed room; `rng` draws the grain of the sensor, which only the colours have."""
     rays = camera.rays().reshape(-1, 3)
     bands = [
-        _look(scene, np.array(camera.position), band, rng) for band in np.split(rays, range(BAND, len(rays), BAND))
+        _render(scene, np.array(camera.position), band, rng) for band in np.split(rays, range(BAND, len(rays), BAND))
     ]
     rgb, labels, depth = (np.concatenate(parts) for parts in zip(*bands, strict=True))
     shape = (camera.height, camera.width)
     return RoomView(rgb.reshape(*shape, 3), labels.reshape(shape), depth.reshape(shape))
 
 
-def _look(scene: Scene, origin: Array, rays: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+def _render(scene: Scene, origin: Array, rays: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """Return RGB [P, 3], labels [P] and z-depth [P] along P rays."""
     hits = cast(origin, rays, scene.stack("low"), scene.stack("high"))
     colours = _shade(scene, origin + hits.depth[:, None] * rays, hits) + rng.normal(0, GRAIN, (len(rays), 1))
@@ -130,13 +130,13 @@ def _hang(rng: np.random.Generator, panel: WallPanel, wall: str, size: Array) ->
 
 def _furniture(rng: np.random.Generator, size: Array, camera: Camera) -> Iterator[Box]:
     """Yield every piece that finds a free place: not in another piece, and not close to the camera."""
-    taken = [(np.array(camera.position) - CLEAR, np.array(camera.position) + CLEAR)]
+    occupied = [(np.array(camera.position) - CLEAR, np.array(camera.position) + CLEAR)]
     for piece in FURNITURE:
         extent = np.array(piece.size) * rng.uniform(0.85, 1.15, 3)
         for _ in range(20):
             low = (size - extent) * np.array([rng.uniform(), 0, rng.uniform()])
-            if not any(_overlap(low, low + extent, *other) for other in taken):
-                taken.append((low, low + extent))
+            if not any(_overlap(low, low + extent, *box) for box in occupied):
+                occupied.append((low, low + extent))
                 yield from _assemble(rng, piece, low, extent)
                 break
 

@@ -71,16 +71,16 @@ def fetch(url: str, part: Path, have: int, progress: Progress) -> None:
 def receive(response: HTTPResponse, part: Path, have: int, progress: Progress) -> None:
     """Write a response behind the bytes that are there, or from the start if the server knows no ranges."""
     resumed = response.status == HTTPStatus.PARTIAL_CONTENT
-    whole = expected(response, have if resumed else 0)
-    task = progress.add_task(f"download {part.stem}", total=whole)
+    total_bytes = expected(response, have if resumed else 0)
+    task = progress.add_task(f"download {part.stem}", total=total_bytes)
     with open_plain(part, "ab" if resumed else "wb") as out:
         while chunk := response.read(CHUNK):
             out.write(chunk)
             progress.update(task, completed=out.tell())
         size = out.tell()
     progress.remove_task(task)
-    if whole is not None and size < whole:
-        raise OSError(f"{size:,} of {whole:,} bytes came")
+    if total_bytes is not None and size < total_bytes:
+        raise OSError(f"{size:,} of {total_bytes:,} bytes came")
 
 
 def expected(response: HTTPResponse, have: int) -> int | None:

@@ -55,7 +55,7 @@ def prepare(name: str, data_root: Path, origin: Path | None, progress: Progress)
     except OSError as error:
         raise WriteError(f"{data_root}: {name} cannot be prepared ({error}); mend that and start again") from error
     if not outcomes:
-        raise SourceError(f"{origin}: holds nothing that {name} is made of; {_wanted(info)}")
+        raise SourceError(f"{origin}: holds nothing that {name} is made of; {_demand(info)}")
     return outcomes
 
 
@@ -98,19 +98,19 @@ def _find_files(info: DatasetInfo, parts: list[Part], origin: Path) -> tuple[Par
     Only `origin` itself may be a link, because the user has named it.
     """
     if not origin.exists():
-        raise MissingFileError(f"--from {origin}: no such file or folder; {_wanted(info)}")
+        raise MissingFileError(f"--from {origin}: no such file or folder; {_demand(info)}")
     if not origin.is_dir():
         refuse_odd(origin, links=True)
     if origin.is_file() and _may_have_any_name(info, origin):
         return parts[0], {parts[0].archives[0]: origin}
     folder = origin if origin.is_dir() else origin.parent
     for part in parts:
-        there = [archive for archive in part.archives if os.path.lexists(folder / archive.name)]
-        if not there or (origin.is_file() and origin.name not in [archive.name for archive in there]):
+        archives = [archive for archive in part.archives if os.path.lexists(folder / archive.name)]
+        if not archives or (origin.is_file() and origin.name not in [archive.name for archive in archives]):
             continue
-        for archive in set(part.archives) - set(there):
-            raise SourceError(f"{folder / archive.name}: is needed beside {there[0].name}; {archive.remedy}")
-        for archive in there:
+        for archive in set(part.archives) - set(archives):
+            raise SourceError(f"{folder / archive.name}: is needed beside {archives[0].name}; {archive.remedy}")
+        for archive in archives:
             refuse_odd(folder / archive.name, links=folder / archive.name == origin)
         return part, {archive: folder / archive.name for archive in part.archives}
     return None
@@ -182,6 +182,6 @@ def _copy(
     progress.remove_task(task)
 
 
-def _wanted(info: DatasetInfo) -> str:
+def _demand(info: DatasetInfo) -> str:
     ways = " or ".join(" with ".join(archive.name for archive in part.archives) for part in info.parts)
     return f"give {ways}, a folder that holds them, or the extracted folder"

@@ -83,7 +83,7 @@ class Draw:
             notes.append(f"{BACKGROUND} is a class of its own")
         return f"Caltech-101: {' and '.join(notes)}." if notes else None
 
-    def drawn(self, images: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    def training_names(self, images: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         """Return the sorted names that each category trains on, out of its names; a name as often as it was drawn."""
         if self.replacement:
             return _with_replacement(images, self.per_class, self.seed)
@@ -143,10 +143,10 @@ def read(draw: Draw, root: Path, split: str) -> list[Sample]:
     """List images in order of class and name: those that are drawn for `train`, all others for `test`."""
     names = class_names(draw, root)
     images = {name: _enough(root / name, draw.per_class) for name in names}
-    drawn = draw.drawn(images)
+    images_of_split = draw.training_names(images)
     if split == "test":
-        drawn = {name: sorted(set(images[name]).difference(drawn[name])) for name in names}
-    return [Sample(root / name / image, index) for index, name in enumerate(names) for image in drawn[name]]
+        images_of_split = {name: sorted(set(images[name]).difference(images_of_split[name])) for name in names}
+    return [Sample(root / name / image, index) for index, name in enumerate(names) for image in images_of_split[name]]
 
 
 def _with_replacement(images: Mapping[str, Sequence[str]], count: int, seed: int) -> dict[str, list[str]]:

@@ -62,10 +62,10 @@ def class_names(root: Path) -> list[str]:
 def read(root: Path, split: str) -> list[Sample]:
     """List images in order of class and name; both splits must have the same class folders, or indices would shift."""
     names = class_names(root)
-    found = subfolders(root / split)
-    if split == "val" and not found:
+    folders = subfolders(root / split)
+    if split == "val" and not folders:
         return _flat(root, names)
-    different = sorted(set(names) ^ set(found))
+    different = sorted(set(names) ^ set(folders))
     if different:
         raise LayoutError(
             f"{root}: class folder '{different[0]}' is in one of train and {split} only; complete the other"
@@ -80,8 +80,8 @@ def _flat(root: Path, names: Sequence[str]) -> list[Sample]:
     for image in image_names(root / "val"):
         wnid = classes.get(image.partition(".")[0])
         if wnid not in index:
-            found = f"class {brief(wnid)}, which train lacks," if wnid else "no line"
-            raise LayoutError(f"{root / 'val' / image}: {SOLUTION} has {found} for it; get both again")
+            description = f"class {brief(wnid)}, which train lacks," if wnid else "no line"
+            raise LayoutError(f"{root / 'val' / image}: {SOLUTION} has {description} for it; get both again")
         listed.append(Sample(root / "val" / image, index[wnid]))
     return sorted(listed, key=lambda sample: (sample.target, sample.image))
 

@@ -51,13 +51,13 @@ class Manifest:
         teachers = self.key.get("teachers")
         if not isinstance(teachers, Mapping) or set(teachers) != {shape.name for shape in self.shapes}:
             raise CacheError("fields 'shapes' and 'key.teachers' name different spaces")
-        for name, value, most in (
+        for name, value, limit in (
             ("visits", self.visits, MAX_VISITS),
             ("shard", self.shard, MAX_SHARD),
             ("key.images.count", self._images(), MAX_IMAGES),
         ):
-            if not isinstance(value, int) or not 1 <= value <= most:
-                raise CacheError(f"field '{name}' is {brief(value)}, expected 1 to {most:,}")
+            if not isinstance(value, int) or not 1 <= value <= limit:
+                raise CacheError(f"field '{name}' is {brief(value)}, expected 1 to {limit:,}")
         if self.shards() > MAX_SHARDS:
             raise CacheError(
                 f"fields 'visits' and 'shard' make {self.shards():,} shards, at most {MAX_SHARDS:,} are read"

@@ -18,7 +18,7 @@ from umt.distill.images import Skipped, ViewImages
 from umt.distill.ingredients import (
     CHANGES,
     RECIPE,
-    Chosen,
+    RecipeChoice,
     Sources,
     build_student,
     choose_recipe,
@@ -84,10 +84,10 @@ def cache(
         warn_old_option("--batch", "take --batch-size")
     console = Console()
     sources = Sources(data_root or Path("data"), data, images, weights_folder(weights))
-    chosen = choose_recipe(recipe_name, changes, sources.weights, trust, console.print)
-    recipe = chosen.recipe
+    choice = choose_recipe(recipe_name, changes, sources.weights, trust, console.print)
+    recipe = choice.recipe
     with console.status("Building teachers, looking at the images"):
-        prepared = prepare(chosen, sources)
+        prepared = prepare(choice, sources)
         built = prepared.teachers()
         view_size = size_of_view(built, recipe.views.size if pixels else None)
         manifest = plan_cache(prepared, built, out, visits, shard or view_size.shard(), pixels)
@@ -110,9 +110,9 @@ def cache(
 @options.TRUST
 def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None, trust: tuple[str, ...]) -> None:
     """Build each teacher of a recipe and print its output; exit status 1 if a teacher cannot be built."""
-    chosen, folder = Chosen.of(recipe_name, changes, trust), weights_folder(weights)
-    recipe = chosen.recipe
-    grid = grid_of(build_student(recipe, trusted=chosen.trusted), recipe.views.size)
+    choice, folder = RecipeChoice.of(recipe_name, changes, trust), weights_folder(weights)
+    recipe = choice.recipe
+    grid = grid_of(build_student(recipe, trusted=choice.trusted), recipe.views.size)
     table = Table("teacher", "objective", "backbone", "input", "widths", "parameters", "weights")
     failed = missing_weights(recipe, folder)
     for spec in recipe.teachers:
@@ -120,7 +120,7 @@ def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None, trus
             continue
         try:
             table.add_row(
-                *map(shown, _row(load_teacher(spec, folder, recipe.views.size, grid, trusted=chosen.trusted)))
+                *map(shown, _row(load_teacher(spec, folder, recipe.views.size, grid, trusted=choice.trusted)))
             )
         except UMTError as error:
             failed.append(f"teacher '{spec.name}': {error.coded}")
@@ -140,8 +140,8 @@ def _row(teacher: Teacher) -> tuple[str, ...]:
 
 def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: bool) -> None:
     """Print the size of the cache, and ask for consent; UMTError if there is no room, or nobody to ask."""
-    for part, taken in size.parts.items():
-        console.print(f"  {shown(part)}: {taken / 1e9:.3f} GB")
+    for part, part_bytes in size.parts.items():
+        console.print(f"  {shown(part)}: {part_bytes / 1e9:.3f} GB")
     existing = manifest.shards() - len(manifest.missing(out))
     console.print(
         f"{manifest.items()} views take {size.total / 1e9:.3f} GB ({size.total} bytes) in {manifest.shards()} files, "
@@ -172,5 +172,5 @@ class _Pace:
         now = time.perf_counter()
         started, before = self.first = self.first or (now, done)
         rate = (done - before) / max(now - started, 1e-9)
-        left = f", {duration((total - done) / rate)} left" if rate else ""
-        self.bar.report(done, total, f"{rate:.0f} img/s{left}")
+        remaining = f", {duration((total - done) / rate)} left" if rate else ""
+        self.bar.report(done, total, f"{rate:.0f} img/s{remaining}")

@@ -51,7 +51,7 @@ class Size:
         return sum(self.parts.values())
 
     def times(self, count: int) -> Size:
-        return Size({name: taken * count for name, taken in self.parts.items()})
+        return Size({name: part_bytes * count for name, part_bytes in self.parts.items()})
 
     def shard(self) -> int:
         """Return the number of views in a shard, if this is the size of one view."""
@@ -111,9 +111,9 @@ def fill(
         with worker_errors():
             for number in missing:
                 parts = []
-                for drawn in islice(loaded, len(_batches(manifest.items_of(number), batch))):
-                    parts.append(_rows(drawn, teachers, device, manifest, prepared))
-                    done += len(drawn["shown"])
+                for loaded_batch in islice(loaded, len(_batches(manifest.items_of(number), batch))):
+                    parts.append(_rows(loaded_batch, teachers, device, manifest, prepared))
+                    done += len(loaded_batch["shown"])
                     report(done, manifest.items())
                 _write(folder, number, manifest, parts)
 
@@ -164,14 +164,14 @@ def _write(folder: Path, number: int, manifest: Manifest, parts: Sequence[Batch]
 
 
 def _rows(
-    drawn: Batch, teachers: Sequence[Teacher], device: torch.device, manifest: Manifest, prepared: Prepared
+    loaded_batch: Batch, teachers: Sequence[Teacher], device: torch.device, manifest: Manifest, prepared: Prepared
 ) -> Batch:
     """Return the rows of a shard for a batch of views."""
-    targets = all_targets(teachers, as_floats(drawn["pixels"].to(device, non_blocking=True)))
+    targets = all_targets(teachers, as_floats(loaded_batch["pixels"].to(device, non_blocking=True)))
     names = ("pixels", "view", "shown") if manifest.key["pixels"] else ("view", "shown")
-    rows = {name: drawn[name] for name in names}
+    rows = {name: loaded_batch[name] for name in names}
     for name, values in targets.items():
-        rows[f"{name}.summary"], rows[f"{name}.features"] = _halves(name, values, drawn["shown"], prepared)
+        rows[f"{name}.summary"], rows[f"{name}.features"] = _halves(name, values, loaded_batch["shown"], prepared)
     return rows
 
 
@@ -179,9 +179,9 @@ def _halves(name: str, targets: Targets, shown: Tensor, prepared: Prepared) -> t
     """Convert targets to fp16; UMTError names the teacher and the image if fp16 cannot hold the values."""
     summary, features = targets.summary.half().cpu(), targets.features.half().cpu()
     for half in (summary, features):
-        bad = ~half.flatten(1).isfinite().all(dim=1)
-        if bad.any():
-            path = prepared.images.path(int(shown[bad][0]))
+        not_finite = ~half.flatten(1).isfinite().all(dim=1)
+        if not_finite.any():
+            path = prepared.images.path(int(shown[not_finite][0]))
             raise CacheError(
                 f"teacher '{name}': its features of {path} do not fit into fp16; leave it out of the cache's recipe"
             )

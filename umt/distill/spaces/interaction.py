@@ -126,12 +126,14 @@ def _convolves(spec: InteractionSpec, student: StudentShape) -> bool:
 def _in_each_space(block: nn.Module, state: Tensor, grid: Grid) -> Tensor:
     """Run the shared `block` on [B M, T, d + d_m]."""
     batch, _, spaces, _ = state.shape
-    apart = state.transpose(1, 2).flatten(0, 1)
-    return block(apart, grid).unflatten(0, (batch, spaces)).transpose(1, 2)
+    by_space = state.transpose(1, 2).flatten(0, 1)
+    return block(by_space, grid).unflatten(0, (batch, spaces)).transpose(1, 2)
 
 
-def _adapters(width: int, wanted: Sequence[int]) -> nn.ModuleList:
-    return nn.ModuleList(nn.Identity() if width == other else nn.Linear(width, other) for other in wanted)
+def _adapters(width: int, target_widths: Sequence[int]) -> nn.ModuleList:
+    return nn.ModuleList(
+        nn.Identity() if width == target_width else nn.Linear(width, target_width) for target_width in target_widths
+    )
 
 
 def _initialise(module: nn.Module) -> None:

@@ -31,8 +31,8 @@ class Projectors(nn.Module):
 
     def keep_only(self, summary: str, features: str) -> None:
         """Drop the projectors but for the summary of one space and the features of one."""
-        kept = {name: self.projectors[name] for name in self.projectors if name in (summary, features)}
-        self.projectors = nn.ModuleDict(kept)
+        remaining = {name: self.projectors[name] for name in self.projectors if name in (summary, features)}
+        self.projectors = nn.ModuleDict(remaining)
         if summary != features:
             self.projectors[summary].features = nn.Identity()
             self.projectors[features].summary = nn.Identity()

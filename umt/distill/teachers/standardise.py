@@ -76,16 +76,18 @@ class Standardisers(nn.Module):
             for name, targets in batch.items():
                 for part in ("summary", "features"):
                     moments.setdefault((part, name), TargetMoments()).add(getattr(targets, part))
-        for (part, name), taken in moments.items():
-            self._one(part, name).fit(*taken.result())
+        for (part, name), target_moments in moments.items():
+            self._standardiser(part, name).fit(*target_moments.result())
 
     def forward(self, name: str, targets: Targets) -> Targets:
         return Targets(self.summary[name](targets.summary), self.features[name](targets.features))
 
     def undo(self, name: str, space: SpaceFeatures, summary_of: str | None = None) -> SpaceFeatures:
         """Return a space of the student in its teacher's own units; its summary may be that of another space."""
-        features = self._one("features", name)
-        summary = None if space.summary is None else self._one("summary", summary_of or name).undo(space.summary)
+        features = self._standardiser("features", name)
+        summary = (
+            None if space.summary is None else self._standardiser("summary", summary_of or name).undo(space.summary)
+        )
         return SpaceFeatures(
             summary, features.undo(space.fmap), None if space.cls is None else features.undo(space.cls)
         )
@@ -95,7 +97,7 @@ class Standardisers(nn.Module):
         self.summary = nn.ModuleDict({name: self.summary[name] for name in self.summary if name in names})
         self.features = nn.ModuleDict({name: self.features[name] for name in self.features if name in names})
 
-    def _one(self, part: str, name: str) -> Standardiser:
+    def _standardiser(self, part: str, name: str) -> Standardiser:
         standardiser = self.get_submodule(f"{part}.{name}")
         assert isinstance(standardiser, Standardiser)
         return standardiser
@@ -149,8 +151,8 @@ def equalising_rotation(covariance: Tensor) -> Tensor:
     return torch.from_numpy(rotation).to(covariance)
 
 
-def _along_channels(vector: Tensor, like: Tensor) -> Tensor:
-    return vector.view(1, -1, *[1] * (like.ndim - 2))
+def _along_channels(vector: Tensor, target: Tensor) -> Tensor:
+    return vector.view(1, -1, *[1] * (target.ndim - 2))
 
 
 def _apply(weight: Tensor, values: Tensor) -> Tensor:

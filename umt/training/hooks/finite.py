@@ -33,22 +33,22 @@ class FiniteHook(Hook):
             return
         finite = torch.stack([value.detach() for value in outputs.values()]).isfinite().int()
         all_reduce(finite, op="min")
-        bad = [name for name, good in zip(outputs, finite.tolist(), strict=True) if not good]
-        if bad:
-            name = next((name for name in bad if name != "loss"), None)  # a part says more than the sum
-            named = f"loss '{name}'" if name else "loss"
-            self._stop(runner, f"{named} is {_word(outputs[name or 'loss'])}")
+        bad_names = [name for name, is_finite in zip(outputs, finite.tolist(), strict=True) if not is_finite]
+        if bad_names:
+            name = next((name for name in bad_names if name != "loss"), None)  # a part says more than the sum
+            subject = f"loss '{name}'" if name else "loss"
+            self._stop(runner, f"{subject} is {_word(outputs[name or 'loss'])}")
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         for name, value in checkpoint["state_dict"].items():
             if value is not None and not value.isfinite().all():
                 self._stop(runner, f"weight '{name}' is not finite")
 
-    def _stop(self, runner: Any, what: str) -> None:
+    def _stop(self, runner: Any, problem: str) -> None:
         saved = self.saver.last_save(runner)
         last_save = f"the last good checkpoint is {saved}" if saved else "no checkpoint was saved before"
         raise NotFiniteError(
-            f"iteration {runner.iter + 1}: {what}; {last_save}; lower lr (now {self.lr:g}) or set clip_norm"
+            f"iteration {runner.iter + 1}: {problem}; {last_save}; lower lr (now {self.lr:g}) or set clip_norm"
         )
 
 

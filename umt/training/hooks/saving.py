@@ -48,7 +48,7 @@ class ResumeHook(Hook):
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        if runner.optim_wrapper.should_update() and self._due(runner):
+        if runner.optim_wrapper.should_update() and self._is_due(runner):
             runner.save_run(Path(runner.work_dir) / RESUME_FILE)
             self.saved, self.step = time.monotonic(), steps_done(runner)
 
@@ -62,7 +62,7 @@ class ResumeHook(Hook):
         """Return the file that a stopped run goes on from, and its step, if there is one."""
         return f"{Path(runner.work_dir) / RESUME_FILE} (step {self.step})" if self.step else None
 
-    def _due(self, runner: Any) -> bool:
+    def _is_due(self, runner: Any) -> bool:
         last = runner.iter + 1 == runner.max_iters  # what follows may fail: a test, or the file of the weights
         if last or (self.every and steps_done(runner) % self.every == 0):
             return True

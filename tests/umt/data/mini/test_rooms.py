@@ -62,6 +62,6 @@ def test_ids_are_those_of_ade20k(real_data: Path) -> None:
     rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
     names = {int(row[0]): row[-1].split(",")[0].strip() for row in rows}
     constants = {"WINDOW": "windowpane"}
-    for label in SURFACES.keys() - {furniture.OTHER}:
+    for label in SURFACES.keys() - {furniture.OTHER_FURNITURE}:
         constant = next(name for name, value in vars(furniture).items() if value == label and name.isupper())
         assert names[label] == constants.get(constant, constant.lower())

@@ -88,27 +88,33 @@ NAMES = [f"image_{number:04d}.jpg" for number in range(1, 101)]
 
 def test_without_replacement_it_depends_on_names_and_seed_only() -> None:
     shuffled = random.Random(0).sample(NAMES, len(NAMES))
-    drawn = Draw().drawn({"ant": NAMES, "beaver": NAMES})
-    assert drawn["ant"] == Draw().drawn({"ant": shuffled})["ant"]
+    drawn = Draw().training_names({"ant": NAMES, "beaver": NAMES})
+    assert drawn["ant"] == Draw().training_names({"ant": shuffled})["ant"]
     assert len(set(drawn["ant"])) == 30
     assert drawn["ant"] != drawn["beaver"]
-    assert {*drawn["ant"]} - {NAMES[0]} <= {*Draw().drawn({"ant": NAMES[1:]})["ant"]}  # one missing moves at most one
-    assert drawn["ant"] != Draw(seed=1).drawn({"ant": NAMES})["ant"]
+    assert {*drawn["ant"]} - {NAMES[0]} <= {
+        *Draw().training_names({"ant": NAMES[1:]})["ant"]
+    }  # one missing moves at most one
+    assert drawn["ant"] != Draw(seed=1).training_names({"ant": NAMES})["ant"]
     # Worked out with coreutils' sha256sum and sort; another draw is another data set.
     assert drawn["ant"][:3] == ["image_0003.jpg", "image_0007.jpg", "image_0010.jpg"]
-    assert Draw(seed=1).drawn({"ant": NAMES})["ant"][:3] == ["image_0002.jpg", "image_0015.jpg", "image_0016.jpg"]
+    assert Draw(seed=1).training_names({"ant": NAMES})["ant"][:3] == [
+        "image_0002.jpg",
+        "image_0015.jpg",
+        "image_0016.jpg",
+    ]
 
 
 def test_with_replacement_seed_0_is_the_published_split() -> None:
     """First and last images of the official folders that SSL-Transfer's caltech101-splits/train.txt names."""
     counts = {"BACKGROUND_Google": 467, "Faces": 435, "Faces_easy": 435, "Leopards": 200, "Motorbikes": 798}
     images = {name: [f"image_{number:04d}.jpg" for number in range(1, count + 1)] for name, count in counts.items()}
-    drawn = Draw(replacement=True, background="in").drawn(images)
+    drawn = Draw(replacement=True, background="in").training_names(images)
     assert [len(names) for names in drawn.values()] == [30] * 5
     assert [len(set(names)) for names in drawn.values()] == [28, 27, 29, 30, 29]
     assert [names[0][6:10] for names in drawn.values()] == ["0010", "0029", "0032", "0001", "0024"]
     assert [names[-1][6:10] for names in drawn.values()] == ["0405", "0432", "0431", "0198", "0783"]
-    assert drawn != Draw(seed=1, replacement=True).drawn(images)
+    assert drawn != Draw(seed=1, replacement=True).training_names(images)
 
 
 @pytest.mark.parametrize(

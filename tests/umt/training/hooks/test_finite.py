@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from umt.errors import UMTError
-from umt.training.engine import Extras, Place, Recipe, fit
+from umt.training.engine import Extras, Recipe, RunContext, fit
 
 
 class Ones(Dataset[dict[str, Tensor]]):
@@ -46,8 +46,8 @@ Run = Callable[..., None]
 def run(recipe: Recipe, tmp_path: Path) -> Run:
     def run(model: TwoPart, *hooks: Hook) -> None:
         groups = [{"params": [model.weight], "lr": recipe.lr}]
-        place = Place(torch.device("cpu"), tmp_path, 0, lambda *_: None)
-        fit(model, groups, Ones(), recipe, place, extras=Extras(save_every=1, hooks=hooks))
+        context = RunContext(torch.device("cpu"), tmp_path, 0, lambda *_: None)
+        fit(model, groups, Ones(), recipe, context, extras=Extras(save_every=1, hooks=hooks))
 
     return run
 
