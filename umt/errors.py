@@ -93,6 +93,10 @@ class LayoutError(UMTError):
     code = "UMT-LAYOUT"
 
 
+class AbsentError(LayoutError):
+    """A folder of a data set is not there."""
+
+
 class DataError(UMTError):
     """An image, annotation or label is damaged, or contradicts the rest of its data set."""
 

@@ -110,7 +110,15 @@ def _check_dataset(name: str, options: PlanOptions) -> DatasetCheck:
         expected, kind = dataset_folder(info, options.data_root, options.data), info.kind
         dataset = find_dataset(name, options.data_root, options.data)
         validate(dataset)
-        return DatasetCheck(name, expected, dataset.title, dataset.fingerprint, dataset.sizes, kind=kind)
+        return DatasetCheck(
+            name,
+            expected,
+            dataset.title,
+            dataset.fingerprint,
+            dataset.sizes,
+            kind=kind,
+            untrainable=next((error.coded for error in dataset.absent.values()), None),
+        )
     except (UMTError, OSError) as error:
         return DatasetCheck(name, expected, kind=kind, problem=_one_line(error))
 
@@ -127,6 +135,8 @@ def _plan_job(
     except UMTError as error:
         return PlannedJob(title, "", "blocked", problem=error.coded)
     problem = backbone.problem or dataset.problem or _no_maps(backbone, column)
+    if task.trains:
+        problem = problem or dataset.untrainable
     if problem:
         return PlannedJob(title, protocol.hash, "blocked", problem=problem)
     key = Key(

@@ -53,6 +53,7 @@ class DatasetCheck:
     sizes: Mapping[str, int] = field(default_factory=dict)
     problem: str | None = None
     kind: str = ""  # empty if the set is not known
+    untrainable: str | None = None  # the reason if a split to train on is not there
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ class Task(Generic[Settings]):
     workload: Callable[[Settings, Mapping[str, int]], Workload] | None = None  # (settings, items in each split)
     spreads: bool = False  # true if it trains on several processes at once; its settings are then a Recipe
     warm_up: Callable[[torch.device], None] | None = None  # tries optional accelerators; the pre-flight calls it
+    trains: bool = True  # true if it reads training images
     seeded: bool = True  # true if the seed can change its numbers; otherwise a single run is enough
     datasets: tuple[str, ...] = ()  # the names of data sets that stood in the place of `kinds`; goes with version 2
 

@@ -103,5 +103,6 @@ TASK = Task(
     metrics=(Metric("images_per_second", "img/s"), Metric("gmacs", "G", False), Metric("parameters", "M", False)),
     run=run,
     workload=workload,
+    trains=False,
     seeded=False,
 )

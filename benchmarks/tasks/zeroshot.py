@@ -104,5 +104,6 @@ TASK = Task(
     metrics=CLASSES,
     run=run,
     workload=workload,
+    trains=False,
     seeded=False,
 )

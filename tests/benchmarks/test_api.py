@@ -92,6 +92,10 @@ def test_a_real_task_measures_an_object_as_it_measures_its_name(image_folder: Ma
     for name in ("value", "weights_hash", "protocol_hash", "n"):
         assert named[name] == given_object[name]
     assert mine.training, "the caller's own model stays as it is"
+    assert named["interval_low"] <= named["value"] <= named["interval_high"]
+    with np.load(Path(named["path"]).with_suffix(".npz")) as raw:
+        assert all((tmp_path / "data" / "imagenet" / name).is_file() for name in raw["image"])
+        assert len(raw["image"]) == len(raw["predictions"]) == named["n"]
 
 
 @pytest.mark.parametrize("asked", [True, False])

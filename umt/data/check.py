@@ -14,11 +14,11 @@ MILLIMETRES = 1000.0  # a metre, in the values of a depth map
 
 
 def validate(dataset: Dataset) -> None:
-    """Index every split, check every class index, and read the first and the last item of each split.
+    """Index every split that is there, check every class index, and read the first and the last item of each split.
 
     Raises UMTError naming the first file that is missing, cannot be decoded or does not fit its annotation.
     """
-    for split in dataset.info.splits:
+    for split in dataset.sizes:
         samples = dataset.samples(split)
         if dataset.info.class_names:
             check_indices(dataset, samples)

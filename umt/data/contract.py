@@ -12,7 +12,7 @@ from typing import Any
 
 from umt.data.archives import Part
 from umt.declarations import read_json
-from umt.errors import DataError, DeclarationError, LayoutError, unknown_name
+from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 
 KINDS = ("classification", "segmentation", "depth")
 METRICS = ("top1", "mean_per_class")
@@ -147,16 +147,29 @@ class Dataset:
         return self.info.prompts
 
     @cached_property
+    def absent(self) -> dict[str, UMTError]:
+        """The splits whose folder is not there; a task that does not read them needs none. Never the reported one."""
+        errors: dict[str, UMTError] = {}
+        for split in self.info.splits:
+            try:
+                self.samples(split)
+            except AbsentError as error:
+                if split == self.info.roles.report:
+                    raise
+                errors[split] = error
+        return errors
+
+    @cached_property
     def sizes(self) -> dict[str, int]:
-        """The number of items in each split."""
-        return {split: len(self.samples(split)) for split in self.info.splits}
+        """The number of items in each split that is there."""
+        return {split: len(self.samples(split)) for split in self.info.splits if split not in self.absent}
 
     @cached_property
     def official(self) -> bool:
-        """True if every split has its official size, and no marker calls the folder another set."""
+        """True if every split that is there has its official size, and no marker calls the folder another set."""
         if self.info.declared:  # a draw moves images between the splits, and leaves the folder as it is
             return Dataset(self.info.declared, self.root).official
-        return not self.marked and self.sizes == dict(self.info.splits)
+        return not self.marked and all(self.info.splits[split] == size for split, size in self.sizes.items())
 
     @property
     def marked(self) -> bool:
@@ -183,7 +196,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """Sixteen hex digits over every item's relative path, size and target: equal data, equal fingerprint."""
         digest = hashlib.sha256(self.info.base.partition(":")[0].encode())
-        for split in self.info.splits:
+        for split in self.sizes:
             for sample in self.samples(split):
                 line = f"{split}|{self._describe(sample.image)}|{self._target(sample)}\n"
                 digest.update(line.encode(errors="surrogateescape"))  # names that are no UTF-8 keep their bytes

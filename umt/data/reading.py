@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from umt.data.contract import Sample
-from umt.errors import LayoutError, TrustError
+from umt.errors import AbsentError, LayoutError, TrustError
 from umt.files import read_plain, visible_entries
 from umt.text import brief
 
@@ -137,6 +137,6 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         return visible_entries(folder)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name that holds a NUL
-        raise LayoutError(f"{folder}: folder of the data set is missing; extract the official archive again") from None
+        raise AbsentError(f"{folder}: folder of the data set is missing; extract the official archive again") from None
     except OSError as error:
         raise LayoutError(f"{folder}: cannot be listed ({error.strerror}); let this user read it") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -48,6 +49,16 @@ def test_a_column_that_fits_no_task_is_blocked_alone(
     assert sound.state == "to run"
     assert blocked.state == "blocked"
     assert reason in (blocked.problem or "")
+
+
+def test_only_tasks_that_train_need_training_images(plan: Callable[..., RunPlan], tmp_path: Path) -> None:
+    rmtree(tmp_path / "data" / "imagenet" / "train")
+    zero_shot = Column("zero-shot", "zeroshot", "imagenet", "single", "top1")
+    fine_tuned = Column("fine-tuned", "imagenet_finetune", "imagenet", "mini", "top1")
+    made = plan(zero_shot, fine_tuned)
+    assert [job.state for job in made.jobs] == ["blocked", "to run", "blocked"]
+    assert all("train: folder of the data set is missing" in (job.problem or "") for job in made.jobs[::2])
+    assert made.datasets[0].sizes == {"val": 4}
 
 
 def test_a_folder_for_no_data_set_is_refused(plan: Callable[..., RunPlan], tmp_path: Path) -> None:

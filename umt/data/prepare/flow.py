@@ -166,7 +166,7 @@ def _count_new(info: DatasetInfo, target: str, out: Path, files: Mapping[Archive
 def count_items(info: DatasetInfo, target: str, folder: Path) -> dict[str, int]:
     """Count items by split of a set's folder, or of one split that is a part by itself; UMTError if it is broken."""
     if target == info.folder:
-        return Dataset(info, folder).sizes
+        return {split: len(Dataset(info, folder).samples(split)) for split in info.splits}
     classes = subfolders(folder)
     if not classes:
         raise SourceError(f"{folder}: holds no class folder; {info.source}")

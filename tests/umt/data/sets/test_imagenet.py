@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 
@@ -79,5 +80,12 @@ def test_validation_images_alone_are_enough_where_nothing_is_trained(root: Path)
     dataset = Dataset(INFO, root)
     assert dataset.class_names == ["n01", "n02"]
     assert [sample.target for sample in dataset.samples("val")] == [0, 1]
+    assert dataset.sizes == {"val": 2}
+    assert len(dataset.fingerprint) == 16
     with pytest.raises(UMTError, match="train: folder of the data set is missing"):
         dataset.samples("train")
+    official = Dataset(replace(INFO, splits={"train": 1_281_167, "val": 2}), root)
+    assert official.official, "its numbers may stand beside published ones"
+    rmtree(root / "val")
+    with pytest.raises(UMTError, match="val: folder of the data set is missing"):
+        Dataset(INFO, root).sizes  # noqa: B018
