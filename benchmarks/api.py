@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from benchmarks.actions import analyse, example_backbones, train_students
 from benchmarks.jobs.forkserver import call, default_workers, fork_server
 from benchmarks.jobs.local import Executor, LocalExecutor
 from benchmarks.jobs.progress import LiveJobs, print_blocked, print_plan
+from benchmarks.jobs.status import StatusFile
 from benchmarks.results import Result, ResultStore, read_result
 from benchmarks.run_options import Backbones, PathLike, RunOptions, UsageError, named_backbones
 from benchmarks.suite.plan import PlannedJob, PlanOptions, RunPlan
@@ -148,7 +149,8 @@ def run_suite(options: RunOptions, console: Console) -> RunOutcome:
     if options.dry_run:
         print_plan(console, plan, prepared.suite, prepared.out)
         return outcome
-    reports = execute(plan, _executor(prepared, server, workers), console)
+    note = StatusFile(prepared.out, prepared.suite.name, plan)
+    reports = execute(plan, _executor(prepared, server, workers), console, note)
     failed = analyse(
         prepared.tables,
         prepared.backbones,
@@ -160,15 +162,25 @@ def run_suite(options: RunOptions, console: Console) -> RunOutcome:
     return replace(outcome, reports=reports, uncompared=failed)
 
 
-def execute(plan: RunPlan, executor: Executor, console: Console) -> Mapping[JobRequest, JobReport]:
-    """Run what is to run; return how each job ended."""
+def execute(plan: RunPlan, executor: Executor, console: Console, note: StatusFile) -> Mapping[JobRequest, JobReport]:
+    """Run what is to run; return how each job ended. The note in the folder is for `umt status`."""
     requests = plan.requests()
     done = sum(job.state == "done" for job in plan.jobs)
     console.print(f"{len(plan.jobs)} jobs: {done} done before, {len(requests)} to run")
     print_blocked(console, plan)
-    with LiveJobs(console, len(requests)) as live:
-        executor.run(requests, live.start, live.advance, live.end)
+    with LiveJobs(console, len(requests)) as live, note:
+        executor.run(
+            requests, _both(live.start, note.start), _both(live.advance, note.advance), _both(live.end, note.end)
+        )
     return live.reports
+
+
+def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:
+    def call_both(*event: Any) -> None:
+        first(*event)
+        second(*event)
+
+    return call_both
 
 
 def _prepare(options: RunOptions, console: Console) -> PreparedRun:

@@ -15,6 +15,7 @@ from umt.surroundings import accept_all_text, shorten_socket_folder
 
 COMMANDS = {
     "run": ("benchmarks.cli.run:run", "Evaluate backbones on a suite and write its tables."),
+    "status": ("benchmarks.cli.status:status", "Tell the state of a run, from any machine that sees its folder."),
     "plan": ("benchmarks.cli.plan:plan", "Tell device hours and disk of a suite before it runs."),
     "protocols": ("benchmarks.cli.protocols:protocols", "List, show and compare what numbers are measured by."),
     "report": ("reports.cli:report", "Write the tables of a result store."),

@@ -17,6 +17,7 @@ import click
 from benchmarks.api import execute
 from benchmarks.jobs.cluster import ClusterExecutor
 from benchmarks.jobs.preflight import make_plan
+from benchmarks.jobs.status import StatusFile
 from benchmarks.results import ResultStore
 from benchmarks.suite.plan import PlanOptions
 from benchmarks.suite.suite import load_suite
@@ -79,7 +80,8 @@ def run_suite(backbones: Sequence[str], tasks: Sequence[str], workers: int, fold
     started = time.perf_counter()
     plan = make_plan(options)
     planned = time.perf_counter()
-    execute(plan, ClusterExecutor("local", out / "cluster", {}, workers), console)
+    note = StatusFile(out, "many_backbones", plan)
+    execute(plan, ClusterExecutor("local", out / "cluster", {}, workers), console, note)
     ended = time.perf_counter()
     done = sum(job.state == "done" for job in make_plan(options).jobs)
     return Overhead(

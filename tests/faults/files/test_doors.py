@@ -144,6 +144,7 @@ MAKING = {
     "mmseg_configs/best.py:_keep": "the job's folder, constants",
     "benchmarks/api.py:_prepare": "--out, else `component` of the suite's name",
     "benchmarks/jobs/cluster.py:__init__": "--out, a constant",
+    "benchmarks/jobs/status.py:_write": "--out, a constant, and host and process by umt.files.component",
     "benchmarks/jobs/worker.py:open_log": "Key.stem, of `component`",
     "benchmarks/jobs/worker.py:run_job": "`below` of Key.stem",
     "benchmarks/results.py:_write_picture": "`component`",
