@@ -89,7 +89,9 @@ class NYUSettings(TrainingSettings):
 
 SCHEDULES: dict[str, Callable[[NYUSettings], list[dict[str, Any]]]] = {
     "linear": lambda settings: [],  # the runner's own
-    "one_cycle": lambda given: one_cycle(total=given.iterations, warmup=given.warmup, start=given.warmup_start),
+    "one_cycle": lambda settings: one_cycle(
+        total=settings.iterations, warmup=settings.warmup, start=settings.warmup_start
+    ),
 }
 CHOICES = {
     "head": tuple(HEADS),

@@ -54,10 +54,10 @@ def _try(loops: ModuleType) -> None:
     """Compile all loops on a small map; RuntimeError if the map or its counts are wrong."""
     logits, operator = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]), resize(2, 4)
     expected = chunked_class_map(logits, operator, operator)
-    found = _compiled_class_map(loops, logits, operator, operator)
+    class_ids = _compiled_class_map(loops, logits, operator, operator)
     areas = np.zeros((3, 2), np.int64)
-    loops.count(found.flatten().numpy(), expected.flatten().numpy(), 255, areas)
-    if not torch.equal(found, expected) or areas.sum() != 3 * expected.numel():
+    loops.count(class_ids.flatten().numpy(), expected.flatten().numpy(), 255, areas)
+    if not torch.equal(class_ids, expected) or areas.sum() != 3 * expected.numel():
         raise RuntimeError("it computes wrong maps on this machine")
 
 

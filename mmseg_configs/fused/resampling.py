@@ -48,8 +48,8 @@ class Operator:
         indptr, indices = self.matrix.indptr, self.matrix.indices
         ends = [[indices[indptr[pixel] : indptr[pixel + 1]] for pixel in band] for band in self.bands]
         nodes = [np.unique(np.concatenate(pair)) for pair in ends]
-        most = max(2, *(len(some) for some in nodes))
-        return np.array([np.pad(some, (0, most - len(some)), mode="edge") for some in nodes], dtype=np.int64)
+        width = max(2, *(len(row) for row in nodes))
+        return np.array([np.pad(row, (0, width - len(row)), mode="edge") for row in nodes], dtype=np.int64)
 
     def _bends(self) -> list[int]:
         """Find inner pixels whose weights are not the mean of their neighbours' weights."""
@@ -63,11 +63,11 @@ class Operator:
         """Return (start, stop) of pieces of `TILE` pixels: few nodes each, so dense weights are not mostly zeros."""
         return [(start, min(start + TILE, self.size)) for start in range(0, self.size, TILE)]
 
-    def piece(self, start: int, stop: int, like: Tensor) -> tuple[slice, Tensor]:
-        """Return the nodes that pixels start..stop read, and weights [stop - start, nodes] with the type of `like`."""
+    def piece(self, start: int, stop: int, reference: Tensor) -> tuple[slice, Tensor]:
+        """Return the nodes that pixels start..stop read, and weights [stop - start, nodes], for `reference`."""
         rows = self.matrix[start:stop]
         nodes = slice(int(rows.indices.min()), int(rows.indices.max()) + 1)
-        return nodes, torch.from_numpy(rows[:, nodes].toarray()).to(like)
+        return nodes, torch.from_numpy(rows[:, nodes].toarray()).to(reference)
 
 
 @lru_cache(maxsize=256)
@@ -78,9 +78,9 @@ def resize(nodes: int, size: int, align_corners: bool = False) -> Operator:
 
 @lru_cache(maxsize=256)
 def evaluation(
-    nodes: int, window: int, starts: tuple[int, ...], kept: tuple[int, int], size: int, align_corners: bool = False
+    nodes: int, window: int, starts: tuple[int, ...], visible: tuple[int, int], size: int, align_corners: bool = False
 ) -> Operator:
-    """Compose mmseg's steps: resize logits to their window, average over windows, cut to `kept`, resize to `size`.
+    """Compose mmseg's steps: resize logits to their window, average over windows, cut to `visible`, resize to `size`.
 
     nodes: of one window; those of the following windows are appended.
     """
@@ -89,10 +89,10 @@ def evaluation(
     columns = np.concatenate([up.col + index * nodes for index in range(len(starts))])
     shape = (starts[-1] + window, nodes * len(starts))
     summed = csr_matrix((np.tile(up.data, len(starts)), (rows, columns)), shape=shape)
-    cut = summed[kept[0] : kept[1]]
+    cut = summed[visible[0] : visible[1]]
     windows = np.asarray(cut.sum(axis=1)).ravel()  # over each pixel: every window's weights sum to 1
     cut.data /= np.repeat(windows, np.diff(cut.indptr))
-    return Operator((_resize(kept[1] - kept[0], size, align_corners) @ cut).tocsr())
+    return Operator((_resize(visible[1] - visible[0], size, align_corners) @ cut).tocsr())
 
 
 def window_starts(window: int, stride: int, size: int) -> tuple[int, ...]:

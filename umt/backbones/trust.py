@@ -59,7 +59,7 @@ def refuse_untrusted(spec: Spec) -> None:
 
 def is_trusted(file: str, trust: Sequence[str]) -> bool:
     """Return whether `--trust` names a suite or recipe, by its name or file."""
-    return file in trust or Path(file).resolve() in [Path(one).resolve() for one in trust]
+    return file in trust or Path(file).resolve() in [Path(trusted_file).resolve() for trusted_file in trust]
 
 
 def name_from_file(text: str, file: Path, field: str) -> str:
@@ -109,8 +109,8 @@ def _refuse_options(spec: Spec, options: Mapping[str, Any], allowed: Set[str], k
         if name in TOWERS and isinstance(value, Mapping):
             _refuse_options(spec, value, set(_listed()["tower"]), f"{kind} '{name}':")
         elif name != "weights" and not _is_plain(value):
-            found = f"{kind} '{name}' is {brief(value)}"
-            raise TrustError(f"backbone '{spec.text}': {found}, expected a number, a word or a list of them")
+            description = f"{kind} '{name}' is {brief(value)}"
+            raise TrustError(f"backbone '{spec.text}': {description}, expected a number, a word or a list of them")
 
 
 def _is_plain(value: Any) -> bool:

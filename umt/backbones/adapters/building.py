@@ -74,10 +74,10 @@ def _connect(hub: str, answer: Queue[bool]) -> None:
 @contextmanager
 def _offline() -> Iterator[None]:
     """Let libraries use what they have fetched before, and connect to nobody."""
-    own = constants.HF_HUB_OFFLINE
+    was_offline = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = True
     try:
         with refusing(NETWORK):
             yield
     finally:
-        constants.HF_HUB_OFFLINE = own
+        constants.HF_HUB_OFFLINE = was_offline

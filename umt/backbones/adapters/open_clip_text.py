@@ -67,10 +67,10 @@ def _text_tower(spec: Spec, seed: int) -> nn.Module:
 
 def _load_text(model: nn.Module, path: Path) -> None:
     """Load the weights of all but the image tower."""
-    wanted = model.state_dict().keys() - {"logit_scale", "logit_bias"}
+    names = model.state_dict().keys() - {"logit_scale", "logit_bias"}
     for part in parts(open_container(path).content):
         state = {name: value for name, value in part.state.items() if not name.startswith("visual.")}
-        if state.keys() & wanted:
-            load_weights(model, state, source=str(path), left=SIZES)
+        if state.keys() & names:
+            load_weights(model, state, source=str(path), ignored=SIZES)
             return
     raise WeightsError(f"{path}: holds no text tower; name classes with a file of the whole open_clip model")
