@@ -73,7 +73,7 @@ def measure(request: JobRequest, progress: Callable[[int, int, str], None], mode
         details={**outcome.details, "items": scored_items(outcome)},
         provenance=backbone.provenance,
     )
-    return result, {**outcome.raw, **_training_draw(dataset)}, outcome.pictures
+    return result, {**outcome.raw, **_drawn(dataset)}, outcome.pictures
 
 
 def scored_items(outcome: Outcome) -> dict[str, int]:
@@ -114,7 +114,7 @@ def _footnote(protocol: Protocol[Any], dataset: Dataset, label: str, notes: Sequ
     return " ".join(note for note in parts if note) or None
 
 
-def _training_draw(dataset: Dataset) -> dict[str, np.ndarray]:
+def _drawn(dataset: Dataset) -> dict[str, np.ndarray]:
     """Return the names of the images drawn to train on, if a seed splits the data set."""
     if not dataset.info.drawn:
         return {}

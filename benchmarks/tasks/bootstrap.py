@@ -14,8 +14,8 @@ def bootstrap_interval(reported: str, predictions: np.ndarray, labels: np.ndarra
     """Compute the interval of `accuracy` over test images drawn with replacement: low, high and the method."""
     rng = np.random.default_rng(seed)
     draws = (rng.integers(0, len(labels), len(labels)) for _ in range(DRAWS))
-    scores = [_accuracy(reported, predictions[images] == labels[images], labels[images]) for images in draws]
-    low, high = np.percentile(scores, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+    found = [_accuracy(reported, predictions[images] == labels[images], labels[images]) for images in draws]
+    low, high = np.percentile(found, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
     return {"low": float(low), "high": float(high), "percent": LEVEL, "draws": DRAWS, "seed": seed}
 
 

@@ -35,21 +35,21 @@ def run(job: Job[FewShotSettings]) -> Outcome:
     view = (settings.resolution, settings.crop_pct)
     train, labels = frozen_features(job, job.dataset.training_samples, *view)
     test, answers = frozen_features(job, job.dataset.reported_samples, *view)
-    all_shots = sorted({settings.shots, *settings.other_shots})
-    scores: dict[int, list[dict[str, float]]] = {shots: [] for shots in all_shots}
+    wanted = sorted({settings.shots, *settings.other_shots})
+    scores: dict[int, list[dict[str, float]]] = {shots: [] for shots in wanted}
     rng = np.random.default_rng(job.seed)
     for draw in range(settings.draws):
         rank = _ranks(labels, rng)
-        for shots in all_shots:
+        for shots in wanted:
             known = rank < shots
             predictions = nearest_mean(train[known], labels[known], test)
             scores[shots].append(fine_grained(job.dataset.info.metric, predictions, answers))
         job.progress(draw + 1, settings.draws, f"draw {draw + 1}/{settings.draws}")
     reported = scores[settings.shots]
     return Outcome(
-        metrics={name: float(np.mean([values[name] for values in reported])) for name in reported[0]},
+        metrics={name: float(np.mean([found[name] for found in reported])) for name in reported[0]},
         details={
-            "accuracy_by_shots": {str(shots): [values["accuracy"] for values in scores[shots]] for shots in all_shots},
+            "accuracy_by_shots": {str(shots): [found["accuracy"] for found in scores[shots]] for shots in wanted},
             "fewest_images_of_a_class": min(Counter(labels.tolist()).values()),
         },
     )
@@ -74,8 +74,8 @@ def nearest_mean(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.
     classes = np.unique(labels)
     means = np.stack([known[labels == label].mean(axis=0) for label in classes])
     distances = np.square(means).sum(axis=1) - 2 * queries @ means.T  # without the query's own length, which is 1
-    predictions: np.ndarray = classes[distances.argmin(axis=1)]
-    return predictions
+    found: np.ndarray = classes[distances.argmin(axis=1)]
+    return found
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from umt.backbones.check_outputs import difference, first, misshapen, named, picked
+from umt.backbones.check_outputs import difference, first, misshapen, outputs_by_name, picked
 from umt.backbones.contract import Backbone, Features
 from umt.errors import SizeError, first_line
 
@@ -77,14 +77,14 @@ def _refuses_other_sizes(backbone: Backbone) -> str | None:
 
 
 def _float32(backbone: Backbone) -> str | None:
-    for name, value in named(_features(backbone)).items():
+    for name, value in outputs_by_name(_features(backbone)).items():
         if value.dtype != torch.float32:
             return f"{name} is {value.dtype}, for float32 images and weights it must be float32"
     return None
 
 
 def _finite(backbone: Backbone) -> str | None:
-    wrong = [name for name, value in named(_features(backbone)).items() if not value.isfinite().all()]
+    wrong = [name for name, value in outputs_by_name(_features(backbone)).items() if not value.isfinite().all()]
     return f"{wrong[0]} has infinite or NaN values" if wrong else None
 
 
@@ -133,7 +133,7 @@ def _gradients(backbone: Backbone) -> str | None:
     if not trainable:
         return None
     backbone.zero_grad(set_to_none=True)
-    total = torch.stack([value.float().sum() for value in named(backbone(_images(backbone))).values()]).sum()
+    total = torch.stack([value.float().sum() for value in outputs_by_name(backbone(_images(backbone))).values()]).sum()
     if not total.requires_grad:
         return f"features carry no gradient, but {len(trainable)} parameters are trainable"
     total.backward()
