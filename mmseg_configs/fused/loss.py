@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mmseg_configs.fused.resampling import Operator, resize
 
-CHUNK = {"cpu": 2**19, "cuda": 2**23}  # upsampled logits held at one time: as many as fit a core's cache, or fill a GPU
+# upsampled logits held at one time: as many as fit a core's cache, or fill a GPU
+CHUNK_LOGITS = {"cpu": 2**19, "cuda": 2**23}
 
 
 class PixelSums(NamedTuple):
@@ -87,7 +88,7 @@ def _image(lines: Tensor, truth: _Truth, rows: Operator, columns: Operator, grad
     for across in columns.tiles():
         read, horizontal = columns.piece(*across, lines)
         values = lines[..., read]
-        height = max(1, CHUNK.get(lines.device.type, CHUNK["cuda"]) // (lines.shape[1] * len(horizontal)))
+        height = max(1, CHUNK_LOGITS.get(lines.device.type, CHUNK_LOGITS["cuda"]) // (lines.shape[1] * len(horizontal)))
         for start in range(0, rows.size, height):
             nodes, vertical = rows.piece(start, min(start + height, rows.size), lines)
             part = truth.part(slice(start, start + height), slice(*across))

@@ -16,7 +16,7 @@ from mmseg_configs.fused.resampling import Operator, resize
 from umt.errors import first_line
 
 log = logging.getLogger(__name__)
-CHUNK = {"cpu": 2**20, "cuda": 2**25}  # resized logits held at one time
+CHUNK_LOGITS = {"cpu": 2**20, "cuda": 2**25}  # resized logits held at one time
 
 
 @cache
@@ -72,7 +72,7 @@ def chunked_class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tens
     """Compute `class_map` in plain torch on any device, some rows at a time."""
     lines = logits.double().permute(1, 0, 2).contiguous()  # [h, C, w]
     pieces = [columns.piece(start, stop, lines) for start, stop in columns.tiles()]
-    height = max(1, CHUNK.get(logits.device.type, CHUNK["cuda"]) // (len(logits) * columns.size))
+    height = max(1, CHUNK_LOGITS.get(logits.device.type, CHUNK_LOGITS["cuda"]) // (len(logits) * columns.size))
     return torch.cat([_rows(lines, rows, pieces, start, height) for start in range(0, rows.size, height)])
 
 

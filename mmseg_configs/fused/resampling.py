@@ -10,9 +10,9 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-BAND = 16  # pixels at most: the corners of a smaller block bound it more tightly, and more blocks cost more
-TILE = 96  # pixels
-STRAIGHT = 1e-12  # second difference of weights below which three neighbours lie on a line
+MAX_BAND_PIXELS = 16  # pixels at most: the corners of a smaller block bound it more tightly, and more blocks cost more
+TILE_PIXELS = 96  # pixels
+MAX_STRAIGHT_DIFFERENCE = 1e-12  # second difference of weights below which three neighbours lie on a line
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Operator:
         bands, first = [], 0
         for bent in [*self._bends(), self.size - 1]:
             if bent > first or bent == self.size - 1:
-                pieces = np.array_split(np.arange(first, bent + 1), -(-(bent + 1 - first) // BAND))
+                pieces = np.array_split(np.arange(first, bent + 1), -(-(bent + 1 - first) // MAX_BAND_PIXELS))
                 bands += [(piece[0], piece[-1]) for piece in pieces]
                 first = bent + 1
         return np.array(bands)
@@ -56,12 +56,12 @@ class Operator:
         if self.size < 3:
             return []
         bend = (self.matrix[2:] - 2 * self.matrix[1:-1] + self.matrix[:-2]).tocoo()
-        bent = np.unique(bend.row[np.abs(bend.data) > STRAIGHT]) + 1
+        bent = np.unique(bend.row[np.abs(bend.data) > MAX_STRAIGHT_DIFFERENCE]) + 1
         return [int(pixel) for pixel in bent]
 
     def tiles(self) -> list[tuple[int, int]]:
         """Return (start, stop) of pieces of `TILE` pixels: few nodes each, so dense weights are not mostly zeros."""
-        return [(start, min(start + TILE, self.size)) for start in range(0, self.size, TILE)]
+        return [(start, min(start + TILE_PIXELS, self.size)) for start in range(0, self.size, TILE_PIXELS)]
 
     def piece(self, start: int, stop: int, reference: Tensor) -> tuple[slice, Tensor]:
         """Return the nodes that pixels start..stop read, and weights [stop - start, nodes], for `reference`."""

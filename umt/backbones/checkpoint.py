@@ -23,7 +23,7 @@ from torch import Tensor
 
 from umt.backbones.checkpoint_fields import Fields
 from umt.backbones.containers.folders import open_container
-from umt.backbones.contract import LARGEST_SIDE, SMALLEST_CROP, Backbone, Preprocess, preprocess_options
+from umt.backbones.contract import MAX_SIDE, MIN_CROP_PCT, Backbone, Preprocess, preprocess_options
 from umt.backbones.registry import create_backbone
 from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.trust import FETCHING, HUB_SCHEMES, NETWORK, UNPICKLING, refuse_untrusted, refusing
@@ -237,11 +237,11 @@ def _preprocess(fields: Fields) -> Preprocess:
     interpolation, crop_pct = fields.text("interpolation"), fields.positive("crop_pct", float)
     if interpolation.upper() not in Image.Resampling.__members__:
         raise fields.error("interpolation", f"one of {', '.join(Image.Resampling.__members__).lower()}")
-    if not SMALLEST_CROP <= crop_pct <= 1:
-        raise fields.error("crop_pct", f"a share from {SMALLEST_CROP} to 1")
+    if not MIN_CROP_PCT <= crop_pct <= 1:
+        raise fields.error("crop_pct", f"a share from {MIN_CROP_PCT} to 1")
     size = fields.positive("size")
-    if size > LARGEST_SIDE:
-        raise fields.error("size", f"a side in pixels of at most {LARGEST_SIDE}")
+    if size > MAX_SIDE:
+        raise fields.error("size", f"a side in pixels of at most {MAX_SIDE}")
     return Preprocess(mean, std, interpolation, crop_pct, size)
 
 

@@ -19,9 +19,9 @@ from umt.errors import BackboneError, SizeError, SpecError
 
 RGB = tuple[float, float, float]
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
-LARGEST_SIDE = 8192  # pixels that weights may call native: a backbone is tried at that size
+MAX_SIDE = 8192  # pixels that weights may call native: a backbone is tried at that size
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")  # Pillow's
-SMALLEST_CROP = 0.1  # the image around the crop has a side of one over it
+MIN_CROP_PCT = 0.1  # the image around the crop has a side of one over it
 POOLS = ("cls", "mean")  # global features that `pool=` may choose instead of the model's own
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
 
@@ -57,8 +57,8 @@ def _rgb(colour: Any) -> RGB:
 
 
 def _side(value: Any) -> int:
-    if type(value) is not int or not 0 < value <= LARGEST_SIDE:
-        raise SpecError(f"size is a side in pixels, 1 to {LARGEST_SIDE}, not {str(value)[:60]!r}")
+    if type(value) is not int or not 0 < value <= MAX_SIDE:
+        raise SpecError(f"size is a side in pixels, 1 to {MAX_SIDE}, not {str(value)[:60]!r}")
     return value
 
 
@@ -69,8 +69,8 @@ def _interpolation(value: Any) -> str:
 
 
 def _crop(value: Any) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not SMALLEST_CROP <= value <= 1:
-        raise SpecError(f"crop_pct is a share from {SMALLEST_CROP} to 1, not {str(value)[:60]!r}")
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not MIN_CROP_PCT <= value <= 1:
+        raise SpecError(f"crop_pct is a share from {MIN_CROP_PCT} to 1, not {str(value)[:60]!r}")
     return float(value)
 
 

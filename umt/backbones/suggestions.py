@@ -24,7 +24,7 @@ HUBS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"dino_vit([sb])(8|16)", lambda m: f"vit_{SIZES[m[1]]}_patch{m[2]}_224.dino"),
     (r"mae_vit_(base|large|huge)_patch(14|16).*", lambda m: f"vit_{m[1]}_patch{m[2]}_224.mae"),
 )
-LARGEST = 1 << 20  # bytes of a config.json
+MAX_CONFIG_BYTES = 1 << 20  # bytes of a config.json
 
 
 def unknown_backbone(kind: str, name: str, known: Iterable[str], *, listing: str) -> UnknownNameError:
@@ -49,7 +49,7 @@ def elsewhere(name: str) -> str | None:
 
 def _folder(folder: Path) -> str | None:
     try:
-        config = read_json(folder / "config.json", "a configuration", "name another folder", max_bytes=LARGEST)
+        config = read_json(folder / "config.json", "a configuration", "name another folder", max_bytes=MAX_CONFIG_BYTES)
     except (OSError, UMTError):
         return None
     return f"timm:local-dir:{folder}" if "architecture" in config else f"hf:{folder}"

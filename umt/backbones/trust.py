@@ -25,7 +25,7 @@ ANYBODYS = ("hf-hub:", "local-dir:")  # beginnings of timm's names that lead to 
 FETCHING = ("weights", "pretrained", "checkpoint_path")  # options that load other weights than a checkpoint's own
 TOWERS = ("vision_cfg", "text_cfg")  # options of open_clip that hold options
 OPTIONS = Path(__file__).with_name("options.yaml")
-LONGEST_WORD = 60  # characters of a value that is text: the name of an activation, a pooling, a padding
+MAX_WORD_CHARACTERS = 60  # characters of a value that is text: the name of an activation, a pooling, a padding
 
 Refused = frozenset[str]
 UNPICKLING: Refused = frozenset({"pickle.find_class"})  # events of Python's own audit, see sys.addaudithook
@@ -117,7 +117,7 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
     if isinstance(value, str):
-        return len(value) <= LONGEST_WORD and "/" not in value and ":" not in value
+        return len(value) <= MAX_WORD_CHARACTERS and "/" not in value and ":" not in value
     return value is None or isinstance(value, (bool, int, float))
 
 

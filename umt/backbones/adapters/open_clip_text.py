@@ -20,7 +20,7 @@ from umt.backbones.weights import load_weights
 from umt.errors import WeightsError
 
 SIZES = r"(input_resolution|context_length|vocab_size)$"  # numbers that OpenAI's archives hold as tensors
-CLASSES = 10  # encoded at once, in all their sentences; it changes no number
+CLASSES_AT_ONCE = 10  # encoded at once, in all their sentences; it changes no number
 
 
 def class_directions(
@@ -44,8 +44,8 @@ def class_directions(
     with building(language, {}):
         tokenizer = open_clip.get_tokenizer(spec.name.partition("/")[0], context_length=length)
     parts = []
-    for start in range(0, len(names), CLASSES):
-        part = names[start : start + CLASSES]
+    for start in range(0, len(names), CLASSES_AT_ONCE):
+        part = names[start : start + CLASSES_AT_ONCE]
         parts.append(open_clip.build_zero_shot_classifier(model, tokenizer, part, templates, device=device))
         progress(start + len(part), len(names), "classes")
     return torch.cat(parts, dim=1).T.float()

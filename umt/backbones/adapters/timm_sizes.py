@@ -20,7 +20,7 @@ from umt.errors import BackboneError
 Model = Any  # a timm model
 Build = Callable[[tuple[int, int]], Model]  # the same architecture for images of a height and a width
 Extract = Callable[[Model, Tensor, Sequence[int]], Features]
-MOST_SIZES = 8  # models that are kept; each is as large as its tables
+MAX_CACHED_SIZES = 8  # models that are kept; each is as large as its tables
 POSITIONS = "pos_embed"  # in the names of tables of absolute positions
 State = Mapping[str, Tensor]
 
@@ -46,7 +46,7 @@ class Sizes:
     def _resized(self, size: tuple[int, int]) -> _Resized:
         if size not in self.models:
             self.models[size] = _Resized(self.build(size), size, self.extract)
-            if len(self.models) > MOST_SIZES:
+            if len(self.models) > MAX_CACHED_SIZES:
                 self.models.popitem(last=False)
         self.models.move_to_end(size)
         return self.models[size]

@@ -22,9 +22,9 @@ from umt.errors import MissingFileError, UMTError, WeightsError, first_line
 from umt.files import open_plain
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-ALIGNED = 16  # bytes that any number begins at a multiple of
-HEAD = 512  # bytes that tell what a file is
-MAX_HEADER = 100 << 20  # bytes of a safetensors header, as its authors limit it
+ALIGNMENT_BYTES = 16  # bytes that any number begins at a multiple of
+HEAD_BYTES = 512  # bytes that tell what a file is
+MAX_HEADER_BYTES = 100 << 20  # bytes of a safetensors header, as its authors limit it
 # What is no file of weights that torch can hold, by its first bytes, and the remedy.
 OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with: git lfs pull"),
@@ -70,7 +70,7 @@ def open_file(path: Path) -> Container:
 def _head(path: Path) -> bytes:
     try:
         with open_plain(path, links=True) as file:
-            head: bytes = file.read(HEAD)
+            head: bytes = file.read(HEAD_BYTES)
             return head
     except FileNotFoundError as error:
         raise MissingFileError(f"{path}: no such weight file") from error
@@ -90,7 +90,7 @@ def _kind(path: Path, head: bytes) -> tuple[str, Callable[[Path], Any]]:
         )
     if head.startswith(b"PK"):
         return _zip_kind(path)
-    if len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < MAX_HEADER:
+    if len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < MAX_HEADER_BYTES:
         return "safetensors", load_file
     if head.startswith(b"\x80"):
         return "pickle", _read_pickles
@@ -163,7 +163,7 @@ def _start(archive_bytes: UntypedStorage, info: zipfile.ZipInfo) -> int:
 def _piece(archive_bytes: UntypedStorage, start: int, size: int) -> UntypedStorage:
     """Return a view of some bytes; or a copy, if numbers would be off their boundaries, where they are slow."""
     piece = archive_bytes[start : start + size]
-    aligned = piece if start % ALIGNED == 0 else UntypedStorage(size).copy_(piece, non_blocking=False)
+    aligned = piece if start % ALIGNMENT_BYTES == 0 else UntypedStorage(size).copy_(piece, non_blocking=False)
     assert isinstance(aligned, UntypedStorage)
     return aligned
 

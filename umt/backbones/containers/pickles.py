@@ -12,7 +12,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor, UntypedStorage
 
-MAX_PICKLE = 1 << 28  # bytes of the pickle beside the tensors: optimisers of large models have some megabytes
+MAX_PICKLE_BYTES = 1 << 28  # bytes of the pickle beside the tensors: optimisers of large models have some megabytes
 REFUSED_MODULES = frozenset(
     ("os", "posix", "nt", "sys", "subprocess", "shutil", "socket", "runpy", "importlib", "ctypes", "multiprocessing")
 )
@@ -162,8 +162,8 @@ def _checked_end(file: IO[bytes]) -> int:
         if operation.name.startswith("EXT"):
             raise ValueError("its pickle names objects by extension codes")
         end = (position or 0) + 1
-        if end - start > MAX_PICKLE:
-            raise ValueError(f"its pickle has more than {MAX_PICKLE:,} bytes")
+        if end - start > MAX_PICKLE_BYTES:
+            raise ValueError(f"its pickle has more than {MAX_PICKLE_BYTES:,} bytes")
     return end
 
 
