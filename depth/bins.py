@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from depth.losses import DepthSupervision
 
-FLOOR = 0.1  # of every bin's weight, so that none is ever empty (AdaBins' linear norm)
+MIN_BIN_WEIGHT = 0.1  # of every bin's weight, so that none is ever empty (AdaBins' linear norm)
 
 
 @MODELS.register_module()
@@ -30,6 +30,6 @@ class LinearBinsHead(DepthSupervision, BaseDecodeHead):
         self.register_buffer("centres", torch.linspace(min_depth, max_depth, bins), persistent=False)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        weights = self.cls_seg(self.norm(self._transform_inputs(inputs))).float().relu() + FLOOR
+        weights = self.cls_seg(self.norm(self._transform_inputs(inputs))).float().relu() + MIN_BIN_WEIGHT
         share = weights / weights.sum(dim=1, keepdim=True)
         return torch.einsum("bkhw,k->bhw", share, self.centres)[:, None]

@@ -27,7 +27,7 @@ from umt.backbones.contract import round_up
 from umt.data.contract import Sample
 from umt.training.drop_path import set_drop_path
 
-PICTURED = 4  # test images, evenly spaced, of which the prediction is kept
+MAX_PICTURES = 4  # test images, evenly spaced, of which the prediction is kept
 META_KEYS = ("img_path", "ori_shape", "img_shape", "pad_shape", "flip", "flip_direction")
 
 
@@ -89,7 +89,9 @@ class NYUSettings(TrainingSettings):
 
 SCHEDULES: dict[str, Callable[[NYUSettings], list[dict[str, Any]]]] = {
     "linear": lambda settings: [],  # the runner's own
-    "one_cycle": lambda given: one_cycle(total=given.iterations, warmup=given.warmup, start=given.warmup_start),
+    "one_cycle": lambda settings: one_cycle(
+        total=settings.iterations, warmup=settings.warmup, start=settings.warmup_start
+    ),
 }
 CHOICES = {
     "head": tuple(HEADS),
@@ -159,7 +161,7 @@ def crop_of(settings: NYUSettings, backbone: Backbone) -> tuple[int, int]:
 
 def pictured(test: Sequence[Sample]) -> list[str]:
     """Select the test images whose predictions are kept."""
-    return [str(sample.image) for sample in test[:: max(1, len(test) // PICTURED)][:PICTURED]]
+    return [str(sample.image) for sample in test[:: max(1, len(test) // MAX_PICTURES)][:MAX_PICTURES]]
 
 
 def model_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:

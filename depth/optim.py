@@ -57,9 +57,13 @@ RULES: dict[str, Rule] = {"all": every_parameter, "custom_keys": custom_keys, "h
 
 def _split(module: nn.Module, exempt: Iterable[str], lr: float, weight_decay: float) -> list[Group]:
     """Split parameters into a decayed group and a group without decay: vectors, scalars and exempt names."""
-    named = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
-    plain = {name for name, value in named if value.ndim <= 1 or name in exempt}
+    trained = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
+    plain = {name for name, value in trained if value.ndim <= 1 or name in exempt}
     return [
-        {"params": [value for name, value in named if name not in plain], "lr": lr, "weight_decay": weight_decay},
-        {"params": [value for name, value in named if name in plain], "lr": lr, "weight_decay": 0.0},
+        {
+            "params": [value for name, value in trained if name not in plain],
+            "lr": lr,
+            "weight_decay": weight_decay,
+        },
+        {"params": [value for name, value in trained if name in plain], "lr": lr, "weight_decay": 0.0},
     ]

@@ -30,11 +30,11 @@ def depth_panel(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray) ->
     axes[0].set_title("image", fontsize=9)
     colours = colormaps["turbo"].with_extremes(bad=NOT_MEASURED)
     farthest = float(max(prediction.max(), truth.max()))
-    for place, (name, values) in zip(axes[1:], maps.items(), strict=True):
-        shown = place.imshow(values, cmap=colours, vmin=0.0, vmax=farthest, interpolation="nearest")
-        place.set_title(name, fontsize=9)
-    for place in axes:
-        place.set_axis_off()
+    for panel, (name, values) in zip(axes[1:], maps.items(), strict=True):
+        shown = panel.imshow(values, cmap=colours, vmin=0.0, vmax=farthest, interpolation="nearest")
+        panel.set_title(name, fontsize=9)
+    for panel in axes:
+        panel.set_axis_off()
     figure.colorbar(shown, ax=list(axes), label="m", shrink=0.9)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

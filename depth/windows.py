@@ -28,8 +28,8 @@ class WindowedDepthEstimator(DepthEstimator):
         inputs = self._fitted(inputs)
         boxes = window_boxes(inputs.shape[2:], self.test_cfg.crop_size, self.test_cfg.stride)
         windows = torch.cat([inputs[..., top:bottom, left:right] for top, bottom, left, right in boxes])
-        both = self.encode_decode(torch.cat([windows, windows.flip(3)]), [{"img_shape": windows.shape[2:]}])
-        straight, mirrored = both.chunk(2)
+        depths = self.encode_decode(torch.cat([windows, windows.flip(3)]), [{"img_shape": windows.shape[2:]}])
+        straight, mirrored = depths.chunk(2)
         total = inputs.new_zeros((len(inputs), 1, *inputs.shape[2:]))
         count = torch.zeros_like(total)
         for (top, bottom, left, right), depth in zip(

@@ -64,8 +64,8 @@ class ADE20KSettings(TrainingSettings):
 PADDINGS = ("grown", "stretched", "centred")
 SCHEDULES: dict[str, Callable[[ADE20KSettings], list[dict[str, Any]]]] = {
     "linear": lambda settings: [],  # the runner's own
-    "linear_from_start": lambda given: _falling("linear", given),
-    "cosine_from_start": lambda given: _falling("cosine", given),
+    "linear_from_start": lambda settings: _falling("linear", settings),
+    "cosine_from_start": lambda settings: _falling("cosine", settings),
 }
 
 
@@ -192,5 +192,5 @@ def _falling(curve: str, settings: ADE20KSettings) -> list[dict[str, Any]]:
 def _check_cells(settings: ADE20KSettings, backbone: Backbone, side: int) -> None:
     """Raise UMTError if BatchNorm has fewer than two values a channel."""
     cells = settings.bn_batch * (-(-side // backbone.strides[-1])) ** 2
-    wanted = f"larger: '{backbone.spec}' has stride {backbone.strides[-1]}, and one cell is too little for BatchNorm"
-    check("crop", settings.crop, cells > 1, wanted)
+    expected = f"larger: '{backbone.spec}' has stride {backbone.strides[-1]}, and one cell is too little for BatchNorm"
+    check("crop", settings.crop, cells > 1, expected)

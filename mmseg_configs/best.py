@@ -27,9 +27,9 @@ class Best:
     every: int
     higher: bool = False  # True if more is better
 
-    def beats(self, value: float, other: float) -> bool:
+    def beats(self, value: float, previous: float) -> bool:
         """Return True if a value is better than the best so far."""
-        return value > other if self.higher else value < other
+        return value > previous if self.higher else value < previous
 
 
 class BestHook(Hook):
@@ -51,7 +51,7 @@ class BestHook(Hook):
             value = next(value for name, value in metrics.items() if name.rpartition("/")[2] == self.best.metric)
             if self.best.beats(value, self.value):
                 self.value, self.step = float(value), steps_done(runner)
-                self._keep(runner)
+                self._save_weights(runner)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["best"] = {"value": self.value, "step": self.step}
@@ -64,7 +64,7 @@ class BestHook(Hook):
         barrier()  # the first one writes them
         unwrap(runner.model).load_state_dict(read_file(Path(runner.work_dir) / BEST_FILE))
 
-    def _keep(self, runner: Any) -> None:
+    def _save_weights(self, runner: Any) -> None:
         weights = gather(unwrap(runner.model).state_dict())
         if is_main_process():
             with atomic_file(Path(runner.work_dir) / BEST_FILE) as handle:

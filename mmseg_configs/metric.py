@@ -34,8 +34,8 @@ class ClassIoU(IoUMetric):
         mmseg counts in float32, which is exact within an image and not over a data set.
         """
         count = _count_compiled if pred_label.device.type == "cpu" and kernel() else _count
-        both, predicted, true = count(pred_label.flatten(), label.flatten(), num_classes, ignore_index).cpu()
-        return both, predicted + true - both, predicted, true
+        intersection, predicted, true = count(pred_label.flatten(), label.flatten(), num_classes, ignore_index).cpu()
+        return intersection, predicted + true - intersection, predicted, true
 
     def compute_metrics(self, results: Sequence[Areas]) -> dict[str, Any]:
         totals = [sum(part.double() for part in parts) for parts in zip(*results, strict=True)]

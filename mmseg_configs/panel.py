@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 SIZE = (11.0, 2.6)  # inches
 DPI = 80
-NAMED = 12  # classes in the legend, the largest ones
+MAX_LEGEND_CLASSES = 12  # classes in the legend, the largest ones
 UNLABELLED = (0, 0, 0)  # a colour that ADE20K's palette does not have
 
 
@@ -53,5 +53,5 @@ def paint(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
 def largest(prediction: np.ndarray, truth: np.ndarray, classes: int) -> list[int]:
     """Return the classes that cover most of both pictures, at most `NAMED`, largest first."""
     counts = sum(np.bincount(labels.ravel(), minlength=256)[:classes] for labels in (prediction, truth))
-    order = np.argsort(-np.asarray(counts), kind="stable")[:NAMED]
+    order = np.argsort(-np.asarray(counts), kind="stable")[:MAX_LEGEND_CLASSES]
     return [int(label) for label in order if np.asarray(counts)[label]]

@@ -114,8 +114,8 @@ class FusedEncoderDecoder(EncoderDecoder):
             size = inputs.shape[2 + axis]
             visible = (padding[axis][0], size - padding[axis][1])
             nodes = logits.shape[1 + axis] // len(starts)
-            window, wanted = self._window(axis, size), meta["ori_shape"][axis]
-            operators.append(evaluation(nodes, window, starts, visible, wanted, self.align_corners))
+            window, length = self._window(axis, size), meta["ori_shape"][axis]
+            operators.append(evaluation(nodes, window, starts, visible, length, self.align_corners))
         return class_map(logits, *operators)
 
 

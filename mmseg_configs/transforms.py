@@ -12,7 +12,7 @@ from mmseg.registry import TRANSFORMS
 from torch import Tensor
 from torchvision.transforms import functional
 
-HUE = 0.5  # turns of the circle, at most, in both directions
+MAX_HUE_TURNS = 0.5  # turns of the circle, at most, in both directions
 # names of protocols -> of mmseg's registry: the transform that resizes, and the one that distorts colours
 IMAGING = {"opencv": ("Resize", "PhotoMetricDistortion"), "torchvision": ("AntialiasedResize", "BlendingDistortion")}
 
@@ -42,7 +42,7 @@ class BlendingDistortion(PhotoMetricDistortion):
     def hue(self, img: np.ndarray) -> np.ndarray:
         if not np.random.randint(2):
             return img
-        return _on_rgb(functional.adjust_hue, img, np.random.uniform(-HUE, HUE))
+        return _on_rgb(functional.adjust_hue, img, np.random.uniform(-MAX_HUE_TURNS, MAX_HUE_TURNS))
 
 
 def _on_rgb(function: Callable[[Tensor, float], Tensor], image: np.ndarray, factor: float) -> np.ndarray:

@@ -37,30 +37,30 @@ class PlainLoader(yaml.SafeLoader):
     A dozen lines of such aliases unfold into more than any memory holds.
     """
 
-    named = 0  # anchors of the nodes around the one that is read
+    open_anchors = 0  # anchors of the nodes around the one that is read
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
-            if self.named:
+            if self.open_anchors:
                 raise yaml.YAMLError(f"alias *{event.anchor} in what has a name itself; write out what it stands for")
             return super().compose_node(parent, index)
-        own = event.anchor is not None
-        self.named += own
+        has_anchor = event.anchor is not None
+        self.open_anchors += has_anchor
         node = super().compose_node(parent, index)
-        self.named -= own
+        self.open_anchors -= has_anchor
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
-        seen = set()
+        names = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 name = "<<" if key.tag == MERGE else self.construct_object(key)
-                if name in seen:
+                if name in names:
                     line = key.start_mark.line + 1
                     raise yaml.YAMLError(f"key {brief(name)} stands there twice, again in line {line}")
-                seen.add(name)
+                names.add(name)
         return node
 
 
@@ -147,16 +147,16 @@ def _parts(value: Any, finite: bool) -> Collection[Any]:
     if isinstance(value, Mapping):
         for key in value:
             if type(key) is not str and (type(key) is not int or key not in INTEGERS):
-                raise _misfit(key, "a key of text or 64 bits")
+                raise _unexpected(key, "a key of text or 64 bits")
         return value.values()
     if isinstance(value, (list, tuple)):
         return value
     if type(value) is int and value not in INTEGERS:
-        raise _misfit(value, "at most 64 bits")
+        raise _unexpected(value, "at most 64 bits")
     if finite and type(value) is float and not math.isfinite(value):
-        raise _misfit(value, "a finite float")
+        raise _unexpected(value, "a finite float")
     if type(value) not in (int, float, *LEAVES):
-        raise _misfit(value, "text, a number, a list or a mapping")
+        raise _unexpected(value, "text, a number, a list or a mapping")
     return ()
 
 
@@ -216,16 +216,16 @@ def _reader(hint: Any) -> Reader:
 
 def _integer(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _misfit(value, "int")
+        raise _unexpected(value, "int")
     if value not in INTEGERS:
-        raise _misfit(value, "at most 64 bits")
+        raise _unexpected(value, "at most 64 bits")
     return value
 
 
 def _float(value: Any) -> float:
     """Return a finite float: results and checkpoints, which keep the declared values, hold no other."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise _misfit(value, "float")
+        raise _unexpected(value, "float")
     try:
         number = float(value)
     except OverflowError as error:
@@ -237,7 +237,7 @@ def _float(value: Any) -> float:
 
 def _mapping(kind: type, read_key: Reader, read_value: Reader, value: Any) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
-        raise _misfit(value, kind.__name__)
+        raise _unexpected(value, kind.__name__)
     return {_entry(key, read_key, key): _entry(key, read_value, item) for key, item in value.items()}
 
 
@@ -250,18 +250,18 @@ def _entry(key: Any, read: Reader, value: Any) -> Any:
 
 def _list(read: Reader, value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple)):
-        raise _misfit(value, "list")
+        raise _unexpected(value, "list")
     return [read(item) for item in value]
 
 
 def _tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
     """Read values of `tuple[kind, ...]`, or of a tuple with a kind for each value."""
     if not isinstance(value, (list, tuple)):
-        raise _misfit(value, "list")
-    wanted = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
-    if len(wanted) != len(value):
-        raise _misfit(value, f"{len(wanted)} values")
-    return tuple(_reader(kind)(item) for kind, item in zip(wanted, value, strict=True))
+        raise _unexpected(value, "list")
+    item_kinds = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
+    if len(item_kinds) != len(value):
+        raise _unexpected(value, f"{len(item_kinds)} values")
+    return tuple(_reader(kind)(item) for kind, item in zip(item_kinds, value, strict=True))
 
 
 def _nested(kind: Any, value: Any) -> Any:
@@ -277,22 +277,22 @@ def _one_of(kinds: tuple[Any, ...], value: Any) -> Any:
     """Read a value of a union: None if the union admits it, else a value of one of its types."""
     if value is None and NoneType in kinds:
         return None
-    others = [kind for kind in kinds if kind is not NoneType]
-    if len(others) == 1:
-        return _reader(others[0])(value)
-    for kind in others:
+    value_kinds = [kind for kind in kinds if kind is not NoneType]
+    if len(value_kinds) == 1:
+        return _reader(value_kinds[0])(value)
+    for kind in value_kinds:
         with suppress(UMTError):
             return _reader(kind)(value)
-    raise _misfit(value, " or ".join((get_origin(kind) or kind).__name__ for kind in others))
+    raise _unexpected(value, " or ".join((get_origin(kind) or kind).__name__ for kind in value_kinds))
 
 
 def _instance(kind: Any, value: Any) -> Any:
     if isinstance(kind, type) and not isinstance(value, kind):
-        raise _misfit(value, kind.__name__)
+        raise _unexpected(value, kind.__name__)
     return value
 
 
-def _misfit(value: Any, expected: str) -> DeclarationError:
+def _unexpected(value: Any, expected: str) -> DeclarationError:
     return DeclarationError(f" is {brief(value)}, expected {expected}")
 
 

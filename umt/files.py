@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from umt.errors import TrustError, WriteError
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-LONGEST_PART = 200  # bytes of one part of a path; file systems take 255, and suffixes are added to it
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MAX_NAME_BYTES = 200  # bytes of one part of a path; file systems take 255, and suffixes are added to it
 FLAGS = {
     "rb": os.O_RDONLY,
     "r+b": os.O_RDWR,
@@ -79,10 +79,10 @@ def component(text: str, joint: str = "_") -> str:
     It is never empty, hidden, `.` or `..`, and has at most 200 bytes: any other text ends in a digest of itself.
     """
     part = re.sub(r"[^\w.+-]+", joint, text).strip(joint)
-    if part and not part.startswith(".") and len(part.encode()) <= LONGEST_PART:
+    if part and not part.startswith(".") and len(part.encode()) <= MAX_NAME_BYTES:
         return part
     digest = sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
-    start = part.strip(".").encode()[: LONGEST_PART - len(digest) - 1].decode(errors="ignore")
+    start = part.strip(".").encode()[: MAX_NAME_BYTES - len(digest) - 1].decode(errors="ignore")
     return f"{start or 'unnamed'}-{digest}"
 
 
@@ -154,7 +154,7 @@ def _disk_error(error: BaseException | None) -> str | None:
     """Return the system's message about the disk if that caused an error; torch wraps it while it closes."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
-    return os.strerror(error.errno or 0) if error is not None and error.errno in FULL else None
+    return os.strerror(error.errno or 0) if error is not None and error.errno in DISK_FULL_ERRORS else None
 
 
 def umask() -> int:

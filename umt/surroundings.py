@@ -10,7 +10,7 @@ from io import TextIOWrapper
 
 from umt.errors import WriteError
 
-MAX_SOCKET_FOLDER = 75  # bytes: a socket's path has at most 107, and multiprocessing adds 32
+MAX_SOCKET_FOLDER_BYTES = 75  # bytes: a socket's path has at most 107, and multiprocessing adds 32
 SHORT_FOLDER = "/tmp"
 
 
@@ -26,12 +26,12 @@ def shorten_socket_folder() -> None:
     """Put the sockets between processes elsewhere if TMPDIR is too long; UMTError if they can be nowhere."""
     try:
         folder = tempfile.gettempdir()
-        if len(os.fsencode(folder)) > MAX_SOCKET_FOLDER:
+        if len(os.fsencode(folder)) > MAX_SOCKET_FOLDER_BYTES:
             _make_socket_folder(folder)
     except OSError as error:
         raise WriteError(
             f"TMPDIR {os.environ.get('TMPDIR', '')}: no folder for sockets ({error.strerror or error}); set TMPDIR "
-            f"to a folder that can be written, with at most {MAX_SOCKET_FOLDER} bytes in its path"
+            f"to a folder that can be written, with at most {MAX_SOCKET_FOLDER_BYTES} bytes in its path"
         ) from error
 
 

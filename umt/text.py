@@ -6,7 +6,7 @@ from reprlib import Repr
 from typing import Any
 
 BRIEF = Repr()  # prints the first few values of the first few levels
-LONGEST_INTEGER = 1 << 64  # Python refuses to print integers of more than 4,300 digits
+MAX_INTEGER = 1 << 64  # Python refuses to print integers of more than 4,300 digits
 
 
 def printable(text: str) -> str:
@@ -23,7 +23,7 @@ def brief(value: Any) -> str:
     """Return the beginning of a value as Python writes it, also of a value that has no end or cannot be printed."""
     if isinstance(value, str):
         return repr(value[:60])
-    if isinstance(value, int) and abs(value) >= LONGEST_INTEGER:
+    if isinstance(value, int) and abs(value) >= MAX_INTEGER:
         return f"an integer of {value.bit_length()} bits"
     try:
         return BRIEF.repr(value)[:80]

@@ -33,9 +33,10 @@ from umt.training.precision import pick_precision
 TRAINING_COPIES = 4  # weights, two moments of AdamW and an average, in the file that a training resumes from
 # The range of a job, set by real ones (docs/results.md): shares of the time that its multiply-adds take at the speed of
 # the backbone's forward. A backward may cost more or less than two forwards, a head run faster or slower.
-LOW, HIGH = 0.5, 2.0
-EXTRA = 15.0  # seconds more, at most: the start of a job, and what follows its features
-LOADED = 2e-7  # seconds of a core for a pixel that is decoded and augmented, if that takes longer than the device
+LOW_FACTOR, HIGH_FACTOR = 0.5, 2.0
+EXTRA_SECONDS = 15.0  # seconds more, at most: the start of a job, and what follows its features
+# seconds of a core for a pixel that is decoded and augmented, if that takes longer than the device
+SECONDS_A_PIXEL = 2e-7
 Counts = tuple[Mapping[str, int], int]  # items in each split of a data set, and classes
 
 
@@ -207,4 +208,4 @@ def _range(passes: Sequence[tuple[Passes, float]], solved: float, site: Site) ->
     pixels = sum(
         kind_of_pass.images * math.prod(kind_of_pass.fitted(site.backbone.preprocess)) for kind_of_pass, _ in shown
     )
-    return LOW * computing, max(HIGH * computing, LOADED * pixels / site.threads) + EXTRA
+    return LOW_FACTOR * computing, max(HIGH_FACTOR * computing, SECONDS_A_PIXEL * pixels / site.threads) + EXTRA_SECONDS

@@ -16,8 +16,8 @@ from benchmarks.tasks.throughput import ThroughputSettings, measure_speed
 from umt.backbones import Backbone
 from umt.errors import UMTError
 
-SHORT = {"warmup": 1, "forwards": 3}
-CPU_BATCH = 8  # images at most: on a CPU more are no faster, and take long
+SHORT_TIMING = {"warmup": 1, "forwards": 3}
+MAX_CPU_BATCH = 8  # images at most: on a CPU more are no faster, and take long
 
 
 def seconds_per_gmac(
@@ -59,7 +59,7 @@ def _stored(weights: str, device: torch.device, results: Iterable[Result]) -> di
 
 
 def _measured(backbone: Backbone, precision: str, settings: ThroughputSettings, device: torch.device) -> float:
-    batch = min(settings.batch, CPU_BATCH) if device.type == "cpu" else settings.batch
-    short = replace(settings, **SHORT, batch=batch, precision=precision)
+    batch = min(settings.batch, MAX_CPU_BATCH) if device.type == "cpu" else settings.batch
+    short = replace(settings, **SHORT_TIMING, batch=batch, precision=precision)
     speed = measure_speed(backbone.to(device), short, device)
     return 1 / (speed.images_per_second * speed.gmacs)

@@ -17,21 +17,21 @@ from umt.errors import UMTError, unknown_name
 from umt.training.device import pick_device
 
 NOT_BENCHMARKS = {"row", "machine", "distilling", "ade_logits", "many_backbones", "table1_work", "__main__"}
-KNOWN = sorted({module.name for module in pkgutil.iter_modules(benchmarks.perf.__path__)} - NOT_BENCHMARKS)
+BENCHMARKS = sorted({module.name for module in pkgutil.iter_modules(benchmarks.perf.__path__)} - NOT_BENCHMARKS)
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--device", "wanted", default="cpu", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--device", "device_name", default="cpu", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def main(names: tuple[str, ...], device_name: str) -> None:
     """Print peer, ours, ratio, limit and note of each row."""
     try:
         device = pick_device(device_name)
         for name in names:
-            if name not in KNOWN:
-                raise unknown_name("benchmark", name, KNOWN)
+            if name not in BENCHMARKS:
+                raise unknown_name("benchmark", name, BENCHMARKS)
         torch.set_num_threads(1)  # figures of several threads are unreliable if the machine has other work
-        rows = [row for name in names or KNOWN for row in import_module(f"benchmarks.perf.{name}").measure(device)]
+        rows = [row for name in names or BENCHMARKS for row in import_module(f"benchmarks.perf.{name}").measure(device)]
     except UMTError as error:
         raise click.ClickException(error.coded) from error
     Console().print(table(rows, about(device)))

@@ -15,7 +15,7 @@ from umt.analysis.cka import LinearCka
 Peer = Callable[[Tensor, Tensor], float]
 WIDTH = 768
 IMAGES, FEW_IMAGES = 50_000, 5_000
-SHARED = 64  # directions that both feature sets have
+SHARED_DIRECTIONS = 64  # directions that both feature sets have
 
 
 def measure(device: torch.device) -> list[PerfRow]:
@@ -120,8 +120,11 @@ def _features(rows: int, device: torch.device, mean: float) -> tuple[Tensor, Ten
     """Draw two feature sets that have some directions in common; `mean` in deviations."""
     generator = torch.Generator().manual_seed(0)
     draw: Callable[..., Tensor] = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
-    shared = draw(rows, SHARED)
+    shared = draw(rows, SHARED_DIRECTIONS)
     sets = [
-        shared @ draw(SHARED, WIDTH) / SHARED**0.5 + draw(rows, WIDTH) + 2**0.5 * mean * draw(WIDTH) for _ in range(2)
+        shared @ draw(SHARED_DIRECTIONS, WIDTH) / SHARED_DIRECTIONS**0.5
+        + draw(rows, WIDTH)
+        + 2**0.5 * mean * draw(WIDTH)
+        for _ in range(2)
     ]
     return sets[0].to(device), sets[1].to(device)

@@ -18,7 +18,7 @@ from umt.backbones import create_backbone
 BACKBONES = ("resnet50", "vit_small_patch16_224")
 FORWARDS = 6  # three windows, two flips
 LIMIT = 1 / 1.05
-HALF: dict[str, Any] = {
+HALF_SIZE: dict[str, Any] = {
     "test_size": (256, 320),
     "test_window": 256,
     "test_stride": 32,
@@ -33,7 +33,7 @@ def measure(device: torch.device) -> list[PerfRow]:
 def rows(name: str, device: torch.device, repeats: int = 3) -> list[PerfRow]:
     """Compare with mmseg's own slide_flip, and with six forwards of the window's size and nothing else."""
     paper = load_protocol("nyuv2_depth", "paper", NYUSettings).settings
-    settings = replace(paper, **HALF)
+    settings = replace(paper, **HALF_SIZE)
     with mmseg_scope(0):
         model = build_model(settings, create_backbone(f"timm:{name}?pretrained=false"))
     model = model.to(device, memory_format=torch.channels_last).eval()

@@ -21,7 +21,7 @@ from benchmarks.suite.suite import load_suite
 
 COUNTS = (10, 1_000, 10_000, 100_000)  # results
 LIMIT_S, LIMIT_MB = 2.0, 200  # of each command
-PROMISED = {10_000: (5.0, 500)}  # results -> seconds and MB of a command that does not draw figures
+COMMAND_LIMITS = {10_000: (5.0, 500)}  # results -> seconds and MB of a command that does not draw figures
 SEEDS = 3
 COMMANDS = ("leaderboard", "report")
 PROGRAM = """
@@ -51,8 +51,8 @@ def rows(folder: Path, count: int) -> list[PerfRow]:
             seconds, megabytes = cost_of(arguments, folder.with_name("status"))
             note = f"{megabytes:.0f} MB of {LIMIT_MB}"
             perf_rows.append(_row(f"umt {command} of {count} results, {run}", seconds, note))
-        if count in PROMISED:
-            most_seconds, most_megabytes = PROMISED[count]
+        if count in COMMAND_LIMITS:
+            most_seconds, most_megabytes = COMMAND_LIMITS[count]
             job = f"umt {command} of {count} results, promised"
             perf_rows.append(PerfRow(job, "at most", most_seconds, seconds, limit=1))
             perf_rows.append(PerfRow(job, "at most", most_megabytes, megabytes, limit=1, unit="MB"))

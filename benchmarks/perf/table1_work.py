@@ -32,7 +32,8 @@ from umt.distill.teachers.teacher import input_size
 from umt.errors import DeclarationError
 
 STUDENTS = ("resnet50", "convnext-b", "vit-b", "vit-l")
-SUSTAINED = 98.0  # TFLOP/s of a GPU: timm's published 2,787 images/s of ViT-B/16 (RTX 4090, AMP) x 17.6 GMACs x 2
+# TFLOP/s of a GPU: timm's published 2,787 images/s of ViT-B/16 (RTX 4090, AMP) x 17.6 GMACs x 2
+SUSTAINED_TFLOPS = 98.0
 HEADINGS = ("student", "job", "trained", "GMACs each", "tested", "GMACs each", "GPUs", "hours")
 EPILOG = """\b
 Example:
@@ -144,7 +145,7 @@ def _row(job: TableJob, tflops: float) -> tuple[str, ...]:
 @click.command(epilog=EPILOG)
 @click.option("--gpus", type=click.IntRange(1), default=8, show_default=True, help="Of one machine.")
 @click.option(
-    "--tflops", type=click.FloatRange(0, min_open=True), default=SUSTAINED, show_default=True,
+    "--tflops", type=click.FloatRange(0, min_open=True), default=SUSTAINED_TFLOPS, show_default=True,
     help="Speed of one GPU in 10^12 operations a second, sustained and not its peak.",
 )  # fmt: skip
 def main(gpus: int, tflops: float) -> None:

@@ -11,7 +11,7 @@ from umt.errors import MissingFileError
 
 DISTIL = "distil"  # a folder for each class
 JUDGE = "judge"  # a data root
-NEEDED = ("caltech101/101_ObjectCategories", "imagenet_1k_samples/val", "imagenet_det200_mini/train",
+NEEDED_FOLDERS = ("caltech101/101_ObjectCategories", "imagenet_1k_samples/val", "imagenet_det200_mini/train",
           "cub10_2010_photos/CUB_200_2011", "cifar10_mini/train", "cifar10_mini/test")  # fmt: skip
 TITLES = {
     "caltech101/101_ObjectCategories": "Caltech-101, every second class",
@@ -22,10 +22,10 @@ TITLES = {
 
 def make_split(source: Path, out: Path) -> None:
     """Link every first class of Caltech-101 and all ImageNet photos into `distil`, the rest into `judge`."""
-    for name in NEEDED:
+    for name in NEEDED_FOLDERS:
         if not (source / name).is_dir():
             raise MissingFileError(
-                f"{source / name}: no such folder; --data is the folder that holds {', '.join(NEEDED)}"
+                f"{source / name}: no such folder; --data is the folder that holds {', '.join(NEEDED_FOLDERS)}"
             )
     caltech = source / "caltech101" / "101_ObjectCategories"
     classes = [name for name in subfolders(caltech) if name != "BACKGROUND_Google"]

@@ -55,7 +55,7 @@ def heads_of(backbones: Sequence[BackboneName]) -> tuple[BackboneName, ...]:
 def checkpoints_of(backbones: Sequence[BackboneName]) -> list[BackboneName]:
     """Return those backbones that are checkpoint files, and no heads."""
     parsed = [(name, parse_spec(name.spec)) for name in backbones]
-    return [name for name, spec in parsed if spec.is_file and not spec.tap and spec.name.endswith(".pth")]
+    return [name for name, spec in parsed if spec.is_file and not spec.head and spec.name.endswith(".pth")]
 
 
 def head_of(name: BackboneName, space: str) -> BackboneName:

@@ -80,8 +80,8 @@ def _language_of(backbone: Backbone) -> str:
     spec = parse_spec(backbone.spec)
     student = spec.is_file and is_checkpoint(Path(spec.name))
     spaces = read_checkpoint(Path(spec.name)).spaces if student else ()
-    taps = [f"{spec.name}#{space.name}" for space in spaces if space.kind == "clip"]
-    remedy = " or ".join(taps) or "an open_clip model, or a student's space of an open_clip teacher (ckpt.pth#clip)"
+    heads = [f"{spec.name}#{space.name}" for space in spaces if space.kind == "clip"]
+    remedy = " or ".join(heads) or "an open_clip model, or a student's space of an open_clip teacher (ckpt.pth#clip)"
     raise BackboneError(
         f"backbone '{backbone.spec}' has no space in which images and texts can be compared; take {remedy}"
     )

@@ -32,8 +32,8 @@ def class_map(logits: Any, rows: Any, columns: Any, classes: Any) -> None:
     (row_matrix, row_bands, row_nodes), (column_matrix, column_bands, column_nodes) = rows, columns
     bounds, edges = np.empty((2, width, count), logits.dtype), np.empty((2, width, count))
     lanes = np.empty((3, max(count, LANES)), logits.dtype)
-    found, surface = np.empty(count + 1, np.int64), np.empty((4, count))
-    pixels = _longest(row_bands) * _longest(column_bands)
+    candidates, surface = np.empty(count + 1, np.int64), np.empty((4, count))
+    pixels = _longest_band(row_bands) * _longest_band(column_bands)
     shares, best, winners = np.empty((3, pixels)), np.empty(pixels), np.empty(pixels, np.int64)
     shape = (0, 0)
     for row in range(len(row_bands)):
@@ -43,25 +43,25 @@ def class_map(logits: Any, rows: Any, columns: Any, classes: Any) -> None:
         _mix_rows(logits, row_matrix, y1, edges[1])
         for column in range(len(column_bands)):
             x0, x1 = column_bands[column]
-            number = _possible(bounds, column_nodes[column], lanes, found)
+            number = _possible(bounds, column_nodes[column], lanes, candidates)
             block = classes[y0 : y1 + 1, x0 : x1 + 1]
             if number == 1:
-                _fill(block, found[0])
+                _fill(block, candidates[0])
                 continue
             if shape != block.shape:
                 shape = block.shape
                 _share(shape, shares)
-            _mix_corners(edges, column_matrix, (x0, x1), found[:number], surface)
-            number = _prune(surface, found, number)
-            _compare(surface, found[:number], shares, (best, winners), block)
+            _mix_corners(edges, column_matrix, (x0, x1), candidates[:number], surface)
+            number = _prune(surface, candidates, number)
+            _compare(surface, candidates[:number], shares, (best, winners), block)
 
 
 @compiled
-def _longest(bands: Any) -> int:
-    most = 0
+def _longest_band(bands: Any) -> int:
+    longest_band = 0
     for index in range(len(bands)):
-        most = max(most, bands[index, 1] - bands[index, 0] + 1)
-    return most
+        longest_band = max(longest_band, bands[index, 1] - bands[index, 0] + 1)
+    return longest_band
 
 
 @compiled
@@ -75,10 +75,10 @@ def _fill(block: Any, value: int) -> None:
 def _bound_rows(logits: Any, nodes: Any, bounds: Any) -> None:
     """Compute the lowest and the highest value among rows of nodes, for each column and class."""
     lowest, highest = bounds[0].ravel(), bounds[1].ravel()
-    one, other = logits[nodes[0]].ravel(), logits[nodes[1]].ravel()
-    for index in range(len(one)):
-        lowest[index] = min(one[index], other[index])
-        highest[index] = max(one[index], other[index])
+    upper, lower = logits[nodes[0]].ravel(), logits[nodes[1]].ravel()
+    for index in range(len(upper)):
+        lowest[index] = min(upper[index], lower[index])
+        highest[index] = max(upper[index], lower[index])
     for node in nodes[2:]:
         line = logits[node].ravel()
         for index in range(len(line)):
@@ -91,11 +91,11 @@ def _mix_rows(logits: Any, rows: Any, pixel: int, into: Any) -> None:
     indptr, indices, data = rows
     flat = into.ravel()
     first, last = indptr[pixel], indptr[pixel + 1] - 1
-    one, other, a, b = logits[indices[first]].ravel(), logits[indices[last]].ravel(), data[first], data[last]
+    upper, lower, a, b = logits[indices[first]].ravel(), logits[indices[last]].ravel(), data[first], data[last]
     if first == last:
         b = 0.0
     for index in range(len(flat)):
-        flat[index] = a * one[index] + b * other[index]
+        flat[index] = a * upper[index] + b * lower[index]
     for entry in range(first + 1, last):
         line, weight = logits[indices[entry]].ravel(), data[entry]
         for index in range(len(flat)):
@@ -103,64 +103,64 @@ def _mix_rows(logits: Any, rows: Any, pixel: int, into: Any) -> None:
 
 
 @compiled
-def _possible(bounds: Any, nodes: Any, lanes: Any, found: Any) -> int:
+def _possible(bounds: Any, nodes: Any, lanes: Any, candidates: Any) -> int:
     """Write, in order, the classes whose highest node is not below any other's lowest node; return their number."""
     count = bounds.shape[2]
-    lowest, highest, most = lanes[0, :count], lanes[1, :count], lanes[2, :LANES]
-    one, other = nodes[0], nodes[1]
+    lowest, highest, maxima = lanes[0, :count], lanes[1, :count], lanes[2, :LANES]
+    left, right = nodes[0], nodes[1]
     for c in range(count):
-        lowest[c] = min(bounds[0, one, c], bounds[0, other, c])
-        highest[c] = max(bounds[1, one, c], bounds[1, other, c])
+        lowest[c] = min(bounds[0, left, c], bounds[0, right, c])
+        highest[c] = max(bounds[1, left, c], bounds[1, right, c])
     for node in nodes[2:]:
         for c in range(count):
             lowest[c] = min(lowest[c], bounds[0, node, c])
             highest[c] = max(highest[c], bounds[1, node, c])
-    floor = _maximum(lowest, most)
+    floor = _maximum(lowest, maxima)
     number, last = 0, 0
     for c in range(count):
         if highest[c] >= floor:
             number += 1
             last += c
     if number == 1:
-        found[0] = last
+        candidates[0] = last
         return 1
     number = 0
     for c in range(count):
-        found[number] = c
+        candidates[number] = c
         number += highest[c] >= floor
     return number
 
 
 @compiled
-def _maximum(values: Any, most: Any) -> float:
-    most[:] = values[0]
-    whole = len(values) // LANES * LANES
-    for start in range(0, whole, LANES):
+def _maximum(values: Any, maxima: Any) -> float:
+    maxima[:] = values[0]
+    full_lanes = len(values) // LANES * LANES
+    for start in range(0, full_lanes, LANES):
         for lane in range(LANES):
-            most[lane] = max(most[lane], values[start + lane])
-    for index in range(whole, len(values)):
-        most[0] = max(most[0], values[index])
+            maxima[lane] = max(maxima[lane], values[start + lane])
+    for index in range(full_lanes, len(values)):
+        maxima[0] = max(maxima[0], values[index])
     for lane in range(LANES):
-        most[0] = max(most[0], most[lane])
-    return most[0]
+        maxima[0] = max(maxima[0], maxima[lane])
+    return maxima[0]
 
 
 @compiled
-def _mix_corners(edges: Any, columns: Any, ends: Any, found: Any, surface: Any) -> None:
-    """Compute the values of each class in `found` at the four corner pixels of the block."""
+def _mix_corners(edges: Any, columns: Any, ends: Any, candidates: Any, surface: Any) -> None:
+    """Compute the values of each class in `candidates` at the four corner pixels of the block."""
     indptr, indices, data = columns
-    surface[:, : len(found)] = 0.0
+    surface[:, : len(candidates)] = 0.0
     for edge in range(2):
         for side in range(2):
             corner, pixel = surface[2 * edge + side], ends[side]
             for entry in range(indptr[pixel], indptr[pixel + 1]):
                 line, weight = edges[edge, indices[entry]], data[entry]
-                for index in range(len(found)):
-                    corner[index] += weight * line[found[index]]
+                for index in range(len(candidates)):
+                    corner[index] += weight * line[candidates[index]]
 
 
 @compiled
-def _prune(surface: Any, found: Any, number: int) -> int:
+def _prune(surface: Any, candidates: Any, number: int) -> int:
     """Keep the classes that no other class exceeds at all corners, and return their number.
 
     The surface of each becomes its value at the first corner and its growth across, down, and both, over the block.
@@ -169,15 +169,15 @@ def _prune(surface: Any, found: Any, number: int) -> int:
     for index in range(number):
         corners = surface[0, index], surface[1, index], surface[2, index], surface[3, index]
         floor = max(floor, min(min(corners[0], corners[1]), min(corners[2], corners[3])))
-    kept = 0
+    survivors = 0
     for index in range(number):
         start, right, below, opposite = surface[0, index], surface[1, index], surface[2, index], surface[3, index]
         if max(max(start, right), max(below, opposite)) >= floor:
-            found[kept] = found[index]
-            surface[0, kept], surface[1, kept], surface[2, kept] = start, right - start, below - start
-            surface[3, kept] = opposite - below - right + start
-            kept += 1
-    return kept
+            candidates[survivors] = candidates[index]
+            surface[0, survivors], surface[1, survivors], surface[2, survivors] = start, right - start, below - start
+            surface[3, survivors] = opposite - below - right + start
+            survivors += 1
+    return survivors
 
 
 @compiled
@@ -192,16 +192,16 @@ def _share(shape: Any, shares: Any) -> None:
 
 
 @compiled
-def _compare(surface: Any, found: Any, shares: Any, work: Any, block: Any) -> None:
-    """Write the first class in `found` with the largest value, for each pixel of a block."""
+def _compare(surface: Any, candidates: Any, shares: Any, work: Any, block: Any) -> None:
+    """Write the first class in `candidates` with the largest value, for each pixel of a block."""
     best, winners = work
     size = block.shape[0] * block.shape[1]
     best[:size] = -np.inf
-    for index in range(len(found)):
-        start, right, below, both = surface[0, index], surface[1, index], surface[2, index], surface[3, index]
-        c = found[index]
+    for index in range(len(candidates)):
+        start, right, below, mixed = surface[0, index], surface[1, index], surface[2, index], surface[3, index]
+        c = candidates[index]
         for pixel in range(size):
-            value = start + shares[0, pixel] * right + shares[1, pixel] * below + shares[2, pixel] * both
+            value = start + shares[0, pixel] * right + shares[1, pixel] * below + shares[2, pixel] * mixed
             better = value > best[pixel]
             best[pixel] = value if better else best[pixel]
             winners[pixel] = c if better else winners[pixel]

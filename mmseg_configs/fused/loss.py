@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mmseg_configs.fused.resampling import Operator, resize
 
-CHUNK = {"cpu": 2**19, "cuda": 2**23}  # upsampled logits held at one time: as many as fit a core's cache, or fill a GPU
+# upsampled logits held at one time: as many as fit a core's cache, or fill a GPU
+CHUNK_LOGITS = {"cpu": 2**19, "cuda": 2**23}
 
 
 class PixelSums(NamedTuple):
@@ -30,10 +31,10 @@ class _Truth:
     weight: Tensor
 
     @classmethod
-    def of(cls, labels: Tensor, like: Tensor, ignore_index: int, weight: Tensor | None) -> _Truth:
+    def of(cls, labels: Tensor, logits: Tensor, ignore_index: int, weight: Tensor | None) -> _Truth:
         counted = labels != ignore_index
         labels = torch.where(counted, labels, 0).long()
-        share = counted.to(like) if weight is None else weight.to(like)[labels] * counted
+        share = counted.to(logits) if weight is None else weight.to(logits)[labels] * counted
         return cls(labels, counted, share)
 
     def part(self, rows: slice, columns: slice) -> _Truth:
@@ -87,7 +88,7 @@ def _image(lines: Tensor, truth: _Truth, rows: Operator, columns: Operator, grad
     for across in columns.tiles():
         read, horizontal = columns.piece(*across, lines)
         values = lines[..., read]
-        height = max(1, CHUNK.get(lines.device.type, CHUNK["cuda"]) // (lines.shape[1] * len(horizontal)))
+        height = max(1, CHUNK_LOGITS.get(lines.device.type, CHUNK_LOGITS["cuda"]) // (lines.shape[1] * len(horizontal)))
         for start in range(0, rows.size, height):
             nodes, vertical = rows.piece(start, min(start + height, rows.size), lines)
             part = truth.part(slice(start, start + height), slice(*across))
@@ -102,8 +103,8 @@ def _chunk(x: Tensor, truth: _Truth) -> tuple[PixelSums, Tensor]:
     """Sum the pixels with logits x [rows, C, columns], and turn x into the gradient in place."""
     labels, share = truth.labels.unsqueeze(1), truth.weight.unsqueeze(1)
     largest = x.amax(1, keepdim=True)
-    own = x.gather(1, labels)
+    true_logits = x.gather(1, labels)
     total = x.sub_(largest).exp_().sum(1, keepdim=True)
     x.mul_(share / total).scatter_add_(1, labels, -share)
-    loss = (share * (total.log() + largest - own)).sum()
-    return PixelSums(loss, ((own == largest).squeeze(1) & truth.counted).sum(), truth.counted.sum()), x
+    loss = (share * (total.log() + largest - true_logits)).sum()
+    return PixelSums(loss, ((true_logits == largest).squeeze(1) & truth.counted).sum(), truth.counted.sum()), x

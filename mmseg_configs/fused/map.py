@@ -16,7 +16,7 @@ from mmseg_configs.fused.resampling import Operator, resize
 from umt.errors import first_line
 
 log = logging.getLogger(__name__)
-CHUNK = {"cpu": 2**20, "cuda": 2**25}  # resized logits held at one time
+CHUNK_LOGITS = {"cpu": 2**20, "cuda": 2**25}  # resized logits held at one time
 
 
 @cache
@@ -54,10 +54,10 @@ def _try(loops: ModuleType) -> None:
     """Compile all loops on a small map; RuntimeError if the map or its counts are wrong."""
     logits, operator = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]), resize(2, 4)
     expected = chunked_class_map(logits, operator, operator)
-    found = _compiled_class_map(loops, logits, operator, operator)
+    class_ids = _compiled_class_map(loops, logits, operator, operator)
     areas = np.zeros((3, 2), np.int64)
-    loops.count(found.flatten().numpy(), expected.flatten().numpy(), 255, areas)
-    if not torch.equal(found, expected) or areas.sum() != 3 * expected.numel():
+    loops.count(class_ids.flatten().numpy(), expected.flatten().numpy(), 255, areas)
+    if not torch.equal(class_ids, expected) or areas.sum() != 3 * expected.numel():
         raise RuntimeError("it computes wrong maps on this machine")
 
 
@@ -72,7 +72,7 @@ def chunked_class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tens
     """Compute `class_map` in plain torch on any device, some rows at a time."""
     lines = logits.double().permute(1, 0, 2).contiguous()  # [h, C, w]
     pieces = [columns.piece(start, stop, lines) for start, stop in columns.tiles()]
-    height = max(1, CHUNK.get(logits.device.type, CHUNK["cuda"]) // (len(logits) * columns.size))
+    height = max(1, CHUNK_LOGITS.get(logits.device.type, CHUNK_LOGITS["cuda"]) // (len(logits) * columns.size))
     return torch.cat([_rows(lines, rows, pieces, start, height) for start in range(0, rows.size, height)])
 
 

@@ -10,9 +10,9 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-BAND = 16  # pixels at most: the corners of a smaller block bound it more tightly, and more blocks cost more
-TILE = 96  # pixels
-STRAIGHT = 1e-12  # second difference of weights below which three neighbours lie on a line
+MAX_BAND_PIXELS = 16  # pixels at most: the corners of a smaller block bound it more tightly, and more blocks cost more
+TILE_PIXELS = 96  # pixels
+MAX_STRAIGHT_DIFFERENCE = 1e-12  # second difference of weights below which three neighbours lie on a line
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Operator:
         bands, first = [], 0
         for bent in [*self._bends(), self.size - 1]:
             if bent > first or bent == self.size - 1:
-                pieces = np.array_split(np.arange(first, bent + 1), -(-(bent + 1 - first) // BAND))
+                pieces = np.array_split(np.arange(first, bent + 1), -(-(bent + 1 - first) // MAX_BAND_PIXELS))
                 bands += [(piece[0], piece[-1]) for piece in pieces]
                 first = bent + 1
         return np.array(bands)
@@ -48,26 +48,26 @@ class Operator:
         indptr, indices = self.matrix.indptr, self.matrix.indices
         ends = [[indices[indptr[pixel] : indptr[pixel + 1]] for pixel in band] for band in self.bands]
         nodes = [np.unique(np.concatenate(pair)) for pair in ends]
-        most = max(2, *(len(some) for some in nodes))
-        return np.array([np.pad(some, (0, most - len(some)), mode="edge") for some in nodes], dtype=np.int64)
+        width = max(2, *(len(row) for row in nodes))
+        return np.array([np.pad(row, (0, width - len(row)), mode="edge") for row in nodes], dtype=np.int64)
 
     def _bends(self) -> list[int]:
         """Find inner pixels whose weights are not the mean of their neighbours' weights."""
         if self.size < 3:
             return []
         bend = (self.matrix[2:] - 2 * self.matrix[1:-1] + self.matrix[:-2]).tocoo()
-        bent = np.unique(bend.row[np.abs(bend.data) > STRAIGHT]) + 1
+        bent = np.unique(bend.row[np.abs(bend.data) > MAX_STRAIGHT_DIFFERENCE]) + 1
         return [int(pixel) for pixel in bent]
 
     def tiles(self) -> list[tuple[int, int]]:
         """Return (start, stop) of pieces of `TILE` pixels: few nodes each, so dense weights are not mostly zeros."""
-        return [(start, min(start + TILE, self.size)) for start in range(0, self.size, TILE)]
+        return [(start, min(start + TILE_PIXELS, self.size)) for start in range(0, self.size, TILE_PIXELS)]
 
-    def piece(self, start: int, stop: int, like: Tensor) -> tuple[slice, Tensor]:
-        """Return the nodes that pixels start..stop read, and weights [stop - start, nodes] with the type of `like`."""
+    def piece(self, start: int, stop: int, reference: Tensor) -> tuple[slice, Tensor]:
+        """Return the nodes that pixels start..stop read, and weights [stop - start, nodes], for `reference`."""
         rows = self.matrix[start:stop]
         nodes = slice(int(rows.indices.min()), int(rows.indices.max()) + 1)
-        return nodes, torch.from_numpy(rows[:, nodes].toarray()).to(like)
+        return nodes, torch.from_numpy(rows[:, nodes].toarray()).to(reference)
 
 
 @lru_cache(maxsize=256)
@@ -78,9 +78,9 @@ def resize(nodes: int, size: int, align_corners: bool = False) -> Operator:
 
 @lru_cache(maxsize=256)
 def evaluation(
-    nodes: int, window: int, starts: tuple[int, ...], kept: tuple[int, int], size: int, align_corners: bool = False
+    nodes: int, window: int, starts: tuple[int, ...], visible: tuple[int, int], size: int, align_corners: bool = False
 ) -> Operator:
-    """Compose mmseg's steps: resize logits to their window, average over windows, cut to `kept`, resize to `size`.
+    """Compose mmseg's steps: resize logits to their window, average over windows, cut to `visible`, resize to `size`.
 
     nodes: of one window; those of the following windows are appended.
     """
@@ -89,10 +89,10 @@ def evaluation(
     columns = np.concatenate([up.col + index * nodes for index in range(len(starts))])
     shape = (starts[-1] + window, nodes * len(starts))
     summed = csr_matrix((np.tile(up.data, len(starts)), (rows, columns)), shape=shape)
-    cut = summed[kept[0] : kept[1]]
+    cut = summed[visible[0] : visible[1]]
     windows = np.asarray(cut.sum(axis=1)).ravel()  # over each pixel: every window's weights sum to 1
     cut.data /= np.repeat(windows, np.diff(cut.indptr))
-    return Operator((_resize(kept[1] - kept[0], size, align_corners) @ cut).tocsr())
+    return Operator((_resize(visible[1] - visible[0], size, align_corners) @ cut).tocsr())
 
 
 def window_starts(window: int, stride: int, size: int) -> tuple[int, ...]:

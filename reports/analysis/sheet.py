@@ -15,10 +15,10 @@ from reports.figures.figure import Figure, rendered
 from umt.analysis.cka import CkaTable
 from umt.analysis.compare import PairCka
 
-MAX_NUMBERED = 12  # maps a side of a heat map with numbers; of more they would not be readable
+MAX_NUMBERED_MAPS = 12  # maps a side of a heat map with numbers; of more they would not be readable
 COLOURS = "cividis"  # grows in lightness, and looks the same to the colour-blind
-INCHES = 2.4  # of a picture
-MAX_LETTERS = 36  # of a heading that fit beside a picture; a file's name goes on in the next line
+PICTURE_INCHES = 2.4  # of a picture
+MAX_HEADING_LETTERS = 36  # of a heading that fit beside a picture; a file's name goes on in the next line
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class SheetRow:
 
 def sheet(name: str, title: str, caption: str, columns: Sequence[str], rows: Sequence[SheetRow]) -> Figure:
     """Draw a sheet: images at resolutions down, backbones across; each row has a panel for each column."""
-    size = (INCHES * len(columns) + 0.5, (INCHES + 0.25) * len(rows) + 0.7)
+    size = (PICTURE_INCHES * len(columns) + 0.5, (PICTURE_INCHES + 0.25) * len(rows) + 0.7)
     drawing = Drawing(figsize=size, layout="constrained")
     every = drawing.subplots(len(rows), len(columns), squeeze=False)
     for row, line in zip(rows, every, strict=True):
@@ -60,7 +60,7 @@ def _draw(axes: Axes, panel: SheetPanel) -> None:
 
 
 def _wrapped(heading: str) -> str:
-    return "\n".join(part for line in heading.splitlines() for part in textwrap.wrap(line, MAX_LETTERS))
+    return "\n".join(part for line in heading.splitlines() for part in textwrap.wrap(line, MAX_HEADING_LETTERS))
 
 
 def heat_map(pair: PairCka, name: str) -> Figure:
@@ -85,7 +85,7 @@ def _layers(axes: Axes, pair: PairCka, table: CkaTable, title: str) -> AxesImage
     axes.set_ylabel(f"map of {pair.left.label}", fontsize=8)
     axes.set_xticks(range(len(pair.right.maps)), [str(index) for index in pair.right.maps], fontsize=7)
     axes.set_yticks(range(len(pair.left.maps)), [str(index) for index in pair.left.maps], fontsize=7)
-    if max(values.shape) <= MAX_NUMBERED:
+    if max(values.shape) <= MAX_NUMBERED_MAPS:
         for row, line in enumerate(values.tolist()):
             for column, value in enumerate(line):
                 colour = "white" if value < 0.5 else "black"

@@ -14,7 +14,7 @@ from scipy.special import stdtrit  # scipy.stats takes half a second to import
 from reports.building.cells import mean_and_deviation
 from reports.results.measurement import Measurement
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def estimate(runs: Sequence[Measurement], metric: str) -> IntervalEstimate:
 @cache
 def student_quantile(freedom: int) -> float:
     """Return half of Student's interval, in units of the deviation."""
-    return float(stdtrit(freedom, 0.5 + LEVEL / 2))
+    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
 
 
 def _over_images(runs: Sequence[Measurement], metric: str) -> tuple[float, float] | None:

@@ -53,7 +53,7 @@ def export(checkpoint: str, target: str, with_heads: bool, out: Path | None, res
         click.echo("the plain student, without heads; --head writes it with those that its file names")
     backbone = create_backbone(name)
     measurements = _measurements(results, backbone) if results else []
-    heads = spec.tap or ("head" if with_heads else None)
+    heads = spec.head or ("head" if with_heads else None)
     out = out or Path(spec.name).parent / "export" / component("-".join([target, *([heads] if heads else [])]))
     about: dict[str, Any] = {"to": target, "space": heads, "weights_hash": backbone.weights_hash()}
     with export_folder(out, about) as folder:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
-SHORT_AXIS = 5.0  # from end to end of a logarithmic axis: a shorter one may hold only one of 1, 2 and 5
+SHORT_AXIS_RATIO = 5.0  # from end to end of a logarithmic axis: a shorter one may hold only one of 1, 2 and 5
 MAX_BACKBONES = 16  # in a figure
 
 
@@ -60,6 +60,6 @@ def logarithmic(axes: Axes, direction: str) -> None:
     (axes.set_xmargin if direction == "x" else axes.set_ymargin)(0.1)
     low, high = axes.get_xlim() if direction == "x" else axes.get_ylim()
     axis = axes.xaxis if direction == "x" else axes.yaxis
-    axis.set_major_locator(MaxNLocator(4) if high < SHORT_AXIS * low else LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(MaxNLocator(4) if high < SHORT_AXIS_RATIO * low else LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())

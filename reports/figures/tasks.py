@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-ROOM = 1.6  # of the longest bar, for the numbers behind the bars
+AXIS_FACTOR = 1.6  # of the longest bar, for the numbers behind the bars
 
 
 def task_bars(table: Table) -> Sketch | None:
@@ -71,7 +71,7 @@ def _bars(axes: Axes, panel: Any, names: list[str]) -> None:
     if axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]  # every panel has a place in the grid
         axes.set_yticks(range(count), ["\n".join(textwrap.wrap(name, 22)) for name in names], fontsize=7)
     axes.invert_yaxis()
-    low, high = min(0.0, *values), ROOM * max(*values, 1e-9)
+    low, high = min(0.0, *values), AXIS_FACTOR * max(*values, 1e-9)
     axes.set_xlim(low, high)
     if panel["percent"]:  # the part beyond is room for the numbers
         axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= min(high, 100)])

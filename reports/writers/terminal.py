@@ -18,7 +18,7 @@ from umt.console import Console
 from umt.text import printable
 
 NAME_WIDTH = 24  # a longer name goes on in the next line
-WIDE_CONSOLE = 120  # characters a line, with room for more than the name of a row
+WIDE_CONSOLE_CHARACTERS = 120  # characters a line, with room for more than the name of a row
 MAX_ROWS = 25  # rows that are printed
 MAX_ROWS_ABREAST = 4  # rows that fit beside each other on a narrow console
 MIN_COLUMN, MIN_COLUMN_OF_PIECE = 9, 12  # characters a column, and if a table goes on in another one below
@@ -29,7 +29,7 @@ def print_table(table: Table, console: Console) -> None:
     table = shortened(table, MAX_ROWS)
     rows = [row for group in table.groups for row in group.rows]
     abreast = len(rows) <= MAX_ROWS_ABREAST < len(table.columns) or len(table.columns) > 2 * len(rows)
-    if console.width < WIDE_CONSOLE and abreast:
+    if console.width < WIDE_CONSOLE_CHARACTERS and abreast:
         console.print(_turned(table, rows))
         return
     for piece in _pieces(table, console.width - NAME_WIDTH):
@@ -59,7 +59,7 @@ def _columns(table: Table, selection: slice) -> Table:
 
 def _upright(table: Table, width: int) -> rich.table.Table:
     """Draw a row for each model."""
-    labels = len(table.label_headings) if width >= WIDE_CONSOLE else 1
+    labels = len(table.label_headings) if width >= WIDE_CONSOLE_CHARACTERS else 1
     grid = _frame(table)
     for index, heading in enumerate(table.label_headings[:labels]):
         grid.add_column(_text(heading), no_wrap=index == 0, overflow="fold")

@@ -22,7 +22,7 @@ def test_two_backbones_do_a_task_and_are_found_done(tmp_path: Path) -> None:
 
 def test_overhead_is_what_is_spent_beside_jobs() -> None:
     found = Overhead(jobs=10, done=10, planning=1, running=30, in_jobs=40, replanning=1, workers=2)
-    assert found.each == pytest.approx(2)
+    assert found.overhead == pytest.approx(2)
 
 
 def test_every_task_without_a_text_encoder_is_in_it() -> None:

@@ -22,7 +22,7 @@ def test_look_ups_and_commands_are_measured_apart(tmp_path: Path, monkeypatch: p
 
 def test_what_is_promised_is_measured_in_seconds_and_megabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "COMMANDS", ("leaderboard",))
-    monkeypatch.setattr(store, "PROMISED", {60: (5.0, 500)})
+    monkeypatch.setattr(store, "COMMAND_LIMITS", {60: (5.0, 500)})
     *_, again, seconds, megabytes = store.rows(tmp_path / "results", 60)
     assert (seconds.theirs, seconds.ours, seconds.unit) == (5.0, again.ours, "s")
     assert (megabytes.theirs, megabytes.unit) == (500, "MB")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmseg_configs.panel import NAMED, largest, paint, segmentation_panel
+from mmseg_configs.panel import MAX_LEGEND_CLASSES, largest, paint, segmentation_panel
 
 NAMES = [f"class {index}" for index in range(20)]
 PALETTE = [[10 * index + 5, 255 - 10 * index, 128] for index in range(20)]
@@ -36,4 +36,4 @@ def test_what_is_no_class_is_black() -> None:
 def test_the_legend_names_the_largest_classes_of_both() -> None:
     prediction, truth = np.array([[4, 4, 4, 255]]), np.array([[255, 2, 2, 9]])
     assert largest(prediction, truth, classes=20) == [4, 2, 9]
-    assert len(largest(np.arange(20), np.arange(20), classes=20)) == NAMED
+    assert len(largest(np.arange(20), np.arange(20), classes=20)) == MAX_LEGEND_CLASSES

@@ -14,7 +14,7 @@ from umt.analysis.hsic import Hsic, from_grams, from_sums
 from umt.analysis.moments import PairMoments
 from umt.errors import NotFiniteError, SizeError, TooFewError
 
-CHUNK = 2048  # rows that are multiplied at once: enough for the speed of large matrices, few enough for float32
+CHUNK_ROWS = 2048  # rows that are multiplied at once: enough for the speed of large matrices, few enough for float32
 MIN_SAMPLES = 4  # samples: the unbiased estimate divides by n - 3
 
 
@@ -50,7 +50,7 @@ class LinearCka:
         self._check(sets)
         for blocks, rows in zip(self.stored_rows, sets, strict=True):
             blocks.append(rows)
-        if self._kept_rows() >= max(CHUNK, *(rows.shape[1] for rows in sets)):
+        if self._kept_rows() >= max(CHUNK_ROWS, *(rows.shape[1] for rows in sets)):
             self._reduce()
 
     def result(self) -> CkaTable:
@@ -89,7 +89,7 @@ class LinearCka:
         if self._kept_rows() == 0:
             return
         sets = [blocks[0] if len(blocks) == 1 else torch.cat(blocks) for blocks in self.stored_rows]
-        for chunk in zip(*(rows.split(CHUNK) for rows in sets), strict=True):
+        for chunk in zip(*(rows.split(CHUNK_ROWS) for rows in sets), strict=True):
             self.moments.add(chunk)
         self.stored_rows = [[] for _ in self.names]
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from umt.analysis.hsic import Sums
 
-STRIP = 96  # rows of X'X that are computed at once
-NARROW = 256  # dimensions: float32 products of so few do not average their rounding out, and float64 ones cost little
+STRIP_ROWS = 96  # rows of X'X that are computed at once
+# dimensions: float32 products of so few do not average their rounding out, and float64 ones cost little
+MAX_NARROW_DIMENSIONS = 256
 Pair = tuple[int, int]
 
 
@@ -69,16 +70,16 @@ class PairMoments:
 
 def product(x: Tensor, y: Tensor) -> Tensor:
     """Return X'Y, precise enough for CKA to be right to 1e-8."""
-    if max(x.shape[1], y.shape[1]) <= NARROW:
+    if max(x.shape[1], y.shape[1]) <= MAX_NARROW_DIMENSIONS:
         return x.double().T @ y.double()
     return x.T @ y
 
 
 def add_square(total: Tensor, rows: Tensor) -> None:
     """Add X'X to `total` [d, d], in strips from the diagonal to the right; the part below it is not computed."""
-    rows = rows.double() if rows.shape[1] <= NARROW else rows
-    for start in range(0, rows.shape[1], STRIP):
-        total[start : start + STRIP, start:] += rows[:, start : start + STRIP].T @ rows[:, start:]
+    rows = rows.double() if rows.shape[1] <= MAX_NARROW_DIMENSIONS else rows
+    for start in range(0, rows.shape[1], STRIP_ROWS):
+        total[start : start + STRIP_ROWS, start:] += rows[:, start : start + STRIP_ROWS].T @ rows[:, start:]
 
 
 def mirrored(upper: Tensor) -> Tensor:

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from umt.errors import NotFiniteError, SizeError
 
-SAMPLE = 16  # every 16th token is enough for a start that is nearly right
-SPARE = 13  # directions beside the wanted ones in the start: they hold directions that would slow the wanted ones down
+SAMPLE_STRIDE = 16  # every 16th token is enough for a start that is nearly right
+# directions beside the wanted ones in the start: they hold directions that would slow the wanted ones down
+SPARE_DIRECTIONS = 13
 WARM_STEPS = 4
-STEPS = 8  # after which the whole covariance is the cheaper way
-ANGLE = 1e-5  # sine of the angle between the space of the components and the exact one, at most
+MAX_STEPS = 8  # after which the whole covariance is the cheaper way
+MAX_ANGLE_SINE = 1e-5  # sine of the angle between the space of the components and the exact one, at most
 ROUNDING = 1e-12  # share of the squared mean: a smaller variance is rounding of float32
-CHUNK = 256  # tokens that are multiplied at once: they stay in the cache between the two products
+CHUNK_TOKENS = 256  # tokens that are multiplied at once: they stay in the cache between the two products
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,18 @@ def _iterated(tokens: Tensor, count: int) -> Components | None:
     little, and saves one pass in four if the spectrum is flat.
     Returns None if the axes do not settle, or if the covariance of so few dimensions costs nothing.
     """
-    width = count + SPARE
-    if tokens.shape[1] <= width + 2 * count * STEPS:  # the largest width of the space
+    width = count + SPARE_DIRECTIONS
+    if tokens.shape[1] <= width + 2 * count * MAX_STEPS:  # the largest width of the space
         return None
-    sample = tokens[::SAMPLE].contiguous()
+    sample = tokens[::SAMPLE_STRIDE].contiguous()
     shift = _mean(sample)
     mean, total, basis, images = _first_pass(tokens, shift, _warm_start(sample, shift, width))
-    for _ in range(STEPS):
+    for _ in range(MAX_STEPS):
         values, ritz = torch.linalg.eigh(images @ basis.T)
         values, leading = values.flip(0), ritz.flip(1)[:, :count].T
         axes = leading @ basis
         residuals = leading @ images - values[:count, None] * axes
-        if torch.linalg.matrix_norm(residuals, 2) <= ANGLE * (values[count - 1] - values[count]):
+        if torch.linalg.matrix_norm(residuals, 2) <= MAX_ANGLE_SINE * (values[count - 1] - values[count]):
             return _components(len(tokens), mean, axes, values[:count], total)
         followed = torch.cat([residuals, _scatter(sample, shift, residuals)])
         fresh = _orthonormal(followed, basis)
@@ -144,8 +145,8 @@ def _scatter(tokens: Tensor, mean: Tensor, vectors: Tensor) -> Tensor:
 
 def _centred(tokens: Tensor, mean: Tensor) -> Iterator[Tensor]:
     """Yield chunks of the tokens without their mean, each in the memory of the chunk before."""
-    buffer = torch.empty_like(tokens[:CHUNK])
-    for chunk in tokens.split(CHUNK):
+    buffer = torch.empty_like(tokens[:CHUNK_TOKENS])
+    for chunk in tokens.split(CHUNK_TOKENS):
         yield torch.sub(chunk, mean, out=buffer[: len(chunk)])
 
 

@@ -13,7 +13,7 @@ from umt.analysis.grids import resampled, tokens_of
 from umt.analysis.pca import Components, principal_components
 from umt.analysis.token_map import TokenMap
 
-FAR = 0.99  # quantile of the distances from the mean beyond which a token is pulled in
+MAX_DISTANCE_QUANTILE = 0.99  # quantile of the distances from the mean beyond which a token is pulled in
 DARKEST, BRIGHTEST = 0.01, 0.99  # quantiles of a component that become 0 and 1
 TINY = 1e-12  # a component that nearly all tokens share is black
 
@@ -32,7 +32,7 @@ def pulled_in(tokens: Tensor) -> Tensor:
     mean = tokens.mean(dim=0)
     offsets = tokens - mean
     distances = offsets.norm(dim=1, keepdim=True)
-    limit = distances.flatten().quantile(FAR)
+    limit = distances.flatten().quantile(MAX_DISTANCE_QUANTILE)
     return mean + offsets * (limit / distances.clamp(min=limit))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from umt.backbones.check_outputs import difference, first, misshapen, named, picked
+from umt.backbones.check_outputs import difference, first, misshapen, outputs_by_name, picked
 from umt.backbones.contract import Backbone, Features
 from umt.errors import SizeError, first_line
 
@@ -77,14 +77,14 @@ def _refuses_other_sizes(backbone: Backbone) -> str | None:
 
 
 def _float32(backbone: Backbone) -> str | None:
-    for name, value in named(_features(backbone)).items():
+    for name, value in outputs_by_name(_features(backbone)).items():
         if value.dtype != torch.float32:
             return f"{name} is {value.dtype}, for float32 images and weights it must be float32"
     return None
 
 
 def _finite(backbone: Backbone) -> str | None:
-    wrong = [name for name, value in named(_features(backbone)).items() if not value.isfinite().all()]
+    wrong = [name for name, value in outputs_by_name(_features(backbone)).items() if not value.isfinite().all()]
     return f"{wrong[0]} has infinite or NaN values" if wrong else None
 
 
@@ -94,9 +94,9 @@ def _deterministic(backbone: Backbone) -> str | None:
 
 
 def _batch_independent(backbone: Backbone) -> str | None:
-    one, other = _images(backbone)
-    beside = _features(backbone, torch.stack([one, other]))
-    beside_another = _features(backbone, torch.stack([one, 1 - one]))
+    image, other_image = _images(backbone)
+    beside = _features(backbone, torch.stack([image, other_image]))
+    beside_another = _features(backbone, torch.stack([image, 1 - image]))
     different = difference(first(beside), first(beside_another))
     return different and f"{different} of an image depends on the other images in its batch"
 
@@ -105,14 +105,14 @@ def _normalised_once(backbone: Backbone) -> str | None:
     images = _images(backbone)
     mean, std = (_rgb(values, images) for values in (backbone.preprocess.mean, backbone.preprocess.std))
     normalised = (images - mean) / std
-    with _recorded(backbone) as seen:
+    with _recorded(backbone) as recorded:
         features = _features(backbone, images)
-    if seen and not torch.allclose(seen[0], normalised.to(seen[0].dtype), atol=1e-4):
+    if recorded and not torch.allclose(recorded[0], normalised.to(recorded[0].dtype), atol=1e-4):
         return "extract is not given (images - mean) / std with the declared mean and std"
-    if not seen and difference(features, backbone.extract(normalised, range(backbone.depth))):
+    if not recorded and difference(features, backbone.extract(normalised, range(backbone.depth))):
         return "forward is overridden, and gives something else than extract for normalised images"
-    again = _second_normalisation(backbone)
-    return again and f"{again} holds the mean again: are images normalised twice?"
+    module = _second_normalisation(backbone)
+    return module and f"{module} holds the mean again: are images normalised twice?"
 
 
 def _map_selection(backbone: Backbone) -> str | None:
@@ -121,9 +121,9 @@ def _map_selection(backbone: Backbone) -> str | None:
         return "maps=() must give no maps"
     if difference(_features(backbone, maps=()), picked(every, [])):
         return "pooled or cls change with the maps that are asked for"
-    for wanted in ([backbone.depth - 1, 0], [-1]) if backbone.depth else ():
-        if difference(_features(backbone, maps=wanted), picked(every, wanted)):
-            return f"maps={wanted} does not give these maps, in this order"
+    for indices in ([backbone.depth - 1, 0], [-1]) if backbone.depth else ():
+        if difference(_features(backbone, maps=indices), picked(every, indices)):
+            return f"maps={indices} does not give these maps, in this order"
     return None
 
 
@@ -133,7 +133,7 @@ def _gradients(backbone: Backbone) -> str | None:
     if not trainable:
         return None
     backbone.zero_grad(set_to_none=True)
-    total = torch.stack([value.float().sum() for value in named(backbone(_images(backbone))).values()]).sum()
+    total = torch.stack([value.float().sum() for value in outputs_by_name(backbone(_images(backbone))).values()]).sum()
     if not total.requires_grad:
         return f"features carry no gradient, but {len(trainable)} parameters are trainable"
     total.backward()
@@ -216,16 +216,16 @@ def _restored(backbone: Backbone) -> Iterator[None]:
 @contextmanager
 def _recorded(backbone: Backbone) -> Iterator[list[Tensor]]:
     """Record the images that `extract` is called with."""
-    seen: list[Tensor] = []
+    recorded: list[Tensor] = []
     extract = backbone.extract
 
     def recorder(images: Tensor, maps: Sequence[int]) -> Features:
-        seen.append(images)
+        recorded.append(images)
         return extract(images, maps)
 
     object.__setattr__(backbone, "extract", recorder)
     try:
-        yield seen
+        yield recorded
     finally:
         object.__delattr__(backbone, "extract")
 
@@ -246,8 +246,8 @@ def _features(backbone: Backbone, images: Tensor | None = None, maps: Sequence[i
     return features
 
 
-def _rgb(values: Sequence[float], like: Tensor) -> Tensor:
-    return torch.tensor(values, device=like.device).view(1, 3, 1, 1)
+def _rgb(values: Sequence[float], images: Tensor) -> Tensor:
+    return torch.tensor(values, device=images.device).view(1, 3, 1, 1)
 
 
 def _second_normalisation(backbone: Backbone) -> str | None:
@@ -259,7 +259,7 @@ def _second_normalisation(backbone: Backbone) -> str | None:
         if type(module).__name__ == "Normalize":  # torchvision's, timm's and their like
             inside[name] = torch.as_tensor(module.mean)
     for name, value in inside.items():
-        given = value.detach().float().cpu().flatten()
-        if given.numel() == 3 and mean.any() and any(torch.allclose(given, mean * scale) for scale in (1, 255)):
+        numbers = value.detach().float().cpu().flatten()
+        if numbers.numel() == 3 and mean.any() and any(torch.allclose(numbers, mean * scale) for scale in (1, 255)):
             return name
     return None

@@ -14,13 +14,13 @@ TOLERANCE = 1e-4  # share of the largest value: above the float32 noise of anoth
 
 def misshapen(features: Features, backbone: Backbone, images: Tensor) -> str | None:
     """Return a sentence on the first output that has another shape than the backbone declares for these images."""
-    wanted, found = _declared(backbone, images), named(features)
-    for name, shape in wanted.items():
-        if name not in found:
+    shapes, outputs = _declared(backbone, images), outputs_by_name(features)
+    for name, shape in shapes.items():
+        if name not in outputs:
             return f"{name} is declared, but not given"
-        if found[name].shape != shape:
-            return f"{name} is {tuple(found[name].shape)}, but {shape} follows from the declarations"
-    extra = found.keys() - wanted.keys()
+        if outputs[name].shape != shape:
+            return f"{name} is {tuple(outputs[name].shape)}, but {shape} follows from the declarations"
+    extra = outputs.keys() - shapes.keys()
     return f"{min(extra)} is given, but not declared" if extra else None
 
 
@@ -35,12 +35,12 @@ def _declared(backbone: Backbone, images: Tensor) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def named(features: Features) -> dict[str, Tensor]:
+def outputs_by_name(features: Features) -> dict[str, Tensor]:
     """Return every tensor of the features by name: pooled, cls, maps[0], map_cls[0], ..."""
-    named = {"pooled": features.pooled} | {f"maps[{index}]": fmap for index, fmap in enumerate(features.maps)}
+    outputs = {"pooled": features.pooled} | {f"maps[{index}]": fmap for index, fmap in enumerate(features.maps)}
     if features.cls is not None:
-        named["cls"] = features.cls
-    return named | {f"map_cls[{index}]": token for index, token in enumerate(features.map_cls or ())}
+        outputs["cls"] = features.cls
+    return outputs | {f"map_cls[{index}]": token for index, token in enumerate(features.map_cls or ())}
 
 
 def picked(features: Features, maps: Sequence[int]) -> Features:
@@ -55,17 +55,17 @@ def first(features: Features) -> Features:
     return Features(features.pooled[:1], cls, [fmap[:1] for fmap in features.maps])
 
 
-def difference(one: Features, other: Features) -> str | None:
+def difference(left: Features, right: Features) -> str | None:
     """Return the first output that is missing on one side or differs in shape or values."""
-    ours, theirs = named(one), named(other)
+    ours, theirs = outputs_by_name(left), outputs_by_name(right)
     for name in ours.keys() | theirs.keys():
         if name not in ours or name not in theirs or not _close(ours[name], theirs[name]):
             return name
     return None
 
 
-def _close(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape:
+def _close(left: Tensor, right: Tensor) -> bool:
+    if left.shape != right.shape:
         return False
-    scale = float(one.nan_to_num(posinf=0, neginf=0).abs().max())
-    return torch.allclose(one, other, rtol=0, atol=TOLERANCE * scale + 1e-12, equal_nan=True)
+    scale = float(left.nan_to_num(posinf=0, neginf=0).abs().max())
+    return torch.allclose(left, right, rtol=0, atol=TOLERANCE * scale + 1e-12, equal_nan=True)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from umt.backbones.checkpoint_fields import Fields
 from umt.backbones.containers.folders import open_container
-from umt.backbones.contract import LARGEST_SIDE, SMALLEST_CROP, Backbone, Preprocess, preprocess_options
+from umt.backbones.contract import MAX_SIDE, MIN_CROP_PCT, Backbone, Preprocess, preprocess_options
 from umt.backbones.registry import create_backbone
 from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.trust import FETCHING, HUB_SCHEMES, NETWORK, UNPICKLING, refuse_untrusted, refusing
@@ -119,7 +119,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def load(spec: Spec) -> Backbone:
     """Load `FILE`, the student as its file says that it is read out, `FILE#backbone`, or `FILE#HEAD`."""
     checkpoint = read_checkpoint(Path(spec.name))
-    if spec.tap == PLAIN or (spec.tap is None and checkpoint.readout is None):
+    if spec.head == PLAIN or (spec.head is None and checkpoint.readout is None):
         return plain_student(spec, checkpoint)
     if importlib.util.find_spec(HEADS.rpartition(".")[0]) is None:
         spaces = ", ".join(space.name for space in checkpoint.spaces) or "none"
@@ -136,8 +136,8 @@ def plain_student(spec: Spec, checkpoint: Checkpoint) -> Backbone:
     options = dict(spec.options)
     overrides = preprocess_options(options)
     backbone = _build(checkpoint.student, options)
-    own = replace(checkpoint.student.preprocess, size_multiple=backbone.preprocess.size_multiple)
-    backbone.use_preprocess(own.override(**overrides))
+    preprocess = replace(checkpoint.student.preprocess, size_multiple=backbone.preprocess.size_multiple)
+    backbone.use_preprocess(preprocess.override(**overrides))
     backbone.load_report = load_weights(backbone, checkpoint.state_dict, source=str(path))
     backbone.provenance, backbone.notes = checkpoint.provenance, ()  # it was built with random weights
     return backbone
@@ -147,7 +147,7 @@ def plain_name(text: str) -> str:
     """Return the name of the plain student if a name means a student through its heads, and any other name as it is."""
     spec = parse_spec(text)
     path = Path(spec.name)
-    student = not spec.tap and (spec.is_file or spec.scheme == "umt") and path.is_file() and is_checkpoint(path)
+    student = not spec.head and (spec.is_file or spec.scheme == "umt") and path.is_file() and is_checkpoint(path)
     return f"{text}#{PLAIN}" if student and read_checkpoint(path).readout else text
 
 
@@ -217,7 +217,7 @@ def _parse(path: Path, content: Mapping[str, Any]) -> Checkpoint:
 
 def _student(fields: Fields) -> Student:
     spec = parse_spec(fields.text("spec"))
-    if spec.is_file or spec.options or spec.tap or spec.scheme not in (*HUB_SCHEMES, ""):
+    if spec.is_file or spec.options or spec.head or spec.scheme not in (*HUB_SCHEMES, ""):
         raise fields.error("spec", "the plain name of a timm, open_clip or pypi model or of an installed plug-in")
     options = fields.plain("options")
     if any(name in FETCHING for name in options):
@@ -237,11 +237,11 @@ def _preprocess(fields: Fields) -> Preprocess:
     interpolation, crop_pct = fields.text("interpolation"), fields.positive("crop_pct", float)
     if interpolation.upper() not in Image.Resampling.__members__:
         raise fields.error("interpolation", f"one of {', '.join(Image.Resampling.__members__).lower()}")
-    if not SMALLEST_CROP <= crop_pct <= 1:
-        raise fields.error("crop_pct", f"a share from {SMALLEST_CROP} to 1")
+    if not MIN_CROP_PCT <= crop_pct <= 1:
+        raise fields.error("crop_pct", f"a share from {MIN_CROP_PCT} to 1")
     size = fields.positive("size")
-    if size > LARGEST_SIDE:
-        raise fields.error("size", f"a side in pixels of at most {LARGEST_SIDE}")
+    if size > MAX_SIDE:
+        raise fields.error("size", f"a side in pixels of at most {MAX_SIDE}")
     return Preprocess(mean, std, interpolation, crop_pct, size)
 
 
@@ -264,8 +264,8 @@ def _interaction(fields: Fields) -> Interaction:
 
 def _no_checkpoint(path: Path, content: Any) -> UMTError:
     """Return the error for weights without an architecture, most often; timm's scripts save its name as `arch`."""
-    named = content.get("arch") if isinstance(content, Mapping) else None
-    architecture = named if isinstance(named, str) else "ARCHITECTURE"
+    architecture_field = content.get("arch") if isinstance(content, Mapping) else None
+    architecture = architecture_field if isinstance(architecture_field, str) else "ARCHITECTURE"
     return WeightsError(
         f"{path}: no UMT checkpoint; for plain weights name the model too: timm:{architecture}?weights={path}"
     )

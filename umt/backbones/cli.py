@@ -40,10 +40,10 @@ def list_(pattern: str | None) -> None:
     if pattern is None:
         Console().print(_schemes())
         return
-    found = listing.find(pattern)
-    if not found:
+    matches = listing.find(pattern)
+    if not matches:
         raise OptionError(f"no backbone matches '{pattern}'; `umt backbones list` shows the schemes")
-    click.echo("\n".join(map(printable, found)))
+    click.echo("\n".join(map(printable, matches)))
 
 
 @backbones.command(epilog=EPILOG)
@@ -148,9 +148,9 @@ def names() -> list[str]:
 
 def find(pattern: str) -> list[str]:
     """Return the names of a scheme, or those that match a pattern (`*resnet*`), or contain a word."""
-    wanted = f"{pattern}:*" if pattern in {source.scheme for source in sources()} else pattern
-    wanted = wanted if any(sign in wanted for sign in "*?[") else f"*{wanted}*"
-    return [name for name in names() if fnmatch(name.lower(), wanted.lower())]
+    search = f"{pattern}:*" if pattern in {source.scheme for source in sources()} else pattern
+    search = search if any(sign in search for sign in "*?[") else f"*{search}*"
+    return [name for name in names() if fnmatch(name.lower(), search.lower())]
 
 
 def _timm_names() -> list[str]:

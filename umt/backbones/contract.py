@@ -19,9 +19,9 @@ from umt.errors import BackboneError, SizeError, SpecError
 
 RGB = tuple[float, float, float]
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
-LARGEST_SIDE = 8192  # pixels that weights may call native: a backbone is tried at that size
+MAX_SIDE = 8192  # pixels that weights may call native: a backbone is tried at that size
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")  # Pillow's
-SMALLEST_CROP = 0.1  # the image around the crop has a side of one over it
+MIN_CROP_PCT = 0.1  # the image around the crop has a side of one over it
 POOLS = ("cls", "mean")  # global features that `pool=` may choose instead of the model's own
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
 
@@ -41,37 +41,37 @@ class Preprocess:
     size: int = 224
     size_multiple: int = 32
 
-    def override(self, **given: Any) -> Preprocess:
+    def override(self, **options: Any) -> Preprocess:
         """Return a copy with the values of a backbone's name; one number stands for all three channels."""
-        read = {name: IMAGE_OPTIONS[name](value) for name, value in given.items() if value is not None}
+        read = {name: IMAGE_OPTIONS[name](value) for name, value in options.items() if value is not None}
         return replace(self, **read)
 
 
-def _rgb(given: Any) -> RGB:
-    values = given if isinstance(given, (list, tuple)) else [given] * 3
+def _rgb(colour: Any) -> RGB:
+    values = colour if isinstance(colour, (list, tuple)) else [colour] * 3
     try:
         red, green, blue = (float(value) for value in values)
     except (TypeError, ValueError, OverflowError):
-        raise SpecError(f"mean and std are one number or [three, of, them], not {given!r}") from None
+        raise SpecError(f"mean and std are one number or [three, of, them], not {colour!r}") from None
     return red, green, blue
 
 
-def _side(given: Any) -> int:
-    if type(given) is not int or not 0 < given <= LARGEST_SIDE:
-        raise SpecError(f"size is a side in pixels, 1 to {LARGEST_SIDE}, not {str(given)[:60]!r}")
-    return given
+def _side(value: Any) -> int:
+    if type(value) is not int or not 0 < value <= MAX_SIDE:
+        raise SpecError(f"size is a side in pixels, 1 to {MAX_SIDE}, not {str(value)[:60]!r}")
+    return value
 
 
-def _interpolation(given: Any) -> str:
-    if given not in INTERPOLATIONS:
-        raise SpecError(f"interpolation is one of {', '.join(INTERPOLATIONS)}, not {str(given)[:60]!r}")
-    return str(given)
+def _interpolation(value: Any) -> str:
+    if value not in INTERPOLATIONS:
+        raise SpecError(f"interpolation is one of {', '.join(INTERPOLATIONS)}, not {str(value)[:60]!r}")
+    return str(value)
 
 
-def _crop(given: Any) -> float:
-    if not isinstance(given, (int, float)) or isinstance(given, bool) or not SMALLEST_CROP <= given <= 1:
-        raise SpecError(f"crop_pct is a share from {SMALLEST_CROP} to 1, not {str(given)[:60]!r}")
-    return float(given)
+def _crop(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not MIN_CROP_PCT <= value <= 1:
+        raise SpecError(f"crop_pct is a share from {MIN_CROP_PCT} to 1, not {str(value)[:60]!r}")
+    return float(value)
 
 
 # Options of the name of every backbone, with their readers.
@@ -172,8 +172,8 @@ class Backbone(nn.Module):
         if pool is None:
             return
         if pool not in POOLS or (pool == "cls" and not self.has_cls):
-            there = POOLS if self.has_cls else POOLS[1:]
-            raise SpecError(f"pool is {' or '.join(there)} for this model, not {str(pool)[:60]!r}")
+            pools = POOLS if self.has_cls else POOLS[1:]
+            raise SpecError(f"pool is {' or '.join(pools)} for this model, not {str(pool)[:60]!r}")
         self.pool = pool
         self.dim = self.channels[-1]
 
@@ -199,14 +199,14 @@ class Backbone(nn.Module):
         A negative index counts from the last map; UMTError if a map does not exist.
         """
         if self.fixed and images.shape[2:] != (self.preprocess.size,) * 2:
-            side, given = self.preprocess.size, "x".join(map(str, images.shape[2:]))
-            raise SizeError(f"backbone '{self.spec}' takes images of {side}x{side} only, not {given}")
+            side, size = self.preprocess.size, "x".join(map(str, images.shape[2:]))
+            raise SizeError(f"backbone '{self.spec}' takes images of {side}x{side} only, not {size}")
         normalised, indices = (images - self.mean) / self.std, self._indices(maps)
         if self.weights_dtype is None:
-            return self._chosen(normalised, indices)
-        return self._chosen(normalised.to(self.weights_dtype), indices).float()
+            return self._extract_selected(normalised, indices)
+        return self._extract_selected(normalised.to(self.weights_dtype), indices).float()
 
-    def _chosen(self, images: Tensor, maps: list[int]) -> Features:
+    def _extract_selected(self, images: Tensor, maps: list[int]) -> Features:
         return self.extract(images, maps) if self.pool is None else self._pooled(images, maps)
 
     def side(self, resolution: int) -> int:

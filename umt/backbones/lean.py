@@ -25,15 +25,15 @@ def uninitialised() -> Iterator[None]:
 
 def adopt(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Put tensors in the place of parameters and buffers, without a copy where type and storage allow it."""
-    wanted, taken, own = model.state_dict(), set[int](), dict[str, Tensor]()
+    state, storages, adopted = model.state_dict(), set[int](), dict[str, Tensor]()
     for name, value in tensors.items():
-        tensor = value.to(wanted[name].dtype).contiguous()
+        tensor = value.to(state[name].dtype).contiguous()
         storage = tensor.untyped_storage()
-        if storage.data_ptr() in taken or storage.nbytes() != tensor.nbytes:  # shared with others, in the file
+        if storage.data_ptr() in storages or storage.nbytes() != tensor.nbytes:  # shared with others, in the file
             tensor = tensor.clone()
-        taken.add(tensor.untyped_storage().data_ptr())
-        own[name] = tensor.to(wanted[name].device)
-    model.load_state_dict(own, strict=False, assign=True)
+        storages.add(tensor.untyped_storage().data_ptr())
+        adopted[name] = tensor.to(state[name].device)
+    model.load_state_dict(adopted, strict=False, assign=True)
 
 
 class _Skip(TorchFunctionMode):

@@ -97,18 +97,18 @@ def _fixed_shape(name: str, extract: Callable[[Tensor], Features], model: nn.Mod
 
 def _blank(model: nn.Module, height: int, width: int) -> Tensor:
     """Return a black image where the model is, in the type of its weights."""
-    like = next(model.parameters(), torch.zeros(()))
-    return torch.zeros(1, 3, height, width, device=like.device, dtype=like.dtype)
+    parameter = next(model.parameters(), torch.zeros(()))
+    return torch.zeros(1, 3, height, width, device=parameter.device, dtype=parameter.dtype)
 
 
-Given = TypeVar("Given")
+Value = TypeVar("Value")
 
 
-def counted(forward: Callable[[], Given]) -> tuple[Given, float]:
+def counted(forward: Callable[[], Value]) -> tuple[Value, float]:
     """Return the result of a forward, and its multiply-adds in 10^9: of matrix products, convolutions and attention."""
     with FlopCounterMode(display=False) as counter, _as_products():
-        given = forward()
-    return given, counter.get_total_flops() / 2e9
+        value = forward()
+    return value, counter.get_total_flops() / 2e9
 
 
 @contextmanager

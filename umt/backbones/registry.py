@@ -89,8 +89,8 @@ def installed_plugins() -> dict[str, EntryPoint]:
 def _loader(spec: Spec) -> Loader:
     if spec.is_file or spec.scheme == "umt":
         return _import(SCHEMES["umt"])
-    if spec.tap:
-        raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
+    if spec.head:
+        raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.head}'")
     if spec.scheme in SCHEMES:
         plugins.refuse_claims(ENTRY_POINT_GROUP, tuple(SCHEMES))
         return _import(WEIGHTS if spec.scheme in WITH_FILES and "weights" in spec.options else SCHEMES[spec.scheme])

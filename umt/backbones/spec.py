@@ -1,4 +1,4 @@
-"""The text that names a backbone: `[scheme:]name[?option=value&...][#tap]`; an existing file wins over this syntax."""
+"""The text that names a backbone: `[scheme:]name[?option=value&...][#head]`; an existing file wins over this syntax."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Spec:
     scheme: str
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    tap: str | None = None
+    head: str | None = None
 
     @property
     def is_file(self) -> bool:
@@ -36,7 +36,7 @@ class Spec:
         """Return the same name with more options, which win over its own options."""
         merged = {**self.options, **options}
         query = "&".join(f"{key}={json.dumps(value, default=str)}" for key, value in merged.items())
-        text = self._body + (f"?{query}" if query else "") + (f"#{self.tap}" if self.tap else "")
+        text = self._body + (f"?{query}" if query else "") + (f"#{self.head}" if self.head else "")
         return replace(self, text=text, options=merged)
 
     def without(self, option: str) -> Spec:
@@ -50,7 +50,7 @@ class Spec:
 
     @property
     def _body(self) -> str:
-        """The text without options and tap."""
+        """The text without options and head."""
         path, syntax = _existing(self.text)
         return self.text.removesuffix(syntax) if path else self.text.partition("#")[0].partition("?")[0]
 
@@ -60,21 +60,21 @@ def parse_spec(text: str) -> Spec:
     text = text.strip()
     path, syntax = _existing(text)
     if path:
-        rest, _, tap = syntax.partition("#")
-        return Spec(text, "", path, _options(text, rest.removeprefix("?")), tap or None)
-    body, _, tap = text.partition("#")
+        rest, _, head = syntax.partition("#")
+        return Spec(text, "", path, _options(text, rest.removeprefix("?")), head or None)
+    body, _, head = text.partition("#")
     body, _, query = body.partition("?")
     scheme, name = _scheme_and_name(body)
     if not name:
         raise SpecError(
             f"backbone '{text}' names nothing; write e.g. timm:resnet50, ckpt.pth or my_package.module:factory"
         )
-    return Spec(text, scheme, name, _options(text, query), tap or None)
+    return Spec(text, scheme, name, _options(text, query), head or None)
 
 
 def _existing(text: str) -> tuple[str, str]:
     """Return the longest beginning of a name that is a path, its `~` expanded, and the rest; empty if there is none."""
-    for end in [len(text), *(place for place in range(len(text) - 1, 0, -1) if text[place] in "?#")]:
+    for end in [len(text), *(index for index in range(len(text) - 1, 0, -1) if text[index] in "?#")]:
         path = _expanded(text[:end])
         if _is_file(path) or _is_folder(path):
             return path, text[end:]
@@ -106,8 +106,8 @@ def _expanded(path: str) -> str:
 def _scheme_and_name(body: str) -> tuple[str, str]:
     head, colon, rest = body.partition(":")
     if colon and head in SCHEMES:
-        folder, source, place = rest.partition(":")
-        return head, f"{folder}:{_expanded(place)}" if source else _expanded(rest)
+        folder, source, path = rest.partition(":")
+        return head, f"{folder}:{_expanded(path)}" if source else _expanded(rest)
     if colon and head in OF_TIMM:
         return "timm", f"{head}:{_expanded(rest)}"
     if body.endswith(WEIGHT_SUFFIXES):
@@ -151,7 +151,7 @@ def read_name(text: str, *, trusted: bool = False) -> BackboneName:
     name = Path(spec.name).stem if spec.is_file else spec.name
     options = ", ".join(f"{key}={value}" for key, value in spec.options.items() if key != "weights")
     return BackboneName(
-        name + (f"#{spec.tap}" if spec.tap else "") + (f" ({options})" if options else ""), text, trusted
+        name + (f"#{spec.head}" if spec.head else "") + (f" ({options})" if options else ""), text, trusted
     )
 
 
@@ -167,17 +167,17 @@ def told_apart(names: Sequence[BackboneName]) -> tuple[BackboneName, ...]:
 
     Labels that somebody has chosen stay as they are.
     """
-    return tuple(_told_apart(name, [one for one in names if one.label == name.label]) for name in names)
+    return tuple(_told_apart(name, [namesake for namesake in names if namesake.label == name.label]) for name in names)
 
 
 def _told_apart(name: BackboneName, namesakes: Sequence[BackboneName]) -> BackboneName:
     if len(namesakes) == 1 or not all(map(_path, namesakes)):
         return name
     for suffixed in (False, True):
-        own, *others = [_parts(one, suffixed) for one in (name, *namesakes)]
-        for count in range(1, len(own) + 1):
-            if [path[-count:] for path in others].count(own[-count:]) == 1:
-                return _relabelled(name, "/".join(own[-count:]))
+        own_parts, *other_parts = [_parts(member, suffixed) for member in (name, *namesakes)]
+        for count in range(1, len(own_parts) + 1):
+            if [path[-count:] for path in other_parts].count(own_parts[-count:]) == 1:
+                return _relabelled(name, "/".join(own_parts[-count:]))
     return name
 
 

@@ -24,24 +24,24 @@ HUBS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"dino_vit([sb])(8|16)", lambda m: f"vit_{SIZES[m[1]]}_patch{m[2]}_224.dino"),
     (r"mae_vit_(base|large|huge)_patch(14|16).*", lambda m: f"vit_{m[1]}_patch{m[2]}_224.mae"),
 )
-LARGEST = 1 << 20  # bytes of a config.json
+MAX_CONFIG_BYTES = 1 << 20  # bytes of a config.json
 
 
 def unknown_backbone(kind: str, name: str, known: Iterable[str], *, listing: str) -> UnknownNameError:
     """Return the error for a name that is not known, with the name that was probably meant."""
-    meant = elsewhere(name)
-    if meant is None:
+    suggestion = elsewhere(name)
+    if suggestion is None:
         return unknown_name(kind, name, known, listing=listing)
-    return UnknownNameError(f"unknown {kind} '{name}'. Did you mean {meant}?")
+    return UnknownNameError(f"unknown {kind} '{name}'. Did you mean {suggestion}?")
 
 
 def elsewhere(name: str) -> str | None:
     """Return the name here for a folder, or for a name of another library; None if it is neither."""
     if Path(name).expanduser().is_dir():
         return _folder(Path(name).expanduser())
-    for pattern, named in HUBS:
+    for pattern, rewrite in HUBS:
         if match := re.fullmatch(pattern, name):
-            return f"timm:{named(match)}"
+            return f"timm:{rewrite(match)}"
     if ("-" in name and name != name.lower()) or name.startswith("RN"):
         return _open_clip(name) or _hugging_face(name)
     return _hugging_face(name) or _torchvision(name)
@@ -49,7 +49,7 @@ def elsewhere(name: str) -> str | None:
 
 def _folder(folder: Path) -> str | None:
     try:
-        config = read_json(folder / "config.json", "a configuration", "name another folder", max_bytes=LARGEST)
+        config = read_json(folder / "config.json", "a configuration", "name another folder", max_bytes=MAX_CONFIG_BYTES)
     except (OSError, UMTError):
         return None
     return f"timm:local-dir:{folder}" if "architecture" in config else f"hf:{folder}"
@@ -65,9 +65,9 @@ def _hugging_face(name: str) -> str | None:
 def _open_clip(name: str) -> str | None:
     import open_clip
 
-    wanted = name.replace("/", "-").replace("@", "-")
+    model_name = name.replace("/", "-").replace("@", "-")
     return next(
-        (f"open_clip:{known}/TAG" for known in open_clip.list_models() if known.lower() == wanted.lower()), None
+        (f"open_clip:{known}/TAG" for known in open_clip.list_models() if known.lower() == model_name.lower()), None
     )
 
 

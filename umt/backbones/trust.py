@@ -25,7 +25,7 @@ ANYBODYS = ("hf-hub:", "local-dir:")  # beginnings of timm's names that lead to 
 FETCHING = ("weights", "pretrained", "checkpoint_path")  # options that load other weights than a checkpoint's own
 TOWERS = ("vision_cfg", "text_cfg")  # options of open_clip that hold options
 OPTIONS = Path(__file__).with_name("options.yaml")
-LONGEST_WORD = 60  # characters of a value that is text: the name of an activation, a pooling, a padding
+MAX_WORD_CHARACTERS = 60  # characters of a value that is text: the name of an activation, a pooling, a padding
 
 Refused = frozenset[str]
 UNPICKLING: Refused = frozenset({"pickle.find_class"})  # events of Python's own audit, see sys.addaudithook
@@ -59,7 +59,7 @@ def refuse_untrusted(spec: Spec) -> None:
 
 def is_trusted(file: str, trust: Sequence[str]) -> bool:
     """Return whether `--trust` names a suite or recipe, by its name or file."""
-    return file in trust or Path(file).resolve() in [Path(one).resolve() for one in trust]
+    return file in trust or Path(file).resolve() in [Path(trusted_file).resolve() for trusted_file in trust]
 
 
 def name_from_file(text: str, file: Path, field: str) -> str:
@@ -109,15 +109,15 @@ def _refuse_options(spec: Spec, options: Mapping[str, Any], allowed: Set[str], k
         if name in TOWERS and isinstance(value, Mapping):
             _refuse_options(spec, value, set(_listed()["tower"]), f"{kind} '{name}':")
         elif name != "weights" and not _is_plain(value):
-            found = f"{kind} '{name}' is {brief(value)}"
-            raise TrustError(f"backbone '{spec.text}': {found}, expected a number, a word or a list of them")
+            description = f"{kind} '{name}' is {brief(value)}"
+            raise TrustError(f"backbone '{spec.text}': {description}, expected a number, a word or a list of them")
 
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
     if isinstance(value, str):
-        return len(value) <= LONGEST_WORD and "/" not in value and ":" not in value
+        return len(value) <= MAX_WORD_CHARACTERS and "/" not in value and ":" not in value
     return value is None or isinstance(value, (bool, int, float))
 
 

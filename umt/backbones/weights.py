@@ -115,20 +115,22 @@ def _refuse_bytearray(path: Path) -> None:
             raise ValueError("it asks for a bytearray, which weights are not made of")
 
 
-def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, left: str | None = None) -> LoadReport:
+def load_weights(
+    model: nn.Module, state: Mapping[str, Tensor], *, source: str, ignored: str | None = None
+) -> LoadReport:
     """Load a state dict into a model, strict both ways.
 
-    left: pattern of names in the file that have no place in the model. Raises UMTError with names of both sides if
+    ignored: pattern of names in the file that have no place in the model. Raises UMTError with names of both sides if
     anything else is left over or missing: a model that silently stays random is worse than none.
     """
-    wanted = model.state_dict()
-    _refuse_other_shapes(wanted, state, source)
+    target = model.state_dict()
+    _refuse_other_shapes(target, state, source)
     report = LoadReport(
-        matched=sorted(state.keys() & wanted.keys()),
-        missing=sorted(wanted.keys() - state.keys()),
-        unexpected=sorted(state.keys() - wanted.keys()),
+        matched=sorted(state.keys() & target.keys()),
+        missing=sorted(target.keys() - state.keys()),
+        unexpected=sorted(state.keys() - target.keys()),
     )
-    unknown = [name for name in report.unexpected if left is None or not re.match(left, name)]
+    unknown = [name for name in report.unexpected if ignored is None or not re.match(ignored, name)]
     if report.missing or unknown:
         examples = [*report.missing[:1], *unknown[:1]]
         raise WeightsError(
@@ -139,10 +141,10 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, 
     return report
 
 
-def _refuse_other_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> None:
-    for name in wanted.keys() & found.keys():
-        if wanted[name].shape != found[name].shape:
-            has, wants = tuple(found[name].shape), tuple(wanted[name].shape)
+def _refuse_other_shapes(target: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str) -> None:
+    for name in target.keys() & state.keys():
+        if target[name].shape != state[name].shape:
+            has, wants = tuple(state[name].shape), tuple(target[name].shape)
             raise WeightsError(
                 f"{source}: '{name}' is {has}, the model's {wants}; check the architecture's name and options"
             )
@@ -150,5 +152,5 @@ def _refuse_other_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, Tenso
 
 def _refusal(error: pickle.UnpicklingError) -> str:
     """Return the object that the unpickler refused, without its advice to load the file unsafely."""
-    named = re.search(r"GLOBAL ([\w.]+)", str(error))
-    return f"it calls for {named.group(1)}" if named else first_line(error)
+    global_name = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f"it calls for {global_name.group(1)}" if global_name else first_line(error)

@@ -13,8 +13,8 @@ from umt.errors import AbsentError, LayoutError, TrustError
 from umt.files import read_plain, visible_entries
 from umt.text import brief
 
-LARGEST_LIST = 1 << 26  # bytes of a text list; the longest official list has two million
-LONGEST_LINE = 4096  # characters of a list; a path has no more bytes
+MAX_LIST_BYTES = 1 << 26  # bytes of a text list; the longest official list has two million
+MAX_LINE_CHARACTERS = 4096  # characters of a list; a path has no more bytes
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -59,9 +59,9 @@ def read_table(path: Path, columns: int) -> list[list[str]]:
     rows = []
     for number, line in enumerate(_lines(path), start=1):
         fields = line.split(maxsplit=columns - 1)
-        if len(line) > LONGEST_LINE or (fields and len(fields) != columns):
+        if len(line) > MAX_LINE_CHARACTERS or (fields and len(fields) != columns):
             raise LayoutError(
-                f"{path}: line {number} is {brief(line)}, expected {columns} fields in at most {LONGEST_LINE:,} "
+                f"{path}: line {number} is {brief(line)}, expected {columns} fields in at most {MAX_LINE_CHARACTERS:,} "
                 "characters; extract the archive again"
             )
         if fields:
@@ -110,7 +110,7 @@ def annotated_samples(images: Path, annotations: Path) -> list[Sample]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return read_plain(path, links=True, max_bytes=LARGEST_LIST).decode("utf-8-sig").splitlines()
+        return read_plain(path, links=True, max_bytes=MAX_LIST_BYTES).decode("utf-8-sig").splitlines()
     except FileNotFoundError:
         raise LayoutError(f"{path}: file of the data set is missing; extract the official archive again") from None
     except OSError as error:

@@ -19,7 +19,7 @@ from umt.data.record import Record, read_record, record_path, write_record
 from umt.data.registry import find_dataset
 from umt.errors import DataError, UMTError, WriteError
 
-SAMPLED = 100  # items of each split that are decoded and hashed
+SAMPLED_ITEMS = 100  # items of each split that are decoded and hashed
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _read(dataset: Dataset, checksums: dict[str, str], progress: Progress) -> It
 
 def _sample(samples: list[Sample]) -> list[Sample]:
     """Return the first item, the last and evenly spaced ones between: the same in every run."""
-    return [samples[index] for index in np.unique(np.linspace(0, len(samples) - 1, SAMPLED).astype(int))]
+    return [samples[index] for index in np.unique(np.linspace(0, len(samples) - 1, SAMPLED_ITEMS).astype(int))]
 
 
 def _changed(dataset: Dataset, record: Record, checksums: dict[str, str], path: Path) -> Iterator[str]:

@@ -95,13 +95,13 @@ def load(spec: Spec, checkpoint: Checkpoint) -> HeadBackbone:
     """Load `FILE#HEAD`, or `FILE` through the heads that it names; UMTError lists the heads of the file."""
     path = Path(spec.name)
     spaces_by_name = {space.name: space for space in checkpoint.spaces}
-    readout = Readout(spec.tap, spec.tap) if spec.tap else checkpoint.readout
+    readout = Readout(spec.head, spec.head) if spec.head else checkpoint.readout
     if (
         checkpoint.interaction is None
         or readout is None
         or not {readout.classification, readout.dense} <= spaces_by_name.keys()
     ):
-        raise unknown_name(f"head of {path}", spec.tap or "", [*spaces_by_name, PLAIN])
+        raise unknown_name(f"head of {path}", spec.head or "", [*spaces_by_name, PLAIN])
     student = plain_student(spec, checkpoint)
     spaces, standardisers = _modules(path, checkpoint)
     backbone = HeadBackbone(student, spaces, standardisers, readout)

@@ -146,7 +146,7 @@ class View:
         return astuple(self)
 
 
-NUMBERS = 8  # numbers that describe a view
+VIEW_NUMBERS = 8  # numbers that describe a view
 
 
 def draw_view(spec: ViewSpec, seed: int, image: int, visit: int, aspect: float) -> View:

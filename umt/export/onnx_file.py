@@ -19,7 +19,7 @@ from umt.export.attempt import attempt
 FILE = "model.onnx"
 TOLERANCE = 1e-4
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-ONE_FILE = 2**31 - 2**24  # bytes: protobuf holds less than 2 GiB; weights beyond lie in a file beside
+MAX_ONE_FILE_BYTES = 2**31 - 2**24  # bytes: protobuf holds less than 2 GiB; weights beyond lie in a file beside
 
 
 def write_onnx_file(backbone: Backbone, folder: Path) -> Exported:
@@ -72,7 +72,7 @@ def _written(
             verbose=False,
         )
         assert program is not None
-        program.save(folder / FILE, external_data=_bytes(backbone) > ONE_FILE)
+        program.save(folder / FILE, external_data=_bytes(backbone) > MAX_ONE_FILE_BYTES)
         agreements = measure(backbone, _session(folder / FILE), shapes)
     require(agreements, TOLERANCE, "onnxruntime")
     return agreements

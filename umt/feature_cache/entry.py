@@ -22,7 +22,7 @@ from umt.errors import UMTError, WriteError
 from umt.files import atomic_file, open_plain
 
 DTYPE = np.dtype("<f4")
-BLOCK = 1 << 24  # bytes that are read at a time to check a file
+BLOCK_BYTES = 1 << 24  # bytes that are read at a time to check a file
 MAX_HEADER_BYTES = 1 << 20
 
 
@@ -150,7 +150,7 @@ class CacheEntry:
 
 
 def _crc32(handle: IO[bytes]) -> int:
-    return checksum(iter(partial(handle.read, BLOCK), b""))
+    return checksum(iter(partial(handle.read, BLOCK_BYTES), b""))
 
 
 def _mapped(handle: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:

@@ -15,7 +15,7 @@ from filelock import Timeout
 from umt.errors import MissingFileError, WriteError
 from umt.feature_cache.entry import CacheEntry
 
-MAX_TIME = datetime.max.replace(tzinfo=UTC).timestamp() - 86400  # latest time that a file may have
+MAX_TIMESTAMP = datetime.max.replace(tzinfo=UTC).timestamp() - 86400  # latest time that a file may have
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _inspect(entry: CacheEntry) -> StoredFeatures:
         entry,
         key if is_complete else None,
         sum(fact.st_size for fact in facts),
-        datetime.fromtimestamp(min(max(used, 0.0), MAX_TIME), UTC),
+        datetime.fromtimestamp(min(max(used, 0.0), MAX_TIMESTAMP), UTC),
     )
 
 

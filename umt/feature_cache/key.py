@@ -20,7 +20,7 @@ from umt.data.image_list import ImageList
 from umt.disk_cache import plain_key
 from umt.features import Extraction, part_of
 
-DIGITS = 32  # of the names of entries and of their fingerprints
+NAME_DIGITS = 32  # of the names of entries and of their fingerprints
 SCHEMA = 1  # version of keys and files; another number makes all entries new
 
 
@@ -54,7 +54,7 @@ def images_fingerprint(paths: Sequence[Path]) -> str:
     """Hash sizes and names below the common folder, in order: data that moved as a whole keeps its fingerprint."""
     absolute = [path.absolute() for path in paths]
     root = Path(os.path.commonpath([path.parent for path in absolute]))
-    return ImageList.of(root, absolute, "").digest[:DIGITS]
+    return ImageList.of(root, absolute, "").digest[:NAME_DIGITS]
 
 
 def _code_hash(backbone: Backbone) -> str:

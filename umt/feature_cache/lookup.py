@@ -17,7 +17,7 @@ from umt.data.contract import Sample
 from umt.disk_cache import digest, shortage
 from umt.errors import BackboneError
 from umt.feature_cache.entry import DTYPE, CacheEntry, total_bytes
-from umt.feature_cache.key import DIGITS, feature_key
+from umt.feature_cache.key import NAME_DIGITS, feature_key
 from umt.features import Consume, Extraction, Progress, each_features, part_of
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def cached_features(
         return _in_memory(compute)
     shape = (len(samples), *part_of(backbone, extraction).shape)
     key = feature_key(backbone, samples, extraction, device)
-    entry = CacheEntry(folder, digest(key, DIGITS))
+    entry = CacheEntry(folder, digest(key, NAME_DIGITS))
     if not entry.header.is_file() and not _has_room(entry, shape):
         return _in_memory(compute)
     with _turn(entry, lambda: progress(0, len(samples), "another process computes these features")):

@@ -18,10 +18,10 @@ from umt.probes.rotation import Rotation
 from umt.training.precision import has_bf16_products
 
 MAX_STEPS = 40  # Newton steps a penalty, in all precisions together
-STRIDE = 10.0  # factor from a penalty to the next
-ON_THE_WAY = 1e-3  # relative gap under penalties between the requested ones
-HALVINGS = 8  # halvings of a step that does not descend
-PROGRESS = 0.5  # a step that leaves more than this share of the gap asks for products of a higher precision
+PENALTY_STRIDE = 10.0  # factor from a penalty to the next
+INTERMEDIATE_GAP = 1e-3  # relative gap under penalties between the requested ones
+MAX_HALVINGS = 8  # halvings of a step that does not descend
+MAX_GAP_LEFT = 0.5  # a step that leaves more than this share of the gap asks for products of a higher precision
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def penalty_path(
     for penalty in stepping_stones(penalties, solver.energies.max().item()):
         is_requested = penalty in penalties
         guess = _first_guess(objective, points, penalty) if points else objective.start(penalty)
-        point, certificate = solver.solve(guess, gap if is_requested else max(gap, ON_THE_WAY))
+        point, certificate = solver.solve(guess, gap if is_requested else max(gap, INTERMEDIATE_GAP))
         points = [*points[-2:], point]
         if is_requested:
             weights, bias = rotation.outward(point.weights, point.bias)
@@ -88,7 +88,7 @@ def stepping_stones(penalties: Sequence[float], energy: float) -> list[float]:
     stones = [energy] if energy > max(penalties) else []
     for penalty in sorted(set(penalties), reverse=True):
         if stones:
-            strides = math.ceil(math.log(stones[-1] / penalty) / math.log(STRIDE))
+            strides = math.ceil(math.log(stones[-1] / penalty) / math.log(PENALTY_STRIDE))
             stones += np.geomspace(stones[-1], penalty, strides + 1)[1:-1].tolist()
         stones.append(penalty)
     return stones
@@ -140,14 +140,14 @@ class Solver:
                 point, certificate = better, certify(self.objective, better)
             elif rung == len(self.ladder) - 1:
                 break
-            if better is None or certificate.gap > PROGRESS * before:
+            if better is None or certificate.gap > MAX_GAP_LEFT * before:
                 rung = min(rung + 1, len(self.ladder) - 1)
         return point, certificate
 
     def _step(self, point: Point, rows: Tensor, gap: float) -> Point | None:
         """Return the point that a Newton step leads to, shortened until it descends; None if it does not."""
         weights, bias = newton_step(point, rows, self.objective.targets, self.energies, gap)
-        for halvings in range(HALVINGS):
+        for halvings in range(MAX_HALVINGS):
             length = 0.5**halvings
             candidate = self.objective.at(point.weights + length * weights, point.bias + length * bias, point.penalty)
             if candidate.value < point.value:

@@ -8,7 +8,7 @@ from torch import nn
 
 # Names of the place in timm's blocks; it holds nothing while the rate is zero.
 ATTRIBUTES = ("drop_path", "drop_path1", "drop_path2")
-EMPTY = (nn.Identity, DropPath, type(None))
+EMPTY_TYPES = (nn.Identity, DropPath, type(None))
 
 
 def set_drop_path(model: nn.Module, rate: float) -> int:
@@ -24,4 +24,4 @@ def set_drop_path(model: nn.Module, rate: float) -> int:
 
 
 def _attributes(module: nn.Module) -> list[str]:
-    return [name for name in ATTRIBUTES if hasattr(module, name) and isinstance(getattr(module, name), EMPTY)]
+    return [name for name in ATTRIBUTES if hasattr(module, name) and isinstance(getattr(module, name), EMPTY_TYPES)]

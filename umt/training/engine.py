@@ -36,7 +36,7 @@ from umt.training.precision import PRECISIONS, make_optim_wrapper
 from umt.training.runner import DeviceRunner
 
 SAVE_SECONDS = 300.0  # work that an interruption may cost
-ALMOST_ZERO = 1e-12  # mmengine's factor of the next step divides by that of the last
+MIN_LR_FACTOR = 1e-12  # mmengine's factor of the next step divides by that of the last
 UNUSED_HOOKS = dict.fromkeys(("runtime_info", "timer", "logger"))  # these hooks look at the device for each loss
 
 
@@ -224,7 +224,7 @@ def warmup_then(policy: str, *, total: int, warmup: int, start_lr_factor: float 
     decay = {"begin": warmup, "end": total, "by_epoch": False}
     schedule: list[dict[str, Any]] = []
     if warmup > 1:  # a single iteration of warm-up is at the peak
-        start, end = (start_lr_factor, warmup) if start_lr_factor else (ALMOST_ZERO, warmup + 1)
+        start, end = (start_lr_factor, warmup) if start_lr_factor else (MIN_LR_FACTOR, warmup + 1)
         schedule.append({"type": "LinearLR", "start_factor": start, "begin": 0, "end": end, "by_epoch": False})
     if policy == "cosine":
         return [*schedule, {"type": "CosineAnnealingLR", "T_max": total - warmup, "eta_min": 0.0, **decay}]

@@ -17,7 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from umt.training.param_groups import Group
 
 PARALLEL = ("ddp", "fsdp")
-MIN_SHARD = 1_000_000  # parameters from which on a block is gathered by itself, not with the rest of the model
+# parameters from which on a block is gathered by itself, not with the rest of the model
+MIN_SHARD_PARAMETERS = 1_000_000
 
 
 @contextmanager
@@ -137,4 +138,4 @@ def _large_blocks(model: nn.Module) -> list[nn.Module]:
     """Return large links of chains, such as a transformer's blocks, from the inside out."""
     chains = [module for module in model.modules() if isinstance(module, nn.Sequential)]
     links = [link for chain in reversed(chains) for link in chain]
-    return [link for link in links if sum(value.numel() for value in link.parameters()) >= MIN_SHARD]
+    return [link for link in links if sum(value.numel() for value in link.parameters()) >= MIN_SHARD_PARAMETERS]

@@ -16,7 +16,7 @@ from umt.errors import UMTError, WeightsError
 from umt.files import atomic_file
 from umt.training.parallel import gather, shard_like, shard_optimiser_like, unwrap
 
-SAVED = {"meta", "state_dict", "optimizer", "param_schedulers", "message_hub"}  # fields of a saved run
+SAVED_FIELDS = {"meta", "state_dict", "optimizer", "param_schedulers", "message_hub"}  # fields of a saved run
 
 
 class DeviceRunner(Runner):
@@ -73,6 +73,6 @@ def _saved_run(path: Path) -> dict[str, Any]:
         content = read_file(path)
     except UMTError as error:
         raise WeightsError(f"{error}; or remove it, and the run starts anew") from error
-    if not isinstance(content, dict) or not content.keys() >= SAVED:
+    if not isinstance(content, dict) or not content.keys() >= SAVED_FIELDS:
         raise WeightsError(f"{path}: no saved run; remove it, and the run starts anew")
     return content

@@ -11,7 +11,15 @@ import torch
 import yaml
 
 from benchmarks.cost import estimate
-from benchmarks.cost.estimate import EXTRA, HIGH, LOADED, LOW, dataset_gigabytes, devices_needed, estimates_of
+from benchmarks.cost.estimate import (
+    EXTRA_SECONDS,
+    HIGH_FACTOR,
+    LOW_FACTOR,
+    SECONDS_A_PIXEL,
+    dataset_gigabytes,
+    devices_needed,
+    estimates_of,
+)
 from benchmarks.environment import describe
 from benchmarks.results import Result
 from benchmarks.suite.plan import PlanOptions
@@ -64,8 +72,8 @@ def test_features_cost_their_forwards_and_stay_on_the_disk(
 ) -> None:
     (job,) = estimated("fewshot cub paper")
     seconds = (5994 + 5794) * forward_gmacs(224) / SPEED
-    assert job.low == pytest.approx(LOW * seconds)
-    assert job.high == pytest.approx(HIGH * seconds + EXTRA)
+    assert job.low == pytest.approx(LOW_FACTOR * seconds)
+    assert job.high == pytest.approx(HIGH_FACTOR * seconds + EXTRA_SECONDS)
     assert job.features == 4 * create_backbone(SPEC).dim * (5994 + 5794)
     assert (job.checkpoint, job.problem) == (0, "")
 
@@ -75,15 +83,15 @@ def test_training_costs_three_forwards_and_a_file_to_resume_from(
 ) -> None:
     (job,) = estimated("finegrained_finetune cub mini")
     seconds = (3 * 5 * 5994 + 5794) * forward_gmacs(64) / SPEED
-    assert job.low == pytest.approx(LOW * seconds, rel=1e-3)  # whole steps
+    assert job.low == pytest.approx(LOW_FACTOR * seconds, rel=1e-3)  # whole steps
     parameters = sum(value.numel() for value in create_backbone(SPEC).parameters())
     assert (job.features, job.checkpoint) == (0, 16 * parameters)
 
 
 def test_a_small_network_waits_for_its_images(estimated: Callable[..., list[estimate.JobEstimate]]) -> None:
     (job,) = estimated("fewshot imagenet paper", speed=1e6)
-    assert job.low == pytest.approx(LOW * 1_331_167 * forward_gmacs(224) / 1e6)
-    assert job.high == pytest.approx(LOADED * 1_331_167 * 224**2 / torch.get_num_threads() + EXTRA)
+    assert job.low == pytest.approx(LOW_FACTOR * 1_331_167 * forward_gmacs(224) / 1e6)
+    assert job.high == pytest.approx(SECONDS_A_PIXEL * 1_331_167 * 224**2 / torch.get_num_threads() + EXTRA_SECONDS)
 
 
 def test_shared_features_count_once(estimated: Callable[..., list[estimate.JobEstimate]]) -> None:
@@ -91,8 +99,8 @@ def test_shared_features_count_once(estimated: Callable[..., list[estimate.JobEs
         "fewshot cub paper", "knn cub paper", "dinov2_linear cub paper", seeds=2
     )
     assert fewshot.low > 0
-    assert (again.low, again.high, again.features) == (0, EXTRA, 0)
-    votes = LOW * 5994 * 5794 * create_backbone(SPEC).dim / 1e9 / SPEED
+    assert (again.low, again.high, again.features) == (0, EXTRA_SECONDS, 0)
+    votes = LOW_FACTOR * 5994 * 5794 * create_backbone(SPEC).dim / 1e9 / SPEED
     assert (knn.low, knn.features) == (pytest.approx(votes), 0)
     assert heads.features == 5 * fewshot.features, "four class tokens and a mean, of which none is there"
     assert heads.low - second.low == pytest.approx(5 * fewshot.low)
@@ -102,8 +110,8 @@ def test_heads_and_penalties_are_solved_for_each_seed(estimated: Callable[..., l
     """13 learning rates on 1 + 2 + 4 + 5 parts, a forward and a gradient each; 45 penalties of 20 products each."""
     _, heads, _, penalties = estimated("dinov2_linear cub paper", "finegrained_linear cub paper", seeds=2)
     weights = create_backbone(SPEC).dim * 200
-    assert heads.low == pytest.approx(LOW * 2 * 12_500 * 1024 * 13 * 12 * weights / 1e9 / SPEED)
-    assert penalties.low == pytest.approx(LOW * 5994 * 45 * 20 * weights / 1e9 / SPEED)
+    assert heads.low == pytest.approx(LOW_FACTOR * 2 * 12_500 * 1024 * 13 * 12 * weights / 1e9 / SPEED)
+    assert penalties.low == pytest.approx(LOW_FACTOR * 5994 * 45 * 20 * weights / 1e9 / SPEED)
 
 
 def test_other_data_share_nothing(estimated: Callable[..., list[estimate.JobEstimate]]) -> None:
@@ -116,7 +124,7 @@ def test_other_data_share_nothing(estimated: Callable[..., list[estimate.JobEsti
 def test_dense_jobs_count_their_heads(estimated: Callable[..., list[estimate.JobEstimate]], job: str) -> None:
     (dense,) = estimated(job)
     images, side = (50 * 8, 128) if job.startswith("ade") else (80 * 8, 96)
-    assert dense.low > LOW * images * forward_gmacs(side) / SPEED
+    assert dense.low > LOW_FACTOR * images * forward_gmacs(side) / SPEED
 
 
 def test_a_job_of_unknown_cost_hides_no_other(
@@ -153,7 +161,7 @@ def test_every_data_set_has_a_size() -> None:
 
 def test_images_normalised_otherwise_share_nothing(estimated: Callable[..., list[estimate.JobEstimate]]) -> None:
     """Proteus' probe normalises by CLIP's values: its forwards are its own."""
-    forwards = LOW * (5994 + 5794) * forward_gmacs(224) / SPEED
+    forwards = LOW_FACTOR * (5994 + 5794) * forward_gmacs(224) / SPEED
     paper, other = estimated("finegrained_linear cub paper", "finegrained_linear cub proteus")
     assert paper.low > forwards
     assert other.low > forwards

@@ -69,7 +69,7 @@ def open_clips_classifier(clip: nn.Module, names: list[str], templates: list[str
 def test_scores_and_accuracies_are_open_clips_own(
     clip: nn.Module, weights: Path, make_job: MakeJob, photographs: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(open_clip_text, "CLASSES", 3)  # of eight: the last part is a smaller one
+    monkeypatch.setattr(open_clip_text, "CLASSES_AT_ONCE", 3)  # of eight: the last part is a smaller one
     outcome = TASK.run(make_job(TASK.name, photographs, spec=spec_of(weights)))
     names = [name.replace("_", " ") for name in photographs.class_names]
     templates = sentences(photographs.prompts)

@@ -141,7 +141,7 @@ MAKING = {
     "umt/training/curves.py:_wandb_id": "--out, a constant",
     "umt/training/curves.py:forget_after": "--out, a constant",
     "umt/training/runner.py:save_run": "--out, a constant",
-    "mmseg_configs/best.py:_keep": "the job's folder, constants",
+    "mmseg_configs/best.py:_save_weights": "the job's folder, constants",
     "benchmarks/api.py:_prepare": "--out, else `component` of the suite's name",
     "benchmarks/jobs/cluster.py:__init__": "--out, a constant",
     "benchmarks/jobs/status.py:_write": "--out, a constant, and host and process by umt.files.component",

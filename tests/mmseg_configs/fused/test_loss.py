@@ -64,7 +64,7 @@ LOSSES = [
 def test_equal_to_mmseg_in_float64(
     options: dict[str, Any], grid: tuple[int, int], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(upsampled_loss.CHUNK, "cpu", 2000)
+    monkeypatch.setitem(upsampled_loss.CHUNK_LOGITS, "cpu", 2000)
     logits = torch.randn(2, CLASSES, *grid, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 5
     (theirs, expected), (ours, found) = both(
         head_of({"type": "CrossEntropyLoss", **options}), logits, labels_of((2, *size))

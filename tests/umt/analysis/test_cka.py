@@ -46,7 +46,7 @@ def test_both_estimates_equal_the_published_formula(
     published_cka: Published, monkeypatch: pytest.MonkeyPatch, rows: int, width: int, other: int, mean: float
 ) -> None:
     """By moments in several chunks, and by the Gram form where dimensions outnumber rows; also for large means."""
-    monkeypatch.setattr(module, "CHUNK", 256)
+    monkeypatch.setattr(module, "CHUNK_ROWS", 256)
     x, y = related(rows, width, other, mean)
     found = cka(x, y, batch=77)
     x, y = (values.double() - values.double().mean(dim=0) for values in (x, y))  # the formula itself cancels
@@ -116,7 +116,7 @@ def test_every_left_set_meets_every_right_one() -> None:
 
 
 def test_rows_are_not_kept_once_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK", 64)
+    monkeypatch.setattr(module, "CHUNK_ROWS", 64)
     x, y = related(200, 20, 50)
     running = LinearCka(["x"], ["y"])
     for left, right in zip(x.split(20), y.split(20), strict=True):

@@ -51,7 +51,7 @@ def test_the_space_is_within_the_angle(mean: float) -> None:
 
 def test_a_sample_without_variance_is_only_a_bad_start() -> None:
     given = tokens(4000, 128, decay=1)
-    given[:: module.SAMPLE] = 7.0
+    given[:: module.SAMPLE_STRIDE] = 7.0
     found = principal_components(given).axes.double().numpy()
     exact = PCA(3, svd_solver="covariance_eigh").fit(given.double().numpy()).components_
     np.testing.assert_allclose(found.T @ found, exact.T @ exact, atol=2e-5)

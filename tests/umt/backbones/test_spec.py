@@ -11,7 +11,7 @@ from umt.errors import UMTError
 
 
 @pytest.mark.parametrize(
-    ("text", "scheme", "name", "tap"),
+    ("text", "scheme", "name", "head"),
     [
         ("timm:vit_base_patch16_dinov3.lvd1689m", "timm", "vit_base_patch16_dinov3.lvd1689m", None),
         ("open_clip:ViT-B-16/openai", "open_clip", "ViT-B-16/openai", None),
@@ -23,9 +23,9 @@ from umt.errors import UMTError
         ("installed", "", "installed", None),
     ],
 )
-def test_parts(text: str, scheme: str, name: str, tap: str | None) -> None:
+def test_parts(text: str, scheme: str, name: str, head: str | None) -> None:
     spec = parse_spec(text)
-    assert (spec.scheme, spec.name, spec.tap, spec.text) == (scheme, name, tap, text)
+    assert (spec.scheme, spec.name, spec.head, spec.text) == (scheme, name, head, text)
 
 
 def test_option_values_are_what_they_look_like() -> None:
@@ -101,7 +101,7 @@ def test_an_existing_file_wins_over_the_syntax(tmp_path: Path, monkeypatch: pyte
     Path(folder).mkdir()
     Path(folder, "student.pth").touch()
     spec = parse_spec(f"{folder}/student.pth?size=64#dino")
-    assert (spec.scheme, spec.name, spec.tap) == ("", f"{folder}/student.pth", "dino")
+    assert (spec.scheme, spec.name, spec.head) == ("", f"{folder}/student.pth", "dino")
     assert (spec.options, spec.is_file) == ({"size": 64}, True)
     more = spec.with_options(size=96)
     assert more.text == f"{folder}/student.pth?size=96#dino"

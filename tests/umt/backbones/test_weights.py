@@ -69,7 +69,7 @@ def test_the_report_says_what_happened() -> None:
     state = model().state_dict()
     state["head.weight"] = torch.zeros(3)
     target = model()
-    report = load_weights(target, state, source="f", left=r"head\.")
+    report = load_weights(target, state, source="f", ignored=r"head\.")
     assert (report.missing, report.unexpected) == ([], ["head.weight"])
     assert len(report.matched) == len(target.state_dict())
     assert str(report) == "9 matched, 0 missing, 1 unexpected"

@@ -10,7 +10,7 @@ import pytest
 
 from umt.data.contract import Sample
 from umt.data.reading import (
-    LARGEST_LIST,
+    MAX_LIST_BYTES,
     annotated_samples,
     class_images,
     image_names,
@@ -71,7 +71,7 @@ def test_a_list_that_is_no_plain_file_of_its_size_is_named(tmp_path: Path, kind:
         path.mkdir()
     else:
         path.touch()
-        os.truncate(path, LARGEST_LIST + 1)
+        os.truncate(path, MAX_LIST_BYTES + 1)
     with pytest.raises(UMTError, match=rf"list\.txt: cannot be read \({reason}\); extract the official archive again"):
         read_table(path, 1)
 

@@ -75,7 +75,7 @@ def test_a_changed_byte_is_found(root: Path, progress: Progress) -> None:
 def test_another_size_is_found_even_outside_the_sample(
     root: Path, progress: Progress, monkeypatch: pytest.MonkeyPatch, make_image: Callable[..., Path]
 ) -> None:
-    monkeypatch.setattr(verify, "SAMPLED", 1)
+    monkeypatch.setattr(verify, "SAMPLED_ITEMS", 1)
     problems(root, progress)
     make_image(root / SMALL.folder / "data" / "images" / "2.jpg", size=(40, 30))
     assert "files came, went or changed their size (fingerprint was" in problems(root, progress)

@@ -20,7 +20,7 @@ from umt.data.image_list import find_images
 from umt.data.mini import write_mini
 from umt.distill.images import (
     MAX_DAMAGED,
-    NUMBERS,
+    VIEW_NUMBERS,
     Skipped,
     View,
     ViewImages,
@@ -253,7 +253,7 @@ def test_its_numbers_in_float32_are_the_view() -> None:
     for visit in range(50):
         view = draw_view(ViewSpec(jitter=0.3), 0, 0, visit, 1.3)
         stored = torch.tensor(view.numbers(), dtype=torch.float32)
-        assert len(stored) == NUMBERS
+        assert len(stored) == VIEW_NUMBERS
         assert View(*stored.tolist()) == view
 
 

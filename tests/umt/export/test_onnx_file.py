@@ -46,7 +46,7 @@ def test_code_that_asks_for_the_size_is_exported_at_its_own(convolutions: type[B
 def test_weights_beyond_one_file_lie_beside_it(
     convolutions: type[Backbone], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("umt.export.onnx_file.ONE_FILE", 0)
+    monkeypatch.setattr("umt.export.onnx_file.MAX_ONE_FILE_BYTES", 0)
     (tmp_path / "made").mkdir()
     write_onnx_file(convolutions().eval(), tmp_path / "made")
     moved = (tmp_path / "made").rename(tmp_path / "moved")

@@ -17,7 +17,7 @@ from huggingface_hub import constants
 from umt.backbones.trust import NETWORK, UNPICKLING, refusing
 from umt.errors import BackboneError, TrustError, UMTError, WeightsError, first_line
 
-SECONDS = 3.0  # for a hub to accept a connection; its libraries try for most of a minute
+CONNECT_SECONDS = 3.0  # for a hub to accept a connection; its libraries try for most of a minute
 HTTPS = 443
 
 
@@ -54,7 +54,7 @@ def answers(hub: str) -> bool:
     answer: Queue[bool] = Queue()
     threading.Thread(target=_connect, args=(hub, answer), daemon=True).start()  # a look-up of its name has no limit
     try:
-        return answer.get(timeout=SECONDS)
+        return answer.get(timeout=CONNECT_SECONDS)
     except Empty:
         return False
 
@@ -65,7 +65,7 @@ def _connect(hub: str, answer: Queue[bool]) -> None:
     if proxy and not urllib.request.proxy_bypass(address.hostname or ""):
         address = urlsplit(proxy)
     try:
-        socket.create_connection((address.hostname, address.port or HTTPS), timeout=SECONDS).close()
+        socket.create_connection((address.hostname, address.port or HTTPS), timeout=CONNECT_SECONDS).close()
         answer.put(True)
     except OSError:
         answer.put(False)
@@ -74,10 +74,10 @@ def _connect(hub: str, answer: Queue[bool]) -> None:
 @contextmanager
 def _offline() -> Iterator[None]:
     """Let libraries use what they have fetched before, and connect to nobody."""
-    own = constants.HF_HUB_OFFLINE
+    was_offline = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = True
     try:
         with refusing(NETWORK):
             yield
     finally:
-        constants.HF_HUB_OFFLINE = own
+        constants.HF_HUB_OFFLINE = was_offline

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from umt.backbones.adapters.building import building
-from umt.backbones.adapters.module_adapter import chosen, picked
+from umt.backbones.adapters.module_adapter import choose_preprocess, picked
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
 from umt.backbones.probing import measure
 from umt.backbones.spec import Spec
@@ -79,10 +79,10 @@ class _Tower(nn.Module):
 
     def features(self, images: Tensor) -> Features:
         """Return the features of normalised images, with every map."""
-        given = self.vision(pixel_values=images, **self.arguments, **_all_patches(self.vision, images))
-        states = [state for state in given.hidden_states if state.shape != images.shape]
+        outputs = self.vision(pixel_values=images, **self.arguments, **_all_patches(self.vision, images))
+        states = [state for state in outputs.hidden_states if state.shape != images.shape]
         maps, classes = self._maps(states, images) if states[-1].ndim == 3 else (_last_of_size(states), [])
-        pooled = self._pooled(given, maps[-1], classes)
+        pooled = self._pooled(outputs, maps[-1], classes)
         return Features(pooled, classes[-1] if classes else None, maps, classes or None)
 
     def _maps(self, states: Sequence[Tensor], images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -98,8 +98,8 @@ class _Tower(nn.Module):
         grids = [state[:, self.prefix :].mT.unflatten(2, (rows, columns)) for state in normed[1:]]
         return grids, [state[:, 0] for state in normed[1:]] if self.prefix else []
 
-    def _pooled(self, given: Any, last: Tensor, classes: Sequence[Tensor]) -> Tensor:
-        pooled = getattr(given, "pooler_output", None)
+    def _pooled(self, outputs: Any, last: Tensor, classes: Sequence[Tensor]) -> Tensor:
+        pooled = getattr(outputs, "pooler_output", None)
         if pooled is None:
             pooled = classes[-1] if classes else last.mean(dim=(2, 3))
         pooled = pooled.flatten(1)
@@ -116,9 +116,9 @@ def wrap(module: nn.Module, preprocess: str | Preprocess | None) -> HFBackbone:
     """Wrap a model; without `preprocess` its own folder must say how images are prepared."""
     model: Model = module
     folder = str(getattr(model, "name_or_path", ""))
-    own = _preprocess_of(folder, {}) if folder and (preprocess is None or Path(folder).is_dir()) else None
-    side = own or replace(Preprocess(), size=_side(_Tower(model).vision.config))
-    return HFBackbone(model, chosen(preprocess, own if preprocess is None else side, module))
+    stored_preprocess = _preprocess_of(folder, {}) if folder and (preprocess is None or Path(folder).is_dir()) else None
+    side = stored_preprocess or replace(Preprocess(), size=_side(_Tower(model).vision.config))
+    return HFBackbone(model, choose_preprocess(preprocess, stored_preprocess if preprocess is None else side, module))
 
 
 def load(spec: Spec) -> HFBackbone:
@@ -127,16 +127,16 @@ def load(spec: Spec) -> HFBackbone:
     overrides = preprocess_options(options)
     if unknown := options.keys() - set(OPTIONS):
         raise SpecError(f"backbone '{spec.text}': unknown option '{min(unknown)}'; take {' or '.join(OPTIONS)}")
-    name, revision = _place(spec.name)
+    name, revision = _repository(spec.name)
     trust = options.get("trust", False) is True
     where = {"trust_remote_code": trust, **({"revision": revision} if revision else {})}
-    given = overrides.keys() >= {"mean", "std"}
+    has_colours = overrides.keys() >= {"mean", "std"}
     with _building(spec, name):
         model, report = _model(name, where, pretrained=options.get("pretrained", True) is not False)
-        own = _preprocess_of(name, where)
-    if own is None and not given:
+        stored_preprocess = _preprocess_of(name, where)
+    if stored_preprocess is None and not has_colours:
         raise SpecError(f"{name}: no preprocessor_config.json, so its normalisation is unknown; add ?mean=...&std=...")
-    preprocess = own or Preprocess(size=_side(_Tower(model).vision.config))
+    preprocess = stored_preprocess or Preprocess(size=_side(_Tower(model).vision.config))
     backbone = HFBackbone(model, preprocess.override(**overrides))
     backbone.load_report = report
     if trust:
@@ -176,38 +176,38 @@ def _model(name: str, where: Mapping[str, Any], *, pretrained: bool) -> tuple[Mo
     if not pretrained:
         config = _transformers().AutoConfig.from_pretrained(name, **where)
         return auto.from_config(config, trust_remote_code=where["trust_remote_code"]), None
-    model, told = auto.from_pretrained(name, output_loading_info=True, dtype=torch.float32, **where)
-    return model, _report(name, model, told)
+    model, loading_info = auto.from_pretrained(name, output_loading_info=True, dtype=torch.float32, **where)
+    return model, _report(name, model, loading_info)
 
 
-def _report(name: str, model: Model, told: Mapping[str, Any]) -> LoadReport:
+def _report(name: str, model: Model, loading_info: Mapping[str, Any]) -> LoadReport:
     """Return the effect of the files; WeightsError if a weight that features need was not in them, and is random."""
-    missing = sorted(str(key) for key in told["missing_keys"])
+    missing = sorted(str(key) for key in loading_info["missing_keys"])
     needed = [key for key in missing if not any(part in key for part in UNUSED)]
-    if needed or told.get("mismatched_keys"):
-        example = needed[0] if needed else str(next(iter(told["mismatched_keys"])))
+    if needed or loading_info.get("mismatched_keys"):
+        example = needed[0] if needed else str(next(iter(loading_info["mismatched_keys"])))
         raise WeightsError(
             f"hf:{name}: its weights do not fit a {type(model).__name__}: {len(needed)} are missing, "
             f"e.g. {brief(example)}; name a folder of a complete vision model"
         )
     matched = sorted(model.state_dict().keys() - set(missing))
-    return LoadReport(matched, missing, sorted(map(str, told["unexpected_keys"])))
+    return LoadReport(matched, missing, sorted(map(str, loading_info["unexpected_keys"])))
 
 
 def _preprocess_of(name: str, where: Mapping[str, Any]) -> Preprocess | None:
     """Return the preprocessing that a name's own configuration states, None if it has none."""
     mixin = import_module("transformers.image_processing_base").ImageProcessingMixin
     try:
-        given, _ = mixin.get_image_processor_dict(name, **{key: where[key] for key in ("revision",) if key in where})
+        config, _ = mixin.get_image_processor_dict(name, **{key: where[key] for key in ("revision",) if key in where})
     except OSError:
         return None
-    if not given.get("image_mean") and given.get("do_normalize", True):
+    if not config.get("image_mean") and config.get("do_normalize", True):
         return None
-    colours = {"image_mean": [0, 0, 0], "image_std": [1, 1, 1]} if given.get("do_normalize") is False else given
-    side, size = _first_side(given.get("crop_size") or given.get("size")), _first_side(given.get("size"))
-    cropped = given.get("do_center_crop", bool(given.get("crop_size")))
-    crop_pct = given.get("crop_pct") or (side / size if cropped and size >= side else 1.0)
-    resample = Image.Resampling(given.get("resample", Image.Resampling.BICUBIC)).name.lower()
+    colours = {"image_mean": [0, 0, 0], "image_std": [1, 1, 1]} if config.get("do_normalize") is False else config
+    side, size = _first_side(config.get("crop_size") or config.get("size")), _first_side(config.get("size"))
+    cropped = config.get("do_center_crop", bool(config.get("crop_size")))
+    crop_pct = config.get("crop_pct") or (side / size if cropped and size >= side else 1.0)
+    resample = Image.Resampling(config.get("resample", Image.Resampling.BICUBIC)).name.lower()
     red, green, blue = colours["image_mean"]
     deviations = colours["image_std"]
     return Preprocess((red, green, blue), tuple(deviations), resample, float(crop_pct), side)
@@ -219,12 +219,12 @@ def _first_side(size: Any) -> int:
     return int(value or Preprocess().size)
 
 
-def _place(name: str) -> tuple[str, str | None]:
+def _repository(name: str) -> tuple[str, str | None]:
     """Split NAME@REVISION; a folder has no revision."""
     if Path(name).is_dir():
         return name, None
-    place, _, revision = name.partition("@")
-    return place, revision or None
+    repository, _, revision = name.partition("@")
+    return repository, revision or None
 
 
 def _side(config: Any) -> int:

@@ -43,30 +43,30 @@ def wrap_module(
         return module
     module = unwrapped(module)
     if features is not None:
-        return ModuleBackbone(module, chosen(preprocess, None, module), features).train(module.training)
-    for recognised, place in KINDS:
+        return ModuleBackbone(module, choose_preprocess(preprocess, None, module), features).train(module.training)
+    for recognised, target in KINDS:
         if recognised(module):
-            name, _, wrap = place.partition(":")
+            name, _, wrap = target.partition(":")
             backbone: Backbone = getattr(import_module(name), wrap)(module, preprocess)
             return backbone.train(module.training)
     raise BackboneError(f"module {type(module).__name__} is of no library that is known here; {REMEDY}")
 
 
-def chosen(preprocess: str | Preprocess | None, own: Preprocess | None, module: nn.Module) -> Preprocess:
+def choose_preprocess(preprocess: str | Preprocess | None, default: Preprocess | None, module: nn.Module) -> Preprocess:
     """Return the preprocessing that was asked for, on top of the module's own; UMTError if nobody knows it."""
     if isinstance(preprocess, Preprocess):
         return preprocess
-    if preprocess is None and own is None:
+    if preprocess is None and default is None:
         raise BackboneError(
             f"module {type(module).__name__} does not say how its images are normalised; pass preprocess='imagenet', "
             "'clip' or Preprocess(mean=..., std=...)"
         )
     if preprocess is None:
-        return own or Preprocess()
+        return default or Preprocess()
     if preprocess not in COLOURS:
         raise unknown_name("preprocessing", preprocess, COLOURS)
     mean, std = COLOURS[preprocess]
-    return replace(own or Preprocess(), mean=mean, std=std)
+    return replace(default or Preprocess(), mean=mean, std=std)
 
 
 class ModuleBackbone(Backbone):
@@ -78,9 +78,9 @@ class ModuleBackbone(Backbone):
 
         def probe(images: Tensor) -> Features:
             nonlocal has_cls
-            found = features_of(name, features(module, images))
-            has_cls = found.map_cls is not None
-            return found
+            outputs = features_of(name, features(module, images))
+            has_cls = outputs.map_cls is not None
+            return outputs
 
         multiples = [preprocess.size_multiple, preprocess.size]
         shape = measure(f"module {name}", module, probe, multiples, preprocess.size)
@@ -105,15 +105,17 @@ class ModuleBackbone(Backbone):
         return picked(every, maps, self.has_cls)
 
 
-def features_of(name: str, given: Any) -> Features:
+def features_of(name: str, output: Any) -> Features:
     """Return the output of a `features` function as Features; UMTError if it has no pooled feature [B, D]."""
-    if isinstance(given, Tensor):
-        given = {"pooled": given}
-    get = given.get if isinstance(given, Mapping) else lambda key: getattr(given, key, None)
+    if isinstance(output, Tensor):
+        output = {"pooled": output}
+    get = output.get if isinstance(output, Mapping) else lambda key: getattr(output, key, None)
     pooled, cls, maps, tokens = (get(key) for key in ("pooled", "cls", "maps", "map_cls"))
     if not isinstance(pooled, Tensor) or pooled.ndim != 2:
-        found = f"of shape {tuple(pooled.shape)}" if isinstance(pooled, Tensor) else f"a {type(pooled).__name__}"
-        raise BackboneError(f"features of module {name}: pooled is {found}, not a tensor [B, D]; pool it in `features`")
+        description = f"of shape {tuple(pooled.shape)}" if isinstance(pooled, Tensor) else f"a {type(pooled).__name__}"
+        raise BackboneError(
+            f"features of module {name}: pooled is {description}, not a tensor [B, D]; pool it in `features`"
+        )
     maps = [maps] if isinstance(maps, Tensor) else list(maps or ())
     if tokens is None and cls is not None and len(maps) == 1:
         tokens = [cls]
@@ -122,25 +124,26 @@ def features_of(name: str, given: Any) -> Features:
 
 def picked(every: Features, maps: Sequence[int], has_cls: bool) -> Features:
     """Return the features with the selected maps alone."""
-    wanted = [every.maps[index] for index in maps]
+    fmaps = [every.maps[index] for index in maps]
     if not has_cls or every.map_cls is None:
-        return Features(every.pooled, None, wanted)
-    return Features(every.pooled, every.cls, wanted, [every.map_cls[index] for index in maps])
+        return Features(every.pooled, None, fmaps)
+    return Features(every.pooled, every.cls, fmaps, [every.map_cls[index] for index in maps])
 
 
 class LayersBackbone(Backbone):
     """A model in the manner of DINOv2's and DINOv3's hub: `get_intermediate_layers` gives maps and class tokens."""
 
     def __init__(self, module: Any, preprocess: str | Preprocess | None) -> None:
-        own = chosen(preprocess, Preprocess(), module)  # all public weights of this kind have ImageNet's colours
+        # all public weights of this kind have ImageNet's colours
+        known = choose_preprocess(preprocess, Preprocess(), module)
         blocks = len(module.blocks) if hasattr(module, "blocks") else module.n_blocks
-        size = int(getattr(module, "patch_size", own.size_multiple))
+        size = int(getattr(module, "patch_size", known.size_multiple))
         name = type(module).__name__
         shape = measure(
-            f"module {name}", module, lambda images: _layers(module, images, range(blocks)), [size], own.size
+            f"module {name}", module, lambda images: _layers(module, images, range(blocks)), [size], known.size
         )
         super().__init__(
-            shape.on(own),
+            shape.on(known),
             channels=shape.channels,
             strides=shape.strides,
             dim=shape.dim,
@@ -159,8 +162,8 @@ class LayersBackbone(Backbone):
 
 def _layers(model: Any, images: Tensor, maps: Sequence[int], depth: int = 0) -> Features:
     indices = sorted({*maps, (depth or len(maps)) - 1})
-    found = model.get_intermediate_layers(images, n=indices, reshape=True, return_class_token=True, norm=True)
-    by_index = dict(zip(indices, found, strict=True))
+    layers = model.get_intermediate_layers(images, n=indices, reshape=True, return_class_token=True, norm=True)
+    by_index = dict(zip(indices, layers, strict=True))
     cls = by_index[indices[-1]][1]
     return Features(cls, cls, [by_index[index][0] for index in maps], [by_index[index][1] for index in maps])
 
@@ -186,8 +189,8 @@ def _is_transformers(module: nn.Module) -> bool:
 def _has_layers(module: nn.Module) -> bool:
     """Return whether the module has the method of DINOv2's hub; DINO's own of this name gives plain tokens."""
     method = getattr(module, "get_intermediate_layers", None)
-    wanted = {"n", "reshape", "return_class_token", "norm"}
-    return callable(method) and wanted <= inspect.signature(method).parameters.keys()
+    parameters = {"n", "reshape", "return_class_token", "norm"}
+    return callable(method) and parameters <= inspect.signature(method).parameters.keys()
 
 
 KINDS: tuple[tuple[Callable[[nn.Module], bool], str], ...] = (

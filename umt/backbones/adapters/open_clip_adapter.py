@@ -67,29 +67,29 @@ class _AnySize(nn.Module):
     def features(self, images: Tensor, maps: Sequence[int]) -> Features:
         """Return features of normalised images; `maps` holds non-negative indices."""
         indices = sorted({*maps, self.tower.maps - 1})
-        found = functional_call(self, self._positions(images), (images, indices))
-        grids = dict(zip(indices, found["image_intermediates"], strict=True))
-        pooled, wanted = found["image_features"], [grids[index] for index in maps]
+        outputs = functional_call(self, self._positions(images), (images, indices))
+        grids = dict(zip(indices, outputs["image_intermediates"], strict=True))
+        pooled, fmaps = outputs["image_features"], [grids[index] for index in maps]
         if not self.tower.has_cls:
-            return Features(pooled, None, wanted)
-        cls = dict(zip(indices, (tokens[:, 0] for tokens in found["image_intermediates_prefix"]), strict=True))
-        return Features(pooled, cls[indices[-1]], wanted, [cls[index] for index in maps])
+            return Features(pooled, None, fmaps)
+        cls = dict(zip(indices, (tokens[:, 0] for tokens in outputs["image_intermediates_prefix"]), strict=True))
+        return Features(pooled, cls[indices[-1]], fmaps, [cls[index] for index in maps])
 
     def forward(self, images: Tensor, indices: list[int]) -> dict[str, Any]:
         """Return the outputs of open_clip; a forward, because only that can be called with an exchanged parameter."""
         options = {"output_extra_tokens": True} if self.tower.has_cls else {}
         tower: Any = self.visual
-        found: dict[str, Any] = tower.forward_intermediates(
+        outputs: dict[str, Any] = tower.forward_intermediates(
             images, indices=indices, normalize_intermediates=self.tower.norm, **options
         )
-        return found
+        return outputs
 
     def _positions(self, images: Tensor) -> dict[str, Tensor]:
         if self.tower.position is None:
             return {}
         grid = [side // self.tower.multiple for side in images.shape[2:]]
-        own = self.visual.get_parameter(self.tower.position)
-        return {f"visual.{self.tower.position}": resampled(own, grid, self.tower.prefix)}
+        positions = self.visual.get_parameter(self.tower.position)
+        return {f"visual.{self.tower.position}": resampled(positions, grid, self.tower.prefix)}
 
 
 def load(spec: Spec) -> OpenClipBackbone:

@@ -20,7 +20,7 @@ from umt.backbones.weights import load_weights
 from umt.errors import WeightsError
 
 SIZES = r"(input_resolution|context_length|vocab_size)$"  # numbers that OpenAI's archives hold as tensors
-CLASSES = 10  # encoded at once, in all their sentences; it changes no number
+CLASSES_AT_ONCE = 10  # encoded at once, in all their sentences; it changes no number
 
 
 def class_directions(
@@ -44,8 +44,8 @@ def class_directions(
     with building(language, {}):
         tokenizer = open_clip.get_tokenizer(spec.name.partition("/")[0], context_length=length)
     parts = []
-    for start in range(0, len(names), CLASSES):
-        part = names[start : start + CLASSES]
+    for start in range(0, len(names), CLASSES_AT_ONCE):
+        part = names[start : start + CLASSES_AT_ONCE]
         parts.append(open_clip.build_zero_shot_classifier(model, tokenizer, part, templates, device=device))
         progress(start + len(part), len(names), "classes")
     return torch.cat(parts, dim=1).T.float()
@@ -67,10 +67,10 @@ def _text_tower(spec: Spec, seed: int) -> nn.Module:
 
 def _load_text(model: nn.Module, path: Path) -> None:
     """Load the weights of all but the image tower."""
-    wanted = model.state_dict().keys() - {"logit_scale", "logit_bias"}
+    names = model.state_dict().keys() - {"logit_scale", "logit_bias"}
     for part in parts(open_container(path).content):
         state = {name: value for name, value in part.state.items() if not name.startswith("visual.")}
-        if state.keys() & wanted:
-            load_weights(model, state, source=str(path), left=SIZES)
+        if state.keys() & names:
+            load_weights(model, state, source=str(path), ignored=SIZES)
             return
     raise WeightsError(f"{path}: holds no text tower; name classes with a file of the whole open_clip model")

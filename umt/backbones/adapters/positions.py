@@ -23,12 +23,12 @@ class OffsetPositions(VisionTransformer):
         _, height, width, channels = x.shape
         prefix = 0 if self.no_embed_class else self.num_prefix_tokens
         assert self.pos_embed is not None
-        own, table = self.pos_embed, _offset_bicubic(self.pos_embed[:, prefix:], height, width)
+        positions, table = self.pos_embed, _offset_bicubic(self.pos_embed[:, prefix:], height, width)
         tokens = [token.expand(x.shape[0], -1, -1) for token in (self.cls_token, self.reg_token) if token is not None]
         x = x.reshape(x.shape[0], -1, channels)
         if self.no_embed_class:
             return self.pos_drop(torch.cat([*tokens, x + table], dim=1))
-        return self.pos_drop(torch.cat([*tokens, x], dim=1) + torch.cat([own[:, :prefix], table], dim=1))
+        return self.pos_drop(torch.cat([*tokens, x], dim=1) + torch.cat([positions[:, :prefix], table], dim=1))
 
 
 def resample_as(model: nn.Module, authors: str) -> None:

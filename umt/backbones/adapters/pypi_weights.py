@@ -30,7 +30,7 @@ def load(spec: Spec) -> TimmBackbone:
         state = read_weights(spec.name, backbone.model)
         package = PACKAGES[spec.name][0]
         backbone.load_report = load_weights(
-            backbone.model, state, source=f"pip package {package}", left=r"classifier\."
+            backbone.model, state, source=f"pip package {package}", ignored=r"classifier\."
         )
     return backbone
 

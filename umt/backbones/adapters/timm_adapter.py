@@ -16,7 +16,7 @@ from timm.models import group_parameters
 from torch import Tensor, nn
 
 from umt.backbones.adapters.building import building
-from umt.backbones.adapters.module_adapter import chosen
+from umt.backbones.adapters.module_adapter import choose_preprocess
 from umt.backbones.adapters.positions import resample_as
 from umt.backbones.adapters.timm_sizes import Build, Sizes, native_size
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
@@ -104,9 +104,9 @@ def wrap(module: nn.Module, preprocess: str | Preprocess | None) -> TimmBackbone
     model: Model = module
     model.reset_classifier(0)
     _with_published_pooling(model)
-    own = {key: value for key, value in getattr(model, "_model_args", {}).items() if key != "num_classes"}
-    rebuild = partial(_rebuilt, model.pretrained_cfg["architecture"], own)
-    return TimmBackbone(model, chosen(preprocess, _preprocess_of(model), module), rebuild)
+    options = {key: value for key, value in getattr(model, "_model_args", {}).items() if key != "num_classes"}
+    rebuild = partial(_rebuilt, model.pretrained_cfg["architecture"], options)
+    return TimmBackbone(model, choose_preprocess(preprocess, _preprocess_of(model), module), rebuild)
 
 
 def build(name: str, options: Mapping[str, Any]) -> TimmBackbone:
@@ -117,8 +117,8 @@ def build(name: str, options: Mapping[str, Any]) -> TimmBackbone:
     preprocess = _preprocess_of(model)
     preprocess = replace(preprocess, size=rest.get("img_size") or preprocess.size)
     architecture = model.pretrained_cfg["architecture"]
-    own = {key: value for key, value in rest.items() if key != "pretrained"}
-    backbone = TimmBackbone(model, preprocess.override(**overrides), partial(_rebuilt, architecture, own))
+    model_options = {key: value for key, value in rest.items() if key != "pretrained"}
+    backbone = TimmBackbone(model, preprocess.override(**overrides), partial(_rebuilt, architecture, model_options))
     backbone.use_pool(pool)
     return backbone
 
@@ -183,8 +183,8 @@ def extract(model: Model, images: Tensor, maps: Sequence[int]) -> Features:
     options: dict[str, Any] = {"indices": sorted({*maps, last}), "norm": has_final_norm(model)}
     if has_cls(model):
         options["return_prefix_tokens"] = True
-    final, found = model.forward_intermediates(images, **options)
-    by_index = dict(zip(options["indices"], found, strict=True))
+    final, fmaps = model.forward_intermediates(images, **options)
+    by_index = dict(zip(options["indices"], fmaps, strict=True))
     pooled = model.forward_head(final, pre_logits=True)
     if not has_cls(model):
         return Features(pooled, None, [by_index[index] for index in maps])

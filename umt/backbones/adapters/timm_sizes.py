@@ -20,7 +20,7 @@ from umt.errors import BackboneError
 Model = Any  # a timm model
 Build = Callable[[tuple[int, int]], Model]  # the same architecture for images of a height and a width
 Extract = Callable[[Model, Tensor, Sequence[int]], Features]
-MOST_SIZES = 8  # models that are kept; each is as large as its tables
+MAX_CACHED_SIZES = 8  # models that are kept; each is as large as its tables
 POSITIONS = "pos_embed"  # in the names of tables of absolute positions
 State = Mapping[str, Tensor]
 
@@ -46,7 +46,7 @@ class Sizes:
     def _resized(self, size: tuple[int, int]) -> _Resized:
         if size not in self.models:
             self.models[size] = _Resized(self.build(size), size, self.extract)
-            if len(self.models) > MOST_SIZES:
+            if len(self.models) > MAX_CACHED_SIZES:
                 self.models.popitem(last=False)
         self.models.move_to_end(size)
         return self.models[size]
@@ -67,59 +67,59 @@ class _Resized(nn.Module):
 
     def state_of(self, original: Model) -> dict[str, Tensor]:
         """Return the original's weights under this model's names, with resampled tables, which carry gradients."""
-        given = {**dict(original.named_parameters(remove_duplicate=False)), **_persistent_buffers(original)}
-        tables = self._tables(original, given)
-        return {f"model.{name}": value for name, value in {**given, **tables}.items()}
+        state = {**dict(original.named_parameters(remove_duplicate=False)), **_persistent_buffers(original)}
+        tables = self._tables(original, state)
+        return {f"model.{name}": value for name, value in {**state, **tables}.items()}
 
-    def _tables(self, original: Model, given: State) -> dict[str, Tensor]:
+    def _tables(self, original: Model, state: State) -> dict[str, Tensor]:
         """Return the tables that this size needs, computed again if a weight has changed."""
         grad = torch.is_grad_enabled()
-        version = tuple((id(value), value._version, value.device) for value in given.values())
+        version = tuple((id(value), value._version, value.device) for value in state.values())
         if not grad and self.known[0] == version:
             return self.known[1]
-        tables = self._converted(original, given) if grad else self._converted(original, _detached(given))
+        tables = self._converted(original, state) if grad else self._converted(original, _detached(state))
         if not grad:
             self.known = (version, tables)
         return tables
 
-    def _converted(self, original: Model, given: State) -> dict[str, Tensor]:
-        wanted = self.model.state_dict()
+    def _converted(self, original: Model, state: State) -> dict[str, Tensor]:
+        target = self.model.state_dict()
         convert = getattr(sys.modules[type(self.model).__module__], "checkpoint_filter_fn", None)
         try:
-            found = convert(dict(given), self.model) if convert else given
+            converted = convert(dict(state), self.model) if convert else state
         except RuntimeError:  # some resample through NumPy, which takes no gradient
-            found = convert(_detached(given), self.model) if convert else given
-        fitting = {name: _fitted(name, found.get(name), value, self.size) for name, value in wanted.items()}
-        return {name: value for name, value in fitting.items() if value is not given.get(name)}
+            converted = convert(_detached(state), self.model) if convert else state
+        fitting = {name: _fitted(name, converted.get(name), value, self.size) for name, value in target.items()}
+        return {name: value for name, value in fitting.items() if value is not state.get(name)}
 
 
 def native_size(model: Model) -> tuple[int, int]:
     """Return height and width that a model is made for: as it was asked for, as it says, or its weights' size."""
-    asked = getattr(model, "_model_args", {}).get("img_size")
+    requested = getattr(model, "_model_args", {}).get("img_size")
     patches = getattr(getattr(model, "patch_embed", None), "img_size", None)
-    size = asked or patches or getattr(model, "img_size", None) or model.pretrained_cfg["input_size"][1:]
+    size = requested or patches or getattr(model, "img_size", None) or model.pretrained_cfg["input_size"][1:]
     height, width = (size, size) if isinstance(size, int) else size
     return int(height), int(width)
 
 
-def _fitted(name: str, found: Tensor | None, wanted: Tensor, size: tuple[int, int]) -> Tensor:
+def _fitted(name: str, table: Tensor | None, target: Tensor, size: tuple[int, int]) -> Tensor:
     """Return a table in the shape that is wanted, resampled if it holds absolute positions and timm has left it.
 
     Raises BackboneError for other tables, as biases between positions.
     """
-    if found is not None and found.shape == wanted.shape:
-        return found
-    if found is None or POSITIONS not in name or found.ndim != wanted.ndim:
+    if table is not None and table.shape == target.shape:
+        return table
+    if table is None or POSITIONS not in name or table.ndim != target.ndim:
         raise BackboneError(f"'{name}' is a table for one size of images, which cannot be resampled")
-    if found.ndim == 4:
-        last = found.shape[1] == found.shape[2]  # channels last: the two equal sides of a square table come first
-        planes, rows, columns = (found.permute(0, 3, 1, 2), *wanted.shape[1:3]) if last else (found, *wanted.shape[2:])
+    if table.ndim == 4:
+        last = table.shape[1] == table.shape[2]  # channels last: the two equal sides of a square table come first
+        planes, rows, columns = (table.permute(0, 3, 1, 2), *target.shape[1:3]) if last else (table, *target.shape[2:])
         planes = interpolate(planes, (rows, columns), mode="bicubic", antialias=True, align_corners=False)
         return planes.permute(0, 2, 3, 1) if last else planes
-    prefix = 0 if isqrt(found.shape[1]) ** 2 == found.shape[1] else 1  # the entry of a class token
-    cells = wanted.shape[1] - prefix
+    prefix = 0 if isqrt(table.shape[1]) ** 2 == table.shape[1] else 1  # the entry of a class token
+    cells = target.shape[1] - prefix
     rows = round((cells * size[0] / size[1]) ** 0.5)
-    return resample_abs_pos_embed(found, [rows, cells // rows], num_prefix_tokens=prefix)
+    return resample_abs_pos_embed(table, [rows, cells // rows], num_prefix_tokens=prefix)
 
 
 def _persistent_buffers(model: nn.Module) -> dict[str, Tensor]:

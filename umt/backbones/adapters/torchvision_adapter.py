@@ -15,7 +15,7 @@ from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer
 
 from umt.backbones.adapters.building import building
-from umt.backbones.adapters.module_adapter import chosen
+from umt.backbones.adapters.module_adapter import choose_preprocess
 from umt.backbones.containers.folders import open_container
 from umt.backbones.containers.parts import parts
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
@@ -61,8 +61,8 @@ class TorchvisionBackbone(Backbone):
 def wrap(module: nn.Module, preprocess: str | Preprocess | None) -> TorchvisionBackbone:
     """Wrap a module; all of torchvision's weights have ImageNet's colours."""
     side = int(getattr(module, "image_size", 224))
-    own = Preprocess(interpolation="bilinear", size=side)
-    return TorchvisionBackbone(module, chosen(preprocess, own, module))
+    default = Preprocess(interpolation="bilinear", size=side)
+    return TorchvisionBackbone(module, choose_preprocess(preprocess, default, module))
 
 
 def load(spec: Spec) -> TorchvisionBackbone:
@@ -76,20 +76,20 @@ def load(spec: Spec) -> TorchvisionBackbone:
     if options:
         raise SpecError(f"backbone '{spec.text}': unknown option '{next(iter(options))}'; take weights or pretrained")
     file = Path(str(weights)) if weights is not None and _is_file(str(weights)) else None
-    named = _weights(spec.name, str(weights or "DEFAULT")) if pretrained and file is None else None
-    with building(f"torchvision:{spec.name}", {}, hub=HUB if named else None), redirect_stderr(StringIO()):
-        module = models.get_model(spec.name, weights=named)
+    entry = _weights(spec.name, str(weights or "DEFAULT")) if pretrained and file is None else None
+    with building(f"torchvision:{spec.name}", {}, hub=HUB if entry else None), redirect_stderr(StringIO()):
+        module = models.get_model(spec.name, weights=entry)
     report = _loaded(module, file) if file else None
-    backbone = TorchvisionBackbone(module, _preprocess(spec.name, named).override(**overrides))
+    backbone = TorchvisionBackbone(module, _preprocess(spec.name, entry).override(**overrides))
     backbone.load_report, backbone.architecture = report, spec.name
     return backbone
 
 
 def _loaded(module: nn.Module, file: Path) -> LoadReport:
     """Load the state dict in a file that has most names of the module, and must have all."""
-    wanted = module.state_dict().keys()
+    names = module.state_dict().keys()
     states = [part.state for part in parts(open_container(file).content)]
-    return load_weights(module, max(states, key=lambda state: len(state.keys() & wanted), default={}), source=str(file))
+    return load_weights(module, max(states, key=lambda state: len(state.keys() & names), default={}), source=str(file))
 
 
 def extract(model: nn.Module, images: Tensor) -> Features:
@@ -98,16 +98,16 @@ def extract(model: nn.Module, images: Tensor) -> Features:
 
 
 def _cnn(model: Any, images: Tensor) -> Features:
-    found: list[Tensor] = []
+    outputs: list[Tensor] = []
     hooks = [
-        stage.register_forward_hook(lambda _module, _input, output: found.append(output)) for stage in _stages(model)
+        stage.register_forward_hook(lambda _module, _input, output: outputs.append(output)) for stage in _stages(model)
     ]
     try:
         pooled = model(images)
     finally:
         for hook in hooks:
             hook.remove()
-    maps = [_channels_first(model, fmap) for fmap in found]
+    maps = [_channels_first(model, fmap) for fmap in outputs]
     last_of_size = {fmap.shape[2:]: fmap for fmap in maps}
     return Features(pooled.flatten(1), None, list(last_of_size.values()))
 
@@ -174,9 +174,9 @@ def _weights(name: str, text: str) -> Any:
 
 def _preprocess(name: str, weights: Any) -> Preprocess:
     """Return what the weights are evaluated with, or those that are the default of the architecture."""
-    given = (weights or _weights(name, "DEFAULT")).transforms()
-    crop, resize = given.crop_size[0], given.resize_size[0]
-    return Preprocess(tuple(given.mean), tuple(given.std), given.interpolation.value, crop / resize, crop)
+    transform = (weights or _weights(name, "DEFAULT")).transforms()
+    crop, resize = transform.crop_size[0], transform.resize_size[0]
+    return Preprocess(tuple(transform.mean), tuple(transform.std), transform.interpolation.value, crop / resize, crop)
 
 
 def _is_file(weights: str) -> bool:

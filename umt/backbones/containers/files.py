@@ -22,11 +22,11 @@ from umt.errors import MissingFileError, UMTError, WeightsError, first_line
 from umt.files import open_plain
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-ALIGNED = 16  # bytes that any number begins at a multiple of
-HEAD = 512  # bytes that tell what a file is
-MAX_HEADER = 100 << 20  # bytes of a safetensors header, as its authors limit it
+ALIGNMENT_BYTES = 16  # bytes that any number begins at a multiple of
+HEAD_BYTES = 512  # bytes that tell what a file is
+MAX_HEADER_BYTES = 100 << 20  # bytes of a safetensors header, as its authors limit it
 # What is no file of weights that torch can hold, by its first bytes, and the remedy.
-OTHERS: tuple[tuple[bytes, str], ...] = (
+OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with: git lfs pull"),
     (b"<!doctype html", "is an HTML page, not weights; download the file itself"),
     (b"<html", "is an HTML page, not weights; download the file itself"),
@@ -70,7 +70,7 @@ def open_file(path: Path) -> Container:
 def _head(path: Path) -> bytes:
     try:
         with open_plain(path, links=True) as file:
-            head: bytes = file.read(HEAD)
+            head: bytes = file.read(HEAD_BYTES)
             return head
     except FileNotFoundError as error:
         raise MissingFileError(f"{path}: no such weight file") from error
@@ -79,9 +79,9 @@ def _head(path: Path) -> bytes:
 
 
 def _kind(path: Path, head: bytes) -> tuple[str, Callable[[Path], Any]]:
-    for start, said in OTHERS:
+    for start, description in OTHER_FORMATS:
         if head.lower().startswith(start):
-            raise WeightsError(f"{path}: {said}")
+            raise WeightsError(f"{path}: {description}")
     if head[257:262] == b"ustar":
         raise WeightsError(f"{path}: is a tar archive; unpack it and name the weight file inside")
     if _is_onnx(head):
@@ -90,7 +90,7 @@ def _kind(path: Path, head: bytes) -> tuple[str, Callable[[Path], Any]]:
         )
     if head.startswith(b"PK"):
         return _zip_kind(path)
-    if len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < MAX_HEADER:
+    if len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < MAX_HEADER_BYTES:
         return "safetensors", load_file
     if head.startswith(b"\x80"):
         return "pickle", _read_pickles
@@ -125,19 +125,19 @@ def _read_zip(path: Path) -> Any:
         return open_zip(file, _mapped(path))
 
 
-def open_zip(file: IO[bytes], whole: UntypedStorage) -> Any:
-    """Read the value of a torch zip or TorchScript archive, whose bytes are in `whole`, too."""
+def open_zip(file: IO[bytes], archive_bytes: UntypedStorage) -> Any:
+    """Read the value of a torch zip or TorchScript archive, whose bytes are in `archive_bytes`, too."""
     with zipfile.ZipFile(file) as archive:
         entry = _pickled(archive.namelist())
-        starts = {info.filename: (_start(whole, info), info.file_size) for info in archive.infolist()}
+        starts = {info.filename: (_start(archive_bytes, info), info.file_size) for info in archive.infolist()}
         content = BytesIO(archive.read(entry))
     folder = entry.removesuffix("data.pkl")
 
     def storage(key: str, size: int) -> UntypedStorage:
-        start, held = starts.get(f"{folder}data/{key}", (0, -1))
-        if held != size:
+        start, stored_bytes = starts.get(f"{folder}data/{key}", (0, -1))
+        if stored_bytes != size:
             raise ValueError(f"storage {key[:40]} has not the {size:,} bytes that it is said to have")
-        return _piece(whole, start, size)
+        return _piece(archive_bytes, start, size)
 
     return unpickle(content, storage)
 
@@ -153,17 +153,17 @@ def _mapped(path: Path) -> UntypedStorage:
     return mapped
 
 
-def _start(whole: UntypedStorage, info: zipfile.ZipInfo) -> int:
+def _start(archive_bytes: UntypedStorage, info: zipfile.ZipInfo) -> int:
     """Return where the bytes of an entry begin: behind its own header, whose length differs from the directory's."""
-    head = bytes(whole[info.header_offset : info.header_offset + 30])
+    head = bytes(archive_bytes[info.header_offset : info.header_offset + 30])
     name, extra = struct.unpack("<HH", head[26:30])
     return info.header_offset + 30 + int(name) + int(extra)
 
 
-def _piece(whole: UntypedStorage, start: int, size: int) -> UntypedStorage:
+def _piece(archive_bytes: UntypedStorage, start: int, size: int) -> UntypedStorage:
     """Return a view of some bytes; or a copy, if numbers would be off their boundaries, where they are slow."""
-    piece = whole[start : start + size]
-    aligned = piece if start % ALIGNED == 0 else UntypedStorage(size).copy_(piece, non_blocking=False)
+    piece = archive_bytes[start : start + size]
+    aligned = piece if start % ALIGNMENT_BYTES == 0 else UntypedStorage(size).copy_(piece, non_blocking=False)
     assert isinstance(aligned, UntypedStorage)
     return aligned
 
@@ -185,23 +185,23 @@ def _read_pickles(path: Path) -> Any:
 class LegacyStorages:
     """Storages of an old torch file: named by the pickle first, filled from the bytes behind it."""
 
-    def __init__(self, most: int) -> None:
-        self._left = most  # bytes that the file can hold
-        self._made: dict[str, UntypedStorage] = {}
+    def __init__(self, max_bytes: int) -> None:
+        self._bytes_left = max_bytes  # bytes that the file can hold
+        self._storages: dict[str, UntypedStorage] = {}
 
     def make(self, key: str, size: int) -> UntypedStorage:
-        if key not in self._made:
-            self._left -= size
-            if self._left < 0:
+        if key not in self._storages:
+            self._bytes_left -= size
+            if self._bytes_left < 0:
                 raise ValueError("its storages are larger than the file")
-            self._made[key] = UntypedStorage(size)
-        if self._made[key].nbytes() != size:
+            self._storages[key] = UntypedStorage(size)
+        if self._storages[key].nbytes() != size:
             raise ValueError(f"storage {key[:40]} has two sizes")
-        return self._made[key]
+        return self._storages[key]
 
     def fill(self, file: IO[bytes], keys: Any) -> None:
         for key in keys:
-            storage = self._made[str(key)]
+            storage = self._storages[str(key)]
             (count,) = struct.unpack("<q", file.read(8))
             content = file.read(storage.nbytes())
             if len(content) != storage.nbytes() or count < 0:

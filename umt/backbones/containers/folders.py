@@ -61,8 +61,8 @@ def _only_file(path: Path) -> Path:
     files = sorted(file for file in path.iterdir() if file.suffix in TYPES and file.is_file())
     if len(files) == 1:
         return files[0]
-    found = f"weight files {', '.join(file.name for file in files[:5])}" if files else "no weight file"
-    raise WeightsError(f"{path}: the folder holds {found}; name one file")
+    content = f"weight files {', '.join(file.name for file in files[:5])}" if files else "no weight file"
+    raise WeightsError(f"{path}: the folder holds {content}; name one file")
 
 
 def _facts(folder: Path) -> dict[str, Any]:
@@ -98,17 +98,17 @@ def _read_distributed(folder: Path) -> dict[str, Any]:
     if not isinstance(metadata, StandIn):
         raise WeightsError(f"{folder / DISTRIBUTED}: describes no distributed checkpoint; copy the folder again")
     state: dict[str, Tensor] = {}
-    for index, place in _pairs(metadata.attributes.get("storage_data")):
+    for index, location in _pairs(metadata.attributes.get("storage_data")):
         name, offset = _attribute(index, "fqn"), _attribute(index, "offset")
         described = dict(_pairs(metadata.attributes.get("state_dict_metadata"))).get(name)
         size = _attribute(described, "size")
         if not isinstance(name, str) or not isinstance(size, (tuple, torch.Size)):
             continue  # bytes of an optimiser or a counter, not a tensor
-        piece = _piece(folder, place)
-        whole = state.setdefault(name, piece if piece.shape == size else torch.empty(size, dtype=piece.dtype))
-        if whole is not piece:
+        piece = _piece(folder, location)
+        tensor = state.setdefault(name, piece if piece.shape == size else torch.empty(size, dtype=piece.dtype))
+        if tensor is not piece:
             corner = tuple(offset) if offset is not None else (0,) * piece.dim()
-            whole[tuple(slice(at, at + side) for at, side in zip(corner, piece.shape, strict=True))] = piece
+            tensor[tuple(slice(at, at + side) for at, side in zip(corner, piece.shape, strict=True))] = piece
     return state
 
 
@@ -120,9 +120,9 @@ def _attribute(value: Any, name: str) -> Any:
     return value.attributes.get(name) if isinstance(value, StandIn) else None
 
 
-def _piece(folder: Path, place: Any) -> Tensor:
+def _piece(folder: Path, location: Any) -> Tensor:
     """Read a tensor that lies in a file of the folder, in torch's own format from an offset on."""
-    name, offset, length = (_attribute(place, part) for part in ("relative_path", "offset", "length"))
+    name, offset, length = (_attribute(location, part) for part in ("relative_path", "offset", "length"))
     with open_plain(below(folder, str(name), links=True), links=True) as file:
         file.seek(int(offset))
         content = file.read(int(length))

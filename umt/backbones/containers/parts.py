@@ -34,21 +34,21 @@ class StateDict:
 
 def parts(content: Any) -> list[StateDict]:
     """Return every state dict of a file, outermost first; a container that holds itself is looked at once."""
-    found: list[StateDict] = []
-    seen: set[int] = set()
+    states: list[StateDict] = []
+    visited: set[int] = set()
     level: list[tuple[tuple[str, ...], Any]] = [((), content)]
     for _ in range(MAX_DEPTH):
         inner: list[tuple[tuple[str, ...], Any]] = []
         for where, value in level:
-            if id(value) in seen or len(seen) > MAX_VALUES:
+            if id(value) in visited or len(visited) > MAX_VALUES:
                 continue
-            seen.add(id(value))
+            visited.add(id(value))
             state = _state(value)
             if state:
-                found.append(StateDict(where, _unwrapped(state)))
+                states.append(StateDict(where, _unwrapped(state)))
             inner += [((*where, name), child) for name, child in _children(value)]
         level = inner
-    return found
+    return states
 
 
 def _state(value: Any) -> dict[str, Tensor]:

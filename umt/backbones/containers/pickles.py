@@ -12,7 +12,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor, UntypedStorage
 
-MAX_PICKLE = 1 << 28  # bytes of the pickle beside the tensors: optimisers of large models have some megabytes
+MAX_PICKLE_BYTES = 1 << 28  # bytes of the pickle beside the tensors: optimisers of large models have some megabytes
 REFUSED_MODULES = frozenset(
     ("os", "posix", "nt", "sys", "subprocess", "shutil", "socket", "runpy", "importlib", "ctypes", "multiprocessing")
 )
@@ -41,16 +41,16 @@ class StandIn:
 
     kind = ""  # the name of the class
     arguments: tuple[Any, ...]
-    named: Mapping[str, Any]
+    keywords: Mapping[str, Any]
     state: Any
     entries: dict[Any, Any]
     values: list[Any]
 
-    def __new__(cls, *arguments: Any, **named: Any) -> StandIn:
-        made = super().__new__(cls)
-        made.arguments, made.named = arguments, named
-        made.state, made.entries, made.values = None, {}, []
-        return made
+    def __new__(cls, *arguments: Any, **keywords: Any) -> StandIn:
+        stand_in = super().__new__(cls)
+        stand_in.arguments, stand_in.keywords = arguments, keywords
+        stand_in.state, stand_in.entries, stand_in.values = None, {}, []
+        return stand_in
 
     def __init__(self, *_: Any, **__: Any) -> None:
         """Take any arguments: __new__ has kept them, and a pickle may leave __init__ out."""
@@ -61,7 +61,7 @@ class StandIn:
     def __setitem__(self, key: Any, value: Any) -> None:
         self.entries[key] = value
 
-    def __call__(self, *arguments: Any, **named: Any) -> StandIn:
+    def __call__(self, *arguments: Any, **keywords: Any) -> StandIn:
         return self
 
     def append(self, value: Any) -> None:
@@ -77,7 +77,7 @@ class StandIn:
     def attributes(self) -> Mapping[str, Any]:
         """The attributes that the object would have had, as far as the file says."""
         state = self.state[0] if isinstance(self.state, tuple) and self.state else self.state
-        return {**self.named, **self.entries, **(state if isinstance(state, Mapping) else {})}
+        return {**self.keywords, **self.entries, **(state if isinstance(state, Mapping) else {})}
 
 
 class Maker:
@@ -162,8 +162,8 @@ def _checked_end(file: IO[bytes]) -> int:
         if operation.name.startswith("EXT"):
             raise ValueError("its pickle names objects by extension codes")
         end = (position or 0) + 1
-        if end - start > MAX_PICKLE:
-            raise ValueError(f"its pickle has more than {MAX_PICKLE:,} bytes")
+        if end - start > MAX_PICKLE_BYTES:
+            raise ValueError(f"its pickle has more than {MAX_PICKLE_BYTES:,} bytes")
     return end
 
 
@@ -180,14 +180,14 @@ def view(
     numbers = (offset, *size, *stride)
     if len(size) != len(stride) or not all(type(number) is int and number >= 0 for number in numbers):
         raise pickle.UnpicklingError("a tensor has a size that is none")
-    held, count = storage.nbytes() // dtype.itemsize, 1
+    elements, count = storage.nbytes() // dtype.itemsize, 1
     for side in size:
         count *= side
     last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True))
-    if count and (count > held or last >= held):
+    if count and (count > elements or last >= elements):
         raise pickle.UnpicklingError("a tensor reaches beyond its storage")
-    made = torch.empty(0, dtype=dtype)
-    return made if not count and size == (0,) else made.set_(storage, offset, size, stride)
+    tensor = torch.empty(0, dtype=dtype)
+    return tensor if not count and size == (0,) else tensor.set_(storage, offset, size, stride)
 
 
 def _typed(stored: Any, offset: int, size: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, *_: Any) -> Tensor:

@@ -27,8 +27,8 @@ def load_file(spec: Spec) -> Backbone:
     _refuse_unlisted(spec)
     if path.is_file() and checkpoint.is_checkpoint(path):
         return checkpoint.load(spec)
-    if spec.tap:
-        raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
+    if spec.head:
+        raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.head}'")
     return _built(spec, path, None)
 
 

@@ -15,10 +15,10 @@ from umt.data.mini.raycast import Array, Camera, Hits, cast
 
 FOCAL_SHARE = 518.86 / 640  # focal length over image width of the Kinect that took NYU Depth v2
 TILE = 256  # pixels a side of a photograph as texture
-THICK = 0.05  # metres of walls and panels
+WALL_METRES = 0.05  # metres of walls and panels
 GRAIN = 3.0  # standard deviation of the sensor noise, in levels of 255
-CLEAR = 1.3  # metres around the camera that furniture keeps free
-BAND = 8192  # rays at a time, so that temporaries stay in the cache
+FREE_METRES = 1.3  # metres around the camera that furniture keeps free
+BAND_RAYS = 8192  # rays at a time, so that temporaries stay in the cache
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator) -> RoomView:
     """Cast one ray a pixel in a closed room; `rng` draws the grain of the sensor, which only the colours have."""
     rays = camera.rays().reshape(-1, 3)
     bands = [
-        _render(scene, np.array(camera.position), band, rng) for band in np.split(rays, range(BAND, len(rays), BAND))
+        _render(scene, np.array(camera.position), band, rng)
+        for band in np.split(rays, range(BAND_RAYS, len(rays), BAND_RAYS))
     ]
     rgb, labels, depth = (np.concatenate(parts) for parts in zip(*bands, strict=True))
     shape = (camera.height, camera.width)
@@ -100,8 +101,8 @@ def _shell(rng: np.random.Generator, size: Array) -> Iterator[Box]:
     covers = {(1, 0): _cover(rng, FLOOR), (1, 1): _cover(rng, CEILING)}
     for axis in range(3):
         for side in (0, 1):
-            low, high = np.full(3, -THICK), size + THICK
-            low[axis], high[axis] = (-THICK, 0.0) if side == 0 else (size[axis], size[axis] + THICK)
+            low, high = np.full(3, -WALL_METRES), size + WALL_METRES
+            low[axis], high[axis] = (-WALL_METRES, 0.0) if side == 0 else (size[axis], size[axis] + WALL_METRES)
             yield Box(low, high, *covers.get((axis, side), wall))
 
 
@@ -120,17 +121,17 @@ def _panels(rng: np.random.Generator, size: Array) -> Iterator[Box]:
 def _hang(rng: np.random.Generator, panel: WallPanel, wall: str, size: Array) -> Box:
     width, height = panel.size
     along = 0 if wall == "back" else 2
-    low, extent = np.zeros(3), np.full(3, THICK)
+    low, extent = np.zeros(3), np.full(3, WALL_METRES)
     extent[along], extent[1] = width, height
     low[along], low[1] = rng.uniform(0.3, 1) * (size[along] - width), panel.sill
     across = 2 - along
-    low[across] = 0 if wall == "left" else size[across] - THICK
+    low[across] = 0 if wall == "left" else size[across] - WALL_METRES
     return Box(low, low + extent, *_cover(rng, panel.label))
 
 
 def _furniture(rng: np.random.Generator, size: Array, camera: Camera) -> Iterator[Box]:
     """Yield every piece that finds a free place: not in another piece, and not close to the camera."""
-    occupied = [(np.array(camera.position) - CLEAR, np.array(camera.position) + CLEAR)]
+    occupied = [(np.array(camera.position) - FREE_METRES, np.array(camera.position) + FREE_METRES)]
     for piece in FURNITURE:
         extent = np.array(piece.size) * rng.uniform(0.85, 1.15, 3)
         for _ in range(20):

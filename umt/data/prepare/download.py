@@ -18,8 +18,8 @@ from umt.data.archives import Archive
 from umt.errors import SourceError
 from umt.files import open_plain
 
-CHUNK = 1 << 20
-TIMEOUT = 60  # seconds without a byte
+CHUNK_BYTES = 1 << 20
+TIMEOUT_SECONDS = 60  # seconds without a byte
 
 
 def download(archive: Archive, folder: Path, progress: Progress) -> Path:
@@ -61,7 +61,7 @@ def fetch(url: str, part: Path, have: int, progress: Progress) -> None:
     """Append the missing bytes of the file at `url` to `part`, which already has so many bytes."""
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        with urlopen(request, timeout=TIMEOUT) as response:
+        with urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             receive(response, part, have, progress)
     except HTTPError as error:
         if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # or nothing is missing
@@ -74,7 +74,7 @@ def receive(response: HTTPResponse, part: Path, have: int, progress: Progress) -
     total_bytes = expected(response, have if resumed else 0)
     task = progress.add_task(f"download {part.stem}", total=total_bytes)
     with open_plain(part, "ab" if resumed else "wb") as out:
-        while chunk := response.read(CHUNK):
+        while chunk := response.read(CHUNK_BYTES):
             out.write(chunk)
             progress.update(task, completed=out.tell())
         size = out.tell()
@@ -96,7 +96,7 @@ def check_md5(part: Path, archive: Archive, progress: Progress) -> None:
         open_plain(part) as file,
         progress.wrap_file(cast(BinaryIO, file), part.stat().st_size, description=f"check {part.stem}") as read,
     ):
-        while chunk := read.read(CHUNK):
+        while chunk := read.read(CHUNK_BYTES):
             digest.update(chunk)
     if digest.hexdigest() != archive.md5:
         part.unlink()

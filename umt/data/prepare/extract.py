@@ -23,14 +23,16 @@ from umt.files import open_plain
 from umt.text import printable
 
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 MAX_RATIO = 100  # photographs do not shrink; text shrinks tenfold; bombs a thousandfold
-RATIO_FROM = 1 << 24  # bytes: a few text files may well shrink more
+MIN_RATIO_BYTES = 1 << 24  # bytes: a few text files may well shrink more
 MAX_PARTS = 32  # folders of a path; the official ones have five
-MAX_PATH = 1024  # bytes of a path; file systems take 4,096, of which the folder around it needs some
-MAX_SHOWN = 120  # characters of a name in an error
-MAX_TAR_HEADER = 1 << 20  # bytes of extended headers before the first member; one holds a path and some attributes
-MEAN_TAR_HEADER = 1 << 13  # bytes more for each member after it
+MAX_PATH_BYTES = 1024  # bytes of a path; file systems take 4,096, of which the folder around it needs some
+MAX_NAME_CHARACTERS = 120  # characters of a name in an error
+MAX_TAR_HEADER_BYTES = (
+    1 << 20
+)  # bytes of extended headers before the first member; one holds a path and some attributes
+MEAN_TAR_HEADER_BYTES = 1 << 13  # bytes more for each member after it
 TAR_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, *tarfile.GNU_TYPES[:2])
 FOREIGN = frozenset("\\:\0")  # separators and drive marks of other systems
 ZIP_KINDS = {
@@ -89,11 +91,11 @@ class Budget:
         self.size += size
         if self.size > self.limits.size:
             raise self.refusal(entry, f"{self.size:,} bytes so far, at most {self.limits.size:,} are expected")
-        if self.size > max(RATIO_FROM, self.limits.ratio * self.packed):
+        if self.size > max(MIN_RATIO_BYTES, self.limits.ratio * self.packed):
             raise self.refusal(entry, f"{self.size / self.packed:.0f} times the archive's size, expected a few times")
 
     def refusal(self, entry: str, reason: str) -> UMTError:
-        name = printable(entry[:MAX_SHOWN])
+        name = printable(entry[:MAX_NAME_CHARACTERS])
         return SourceError(f"{self.archive}: entry '{name}' is {reason}; get the official archive")
 
 
@@ -122,7 +124,7 @@ def write_entries(members: Iterator[ArchiveEntry], target: Path, budget: Budget)
 def write(entry: ArchiveEntry, path: Path, budget: Budget) -> None:
     """Write one file that is not there yet."""
     with entry.open() as source, path.open("xb") as out:
-        while chunk := source.read(CHUNK):
+        while chunk := source.read(CHUNK_BYTES):
             budget.add(entry.name, len(chunk))
             out.write(chunk)
 
@@ -131,8 +133,8 @@ def inside(entry: ArchiveEntry, budget: Budget) -> PurePosixPath:
     """Return the path of an entry below the target; UMTError if it would not be a plain file there."""
     if entry.special:
         raise budget.refusal(entry.name, entry.special)
-    if len(entry.name.encode(errors="surrogatepass")) > MAX_PATH or entry.name.count("/") >= MAX_PARTS:
-        raise budget.refusal(entry.name, f"a path of more than {MAX_PARTS} folders or {MAX_PATH:,} bytes")
+    if len(entry.name.encode(errors="surrogatepass")) > MAX_PATH_BYTES or entry.name.count("/") >= MAX_PARTS:
+        raise budget.refusal(entry.name, f"a path of more than {MAX_PARTS} folders or {MAX_PATH_BYTES:,} bytes")
     path = PurePosixPath(entry.name)
     if path.is_absolute() or ".." in path.parts or FOREIGN & set(entry.name):
         raise budget.refusal(entry.name, "a path outside the folder")
@@ -185,7 +187,7 @@ class PlainTar(tarfile.TarFile):
     def count_header(self, size: int) -> None:
         """Count an extended header before it is read; TarError if they are too large for the members so far."""
         self.header_bytes += tarfile.BLOCKSIZE + size
-        limit = MAX_TAR_HEADER + MEAN_TAR_HEADER * self.members_seen
+        limit = MAX_TAR_HEADER_BYTES + MEAN_TAR_HEADER_BYTES * self.members_seen
         if size < 0 or self.header_bytes > limit:
             raise tarfile.TarError(
                 f"an extended header of {size:,} bytes, at most {limit:,} in all are expected so far"

@@ -25,7 +25,7 @@ from umt.distill.cache.cache import (
     shard_path,
 )
 from umt.distill.distiller import as_floats
-from umt.distill.images import NUMBERS, ViewImages
+from umt.distill.images import VIEW_NUMBERS, ViewImages
 from umt.distill.ingredients import Prepared
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.teachers.teacher import Targets, Teacher, all_targets
@@ -74,7 +74,7 @@ def plan_cache(
 def size_of_view(teachers: Sequence[Teacher], pixels: int | None) -> Size:
     """Return the size of one view: fp16 targets, its numbers, checksums, and its pixels if stored (`pixels` a side)."""
     parts = {f"teacher {teacher.name}": 2 * sum(_values(teacher)) + 2 * SUM_BYTES for teacher in teachers}
-    parts["views"] = 4 * NUMBERS + 8 + 2 * SUM_BYTES
+    parts["views"] = 4 * VIEW_NUMBERS + 8 + 2 * SUM_BYTES
     if pixels:
         parts["pixels"] = 3 * pixels**2 + SUM_BYTES
     return Size(parts)

@@ -35,7 +35,7 @@ def test_a_host_answers_or_does_not(silent: str) -> None:
 
 
 def test_a_name_that_is_looked_up_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SECONDS", 0.2)
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.2)
     monkeypatch.setattr(socket, "create_connection", lambda *given, **options: time.sleep(2))
     started = time.perf_counter()
     assert not answers("https://hub.example.com")

@@ -20,7 +20,7 @@ from umt.data.image_list import find_images
 from umt.distill.cache.cache import MANIFEST, CachedViews, open_cache, shard_bytes, shard_path
 from umt.distill.cache.writer import fill, plan_cache
 from umt.distill.distiller import as_floats
-from umt.distill.images import NUMBERS, Skipped, View, ViewImages
+from umt.distill.images import VIEW_NUMBERS, Skipped, View, ViewImages
 from umt.distill.ingredients import Prepared, build_student, grid_of
 from umt.distill.recipe import DistillRecipe
 from umt.distill.teachers.teacher import all_targets
@@ -237,7 +237,7 @@ def unopened(views: CachedViews) -> CachedViews:
 def test_a_shard_without_a_tensor_is_named(prepare: Callable[..., Prepared], cached: Make, tmp_path: Path) -> None:
     views = cached(prepare())
     mark = views.manifest.mark
-    shard_path(tmp_path / "cache", 0).write_bytes(shard_bytes({"view": torch.zeros(1, NUMBERS)}, mark))
+    shard_path(tmp_path / "cache", 0).write_bytes(shard_bytes({"view": torch.zeros(1, VIEW_NUMBERS)}, mark))
     with pytest.raises(UMTError, match=r"shard-00000.safetensors: has no row 0 of 'shown'"):
         unopened(views)[0, 0]
 
