@@ -1,0 +1,219 @@
+"""Files of foundation models, each written on the fly under the names of its authors."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from umt.backbones import Backbone, create_backbone
+from umt.errors import UMTError
+
+State = Mapping[str, Tensor]
+TOLERANCE = 1e-3  # share of the largest feature
+MEAN, STD = (0.25, 0.5, 0.75), (0.125, 0.25, 0.5)
+
+
+def model_of(name: str, **options: Any) -> nn.Module:
+    """A small model in eval mode, without a weight that every fresh model has."""
+    torch.manual_seed(0)
+    model = timm.create_model(name, **{"num_classes": 0, "embed_dim": 128, "num_heads": 2, "depth": 2, **options})
+    with torch.no_grad():
+        for value in model.state_dict().values():
+            value.add_(0.05 * torch.randn(value.shape))
+    return model.eval()
+
+
+def under(prefix: str, state: State) -> dict[str, Tensor]:
+    return {prefix + name: value for name, value in state.items()}
+
+
+def zeros(*names: str) -> dict[str, Tensor]:
+    return {name: torch.zeros(2) for name in names}
+
+
+def evidence(backbone: Backbone) -> Mapping[str, str]:
+    found: Mapping[str, str] = backbone.provenance["checkpoint"]
+    return found
+
+
+@torch.no_grad()
+def assert_same(backbone: Backbone, reference: Callable[[Tensor], Tensor], height: int = 64, width: int = 64) -> None:
+    images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    expected = reference((images - backbone.mean) / backbone.std)
+    found = backbone(images).pooled
+    assert found.shape == expected.shape
+    assert float((found - expected).abs().max()) <= TOLERANCE * float(expected.abs().max())
+
+
+TEACHERS = [{"name": "clip"}, {"name": "siglip"}, {"name": "sam", "use_summary": False}, {"name": "dino_v2"}]
+SUMMARY = [0, 1, 3]
+CONDITIONER = {
+    "input_conditioner.norm_mean": torch.tensor(MEAN).view(3, 1, 1),
+    "input_conditioner.norm_std": torch.tensor(STD).view(3, 1, 1),
+}
+
+
+def radio_model(**options: Any) -> nn.Module:
+    """A ViT with four class tokens and four registers, and no bias at its patches, for images of 64 pixels."""
+    own = {"img_size": 64, "reg_tokens": 7, "no_embed_class": True, "final_norm": False, **options}
+    model = model_of("vit_base_patch16_224", **own)
+    nn.init.zeros_(model.patch_embed.proj.bias)
+    return model
+
+
+def radio_names(model: nn.Module) -> dict[str, Tensor]:
+    state = {name.replace("gamma", "grandma"): value for name, value in model.state_dict().items()}
+    del state["patch_embed.proj.bias"]
+    tokens = torch.cat([state.pop("cls_token"), state.pop("reg_token")], dim=1)[0]
+    patches = {"embedder.weight": state.pop("patch_embed.proj.weight").flatten(1), "cls_token.token": tokens}
+    patches["pos_embed"] = state.pop("pos_embed")
+    return {**state, **under("patch_generator.", patches)}
+
+
+def radio_file(model: nn.Module, **args: Any) -> dict[str, Any]:
+    """The file of RADIO's code, after its training: the adaptors to the teachers lie beside the model."""
+    adaptors = zeros("_heads.0.mlp.fc1.weight", "_feature_projections.dino_v2.mlp.fc1.weight")
+    state = {**under("base_model.", radio_names(model)), **CONDITIONER, **adaptors}
+    return {"arch": "vit_base_patch16_224", "state_dict": state, "args": Namespace(**{"teachers": TEACHERS, **args})}
+
+
+def summary_of(model: nn.Module, tokens: list[int]) -> Callable[[Tensor], Tensor]:
+    return lambda images: model.forward_features(images)[:, tokens].flatten(1)
+
+
+@pytest.mark.parametrize(
+    ("args", "summary"),
+    [({}, SUMMARY), ({"cls_token_per_teacher": False}, [0]), ({"teachers": [*TEACHERS, TEACHERS[0]]}, SUMMARY)],
+)
+def test_radio(loaded: Callable[..., Backbone], args: dict[str, Any], summary: list[int]) -> None:
+    """The global feature is the tokens of the teachers that have a summary, as in the authors' k-NN."""
+    model = radio_model(init_values=0.5)
+    backbone = loaded(radio_file(model, **args))
+    found = evidence(backbone)
+    assert found["layout"].startswith("RADIO (")
+    assert found["global feature"] == f"summary tokens {summary}, one after the other"
+    assert f"summary_tokens {summary}, as the file states" in found["architecture"]
+    assert found["tensors"].endswith("left: 2 of adaptor to a teacher, 2 of normalisation of the data")
+    assert (backbone.preprocess.mean, backbone.preprocess.std, backbone.preprocess.size) == (MEAN, STD, 512)
+    assert_same(backbone, summary_of(model, summary))
+    images = torch.rand(1, 3, 64, 64)
+    expected = model.forward_features((images - backbone.mean) / backbone.std)[:, 8:]
+    torch.testing.assert_close(backbone(images).maps[-1].flatten(2).mT, expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 32), (80, 96)])
+def test_radio_stretches_its_positions_to_the_longer_side(
+    loaded: Callable[..., Backbone], height: int, width: int
+) -> None:
+    model, other = radio_model(), radio_model(img_size=(height, width))
+    rows, columns, longer = height // 16, width // 16, max(height, width) // 16
+    grid = model.pos_embed.reshape(1, 4, 4, 128).permute(0, 3, 1, 2)
+    grid = functional.interpolate(grid, size=(longer, longer), mode="bilinear")[:, :, :rows, :columns]
+    other.load_state_dict({**model.state_dict(), "pos_embed": grid.flatten(2).mT})
+    assert_same(loaded(radio_file(model)), summary_of(other, SUMMARY), height, width)
+
+
+def test_radio_without_its_arguments_asks_for_the_summary(loaded: Callable[..., Backbone]) -> None:
+    model = radio_model()
+    content = under("base_model.", radio_names(model))
+    with pytest.raises(UMTError, match=r"tokens are the summary of an image; add summary_tokens=\[0, 1, 2\]"):
+        loaded(content)
+    backbone = loaded(content, "?summary_tokens=[2]")
+    assert backbone.preprocess.mean[0] == pytest.approx(0.48145466)
+    assert_same(backbone, summary_of(model, [2]))
+    for wrong in ("[8]", "[]", "2"):
+        with pytest.raises(UMTError, match="summary_tokens is a list of numbers from 0 to 7"):
+            loaded(content, f"?summary_tokens={wrong}")
+
+
+def test_radio_of_a_dinov2_has_its_norm_and_one_token(loaded: Callable[..., Backbone]) -> None:
+    model = radio_model(init_values=0.5, final_norm=True)
+    nn.init.normal_(model.patch_embed.proj.bias)
+    bias = {"patch_generator.embedder.bias": model.patch_embed.proj.bias.detach()}
+    state = under("base_model.inner.", {**radio_names(model), **bias})
+    other = {"base_model.input_conditioner.norm_mean": torch.zeros(3, 1, 1)}
+    rest = {**other, **CONDITIONER, "base_model.inner.mask_token": torch.zeros(1, 128)}
+    backbone = loaded({"state_dict": {**state, **rest}, "args": Namespace(teachers=TEACHERS)})
+    assert evidence(backbone)["layout"].startswith("RADIO, from a DINOv2")
+    assert backbone.preprocess.mean == MEAN
+    assert_same(backbone, summary_of(model, [0]))
+
+
+def test_radio_with_a_final_norm(loaded: Callable[..., Backbone]) -> None:
+    model = radio_model(final_norm=True)
+    backbone = loaded(radio_file(model))
+    assert evidence(backbone)["layout"].startswith("RADIO, with a final norm")
+    assert_same(backbone, summary_of(model, SUMMARY))
+
+
+def test_radio_in_a_hugging_face_folder(tmp_path: Path) -> None:
+    model = radio_model()
+    buffers = under("radio_model.", {**CONDITIONER, "summary_idxs": torch.tensor([1, 2])})
+    adaptor = zeros("radio_model.adaptors.clip.head_mlp.fc1.weight")
+    save_file({**under("radio_model.model.", radio_names(model)), **buffers, **adaptor}, tmp_path / "model.safetensors")
+    args = {"model": "vit_base_patch16_224", "teachers": TEACHERS}
+    config = {"architectures": ["RADIOModel"], "args": args, "preferred_resolution": [768, 768]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    backbone = create_backbone(str(tmp_path))
+    assert (backbone.preprocess.mean, backbone.preprocess.size) == (MEAN, 768)
+    assert_same(backbone, summary_of(model, [1, 2]))
+
+
+def normed(weight: Tensor, number: float, first: bool) -> tuple[Tensor, dict[str, Tensor]]:
+    """A matrix with the spectral norm that RADIO's code trains, and the buffers that it saves for it."""
+    left, _, right = torch.linalg.svd(weight)
+    wanted = torch.tensor([[number]])
+    norm = wanted if first else functional.softplus(wanted) + 0.05
+    buffers = {"_u": left[:, 0], "_v": right[0], "scale": wanted}
+    return weight * norm / torch.linalg.matrix_norm(weight, 2), buffers | (
+        {} if first else {"_sn_version": torch.tensor(2)}
+    )
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_radio_while_it_trains_with_spectral_norms(loaded: Callable[..., Backbone], first: bool) -> None:
+    """Queries and keys have a norm each, values none; the projection has one for all."""
+    model = radio_model()
+    content = radio_file(model)
+    attention = model.blocks[1].attn
+    name = "base_model.blocks.1.attn.{}.parametrizations.weight."
+    del content["state_dict"]["base_model.blocks.1.attn.qkv.weight"]
+    del content["state_dict"]["base_model.blocks.1.attn.proj.weight"]
+    saved: dict[str, Tensor] = {name.format("qkv") + "original": attention.qkv.weight.detach().clone()}
+    saved[name.format("proj") + "original"] = attention.proj.weight.detach().clone()
+    with torch.no_grad():
+        for part, rows in enumerate(attention.qkv.weight[:256].chunk(2)):
+            value, buffers = normed(rows.clone(), 1.5 + part, first)
+            rows.copy_(value)
+            saved |= under(f"{name.format('qkv')}0.parts.{part}.", buffers)
+        value, buffers = normed(attention.proj.weight.clone(), 0.5, first)
+        attention.proj.weight.copy_(value)
+        saved |= under(f"{name.format('proj')}0.", buffers)
+    content["state_dict"] |= saved
+    assert_same(loaded(content), summary_of(model, SUMMARY))
+
+
+def test_radio_whose_patches_are_normalised_is_refused(loaded: Callable[..., Backbone]) -> None:
+    """The model has no place for what its code does to the map; a user may take the map without it."""
+    content = radio_file(radio_model())
+    content["state_dict"] |= zeros("_feature_normalizer.mean", "_feature_normalizer.tx")
+    with pytest.raises(UMTError, match=r"2 tensors beside the RADIO belong to nothing known: '_feature_normalizer\."):
+        loaded(content)
+    assert evidence(loaded(content, "?allow=_feature_normalizer"))["allowed"].startswith("_feature_normalizer")
+
+
+def test_radio_with_a_block_too_few_is_refused(loaded: Callable[..., Backbone]) -> None:
+    content = radio_file(radio_model())
+    del content["state_dict"]["base_model.blocks.1.mlp.fc2.bias"]
+    with pytest.raises(UMTError, match=r"1 tensors of the model are not in the file: 'blocks\.1\.mlp\.fc2\.bias'"):
+        loaded(content)
