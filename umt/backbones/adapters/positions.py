@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -50,20 +52,44 @@ class CroppedPositions(VisionTransformer):
         return x[:, list(self.summary)].flatten(1)
 
 
-VARIANTS = {"dinov2": OffsetPositions, "radio": CroppedPositions}
+class BilinearPositions(Eva):
+    """A Perception Encoder: its positions are resampled bilinearly, and its rotations never scaled."""
+
+    def _pos_embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        batch, height, width, channels = x.shape
+        own, prefix = self.pos_embed, self.num_prefix_tokens
+        table = torch.cat([own[:, :prefix], _bilinear(own[:, prefix:], height, width)], dim=1)
+        tokens = [] if self.cls_token is None else [self.cls_token.expand(batch, -1, -1)]
+        x = torch.cat([*tokens, x.reshape(batch, -1, channels)], dim=1) + table
+        return self.pos_drop(x), self.rope.get_embed(shape=(height, width))
+
+
+VARIANTS: Mapping[str, tuple[type[nn.Module], type[nn.Module]]] = {
+    "dinov2": (VisionTransformer, OffsetPositions),
+    "radio": (VisionTransformer, CroppedPositions),
+    "perception": (Eva, BilinearPositions),
+}
 
 
 def resample_as(model: nn.Module, authors: str) -> None:
     """Make a ViT of timm resample its positions as the authors do that `positions` names."""
     if authors not in VARIANTS:
         raise SpecError(f"positions is {' or '.join(VARIANTS)}, not {str(authors)[:60]!r}")
-    if type(model) is not VisionTransformer or not model.dynamic_img_size:
-        raise BackboneError(f"positions={authors} is for ViTs of any image size, not for {type(model).__name__}")
+    plain, variant = VARIANTS[authors]
+    if type(model) is not plain or not model.dynamic_img_size:
+        raise BackboneError(
+            f"positions={authors} is for models of timm's {plain.__name__} that take any image size, not for this "
+            f"{type(model).__name__}"
+        )
     if authors == "radio" and not model.no_embed_class:
         raise BackboneError(
             "positions=radio is for ViTs without a position of the class token; add no_embed_class=true"
         )
-    model.__class__ = VARIANTS[authors]
+    if authors == "perception":
+        if model.pos_embed is None or model.rope is None or model.patch_drop is not None:
+            raise BackboneError("positions=perception is for models with a table, rotations, and no dropped patches")
+        model.rope.ref_feat_shape = None
+    model.__class__ = variant
 
 
 def summarise_by(model: nn.Module, tokens: Any) -> None:
@@ -87,9 +113,15 @@ def _offset_bicubic(table: Any, height: int, width: int) -> Tensor:
 
 
 def _bilinear_crop(table: Any, height: int, width: int) -> Tensor:
-    side, longer = round(table.shape[1] ** 0.5), max(height, width)
+    longer = max(height, width)
+    grid = _bilinear(table, longer, longer).unflatten(1, (longer, longer))
+    return grid[:, :height, :width].flatten(1, 2)
+
+
+def _bilinear(table: Any, height: int, width: int) -> Tensor:
+    side = round(table.shape[1] ** 0.5)
     if (height, width) == (side, side):
         return table
     grid = table.float().reshape(1, side, side, -1).permute(0, 3, 1, 2)
-    grid = nn.functional.interpolate(grid, size=(longer, longer), mode="bilinear", align_corners=False)
-    return grid[:, :, :height, :width].flatten(2).mT.to(table.dtype)
+    grid = nn.functional.interpolate(grid, size=(height, width), mode="bilinear", align_corners=False)
+    return grid.flatten(2).mT.to(table.dtype)

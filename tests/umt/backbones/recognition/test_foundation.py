@@ -217,3 +217,148 @@ def test_radio_with_a_block_too_few_is_refused(loaded: Callable[..., Backbone]) 
     del content["state_dict"]["base_model.blocks.1.mlp.fc2.bias"]
     with pytest.raises(UMTError, match=r"1 tensors of the model are not in the file: 'blocks\.1\.mlp\.fc2\.bias'"):
         loaded(content)
+
+
+PERCEPTION = (
+    ("blocks.", "transformer.resblocks."), (".norm1.", ".ln_1."), (".norm2.", ".ln_2."), (".qkv.", ".in_proj_"),
+    (".attn.proj.", ".attn.out_proj."), (".mlp.fc1.", ".mlp.c_fc."), (".mlp.fc2.", ".mlp.c_proj."),
+    ("patch_embed.proj.", "conv1."), ("norm_pre.", "ln_pre."), ("attn_pool.proj.", "attn_pool.attn.out_proj."),
+    ("attn_pool.latent", "attn_pool.probe"), ("attn_pool.norm.", "attn_pool.layernorm."), (".gamma_", ".ls_"),
+)  # fmt: skip
+
+
+def perception_names(model: nn.Module) -> dict[str, Tensor]:
+    state = dict(model.state_dict())
+    if "attn_pool.latent" in state:
+        for part in ("weight", "bias"):
+            rows = [state.pop(f"attn_pool.{rows}.{part}") for rows in ("q", "kv")]
+            state[f"attn_pool.attn.in_proj_{part}"] = torch.cat(rows)
+        state |= {f"ln_post.{part}": state.pop(f"norm.{part}") for part in ("weight", "bias")}
+    if "cls_token" in state:
+        state["class_embedding"] = state.pop("cls_token").flatten()
+    state["positional_embedding"] = state.pop("pos_embed")[0]
+    for timms, authors in PERCEPTION:
+        state = {name.replace(timms, authors): value for name, value in state.items()}
+    return {f"{name}.gamma" if name[-5:-1] == "ls_" else name: value for name, value in state.items()}
+
+
+def whole_perception(model: nn.Module) -> dict[str, Tensor]:
+    """The file of PE-Core: image and text towers, of which the image tower has a projection to the texts' space."""
+    text = ("transformer.resblocks.0.ln_1.weight", "token_embedding.weight", "positional_embedding", "logit_scale")
+    return {**under("visual.", {**perception_names(model), **zeros("proj")}), **zeros(*text, "text_projection")}
+
+
+def perception_model(name: str, **options: Any) -> nn.Module:
+    return model_of(name, **{"embed_dim": 192, "num_heads": 3, "depth": 12, "dynamic_img_size": True, **options})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "layout"),
+    [
+        ("vit_pe_core_tiny_patch16_384", whole_perception, "Perception Encoder ("),
+        ("vit_pe_spatial_tiny_patch16_512", perception_names, "Perception Encoder, Spatial or Lang ("),
+    ],
+)
+def test_perception_encoder(
+    loaded: Callable[..., Backbone], name: str, content: Callable[[nn.Module], State], layout: str
+) -> None:
+    """At another size its table is resampled bilinearly, and its rotations count cells."""
+    model = perception_model(name)
+    backbone = loaded(content(model))
+    assert evidence(backbone)["layout"].startswith(layout)
+    assert evidence(backbone)["architecture"].startswith(f"timm:{name} with positions perception")
+    side = model.patch_embed.img_size[0]
+    shown = backbone.preprocess
+    assert (shown.mean[0], shown.std[0], shown.interpolation, shown.crop_pct) == (0.5, 0.5, "bilinear", 1.0)
+    assert shown.size == side
+    assert_same(
+        backbone, lambda images: model.forward_head(model.forward_features(images), pre_logits=True), side, side
+    )
+
+    other = perception_model(name, img_size=(64, 96), ref_feat_shape=(4, 6))
+    grid = model.pos_embed[:, 1:].reshape(1, side // 16, side // 16, 192).permute(0, 3, 1, 2)
+    table = functional.interpolate(grid, size=(4, 6), mode="bilinear").flatten(2).mT
+    other.load_state_dict({**model.state_dict(), "pos_embed": torch.cat([model.pos_embed[:, :1], table], dim=1)})
+    assert_same(backbone, lambda images: other.forward_head(other.forward_features(images), pre_logits=True), 64, 96)
+
+
+def test_perception_encoder_without_a_final_norm_is_refused(loaded: Callable[..., Backbone]) -> None:
+    state = perception_names(perception_model("vit_pe_core_tiny_patch16_384"))
+    for part in ("weight", "bias"):
+        del state[f"ln_post.{part}"]
+    with pytest.raises(UMTError, match="are of no layout that is known"):
+        loaded(state)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("vit_base_patch16_224", "positions=perception", "for models of timm's Eva"),
+        ("eva02_tiny_patch14_224", "positions=radio", "for models of timm's VisionTransformer"),
+        ("vit_base_patch16_224", "positions=radio", "add no_embed_class=true"),
+        ("vit_base_patch16_224", "summary_tokens=[0]", "summary_tokens is for ViTs with positions=radio"),
+        ("eva02_tiny_patch14_224", "positions=perception&use_rot_pos_emb=false", "models with a table, rotations"),
+        ("vit_base_patch16_224", "positions=clip", "positions is dinov2 or radio or perception"),
+    ],
+)
+def test_positions_of_others_are_refused(name: str, options: str, message: str) -> None:
+    with pytest.raises(UMTError, match=message):
+        create_backbone(f"timm:{name}?pretrained=false&depth=1&{options}")
+
+
+HF_VIT = (
+    ("blocks.", "encoder.layer."), (".norm1.", ".layernorm_before."), (".norm2.", ".layernorm_after."),
+    (".attn.proj.", ".attention.output.dense."), (".mlp.fc1.", ".intermediate.dense."),
+    (".mlp.fc2.", ".output.dense."), ("patch_embed.proj.", "embeddings.patch_embeddings.projection."),
+    ("cls_token", "embeddings.cls_token"), ("pos_embed", "embeddings.position_embeddings"),
+)  # fmt: skip
+
+
+def theia(model: nn.Module) -> dict[str, Tensor]:
+    """A ViT of Hugging Face, and the translators that make features of the teachers of its own."""
+    state = {f"layer{name}" if name.startswith("norm.") else name: value for name, value in model.state_dict().items()}
+    for timms, authors in HF_VIT:
+        state = {name.replace(timms, authors): value for name, value in state.items()}
+    for name in [name for name in state if ".attn.qkv." in name]:
+        rows = zip(("query", "key", "value"), state.pop(name).chunk(3), strict=True)
+        state |= {name.replace(".attn.qkv.", f".attention.attention.{part}."): value for part, value in rows}
+    translators = zeros(
+        "translator.backbone_adapter.adapter.0.weight", "translator.translator_heads.facebook_dinov2-large.0.weight"
+    )
+    return {**under("backbone.model.", state), **translators}
+
+
+def test_theia(loaded: Callable[..., Backbone]) -> None:
+    """Its authors use the patches, so the global feature is their mean."""
+    model = model_of("vit_tiny_patch16_224", embed_dim=192, num_heads=3, img_size=64)
+    backbone = loaded(theia(model))
+    found = evidence(backbone)
+    assert found["layout"].startswith("Theia")
+    assert "2 of translator to a teacher" in found["tensors"]
+    assert backbone.preprocess.mean[0] == 0.485
+    assert_same(backbone, lambda images: model.forward_features(images)[:, 1:].mean(1))
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_dune(loaded: Callable[..., Backbone], prefix: str) -> None:
+    """Its encoder is a DINOv2 with registers, whose positions are resampled with an offset."""
+    model = model_of("vit_small_patch14_dinov2", img_size=70, reg_tokens=4, no_embed_class=True, init_values=0.5)
+    state = {name.replace("blocks.", "blocks.0."): value for name, value in model.state_dict().items()}
+    state["register_tokens"] = state.pop("reg_token")
+    first = torch.full((1, 1, 128), 0.1)
+    state |= {"pos_embed": torch.cat([first, state["pos_embed"]], dim=1), "cls_token": state["cls_token"] - first}
+    encoder = under("encoder.", {**state, "mask_token": torch.zeros(1, 128)})
+    rest = zeros("projectors.mast3r.linear.weight", "teacher_norms.mast3r.normalizers.patch.mean")
+    content = {"model": under(prefix, {**encoder, **rest}), "args": Namespace(image_size=70), "iter": 3}
+    backbone = loaded(content)
+    found = evidence(backbone)
+    assert found["layout"].startswith("DUNE")
+    assert found["tensors"].endswith("1 of mask token, 1 of projector, 1 of statistics of a teacher")
+    assert (backbone.preprocess.mean[0], backbone.preprocess.size) == (0.485, 70)
+    assert_same(backbone, model, 70, 70)
+    grid = model.pos_embed.reshape(1, 5, 5, 128).permute(0, 3, 1, 2)
+    table = functional.interpolate(grid, scale_factor=(3.1 / 5, 4.1 / 5), mode="bicubic").flatten(2).mT
+    options = {"img_size": (42, 56), "reg_tokens": 4, "no_embed_class": True, "init_values": 0.5}
+    other = model_of("vit_small_patch14_dinov2", **options)
+    other.load_state_dict({**model.state_dict(), "pos_embed": table})
+    assert_same(backbone, other, 42, 56)
