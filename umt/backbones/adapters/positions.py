@@ -1,4 +1,4 @@
-"""Positions of a ViT resampled as its authors resample them, where timm does it otherwise."""
+"""ViTs of timm with positions and tokens as their authors have them, where timm has them otherwise."""
 
 from __future__ import annotations
 
@@ -57,17 +57,33 @@ class BilinearPositions(Eva):
 
     def _pos_embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         batch, height, width, channels = x.shape
-        own, prefix = self.pos_embed, self.num_prefix_tokens
-        table = torch.cat([own[:, :prefix], _bilinear(own[:, prefix:], height, width)], dim=1)
+        assert self.pos_embed is not None
+        own, table = self.pos_embed.split([self.num_prefix_tokens, self.pos_embed.shape[1] - self.num_prefix_tokens], 1)
+        table = torch.cat([own, _bilinear(table, height, width)], dim=1)
         tokens = [] if self.cls_token is None else [self.cls_token.expand(batch, -1, -1)]
         x = torch.cat([*tokens, x.reshape(batch, -1, channels)], dim=1) + table
-        return self.pos_drop(x), self.rope.get_embed(shape=(height, width))
+        rope: Any = self.rope
+        return self.pos_drop(x), rope.get_embed(shape=(height, width))
+
+
+class StillPositions(Eva):
+    """A V-JEPA 2 for images: clips of one moment, whose rows and columns rotate a third of each head each.
+
+    A third belongs to the time, which is 0, and is not rotated, nor is the remainder.
+    """
+
+    def _pos_embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        batch, height, width, channels = x.shape
+        heads: Any = self.blocks[0].attn
+        rotations = _still_rotations(height, width, channels // heads.num_heads, x.device)
+        return self.pos_drop(x.reshape(batch, -1, channels)), rotations.to(x.dtype)
 
 
 VARIANTS: Mapping[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "dinov2": (VisionTransformer, OffsetPositions),
     "radio": (VisionTransformer, CroppedPositions),
     "perception": (Eva, BilinearPositions),
+    "vjepa2": (Eva, StillPositions),
 }
 
 
@@ -81,15 +97,23 @@ def resample_as(model: nn.Module, authors: str) -> None:
             f"positions={authors} is for models of timm's {plain.__name__} that take any image size, not for this "
             f"{type(model).__name__}"
         )
-    if authors == "radio" and not model.no_embed_class:
-        raise BackboneError(
-            "positions=radio is for ViTs without a position of the class token; add no_embed_class=true"
-        )
+    if refused := _lacking(model, authors):
+        raise BackboneError(f"positions={authors} is for models {refused}")
     if authors == "perception":
-        if model.pos_embed is None or model.rope is None or model.patch_drop is not None:
-            raise BackboneError("positions=perception is for models with a table, rotations, and no dropped patches")
-        model.rope.ref_feat_shape = None
+        rope: Any = model.rope
+        rope.ref_feat_shape = None
     model.__class__ = variant
+
+
+def _lacking(model: Any, authors: str) -> str:
+    """Return the models that a variant is for if this is none of them."""
+    if authors == "radio" and not model.no_embed_class:
+        return "without a position of the class token; add no_embed_class=true"
+    if authors == "perception" and (model.pos_embed is None or model.rope is None or model.patch_drop is not None):
+        return "with a table, rotations, and no dropped patches"
+    if authors == "vjepa2" and (model.pos_embed is not None or model.num_prefix_tokens or model.patch_drop is not None):
+        return "without a table, class token, registers and dropped patches"
+    return ""
 
 
 def summarise_by(model: nn.Module, tokens: Any) -> None:
@@ -125,3 +149,15 @@ def _bilinear(table: Any, height: int, width: int) -> Tensor:
     grid = table.float().reshape(1, side, side, -1).permute(0, 3, 1, 2)
     grid = nn.functional.interpolate(grid, size=(height, width), mode="bilinear", align_corners=False)
     return grid.flatten(2).mT.to(table.dtype)
+
+
+def _still_rotations(rows: int, columns: int, width: int, device: torch.device) -> Tensor:
+    """Return sines and cosines [cells, 2 * width] of angles whose frequencies stand twice, one row after the other."""
+    third = 2 * (width // 3 // 2)
+    frequencies = 10000.0 ** -(torch.arange(third // 2, device=device) / (third / 2))
+    numbers = torch.meshgrid(torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij")
+    angles = [(number.flatten()[:, None] * frequencies).repeat(1, 2) for number in numbers]
+    still = torch.zeros(rows * columns, third, device=device)
+    rest = torch.zeros(rows * columns, width - 3 * third, device=device)
+    angle = torch.cat([still, *angles, rest], dim=1)
+    return torch.cat([angle.sin(), angle.cos()], dim=1)

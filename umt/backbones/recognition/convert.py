@@ -36,6 +36,8 @@ def converted(state: State, layout: Layout) -> dict[str, Tensor]:
         _give_tokens(result, layout.tokens)
     if layout.flat_patches:
         _unflatten_patches(result)
+    if layout.still:
+        result["patch_embed.proj.weight"] = result["patch_embed.proj.weight"].float().sum(2)
     if layout.fold_cls_position and {"cls_token", "pos_embed"} <= result.keys():
         _fold(result)
     return result

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -362,3 +362,119 @@ def test_dune(loaded: Callable[..., Backbone], prefix: str) -> None:
     other = model_of("vit_small_patch14_dinov2", **options)
     other.load_state_dict({**model.state_dict(), "pos_embed": table})
     assert_same(backbone, other, 42, 56)
+
+
+STILL = {"use_pre_transformer_norm": False, "use_post_transformer_norm": True, "use_abs_pos_emb": False}
+
+
+def video_model() -> nn.Module:
+    own = {"class_token": False, "global_pool": "avg", "img_size": 64, "dynamic_img_size": True}
+    model = model_of("vit_pe_spatial_base_patch16_512", **STILL, **own)
+    for module in model.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.eps = 1e-6
+    return model
+
+
+def clip_weight(model: nn.Module) -> Tensor:
+    """The patch embedding of clips of two frames, whose sum over the frames is that of the model."""
+    weight = model.patch_embed.proj.weight.detach()
+    first = torch.randn(weight.shape, generator=torch.Generator().manual_seed(3)) * 0.05
+    return torch.stack([first, weight - first], dim=2)
+
+
+def rotated(heads: Tensor, columns: int) -> Tensor:
+    """Rotate pairs of queries or keys [B, heads, N, 64], as the code of V-JEPA 2 does, one pair after the other.
+
+    The frequencies of the two of a pair are not equal: that is a mistake with which the weights are trained.
+    """
+    result = heads.clone()
+    for cell in range(heads.shape[2]):
+        for start, number in ((20, cell // columns), (40, cell % columns)):
+            for one in range(0, 20, 2):
+                first, second = (heads[:, :, cell, start + one + side] for side in (0, 1))
+                angles = [torch.tensor(number * 10000 ** -((one + side) % 10 / 10)) for side in (0, 1)]
+                result[:, :, cell, start + one] = first * angles[0].cos() - second * angles[0].sin()
+                result[:, :, cell, start + one + 1] = second * angles[1].cos() + first * angles[1].sin()
+    return result
+
+
+def video_reference(model: nn.Module, weight: Tensor) -> Callable[[Tensor], Tensor]:
+    def forward(images: Tensor) -> Tensor:
+        clip = images[:, :, None].repeat(1, 1, 2, 1, 1)
+        x = functional.conv3d(clip, weight, model.patch_embed.proj.bias, stride=(2, 16, 16)).flatten(2).mT
+        for block in model.blocks:
+            qkv = block.attn.qkv(block.norm1(x)).unflatten(2, (3, 2, 64)).permute(2, 0, 3, 1, 4)
+            query, key = (rotated(part, images.shape[3] // 16) for part in qkv[:2])
+            x = x + block.attn.proj(
+                (functional.scaled_dot_product_attention(query, key, qkv[2])).transpose(1, 2).flatten(2)
+            )
+            x = x + block.mlp(block.norm2(x))
+        return model.norm(x).mean(1)
+
+    return forward
+
+
+def test_vjepa2(loaded: Callable[..., Backbone]) -> None:
+    """An image is a clip of two equal frames, at the first moment."""
+    model = video_model()
+    weight = clip_weight(model)
+    state = {**model.state_dict(), "patch_embed.proj.weight": weight}
+    names = under("module.backbone.", state)
+    content = {
+        "encoder": {name: value * 0 for name, value in names.items()},
+        "target_encoder": names,
+        "predictor": zeros("module.backbone.predictor_embed.weight"),
+    }
+    backbone = loaded(content)
+    assert evidence(backbone)["layout"].startswith("V-JEPA 2, an image as a clip of equal frames")
+    assert evidence(backbone)["part"] == "target_encoder.backbone"
+    shown = backbone.preprocess
+    assert (shown.mean[0], shown.interpolation, shown.crop_pct, shown.size) == (0.485, "bilinear", 0.875, 256)
+    assert_same(backbone, video_reference(model, weight))
+    assert_same(backbone, video_reference(model, weight), 48, 96)
+
+
+def test_vjepa2_with_a_table_that_it_may_not_use(loaded: Callable[..., Backbone]) -> None:
+    model = video_model()
+    weight = clip_weight(model)
+    table = {"pos_embed": torch.zeros(1, 32, 128)}
+    content = {"encoder": {**model.state_dict(), **table, "patch_embed.proj.weight": weight}}
+    with pytest.raises(UMTError, match="if its table of positions is used; add positions=vjepa2 for V-JEPA 2"):
+        loaded(content)
+    assert_same(loaded(content, "?positions=vjepa2"), video_reference(model, weight))
+
+
+def test_vjepa2_without_its_final_norm_is_refused(loaded: Callable[..., Backbone]) -> None:
+    state = {**video_model().state_dict(), "patch_embed.proj.weight": torch.zeros(128, 3, 2, 16, 16)}
+    del state["norm.bias"]
+    with pytest.raises(UMTError, match=r"1 tensors of the model are not in the file: 'norm\.bias'"):
+        loaded({"target_encoder": under("backbone.", state)})
+
+
+def test_vjepa2_of_transformers(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 128, "num_attention_heads": 2, "num_hidden_layers": 2, "pred_num_hidden_layers": 1}
+    torch.manual_seed(0)
+    model = transformers.VJEPA2Model(transformers.VJEPA2Config(**small, crop_size=64, frames_per_clip=4)).eval()
+    for value in model.state_dict().values():
+        value.add_(0.05 * torch.randn(value.shape))
+    model.save_pretrained(tmp_path / "model")
+    backbone = create_backbone(str(tmp_path / "model"))
+    assert evidence(backbone)["layout"].startswith("Hugging Face V-JEPA 2")
+    assert_same(backbone, lambda images: model.get_vision_features(images[:, None]).mean(1))
+
+
+def test_theia_of_transformers(loaded: Callable[..., Backbone], tmp_path: Path) -> None:
+    """Its code wraps the ViT of transformers."""
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 192, "num_attention_heads": 3, "num_hidden_layers": 2, "intermediate_size": 768}
+    torch.manual_seed(0)
+    model = transformers.ViTModel(transformers.ViTConfig(**small, image_size=64), add_pooling_layer=False).eval()
+    for value in model.state_dict().values():
+        value.add_(0.05 * torch.randn(value.shape))
+    model.save_pretrained(tmp_path / "model")
+    saved = load_file(tmp_path / "model" / "model.safetensors")
+    backbone = loaded({**under("backbone.model.", saved), **zeros("translator.backbone_adapter.adapter.0.weight")})
+    assert evidence(backbone)["layout"].startswith("Theia")
+    assert_same(backbone, lambda images: model(pixel_values=images).last_hidden_state[:, 1:].mean(1))
