@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from umt.backbones.adapters.building import building
 from umt.backbones.adapters.module_adapter import choose_preprocess
-from umt.backbones.adapters.positions import resample_as
+from umt.backbones.adapters.positions import resample_as, summarise_by
 from umt.backbones.adapters.timm_sizes import Build, Sizes, native_size
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
 from umt.backbones.probing import Shape, measure
@@ -166,10 +166,12 @@ def _with_published_pooling(model: Model) -> Model:
 def _adjusted(name: str, options: Mapping[str, Any]) -> Model:
     """Create a model with what its authors' code has and timm's does not: their resampling, their epsilon of norms."""
     rest = dict(options)
-    positions, eps = rest.pop("positions", None), rest.pop("layer_norm_eps", None)
+    positions, eps, summary = (rest.pop(option, None) for option in ("positions", "layer_norm_eps", "summary_tokens"))
     model = _create(name, rest)
     if positions is not None:
         resample_as(model, positions)
+    if summary is not None:
+        summarise_by(model, summary)
     if eps is not None:
         for module in model.modules():
             if isinstance(module, nn.LayerNorm):

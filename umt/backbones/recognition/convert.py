@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import isqrt
 
 import torch
 from torch import Tensor
 
+from umt.backbones.containers.spectral import without_spectral_norms
 from umt.backbones.recognition.layout import Join, Layout, Split
 from umt.errors import WeightsError
 
@@ -17,6 +19,7 @@ State = Mapping[str, Tensor]
 
 def converted(state: State, layout: Layout) -> dict[str, Tensor]:
     """Return the tensors under the model's names; UMTError if two of them would have one name."""
+    state = without_spectral_norms(state)
     names = {name: _renamed(name, layout) for name in state}
     result: dict[str, Tensor] = {}
     for name, value in state.items():
@@ -29,6 +32,12 @@ def converted(state: State, layout: Layout) -> dict[str, Tensor]:
         result = _joined(result, join)
     for split in layout.split:
         result = _split(result, split)
+    if layout.tokens in result:
+        _give_tokens(result, layout.tokens)
+    if layout.flat_patches:
+        _unflatten_patches(result)
+    if layout.still:
+        result["patch_embed.proj.weight"] = result["patch_embed.proj.weight"].float().sum(2)
     if layout.fold_cls_position and {"cls_token", "pos_embed"} <= result.keys():
         _fold(result)
     return result
@@ -97,3 +106,19 @@ def _fold(state: dict[str, Tensor]) -> None:
     positions = state["pos_embed"]
     state["cls_token"] = state["cls_token"] + positions[:, :1]
     state["pos_embed"] = positions[:, 1:]
+
+
+def _give_tokens(state: dict[str, Tensor], name: str) -> None:
+    """Name the first of several tokens the class token, and the others registers."""
+    tokens = state.pop(name)[None]
+    state["cls_token"] = tokens[:, :1]
+    if tokens.shape[1] > 1:
+        state["reg_token"] = tokens[:, 1:]
+
+
+def _unflatten_patches(state: dict[str, Tensor]) -> None:
+    """Give a patch embedding [width, 3 * side * side] the axes of a convolution, and the bias that timm's has."""
+    weight = state["patch_embed.proj.weight"]
+    side = isqrt(weight.shape[1] // 3)
+    state["patch_embed.proj.weight"] = weight.reshape(weight.shape[0], 3, side, side)
+    state.setdefault("patch_embed.proj.bias", torch.zeros_like(weight[:, 0]))

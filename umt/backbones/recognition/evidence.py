@@ -22,6 +22,14 @@ COLOURS = {
 
 QUESTIONS = {
     "act_layer": "which activation it has; add act_layer=quick_gelu for OpenAI's weights, or act_layer=gelu",
+    "positions": (
+        "if its table of positions is used; add positions=vjepa2 for V-JEPA 2, which rotates instead; V-JEPA, which "
+        "adds the table, is not supported"
+    ),
+    "summary_tokens": (
+        "which of its tokens are the summary of an image; add summary_tokens=[0, 1, 2] with the numbers of those whose "
+        "teacher has one"
+    ),
     "force_quick_gelu": "which activation it has; add force_quick_gelu=true for those of OpenAI, or =false",
 }
 
@@ -87,11 +95,16 @@ def evidence(
         "layout": f"{best.layout.name} ({best.layout.source})",
         "architecture": _architecture(best, choices),
         "normalisation": f"of {whose}" if whose else "unknown",
-        "global feature": best.layout.pooling or "as the architecture pools",
+        "global feature": best.layout.pooling or _own_pooling(best),
         "tensors": _counts(best.fit, beside),
         "allowed": ", ".join(best.fit.allowed),
     }
     return {name: text for name, text in lines.items() if text}
+
+
+def _own_pooling(best: Attempt) -> str:
+    tokens = best.options.get("summary_tokens")
+    return f"summary tokens {tokens}, one after the other" if tokens else "as the architecture pools"
 
 
 def _others(place: Candidate, places: Sequence[Candidate]) -> str:
@@ -105,15 +118,26 @@ def _others(place: Candidate, places: Sequence[Candidate]) -> str:
 
 def _architecture(best: Attempt, choices: Choices) -> str:
     """Return the architecture with its options, grouped by who says them."""
-    groups: dict[str, list[str]] = {"from the shapes": [], "as the layout has it": [], "as you say": []}
+    groups: dict[str, list[str]] = {
+        "from the shapes": [],
+        "as the file states": [],
+        "as the layout has it": [],
+        "as you say": [],
+    }
     for name, value in best.options.items():
-        said = "as you say" if name in choices.model else ""
-        said = said or ("as the layout has it" if name in best.layout.options else "from the shapes")
         if value is not None:
-            groups[said].append(f"{name} {value}")
+            groups[_said(name, value, best, choices)].append(f"{name} {value}")
     told = "; ".join(f"{', '.join(options)}, {said}" for said, options in groups.items() if options)
     heads = f" (heads: {best.heads})" if best.heads else ""
     return f"{best.library}:{best.architecture}" + (f" with {told}{heads}" if told else "")
+
+
+def _said(name: str, value: Any, best: Attempt, choices: Choices) -> str:
+    if name in choices.model:
+        return "as you say"
+    if best.layout.options.get(name) == value:
+        return "as the layout has it"
+    return "as the file states" if name in best.layout.states else "from the shapes"
 
 
 def _counts(found: WeightFit, beside: Mapping[str, list[str]]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from umt.backbones.containers.files import Container
+from umt.backbones.containers.parts import parts
 from umt.backbones.containers.pickles import StandIn
 
 PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
@@ -23,6 +24,13 @@ ACTIVATIONS = {
     "relu": "relu",
     "silu": "silu",
 }
+# Buffers that are facts: of the module that normalises images, and of RADIO's Hugging Face model.
+TENSOR_FACTS = {
+    "input_conditioner.norm_mean": "mean",
+    "input_conditioner.norm_std": "std",
+    "summary_idxs": "summary_tokens",
+}
+MAX_FACT = 64  # entries of such a buffer
 MAX_SIDE = 8192
 MAX_TEXT, BLOCK = 1 << 20, 1000  # characters of a configuration, and of the part about images
 
@@ -47,7 +55,7 @@ def read_facts(container: Container) -> Facts:
     preprocess: dict[str, Any] = {}
     said: dict[str, str] = {}
     architecture = None
-    for where, record in _records(container):
+    for where, record in (*_tensor_records(container), *_records(container)):
         for target, found in ((model, _model_facts(record)), (preprocess, _image_facts(record))):
             for name, value in found.items():
                 if name not in target:
@@ -58,6 +66,15 @@ def read_facts(container: Container) -> Facts:
     written = isinstance(container.content, Mapping) and container.content.keys() >= TIMM_TRAINING
     described = "pretrained_cfg" in container.facts.get("config.json", {})
     return Facts(architecture, model, preprocess, said, written or described)
+
+
+def _tensor_records(container: Container) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Return the facts that RADIO's code keeps as tensors beside the weights; the outermost are the model's own."""
+    for part in parts(container.content):
+        for name in sorted(part.state, key=len):
+            key = next((key for suffix, key in TENSOR_FACTS.items() if f".{name}".endswith(f".{suffix}")), None)
+            if key is not None and part.state[name].numel() <= MAX_FACT:
+                yield f"{name} in the file", {key: part.state[name].flatten().tolist()}
 
 
 def arguments(container: Container) -> frozenset[str]:
@@ -71,7 +88,7 @@ def _records(container: Container) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Return the mappings that may state facts, each with the name of its place, the most specific first."""
     for name in ("preprocessor_config.json", "open_clip_config.json", "config.json"):
         record = container.facts.get(name, {})
-        for inner in ("preprocess_cfg", "pretrained_cfg", "vision_config"):
+        for inner in ("preprocess_cfg", "pretrained_cfg", "vision_config", "args"):
             if isinstance(record.get(inner), Mapping):
                 yield f"{name}: {inner}", record[inner]
         yield name, record
@@ -117,10 +134,27 @@ def _model_facts(record: Mapping[str, Any]) -> dict[str, Any]:
     described = record.get("model_cfg")  # of open_clip
     if isinstance(described, Mapping):
         facts["force_quick_gelu"] = bool(described.get("quick_gelu", False))
+    summary = record.get("summary_tokens", _summary(record))
+    if isinstance(summary, list) and all(type(token) is int for token in summary):
+        facts["summary_tokens"] = summary
     eps = record.get("layer_norm_eps")
     if isinstance(eps, float) and 0 < eps < 1:
         facts["layer_norm_eps"] = eps
     return facts
+
+
+def _summary(record: Mapping[str, Any]) -> list[int] | None:
+    """Return RADIO's summary tokens: those of its teachers that have one, the first of each name."""
+    teachers = record.get("teachers")
+    if not isinstance(teachers, list) or not all(isinstance(teacher, Mapping) for teacher in teachers):
+        return None
+    if not record.get("cls_token_per_teacher", True):
+        return [0]
+    first: dict[str, int] = {}
+    for number, teacher in enumerate(teachers):
+        if teacher.get("use_summary", True):
+            first.setdefault(str(teacher.get("name")), number)
+    return sorted(first.values())
 
 
 def _image_facts(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,6 +173,8 @@ def _image_facts(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sizes(record: Mapping[str, Any]) -> dict[str, Any]:
     size, crop = (_side(record.get(key)) for key in ("size", "crop_size"))
+    if size is None and isinstance(record.get("preferred_resolution"), list):  # of RADIO
+        size = _side(record["preferred_resolution"][-1])
     share = record.get("crop_pct")
     if size is None and isinstance(record.get("input_size"), Sequence) and len(record["input_size"]) == 3:
         size = _side(record["input_size"][-1])

@@ -63,17 +63,6 @@ def headless(model: nn.Module, head: str) -> nn.Module:
     return model
 
 
-@pytest.fixture
-def loaded(tmp_path: Path) -> Callable[..., Backbone]:
-    """The backbone of a file with this content, of which nothing but the file is named."""
-
-    def load(content: object, options: str = "") -> Backbone:
-        torch.save(content, tmp_path / "w.pth")
-        return create_backbone(f"{tmp_path}/w.pth{options}")
-
-    return load
-
-
 @torch.no_grad()
 def assert_same(backbone: Backbone, reference: Callable[[Tensor], Tensor], height: int = 64, width: int = 64) -> None:
     """Compare the global features of two images with those of the reference for normalised images."""
