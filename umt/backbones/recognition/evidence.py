@@ -23,6 +23,7 @@ COLOURS = {
 QUESTIONS = {
     "act_layer": "which activation it has; add act_layer=quick_gelu for OpenAI's weights, or act_layer=gelu",
     "force_quick_gelu": "which activation it has; add force_quick_gelu=true for those of OpenAI, or =false",
+    "window_size": "how large its windows are; add window_size=8&img_size=256, or another window and size",
 }
 
 

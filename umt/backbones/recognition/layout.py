@@ -52,6 +52,8 @@ class Layout:
     split: tuple[Split, ...] = ()
     jax: bool = False  # true for tensors as JAX has them: kernels with inputs first, heads on an axis of their own
     transpose: str = ""  # pattern of matrices that the model has the other way round
+    unfolded: str = ""  # pattern of tensors over 2 x 2 cells in the order of torch's unfold
+    zero: Mapping[str, str] = field(default_factory=dict)  # bias that the file may lack -> weight that it belongs to
     fold_cls_position: bool = False  # the first position belongs to the class token, for a model that adds none to it
     left: Mapping[str, str] = field(default_factory=dict)  # kind of tensor -> pattern of names that the model leaves
     left_if_zero: str = ""  # pattern of biases that a model may lack if they are zeros
