@@ -99,7 +99,7 @@ def load(spec: Spec) -> OpenClipBackbone:
     """
     _refuse_random(spec, bool(spec.options.get("pretrained", True)))
     backbone = build(spec.name, spec.options)
-    backbone.language = spec.text
+    backbone.language = spec.text if backbone.pool is None else None
     return backbone
 
 

@@ -18,6 +18,7 @@ from umt.backbones.trust import refuse_untrusted
 from umt.backbones.weights import LoadReport
 from umt.errors import SpecError, TrustError, WeightsError
 
+TEXT = "text tower"  # kind of tensors, in the conventions of all layouts
 RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors are meant
 
 
@@ -43,10 +44,7 @@ def _refuse_unlisted(spec: Spec) -> None:
 def load_named(spec: Spec) -> Backbone:
     """Load `timm:NAME?weights=FILE`: the architecture is named, the file is recognised and must fit it."""
     path = Path(str(spec.options["weights"])).expanduser()
-    backbone = _built(spec, path, spec.name.partition("/")[0] if spec.scheme == "open_clip" else spec.name)
-    if spec.scheme == "open_clip":
-        backbone.language = spec.text
-    return backbone
+    return _built(spec, path, spec.name.partition("/")[0] if spec.scheme == "open_clip" else spec.name)
 
 
 def _built(spec: Spec, path: Path, architecture: str | None) -> Backbone:
@@ -71,11 +69,20 @@ def _built(spec: Spec, path: Path, architecture: str | None) -> Backbone:
     own = replace(found.preprocess, size_multiple=backbone.preprocess.size_multiple)
     backbone.use_preprocess(own.override(**size, **images))
     backbone.use_pool(pool or found.pooling or None)
+    if library == "open_clip" and pool is None:
+        backbone.language = _language(spec, built_as.with_options(weights=str(path)), found)
     backbone.load_report = _report(found)
     backbone.notes = (*backbone.notes, *_notes(found))
     backbone.recognised = found.evidence
     backbone.provenance = {"checkpoint": dict(found.evidence)}
     return backbone
+
+
+def _language(typed: Spec, built_as: Spec, found: RecognisedCheckpoint) -> str | None:
+    """Return the name of the text tower beside an image tower, in the same part of the file; None without one."""
+    if typed.scheme == "open_clip":
+        return typed.with_options(part=found.part).text
+    return built_as.with_options(part=found.part).text if TEXT in found.beside else None
 
 
 def _notes(found: RecognisedCheckpoint) -> tuple[str, ...]:
