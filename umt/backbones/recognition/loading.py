@@ -14,9 +14,9 @@ from umt.backbones.recognition.builders import build
 from umt.backbones.recognition.engine import recognise
 from umt.backbones.recognition.recognised import RecognisedCheckpoint
 from umt.backbones.spec import Spec
-from umt.backbones.trust import refuse_untrusted
+from umt.backbones.trust import FETCHING
 from umt.backbones.weights import LoadReport
-from umt.errors import SpecError, TrustError, WeightsError
+from umt.errors import SpecError, WeightsError
 
 TEXT = "text tower"  # kind of tensors, in the conventions of all layouts
 RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors are meant
@@ -25,20 +25,14 @@ RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors 
 def load_file(spec: Spec) -> Backbone:
     """Load what a path names: a student of a UMT checkpoint, or the backbone in a checkpoint of any public layout."""
     path = Path(spec.name).expanduser()
-    _refuse_unlisted(spec)
+    other = next((option for option in FETCHING if option in spec.options), None)
+    if other:
+        raise SpecError(f"backbone '{spec.text}': a file has its own weights; leave out '{other}'")
     if path.is_file() and checkpoint.is_checkpoint(path):
         return checkpoint.load(spec)
     if spec.tap:
         raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
     return _built(spec, path, None)
-
-
-def _refuse_unlisted(spec: Spec) -> None:
-    """Raise TrustError for an option that no library's names may set: it would be used while the file is recognised."""
-    try:
-        refuse_untrusted(replace(spec, scheme="open_clip"))
-    except TrustError:
-        refuse_untrusted(replace(spec, scheme="timm"))
 
 
 def load_named(spec: Spec) -> Backbone:
@@ -59,8 +53,6 @@ def _built(spec: Spec, path: Path, architecture: str | None) -> Backbone:
         raise WeightsError(f"{path}: {found.layout}; no file can tell {'; nor '.join(found.open_questions)}")
     library, _, name = found.architecture.partition(":")
     built_as = Spec(f"{library}:{name}", library, name, {**found.options, **options})
-    if spec.scheme != library:
-        refuse_untrusted(built_as)
     with nullcontext() if found.fit.absent else uninitialised():
         backbone, module = build(library, name, built_as.options)
     adopt(module, found.state)
