@@ -18,9 +18,9 @@ import torch
 from umt import plugins
 from umt.backbones.adapters.module_adapter import wrap_module
 from umt.backbones.contract import Backbone, is_factory
-from umt.backbones.spec import Spec, parse_spec
+from umt.backbones.spec import Spec, parse_spec, refuse_unset
 from umt.backbones.suggestions import unknown_backbone
-from umt.backbones.trust import refuse_untrusted
+from umt.backbones.trust import refuse_untrusted, runs_code
 from umt.errors import BackboneError, MissingFileError, SpecError, TrustError, unknown_name
 
 ENTRY_POINT_GROUP = "umt.backbones"
@@ -53,6 +53,8 @@ def create_backbone(text: str, /, *, seed: int = 0, trusted: bool = False, **opt
     spec = parse_spec(text).with_options(**options) if options else parse_spec(text)
     if not trusted:
         refuse_untrusted(spec)
+    if spec.is_file or (spec.scheme in SCHEMES and not runs_code(spec)):
+        refuse_unset(spec)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = _backbone(spec, _loader(spec)(spec.without("dtype")))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from umt.declarations import scalar
 from umt.errors import SpecError, UMTError
+from umt.text import brief
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar", ".npz", ".index.json")
 SCHEMES = ("timm", "open_clip", "pypi", "torchvision", "hf", "hub", "umt")  # what follows may hold colons
@@ -70,6 +71,24 @@ def parse_spec(text: str) -> Spec:
             f"backbone '{text}' names nothing; write e.g. timm:resnet50, ckpt.pth or my_package.module:factory"
         )
     return Spec(text, scheme, name, _options(text, query), head or None)
+
+
+def refuse_unset(spec: Spec) -> None:
+    """Raise UMTError for an option that is null, which libraries leave out, and for a `pretrained` like 0."""
+    unset = next(_nulls(spec.options), None)
+    if unset:
+        raise SpecError(f"backbone '{spec.text}': option '{unset}' is null, which sets nothing; leave it out")
+    if not isinstance(spec.options.get("pretrained", True), bool):
+        raise SpecError(f"backbone '{spec.text}': pretrained is true or false, not {brief(spec.options['pretrained'])}")
+
+
+def _nulls(options: Mapping[str, Any]) -> Iterator[str]:
+    """Return the names of options without a value, also of options inside options: `vision_cfg: layers`."""
+    for name, value in options.items():
+        if value is None:
+            yield name
+        if isinstance(value, Mapping):
+            yield from (f"{name}: {inner}" for inner in _nulls(value))
 
 
 def _existing(text: str) -> tuple[str, str]:

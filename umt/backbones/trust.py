@@ -55,6 +55,10 @@ def refuse_untrusted(spec: Spec) -> None:
         )
     if spec.scheme in HUB_SCHEMES:
         _refuse_options(spec, spec.options, {*_listed()["common"], *_listed()[spec.scheme]}, "option")
+    elif spec.is_file or spec.scheme == "umt":  # either library may have the architecture that is recognised
+        _refuse_options(
+            spec, spec.options, {*_listed()["common"], *_listed()["timm"], *_listed()["open_clip"]}, "option"
+        )
 
 
 def is_trusted(file: str, trust: Sequence[str]) -> bool:

@@ -23,6 +23,7 @@ from benchmarks.tasks.contract import Job
 from benchmarks.tasks.zeroshot import TASK, sentences
 from umt.backbones import create_backbone
 from umt.backbones.adapters import open_clip_text
+from umt.backbones.adapters.open_clip_text import class_directions
 from umt.data.contract import Dataset
 from umt.data.registry import dataset_info
 from umt.distill.distiller import Distiller
@@ -83,6 +84,29 @@ def test_scores_and_accuracies_are_open_clips_own(
     labels = [sample.target for sample in samples]
     for k in (1, 5):
         assert outcome.metrics[f"top{k}"] == pytest.approx(100 * top_k_accuracy_score(labels, expected, k=k))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("openai", [True, False])
+def test_a_recognised_file_has_the_texts_of_the_part_that_is_taken(tmp_path: Path, openai: bool) -> None:
+    """OpenAI's bare archive, and the averaged weights of a training beside its last ones."""
+    torch.manual_seed(0)
+    whole = open_clip.create_model("ViT-S-32-alt", force_quick_gelu=openai).eval()
+    state, path = whole.state_dict(), tmp_path / "model.pth"
+    sizes = dict.fromkeys(("input_resolution", "context_length", "vocab_size"), torch.tensor(77))
+    last = {f"module.{name}": torch.zeros_like(value) for name, value in state.items()}
+    averaged = {f"module.{name}": value for name, value in state.items()}
+    torch.save({**state, **sizes} if openai else {"state_dict": last, "state_dict_ema": averaged}, path)
+    language = create_backbone(f"{path}{'' if openai else '?force_quick_gelu=false&dtype=bf16'}").language
+    assert language
+    found = class_directions(language, ["red", "green"], [SENTENCE], torch.device("cpu"), lambda *_: None)
+    tokenizer = open_clip.get_tokenizer("ViT-S-32-alt")
+    expected = build_zero_shot_classifier_legacy(whole, tokenizer, ["red", "green"], [SENTENCE])
+    torch.testing.assert_close(found.T, expected)
+    torch.save({name: value for name, value in state.items() if name.startswith("visual.")}, path)
+    assert create_backbone(f"{path}?force_quick_gelu=false").language is None
+    torch.save(state, path)
+    assert create_backbone(f"{path}?force_quick_gelu=false&pool=cls").language is None, "it is no encoding of texts"
 
 
 def test_random_towers_belong_together(make_job: MakeJob, make_dataset: MakeDataset) -> None:

@@ -41,6 +41,24 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
     return name
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("timm:vit_small_patch14_dinov2?pretrained=false&init_values=null", "option 'init_values' is null"),
+        ("timm:test_vit?pretrained=false&pool=null", "option 'pool' is null"),
+        ("timm:test_vit?weights=null", "option 'weights' is null"),
+        ("open_clip:ViT-S-32-alt?pretrained=false&force_image_size=null", "option 'force_image_size' is null"),
+        ("open_clip:ViT-S-32-alt?pretrained=false&vision_cfg={layers: null}", "option 'vision_cfg: layers' is null"),
+        ("open_clip:ViT-S-32-alt?pretrained=0", "pretrained is true or false, not 0"),
+        ("torchvision:resnet18?pretrained=none", "pretrained is true or false, not 'none'"),
+        ("torchvision:resnet18?pretrained=false&weights=DEFAULT", "weights=DEFAULT and pretrained=false exclude"),
+    ],
+)
+def test_options_that_would_set_nothing_are_errors(text: str, said: str) -> None:
+    with pytest.raises(UMTError, match=said):
+        create_backbone(text, trusted=True)
+
+
 def test_a_module(site: str) -> None:
     backbone = create_backbone(f"{site}:Patches?width=16", trusted=True)
     assert (backbone.dim, backbone.training, backbone.spec) == (16, False, f"{site}:Patches?width=16")

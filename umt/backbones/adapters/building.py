@@ -44,7 +44,7 @@ def building(
                 f"{name}: pretrained weights could not be fetched ({reason}); "
                 + (remedy or f"pass them as {name}?weights=FILE, or take random ones with {name}?pretrained=false")
             ) from error
-        raise BackboneError(f"{name} with options {dict(options)}: {first_line(error)}") from error
+        raise BackboneError(f"{name}: {first_line(error)} (with options {dict(options)})") from error
     finally:
         logging.disable(disabled)
 

@@ -99,7 +99,7 @@ def load(spec: Spec) -> OpenClipBackbone:
     """
     _refuse_random(spec, bool(spec.options.get("pretrained", True)))
     backbone = build(spec.name, spec.options)
-    backbone.language = spec.text
+    backbone.language = spec.text if backbone.pool is None else None
     return backbone
 
 
@@ -131,9 +131,6 @@ def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
         raise unknown_name(
             "open_clip model", architecture, open_clip.list_models(), listing="umt backbones list open_clip"
         )
-    dropped = [option for option, value in options.items() if value is None]
-    if dropped:
-        raise SpecError(f"open_clip:{name}: open_clip takes its default for options that are null; set {dropped[0]}")
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if tag and tag not in tags:
         raise unknown_name(f"weights of open_clip's {architecture}", tag, tags)

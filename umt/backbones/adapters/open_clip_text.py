@@ -19,7 +19,9 @@ from umt.backbones.trust import refuse_untrusted
 from umt.backbones.weights import load_weights
 from umt.errors import WeightsError
 
+VISUAL = "visual"  # the image tower of a model
 SIZES = r"(input_resolution|context_length|vocab_size)$"  # numbers that OpenAI's archives hold as tensors
+OF_IMAGES = ("pool", "dtype", "weights_of", "allow")  # options that do not concern the text tower
 CLASSES_AT_ONCE = 10  # encoded at once, in all their sentences; it changes no number
 
 
@@ -34,7 +36,8 @@ def class_directions(
 ) -> Tensor:
     """Return unit vectors float32 [C, D]: the mean over templates of the unit text encodings of each class.
 
-    language: a backbone's name, `open_clip:MODEL/PRETRAINED[?weights=FILE&...]`; a file must hold the whole model.
+    language: a backbone's name, `open_clip:MODEL/PRETRAINED[?weights=FILE&...]`; a file must hold the whole model, and
+    `part=` names the place of its image tower.
     templates: texts with `{}` for the name of a class. seed: of `create_backbone`, if the weights are random.
     """
     spec = parse_spec(language)
@@ -52,24 +55,29 @@ def class_directions(
 
 
 def _text_tower(spec: Spec, seed: int) -> nn.Module:
-    options = dict(spec.options)
+    options = {name: value for name, value in spec.options.items() if name not in OF_IMAGES}
     preprocess_options(options)
-    weights = options.pop("weights", None)
+    weights, place = options.pop("weights", None), options.pop("part", VISUAL)
     pretrained = options.pop("pretrained", weights is None)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: nn.Module = create(spec.name, pretrained, options)
     model.visual = nn.Identity()  # the image tower is a backbone already
     if weights is not None:
-        _load_text(model, Path(str(weights)))
+        _load_text(model, Path(str(weights)), str(place))
     return model
 
 
-def _load_text(model: nn.Module, path: Path) -> None:
-    """Load the weights of all but the image tower."""
+def _load_text(model: nn.Module, path: Path, place: str) -> None:
+    """Load the weights of all but the image tower, which lies at `place`: the containers and its prefix."""
     names = model.state_dict().keys() - {"logit_scale", "logit_bias"}
     for part in parts(open_container(path).content):
-        state = {name: value for name, value in part.state.items() if not name.startswith("visual.")}
+        tower = place.removeprefix(".".join(part.where)).removeprefix(".")
+        model_of = tower.rpartition(VISUAL)[0]
+        whole_model = {
+            name.removeprefix(model_of): value for name, value in part.state.items() if name.startswith(model_of)
+        }
+        state = {name: value for name, value in whole_model.items() if not name.startswith(f"{VISUAL}.")}
         if state.keys() & names:
             load_weights(model, state, source=str(path), ignored=SIZES)
             return

@@ -23,7 +23,7 @@ from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_op
 from umt.backbones.probing import Shape, measure
 from umt.backbones.spec import Spec
 from umt.backbones.suggestions import unknown_backbone
-from umt.errors import BackboneError, SpecError
+from umt.errors import BackboneError
 
 Model = Any  # a timm model: nn.Module declares none of the attributes that timm adds
 NO_FINAL_NORM = ("Hiera", "HieraDet")  # the norm is part of their head, and timm refuses norm=True
@@ -143,9 +143,6 @@ def create_model(name: str, options: Mapping[str, Any]) -> Model:
     """Create a timm model without classifier."""
     if not name.startswith(SOURCES) and not timm.is_model(name.partition(".")[0]):
         raise unknown_backbone("timm model", name, timm.list_models(), listing="umt backbones list timm")
-    dropped = [option for option, value in options.items() if value is None]
-    if dropped:
-        raise SpecError(f"timm:{name}: timm leaves out options that are null, and takes its default; set {dropped[0]}")
     hub = constants.ENDPOINT if options.get("pretrained") and not name.startswith(LOCAL) else None
     with building(f"timm:{name}", options, hub=hub):
         model = _adjusted(name, options)

@@ -75,6 +75,10 @@ def load(spec: Spec) -> TorchvisionBackbone:
     weights, pretrained = options.pop("weights", None), options.pop("pretrained", True)
     if options:
         raise SpecError(f"backbone '{spec.text}': unknown option '{next(iter(options))}'; take weights or pretrained")
+    if not pretrained and weights is not None and not _is_file(str(weights)):
+        raise SpecError(
+            f"backbone '{spec.text}': weights={weights} and pretrained=false exclude each other; leave one out"
+        )
     file = Path(str(weights)) if weights is not None and _is_file(str(weights)) else None
     entry = _weights(spec.name, str(weights or "DEFAULT")) if pretrained and file is None else None
     with building(f"torchvision:{spec.name}", {}, hub=HUB if entry else None), redirect_stderr(StringIO()):

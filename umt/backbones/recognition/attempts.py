@@ -93,7 +93,7 @@ def _attempts_with(layout: Layout, place: Candidate, facts: Facts, choices: Choi
         return [replace(_attempt(layout, place, state, name, options, choices), heads=heads)]
     except ContradictionError:
         raise
-    except (KeyError, UMTError, ZeroDivisionError) as error:
+    except (ArithmeticError, LookupError, UMTError) as error:
         return [Attempt(place, layout, "", {}, WeightFit({}, problems=(f"{first_line(error)}",)))]
 
 

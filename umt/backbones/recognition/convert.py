@@ -28,6 +28,11 @@ def converted(state: State, layout: Layout) -> dict[str, Tensor]:
         result[names[name]] = _turned(name, value) if layout.jax else value
     if layout.transpose:
         result |= {name: value.mT for name, value in result.items() if re.match(layout.transpose, name)}
+    if layout.unfolded:
+        result |= {name: _merged(value) for name, value in result.items() if re.match(layout.unfolded, name)}
+    for bias, weight in layout.zero.items():
+        if weight in result:
+            result.setdefault(bias, torch.zeros(result[weight].shape[:1], dtype=result[weight].dtype))
     for join in layout.join:
         result = _joined(result, join)
     for split in layout.split:
@@ -58,6 +63,11 @@ def _turned(name: str, value: Tensor) -> Tensor:
     if name.endswith("/kernel"):
         return value.permute(3, 2, 0, 1) if value.dim() == 4 else value.mT
     return value.flatten() if name.endswith("/bias") else value
+
+
+def _merged(value: Tensor) -> Tensor:
+    """Return a tensor over 2 x 2 cells in Swin's order: cells column by column, channels last."""
+    return value.unflatten(-1, (-1, 4))[..., [0, 2, 1, 3]].mT.flatten(-2) if value.shape[-1] % 4 == 0 else value
 
 
 def _joined(state: State, join: Join) -> dict[str, Tensor]:

@@ -104,6 +104,8 @@ def _recognised(
         pooling=best.layout.pooling,
         state=best.fit.state,
         fit=best.fit,
+        part=best.place.title,
+        beside=beside,
         evidence=evidence(container.kind, best, places, beside, whose, choices),
         open_questions=questions(best, whose, choices),
     )

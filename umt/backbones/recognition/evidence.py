@@ -31,6 +31,7 @@ QUESTIONS = {
         "teacher has one"
     ),
     "force_quick_gelu": "which activation it has; add force_quick_gelu=true for those of OpenAI, or =false",
+    "window_size": "how large its windows are; add window_size=8&img_size=256, or another window and size",
 }
 
 

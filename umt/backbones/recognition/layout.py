@@ -55,6 +55,8 @@ class Layout:
     tokens: str = ""  # a tensor [tokens, width] of the class token and what the model calls registers
     flat_patches: bool = False  # the patch embedding is a matrix, and has no bias if the file has none
     still: bool = False  # the patches are of clips, of which an image is one whose frames are equal
+    unfolded: str = ""  # pattern of tensors over 2 x 2 cells in the order of torch's unfold
+    zero: Mapping[str, str] = field(default_factory=dict)  # bias that the file may lack -> weight that it belongs to
     fold_cls_position: bool = False  # the first position belongs to the class token, for a model that adds none to it
     left: Mapping[str, str] = field(default_factory=dict)  # kind of tensor -> pattern of names that the model leaves
     left_if_zero: str = ""  # pattern of biases that a model may lack if they are zeros

@@ -14,17 +14,20 @@ from umt.backbones.recognition.builders import build
 from umt.backbones.recognition.engine import recognise
 from umt.backbones.recognition.recognised import RecognisedCheckpoint
 from umt.backbones.spec import Spec
-from umt.backbones.trust import refuse_untrusted
+from umt.backbones.trust import FETCHING
 from umt.backbones.weights import LoadReport
-from umt.errors import SpecError, TrustError, WeightsError
+from umt.errors import SpecError, WeightsError
 
+TEXT = "text tower"  # kind of tensors, in the conventions of all layouts
 RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors are meant
 
 
 def load_file(spec: Spec) -> Backbone:
     """Load what a path names: a student of a UMT checkpoint, or the backbone in a checkpoint of any public layout."""
     path = Path(spec.name).expanduser()
-    _refuse_unlisted(spec)
+    other = next((option for option in FETCHING if option in spec.options), None)
+    if other:
+        raise SpecError(f"backbone '{spec.text}': a file has its own weights; leave out '{other}'")
     if path.is_file() and checkpoint.is_checkpoint(path):
         return checkpoint.load(spec)
     if spec.head:
@@ -32,21 +35,10 @@ def load_file(spec: Spec) -> Backbone:
     return _built(spec, path, None)
 
 
-def _refuse_unlisted(spec: Spec) -> None:
-    """Raise TrustError for an option that no library's names may set: it would be used while the file is recognised."""
-    try:
-        refuse_untrusted(replace(spec, scheme="open_clip"))
-    except TrustError:
-        refuse_untrusted(replace(spec, scheme="timm"))
-
-
 def load_named(spec: Spec) -> Backbone:
     """Load `timm:NAME?weights=FILE`: the architecture is named, the file is recognised and must fit it."""
     path = Path(str(spec.options["weights"])).expanduser()
-    backbone = _built(spec, path, spec.name.partition("/")[0] if spec.scheme == "open_clip" else spec.name)
-    if spec.scheme == "open_clip":
-        backbone.language = spec.text
-    return backbone
+    return _built(spec, path, spec.name.partition("/")[0] if spec.scheme == "open_clip" else spec.name)
 
 
 def _built(spec: Spec, path: Path, architecture: str | None) -> Backbone:
@@ -61,8 +53,6 @@ def _built(spec: Spec, path: Path, architecture: str | None) -> Backbone:
         raise WeightsError(f"{path}: {found.layout}; no file can tell {'; nor '.join(found.open_questions)}")
     library, _, name = found.architecture.partition(":")
     built_as = Spec(f"{library}:{name}", library, name, {**found.options, **options})
-    if spec.scheme != library:
-        refuse_untrusted(built_as)
     with nullcontext() if found.fit.absent else uninitialised():
         backbone, module = build(library, name, built_as.options)
     adopt(module, found.state)
@@ -71,11 +61,20 @@ def _built(spec: Spec, path: Path, architecture: str | None) -> Backbone:
     own = replace(found.preprocess, size_multiple=backbone.preprocess.size_multiple)
     backbone.use_preprocess(own.override(**size, **images))
     backbone.use_pool(pool or found.pooling or None)
+    if library == "open_clip" and pool is None:
+        backbone.language = _language(spec, built_as.with_options(weights=str(path)), found)
     backbone.load_report = _report(found)
     backbone.notes = (*backbone.notes, *_notes(found))
     backbone.recognised = found.evidence
     backbone.provenance = {"checkpoint": dict(found.evidence)}
     return backbone
+
+
+def _language(typed: Spec, built_as: Spec, found: RecognisedCheckpoint) -> str | None:
+    """Return the name of the text tower beside an image tower, in the same part of the file; None without one."""
+    if typed.scheme == "open_clip":
+        return typed.with_options(part=found.part).text
+    return built_as.with_options(part=found.part).text if TEXT in found.beside else None
 
 
 def _notes(found: RecognisedCheckpoint) -> tuple[str, ...]:

@@ -30,5 +30,7 @@ class RecognisedCheckpoint:
     pooling: str
     state: Mapping[str, Tensor]
     fit: WeightFit
+    part: str  # the containers and the prefix of the backbone
+    beside: Mapping[str, list[str]]  # kind -> tensors of the file outside the backbone
     evidence: Mapping[str, str] = field(default_factory=dict)
     open_questions: tuple[str, ...] = ()

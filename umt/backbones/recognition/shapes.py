@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from math import isqrt
@@ -14,6 +15,7 @@ from umt.errors import WeightsError
 State = Mapping[str, Tensor]
 Options = dict[str, Any]
 SWIN_SIZES = {7: 224, 12: 384, 8: 256, 16: 256, 24: 384}  # pixels that models of these windows are trained at
+SWIN_V2_SIZES = {12: 192, 24: 384}
 
 
 def vit(state: State) -> Options:
@@ -114,6 +116,30 @@ def swin(state: State) -> Options:
     }
 
 
+def swin_v2(state: State) -> Options:
+    """Return the options of timm's SwinTransformerV2; the windows stand in tables of coordinates, which it may lack."""
+    depths = _depths(state, r"layers\.(\d+)\.blocks\.(\d+)\.")
+    blocks = [f"layers.{stage}.blocks.0.attn" for stage in range(len(depths))]
+    options = {
+        "embed_dim": state["patch_embed.proj.weight"].shape[0],
+        "depths": depths,
+        "num_heads": [state[f"{block}.logit_scale"].shape[0] for block in blocks],
+    }
+    if f"{blocks[0]}.relative_coords_table" not in state:
+        return options
+    tables = [state[f"{block}.relative_coords_table"] for block in blocks]
+    windows = [(table.shape[1] + 1) // 2 for table in tables]
+    trained = [_trained_window(table, window) for table, window in zip(tables, windows, strict=True)]
+    options |= {"window_size": windows[0], "img_size": SWIN_V2_SIZES.get(windows[0], 256)}
+    return options if trained == windows else {**options, "pretrained_window_sizes": trained}
+
+
+def _trained_window(table: Tensor, window: int) -> int:
+    """Return the window of the training before: the last coordinate is log8(8 * (window - 1) / (trained - 1) + 1)."""
+    last = 8 ** float(table[0, -1, -1, 0]) - 1
+    return 1 + round(8 * (window - 1) / last) if math.isfinite(last) and last > 0 else window
+
+
 def ratio(hidden: int, width: int) -> float:
     """Return the ratio by which a library gets the hidden width again, when it rounds down."""
     value = hidden / width
@@ -160,4 +186,5 @@ FAMILIES: Mapping[str, Callable[[State], Options]] = {
     "convnext": convnext,
     "resnet": resnet,
     "swin": swin,
+    "swin_v2": swin_v2,
 }

@@ -85,7 +85,7 @@ def test_offline_is_given_back(silent: str) -> None:
 
 
 def test_errors_are_one_line_and_ours_stay() -> None:
-    with pytest.raises(BackboneError, match=r"x with options \{'a': 1\}: first$"), building("x", {"a": 1}):
+    with pytest.raises(BackboneError, match=r"x: first \(with options \{'a': 1\}\)$"), building("x", {"a": 1}):
         raise ValueError("first\nsecond")
     with pytest.raises(SpecError, match="ours"), building("x", {}):
         raise SpecError("ours")

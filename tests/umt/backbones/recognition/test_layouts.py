@@ -33,7 +33,7 @@ def shaken(model: nn.Module, seed: int = 1) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, value in model.state_dict().items():
-            if value.is_floating_point():
+            if value.is_floating_point() and not name.endswith("relative_coords_table"):  # which no training changes
                 noise = torch.rand if name.endswith("var") else torch.randn
                 value.add_(0.05 * noise(value.shape, generator=generator))
     model.eval()
@@ -250,6 +250,7 @@ TORCHVISION: Mapping[str, tuple[Callable[..., nn.Module], str, dict[str, Any]]] 
     "ConvNeXt": (tv.convnext_tiny, "classifier.2", {}),
     "ViT": (tv.vit_b_16, "heads", {"image_size": 64}),
     "Swin": (tv.swin_t, "head", {}),
+    "Swin V2": (tv.swin_v2_t, "head", {}),
     "MobileNetV2": (tv.mobilenet_v2, "classifier", {}),
     "MobileNetV3, large": (tv.mobilenet_v3_large, "classifier.3", {}),
     "MobileNetV3, small": (tv.mobilenet_v3_small, "classifier.3", {}),
@@ -263,6 +264,7 @@ TORCHVISION: Mapping[str, tuple[Callable[..., nn.Module], str, dict[str, Any]]] 
     "EfficientNetV2-M": (tv.efficientnet_v2_m, "classifier", {}),
     "EfficientNetV2-L": (tv.efficientnet_v2_l, "classifier", {}),
 }
+TORCHVISION_SIDES = {"Swin": (224, 224), "Swin V2": (256, 256)}
 
 
 @pytest.mark.slow
@@ -276,7 +278,7 @@ def test_torchvision(loaded: Callable[..., Backbone], name: str) -> None:
     headless(getattr(model, outer), inner) if inner else headless(model, outer)
     backbone = loaded(state)
     assert backbone.preprocess.mean[0] == (0.5 if name == "EfficientNetV2-L" else IMAGENET)
-    assert_same(backbone, model, *((224, 224) if name == "Swin" else (64, 64)))
+    assert_same(backbone, model, *TORCHVISION_SIDES.get(name, (64, 64)))
 
 
 def torchvision_reference(state: State) -> object:
@@ -449,6 +451,7 @@ MLP = {"intermediate_size": 256}
 PYRAMID = {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 2, 1]}
 HUGGING_FACE: Mapping[str, tuple[str, str, dict[str, Any], int]] = {
     "ViT": ("ViTModel", "cls", {**SMALL, **MLP, "image_size": 64, "patch_size": 16}, 64),
+    "DeiT": ("DeiTModel", "both", {**SMALL, **MLP, "image_size": 64, "patch_size": 16}, 64),
     "DINOv2": ("Dinov2Model", "cls", {**SMALL, "image_size": 70, "patch_size": 14}, 70),
     "DINOv2 registers": ("Dinov2WithRegistersModel", "cls", {**SMALL, "image_size": 70, "patch_size": 14}, 70),
     "DINOv3": ("DINOv3ViTModel", "cls", {**SMALL, **MLP, "image_size": 64, "num_register_tokens": 4}, 64),
@@ -490,7 +493,9 @@ def test_hugging_face(tmp_path: Path, name: str) -> None:
 
     def reference(images: Tensor) -> Tensor:
         output = model(pixel_values=images)
-        given = output.last_hidden_state[:, 0] if feature == "cls" else output.pooler_output.flatten(1)
+        tokens = {"cls": slice(1), "both": slice(2)}  # DeiT's class and distillation token
+        pooled = feature not in tokens
+        given = output.pooler_output.flatten(1) if pooled else output.last_hidden_state[:, tokens[feature]].mean(1)
         assert isinstance(given, Tensor)
         return given
 
@@ -533,6 +538,41 @@ def test_swin_in_its_authors_names(loaded: Callable[..., Backbone]) -> None:
     state |= zeros("layers.0.blocks.1.attn_mask", "layers.0.blocks.1.attn.relative_position_index", "head.weight")
     assert_same(loaded({"model": state}), model, 224, 224)
     assert_same(loaded(dict(model.state_dict())), model, 224, 224)
+
+
+V2_BUFFERS = ("relative_coords_table", "relative_position_index")
+
+
+@pytest.mark.parametrize("trained", [0, 4])
+def test_swin_v2_in_its_authors_names(loaded: Callable[..., Backbone], trained: int) -> None:
+    """Its tables tell the windows, also those of a training at another size before."""
+    torch.manual_seed(0)
+    small = {"num_classes": 0, "depths": [1, 1, 1, 1], "pretrained_window_sizes": [trained] * 4}
+    model = shaken(timm.create_model("swinv2_tiny_window8_256", **small))
+    buffers = {name: value for name, value in model.named_buffers() if name.endswith(V2_BUFFERS)}
+    state = {**model.state_dict(), **buffers, **zeros("layers.0.blocks.0.attn_mask", "head.weight")}
+    for stage in (1, 2, 3):
+        for name in [name for name in state if name.startswith(f"layers.{stage}.downsample.")]:
+            state[name.replace(f"layers.{stage}", f"layers.{stage - 1}")] = state.pop(name)
+    backbone = loaded({"model": state})
+    assert evidence(backbone)["layout"].startswith("Swin V2")
+    assert_same(backbone, model, 256, 256)
+    own = dict(model.state_dict())
+    with pytest.raises(UMTError, match="no file can tell how large its windows are; add window_size=8&img_size=256"):
+        loaded(own)
+    windows = [trained] * 4
+    assert_same(loaded(own, f"?window_size=8&img_size=256&pretrained_window_sizes={windows}"), model, 256, 256)
+
+
+def test_swin_in_the_names_of_openmmlab(loaded: Callable[..., Backbone]) -> None:
+    """Against MMSegmentation's own Swin, which merges cells in the order of torch's unfold, as mmpretrain does."""
+    backbones = pytest.importorskip("mmseg.models.backbones")
+    torch.manual_seed(0)
+    model = shaken(backbones.SwinTransformer(depths=(2, 1, 1, 1), out_indices=(3,)))
+    content = {"state_dict": {**under("backbone.", model.state_dict()), **zeros("decode_head.conv_seg.weight")}}
+    backbone = loaded(content)
+    assert evidence(backbone)["layout"].startswith("OpenMMLab Swin")
+    assert_same(backbone, lambda images: model(images)[0].mean((2, 3)), 224, 224)
 
 
 @pytest.mark.parametrize(
@@ -589,7 +629,8 @@ def test_mmpretrain_vit(loaded: Callable[..., Backbone]) -> None:
         loaded(content)
 
 
-def test_mmsegmentation_vit(loaded: Callable[..., Backbone]) -> None:
+@pytest.mark.parametrize("patch_bias", [True, False])
+def test_mmsegmentation_vit(loaded: Callable[..., Backbone], patch_bias: bool) -> None:
     """Against MMSegmentation's own ViT, which has no final norm."""
     backbones = pytest.importorskip("mmseg.models.backbones")
     torch.manual_seed(0)
@@ -599,7 +640,7 @@ def test_mmsegmentation_vit(loaded: Callable[..., Backbone]) -> None:
             embed_dims=768,
             num_layers=2,
             num_heads=12,
-            patch_bias=True,
+            patch_bias=patch_bias,
             output_cls_token=True,
             norm_cfg={"type": "LN", "eps": 1e-6},
         )
@@ -685,6 +726,19 @@ def test_hugging_face_clip_with_its_projection(tmp_path: Path) -> None:
         return given
 
     assert_same(backbone, reference, 224, 224)
+
+
+def test_hugging_face_siglip_with_its_text_tower(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    vision = {**SMALL, **MLP, "image_size": 64, "patch_size": 16}
+    text = {**SMALL, **MLP, "projection_size": 128}
+    torch.manual_seed(0)
+    model = shaken(transformers.SiglipModel(transformers.SiglipConfig(vision_config=vision, text_config=text)))
+    model.save_pretrained(tmp_path / "model")
+    backbone = create_backbone(str(tmp_path / "model"))
+    assert "of text tower" in evidence(backbone)["tensors"]
+    assert backbone.preprocess.mean[0] == HALF
+    assert_same(backbone, lambda images: model.vision_model(pixel_values=images).pooler_output)
 
 
 def test_names_that_only_timm_converts(tmp_path: Path) -> None:

@@ -116,11 +116,24 @@ def test_allow_lets_names_pass_and_is_said(odd: str, tmp_path: Path) -> None:
     assert backbone.notes == ("tensors that only allow= lets differ: norm.bias, norm.weight",)
 
 
-def test_options_that_a_builder_drops_are_errors() -> None:
-    with pytest.raises(UMTError, match="timm leaves out options that are null, and takes its default; set init_values"):
-        create_backbone("timm:vit_small_patch14_dinov2?pretrained=false&init_values=null")
-    with pytest.raises(UMTError, match="open_clip takes its default for options that are null; set force_image_size"):
-        create_backbone("open_clip:ViT-S-32-alt?pretrained=false&force_image_size=null")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("weights=other.pth", "a file has its own weights; leave out 'weights'"),
+        ("pretrained=false", "a file has its own weights; leave out 'pretrained'"),
+        ("layers=null", "option 'layers' is null"),
+        ("in_chans=3", "option 'in_chans' is not among those that a name from a file may set"),
+    ],
+)
+def test_options_of_a_file_are_used_or_refused(odd: str, options: str, said: str) -> None:
+    with pytest.raises(UMTError, match=said):
+        create_backbone(f"{odd}?allow=gadget&{options}")
+
+
+def test_a_person_may_set_any_option_of_a_file(odd: str) -> None:
+    assert create_backbone(f"{odd}?allow=gadget&in_chans=3", trusted=True).architecture == "resnet18"
+    with pytest.raises(UMTError, match="got an unexpected keyword argument"):
+        create_backbone(f"{odd}?allow=gadget&gadgets=3", trusted=True)
 
 
 def test_a_part_that_is_not_there_is_named(odd: str) -> None:
