@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from benchmarks.suite.suite import Suite, load_suite, suite_names
+from reports.building.sharing import anonymiser
 from reports.building.table import Table
 from reports.paper import TABLE1
 from reports.report import report_files, suite_figures, suite_tables
@@ -32,18 +33,33 @@ Examples:
 """
 
 
+ANONYMOUS = click.option(
+    "--anonymous",
+    is_flag=True,
+    help="Leave out commits, commands and files, the names of the user, the machine and owners of folders, and labels "
+    "that hold one of these names.",
+)
+
+
 @click.command(epilog=REPORT_EPILOG)
 @options.results("the newest below runs/")
 @options.out("tables, beside the result store")
 @click.option("--compare", type=click.Choice(["paper"]), help="Also a table of the differences to the paper's numbers.")
 @options.suite("the suite of the results")
-def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None) -> None:
+@ANONYMOUS
+def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None, anonymous: bool) -> None:
     """Write the tables and figures of a result store, and print the tables that have results."""
-    write_report(results or newest_store(), out, load_suite(suite) if suite else None, compare=bool(compare))
+    chosen = load_suite(suite) if suite else None
+    write_report(results or newest_store(), out, chosen, compare=bool(compare), anonymous=anonymous)
 
 
-def write_report(results: Path, out: Path | None, suite: Suite | None, *, compare: bool = False) -> None:
-    """Write and print the tables of a suite, by default the suite of the results; compare: with the paper's numbers."""
+def write_report(
+    results: Path, out: Path | None, suite: Suite | None, *, compare: bool = False, anonymous: bool = False
+) -> None:
+    """Write and print the tables of a suite, by default the suite of the results.
+
+    compare: with the paper's numbers. anonymous: without what names people.
+    """
     measurements = read_measurements(results)
     suite = suite or _suite_of(measurements)
     tables = suite_tables(suite, measurements)
@@ -52,6 +68,9 @@ def write_report(results: Path, out: Path | None, suite: Suite | None, *, compar
     out = writable_folder(out or results.parent / "tables", "--out")
     if compare:
         tables.append(_compared(suite, measurements))
+    if anonymous:
+        hidden = anonymiser(tables, measurements)
+        tables = [hidden.table(table) for table in tables]
     console = Console()
     for table in tables:
         if table.measured_rows:

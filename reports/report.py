@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.suite.suite import COST_TASKS, Column, Suite
 from reports.building.build import build_table
 from reports.building.columns import comparable_columns
+from reports.building.sharing import shareable
 from reports.building.table import Table
 from reports.building.top_rows import shortened
 from reports.figures.curves import training_curves
@@ -75,6 +76,7 @@ def report_files(tables: Sequence[Table], sketches: Sequence[Sketch], title: str
     show the same are not drawn again.
     """
     figures = [finished(sketch, out) for sketch in sketches]
+    tables = [shareable(table) for table in tables]
     short = [shortened(table, MAX_ROWS) for table in tables]
     texts = {"report.html": html_page(title, short, figures), "report.tex": latex_document(short)}
     for table, readable in zip(tables, short, strict=True):
