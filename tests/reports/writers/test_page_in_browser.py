@@ -16,7 +16,9 @@ NAMES = "[...document.querySelectorAll('tbody tr:not(.group)')].filter(r => !r.h
 
 def number(value: float | None) -> Cell:
     return (
-        Cell() if value is None else Cell(f"{value:.1f}", value, runs=1, explain=lambda: [f"measured as {value}", "<b>"])
+        Cell()
+        if value is None
+        else Cell(f"{value:.1f}", value, runs=1, explain=lambda: [f"measured as {value}", "<b>"])
     )
 
 
