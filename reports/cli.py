@@ -23,13 +23,13 @@ from umt.files import writable_folder
 
 REPORT_EPILOG = """\b
 Examples:
-  umt report                                              the newest run below runs/
+  umt report        the newest run below runs/
   umt report --results runs/paper/results --compare paper
 """
 LEADERBOARD_EPILOG = """\b
 Examples:
   umt leaderboard --results runs/mini/results
-  umt leaderboard --results runs/paper/results --tasks finegrained_linear,knn --out runs/paper/board
+  umt leaderboard --results runs/paper/results --tasks knn --out runs/board
 """
 
 
@@ -76,7 +76,7 @@ def write_report(
         if table.measured_rows:
             print_table(table, console)
     figures = suite_figures(suite, tables, measurements)
-    write_files(report_files(tables, figures, suite.title, out), out, console)
+    write_files(report_files(tables, figures, suite.title, out), out, console, "report.html")
 
 
 @click.command(epilog=LEADERBOARD_EPILOG)
@@ -110,7 +110,7 @@ def leaderboard(
     table, console = ranked.leaderboard(measurements), Console()
     print_table(table, console)
     if out:
-        write_files(report_files([table], [], "Leaderboard", out), out, console)
+        write_files(report_files([table], [], "Leaderboard", out), out, console, "report.html")
 
 
 def _chosen(measurement: Measurement, tasks: Sequence[str], protocol: str | None, fingerprint: str | None) -> bool:

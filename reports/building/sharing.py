@@ -102,6 +102,7 @@ def _rewritten(
         columns=tuple(replace(column, heading=change(column.heading)) for column in table.columns),
         groups=groups,
         notes=tuple(map(change, table.notes)),
+        legend=tuple(map(change, table.legend)),
     )
 
 

@@ -88,6 +88,7 @@ class Table:
     columns: tuple[TableColumn, ...]  # of `Row.cells`
     groups: tuple[Group, ...]
     notes: tuple[str, ...]
+    legend: tuple[str, ...] = ()  # the data behind short titles, a line for each
 
     @property
     def heading(self) -> str:
