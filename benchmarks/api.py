@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.actions import analyse, example_backbones, train_students
 from benchmarks.jobs.forkserver import call, default_workers, fork_server
+from benchmarks.jobs.live import LiveJobs
 from benchmarks.jobs.local import Executor, LocalExecutor
-from benchmarks.jobs.progress import LiveJobs, print_blocked, print_plan
+from benchmarks.jobs.progress import print_blocked, print_plan
 from benchmarks.jobs.status import StatusFile
 from benchmarks.results import Result, ResultStore, read_result
 from benchmarks.run_options import Backbones, PathLike, RunOptions, UsageError, named_backbones

@@ -65,7 +65,7 @@ class Key:
 class Data:
     """The data set a result was measured on."""
 
-    title: str  # name in a table: "ADE20K", or "rendered rooms (ADE20K layout)"
+    title: str  # name in a table: "ADE20K", or "rooms"
     origin: str  # the real and the rendered parts; empty for data that declares no origin
     official: bool  # the complete official set, so that the number may stand beside published ones
     sizes: Mapping[str, int]  # items in each split that was read

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from benchmarks.suite.suite import Suite, load_suite, suite_names
+from reports.building.sharing import anonymiser
 from reports.building.table import Table
 from reports.paper import TABLE1
 from reports.report import report_files, suite_figures, suite_tables
@@ -22,14 +23,22 @@ from umt.files import writable_folder
 
 REPORT_EPILOG = """\b
 Examples:
-  umt report                                              the newest run below runs/
+  umt report        the newest run below runs/
   umt report --results runs/paper/results --compare paper
 """
 LEADERBOARD_EPILOG = """\b
 Examples:
   umt leaderboard --results runs/mini/results
-  umt leaderboard --results runs/paper/results --tasks finegrained_linear,knn --out runs/paper/board
+  umt leaderboard --results runs/paper/results --tasks knn --out runs/board
 """
+
+
+ANONYMOUS = click.option(
+    "--anonymous",
+    is_flag=True,
+    help="Leave out commits, commands and files, the names of the user, the machine and owners of folders, and labels "
+    "that hold one of these names.",
+)
 
 
 @click.command(epilog=REPORT_EPILOG)
@@ -37,13 +46,20 @@ Examples:
 @options.out("tables, beside the result store")
 @click.option("--compare", type=click.Choice(["paper"]), help="Also a table of the differences to the paper's numbers.")
 @options.suite("the suite of the results")
-def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None) -> None:
+@ANONYMOUS
+def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None, anonymous: bool) -> None:
     """Write the tables and figures of a result store, and print the tables that have results."""
-    write_report(results or newest_store(), out, load_suite(suite) if suite else None, compare=bool(compare))
+    chosen = load_suite(suite) if suite else None
+    write_report(results or newest_store(), out, chosen, compare=bool(compare), anonymous=anonymous)
 
 
-def write_report(results: Path, out: Path | None, suite: Suite | None, *, compare: bool = False) -> None:
-    """Write and print the tables of a suite, by default the suite of the results; compare: with the paper's numbers."""
+def write_report(
+    results: Path, out: Path | None, suite: Suite | None, *, compare: bool = False, anonymous: bool = False
+) -> None:
+    """Write and print the tables of a suite, by default the suite of the results.
+
+    compare: with the paper's numbers. anonymous: without what names people.
+    """
     measurements = read_measurements(results)
     suite = suite or _suite_of(measurements)
     tables = suite_tables(suite, measurements)
@@ -52,12 +68,15 @@ def write_report(results: Path, out: Path | None, suite: Suite | None, *, compar
     out = writable_folder(out or results.parent / "tables", "--out")
     if compare:
         tables.append(_compared(suite, measurements))
+    if anonymous:
+        hidden = anonymiser(tables, measurements)
+        tables = [hidden.table(table) for table in tables]
     console = Console()
     for table in tables:
         if table.measured_rows:
             print_table(table, console)
     figures = suite_figures(suite, tables, measurements)
-    write_files(report_files(tables, figures, suite.title, out), out, console)
+    write_files(report_files(tables, figures, suite.title, out), out, console, "report.html")
 
 
 @click.command(epilog=LEADERBOARD_EPILOG)
@@ -91,7 +110,7 @@ def leaderboard(
     table, console = ranked.leaderboard(measurements), Console()
     print_table(table, console)
     if out:
-        write_files(report_files([table], [], "Leaderboard", out), out, console)
+        write_files(report_files([table], [], "Leaderboard", out), out, console, "report.html")
 
 
 def _passes_options(

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.suite.suite import COST_TASKS, Column, Suite
+from benchmarks.suite.suite import COST_TASKS, Column, Suite, SuiteTable
 from reports.building.build import build_table
 from reports.building.columns import comparable_columns
+from reports.building.sharing import shareable
 from reports.building.table import Table
 from reports.building.top_rows import shortened
 from reports.figures.curves import training_curves
@@ -77,6 +78,7 @@ def report_files(tables: Sequence[Table], sketches: Sequence[Sketch], title: str
     show the same are not drawn again.
     """
     figures = [finished(sketch, out) for sketch in sketches]
+    tables = [shareable(table) for table in tables]
     short = [shortened(table, MAX_ROWS) for table in tables]
     texts = {"report.html": html_page(title, short, figures), "report.tex": latex_document(short)}
     for table, readable in zip(tables, short, strict=True):
@@ -95,6 +97,8 @@ def _caption(suite: Suite, about: str = "") -> str:
 def _tables(suite: Suite, measurements: Sequence[Measurement], *, with_paper: bool = False) -> Iterator[Table | None]:
     for name, declared in suite.tables.items():
         published = TABLE1 if with_paper and name == "table1" else None
+        if suite.embedded_data:
+            declared = _measured_part(declared, measurements)
         yield build_table(name, declared, measurements, _caption(suite, declared.about), published)
 
 
@@ -109,11 +113,16 @@ def _student_tables(
 def _on_other_data(suite: Suite, measurements: Sequence[Measurement]) -> Iterator[Table]:
     """Build the tables of the columns that have a result on other data than the official one."""
     for name, declared in suite.tables.items():
-        columns = comparable_columns(declared.columns, measurements)
-        measured = tuple(dict.fromkeys(column.declared for column in columns if column.measurements))
-        table = build_table(name, replace(declared, columns=measured), measurements, _caption(suite, OTHER_DATA))
+        part = _measured_part(declared, measurements)
+        table = build_table(name, part, measurements, _caption(suite, OTHER_DATA))
         if table:
             yield replace(table, name=f"{name}-other-data", title=f"{table.title}, on other data")
+
+
+def _measured_part(declared: SuiteTable, measurements: Sequence[Measurement]) -> SuiteTable:
+    """Return the table with its measured columns: over others an official name would stand that no number is of."""
+    columns = comparable_columns(declared.columns, measurements)
+    return replace(declared, columns=tuple(dict.fromkeys(column.declared for column in columns if column.measurements)))
 
 
 def _in_order(tables: Sequence[Table | None]) -> list[Table]:

@@ -60,7 +60,16 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup)
+EPILOG = """\b
+Examples:
+  umt run                                     the embedded example, in minutes
+  umt run ckpt.pth --data-root /data          Table 1 with your row
+  umt report                                  the tables of the newest run
+  umt COMMAND --help
+"""
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG)
 @click.version_option(umt.__version__, prog_name="umt-bench")
 def cli() -> None:
     """UMT-Bench: judge vision backbones with one harness, and distil better ones from several teachers."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import rich.console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.segment import Segment
 from rich.text import Text
 
@@ -34,6 +35,20 @@ class Console(rich.console.Console):
 def shown(text: object) -> str:
     """Return text from a file for use in markup: brackets stay brackets, control characters show their code."""
     return BACKSLASHES.sub(_inert, escape(printable(str(text))))
+
+
+def print_whole(console: Console, markup: str, indent: int = 0) -> None:
+    """Print lines of markup that break between words on a terminal, and nowhere in a log.
+
+    A word that is longer than a line is left to the terminal.
+    """
+    if console.is_terminal:
+        line = console.render_str(markup)
+        line.overflow = "ignore"
+        console.print(Padding(line, (0, 0, 0, indent), expand=False), crop=False, highlight=False)
+    else:
+        lines = (f"{' ' * indent}{line}" if line else line for line in markup.split("\n"))
+        console.print(*lines, sep="\n", soft_wrap=True, highlight=False)
 
 
 def warn_old_option(option: str, remedy: str) -> None:

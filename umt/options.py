@@ -17,6 +17,22 @@ Decorator = Callable[[Command], Command]
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
+class CommandGroup(click.Group):
+    """A group whose help shows the whole first sentence of each command; click cuts it at the end of the line."""
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = [(name, self.get_command(context, name)) for name in self.list_commands(context)]
+        lines = [(name, _about(command)) for name, command in commands if command and not command.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(lines)
+
+
+def _about(command: click.Command) -> str:
+    """Return the first sentence of a command's help."""
+    paragraph = " ".join((command.help or "").partition("\n\n")[0].split())
+    return command.short_help or f"{paragraph.split('. ')[0].rstrip('.')}."
+
+
 def options(*decorators: Decorator[Any]) -> Decorator[Any]:
     """Return a decorator that adds several options, in their order."""
 

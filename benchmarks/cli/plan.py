@@ -25,7 +25,7 @@ from umt.training.device import pick_device
 EPILOG = """\b
 Examples:
   umt plan --suite paper --backbone timm:resnet50 --data-root /data --gpus 8
-  umt plan --suite mini --backbone timm:resnet18 --data-root runs/mini/data --check runs/mini/results
+  umt plan --suite mini --backbone timm:resnet18 --check runs/mini/results
 """
 
 

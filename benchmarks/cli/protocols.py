@@ -15,6 +15,7 @@ from benchmarks.suite.protocols import Protocol, load_protocol, protocol_names
 from benchmarks.tasks.registry import get_task, task_names
 from umt.console import Console, shown
 from umt.errors import OptionError, unknown_name
+from umt.options import CommandGroup
 from umt.text import printable
 
 EPILOG = """\b
@@ -28,7 +29,7 @@ A protocol is TASK/NAME, or a YAML file in a folder called after its task, as in
 """
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=CommandGroup, epilog=EPILOG)
 def protocols() -> None:
     """List the protocols; show one in full, or the differences between two of a task."""
 

@@ -20,13 +20,13 @@ from umt.errors import MissingFileError
 
 EPILOG = """\b
 Examples:
-  bash benchmarks/run_all.sh                                   the embedded example: distils, evaluates, in minutes
-  bash benchmarks/run_all.sh ckpt.pth --data-root /data        your checkpoint, the paper's protocols
-  bash benchmarks/run_all.sh --backbone timm:resnet50 --suite mini
-  bash benchmarks/run_all.sh ckpt.pth --data-root /data --dry-run
-  bash benchmarks/run_all.sh ckpt.pth --data-root /data --tables 1,4,6
-  bash benchmarks/run_all.sh ckpt.pth --dataset folder:/data/pets --tasks knn,finegrained_linear
-  bash benchmarks/run_all.sh --suite paper --data-root /data --tables 3 --train
+  umt run                               the embedded example, in minutes
+  umt run ckpt.pth --data-root /data    your checkpoint, the paper's protocols
+  umt run --backbone timm:resnet50 --suite mini
+  umt run ckpt.pth --data-root /data --dry-run
+  umt run ckpt.pth --data-root /data --tables 1,4,6
+  umt run ckpt.pth --dataset folder:/data/pets --tasks knn,fewshot
+  umt run --suite paper --data-root /data --tables 3 --train
 """
 
 

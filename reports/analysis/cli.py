@@ -12,12 +12,12 @@ from umt import options
 from umt.console import warn_old_option
 
 
-@click.group()
+@click.group(cls=options.CommandGroup)
 def analyze() -> None:
     """Compare the features of backbones (cka), and show an image through their tokens (pca, cosine)."""
 
 
-@analyze.command()
+@analyze.command(short_help="Compare the features of backbones by linear CKA.")
 @click.argument("specs", nargs=-1, required=True, metavar="[LABEL=]SPEC...")
 @click.option("--teachers", is_flag=True, help="Compare the checkpoint SPEC with its teachers.")
 @options.WEIGHTS
@@ -45,8 +45,8 @@ def cka(specs: tuple[str, ...], old_dataset: str | None, **values: Any) -> None:
 
     \b
     Examples:
-    umt analyze cka ckpt.pth --teachers --weights /weights --images photos --out runs/cka
-    umt analyze cka pypi:tf_efficientnet_lite0 timm:resnet50 --dataset imagenet --data-root /data --out runs/cka
+    umt analyze cka ckpt.pth --teachers --images photos --out runs/cka
+    umt analyze cka ckpt.pth timm:resnet50 --dataset imagenet --out runs/cka
     """
     if old_dataset:
         warn_old_option("--data", "take --dataset")

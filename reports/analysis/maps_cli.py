@@ -64,8 +64,8 @@ def pca(
 
     \b
     Examples:
-    umt analyze pca ckpt.pth 'ckpt.pth#dino' --image a.jpg --image b.jpg --resolution 2048 --out runs/pca
-    umt analyze pca ckpt.pth --image a.jpg --resolution 512 --resolution 1024 --resolution 2048 --out runs/figure4
+    umt analyze pca ckpt.pth 'ckpt.pth#dino' --image a.jpg --out runs/pca
+    umt analyze pca ckpt.pth --image a.jpg --resolution 512 --out runs/figure4
     """
     backbones, maps = _maps(specs, images, resolutions, max_tokens, device)
     pictures: dict[int, np.ndarray] = {}
@@ -97,7 +97,7 @@ def cosine(
 
     \b
     Example:
-    umt analyze cosine ckpt.pth 'ckpt.pth#dino' --image a.jpg --resolution 2048 --out runs/cosine
+    umt analyze cosine ckpt.pth 'ckpt.pth#dino' --image a.jpg --out runs/cosine
     """
     backbones, maps = _maps(specs, images, resolutions, max_tokens, device)
     values = [cosine_map(item.map) for item in maps]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.suite.suite import SuiteTable
 from reports.building.columns import comparable_columns
-from reports.building.notes import notes_of
+from reports.building.notes import legend_of, notes_of
 from reports.building.rows import FamilyRow, mark_best, measured_rows, published_rows
 from reports.building.table import Group, Table, TableColumn
 from reports.paper import FAMILIES, Published
@@ -44,6 +44,7 @@ def build_table(
         columns=shown,
         groups=groups,
         notes=notes_of(columns, groups),
+        legend=legend_of(columns),
     )
 
 

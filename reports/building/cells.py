@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from statistics import fmean
 
 from reports.building.metrics import ShownMetric
-from reports.building.table import Cell
+from reports.building.sharing import spec_without_folders
+from reports.building.spread import mean_and_deviation
+from reports.building.table import Cell, Private
 from reports.results.measurement import Measurement
 from umt.text import printable
 
@@ -19,7 +21,8 @@ def measured_cell(measurements: Sequence[Measurement], name: str, metric: ShownM
     runs = [measurement for measurement in measurements if name in measurement.result.metrics]
     if not runs:
         return Cell(explain=partial(_missing, measurements, name))
-    return _mean_cell([run.result.metrics[name] for run in runs], metric, partial(_provenance, runs, name))
+    cell = _mean_cell([run.result.metrics[name] for run in runs], metric, partial(_provenance, runs, name))
+    return replace(cell, files=tuple(run.path for run in runs), estimate=partial(_interval, runs, name))
 
 
 def loss_cell(losses: Sequence[tuple[Measurement, float]], metric: ShownMetric) -> Cell:
@@ -27,11 +30,12 @@ def loss_cell(losses: Sequence[tuple[Measurement, float]], metric: ShownMetric) 
     if not losses:
         return Cell()
     lines = [
-        f"{measurement.result.spec}: {value:.6g}, as its checkpoint says; distilled by code "
+        f"{spec_without_folders(measurement.result.spec)}: {value:.6g}, as its checkpoint says; distilled by code "
         f"{_distilled_by(measurement.result.provenance)}; read from {measurement.path.name}"
         for measurement, value in losses
     ]
-    return _mean_cell([value for _, value in losses], metric, lambda: map(printable, lines))
+    cell = _mean_cell([value for _, value in losses], metric, lambda: map(_private, lines))
+    return replace(cell, files=tuple(measurement.path for measurement, _ in losses))
 
 
 def mean_cell(cells: Sequence[Cell], metric: ShownMetric) -> Cell:
@@ -48,14 +52,6 @@ def published_cell(text: str, number: int) -> Cell:
     return Cell(text, float(text), runs=1, explain=lambda: [f"table {number} of the paper"]) if text else Cell()
 
 
-def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
-    """Return mean and deviation, None for one value; `statistics.stdev` is exact, and 30 times slower."""
-    mean = math.fsum(values) / len(values)
-    if len(values) < 2:
-        return mean, None
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
 def _mean_cell(values: Sequence[float], metric: ShownMetric, explain: Callable[[], Iterable[str]]) -> Cell:
     mean, std = mean_and_deviation(values)
     return Cell(_text(mean, std, metric.decimals), mean, std, len(values), explain=explain)
@@ -67,32 +63,43 @@ def _text(mean: float, std: float | None, decimals: int) -> str:
 
 
 def _missing(measurements: Sequence[Measurement], name: str) -> Iterable[str]:
-    return [f"no metric '{name}' in {measurement.path.name}" for measurement in measurements]
+    return [_private(f"no metric '{name}' in {measurement.path.name}") for measurement in measurements]
 
 
-def _provenance(measurements: Sequence[Measurement], name: str) -> Iterable[str]:
+def _provenance(measurements: Sequence[Measurement], name: str) -> Iterator[str]:
     """Describe the origin of the value of a cell; the measurements agree in model and protocol."""
     runs = sorted(measurements, key=lambda run: run.key.seed)
     first, key, environments = runs[0].result, runs[0].key, [run.result.environment for run in runs]
-    lines = (
-        f"task {key.task}, protocol {key.protocol} version {first.protocol_version}, hash {key.protocol_hash}",
-        f"data {first.data.title}, fingerprint {key.data_fingerprint}",
-        f"backbone {first.spec}, weights {key.weights_hash[:12]}",
-        f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}: "
-        + ", ".join(f"seed {run.key.seed} {run.result.metrics[name]:.6g}" for run in runs),
-        f"code {_joined(_code(environment.commit, environment.dirty) for environment in environments)}",
-        f"device {_joined(environment.device for environment in environments)}",
-        f"files {_joined(run.path.name for run in runs)}",
-        f"again: {_command(runs[0], runs[-1].key.seed + 1)}",
+    yield printable(
+        f"task {key.task}, protocol {key.protocol} version {first.protocol_version}, hash {key.protocol_hash}"
     )
-    return map(printable, lines)
+    yield printable(f"data {first.data.title}, fingerprint {key.data_fingerprint}")
+    yield _private(f"backbone {spec_without_folders(first.spec)}")
+    yield printable(f"weights {key.weights_hash[:12]}")
+    values = ", ".join(f"seed {run.key.seed} {run.result.metrics[name]:.6g}" for run in runs)
+    yield printable(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}: {values}")
+    yield _private(f"code {_joined(_code(environment.commit, environment.dirty) for environment in environments)}")
+    yield printable(f"device {_joined(environment.device for environment in environments)}")
+    yield _private(f"files {_joined(run.path.name for run in runs)}")
+    yield _private(f"again: {_command(runs[0], runs[-1].key.seed + 1)}")
+
+
+def _interval(measurements: Sequence[Measurement], name: str) -> tuple[float, float] | None:
+    from reports.building.ranking import estimate  # takes scipy
+
+    return estimate(measurements, name).interval
+
+
+def _private(line: str) -> Private:
+    return Private(printable(line))
 
 
 def _command(measurement: Measurement, seeds: int) -> str:
-    """Return the command that repeats the runs if their results are not stored yet."""
+    """Return the command that repeats the runs if their results are not stored yet; folders are the reader's own."""
     result, key = measurement.result, measurement.key
-    backbone, root = f"{key.backbone}={result.spec}", f"{key.dataset}={result.data.root}"
-    options = ["--backbone", backbone, "--suite", result.suite, "--tasks", key.task, "--data", root]
+    backbone = f"{key.backbone}={spec_without_folders(result.spec)}"
+    data = f"{spec_without_folders(key.dataset)}={spec_without_folders(result.data.root)}"
+    options = ["--backbone", backbone, "--suite", result.suite, "--tasks", key.task, "--data", data]
     return shlex.join(["umt", "run", *options, "--seeds", str(seeds)])
 
 

@@ -62,8 +62,14 @@ def _split(column: Column, measurements: Sequence[Measurement]) -> list[Measured
 
 
 def _heading(column: Column, result: Result) -> str:
-    """Return the heading: the suite's is the official name, so it stands over official data only."""
-    return column.heading if result.data.official else printable(result.data.title)
+    """Return the heading: the suite's is the official name, so it stands over official data only.
+
+    Over other data stands its title, and the method if the suite's heading names it.
+    """
+    if result.data.official:
+        return column.heading
+    title, words = printable(result.data.title), task_words(column.task)
+    return f"{title}, {words}" if words in column.heading and words not in title else title
 
 
 WORDS = {  # for people; a task from outside is called by its own name

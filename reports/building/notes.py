@@ -16,6 +16,13 @@ def notes_of(columns: Sequence[MeasuredColumn], groups: Sequence[Group]) -> tupl
     return tuple(dict.fromkeys(map(printable, notes)))  # columns of one measurement share their note
 
 
+def legend_of(columns: Sequence[MeasuredColumn]) -> tuple[str, ...]:
+    """Describe the data of each title that is not the official name of its set."""
+    measured = [column.example.data for column in columns if column.measurements]
+    lines = (f"{data.title}: {data.origin}" for data in measured if data.origin and not data.official)
+    return tuple(dict.fromkeys(map(printable, lines)))
+
+
 def _column_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:
     for column in columns:
         if column.measurements:

@@ -11,7 +11,7 @@ from statistics import fmean
 
 from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
-from reports.building.cells import mean_and_deviation
+from reports.building.spread import mean_and_deviation
 from reports.results.measurement import Measurement
 
 CONFIDENCE = 0.95

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from reports.building.metrics import ShownMetric
 
 DASH = "–"
+
+
+class Private(str):
+    """A line of a provenance that names a commit, a command or a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +25,18 @@ class Cell:
     runs: int = 0
     best: bool = False
     explain: Callable[[], Iterable[str]] = field(default=tuple, compare=False)
+    files: tuple[Path, ...] = ()  # the results behind it
+    estimate: Callable[[], tuple[float, float] | None] = field(default=lambda: None, compare=False)
 
     @property
     def provenance(self) -> tuple[str, ...]:
         """The origin of the number, line by line; computed on request, because few cells of long tables need it."""
         return tuple(self.explain())
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95% interval of the number, None if it has none; computed on request."""
+        return self.estimate()
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,7 @@ class Table:
     columns: tuple[TableColumn, ...]  # of `Row.cells`
     groups: tuple[Group, ...]
     notes: tuple[str, ...]
+    legend: tuple[str, ...] = ()  # the data behind short titles, a line for each
 
     @property
     def heading(self) -> str:

@@ -10,10 +10,10 @@ from statistics import fmean
 import yaml
 
 from benchmarks.suite.suite import Column
-from reports.building.cells import mean_and_deviation
 from reports.building.columns import MeasuredColumn, comparable_columns
 from reports.building.ranking import student_quantile
 from reports.building.rows import Model, model_names
+from reports.building.spread import mean_and_deviation
 from reports.building.table import Cell, Group, Row, Table, TableColumn
 from reports.paper import Published, published_table
 from reports.results.measurement import Measurement

@@ -10,7 +10,7 @@ from benchmarks.suite.suite import Column
 from reports.building.cells import loss_cell, mean_cell, measured_cell, published_cell
 from reports.building.columns import MeasuredColumn, comparable_columns
 from reports.building.metrics import METRICS, ShownMetric
-from reports.building.notes import notes_of
+from reports.building.notes import legend_of, notes_of
 from reports.building.rows import mark_best
 from reports.building.table import DASH, Cell, Group, Row, Table, TableColumn
 from reports.paper import published_table
@@ -112,6 +112,7 @@ def build_student_table(
         columns=shown,
         groups=marked,
         notes=(LOSS_NOTE, *notes) if declaration.losses else notes,
+        legend=legend_of([column for _, column in measured]),
     )
 
 

@@ -1,105 +1,146 @@
-"""A table on the console; labels are text, never markup."""
+"""A table on the console; labels are text, never markup, and no word is broken."""
 
 from __future__ import annotations
 
-import math
+import re
 import textwrap
-from collections.abc import Sequence
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import rich.table
 from rich.box import SIMPLE_HEAD
 from rich.text import Text
 
-from reports.building.table import Cell, Row, Table
+from reports.building.table import Cell, Row, Table, TableColumn
 from reports.building.top_rows import shortened
 from umt.console import Console
 from umt.text import printable
 
-NAME_WIDTH = 24  # a longer name goes on in the next line
 WIDE_CONSOLE_CHARACTERS = 120  # characters a line, with room for more than the name of a row
+MAX_NAME = 26  # characters of a label; a longer one goes on in the next line, at the end of a word
+HEADING = 10  # characters of a line of a heading, if its words are no longer
+GAP = 2  # blanks between columns
 MAX_ROWS = 25  # rows that are printed
 MAX_ROWS_ABREAST = 4  # rows that fit beside each other on a narrow console
-MIN_COLUMN, MIN_COLUMN_OF_PIECE = 9, 12  # characters a column, and if a table goes on in another one below
+JOINTS = re.compile(r"(?<=[-_./: ])")  # where a name may go on in the next line
+
+
+@dataclass(frozen=True)
+class DrawnColumn:
+    """A column as it is printed: its heading in lines, its cells by row, and the characters that it needs."""
+
+    heading: str
+    cells: dict[int, Text]  # by the identity of the row, or by the column if the table is turned
+    width: int
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print the top rows of a table, the best in bold; on a narrow console few rows are turned on their side."""
+    """Print the top rows of a table, the best in bold, and a legend; if it is too wide, in blocks of columns.
+
+    On a narrow console few rows are turned on their side.
+    """
     table = shortened(table, MAX_ROWS)
     rows = [row for group in table.groups for row in group.rows]
     abreast = len(rows) <= MAX_ROWS_ABREAST < len(table.columns) or len(table.columns) > 2 * len(rows)
-    if console.width < WIDE_CONSOLE_CHARACTERS and abreast:
-        console.print(_turned(table, rows))
-        return
-    for piece in _pieces(table, console.width - NAME_WIDTH):
-        console.print(_upright(piece, console.width))
+    models = [_model_column(row) for row in rows]
+    if console.width < WIDE_CONSOLE_CHARACTERS and abreast and _room(models) + MAX_NAME <= console.width:
+        drawn = [_turned(table, models)]
+    else:
+        drawn = [_upright(table, labels, block) for labels, block in _blocks(table, rows, console.width)]
+    drawn[0].title = _text(table.heading)
+    for block in drawn:
+        console.print(block)
+    for line in (table.caption, *table.legend):
+        console.print(_text(line, "dim"))
 
 
-def _pieces(table: Table, room: int) -> list[Table]:
-    """Return the table, or if it is too wide, tables of some columns each, to be printed below each other."""
-    count = len(table.columns)
-    number = math.ceil(count / max(1, room // MIN_COLUMN_OF_PIECE))
-    if count * MIN_COLUMN <= room or number < 2:
-        return [table]
-    cuts = [count * index // number for index in range(number + 1)]
-    pieces = [_columns(table, slice(*ends)) for ends in pairwise(cuts)]
-    first, *continued = (replace(piece, caption="") for piece in pieces[:-1])
-    last = pieces[-1]
-    return [first, *(replace(piece, number="", title="") for piece in (*continued, last))]
+def _blocks(table: Table, rows: Sequence[Row], width: int) -> Iterator[tuple[list[DrawnColumn], list[DrawnColumn]]]:
+    """Yield the labels and as many columns of numbers as fit beside them, until all have been there."""
+    labels = [_label_column(table, rows, index) for index in range(len(table.label_headings))]
+    numbers = [_number_column(column, rows, index) for index, column in enumerate(table.columns)]
+    if width < WIDE_CONSOLE_CHARACTERS or _room(labels) > width // 2:
+        labels = labels[:1]
+    room = width - _room(labels)
+    block: list[DrawnColumn] = []
+    for column in numbers:
+        if block and _room([*block, column]) > room:
+            yield labels, block
+            block = []
+        block.append(column)
+    yield labels, block
 
 
-def _columns(table: Table, selection: slice) -> Table:
-    groups = [
-        replace(group, rows=tuple(replace(row, cells=row.cells[selection]) for row in group.rows))
-        for group in table.groups
-    ]
-    return replace(table, columns=table.columns[selection], groups=tuple(groups))
+def _room(columns: Sequence[DrawnColumn]) -> int:
+    return sum(column.width + GAP for column in columns)
 
 
-def _upright(table: Table, width: int) -> rich.table.Table:
+def _label_column(table: Table, rows: Sequence[Row], index: int) -> DrawnColumn:
+    texts = {id(row): _in_lines(row.name if index == 0 else row.labels[index]) for row in rows}
+    heading = printable(table.label_headings[index])
+    lines = [heading, *(line for text in texts.values() for line in text.split("\n"))]
+    return DrawnColumn(heading, {key: Text(text) for key, text in texts.items()}, max(map(len, lines)))
+
+
+def _number_column(column: TableColumn, rows: Sequence[Row], index: int) -> DrawnColumn:
+    """Return a column that is as wide as its longest cell, or word of its heading, needs."""
+    cells = {id(row): _shown(row.cells[index]) for row in rows}
+    words = [*printable(column.heading).split(), *printable(column.measure).split()]
+    width = max(HEADING, *map(len, words), *(len(cell) for cell in cells.values()))
+    lines = [*_wrapped(column.heading, width), *_wrapped(column.measure, width)]
+    widths = [*map(len, lines), *(len(cell) for cell in cells.values())]
+    return DrawnColumn("\n".join(lines), cells, max(widths, default=1))
+
+
+def _upright(table: Table, labels: Sequence[DrawnColumn], numbers: Sequence[DrawnColumn]) -> rich.table.Table:
     """Draw a row for each model."""
-    labels = len(table.label_headings) if width >= WIDE_CONSOLE_CHARACTERS else 1
-    grid = _frame(table)
-    for index, heading in enumerate(table.label_headings[:labels]):
-        grid.add_column(_text(heading), no_wrap=index == 0, overflow="fold")
-    for column in table.columns:
-        grid.add_column(
-            Text(f"{printable(column.heading)}\n{printable(column.measure)}"), justify="right", overflow="fold"
-        )
+    drawn = _frame()
+    for column in labels:
+        drawn.add_column(_text(column.heading), width=column.width, overflow="fold")
+    for column in numbers:
+        drawn.add_column(Text(column.heading), justify="right", width=column.width, overflow="fold")
     for group in table.groups:
-        grid.add_section()
+        drawn.add_section()
         if group.title:
-            grid.add_row(_text(group.title, "italic"))
+            drawn.add_row(_text(group.title, "italic"))
         for row in group.rows:
-            grid.add_row(*_labels(row)[:labels], *map(_shown, row.cells), style="dim" if row.source == "paper" else "")
-    return grid
+            cells = [column.cells[id(row)] for column in (*labels, *numbers)]
+            drawn.add_row(*cells, style="dim" if row.source == "paper" else "")
+    return drawn
 
 
-def _turned(table: Table, rows: Sequence[Row]) -> rich.table.Table:
+def _model_column(row: Row) -> DrawnColumn:
+    cells = dict(enumerate(map(_shown, row.cells)))
+    name = _in_lines(row.name)
+    return DrawnColumn(name, cells, max(map(len, [*name.split("\n"), *map(str, cells.values())])))
+
+
+def _turned(table: Table, models: Sequence[DrawnColumn]) -> rich.table.Table:
     """Draw a column for each model."""
-    grid = _frame(table)
-    grid.add_column()
-    for row in rows:
-        grid.add_column(_labels(row)[0], justify="right", overflow="fold")
+    drawn = _frame()
+    drawn.add_column()
+    for model in models:
+        drawn.add_column(Text(model.heading), justify="right", width=model.width, overflow="fold")
     for index, column in enumerate(table.columns):
-        grid.add_row(_text(f"{column.heading}: {column.measure}"), *(_shown(row.cells[index]) for row in rows))
-    return grid
+        drawn.add_row(_text(f"{column.heading}: {column.measure}"), *(model.cells[index] for model in models))
+    return drawn
 
 
-def _frame(table: Table) -> rich.table.Table:
-    return rich.table.Table(
-        title=_text(table.heading),
-        caption=_text(table.caption),
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+def _frame() -> rich.table.Table:
+    return rich.table.Table(box=SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False)
 
 
-def _labels(row: Row) -> list[Text]:
-    return [Text("\n".join(textwrap.wrap(printable(row.name), NAME_WIDTH))), *map(_text, row.labels[1:])]
+def _in_lines(name: str) -> str:
+    """Return a name in lines that end where a part of it ends."""
+    lines = [""]
+    for part in JOINTS.split(printable(name)):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > MAX_NAME:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(printable(text), width, break_long_words=False, break_on_hyphens=False)
 
 
 def _shown(cell: Cell) -> Text:

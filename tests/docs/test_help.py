@@ -60,3 +60,16 @@ def test_every_option_has_a_help_text() -> None:
         for name, option in options
         if isinstance(option, click.Option) and not option.hidden and not option.help
     ] == []
+
+
+@pytest.mark.parametrize("name", ["umt", *sorted({name.rpartition(" ")[0] for name in EVERY} - {"umt"}), *EVERY])
+def test_help_fits_a_terminal_of_80_columns_and_cuts_nothing(name: str) -> None:
+    command: click.Command = cli
+    for word in name.split()[1:]:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), word)
+        assert found
+        command = found
+    lines = command.get_help(click.Context(command, info_name=name, terminal_width=80)).splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert [line for line in lines if line.endswith("...") and not line.startswith("Usage")] == []

@@ -16,6 +16,7 @@ from umt.backbones.contract import Backbone
 from umt.backbones.registry import create_backbone, installed_plugins
 from umt.console import Console, shown
 from umt.errors import OptionError
+from umt.options import CommandGroup
 from umt.text import printable
 
 POOLED = {"cls": "class token", "mean": "mean of the last map"}
@@ -28,7 +29,7 @@ Examples:
 """
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=CommandGroup, epilog=EPILOG)
 def backbones() -> None:
     """List the names of backbones; check a backbone against the contract."""
 

@@ -21,16 +21,16 @@ from umt.text import printable
 EPILOG = """\b
 Examples:
   umt data list --data-root /data
-  umt data prepare cub --data-root /data                                  download, check, extract
-  umt data prepare imagenet --data-root /data --from /downloads           ILSVRC2012_img_*.tar and the devkit there
-  umt data prepare nyuv2 --data-root /data --from /downloads/nyu_depth_v2_labeled.mat
+  umt data prepare cub --data-root /data      download, check, extract
+  umt data prepare imagenet --data-root /data --from /downloads
+  umt data prepare nyuv2 --data-root /data --from nyu_depth_v2_labeled.mat
   umt data verify cub --data-root /data
   umt data mini --out data/mini
 """
 NAME = click.argument("name")
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=options.CommandGroup, epilog=EPILOG)
 def data() -> None:
     """List, prepare and verify data sets; write the embedded mini data."""
 

@@ -18,8 +18,8 @@ EPILOG = """\b
 Examples:
   umt distill --recipe mini-cnn-pypi --images photos
   umt distill --recipe resnet50 --data-root /data --weights /weights
-  umt distill --recipe resnet50 --set interaction.cross_space=false --out runs/no-cross-space
-  torchrun --nproc-per-node 8 --no-python umt distill --recipe vit-b --data-root /data
+  umt distill --recipe resnet50 --set interaction.cross_space=false
+  torchrun --nproc-per-node 8 --no-python umt distill --recipe vit-b
 """
 
 

@@ -23,7 +23,7 @@ Examples:
 FOLDER = click.argument("folder", type=click.Path(path_type=Path), envvar="UMT_CACHE")
 
 
-@click.group()
+@click.group(cls=options.CommandGroup)
 def cache() -> None:
     """List and prune the features of frozen backbones on disk.
 

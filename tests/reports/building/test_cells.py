@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.building.cells import loss_cell, mean_and_deviation, measured_cell, published_cell
+from reports.building.cells import loss_cell, measured_cell, published_cell
 from reports.building.metrics import get_metric
+from reports.building.spread import mean_and_deviation
 
 
 def test_mean_and_sample_deviation_in_closed_form(measurement, cub):

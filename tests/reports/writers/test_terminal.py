@@ -9,7 +9,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from reports.building.table import Table
+from reports.building.metrics import ShownMetric
+from reports.building.table import Cell, Group, Row, Table, TableColumn
 from reports.writers import terminal
 from reports.writers.terminal import print_table
 
@@ -26,7 +27,17 @@ def printed(table):
 
 def test_prints_every_value_and_no_markup(printed):
     text = printed()
-    for expected in ("83.3 ± 0.1", "81.20", "0.300", "Proteus (paper)†", "RMSE (m) ↓", "accuracy (%) ↑", "[d](e)", "–"):
+    for expected in (
+        "83.3 ± 0.1",
+        "81.20",
+        "0.300",
+        "Proteus (paper)†",
+        "RMSE (m)",
+        "accuracy",
+        "(%) ↑",
+        "[d](e)",
+        "–",
+    ):
         assert expected in text
 
 
@@ -85,3 +96,22 @@ def test_a_console_as_narrow_as_a_name_prints_all_the_same(printed, table, colum
 
 def _twelve(group):
     return replace(group, rows=tuple(replace(row, cells=row.cells[:12]) for row in group.rows))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+@pytest.mark.parametrize("models", [1, 2, 9])
+def test_no_word_is_broken_at_any_width(printed, width, models):
+    headings = ["Caltech101", "crops A, few-shot", "rooms and stereo, depth", "ImageNet-1k"] * 3
+    columns = tuple(TableColumn(name, ShownMetric("mean per-class acc.")) for name in headings)
+    names = ["EfficientNet-Lite0", "vit_base_patch14_reg4_dinov2.lvd142m", "UMT student"] * 3
+    rows = tuple(Row((name,), (Cell("81.25 ± 0.11", 81.25),) * 12) for name in names[:models])
+    text = printed(Table("t", "All", "Caption.", "", ("Backbone",), columns, (Group("", rows),), (), ("A: b.",)), width)
+    lines, words = text.splitlines(), set(text.split())
+    assert max(map(len, lines)) <= width
+    for heading in headings:
+        assert words >= {word.rstrip(":") for word in heading.split()} or words >= {*f"{heading}:".split()}
+    assert words >= {"vit_base_patch14_reg4_", "dinov2.lvd142m"} or models == 1
+    assert "mean" in words
+    assert "per-class" in words
+    assert text.count("81.25 ± 0.11") == 12 * models
+    assert text.endswith("Caption.\nA: b.\n")

@@ -39,7 +39,7 @@ class MiniPart:
     """An embedded data set: the data set whose layout it has, its title, and its origin."""
 
     dataset: str
-    title: str
+    title: str  # short: it stands over columns of tables, and `real` and `rendered` below them
     real: str
     rendered: str
     write: Callable[[Path, Any], None]  # (folder, field of MiniSize under the data set's name)
@@ -50,43 +50,43 @@ PHOTOGRAPHS = "crops of photographs from scikit-image and scikit-learn, each pho
 PARTS = (
     MiniPart(
         "imagenet",
-        "scanned digits (ImageNet layout)",
-        real="handwritten digits from scikit-learn, scanned at 8x8, enlarged",
+        "digits",
+        real="handwritten digits from scikit-learn, scanned at 8x8, enlarged, in ImageNet's layout",
         rendered="",
         write=digits.write_digits,
     ),
     MiniPart(
         "aircraft",
-        "photo crops (Aircraft layout)",
-        real=PHOTOGRAPHS,
+        "crops A",
+        real=f"{PHOTOGRAPHS}, in Aircraft's layout",
         rendered="",
         write=crops.write_aircraft,
     ),
     MiniPart(
         "caltech101",
-        "photo crops (Caltech-101 layout)",
-        real=PHOTOGRAPHS,
+        "crops B",
+        real=f"{PHOTOGRAPHS}, in Caltech-101's layout",
         rendered="",
         write=crops.write_caltech101,
     ),
     MiniPart(
         "cub",
-        "photo crops (CUB layout)",
-        real=PHOTOGRAPHS,
+        "crops C",
+        real=f"{PHOTOGRAPHS}, in CUB's layout",
         rendered="",
         write=crops.write_cub,
     ),
     MiniPart(
         "ade20k",
-        "rendered rooms (ADE20K layout)",
-        real="the photographs that surfaces are covered with",
+        "rooms",
+        real="the photographs that surfaces are covered with, in ADE20K's layout",
         rendered="images and class maps",
         write=dense.write_ade20k,
     ),
     MiniPart(
         "nyuv2",
-        "rendered rooms + Motorcycle stereo (NYU layout)",
-        real="crops of the Motorcycle photograph with measured depth (Middlebury 2014)",
+        "rooms and stereo",
+        real="crops of the Motorcycle photograph with measured depth (Middlebury 2014), in NYUv2's layout",
         rendered="rooms and their depth",
         write=dense.write_nyuv2,
     ),

@@ -44,7 +44,7 @@ Examples:
 """
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=options.CommandGroup, epilog=EPILOG)
 def teachers() -> None:
     """Check a recipe's teachers; store their targets, so that training runs without them."""
 
