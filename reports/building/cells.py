@@ -11,6 +11,7 @@ from statistics import fmean
 from reports.building.metrics import ShownMetric
 from reports.building.table import Cell
 from reports.results.measurement import Measurement
+from reports.results.quoted import QuotedTable
 from umt.text import printable
 
 
@@ -19,7 +20,7 @@ def measured_cell(measurements: Sequence[Measurement], name: str, metric: ShownM
     runs = [measurement for measurement in measurements if name in measurement.result.metrics]
     if not runs:
         return Cell(explain=partial(_missing, measurements, name))
-    return _mean_cell([run.result.metrics[name] for run in runs], metric, partial(_provenance, runs, name))
+    return _mean_cell([run.result.metrics[name] for run in runs], metric, partial(provenance, runs, name))
 
 
 def loss_cell(losses: Sequence[tuple[Measurement, float]], metric: ShownMetric) -> Cell:
@@ -48,6 +49,14 @@ def published_cell(text: str, number: int) -> Cell:
     return Cell(text, float(text), runs=1, explain=lambda: [f"table {number} of the paper"]) if text else Cell()
 
 
+def quoted_cell(quoted: QuotedTable, text: str | None) -> Cell:
+    """Return a value as its source prints it, with the source; a dash if it gives none."""
+    if text is None:
+        return Cell()
+    lines = (f"{quoted.source}, {quoted.table}", f"protocol there: {quoted.stated}", "quoted: nobody measured it here")
+    return Cell(printable(text), float(text), runs=1, explain=lambda: map(printable, lines))
+
+
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     """Return mean and deviation, None for one value; `statistics.stdev` is exact, and 30 times slower."""
     mean = math.fsum(values) / len(values)
@@ -70,7 +79,7 @@ def _missing(measurements: Sequence[Measurement], name: str) -> Iterable[str]:
     return [f"no metric '{name}' in {measurement.path.name}" for measurement in measurements]
 
 
-def _provenance(measurements: Sequence[Measurement], name: str) -> Iterable[str]:
+def provenance(measurements: Sequence[Measurement], name: str) -> Iterable[str]:
     """Describe the origin of the value of a cell; the measurements agree in model and protocol."""
     runs = sorted(measurements, key=lambda run: run.key.seed)
     first, key, environments = runs[0].result, runs[0].key, [run.result.environment for run in runs]
@@ -82,7 +91,7 @@ def _provenance(measurements: Sequence[Measurement], name: str) -> Iterable[str]
         + ", ".join(f"seed {run.key.seed} {run.result.metrics[name]:.6g}" for run in runs),
         f"code {_joined(_code(environment.commit, environment.dirty) for environment in environments)}",
         f"device {_joined(environment.device for environment in environments)}",
-        f"files {_joined(run.path.name for run in runs)}",
+        *(f"file {run.path.parent.name}/{run.path.name}" for run in runs),
         f"again: {_command(runs[0], runs[-1].key.seed + 1)}",
     )
     return map(printable, lines)

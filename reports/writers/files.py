@@ -13,8 +13,8 @@ from umt.files import atomic_file
 def write_files(contents: Mapping[str, bytes], out: Path, console: Console) -> None:
     """Write the contents by name below `out`, and print the paths. UMTError if they cannot be written."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(out / name) as handle:
                 handle.write(content)
     except OSError as error:

@@ -71,7 +71,7 @@ def _upright(table: Table, width: int) -> rich.table.Table:
         if group.title:
             drawn.add_row(_text(group.title, "italic"))
         for row in group.rows:
-            drawn.add_row(*_labels(row)[:labels], *map(_shown, row.cells), style="dim" if row.source == "paper" else "")
+            drawn.add_row(*_labels(row)[:labels], *map(_shown, row.cells), style="dim" if row.quoted else "")
     return drawn
 
 

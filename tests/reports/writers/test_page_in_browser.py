@@ -15,9 +15,9 @@ NAMES = "[...document.querySelectorAll('tbody tr:not(.group)')].filter(r => !r.h
 
 
 def number(value: float | None) -> Cell:
-    return (
-        Cell() if value is None else Cell(f"{value:.1f}", value, runs=1, told=lambda: [f"measured as {value}", "<b>"])
-    )
+    if value is None:
+        return Cell()
+    return Cell(f"{value:.1f}", value, runs=1, explain=lambda: [f"measured as {value}", "<b>"])
 
 
 @pytest.fixture
@@ -65,6 +65,21 @@ def test_a_click_on_a_number_shows_where_it_comes_from(show, page: str) -> None:
     assert tab.value("document.querySelector('dialog h3').textContent") == "Ant, CUB: 9.0"
     tab.click("dialog form button")
     assert tab.value("document.getElementById('why').open") is False
+    assert tab.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("evidence", "links"), [("results/", ["results/a/b%20c.json", "results/javascript%3Aalert(1)"]), ("", [])]
+)
+def test_the_origin_leads_to_the_result_file(show, evidence: str, links: list[str]) -> None:  # type: ignore[no-untyped-def]
+    names = ["file a/b c.json", "file javascript:alert(1)", "data file a/b.json"]
+    cell = Cell("9.0", 9.0, runs=1, explain=lambda: names)
+    groups = (Group("", (Row(("Ant",), (cell,)),)),)
+    columns = (TableColumn("CUB", ShownMetric("acc.")),)
+    tab = show(html_page("Zoo", [Table("t", "All", "", "", ("Backbone",), columns, groups, ())], evidence=evidence))
+    tab.click("td button")
+    assert tab.value("[...document.querySelectorAll('dialog a')].map(link => link.getAttribute('href'))") == links
+    assert tab.value("document.querySelector('dialog pre').textContent") == "\n".join(names)
     assert tab.complaints == []
 
 
