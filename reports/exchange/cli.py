@@ -73,8 +73,8 @@ def check(hub: Path) -> None:
     for fault in content.faults:
         click.echo(fault)
     click.echo(
-        f"{len(content.measurements)} results and {len(content.quoted)} published tables without fault, "
-        f"{len(content.faults)} faults",
+        f"results without fault: {len(content.measurements)}, published tables: {len(content.quoted)}, "
+        f"faults: {len(content.faults)}",
         err=True,
     )
     if content.faults:

@@ -57,7 +57,6 @@ def _record(rows: pd.DataFrame, backbone: str, weights: str, organization: str, 
             "additional_details": {
                 "deployment_type": "self_deployed",
                 "model_availability": "open_weights" if public else "unknown",
-                "spec": first.spec,
                 "architecture": first.architecture,
                 "weights_sha256": weights,
             },
@@ -73,9 +72,12 @@ def _result(runs: pd.DataFrame) -> dict[str, Any]:
         "evaluation_result_id": f"{title}/{first.metric}/{first.protocol_hash}/{first.data_fingerprint}",
         "evaluation_name": title,
         "source_data": {
-            "dataset_name": first.dataset,
+            "dataset_name": first.dataset if first.official else f"{first.dataset} layout, other data",
             "source_type": "other",
-            "additional_details": {"fingerprint": first.data_fingerprint},
+            "additional_details": {
+                "fingerprint": first.data_fingerprint,
+                "official": str(bool(first.official)).lower(),
+            },
         },
         "metric_config": {
             "metric_id": first.metric,

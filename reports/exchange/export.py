@@ -15,7 +15,7 @@ from pandas.api.types import is_string_dtype
 from reports.exchange.every_eval_ever import records
 from reports.results.store import load_results
 from reports.writers.csv import spreadsheet_text
-from umt.errors import OptionError, PackageError, unknown_name
+from umt.errors import OptionError, PackageError, ResultError, unknown_name
 from umt.files import component
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def _hugging_face(frame: pd.DataFrame, options: ExportOptions) -> dict[str, byte
     """Return `.eval_results/*.yaml` for the repository of each backbone: the metric that tables show, over seeds."""
     from huggingface_hub import eval_result_entries_to_yaml
 
-    shown = frame.drop_duplicates("path")  # the first metric of each result
+    shown = frame[frame["official"]].drop_duplicates("path")  # the first metric of each result
+    if shown.empty:
+        raise ResultError("--to hf: no result is of a complete official data set, and other data has no name there")
     names = sorted({name.partition("?")[0] for name in shown["dataset"]})
     for name in options.hub_datasets:
         if name not in names:

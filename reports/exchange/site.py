@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.suite.suite import Suite
+from benchmarks.suite.suite import COST_TASKS, Column, Suite
 from reports.building.columns import comparable_columns
 from reports.building.table import Table
 from reports.exchange.hub import HubContent
@@ -37,12 +37,17 @@ def _rankings(suite: Suite, measurements: Sequence[Measurement]) -> Iterator[Tab
     """Yield the ranking of each table of the suite; of several protocols or data, by the newest and the official."""
     for name, declared in suite.tables.items():
         chosen: dict[tuple[str, str], tuple[Measurement, ...]] = {}
-        for column in comparable_columns(declared.columns, measurements):
+        for column in comparable_columns(_scored(declared.columns), measurements):
             if column.measurements:
                 chosen.setdefault((column.declared.task, column.declared.dataset), column.measurements)
         if chosen:
             table = leaderboard([item for part in chosen.values() for item in part])
             yield replace(table, name=f"ranking-{name}", title=f"Ranking: {declared.title}")
+
+
+def _scored(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns without those of costs, which compare on one machine alone."""
+    return [column for column in columns if column.task not in COST_TASKS]
 
 
 def _place(path: Path) -> str:

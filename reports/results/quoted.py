@@ -97,7 +97,7 @@ def read_quoted(path: Path, *, links: bool = False) -> QuotedTable:
 def quoted_file(table: QuotedTable) -> bytes:
     """Return the YAML file of a published table, with its rows."""
     record = asdict(table)
-    rows = [{name: value for name, value in {**row, **row.pop("values")}.items() if value} for row in record["rows"]]
+    rows = [{**_labels(row), **row.values} for row in table.rows]
     return yaml.safe_dump({**record, "rows": rows}, sort_keys=False, allow_unicode=True, width=1000).encode()
 
 
@@ -119,6 +119,11 @@ def readable_quoted(store: Path) -> list[QuotedTable]:
     for problem in problems:
         click.echo(f"left out: {problem}", err=True)
     return tables
+
+
+def _labels(row: QuotedRow) -> dict[str, Any]:
+    """Return the fields of a row beside its values that are set."""
+    return {name: getattr(row, name) for name in (*LABELS, "repeated") if getattr(row, name)}
 
 
 def _plain(path: Path) -> Path:
