@@ -19,6 +19,7 @@ from reports.paper import paper_numbers
 from reports.results.measurement import Measurement
 from reports.results.quoted import QuotedTable
 from reports.results.students import students_of
+from reports.tables.protocol_spread import protocol_spread
 from reports.tables.student_table import build_student_table
 from reports.tables.student_tables import STUDENT_TABLES
 from reports.tables.table6 import cka_table
@@ -47,6 +48,7 @@ def suite_tables(suite: Suite, measurements: Sequence[Measurement], quoted: Sequ
                 *_tables(suite, measurements, quoted),
                 *_student_tables(suite, measurements),
                 cka_table(measurements, _caption(suite)),
+                protocol_spread(suite.columns, measurements),
             ]
         )
     official = [measurement for measurement in measurements if measurement.result.data.official]

@@ -39,7 +39,7 @@ def results() -> None:
     "form",
     type=click.Choice(["parquet", "csv", "hf", "eee"]),
     required=True,
-    help="hf: .eval_results of the Hugging Face hub; eee: Every Eval Ever.",
+    help="The format.",
 )
 @options.out(required=True)
 @options.mapping(
@@ -47,7 +47,7 @@ def results() -> None:
 )
 @click.option("--organization", default="unknown", show_default=True, help="Who publishes the numbers, for eee.")
 def export(results: Path | None, form: str, out: Path, hub_datasets: dict[str, str], organization: str) -> None:
-    """Write a result store in another form: a row or record for each metric of each result."""
+    """Write results as a table (parquet, csv), for the Hugging Face hub (hf) or for Every Eval Ever (eee)."""
     from reports.exchange.export import ExportOptions, exported  # imports pandas
 
     write_files(exported(results or newest_store(), form, ExportOptions(hub_datasets, organization)), out, Console())

@@ -21,7 +21,7 @@ from umt.text import brief
 FOLDER = "quoted"  # beside the folder of results
 MEASURED = "measured"  # the source of rows that are no quotation
 MAX_BYTES = 4 << 20
-FORM = "docs/results.md has the form"
+FORM = "docs/hub.md has the form"
 
 
 @dataclass(frozen=True)
