@@ -17,10 +17,12 @@ COLUMNS = (
     "backbone", "task", "dataset", "protocol", "metric", "value", "unit", "lower_is_better", "seed",
     "n",  # items that the number was measured on, NA for what a backbone costs
     "interval_low", "interval_high",  # of the first metric, NaN where the task gives none
-    "weights_hash", "protocol_hash", "data_fingerprint", "suite", "spec", "architecture", "path",
+    "weights_hash", "protocol_hash", "data_fingerprint",
+    "official",  # true on the complete official data set
+    "suite", "spec", "architecture", "path",
 )  # fmt: skip
-TYPES = {"value": "float64", "lower_is_better": "bool", "seed": "int64", "n": "Int64", "interval_low": "float64",
-         "interval_high": "float64"}  # fmt: skip
+TYPES = {"value": "float64", "lower_is_better": "bool", "official": "bool", "seed": "int64", "n": "Int64",
+         "interval_low": "float64", "interval_high": "float64"}  # fmt: skip
 
 
 def results_frame(results: Iterable[tuple[Path, Result]]) -> pd.DataFrame:
@@ -40,6 +42,7 @@ def _rows(path: Path, result: Result) -> Iterator[dict[str, Any]]:
         "weights_hash": key.weights_hash,
         "protocol_hash": key.protocol_hash,
         "data_fingerprint": key.data_fingerprint,
+        "official": result.data.official,
         "suite": result.suite,
         "spec": result.spec,
         "architecture": result.architecture,

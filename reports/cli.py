@@ -10,9 +10,9 @@ import click
 from benchmarks.suite.suite import Suite, load_suite, suite_names
 from reports.building.sharing import anonymiser
 from reports.building.table import Table
-from reports.paper import TABLE1
 from reports.report import report_files, suite_figures, suite_tables
 from reports.results.measurement import Measurement
+from reports.results.quoted import readable_quoted
 from reports.results.store import ANALYSIS, newest_store, read_measurements
 from reports.writers.files import write_files
 from reports.writers.terminal import print_table
@@ -62,7 +62,7 @@ def write_report(
     """
     measurements = read_measurements(results)
     suite = suite or _suite_of(measurements)
-    tables = suite_tables(suite, measurements)
+    tables = suite_tables(suite, measurements, readable_quoted(results))
     if not tables:
         raise ResultError(f"{results}: no result belongs to suite '{suite.name}'; choose another with --suite")
     out = writable_folder(out or results.parent / "tables", "--out")
@@ -133,7 +133,7 @@ def _begins(text: str, start: str) -> bool:
 def _compared(suite: Suite, measurements: Sequence[Measurement]) -> Table:
     from reports.tables.compare import comparison  # takes scipy
 
-    table = comparison(TABLE1, suite.columns, measurements)
+    table = comparison(suite.columns, measurements)
     if table is None:
         raise ResultError(
             "--compare paper: no result is of a backbone, a protocol and the official data that the paper has"

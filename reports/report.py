@@ -16,9 +16,11 @@ from reports.figures.curves import training_curves
 from reports.figures.figure import Sketch, finished
 from reports.figures.speed import SPEED, speed_scatter
 from reports.figures.tasks import task_bars
-from reports.paper import TABLE1
+from reports.paper import paper_numbers
 from reports.results.measurement import Measurement
+from reports.results.quoted import QuotedTable
 from reports.results.students import students_of
+from reports.tables.protocol_spread import protocol_spread
 from reports.tables.student_table import build_student_table
 from reports.tables.student_tables import STUDENT_TABLES
 from reports.tables.table6 import cka_table
@@ -36,20 +38,24 @@ OTHER_DATA = (
 )
 
 
-def suite_tables(suite: Suite, measurements: Sequence[Measurement]) -> list[Table]:
-    """Build the tables of a suite and of students; in the paper suite with the paper's rows, and other data apart."""
+def suite_tables(suite: Suite, measurements: Sequence[Measurement], quoted: Sequence[QuotedTable] = ()) -> list[Table]:
+    """Build the tables of a suite and of students, with published numbers where they compare.
+
+    The paper suite has the paper's rows in them, and other data apart.
+    """
     if suite.name != PAPER_SUITE:
         return _in_order(
             [
-                *_tables(suite, measurements),
+                *_tables(suite, measurements, quoted),
                 *_student_tables(suite, measurements),
                 cka_table(measurements, _caption(suite)),
+                protocol_spread(suite.columns, measurements),
             ]
         )
     official = [measurement for measurement in measurements if measurement.result.data.official]
     unofficial = [measurement for measurement in measurements if not measurement.result.data.official]
     tables = [
-        *_tables(suite, official, with_paper=True),
+        *_tables(suite, official, (paper_numbers(), *quoted)),
         *_student_tables(suite, official, with_paper=True),
         # of all data: the paper does not say on which images its own table 6 is
         cka_table(measurements, _caption(suite), with_paper=True),
@@ -94,12 +100,11 @@ def _caption(suite: Suite, about: str = "") -> str:
     return f"{suite.title}. {about or suite.about}"
 
 
-def _tables(suite: Suite, measurements: Sequence[Measurement], *, with_paper: bool = False) -> Iterator[Table | None]:
+def _tables(suite: Suite, measurements: Sequence[Measurement], quoted: Sequence[QuotedTable]) -> Iterator[Table | None]:
     for name, declared in suite.tables.items():
-        published = TABLE1 if with_paper and name == "table1" else None
         if suite.embedded_data:
             declared = _measured_part(declared, measurements)
-        yield build_table(name, declared, measurements, _caption(suite, declared.about), published)
+        yield build_table(name, declared, measurements, _caption(suite, declared.about), quoted)
 
 
 def _student_tables(

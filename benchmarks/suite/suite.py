@@ -15,7 +15,7 @@ from umt.errors import DeclarationError, unknown_name
 from umt.files import below
 
 FOLDER = Path(__file__).parent / "suites"
-TABLE_NAME = re.compile(r"(?!(report|compare-paper)$)[a-z0-9][a-z0-9_-]*(?<!-other-data)")
+TABLE_NAME = re.compile(r"(?!(report|compare-paper|protocol-spread)$)[a-z0-9][a-z0-9_-]*(?<!-other-data)")
 STUDENT_TABLES = tuple(f"table{number}" for number in range(2, 8))  # of the paper; reports know what they show
 COST_TASKS = ("throughput",)  # tasks that measure what a backbone costs, and score no items of a data set
 # Fields of a recipe that a suite may change: none that names a backbone or a file, which `--set` lets people do.
@@ -123,7 +123,7 @@ def _check_table(name: str, table: SuiteTable) -> None:
     if not TABLE_NAME.fullmatch(name):
         raise DeclarationError(
             f"field 'tables': '{name}' cannot name files of a report; take small letters, digits, - and _, "
-            "no name that ends in -other-data, and neither report nor compare-paper"
+            "no name that ends in -other-data, and none of report, compare-paper and protocol-spread"
         )
     if name in STUDENT_TABLES and (table.columns or table.title or table.about):
         raise DeclarationError(f"field 'tables': '{name}' is the paper's, without title, about and columns; rename it")

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from benchmarks.suite.suite import SuiteTable
 from reports.building.columns import comparable_columns
 from reports.building.notes import legend_of, notes_of
-from reports.building.rows import FamilyRow, mark_best, measured_rows, published_rows
+from reports.building.rows import FamilyRow, mark_best, measured_rows, quoted_rows
 from reports.building.table import Group, Table, TableColumn
-from reports.paper import FAMILIES, Published
+from reports.paper import FAMILIES
 from reports.results.measurement import Measurement
+from reports.results.quoted import QuotedTable
 from umt.text import printable
 
 OTHER_ARCHITECTURES = "Other architectures"
+QUOTED_LABELS = ("Method", "Architecture", "Setting", "Images")  # of QuotedRow.labels
 
 
 def build_table(
@@ -21,15 +23,15 @@ def build_table(
     declared: SuiteTable,
     measurements: Sequence[Measurement],
     caption: str,
-    published: Published | None = None,
+    quoted: Sequence[QuotedTable] = (),
 ) -> Table | None:
     """Build a table of all measurements that match the declared columns; None if it would have no row.
 
-    Rows of `published`, marked as the paper's, stand above ours.
+    Rows of published tables, marked by their source, stand above ours.
     """
     columns = comparable_columns(declared.columns, measurements)
-    labels = tuple(published.labels) if published else ("Backbone",)
-    rows = published_rows(published, columns) if published else []
+    labels = QUOTED_LABELS if any(quoted_rows(table, columns, 1) for table in quoted) else ("Backbone",)
+    rows = [row for table in quoted for row in quoted_rows(table, columns, len(labels))]
     rows += measured_rows(columns, len(labels))
     if not rows:
         return None

@@ -13,6 +13,7 @@ from reports.building.sharing import spec_without_folders
 from reports.building.spread import mean_and_deviation
 from reports.building.table import Cell, Private
 from reports.results.measurement import Measurement
+from reports.results.quoted import QuotedTable
 from umt.text import printable
 
 
@@ -21,7 +22,7 @@ def measured_cell(measurements: Sequence[Measurement], name: str, metric: ShownM
     runs = [measurement for measurement in measurements if name in measurement.result.metrics]
     if not runs:
         return Cell(explain=partial(_missing, measurements, name))
-    cell = _mean_cell([run.result.metrics[name] for run in runs], metric, partial(_provenance, runs, name))
+    cell = _mean_cell([run.result.metrics[name] for run in runs], metric, partial(provenance, runs, name))
     return replace(cell, files=tuple(run.path for run in runs), estimate=partial(_interval, runs, name))
 
 
@@ -52,6 +53,14 @@ def published_cell(text: str, number: int) -> Cell:
     return Cell(text, float(text), runs=1, explain=lambda: [f"table {number} of the paper"]) if text else Cell()
 
 
+def quoted_cell(quoted: QuotedTable, text: str | None) -> Cell:
+    """Return a value as its source prints it, with the source; a dash if it gives none."""
+    if text is None:
+        return Cell()
+    lines = (f"{quoted.source}, {quoted.table}", f"protocol there: {quoted.stated}", "quoted: nobody measured it here")
+    return Cell(printable(text), float(text), runs=1, explain=lambda: map(printable, lines))
+
+
 def _mean_cell(values: Sequence[float], metric: ShownMetric, explain: Callable[[], Iterable[str]]) -> Cell:
     mean, std = mean_and_deviation(values)
     return Cell(_text(mean, std, metric.decimals), mean, std, len(values), explain=explain)
@@ -66,7 +75,7 @@ def _missing(measurements: Sequence[Measurement], name: str) -> Iterable[str]:
     return [_private(f"no metric '{name}' in {measurement.path.name}") for measurement in measurements]
 
 
-def _provenance(measurements: Sequence[Measurement], name: str) -> Iterator[str]:
+def provenance(measurements: Sequence[Measurement], name: str) -> Iterator[str]:
     """Describe the origin of the value of a cell; the measurements agree in model and protocol."""
     runs = sorted(measurements, key=lambda run: run.key.seed)
     first, key, environments = runs[0].result, runs[0].key, [run.result.environment for run in runs]
@@ -80,7 +89,7 @@ def _provenance(measurements: Sequence[Measurement], name: str) -> Iterator[str]
     yield printable(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}: {values}")
     yield _private(f"code {_joined(_code(environment.commit, environment.dirty) for environment in environments)}")
     yield printable(f"device {_joined(environment.device for environment in environments)}")
-    yield _private(f"files {_joined(run.path.name for run in runs)}")
+    yield from (_private(f"file {run.path.parent.name}/{run.path.name}") for run in runs)
     yield _private(f"again: {_command(runs[0], runs[-1].key.seed + 1)}")
 
 

@@ -50,7 +50,7 @@ def _mark_notes(groups: Sequence[Group]) -> Iterator[str]:
         yield "±: sample standard deviation over seeds."
     if any(cell.value is None for cell in cells):
         yield f"{DASH}: no value."
-    if any(row.source == "paper" for row in rows):
-        yield "(paper): as published there, not measured here."
+    for source in dict.fromkeys(row.source for row in rows if row.quoted):
+        yield f"({source}): as published there, not measured here."
     for mark in sorted({row.mark for row in rows if row.mark}):
-        yield f"{mark}: official result of the method's authors, quoted by the paper."
+        yield f"{mark}: official result of the method's authors, which the source repeats."

@@ -1,17 +1,18 @@
-"""Rows of a table: one for each backbone of the store, one for each line of the paper's table."""
+"""Rows of a table: one for each backbone of the store, one for each line of a published table."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from reports.building.cells import measured_cell, published_cell
+from reports.building.cells import measured_cell, quoted_cell
 from reports.building.columns import MeasuredColumn
 from reports.building.metrics import ShownMetric
 from reports.building.table import DASH, Cell, Row, TableColumn
-from reports.paper import FAMILIES, Published, published_table
+from reports.paper import FAMILIES
 from reports.results.measurement import Measurement
+from reports.results.quoted import QuotedRow, QuotedTable
 from umt.text import printable
 
 DAGGER = "†"
@@ -59,13 +60,16 @@ def model_names(models: Iterable[Model]) -> dict[Model, str]:
     }
 
 
-def published_rows(published: Published, columns: Sequence[MeasuredColumn]) -> list[FamilyRow]:
-    """Return the paper's rows; each value stands in the first column that measures the same."""
+def quoted_rows(quoted: QuotedTable, columns: Sequence[MeasuredColumn], width: int) -> list[FamilyRow]:
+    """Return the rows of a published table, none if no column measures the same; `width` is the number of labels.
+
+    Each value stands in the first column that measures the same.
+    """
     titles = {name: family.title for family in FAMILIES for name in family.published}
-    fields = _published_fields(published, columns)
+    names = _quoted_names(quoted, columns)
     return [
-        FamilyRow(titles[line[published.family]], _published_row(published, fields, line))
-        for line in published_table(published.number)
+        FamilyRow(titles.get(row.architecture, ""), _quoted_row(quoted, row, names, width))
+        for row in (quoted.rows if any(names) else ())
     ]
 
 
@@ -104,19 +108,21 @@ def _by_model(column: MeasuredColumn) -> dict[Model, list[Measurement]]:
     return models
 
 
-def _published_row(published: Published, fields: Sequence[str | None], line: Mapping[str, str]) -> Row:
+def _quoted_row(quoted: QuotedTable, row: QuotedRow, names: Sequence[str], width: int) -> Row:
     return Row(
-        labels=tuple(line[field] or DASH for field in published.labels.values()),
-        cells=tuple(published_cell(line[field], published.number) if field else Cell() for field in fields),
-        source="paper",
-        mark=DAGGER if line[published.quoted] else "",
+        labels=tuple(printable(label) or DASH for label in row.labels[:width]),
+        cells=tuple(quoted_cell(quoted, row.values.get(name)) for name in names),
+        source=printable(quoted.cite),
+        mark=DAGGER if row.repeated else "",
     )
 
 
-def _published_fields(published: Published, columns: Sequence[MeasuredColumn]) -> list[str | None]:
-    """Return the CSV field of each column, None if the paper has nothing that compares with it."""
-    fields: list[str | None] = []
+def _quoted_names(quoted: QuotedTable, columns: Sequence[MeasuredColumn]) -> list[str]:
+    """Return the published column of each column, empty if there is none that compares: other data never does."""
+    published = {column.measurement: name for name, column in quoted.columns.items()}
+    names: list[str] = []
     for column in columns:
-        field = published.columns.get(column.declared.measurement)
-        fields.append(None if field in fields else field)
-    return fields
+        comparable = not column.measurements or column.example.data.official
+        name = published.get(column.declared.measurement, "") if comparable else ""
+        names.append("" if name in names else name)
+    return names

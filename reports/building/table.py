@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reports.building.metrics import ShownMetric
+from reports.results.quoted import MEASURED
 
 DASH = "–"
 
@@ -59,13 +60,18 @@ class Row:
 
     labels: tuple[str, ...]
     cells: tuple[Cell, ...]
-    source: str = "measured"  # "paper" if the numbers are published ones
+    source: str = MEASURED  # for published numbers a short name of their source
     mark: str = ""  # footnote mark behind the name
+
+    @property
+    def quoted(self) -> bool:
+        """True if the numbers are published ones, which nobody measured here."""
+        return self.source != MEASURED
 
     @property
     def name(self) -> str:
         """The name with all labels that tell it from the other rows."""
-        return f"{self.labels[0]}{' (paper)' if self.source == 'paper' else ''}{self.mark}"
+        return f"{self.labels[0]}{f' ({self.source})' if self.quoted else ''}{self.mark}"
 
 
 @dataclass(frozen=True)
@@ -97,5 +103,5 @@ class Table:
 
     @property
     def measured_rows(self) -> list[Row]:
-        """The rows that are not the paper's."""
-        return [row for group in self.groups for row in group.rows if row.source == "measured"]
+        """The rows that were measured."""
+        return [row for group in self.groups for row in group.rows if not row.quoted]

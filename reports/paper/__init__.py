@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from reports.results.quoted import QuotedTable, read_quoted
+
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -22,17 +26,6 @@ class Family:
         return re.match(self.architectures, architecture) is not None
 
 
-@dataclass(frozen=True)
-class Published:
-    """A table of the paper and its match with measured columns: (task, data set, protocol, metric) -> CSV field."""
-
-    number: int
-    labels: Mapping[str, str]  # heading -> CSV field; the first is the name of the row
-    family: str  # CSV field that tells the group
-    columns: Mapping[tuple[str, str, str, str], str]
-    quoted: str  # CSV field that is set if the paper itself repeats an official result
-
-
 FAMILIES = (
     Family("ResNet-50", ("ResNet-50",), r"(resnet50|RN50)$"),
     Family("ConvNeXt-B", ("ConvNeXt-B",), r"convnext_base$"),
@@ -40,28 +33,14 @@ FAMILIES = (
     Family("ViT-L", ("ViT-L/16", "ViT-L/14", "RADIOv2.5-L"), r"(vit|deit3)_large_patch|ViT-L-"),
 )
 
-TABLE1 = Published(
-    number=1,
-    labels={
-        "Method": "method",
-        "Architecture": "student_arch",
-        "Setting": "setting",
-        "Images": "pretrain_images",
-    },
-    family="student_arch",
-    columns={
-        ("imagenet_finetune", "imagenet", "paper", "top1"): "imagenet_top1",
-        ("finegrained_finetune", "aircraft", "paper", "accuracy"): "aircraft_acc",
-        ("finegrained_finetune", "caltech101", "paper", "accuracy"): "caltech101_acc",
-        ("finegrained_finetune", "cub", "paper", "accuracy"): "cub_acc",
-        ("ade20k_linear", "ade20k", "paper", "miou"): "ade20k_miou",
-        ("nyuv2_depth", "nyuv2", "paper", "rmse"): "nyuv2_rmse",
-    },
-    quoted="official_result",
-)
+
+@cache
+def paper_numbers() -> QuotedTable:
+    """Return table 1 of the paper, whose columns are those of the paper suite."""
+    return read_quoted(FOLDER / "table1.yaml")
 
 
 def published_table(number: int) -> list[dict[str, str]]:
-    """Return the rows of table 1 to 7 as printed; an empty text is a value that the paper does not give."""
-    with (Path(__file__).parent / f"table{number}.csv").open(newline="", encoding="utf-8") as file:
+    """Return the rows of table 2 to 7, of students; an empty text is a value that the paper does not give."""
+    with (FOLDER / f"table{number}.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -15,33 +15,33 @@ from reports.building.ranking import student_quantile
 from reports.building.rows import Model, model_names
 from reports.building.spread import mean_and_deviation
 from reports.building.table import Cell, Group, Row, Table, TableColumn
-from reports.paper import Published, published_table
+from reports.paper import paper_numbers
 from reports.results.measurement import Measurement
+from reports.results.quoted import QuotedRow
 from reports.results.students import students_of
-from umt.text import printable
 
 CAPTION = (
     "Ours minus the paper's, on the complete official data by the paper's protocol. "
     "Inside: the paper's value lies where one more seed of ours would lie in 95% of cases."
 )
-PaperRow = Mapping[str, str]
 
 
-def comparison(published: Published, columns: Sequence[Column], measurements: Sequence[Measurement]) -> Table | None:
+def comparison(columns: Sequence[Column], measurements: Sequence[Measurement]) -> Table | None:
     """Build a table with a row for each backbone that the paper has too; None if there is none."""
+    published = {column.measurement: name for name, column in paper_numbers().columns.items()}
     official = [measurement for measurement in measurements if measurement.result.data.official]
     models = {measurement.model: measurement for measurement in official}
     compared = [
-        (column, published.columns[column.declared.measurement])
+        (column, published[column.declared.measurement])
         for column in comparable_columns(columns, official)
-        if column.declared.measurement in published.columns and column.measurements
+        if column.declared.measurement in published and column.measurements
     ]
     rows = []
     for model, name in sorted(model_names(models).items()):
-        line = _counterpart(models[model], published.number)
+        line = _counterpart(models[model])
         if line is not None:
             cells = tuple(_cell(column, field, line, model) for column, field in compared)
-            rows.append(Row((name, printable(f"{line['method']}, {line['student_arch']}")), cells))
+            rows.append(Row((name, f"{line.model}, {line.architecture}"), cells))
     if not any(cell.value is not None for row in rows for cell in row.cells):
         return None
     return Table(
@@ -68,19 +68,19 @@ def inside_spread(difference: float, values: Sequence[float]) -> tuple[bool, flo
     return abs(difference) <= half, half
 
 
-def _cell(column: MeasuredColumn, field: str, line: PaperRow, model: Model) -> Cell:
+def _cell(column: MeasuredColumn, field: str, line: QuotedRow, model: Model) -> Cell:
     metrics = [measurement.result.metrics for measurement in column.measurements if measurement.model == model]
     values = [values[column.declared.metric] for values in metrics if column.declared.metric in values]
-    if not values or not line[field]:
+    if not values or field not in line.values:
         return Cell()
-    difference, digits = fmean(values) - float(line[field]), column.metric.decimals
+    difference, digits = fmean(values) - float(line.values[field]), column.metric.decimals
     verdict = inside_spread(difference, values)
     tolerance = f" ({'inside' if verdict[0] else 'outside'} ±{verdict[1]:.{digits}f})" if verdict else ""
-    origin = f"ours {', '.join(f'{value:.6g}' for value in values)}; the paper {line[field]}"
+    origin = f"ours {', '.join(f'{value:.6g}' for value in values)}; the paper {line.values[field]}"
     return Cell(f"{difference:+.{digits}f}{tolerance}", difference, runs=len(values), explain=lambda: [origin])
 
 
-def _counterpart(measurement: Measurement, number: int) -> PaperRow | None:
+def _counterpart(measurement: Measurement) -> QuotedRow | None:
     """Return the paper's row of a backbone; for a student, its readout alone has a row there."""
     students = students_of([measurement])
     name = students[0].student.recipe if students and students[0].stands_for_student else None
@@ -88,6 +88,8 @@ def _counterpart(measurement: Measurement, number: int) -> PaperRow | None:
     entries = yaml.safe_load((Path(__file__).parents[1] / "paper" / "counterparts.yaml").read_text(encoding="utf-8"))
     for entry in entries:
         if any(names[way] == entry[way] for way in names if way in entry):
-            fields = ("method", "student_arch", "setting")
-            return next(line for line in published_table(number) if all(line[name] == entry[name] for name in fields))
+            fields = ("model", "architecture", "setting")
+            return next(
+                row for row in paper_numbers().rows if all(getattr(row, name) == entry[name] for name in fields)
+            )
     return None

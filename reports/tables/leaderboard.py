@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.results import Result
 from benchmarks.suite.suite import COST_TASKS
+from reports.building.cells import provenance
 from reports.building.columns import task_words
 from reports.building.metrics import ShownMetric, get_metric
 from reports.building.notes import column_note
@@ -34,6 +36,7 @@ class LeaderboardColumn:
     metric: ShownMetric
     example: Result
     ranks: Mapping[str, Rank]
+    runs: Mapping[str, Sequence[Measurement]]  # by backbone
 
 
 def leaderboard(measurements: Sequence[Measurement]) -> Table:
@@ -75,7 +78,7 @@ def _column(measurements: Sequence[Measurement], names: Mapping[Model, str]) -> 
     metric = get_metric(metric_name, example)
     estimates = {name: estimate(runs, metric_name) for name, runs in models.items()}
     heading = printable(f"{example.data.title}, {task_words(example.key.task)}")
-    return LeaderboardColumn(heading, metric, example, ranking(estimates, metric.higher_is_better))
+    return LeaderboardColumn(heading, metric, example, ranking(estimates, metric.higher_is_better), models)
 
 
 def _refuse_mixture(measurements: Sequence[Measurement]) -> None:
@@ -115,4 +118,7 @@ def _cell(column: LeaderboardColumn, name: str) -> Cell:
     ranks = f"{rank.rank}" if possible == (rank.rank, rank.rank) else "{}–{}".format(*possible)
     interval = rank.estimate.interval
     bounds = f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]" if interval else ""
-    return Cell(f"{ranks}. {rank.estimate.value:.{digits}f}{bounds}", rank.estimate.value, best=rank.rank == 1)
+    explain = partial(provenance, column.runs[name], next(iter(column.example.metrics)))
+    return Cell(
+        f"{ranks}. {rank.estimate.value:.{digits}f}{bounds}", rank.estimate.value, best=rank.rank == 1, explain=explain
+    )

@@ -16,8 +16,8 @@ def write_files(contents: Mapping[str, bytes], out: Path, console: Console, page
     Raises UMTError if they cannot be written.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(out / name) as handle:
                 handle.write(content)
     except OSError as error:

@@ -17,8 +17,11 @@ from reports.figures.figure import Figure
 from umt.text import printable
 
 
-def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = ()) -> str:
-    """Write a self-contained HTML document that sorts and filters; a click on a number shows its origin."""
+def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (), *, evidence: str = "") -> str:
+    """Write a self-contained HTML document that sorts and filters; a click on a number shows its origin.
+
+    evidence: the folder of result files, relative to the page, that this leads to.
+    """
     environment = Environment(
         loader=PackageLoader("reports", "writers"),
         autoescape=True,
@@ -33,6 +36,7 @@ def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (
         title=title,
         tables=tables,
         figures=figures,
+        evidence=evidence,
         script=Markup(script),
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",  # no other script may run
         version=umt.__version__,

@@ -44,8 +44,18 @@ function filterRows(text) {
 function explain(button) {
   const dialog = document.getElementById("why");
   dialog.querySelector("h3").textContent = button.getAttribute("aria-label");
-  dialog.querySelector("pre").textContent = button.closest("td").title;
+  const lines = button.closest("td").title.split("\n").flatMap((text) => ["\n", originLine(text)]).slice(1);
+  dialog.querySelector("pre").replaceChildren(...lines);
   dialog.showModal();
+}
+
+// A line of the origin; one that names a result file leads to it if the files lie beside the page.
+function originLine(text) {
+  const folder = document.body.dataset.evidence;
+  const line = document.createElement(folder && text.startsWith("file ") ? "a" : "span");
+  if (line.localName === "a") line.href = folder + text.slice(5).split("/").map(encodeURIComponent).join("/");
+  line.textContent = text;
+  return line;
 }
 
 function nextTheme() {

@@ -104,7 +104,7 @@ def _upright(table: Table, labels: Sequence[DrawnColumn], numbers: Sequence[Draw
             drawn.add_row(_text(group.title, "italic"))
         for row in group.rows:
             cells = [column.cells[id(row)] for column in (*labels, *numbers)]
-            drawn.add_row(*cells, style="dim" if row.source == "paper" else "")
+            drawn.add_row(*cells, style="dim" if row.quoted else "")
     return drawn
 
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from benchmarks.suite.suite import Column
 from reports.figures.curves import training_curves
 from reports.figures.figure import finished
-from reports.paper import TABLE1
 from reports.results.measurement import Measurement
 from reports.results.students import student_from, students_of
 from reports.tables.compare import comparison
@@ -66,7 +65,7 @@ def write(measurement: Measurement, column: Column) -> None:
     """The tables that a report makes of students."""
     for declaration in STUDENT_TABLES:
         build_student_table(declaration, [column], students_of([measurement]), "")
-    comparison(TABLE1, [column], [measurement])
+    comparison([column], [measurement])
 
 
 @QUICK

@@ -35,6 +35,7 @@ def test_rows_say_what_the_files_say(store, result, cub, nyu):
         assert row["value"] == record["metrics"][metric]
         assert row["unit"] == record["units"].get(metric, "")
         assert row["lower_is_better"] == (metric in record["lower_is_better"])
+        assert row["official"] is record["data"]["official"]
         assert row["n"] == record["data"]["sizes"]["test"]
     first = frame[frame["metric"] == "accuracy"].set_index("seed").loc[0]
     assert (first["interval_low"], first["interval_high"]) == (79.0, 81.5)
@@ -59,8 +60,8 @@ def test_columns_and_their_types(store, result, cub):
     frame = umt.load_results(store.folder)
     assert list(frame) == [
         "backbone", "task", "dataset", "protocol", "metric", "value", "unit", "lower_is_better", "seed", "n",
-        "interval_low", "interval_high", "weights_hash", "protocol_hash", "data_fingerprint", "suite", "spec",
-        "architecture", "path",
+        "interval_low", "interval_high", "weights_hash", "protocol_hash", "data_fingerprint", "official",
+        "suite", "spec", "architecture", "path",
     ]  # fmt: skip
     kinds = {name: frame[name].dtype.kind for name in ("value", "lower_is_better", "seed", "n", "interval_low")}
     assert kinds == {"value": "f", "lower_is_better": "b", "seed": "i", "n": "i", "interval_low": "f"}

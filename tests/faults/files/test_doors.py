@@ -150,7 +150,7 @@ MAKING = {
     "benchmarks/results.py:_write_picture": "`component`",
     "benchmarks/results.py:write": "`below` of Key.stem",
     "reports/cli.py:write_report": "--out",
-    "reports/writers/files.py:write_files": "--out; constants, `component`, names of tables, which a suite checks",
+    "reports/writers/files.py:write_files": "--out; constants, `component`, Key.stem, names that a suite checks",
 }
 
 Sinks = Mapping[str, tuple[str, ...]]

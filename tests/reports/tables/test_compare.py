@@ -10,7 +10,7 @@ import yaml
 from scipy import stats
 
 from reports import paper
-from reports.paper import TABLE1, published_table
+from reports.paper import paper_numbers
 from reports.tables.compare import comparison, inside_spread
 
 DINO = {"spec": "timm:vit_base_patch16_dinov3.lvd1689m", "backbone": "DINOv3"}  # CUB 90.3, NYUv2 0.293 in the paper
@@ -30,7 +30,7 @@ def test_the_spread_is_the_prediction_interval_of_one_more_run() -> None:
 def test_differences_have_the_sign_of_ours_minus_the_papers(measurement, cub, nyu) -> None:  # type: ignore[no-untyped-def]
     measurements = [measurement(cub, value, seed=seed, **DINO) for seed, value in enumerate((91.0, 91.2, 91.4))]
     measurements += [measurement(nyu, 0.290, **DINO), measurement(cub, 70.0, backbone="mine", weights_hash="b" * 64)]
-    table = comparison(TABLE1, [cub, nyu], measurements)
+    table = comparison([cub, nyu], measurements)
     assert table is not None
     (row,) = table.groups[0].rows
     assert row.labels == ("DINOv3", "DINOv3, ViT-B/16")
@@ -43,19 +43,19 @@ def test_a_student_is_found_by_its_recipe_and_its_heads_are_not(measurement, cub
     head = measurement(
         cub, 81.0, provenance=provenance(name="resnet50", space="dino"), weights_hash="b" * 64, backbone="head"
     )
-    table = comparison(TABLE1, [cub], [student, head])
+    table = comparison([cub], [student, head])
     assert table is not None
     (row,) = table.groups[0].rows
     assert (row.labels, row.cells[0].text) == (("student", "UMT, ResNet-50"), "+0.3")
 
 
 def test_other_data_and_other_protocols_are_not_compared(measurement, cub) -> None:  # type: ignore[no-untyped-def]
-    assert comparison(TABLE1, [cub], [measurement(cub, 91.0, official=False, **DINO)]) is None
+    assert comparison([cub], [measurement(cub, 91.0, official=False, **DINO)]) is None
     mini = type(cub)(cub.heading, cub.task, cub.dataset, "mini", cub.metric)
-    assert comparison(TABLE1, [mini], [measurement(mini, 91.0, **DINO)]) is None
+    assert comparison([mini], [measurement(mini, 91.0, **DINO)]) is None
 
 
 def test_every_counterpart_is_a_row_of_the_paper() -> None:
     entries = yaml.safe_load((Path(paper.__file__).parent / "counterparts.yaml").read_text(encoding="utf-8"))
-    rows = {(line["method"], line["student_arch"], line["setting"]) for line in published_table(1)}
-    assert {(entry["method"], entry["student_arch"], entry["setting"]) for entry in entries} <= rows
+    rows = {(row.model, row.architecture, row.setting) for row in paper_numbers().rows}
+    assert {(entry["model"], entry["architecture"], entry["setting"]) for entry in entries} <= rows

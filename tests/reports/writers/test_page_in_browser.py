@@ -70,6 +70,21 @@ def test_a_click_on_a_number_shows_where_it_comes_from(show, page: str) -> None:
     assert tab.complaints == []
 
 
+@pytest.mark.parametrize(
+    ("evidence", "links"), [("results/", ["results/a/b%20c.json", "results/javascript%3Aalert(1)"]), ("", [])]
+)
+def test_the_origin_leads_to_the_result_file(show, evidence: str, links: list[str]) -> None:  # type: ignore[no-untyped-def]
+    names = ["file a/b c.json", "file javascript:alert(1)", "data file a/b.json"]
+    cell = Cell("9.0", 9.0, runs=1, explain=lambda: names)
+    groups = (Group("", (Row(("Ant",), (cell,)),)),)
+    columns = (TableColumn("CUB", ShownMetric("acc.")),)
+    tab = show(html_page("Zoo", [Table("t", "All", "", "", ("Backbone",), columns, groups, ())], evidence=evidence))
+    tab.click("td button")
+    assert tab.value("[...document.querySelectorAll('dialog a')].map(link => link.getAttribute('href'))") == links
+    assert tab.value("document.querySelector('dialog pre').textContent") == "\n".join(names)
+    assert tab.complaints == []
+
+
 def test_no_other_script_runs(show, page: str) -> None:  # type: ignore[no-untyped-def]
     tab = show(page.replace("</body>", "<script>document.title = 'taken'</script></body>"))
     assert tab.value("document.title") == "Zoo – UMT-Bench"
