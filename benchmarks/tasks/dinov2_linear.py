@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.bootstrap import bootstrap_interval
 from benchmarks.tasks.contract import Job, Outcome, Task
-from benchmarks.tasks.frozen import frozen_features, frozen_work
+from benchmarks.tasks.frozen import frozen_parts, frozen_work
 from benchmarks.tasks.splits import hold_out
 from benchmarks.tasks.workload import Workload
 from umt.data.contract import Sample
@@ -155,10 +155,8 @@ def _choices(settings: HeadsSettings, depth: int) -> list[Choice]:
 
 def _images(job: Job[HeadsSettings], samples: Sequence[Sample], choices: Sequence[Choice]) -> FrozenParts:
     settings = job.settings
-    view = (settings.resolution, settings.crop_pct)
     names = sorted({part for choice in choices for part in choice.parts})
-    parts = {name: frozen_features(job, samples, *view, what=name)[0] for name in names}
-    return FrozenParts(parts, np.array([sample.target for sample in samples], dtype=np.int64))
+    return FrozenParts(*frozen_parts(job, samples, settings.resolution, settings.crop_pct, what=names))
 
 
 def _held_out(job: Job[HeadsSettings], labels: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -43,23 +43,31 @@ def decoding_threads(device: torch.device) -> int:
 
 
 def decoded_batches(
-    images: Dataset[tuple[Tensor, int]], batch_size: int, threads: int, start: int = 0
+    images: Dataset[tuple[Tensor, int]], batch_size: int, threads: int, start: int = 0, *, pinned: bool = False
 ) -> Iterator[Tensor]:
-    """Yield images [B, ...] without their labels, in order, from image `start` on.
+    """Yield images [B, ...] without their labels, in order, from image `start` on; in pinned memory if asked for.
 
     Threads decode from the first request on, and pass errors on unchanged: Pillow decodes and resizes outside the GIL.
+    A thread of its own stacks and pins, so that the caller only waits.
     """
     count = len(images)  # type: ignore[arg-type]
     spans = (range(first, min(first + batch_size, count)) for first in range(start, count, batch_size))
-    pool = ThreadPoolExecutor(threads)
+    pool, stacker = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
 
-    def submit(span: range) -> list[Future[tuple[Tensor, int]]]:
-        return [pool.submit(images.__getitem__, index) for index in span]
+    def submit(span: range) -> Future[Tensor]:
+        items = [pool.submit(images.__getitem__, index) for index in span]
+        return stacker.submit(_stacked, items, pinned)
 
     try:
         waiting = deque(map(submit, islice(spans, AHEAD)))
         while waiting:
             waiting.extend(map(submit, islice(spans, 1)))
-            yield torch.stack([future.result()[0] for future in waiting.popleft()])
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+        stacker.shutdown(cancel_futures=True)
+
+
+def _stacked(items: Sequence[Future[tuple[Tensor, int]]], pinned: bool) -> Tensor:
+    batch = torch.stack([item.result()[0] for item in items])
+    return batch.pin_memory() if pinned else batch
