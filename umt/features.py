@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -18,6 +17,7 @@ from umt.data.images import ImageSamples
 from umt.data.loaders import decoded_batches, decoding_threads
 from umt.data.transforms import eval_pixels
 from umt.errors import BackboneError, NotFiniteError, SizeError, unknown_name
+from umt.host_copies import on_host
 
 Progress = Callable[[int, int, str], None]  # done, total, counted items
 Consume = Callable[[Sequence[Tensor]], None]
@@ -164,30 +164,10 @@ def each_batch(
             batch = to_dtype(pixels.to(device, non_blocking=True), torch.float32, scale=True)
             yield [values.float() for values in function(batch)]
 
-    for outputs in on_host(computed(), device):
+    for outputs in on_host(computed()):
         consume(outputs)
         done += len(outputs[0])
         progress(done, len(images), f"{(done - start) / (time.perf_counter() - started):.0f} img/s")
-
-
-def on_host(batches: Iterable[Sequence[Tensor]], device: torch.device) -> Iterator[Sequence[Tensor]]:
-    """Yield batches on the CPU; a GPU is at the next batch already while one is copied and used."""
-    if device.type != "cuda":
-        yield from batches
-        return
-    waiting: deque[tuple[list[Tensor], torch.cuda.Event]] = deque()
-    for batch in batches:
-        copies = [values.to("cpu", non_blocking=True) for values in batch]  # into pinned memory
-        waiting.append((copies, torch.cuda.current_stream(device).record_event()))
-        if len(waiting) > 1:
-            yield _arrived(*waiting.popleft())
-    for copies, event in waiting:
-        yield _arrived(copies, event)
-
-
-def _arrived(copies: list[Tensor], event: torch.cuda.Event) -> list[Tensor]:
-    event.synchronize()
-    return copies
 
 
 def _forward(parts: Sequence[FeaturePart], backbone: Backbone) -> Forward:

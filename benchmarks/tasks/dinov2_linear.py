@@ -208,7 +208,7 @@ def _predictions(job: Job[HeadsSettings], banks: HeadBanks, images: FrozenParts,
 
 
 def workload(settings: HeadsSettings, sizes: Mapping[str, int]) -> Workload:
-    """Count a pass for each part of the features, and forward and backward of every head."""
+    """Count a pass that gives all parts of the features, and forward and backward of every head."""
     chosen = [part for choice in _choices(settings, max(settings.blocks)) for part in choice.parts]
 
     def solve(width: int, classes: int) -> float:
