@@ -13,17 +13,28 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from umt.errors import UMTError
+from umt.errors import OptionError, UMTError
+from umt.surroundings import usable_cores
 
 FEW_IMAGES = 20_000  # about a minute of decoding JPEGs in one process: less than it takes to be worth workers
-MAX_WORKERS = 8
-MAX_THREADS = 16
+CAP = "UMT_LOADERS"  # variable with the most threads or processes that load images for a training or an extraction
+DEFAULT_CAP = 16  # more than a GPU can use, and each process holds memory
 AHEAD = 2  # batches that are decoded while another one is used
 
 
 def worker_count(images: int) -> int:
     """Return the number of worker processes for a loop that decodes `images` images; 0 for few, on any machine."""
-    return 0 if images < FEW_IMAGES else min(os.cpu_count() or 1, MAX_WORKERS)
+    return 0 if images < FEW_IMAGES else min(usable_cores(), loader_cap())
+
+
+def loader_cap() -> int:
+    """Return the most threads or processes that load images, as the environment says; UMTError if it says nonsense."""
+    text = os.environ.get(CAP, str(DEFAULT_CAP))
+    if not text.isdecimal() or int(text) < 1:
+        raise OptionError(
+            f"{CAP}={text}: the most threads or processes that load images; take a whole number from 1 on"
+        )
+    return int(text)
 
 
 @contextmanager
@@ -37,9 +48,9 @@ def worker_errors() -> Iterator[None]:
 
 
 def decoding_threads(device: torch.device) -> int:
-    """Return the number of decoding threads: torch's own for a model on the CPU, all cores beside another device."""
-    cores = torch.get_num_threads() if device.type == "cpu" else os.cpu_count() or 1
-    return min(cores, MAX_THREADS)
+    """Return the number of decoding threads: torch's own for a model on the CPU, all usable cores beside a GPU."""
+    cores = torch.get_num_threads() if device.type == "cpu" else usable_cores()
+    return min(cores, loader_cap())
 
 
 def decoded_batches(
