@@ -34,8 +34,16 @@ class ClassIoU(IoUMetric):
         mmseg counts in float32, which is exact within an image and not over a data set.
         """
         count = _count_compiled if pred_label.device.type == "cpu" and kernel() else _count
-        intersection, predicted, true = count(pred_label.flatten(), label.flatten(), num_classes, ignore_index).cpu()
+        intersection, predicted, true = count(pred_label.flatten(), label.flatten(), num_classes, ignore_index)
         return intersection, predicted + true - intersection, predicted, true
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Compute the metrics of all processes; the counts of this one leave their device only now."""
+        counts: list[Areas] = self.results
+        if counts:
+            counts[:] = map(tuple, torch.stack([torch.stack(areas) for areas in counts]).cpu())
+        values: dict[str, float] = super().evaluate(size)
+        return values
 
     def compute_metrics(self, results: Sequence[Areas]) -> dict[str, Any]:
         totals = [sum(part.double() for part in parts) for parts in zip(*results, strict=True)]
@@ -57,7 +65,13 @@ def _count_compiled(predicted: Tensor, truth: Tensor, classes: int, ignore_index
 
 
 def _count(predicted: Tensor, truth: Tensor, classes: int, ignore_index: int) -> Tensor:
-    predicted, truth = predicted[truth != ignore_index], truth[truth != ignore_index]
-    counted = [predicted[predicted == truth], predicted, truth]
-    inside = [values[(values >= 0) & (values < classes)].long() for values in counted]
-    return torch.stack([torch.bincount(values, minlength=classes) for values in inside])
+    true = truth != ignore_index
+    counted = ((predicted, true & (predicted == truth)), (predicted, true), (truth, true))
+    return torch.stack([_histogram(values, included, classes) for values, included in counted])
+
+
+def _histogram(values: Tensor, included: Tensor, classes: int) -> Tensor:
+    """Count the included values below `classes`; a selection of them would let a GPU wait for their number."""
+    counted = included & (values >= 0) & (values < classes)
+    bins = values.long().where(counted, classes)
+    return torch.zeros(classes + 1, dtype=torch.int64, device=bins.device).scatter_add_(0, bins, counted.long())[:-1]

@@ -26,6 +26,8 @@ from umt.errors import DeclarationError
 from umt.training.engine import PLAIN, Extras, Plan, RunContext, training, warmup_then
 from umt.training.precision import PRECISIONS
 
+COST = 10  # images of a classification task whose loading takes as long as one test image with its annotation
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -179,7 +181,7 @@ def _linear(settings: TrainingSettings) -> list[dict[str, Any]]:
 def _test_loader(dataset: BaseSegDataset) -> DataLoader[Any]:
     """Load one image at a time, because their sizes differ; processes take turns."""
     sampler = DefaultSampler(dataset, shuffle=False, seed=0)
-    workers = worker_count(len(dataset) // get_dist_info()[1])
+    workers = worker_count(COST * len(dataset) // get_dist_info()[1])
     return DataLoader(
         dataset,
         batch_size=1,

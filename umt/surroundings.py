@@ -44,3 +44,8 @@ def _make_socket_folder(folder: str) -> None:
         util.get_temp_dir()
     finally:
         tempfile.tempdir = folder
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use: a cluster gives it some of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

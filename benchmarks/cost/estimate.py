@@ -6,7 +6,7 @@ import heapq
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -183,7 +183,8 @@ def _estimate(title: str, work: Work | UMTError, site: Site, cached: set[object]
     cached.update((work.data, part) for part in new)
     try:
         gmacs = load.gmacs(site.backbone)
-        counted = [(part.passes, pass_gmacs(site.backbone, part.passes)[0]) for part in new]
+        forwards = {replace(part, what="") for part in new}  # a pass gives all parts
+        counted = [(each.passes, pass_gmacs(site.backbone, each.passes)[0]) for each in forwards]
     except Exception as error:  # every architecture refuses in its own way
         return JobEstimate(title, problem=f"its multiply-adds cannot be counted: {first_line(error)}")
     passes = [(load.trained, gmacs.trained), (load.tested, gmacs.tested), *counted]

@@ -17,7 +17,7 @@ from typing import Any
 
 from umt.errors import ProcessError, UMTError
 from umt.safe_path import safe_path
-from umt.surroundings import shorten_socket_folder
+from umt.surroundings import shorten_socket_folder, usable_cores
 
 STARTING = threading.Lock()  # held while a process starts
 
@@ -78,17 +78,12 @@ def start_process(process: BaseProcess) -> None:
 
 def default_workers(device: str) -> int:
     """Return the jobs at a time: 1 on a GPU; on the CPU several with few threads each, so that they waste less."""
-    return min(4, _cores()) if device == "cpu" else 1
+    return min(4, usable_cores()) if device == "cpu" else 1
 
 
 def threads_of(workers: int) -> int:
     """Return the threads of each of so many jobs at a time."""
-    return max(1, _cores() // workers)
-
-
-def _cores() -> int:
-    """Count the cores that this process may use: a cluster gives it some of the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, usable_cores() // workers)
 
 
 def ending(status: int) -> str:

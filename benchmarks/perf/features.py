@@ -24,6 +24,7 @@ from umt.training.precision import has_fast_bf16, pick_precision
 
 SIDE = 224
 LIMITS = {"resnet50": 1.15, "vit_base_patch16_224": 1.05}  # times the forward alone
+DINOV2_PARTS = ("mean:-1", "summary:-4", "summary:-3", "summary:-2", "summary:-1")
 PEERS = {"fp32": 5.0, "bf16": 1.6}  # speed-up over the peer in that precision, if bf16 is fast
 
 
@@ -55,7 +56,17 @@ def measure(device: torch.device) -> list[PerfRow]:
     """Measure ResNet-50 (ViT-B): at most 1.15 (1.05) of the forward; >= 5 and 1.6 times the peer with fast bf16."""
     with tempfile.TemporaryDirectory() as folder:
         setting = FeatureSetting.on(device, Path(folder))
-        return [row for name in LIMITS for row in rows(name, setting)]
+        return [*(row for name in LIMITS for row in rows(name, setting)), parts_row(setting)]
+
+
+def parts_row(setting: FeatureSetting) -> PerfRow:
+    """Compare a pass for the five parts of `dinov2_linear` with a pass for the pooled feature."""
+    backbone = create_backbone("timm:vit_small_patch16_224?pretrained=false").to(setting.device)
+    one, five = (_ours(backbone, setting, parts) for parts in (("pooled",), DINOV2_PARTS))
+    seconds = interleaved(one, five, repeats=setting.repeats, clock=clock_of(setting.device))
+    alone, together = (1000 * value / len(setting.samples) for value in seconds)
+    job = f"JPEG to the parts of dinov2_linear, vit_small_patch16_224, {SIDE} px, {setting.extraction.precision}"
+    return PerfRow(job, "to the pooled feature alone", alone, together, limit=1 / 1.1, unit="ms/image")
 
 
 def rows(name: str, setting: FeatureSetting) -> list[PerfRow]:
@@ -80,13 +91,20 @@ def rows(name: str, setting: FeatureSetting) -> list[PerfRow]:
     return perf_rows
 
 
-def _ours(backbone: Backbone, setting: FeatureSetting) -> Callable[[], Tensor]:
+def _ours(backbone: Backbone, setting: FeatureSetting, parts: Sequence[str] = ("pooled",)) -> Callable[[], Tensor]:
     def run() -> Tensor:
         batches: list[Tensor] = []
         each_features(
-            backbone, setting.samples, setting.extraction, setting.device, setting.batch, _silent, batches.append
+            backbone,
+            setting.samples,
+            setting.extraction,
+            parts,
+            setting.device,
+            setting.batch,
+            _silent,
+            batches.extend,
         )
-        return torch.cat(batches)
+        return torch.cat(batches[:: len(parts)])
 
     return run
 

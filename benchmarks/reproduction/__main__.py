@@ -19,6 +19,7 @@ from benchmarks.results import ResultStore
 from benchmarks.suite.suite import load_suite
 from umt.console import Console
 from umt.errors import ProcessError, UMTError
+from umt.surroundings import usable_cores
 
 FOLDER = click.Path(path_type=Path)
 STUDENT_FILE = "student.pth"
@@ -101,7 +102,7 @@ def row_names(experiment: Experiment) -> list[str]:
 
 def run_all(console: Console, commands: Sequence[list[str]], workers: int) -> None:
     """Run commands side by side, each with its share of the cores; the first failure is the error."""
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    threads = str(max(1, usable_cores() // workers))
 
     def run(command: list[str]) -> None:
         console.print(" ".join(command[2:7]), "...", markup=False, soft_wrap=True, highlight=False)

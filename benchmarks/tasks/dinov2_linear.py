@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from benchmarks.tasks.accuracy import FINE_GRAINED, fine_grained
 from benchmarks.tasks.contract import Job, Outcome, Task
-from benchmarks.tasks.frozen import frozen_features, frozen_work
+from benchmarks.tasks.frozen import frozen_parts, frozen_work
 from benchmarks.tasks.splits import hold_out
 from benchmarks.tasks.workload import Workload
 from umt.data.contract import Sample
@@ -153,10 +153,8 @@ def _choices(settings: HeadsSettings, depth: int) -> list[Choice]:
 
 def _images(job: Job[HeadsSettings], samples: Sequence[Sample], choices: Sequence[Choice]) -> FrozenParts:
     settings = job.settings
-    view = (settings.resolution, settings.crop_pct)
     names = sorted({part for choice in choices for part in choice.parts})
-    parts = {name: frozen_features(job, samples, *view, what=name)[0] for name in names}
-    return FrozenParts(parts, np.array([sample.target for sample in samples], dtype=np.int64))
+    return FrozenParts(*frozen_parts(job, samples, settings.resolution, settings.crop_pct, what=names))
 
 
 def _held_out(job: Job[HeadsSettings], labels: np.ndarray) -> np.ndarray:
@@ -208,7 +206,7 @@ def _predictions(job: Job[HeadsSettings], banks: HeadBanks, images: FrozenParts,
 
 
 def workload(settings: HeadsSettings, sizes: Mapping[str, int]) -> Workload:
-    """Count a pass for each part of the features, and forward and backward of every head."""
+    """Count a pass that gives all parts of the features, and forward and backward of every head."""
     parts = [part for choice in _choices(settings, max(settings.blocks)) for part in choice.parts]
 
     def solve(width: int, classes: int) -> float:

@@ -22,24 +22,37 @@ def frozen_features(
     resolution: int,
     crop_pct: float,
     precision: str = "fp32",
-    what: str = "pooled",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return features float32 [N, D] and labels [N], in the order of the samples; from the job's cache if possible.
+    """Return pooled features float32 [N, D] and labels [N], as `frozen_parts` gives them."""
+    parts, labels = frozen_parts(job, samples, resolution, crop_pct, precision)
+    return parts["pooled"], labels
 
-    A resolution that the backbone cannot take grows to the next one that it can. precision: "fp32", by which a number
-    is the same on every machine; "bf16"; or "auto", which is bf16 if the device is faster in it. what: the part of the
-    features, as `Extraction` names it.
+
+def frozen_parts(
+    job: Job[Settings],
+    samples: Sequence[Sample],
+    resolution: int,
+    crop_pct: float,
+    precision: str = "fp32",
+    what: Sequence[str] = ("pooled",),
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return parts of the features, each float32 [N, ...], and labels [N], in the order of the samples.
+
+    They come from the job's cache if possible; those that are missing are computed in one pass over the images. A
+    resolution that the backbone cannot take grows to the next one that it can. precision: "fp32", by which a number is
+    the same on every machine; "bf16"; or "auto", which is bf16 if the device is faster in it. what: parts as
+    `Extraction` names them.
     """
     extraction = Extraction(
         job.backbone.side(resolution),
         crop_pct,
-        what,
         precision=pick_precision(precision, job.device),
         compiled=job.compiled,
     )
     batch = BATCH.get(job.device.type, 32)
-    features = cached_features(job.backbone, samples, extraction, job.device, batch, job.progress, job.cache)
-    return features.numpy(), np.array([sample.target for sample in samples], dtype=np.int64)
+    found = cached_features(job.backbone, samples, extraction, what, job.device, batch, job.progress, job.cache)
+    parts = {name: values.numpy() for name, values in zip(what, found, strict=True)}
+    return parts, np.array([sample.target for sample in samples], dtype=np.int64)
 
 
 def frozen_work(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,9 +40,7 @@ def thinned(images: ImageList, limit: int | None) -> ImageList:
 def _of_dataset(name: str, data_root: Path, limit: int | None) -> ImageSource:
     dataset = find_dataset(name, data_root)
     split = dataset.info.roles.report
-    paths = [sample.image.absolute() for sample in dataset.reported_samples]
-    root = Path(os.path.commonpath([path.parent for path in paths]))
-    all_images = ImageList.of(root, paths, dataset.title)
+    all_images = ImageList.of_paths([sample.image for sample in dataset.reported_samples], dataset.title)
     images = thinned(all_images, limit)
     official = dataset.official and len(images) == len(all_images)
     sizes = {split: len(images)}

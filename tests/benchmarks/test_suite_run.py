@@ -230,3 +230,20 @@ def test_cluster_path_gives_the_same_numbers(small_suite: Make) -> None:
     assert "this task always fails" in done.stdout
     (path,) = suite.results()
     assert json.loads(path.read_text())["metrics"]["brightness"] == pytest.approx(brightness(suite.data_root))
+
+
+@pytest.mark.slow
+def test_of_two_suites_on_one_store_the_last_to_end_sees_all_results(small_suite: Make) -> None:
+    """Each has the job that the other has not, and looks at the store again in the end."""
+    suite = small_suite(a="ok, 4", b="ok, 8")
+    running = [suite.start("--workers", "1") for _ in range(2)]
+    ended: list[int] = []
+    while len(ended) < 2:
+        for process in running:
+            if process not in ended and process.poll() is not None:
+                ended.append(process)
+        time.sleep(0.05)
+    said = [process.communicate()[0] for process in ended]
+    assert len(suite.results()) == 2
+    assert any("elsewhere" in text for text in said)
+    assert ended[-1].returncode == 0, said[-1]

@@ -47,7 +47,8 @@ def extract(
     **options: Any,
 ) -> torch.Tensor:
     batches: list[torch.Tensor] = []
-    each_features(backbone, samples, Extraction(resolution, **options), CPU, batch, progress, batches.append)
+    extraction = Extraction(resolution, **options)
+    each_features(backbone, samples, extraction, [extraction.what], CPU, batch, progress, batches.extend)
     return torch.cat(batches)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +28,22 @@ class ImageList:
     origin: str
 
     @classmethod
-    def of(cls, root: Path, paths: Sequence[Path], origin: str) -> ImageList:
-        return cls(root, np.array([os.fsencode(path.relative_to(root)) for path in paths]), origin)
+    def of(cls, root: Path, paths: Sequence[str], origin: str) -> ImageList:
+        """Return a list of files below `root`, by paths as `str` gives them: a million Path objects take gigabytes."""
+        prefix = _prefix(root)
+        below = (
+            path.removeprefix(prefix) if path.startswith(prefix) else str(Path(path).relative_to(root))
+            for path in paths
+        )
+        return cls(root, np.array(list(map(os.fsencode, below))), origin)
+
+    @classmethod
+    def of_paths(cls, paths: Iterable[Path], origin: str) -> ImageList:
+        """Return a list of files anywhere, in this order; its root is the folder that they share."""
+        here = _prefix(Path.cwd())
+        absolute = [text if text.startswith(os.sep) else here + text for text in map(str, paths)]
+        root = os.path.commonpath(set(map(os.path.dirname, absolute)))  # of few folders: it takes paths apart
+        return cls.of(Path(root), absolute, origin)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -45,11 +59,9 @@ class ImageList:
     @cached_property
     def digest(self) -> str:
         """The whole SHA-256 over every relative name and size; a file that is not there has the size -1."""
-        digest = hashlib.sha256()
-        for index in range(len(self)):
-            path = self.path(index)
-            size = path.stat().st_size if path.is_file() else -1
-            digest.update(self.names[index] + f":{size}\n".encode())
+        digest, prefix = hashlib.sha256(), os.fsencode(_prefix(self.root))
+        for name in self.names:
+            digest.update(b"%b:%d\n" % (name, _size(prefix + name)))
         return digest.hexdigest()
 
 
@@ -60,7 +72,7 @@ def find_images(folder: Path) -> ImageList:
     paths = [path for path in _files(folder) if path.name.lower().endswith(SUFFIXES)]
     if not paths:
         raise MissingFileError(f"--images {folder}: no images below it (known: {' '.join(SUFFIXES)})")
-    return ImageList.of(folder, sorted(paths), str(folder))
+    return ImageList.of(folder, list(map(str, sorted(paths))), str(folder))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -84,6 +96,19 @@ def _files(folder: Path) -> Iterator[Path]:
             elif kind in (stat.S_IFREG, NOWHERE):
                 yield Path(entry.path)
         waiting.extend(sorted(folders, reverse=True))
+
+
+def _prefix(folder: Path) -> str:
+    return str(folder).rstrip(os.sep) + os.sep
+
+
+def _size(path: bytes) -> int:
+    """Return the size of a file, -1 if it is none; a Path of each of a million would take most of the time."""
+    try:
+        facts = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return -1
+    return facts.st_size if stat.S_ISREG(facts.st_mode) else -1
 
 
 def _kind(entry: os.DirEntry[str]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
@@ -32,9 +31,8 @@ MAX_DAMAGED_SHARE = 0.01  # share of the images that may be damaged
 def training_images(names: Sequence[str], data_root: Path, overrides: Mapping[str, Path]) -> ImageList:
     """Return the training images of data sets, in order."""
     datasets = [find_dataset(name, data_root, overrides) for name in names]
-    paths = [sample.image.absolute() for dataset in datasets for sample in dataset.samples(dataset.info.roles.train)]
-    root = Path(os.path.commonpath([path.parent for path in paths]))
-    return ImageList.of(root, paths, ", ".join(dataset.title for dataset in datasets))
+    paths = [sample.image for dataset in datasets for sample in dataset.samples(dataset.info.roles.train)]
+    return ImageList.of_paths(paths, ", ".join(dataset.title for dataset in datasets))
 
 
 class Skipped:

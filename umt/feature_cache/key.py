@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -52,9 +51,7 @@ def feature_key(
 
 def images_fingerprint(paths: Sequence[Path]) -> str:
     """Hash sizes and names below the common folder, in order: data that moved as a whole keeps its fingerprint."""
-    absolute = [path.absolute() for path in paths]
-    root = Path(os.path.commonpath([path.parent for path in absolute]))
-    return ImageList.of(root, absolute, "").digest[:NAME_DIGITS]
+    return ImageList.of_paths(paths, "").digest[:NAME_DIGITS]
 
 
 def _code_hash(backbone: Backbone) -> str:

@@ -9,15 +9,36 @@ from typing import Any
 import torch
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from umt.errors import DeviceError, unknown_name
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
+class NormOptimWrapper(OptimWrapper):
+    """An optimiser wrapper that leaves the norm of a clipped gradient on its device, as `grad_norm`.
+
+    mmengine's makes it a number in every step, for which the device has to wait.
+    """
+
+    grad_norm: Tensor | None = None
+
+    def _clip_grad(self) -> None:
+        values = [value for group in self.optimizer.param_groups for value in group["params"]]
+        with_gradient = [value for value in values if value.grad is not None]
+        if with_gradient:
+            norm = self.clip_func(with_gradient, **self.clip_grad_kwargs)
+            self.grad_norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+
+class ScaledOptimWrapper(NormOptimWrapper, AmpOptimWrapper):
+    """mmengine's wrapper for fp16."""
+
+
 @OPTIM_WRAPPERS.register_module()
-class AutocastOptimWrapper(OptimWrapper):
+class AutocastOptimWrapper(NormOptimWrapper):
     """An optimiser wrapper: forward under `torch.autocast(device_type, bfloat16)`; bf16 needs no loss scaling.
 
     mmengine's AmpOptimWrapper refuses the CPU.
@@ -33,13 +54,13 @@ class AutocastOptimWrapper(OptimWrapper):
             yield
 
 
-def make_optim_wrapper(setting: str, device: torch.device, **options: Any) -> OptimWrapper:
+def make_optim_wrapper(setting: str, device: torch.device, **options: Any) -> NormOptimWrapper:
     """Make an mmengine optimiser wrapper with these options that trains in a precision; fp16 scales the loss."""
     precision = pick_precision(setting, device)
     if precision == "fp32":
-        return OptimWrapper(**options)
+        return NormOptimWrapper(**options)
     if precision == "fp16":
-        return AmpOptimWrapper(dtype="float16", **options)
+        return ScaledOptimWrapper(dtype="float16", **options)
     return AutocastOptimWrapper(device.type, **options)
 
 

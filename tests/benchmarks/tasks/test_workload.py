@@ -113,7 +113,8 @@ def seen_by(job: Job[Any]) -> tuple[Counter[tuple[int, int]], Outcome]:
 def declared_of(job: Job[Any]) -> Counter[tuple[int, int]]:
     work = task_of(job).workload(job.settings, job.dataset.sizes)
     declared: Counter[tuple[int, int]] = Counter()
-    for passes in (work.trained, work.tested, *(part.passes for part in work.features)):
+    forwards = {replace(part, what="") for part in work.features}  # a pass gives all parts
+    for passes in (work.trained, work.tested, *(part.passes for part in forwards)):
         if passes.images:
             declared[passes.fitted(job.backbone.preprocess)] += passes.images * passes.each
     return declared

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from umt.data.image_list import find_images
+from umt.data.image_list import ImageList, find_images
 from umt.errors import UMTError
 
 
@@ -70,3 +71,28 @@ def test_a_folder_that_several_lead_to_is_entered_once(folder: Path) -> None:
     assert find_images(folder).fingerprint == before.fingerprint
     (folder / "part-1").symlink_to(folder / "part1")  # the first in order is the one entered
     assert find_images(folder).path(0).parent == folder / "part-1"
+
+
+def test_the_digest_is_that_of_paths_taken_one_by_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links, files that are not there, folders, and names of any bytes; stored entries keep their keys."""
+    (folder / "link.jpg").symlink_to(folder / "part0" / "00.PNG")
+    (folder / "nowhere.jpg").symlink_to(folder / "gone")
+    (folder / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"12345")
+    (folder / "folder.jpg").mkdir()
+    paths = [*folder.rglob("*"), folder / "part1" / "never.jpg"]
+    lines = [
+        os.fsencode(path.relative_to(folder)) + f":{path.stat().st_size if path.is_file() else -1}\n".encode()
+        for path in paths
+    ]
+    expected = hashlib.sha256(b"".join(lines)).hexdigest()
+    assert ImageList.of_paths(paths, "").digest == expected
+    assert ImageList.of_paths(paths, "").root == folder
+    monkeypatch.chdir(folder.parent)
+    assert ImageList.of_paths([path.relative_to(folder.parent) for path in paths], "").digest == expected
+    monkeypatch.chdir(folder)
+    assert ImageList.of(Path(), [str(path.relative_to(folder)) for path in paths], "").digest == expected
+
+
+def test_the_root_of_images_in_one_folder_is_that_folder(folder: Path) -> None:
+    images = ImageList.of_paths([folder / "part0" / "00.PNG"], "one")
+    assert (images.root, images.names.tolist()) == (folder / "part0", [b"00.PNG"])

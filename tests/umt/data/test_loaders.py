@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -21,10 +22,40 @@ from umt.data.loaders import (
 from umt.errors import UMTError
 
 
-@pytest.mark.parametrize(("cpus", "images", "workers"), [(4, FEW_IMAGES, 4), (64, FEW_IMAGES, 8), (64, 100, 0)])
-def test_workers_follow_images_and_cores(cpus: int, images: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: cpus)
+@pytest.fixture
+def cores(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Gives this process so many cores, of a machine with 64."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    return lambda count: monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(count)))
+
+
+@pytest.mark.parametrize(("usable", "images", "workers"), [(4, FEW_IMAGES, 4), (64, FEW_IMAGES, 16), (64, 100, 0)])
+def test_workers_follow_images_and_the_cores_that_may_be_used(
+    cores: Callable[[int], None], usable: int, images: int, workers: int
+) -> None:
+    cores(usable)
     assert worker_count(images) == workers
+
+
+def test_the_cap_is_a_variable(cores: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    cores(32)
+    for cap, workers in (("24", 24), ("3", 3), ("99", 32)):
+        monkeypatch.setenv("UMT_LOADERS", cap)
+        assert worker_count(FEW_IMAGES) == decoding_threads(torch.device("cuda")) == workers
+
+
+@pytest.mark.parametrize("cap", ["0", "-1", "many", "", "1.5"])
+def test_a_cap_that_is_no_number_is_an_error(cap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UMT_LOADERS", cap)
+    with pytest.raises(UMTError, match=f"^UMT_LOADERS={cap}: .* take a whole number from 1 on$"):
+        worker_count(FEW_IMAGES)
+
+
+def test_a_machine_without_affinity_counts_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As macOS."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert worker_count(FEW_IMAGES) == 6
 
 
 def test_an_error_without_a_trace_is_left_as_it_is() -> None:
@@ -70,8 +101,8 @@ def test_no_more_is_decoded_ahead_than_a_few_batches() -> None:
 
 
 def test_decoding_has_the_threads_of_the_model_on_a_cpu_and_the_cores_beside_a_gpu(
-    monkeypatch: pytest.MonkeyPatch,
+    cores: Callable[[int], None],
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 12)
+    cores(12)
     assert decoding_threads(torch.device("cpu")) == torch.get_num_threads()
     assert decoding_threads(torch.device("cuda")) == 12

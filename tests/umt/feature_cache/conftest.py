@@ -49,7 +49,9 @@ class Asker:
     def __call__(self, extraction: Extraction = Extraction(32), batch: int = 4) -> Tensor:  # noqa: B008 (frozen)
         self.computed.clear()
         report = lambda done, total, text: self.computed.append((done, total, text))  # noqa: E731
-        return cached_features(self.backbone, self.samples, extraction, CPU, batch, report, self.folder)
+        parts = [extraction.what]
+        (found,) = cached_features(self.backbone, self.samples, extraction, parts, CPU, batch, report, self.folder)
+        return found
 
     @property
     def entries(self) -> list[Path]:

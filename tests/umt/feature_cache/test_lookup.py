@@ -6,7 +6,7 @@ import errno
 import json
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ Asker = Any  # of conftest.py
 
 def test_a_hit_equals_a_miss_and_no_cache_to_the_last_bit(ask: Asker) -> None:
     batches: list[torch.Tensor] = []
-    each_features(ask.backbone, ask.samples, Extraction(32), CPU, 4, lambda *_: None, batches.append)
+    each_features(ask.backbone, ask.samples, Extraction(32), ["pooled"], CPU, 4, lambda *_: None, batches.extend)
     without = torch.cat(batches)
     missed = ask()
     assert ask.computed
@@ -268,6 +268,74 @@ def test_the_file_is_plain_numpy_with_its_key_beside_it(ask: Asker) -> None:
     }
 
 
+PARTS = ("mean:-1", "pooled", "summary:-1", "summary:0")
+
+
+def parts_of(ask: Asker, parts: Sequence[str] = PARTS) -> list[torch.Tensor]:
+    ask.computed.clear()
+    report = lambda done, total, text: ask.computed.append((done, total, text))  # noqa: E731
+    return cached_features(ask.backbone, ask.samples, Extraction(32), parts, CPU, 4, report, ask.folder)
+
+
+@pytest.mark.parametrize("spec", ["timm:test_resnet?pretrained=false", "timm:test_vit2?pretrained=false"])
+@pytest.mark.parametrize("cached", [True, False])
+def test_parts_of_one_pass_equal_those_of_a_pass_each(ask: Asker, spec: str, cached: bool) -> None:
+    ask.backbone = create_backbone(spec)
+    ask.folder = ask.folder if cached else None
+    side = ask.backbone.side(32)
+    each = [
+        cached_features(ask.backbone, ask.samples, Extraction(side), [part], CPU, 4, lambda *_: None, None)[0]
+        for part in PARTS
+    ]
+    report = lambda done, total, text: ask.computed.append((done, total, text))  # noqa: E731
+    found = cached_features(ask.backbone, ask.samples, Extraction(side), PARTS, CPU, 4, report, ask.folder)
+    assert [done for done, _, _ in ask.computed] == [4, 8, 10]
+    assert all(map(torch.equal, found, each))
+
+
+def test_parts_share_the_entries_of_single_parts_and_compute_the_missing_ones(ask: Asker) -> None:
+    last = ask.backbone.depth - 1
+    alone = ask(Extraction(32, what=f"mean:{last}")).clone()
+    (entry,) = ask.entries
+    header = entry.with_suffix(".json").read_bytes()
+    first = parts_of(ask)
+    assert len(ask.computed) == 3
+    assert len(ask.entries) == len(PARTS)
+    assert entry.with_suffix(".json").read_bytes() == header  # not written again
+    assert torch.equal(first[0], alone)
+    parts_of(ask)
+    assert not ask.computed
+    assert torch.equal(ask(), first[1])
+    assert not ask.computed
+
+
+def test_two_names_of_one_part_are_one_entry(ask: Asker) -> None:
+    one, two = parts_of(ask, ["mean:-1", f"mean:{ask.backbone.depth - 1}"])
+    assert torch.equal(one, two)
+    assert len(ask.entries) == 1
+
+
+def test_parts_go_on_where_the_shortest_of_them_ended(ask: Asker) -> None:
+    whole = [part.clone() for part in parts_of(ask)]
+    for kept, array in enumerate(ask.entries):  # 4 to 7 of 10 rows are left
+        row = (array.stat().st_size - 128) // 10
+        array.with_suffix(".json").unlink()
+        array.with_suffix(".partial").write_bytes(array.read_bytes()[: 128 + (4 + kept) * row])
+        array.unlink()
+    assert all(map(torch.equal, parts_of(ask), whole))
+    assert [done for done, _, _ in ask.computed] == [8, 10]
+
+
+def test_parts_without_room_are_computed_in_memory_beside_those_on_disk(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pooled = ask().clone()
+    monkeypatch.setattr(disk_cache, "free_bytes", lambda folder: 10)
+    found = parts_of(ask)
+    assert [len(ask.entries), len(ask.computed), len(caplog.messages)] == [1, 3, 1]
+    assert torch.equal(found[1], pooled)
+
+
 @pytest.mark.slow
 def test_two_processes_that_ask_at_once_compute_once(ask: Asker) -> None:
     context = multiprocessing.get_context("spawn")
@@ -292,7 +360,7 @@ def _ask_elsewhere(samples: list[Sample], folder: Path, answers: Any) -> None:
     with CacheEntry(folder, "start").locked():
         pass
     report = lambda done, total, text: texts.append(text)  # noqa: E731
-    found = cached_features(backbone, samples, Extraction(32), CPU, 4, report, folder)
+    (found,) = cached_features(backbone, samples, Extraction(32), ["pooled"], CPU, 4, report, folder)
     answers.put((sum("img/s" in text for text in texts), found.numpy().tobytes()))
 
 

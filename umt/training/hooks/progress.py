@@ -10,11 +10,14 @@ import torch
 from mmengine.hooks import Hook
 from torch import Tensor
 
+from umt.host_copies import HostCopy
+
 
 class ProgressHook(Hook):
     """A hook that reports (iteration, iterations, text) at most twice a second: losses, images a second, a note.
 
-    A run that was interrupted reports first from where it goes on.
+    A run that was interrupted reports first from where it goes on. On a GPU a report is an iteration late, so that the
+    device does not wait for it.
     """
 
     priority = "VERY_LOW"
@@ -28,6 +31,7 @@ class ProgressHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         self.started, self.first, self.shown = time.perf_counter(), runner.iter, 0.0
+        self.losses: Losses | None = None  # not yet reported
         if runner.iter:
             self.report(runner.iter, runner.max_iters, f"going on from iteration {runner.iter}")
 
@@ -35,18 +39,29 @@ class ProgressHook(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Tensor] | None = None
     ) -> None:
         now, done = time.perf_counter(), runner.iter + 1
-        if now - self.shown < 0.5 and done < runner.max_iters:
+        due = now - self.shown >= 0.5 or done == runner.max_iters
+        if due and self.losses is None:
+            self.losses = Losses(outputs or {})
+            if self.losses.late and done < runner.max_iters:
+                return
+        if self.losses is None:
             return
         self.shown = now
         speed = (done - self.first) * self.batch_size / max(now - self.started, 1e-9)
         notes = [self.note()] if self.note else []
-        self.report(done, runner.max_iters, ", ".join([loss_text(outputs or {}), f"{speed:.0f} img/s", *notes]))
+        self.report(done, runner.max_iters, ", ".join([str(self.losses), f"{speed:.0f} img/s", *notes]))
+        self.losses = None
 
 
-def loss_text(outputs: Mapping[str, Tensor]) -> str:
-    """Return 'loss 1.234 (dino feature 0.800, dino token 0.434)'; all values come from the device at once."""
-    names = ["loss", *(name for name in outputs if name != "loss")]
-    values = [torch.as_tensor(outputs.get(name, torch.nan)).detach().float() for name in names]
-    loss, *parts = torch.stack(values).tolist()
-    listed = ", ".join(f"{name} {value:.3f}" for name, value in zip(names[1:], parts, strict=True))
-    return f"loss {loss:.3f} ({listed})" if parts else f"loss {loss:.3f}"
+class Losses(HostCopy):
+    """The losses of an iteration as text; all values come from the device at once."""
+
+    def __init__(self, outputs: Mapping[str, Tensor]) -> None:
+        self.names = ["loss", *(name for name in outputs if name != "loss")]
+        super().__init__([torch.stack([torch.as_tensor(outputs.get(name, torch.nan)).float() for name in self.names])])
+
+    def __str__(self) -> str:
+        """Return 'loss 1.234 (dino feature 0.800, dino token 0.434)'."""
+        loss, *parts = self.read()[0].tolist()
+        listed = ", ".join(f"{name} {value:.3f}" for name, value in zip(self.names[1:], parts, strict=True))
+        return f"loss {loss:.3f} ({listed})" if parts else f"loss {loss:.3f}"

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info
+from mmengine.dist import all_gather_object, broadcast, get_dist_info
 from mmengine.hooks import Hook, ParamSchedulerHook
 
+from umt.host_copies import HostCopy
+
 RESUME_FILE = "resume.pth"
+ASK_EVERY = 10  # optimiser steps between questions to the first process
 
 
 class StepScheduleHook(ParamSchedulerHook):
@@ -38,6 +41,7 @@ class ResumeHook(Hook):
         self.seconds, self.every = seconds, every
         self.restored: Sequence[Mapping[str, Any]] = ()
         self.step = 0  # step of the last save
+        self.answer: HostCopy | None = None  # of the first process, if it is time to save
 
     def before_train(self, runner: Any) -> None:
         self.saved, self.step = time.monotonic(), steps_done(runner)
@@ -66,9 +70,21 @@ class ResumeHook(Hook):
         last = runner.iter + 1 == runner.max_iters  # what follows may fail: a test, or the file of the weights
         if last or (self.every and steps_done(runner) % self.every == 0):
             return True
-        answer = [time.monotonic() - self.saved >= self.seconds]
-        broadcast_object_list(answer)  # clocks differ between processes, and all must save together
-        return answer[0]
+        elapsed = time.monotonic() - self.saved >= self.seconds
+        return elapsed if get_dist_info()[1] == 1 else self._agreed(runner, elapsed)
+
+    def _agreed(self, runner: Any, elapsed: bool) -> bool:
+        """Return the first process's answer: clocks differ between processes, and all must save together.
+
+        It is asked for every ASK_EVERY steps, and read at the next one, so that no device waits for it.
+        """
+        agreed = self.answer is not None and bool(self.answer.read()[0])
+        self.answer = None
+        if not agreed and steps_done(runner) % ASK_EVERY == 0:
+            answer = torch.full((1,), float(elapsed), device=next(runner.model.parameters()).device)
+            broadcast(answer)
+            self.answer = HostCopy([answer])
+        return agreed
 
 
 def steps_done(runner: Any) -> int:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from umt.training.curves import Curves
 from umt.training.engine import Extras, Recipe
-from umt.training.hooks.progress import loss_text
+from umt.training.hooks.progress import Losses
 
 Train = Callable[..., dict[str, Tensor]]
 
@@ -93,5 +93,5 @@ def test_the_progress_line_shows_parts_and_note(train: Train, recipe: Recipe) ->
     train(recipe, report=lambda done, total, text: texts.append(text), extras=Extras(note=lambda: "teachers 61%"))
     assert texts[-1].endswith("img/s, teachers 61%")
     values = {"loss": torch.tensor(1.25), "dino feature": torch.tensor(0.8), "dino token": torch.tensor(0.45)}
-    assert loss_text(values) == "loss 1.250 (dino feature 0.800, dino token 0.450)"
-    assert loss_text({"loss": torch.tensor(1.25)}) == "loss 1.250"
+    assert str(Losses(values)) == "loss 1.250 (dino feature 0.800, dino token 0.450)"
+    assert str(Losses({"loss": torch.tensor(1.25)})) == "loss 1.250"

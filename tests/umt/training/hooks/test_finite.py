@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from umt.errors import UMTError
+from umt.host_copies import HostCopy
 from umt.training.engine import Extras, Recipe, RunContext, fit
 
 
@@ -62,6 +63,43 @@ def test_the_part_the_iteration_and_the_last_save_are_named(run: Run, tmp_path: 
         "lower lr (now 0.01) or set clip_norm"
     )
     assert torch.load(saved)["meta"]["iter"] == 3
+
+
+@pytest.mark.parametrize("begin", [2, 4])
+def test_a_run_without_saves_names_the_iteration_that_was_bad(
+    recipe: Recipe, tmp_path: Path, begin: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look comes later, at its interval or in the end."""
+    monkeypatch.setattr("umt.training.hooks.finite.LOOK_EVERY", 5)
+    model = TwoPart(float("nan"), begin)
+    with pytest.raises(UMTError, match=rf"^iteration {begin}: loss 'dino feature' is nan; no checkpoint was saved"):
+        fit(
+            model,
+            [{"params": [model.weight]}],
+            Ones(),
+            recipe,
+            RunContext(torch.device("cpu"), tmp_path, 0, lambda *_: None),
+        )
+    assert model.calls == 5
+    assert not (tmp_path / "resume.pth").exists()
+
+
+def test_a_late_look_is_judged_an_iteration_later(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a GPU's values are."""
+    monkeypatch.setattr("umt.training.hooks.finite.LOOK_EVERY", 3)
+    monkeypatch.setattr(HostCopy, "late", True)
+    model = TwoPart(float("nan"), begin=2)
+    with pytest.raises(UMTError, match=r"^iteration 2: loss 'dino feature' is nan"):
+        fit(
+            model,
+            [{"params": [model.weight]}],
+            Ones(),
+            recipe,
+            RunContext(torch.device("cpu"), tmp_path, 0, lambda *_: None),
+        )
+    assert model.calls == 4
 
 
 def test_nothing_is_said_of_a_save_that_was_not_made(run: Run, tmp_path: Path) -> None:

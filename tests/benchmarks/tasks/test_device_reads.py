@@ -1,0 +1,190 @@
+"""Reads of device values in the steps of every training: a GPU waits for each of them."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from mmengine.runner.loops import IterBasedTrainLoop
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import umt
+from benchmarks.suite.protocols import load_protocol
+from benchmarks.tasks.contract import Job
+from benchmarks.tasks.registry import get_task
+from umt.backbones import create_backbone
+from umt.data.contract import Dataset
+from umt.data.mini.dense import write_ade20k, write_nyuv2
+from umt.data.registry import dataset_info
+from umt.training.hooks.finite import LOOK_EVERY
+from umt.training.hooks.progress import ProgressHook
+from umt.training.hooks.saving import ResumeHook
+
+CALLS = {"tolist", "item", "cpu", "numpy", "__bool__", "__float__", "__int__", "__index__", "__contains__", "nonzero"}
+OPERATORS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "bincount"}
+STEPS = 12  # the look after ten is among them, and the end is not
+# Depth losses select the measured pixels, as the published code does: the length of a selection is a value of the
+# device. The second file is where the backward of the selection starts.
+KNOWN = {"nyuv2_depth": {"depth/losses.py", "mmseg_configs/runner.py"}}
+ON_THE_CPU = ("torch/optim/", "torch/utils/data/")  # state that optimisers and loaders hold on the CPU
+
+SMALL: dict[str, dict[str, Any]] = {
+    "ade20k_linear": {"scale": (256, 96), "crop": 64},
+    "nyuv2_depth": {
+        "dropout": 0.0, "channels": 8, "post_process_channels": (4, 4, 4, 4), "size": (48, 64), "test_size": (48, 64),
+        "crop": (48, 48), "test_window": 48, "test_stride": 8,
+    },
+}  # fmt: skip
+BACKBONES = {
+    "ade20k_linear": "timm:test_resnet?pretrained=false",
+    "nyuv2_depth": "timm:vit_tiny_patch16_224?pretrained=false&img_size=48&depth=4&embed_dim=24&num_heads=2",
+}
+
+Reads = dict[int, Counter[str]]  # places by iteration
+
+
+class Calls(TorchFunctionMode):
+    """Notes calls that need a value: those of Python, which the dispatcher does not see for tensors of the CPU."""
+
+    def __init__(self, note: Callable[[], None]) -> None:
+        super().__init__()
+        self.note = note
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in CALLS:
+            self.note()
+        return func(*args, **(kwargs or {}))
+
+
+class Operators(TorchDispatchMode):
+    """Notes operators that need a value, whoever calls them, and selections by a mask."""
+
+    def __init__(self, note: Callable[[], None]) -> None:
+        super().__init__()
+        self.note = note
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.__name__.partition(".")[0]
+        masks = name in ("index", "index_put_", "index_put") and any(
+            index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1]
+        )
+        if name in OPERATORS or masks:
+            self.note()
+        return func(*args, **(kwargs or {}))
+
+
+def place() -> str | None:
+    """The project's line or, without one, the package's that reads; None for values that are on the CPU anyway."""
+    root, frame, first = str(Path(umt.__file__).parents[1]), sys._getframe(2), None
+    while frame.f_back:
+        file = frame.f_code.co_filename
+        if any(part in file for part in ON_THE_CPU):
+            return None
+        first = first or f"{file}:{frame.f_lineno}"
+        if file.startswith(root) and "tests/" not in file and "site-packages" not in file:
+            return f"{file.removeprefix(root)[1:]}:{frame.f_lineno}"
+        frame = frame.f_back
+    return first
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    """The reads in each iteration, from the forward to the last hook, without progress, which the clock asks for."""
+    found: Reads = {}
+    run = IterBasedTrainLoop.run_iter
+
+    def watched(loop: IterBasedTrainLoop, batch: Any) -> None:
+        places = found[loop._iter + 1] = Counter()
+
+        def note() -> None:
+            if where := place():
+                places[where] += 1
+
+        with Calls(note), Operators(note):
+            run(loop, batch)
+
+    monkeypatch.setattr(IterBasedTrainLoop, "run_iter", watched)
+    monkeypatch.setattr(ProgressHook, "after_train_iter", lambda *_, **__: None)
+    monkeypatch.setattr(ResumeHook, "after_train_iter", lambda *_, **__: None)  # the last step's save reads everything
+    return found
+
+
+def dense_job(task: str, root: Path, work_dir: Path) -> Job:
+    if task == "ade20k_linear":
+        write_ade20k(root, (3, 2))
+    else:
+        write_nyuv2(root, ((2, 1), (1, 1)))
+    settings = load_protocol(task, "paper", get_task(task).settings).settings
+    short = {"iterations": STEPS, "warmup": 1, "batch": 2, "bn_batch": 2, "best_on_test": None, **SMALL[task]}
+    return Job(
+        create_backbone(BACKBONES[task]),
+        Dataset(dataset_info(task.partition("_")[0]), root),
+        replace(settings, **short),
+        0,
+        torch.device("cpu"),
+        work_dir,
+        lambda done, total, text: None,
+    )
+
+
+def distilled(folder: Path, image_folder: Callable[..., Path]) -> None:
+    recipe = {
+        "about": "One random teacher",
+        "student": "timm:test_resnet",
+        "teachers": [{"name": "a", "objective": "classification", "backbone": "timm:test_resnet?pretrained=false"}],
+        "interaction": {"rounds": 1, "groups": 8},
+        "views": {"size": 32},
+        "training": {
+            "epochs": STEPS, "batch": 4, "device_batch": 4, "lr": 1.0e-3, "warmup_epochs": 1, "weight_decay": 0.05,
+            "betas": [0.9, 0.95], "clip_norm": 1.0, "precision": "fp32",
+        },
+    }  # fmt: skip
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(recipe))
+    images = image_folder(folder / "images", classes=1, train=4, val=0)
+    umt.distill(folder / "tiny.yaml", images=images, out=folder / "out", device="cpu", quiet=True)
+
+
+@pytest.fixture
+def train(
+    make_job: Callable[..., Job],
+    make_dataset: Callable[..., Dataset],
+    image_folder: Callable[..., Path],
+    tmp_path: Path,
+) -> Callable[[str], None]:
+    """Runs a training of a dozen steps."""
+
+    def run(name: str) -> None:
+        if name == "distill":
+            distilled(tmp_path, image_folder)
+        elif name in ("ade20k_linear", "nyuv2_depth"):
+            get_task(name).run(dense_job(name, tmp_path / name, tmp_path / "work"))
+        elif name == "dinov2_linear":
+            get_task(name).run(make_job(name, make_dataset("cub"), resolution=32, steps=STEPS, batch=12))
+        else:
+            changes = {"epochs": STEPS, "batch": 12, "device_batch": 12, "resolution": 32, "clip_norm": 1.0}
+            get_task(name).run(make_job(name, make_dataset("imagenet"), **changes))
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["imagenet_finetune", "dinov2_linear", "ade20k_linear", "nyuv2_depth", "distill"])
+def test_no_step_reads_a_value_of_the_device(train: Callable[[str], None], reads: Reads, name: str) -> None:
+    """But at the interval of looks and lines, where a GPU's values are read an iteration later."""
+    train(name)
+    assert sorted(reads) == list(range(1, STEPS + 1))
+    assert reads[LOOK_EVERY], "the look itself is seen"
+    known = KNOWN.get(name, set())
+    for step, places in reads.items():
+        unknown = {place for place in places if place.partition(":")[0] not in known}
+        if step != LOOK_EVERY:
+            assert not unknown, f"step {step}"
+    hooks = {place.partition(":")[0] for place in reads[LOOK_EVERY]} - known
+    assert hooks <= {"umt/training/hooks/finite.py", "umt/training/hooks/curves.py"}
