@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -236,8 +237,11 @@ def test_cluster_path_gives_the_same_numbers(small_suite: Make) -> None:
 def test_of_two_suites_on_one_store_the_last_to_end_sees_all_results(small_suite: Make) -> None:
     """Each has the job that the other has not, and looks at the store again in the end."""
     suite = small_suite(a="ok, 4", b="ok, 8")
-    running = [suite.start("--workers", "1") for _ in range(2)]
-    ended: list[int] = []
+    running = [
+        subprocess.Popen(suite.command("--workers", "1"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    ended: list[subprocess.Popen[str]] = []
     while len(ended) < 2:
         for process in running:
             if process not in ended and process.poll() is not None:

@@ -188,3 +188,28 @@ def test_no_step_reads_a_value_of_the_device(train: Callable[[str], None], reads
             assert not unknown, f"step {step}"
     hooks = {place.partition(":")[0] for place in reads[LOOK_EVERY]} - known
     assert hooks <= {"umt/training/hooks/finite.py", "umt/training/hooks/curves.py"}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_is_not_waited_for(
+    make_job: Callable[..., Job], make_dataset: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch raises an error at any wait in a step, but for the first ones, in which it sets itself up."""
+    run, steps = IterBasedTrainLoop.run_iter, []
+
+    def watched(loop: IterBasedTrainLoop, batch: Any) -> None:
+        steps.append(loop._iter + 1)
+        quiet = 2 < steps[-1] < STEPS and steps[-1] not in (LOOK_EVERY, LOOK_EVERY + 1)
+        torch.cuda.set_sync_debug_mode("error" if quiet else "default")
+        try:
+            run(loop, batch)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(IterBasedTrainLoop, "run_iter", watched)
+    monkeypatch.setattr(ProgressHook, "after_train_iter", lambda *_, **__: None)
+    changes = {"epochs": STEPS, "batch": 12, "device_batch": 12, "resolution": 32, "clip_norm": 1.0}
+    job = make_job("imagenet_finetune", make_dataset("imagenet"), **changes)
+    get_task("imagenet_finetune").run(replace(job, device=torch.device("cuda"), backbone=job.backbone.to("cuda")))
+    assert steps == list(range(1, STEPS + 1))

@@ -102,7 +102,7 @@ OPENING = {
     "umt/export/folder.py:export_folder": "in a folder that was just made",
     "umt/feature_cache/entry.py:_mapped": "the handle of open_plain",
     "umt/feature_cache/key.py:_code_hash": "the source of a class that is loaded",
-    "umt/feature_cache/lookup.py:cached_features": "CacheEntry.open, by open_plain",
+    "umt/feature_cache/lookup.py:finish": "CacheEntry.open, by open_plain",
     "benchmarks/jobs/cluster.py:_last_words": "submitit's own log",
     "reports/tables/compare.py:_counterpart": "our package",
     "reports/export/cli.py:export": "in a folder that was just made",
