@@ -478,3 +478,34 @@ def test_theia_of_transformers(loaded: Callable[..., Backbone], tmp_path: Path) 
     backbone = loaded({**under("backbone.model.", saved), **zeros("translator.backbone_adapter.adapter.0.weight")})
     assert evidence(backbone)["layout"].startswith("Theia")
     assert_same(backbone, lambda images: model(pixel_values=images).last_hidden_state[:, 1:].mean(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "layout"),
+    [
+        ("ViTModel", {"patch_size": 16, "image_size": 64}, "ViT of transformers 5 ("),
+        ("Dinov2Model", {"patch_size": 14, "image_size": 70}, "DINOv2 of transformers 5 ("),
+        ("Dinov2Model", {"patch_size": 14, "image_size": 70, "use_swiglu_ffn": True}, "DINOv2 of transformers 5 ("),
+        (
+            "Dinov2WithRegistersModel",
+            {"patch_size": 14, "image_size": 70},
+            "DINOv2 of transformers 5, with registers (",
+        ),
+    ],
+)
+def test_state_dicts_of_transformers_5(
+    loaded: Callable[..., Backbone], name: str, options: dict[str, Any], layout: str
+) -> None:
+    """They have other names than the folders that it writes."""
+    transformers = pytest.importorskip("transformers", minversion="5.20")
+    kind = getattr(transformers, name)
+    width = 1536 if "use_swiglu_ffn" in options else 384
+    small = {"hidden_size": width, "num_attention_heads": width // 64, "num_hidden_layers": 1}
+    torch.manual_seed(0)
+    model = kind(kind.config_class(**{**small, "intermediate_size": 4 * width, **options})).eval()
+    for value in model.state_dict().values():
+        value.add_(0.05 * torch.randn(value.shape))
+    backbone = loaded({"model": under("backbone.", model.state_dict())}, "?mean=0.5&std=0.5")
+    assert evidence(backbone)["layout"].startswith(layout)
+    side = options["image_size"]
+    assert_same(backbone, lambda images: model(pixel_values=images).last_hidden_state[:, 0], side, side)
