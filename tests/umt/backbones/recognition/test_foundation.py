@@ -509,3 +509,29 @@ def test_state_dicts_of_transformers_5(
     assert evidence(backbone)["layout"].startswith(layout)
     side = options["image_size"]
     assert_same(backbone, lambda images: model(pixel_values=images).last_hidden_state[:, 0], side, side)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("patch_generator.cls_token.token", torch.zeros(128), "not a tensor of 2 axes"),
+        ("patch_generator.cls_token.token", torch.zeros(()), "not a tensor of 2 axes"),
+        ("patch_generator.embedder.weight", torch.zeros(128, 3, 16, 16), "not a tensor of 2 axes"),
+        ("patch_generator.embedder.weight", torch.zeros(128, 100), "100 values, not those of three square channels"),
+        ("patch_generator.pos_embed", torch.zeros(1, 18, 128), "18 positions are those of no square grid"),
+    ],
+)
+def test_radio_of_other_shapes_is_refused(
+    loaded: Callable[..., Backbone], name: str, value: Tensor, message: str
+) -> None:
+    content = radio_file(radio_model())
+    content["state_dict"][f"base_model.{name}"] = value
+    with pytest.raises(UMTError, match=message):
+        loaded(content)
+
+
+@pytest.mark.parametrize("shape", [(128, 3, 16, 16), (128,)])
+def test_vjepa2_whose_patches_are_no_clips_is_refused(loaded: Callable[..., Backbone], shape: tuple[int, ...]) -> None:
+    state = {**video_model().state_dict(), "patch_embed.proj.weight": torch.zeros(shape)}
+    with pytest.raises(UMTError, match="not a tensor of 5 axes"):
+        loaded({"target_encoder": under("backbone.", state)})
