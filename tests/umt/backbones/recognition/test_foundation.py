@@ -535,3 +535,13 @@ def test_vjepa2_whose_patches_are_no_clips_is_refused(loaded: Callable[..., Back
     state = {**video_model().state_dict(), "patch_embed.proj.weight": torch.zeros(shape)}
     with pytest.raises(UMTError, match="not a tensor of 5 axes"):
         loaded({"target_encoder": under("backbone.", state)})
+
+
+def test_e_radio_is_named_for_what_it_is(loaded: Callable[..., Backbone]) -> None:
+    names = (
+        "patch_embed.conv_down.0.conv.weight",
+        "levels.0.blocks.cv1.conv.weight",
+        "high_res_neck.neck_features_proj.0.conv1.weight",
+    )
+    with pytest.raises(UMTError, match="refused: it is E-RADIO, and timm has no such architecture; wrap its code"):
+        loaded({"state_dict": under("base_model.", zeros(*names)), "args": Namespace(teachers=TEACHERS)})
