@@ -48,13 +48,13 @@ class Layout:
     args: tuple[str, ...] = ()  # arguments that the training saves beside the weights
     generic: bool = False  # true for names that many trainings share: what the file states of itself comes first
     rename: tuple[tuple[str, str], ...] = ()
-    tokens: str = ""  # a tensor [tokens, width] of the class token and what the model calls registers
-    flat_patches: bool = False  # the patch embedding is a matrix, and has no bias if the file has none
-    still: bool = False  # the patches are of clips, of which an image is one whose frames are equal
     join: tuple[Join, ...] = ()
     split: tuple[Split, ...] = ()
     jax: bool = False  # true for tensors as JAX has them: kernels with inputs first, heads on an axis of their own
     transpose: str = ""  # pattern of matrices that the model has the other way round
+    tokens: str = ""  # a tensor [tokens, width] of the class token and what the model calls registers
+    flat_patches: bool = False  # the patch embedding is a matrix, and has no bias if the file has none
+    still: bool = False  # the patches are of clips, of which an image is one whose frames are equal
     fold_cls_position: bool = False  # the first position belongs to the class token, for a model that adds none to it
     left: Mapping[str, str] = field(default_factory=dict)  # kind of tensor -> pattern of names that the model leaves
     left_if_zero: str = ""  # pattern of biases that a model may lack if they are zeros
