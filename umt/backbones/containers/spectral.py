@@ -19,7 +19,7 @@ def without_spectral_norms(state: State) -> State:
     result = dict(state)
     for name, weight in state.items():
         match = ORIGINAL.fullmatch(name)
-        if match is None:
+        if match is None or weight.dim() != 2:
             continue
         start = f"{match[1]}.parametrizations.{match[2]}."
         normed = _normed(weight, state, f"{start}0.")
@@ -31,24 +31,26 @@ def without_spectral_norms(state: State) -> State:
 
 def _normed(weight: Tensor, state: State, start: str) -> Tensor | None:
     """Return the matrix, or its equal parts each with a norm of its own, one below the other; None without a norm."""
-    if f"{start}scale" in state:
-        return weight * _factor(weight, state, start)
-    numbers = {int(name[len(start) :].split(".")[1]) for name in state if name.startswith(f"{start}parts.")}
-    if not numbers:
-        return None
+    whole = _factor(weight, state, start)
+    if whole is not None:
+        return weight * whole
     # Queries, keys and values have three parts, of which the last may be free; gates and hidden units have two.
     pieces = weight.chunk(3 if ".qkv." in start else 2)
-    starts = [f"{start}parts.{number}." for number in range(len(pieces))]
-    return torch.cat([_normed_part(piece, state, begin) for piece, begin in zip(pieces, starts, strict=True)])
+    factors = [_factor(piece, state, f"{start}parts.{number}.") for number, piece in enumerate(pieces)]
+    if factors[0] is None:
+        return None
+    return torch.cat([piece if one is None else piece * one for piece, one in zip(pieces, factors, strict=True)])
 
 
-def _normed_part(weight: Tensor, state: State, start: str) -> Tensor:
-    return weight * _factor(weight, state, start) if f"{start}scale" in state else weight
-
-
-def _factor(weight: Tensor, state: State, start: str) -> Tensor:
-    left, right = (state[f"{start}{side}"].float() for side in ("_u", "_v"))
-    norm = torch.dot(left, torch.mv(weight.float(), right))
-    first = int(state.get(f"{start}_sn_version", torch.tensor(1))) == 1
-    wanted = state[f"{start}scale"].float()
-    return ((wanted if first else softplus(wanted) + FLOOR) / norm).flatten()
+def _factor(weight: Tensor, state: State, start: str) -> Tensor | None:
+    """Return the factor that gives a matrix the norm that was trained; None without a norm for this shape."""
+    left, right, wanted = (state.get(f"{start}{name}") for name in ("_u", "_v", "scale"))
+    if left is None or right is None or wanted is None:
+        return None
+    if (left.shape, right.shape, wanted.numel()) != (weight.shape[:1], weight.shape[1:], 1):
+        return None
+    norm = torch.dot(left.float(), torch.mv(weight.float(), right.float()))
+    version = state.get(f"{start}_sn_version")
+    first = version is None or not (version.numel() == 1 and int(version) == 2)
+    trained = wanted.float().flatten()
+    return (trained if first else softplus(trained) + FLOOR) / norm

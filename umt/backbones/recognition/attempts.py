@@ -67,6 +67,8 @@ def attempts_at(place: Candidate, facts: Facts, choices: Choices) -> list[Attemp
 
 def _attempts_with(layout: Layout, place: Candidate, facts: Facts, choices: Choices) -> list[Attempt]:
     try:
+        if layout.refused:
+            raise WeightsError(layout.refused)
         state = converted(place.state, layout)
         given = [choices.architecture] if choices.architecture else list(layout.candidates)
         if given:

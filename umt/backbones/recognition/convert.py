@@ -42,7 +42,8 @@ def converted(state: State, layout: Layout) -> dict[str, Tensor]:
     if layout.flat_patches:
         _unflatten_patches(result)
     if layout.still:
-        result["patch_embed.proj.weight"] = result["patch_embed.proj.weight"].float().sum(2)
+        clips = _of_axes(result["patch_embed.proj.weight"], 5, "patch_embed.proj.weight")
+        result["patch_embed.proj.weight"] = clips.float().sum(2)
     if layout.fold_cls_position and {"cls_token", "pos_embed"} <= result.keys():
         _fold(result)
     return result
@@ -120,7 +121,7 @@ def _fold(state: dict[str, Tensor]) -> None:
 
 def _give_tokens(state: dict[str, Tensor], name: str) -> None:
     """Name the first of several tokens the class token, and the others registers."""
-    tokens = state.pop(name)[None]
+    tokens = _of_axes(state.pop(name), 2, name)[None]
     state["cls_token"] = tokens[:, :1]
     if tokens.shape[1] > 1:
         state["reg_token"] = tokens[:, 1:]
@@ -128,7 +129,15 @@ def _give_tokens(state: dict[str, Tensor], name: str) -> None:
 
 def _unflatten_patches(state: dict[str, Tensor]) -> None:
     """Give a patch embedding [width, 3 * side * side] the axes of a convolution, and the bias that timm's has."""
-    weight = state["patch_embed.proj.weight"]
+    weight = _of_axes(state["patch_embed.proj.weight"], 2, "patch_embed.proj.weight")
     side = isqrt(weight.shape[1] // 3)
+    if weight.shape[1] != 3 * side * side:
+        raise WeightsError(f"its patches have {weight.shape[1]} values, not those of three square channels")
     state["patch_embed.proj.weight"] = weight.reshape(weight.shape[0], 3, side, side)
     state.setdefault("patch_embed.proj.bias", torch.zeros_like(weight[:, 0]))
+
+
+def _of_axes(value: Tensor, axes: int, name: str) -> Tensor:
+    if value.dim() != axes or not value.numel():
+        raise WeightsError(f"'{name}' is {tuple(value.shape)}, not a tensor of {axes} axes")
+    return value

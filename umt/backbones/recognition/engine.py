@@ -116,6 +116,8 @@ def _refused(container: Container, attempts: Sequence[Attempt], own: Sequence[La
     if not attempts:
         return _unknown(container, own)
     best = max(attempts, key=lambda attempt: len(attempt.fit.state))
+    if best.layout.refused:
+        return WeightsError(f"{container.path}: refused: it is {best.layout.name}, and {best.layout.refused}")
     model = f" as {best.architecture}" if best.architecture else ""
     return WeightsError(
         f"{container.path}: refused: read as {best.layout.name}{model}, {'; '.join(best.fit.problems)}; check the "

@@ -61,6 +61,7 @@ class Layout:
     left: Mapping[str, str] = field(default_factory=dict)  # kind of tensor -> pattern of names that the model leaves
     left_if_zero: str = ""  # pattern of biases that a model may lack if they are zeros
     absent: Mapping[str, str] = field(default_factory=dict)  # reason -> pattern of names that the file need not have
+    refused: str = ""  # why such files cannot be read, and what to do
     library: str = "timm"  # the library that has the architecture
     family: str = "vit"  # the function that infers an architecture
     models: Mapping[int, str] = field(default_factory=dict)  # timm's name by width; 0 for any other width

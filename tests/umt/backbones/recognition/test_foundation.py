@@ -478,3 +478,70 @@ def test_theia_of_transformers(loaded: Callable[..., Backbone], tmp_path: Path) 
     backbone = loaded({**under("backbone.model.", saved), **zeros("translator.backbone_adapter.adapter.0.weight")})
     assert evidence(backbone)["layout"].startswith("Theia")
     assert_same(backbone, lambda images: model(pixel_values=images).last_hidden_state[:, 1:].mean(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "layout"),
+    [
+        ("ViTModel", {"patch_size": 16, "image_size": 64}, "ViT of transformers 5 ("),
+        ("Dinov2Model", {"patch_size": 14, "image_size": 70}, "DINOv2 of transformers 5 ("),
+        ("Dinov2Model", {"patch_size": 14, "image_size": 70, "use_swiglu_ffn": True}, "DINOv2 of transformers 5 ("),
+        (
+            "Dinov2WithRegistersModel",
+            {"patch_size": 14, "image_size": 70},
+            "DINOv2 of transformers 5, with registers (",
+        ),
+    ],
+)
+def test_state_dicts_of_transformers_5(
+    loaded: Callable[..., Backbone], name: str, options: dict[str, Any], layout: str
+) -> None:
+    """They have other names than the folders that it writes."""
+    transformers = pytest.importorskip("transformers", minversion="5.20")
+    kind = getattr(transformers, name)
+    width = 1536 if "use_swiglu_ffn" in options else 384
+    small = {"hidden_size": width, "num_attention_heads": width // 64, "num_hidden_layers": 1}
+    torch.manual_seed(0)
+    model = kind(kind.config_class(**{**small, "intermediate_size": 4 * width, **options})).eval()
+    for value in model.state_dict().values():
+        value.add_(0.05 * torch.randn(value.shape))
+    backbone = loaded({"model": under("backbone.", model.state_dict())}, "?mean=0.5&std=0.5")
+    assert evidence(backbone)["layout"].startswith(layout)
+    side = options["image_size"]
+    assert_same(backbone, lambda images: model(pixel_values=images).last_hidden_state[:, 0], side, side)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("patch_generator.cls_token.token", torch.zeros(128), "not a tensor of 2 axes"),
+        ("patch_generator.cls_token.token", torch.zeros(()), "not a tensor of 2 axes"),
+        ("patch_generator.embedder.weight", torch.zeros(128, 3, 16, 16), "not a tensor of 2 axes"),
+        ("patch_generator.embedder.weight", torch.zeros(128, 100), "100 values, not those of three square channels"),
+        ("patch_generator.pos_embed", torch.zeros(1, 18, 128), "18 positions are those of no square grid"),
+    ],
+)
+def test_radio_of_other_shapes_is_refused(
+    loaded: Callable[..., Backbone], name: str, value: Tensor, message: str
+) -> None:
+    content = radio_file(radio_model())
+    content["state_dict"][f"base_model.{name}"] = value
+    with pytest.raises(UMTError, match=message):
+        loaded(content)
+
+
+@pytest.mark.parametrize("shape", [(128, 3, 16, 16), (128,)])
+def test_vjepa2_whose_patches_are_no_clips_is_refused(loaded: Callable[..., Backbone], shape: tuple[int, ...]) -> None:
+    state = {**video_model().state_dict(), "patch_embed.proj.weight": torch.zeros(shape)}
+    with pytest.raises(UMTError, match="not a tensor of 5 axes"):
+        loaded({"target_encoder": under("backbone.", state)})
+
+
+def test_e_radio_is_named_for_what_it_is(loaded: Callable[..., Backbone]) -> None:
+    names = (
+        "patch_embed.conv_down.0.conv.weight",
+        "levels.0.blocks.cv1.conv.weight",
+        "high_res_neck.neck_features_proj.0.conv1.weight",
+    )
+    with pytest.raises(UMTError, match="refused: it is E-RADIO, and timm has no such architecture; wrap its code"):
+        loaded({"state_dict": under("base_model.", zeros(*names)), "args": Namespace(teachers=TEACHERS)})
