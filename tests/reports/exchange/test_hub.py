@@ -131,6 +131,7 @@ def test_the_page_shows_numbers_and_their_files(hub: Path, tmp_path: Path) -> No
     page = (tmp_path / "page" / "index.html").read_text()
     assert '<body data-evidence="results/">' in page
     assert "Ranking: Fine-tuning, segmentation and depth" in page
+    assert "Combinations of teachers" not in page, "a table of the paper alone"
     path = file_of(hub).relative_to(hub)
     assert page.count(f"file {path.relative_to('results')}") == 2, "in the ranking and in the table"
     assert (tmp_path / "page" / path).read_bytes() == (hub / path).read_bytes()
