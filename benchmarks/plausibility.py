@@ -36,6 +36,7 @@ def faults(result: Result) -> Iterator[str]:
     yield from _size_faults(result, info)
 
 
+@cache  # entry points are looked up anew for each name
 def known_task(name: str) -> Task:
     """Return a task by a name out of a file. Raises UMTError if it is unknown."""
     if name not in task_names():
@@ -43,6 +44,7 @@ def known_task(name: str) -> Task:
     return get_task(name)
 
 
+@cache
 def known_dataset(name: str) -> DatasetInfo:
     """Return a data set by a name out of a file, which may be no folder. Raises UMTError if it is unknown."""
     if name.partition("?")[0] not in dataset_names():

@@ -14,10 +14,12 @@ from uuid import UUID
 import pandas as pd
 
 import umt
+from benchmarks.frame import JOB
 from umt.files import component
 
 SCHEMA_VERSION = "0.3.0"
-RUNS = ["task", "dataset", "protocol", "protocol_hash", "data_fingerprint", "metric"]
+MODEL = ["backbone", "weights_hash"]
+RUNS = [name for name in JOB if name not in (*MODEL, "seed")]
 OPEN = {"timm": "timm", "hf": "", "torchvision": "pytorch"}  # schemes of public weights -> organisation on the hub
 UPPER = {"%": 100.0}  # by unit
 
@@ -26,7 +28,7 @@ def records(frame: pd.DataFrame, organization: str) -> dict[str, bytes]:
     """Return a record for each backbone of the tidy table, by the path that the project's data repository has."""
     now = str(int(time.time()))
     files = {}
-    for (backbone, weights), rows in frame.groupby(["backbone", "weights_hash"], sort=True):
+    for (backbone, weights), rows in frame.groupby(MODEL, sort=True):
         record = _record(rows, str(backbone), str(weights), organization, now)
         text = json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False).encode()
         developer, _, name = record["model_info"]["id"].partition("/")

@@ -12,8 +12,9 @@ import pandas as pd
 import yaml
 from pandas.api.types import is_string_dtype
 
+from benchmarks.frame import JOB, results_frame
 from reports.exchange.every_eval_ever import records
-from reports.results.store import load_results
+from reports.results.store import read_measurements
 from reports.writers.csv import spreadsheet_text
 from umt.errors import OptionError, PackageError, ResultError, unknown_name
 from umt.files import component
@@ -21,7 +22,7 @@ from umt.files import component
 if TYPE_CHECKING:
     from huggingface_hub import EvalResultEntry
 
-RUNS = ["backbone", "weights_hash", "task", "dataset", "protocol", "protocol_hash", "data_fingerprint", "metric"]
+RUNS = [name for name in JOB if name != "seed"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,11 @@ class ExportOptions:
 
 
 def exported(folder: Path, form: str, options: ExportOptions) -> dict[str, bytes]:
-    """Return the files of a result store in one of FORMS, by their names. Raises UMTError if it holds no result."""
-    frame = load_results(folder)
+    """Return the files of a result store in one of FORMS, by name; what cannot be read is named on stderr.
+
+    Raises UMTError if no result is left.
+    """
+    frame = results_frame((measurement.path, measurement.result) for measurement in read_measurements(folder))
     frame["path"] = [str(Path(path).relative_to(Path(path).parents[1])) for path in frame["path"]]
     return FORMS[form](frame, options)
 

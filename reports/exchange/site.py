@@ -30,7 +30,7 @@ def site_files(content: HubContent) -> dict[str, bytes]:
 def _tables(content: HubContent) -> list[Table]:
     tables = suite_tables(content.suite, content.measurements, content.quoted)
     about = " ".join(filter(None, (content.hub.about, "Click a number for its evidence.")))
-    return [replace(table, caption=f"{table.caption} {about}") for table in tables]
+    return [replace(table, caption=f"{table.caption} {about}") for table in tables if table.measured_rows]
 
 
 def _rankings(suite: Suite, measurements: Sequence[Measurement]) -> Iterator[Table]:

@@ -79,6 +79,10 @@ def read_quoted(path: Path, *, links: bool = False) -> QuotedTable:
 
     links: if the file may be a link. Raises UMTError if a field is missing or wrong, or a value is no number.
     """
+    if path.suffix == ".csv":
+        raise DeclarationError(
+            f"{path}: says not what its columns are; name a YAML file with rows: {path.name}; {FORM}"
+        )
     record = read_mapping(path)
     rows = record.get("rows")
     if isinstance(rows, str):

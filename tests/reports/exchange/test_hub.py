@@ -131,6 +131,7 @@ def test_the_page_shows_numbers_and_their_files(hub: Path, tmp_path: Path) -> No
     page = (tmp_path / "page" / "index.html").read_text()
     assert '<body data-evidence="results/">' in page
     assert "Ranking: Fine-tuning, segmentation and depth" in page
+    assert "Combinations of teachers" not in page, "a table of the paper alone"
     path = file_of(hub).relative_to(hub)
     assert page.count(f"file {path.relative_to('results')}") == 2, "in the ranking and in the table"
     assert (tmp_path / "page" / path).read_bytes() == (hub / path).read_bytes()
@@ -144,3 +145,14 @@ def test_what_has_a_fault_is_not_on_the_page(hub: Path, plausible, tmp_path: Pat
     file_of_first.unlink()
     with pytest.raises(UMTError, match="no result of this hub is without fault"):
         run("site", hub, "--out", tmp_path / "page")
+
+
+def test_text_of_a_hub_is_text_on_its_page(hub: Path, plausible, tmp_path: Path, hostile: str) -> None:  # type: ignore[no-untyped-def]
+    declared = {"title": hostile, "about": hostile, "suite": "paper", "licences": ["CC-BY-4.0"]}
+    (hub / "hub.yaml").write_text(yaml.safe_dump(declared))
+    path = ResultStore(hub / "results").write(plausible(backbone=hostile, spec=hostile, architecture=hostile))
+    shutil.copy(hub / "results" / "mine" / "submission.yaml", path.parent)
+    assert run("site", hub, "--out", tmp_path / "page")[0] == 0
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert(1)" not in page

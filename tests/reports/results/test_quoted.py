@@ -78,6 +78,11 @@ def test_a_broken_csv_is_one_line(tmp_path: Path, content: str) -> None:
         read_quoted(write(tmp_path / "a.yaml", rows="r.csv"))
 
 
+def test_a_csv_alone_says_not_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(UMTError, match=r"name a YAML file with rows: numbers\.csv; docs/hub\.md has the form"):
+        read_quoted(tmp_path / "numbers.csv")
+
+
 def test_other_files_and_links_beside_a_store_are_named(tmp_path: Path) -> None:
     (tmp_path / "quoted").mkdir()
     (tmp_path / "quoted" / "link.yaml").symlink_to(write(tmp_path / "a.yaml"))
