@@ -19,6 +19,7 @@ COMMANDS = {
     "protocols": ("benchmarks.cli.protocols:protocols", "List, show and compare what numbers are measured by."),
     "report": ("reports.cli:report", "Write the tables of a result store."),
     "leaderboard": ("reports.cli:leaderboard", "Rank the backbones of a result store."),
+    "compare": ("reports.comparison.cli:compare", "Compare backbones on the same images: paired tests and ranks."),
     "analyze": ("reports.analysis.cli:analyze", "Compare backbones by CKA; show tokens by PCA and cosine."),
     "distill": ("umt.distill.cli:distill_command", "Train a student from several teachers."),
     "recipes": ("umt.distill.cli:recipes", "List the recipes of distillation."),

@@ -20,16 +20,16 @@ def csv_table(table: Table) -> str:
     numbers = [name for heading in headings for name in (heading, f"{heading} std", f"{heading} runs")]
     buffer = StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([_text(name) for name in ("Group", "Source", "Mark", *table.label_headings, *numbers)])
+    writer.writerow([cell_text(name) for name in ("Group", "Source", "Mark", *table.label_headings, *numbers)])
     for group in table.groups:
         writer.writerows(_line(group, row) for row in group.rows)
     return buffer.getvalue()
 
 
 def _line(group: Group, row: Row) -> list[str]:
-    labels = ["" if label == DASH else _text(label) for label in row.labels]
+    labels = ["" if label == DASH else cell_text(label) for label in row.labels]
     numbers = (number for cell in row.cells for number in _numbers(cell))
-    return [*map(_text, (group.title, row.source, row.mark)), *labels, *numbers]
+    return [*map(cell_text, (group.title, row.source, row.mark)), *labels, *numbers]
 
 
 def _numbers(cell: Cell) -> tuple[str, str, str]:
@@ -38,5 +38,5 @@ def _numbers(cell: Cell) -> tuple[str, str, str]:
     return repr(cell.value), "" if cell.std is None else repr(cell.std), str(cell.runs)
 
 
-def _text(text: str) -> str:
+def cell_text(text: str) -> str:
     return FORMULA.sub(r"\1'", printable(text))
