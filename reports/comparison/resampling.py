@@ -10,7 +10,7 @@ several seeds are rather wide than narrow.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -55,14 +55,16 @@ def resample_items(backbones: Sequence[Seeds], items: int, draws: int, rng: np.r
     return np.concatenate(rows)
 
 
-def item_weights(items: int, draws: int, rng: np.random.Generator) -> Iterable[np.ndarray]:
+def item_weights(items: int, draws: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield how often each item is drawn, [items, B] for some draws at a time."""
     size = max(1, min(draws, CHUNK_VALUES // items))
     for start in range(0, draws, size):
         count = min(size, draws - start)
-        drawn = rng.integers(0, items, (items, count)) * count + np.arange(count)
+        drawn = rng.integers(0, items, (items, count))
+        drawn *= count
+        drawn += np.arange(count)
         times = np.bincount(drawn.ravel(), minlength=items * count).reshape(items, count)
-        yield times.astype(np.float64)
+        yield times.astype(np.float32)  # half the time of float64; a sum is right to seven digits
 
 
 def seed_errors(values: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -54,8 +54,7 @@ def critical_difference(backbones: int, columns: int) -> float:
 
 
 def friedman(values: np.ndarray) -> float | None:
-    """Return the p of Friedman's test of values [columns, M] that all backbones are equal; None for fewer than 3."""
-    if values.shape[1] < 3 or len(values) < 2:
+    """Return the p of Friedman's test of values [columns, M] that all backbones are equal; None if it says nothing."""
+    if values.shape[1] < 3 or len(values) < 2 or not np.ptp(values, axis=1).any():
         return None
-    p = float(friedmanchisquare(*values.T).pvalue)
-    return p if math.isfinite(p) else None  # all ranks are tied
+    return float(friedmanchisquare(*values.T).pvalue)

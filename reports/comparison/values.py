@@ -61,7 +61,7 @@ class MeanScores:
         return _right(self.values) if self.labels is not None else None
 
     def over(self, weights: np.ndarray) -> np.ndarray:
-        means: np.ndarray = (self.values @ weights) / weights.sum(axis=0)
+        means: np.ndarray = (self.values.astype(weights.dtype) @ weights) / weights.sum(axis=0)
         return means
 
     def effects(self) -> np.ndarray:
@@ -92,7 +92,7 @@ class ClassMeanScores:
         return csr_array((self.values, place)), csr_array((np.ones(len(self.labels)), place))
 
     def over(self, weights: np.ndarray) -> np.ndarray:
-        sums, counts = (part @ weights for part in self._classes)
+        sums, counts = (part.astype(weights.dtype) @ weights for part in self._classes)
         return _mean_of_ratios(sums, counts)
 
     def effects(self) -> np.ndarray:
@@ -119,8 +119,8 @@ class IouScores:
         return None
 
     def over(self, weights: np.ndarray) -> np.ndarray:
-        items = weights.astype(np.float64)
-        return 100 * _mean_of_ratios(self.intersection.T @ items, self.union.T @ items)
+        both, union = (part.T.astype(weights.dtype) @ weights for part in (self.intersection, self.union))
+        return 100 * _mean_of_ratios(both, union)
 
     def effects(self) -> np.ndarray:
         """Return how the metric moves, to first order, if an item counts once more."""
@@ -243,6 +243,6 @@ def _class_means(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def _mean_of_ratios(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
     """Average the ratios [C, B] over the classes whose whole is not 0."""
     present = wholes > 0
-    ratios = np.divide(parts, wholes, out=np.zeros(wholes.shape), where=present)
-    means: np.ndarray = ratios.sum(axis=0) / present.sum(axis=0)
+    ratios = np.divide(parts, wholes, out=np.zeros_like(wholes), where=present)
+    means: np.ndarray = ratios.sum(axis=0, dtype=np.float64) / present.sum(axis=0)
     return means
