@@ -12,7 +12,7 @@ from reports.comparison.deciding import Decision, decision
 from reports.comparison.files import comparison_json, items_csv, tests_csv
 from reports.comparison.pairing import paired_columns
 from reports.comparison.pictures import deciding_images
-from reports.comparison.ranks import Agreement, OverallRanks, agreements, overall_ranks
+from reports.comparison.ranks import ColumnAgreement, OverallRanks, agreements, overall_ranks
 from reports.comparison.tables import agreement_table, backbone_table, decision_table, pair_table, power_table
 from reports.comparison.verdicts import ColumnVerdict, verdicts
 from reports.figures.critical_difference import critical_difference_diagram
@@ -28,7 +28,7 @@ class Comparison:
 
     found: tuple[ColumnVerdict, ...]
     overall: OverallRanks | None
-    agreements: tuple[Agreement, ...]
+    agreements: tuple[ColumnAgreement, ...]
     decisions: tuple[Decision, ...]
     left_out: tuple[str, ...]  # a line for each setup that cannot be paired
 

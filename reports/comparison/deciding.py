@@ -14,7 +14,7 @@ MAX_SHOWN = 6  # items and classes for each of the two
 
 
 @dataclass(frozen=True)
-class Part:
+class DifferencePart:
     """An item or a class, and its part in a difference: above 0 if it speaks for the higher value of the first."""
 
     name: str
@@ -28,16 +28,16 @@ class Decision:
     column: PairedColumn
     first: str
     second: str
-    items: tuple[Part, ...]
-    classes: tuple[Part, ...]  # the difference of the metric of the class alone
+    items: tuple[DifferencePart, ...]
+    classes: tuple[DifferencePart, ...]  # the difference of the metric of the class alone
 
     @property
-    def top_items(self) -> list[Part]:
+    def top_items(self) -> list[DifferencePart]:
         """The items with the largest parts, for either side."""
         return [*_largest(self.items, 1), *_largest(self.items, -1)]
 
     @property
-    def top_classes(self) -> list[Part]:
+    def top_classes(self) -> list[DifferencePart]:
         """The classes with the largest differences, for either side."""
         return [*_largest(self.classes, 1), *_largest(self.classes, -1)]
 
@@ -49,7 +49,7 @@ def decision(column: PairedColumn, first: str, second: str) -> Decision:
     return Decision(column, first, second, items, _classes(column, first, second))
 
 
-def _classes(column: PairedColumn, first: str, second: str) -> tuple[Part, ...]:
+def _classes(column: PairedColumn, first: str, second: str) -> tuple[DifferencePart, ...]:
     found = [[scores.by_class() for scores in column.scores[name]] for name in (first, second)]
     values = [[one for one in seeds if one is not None] for seeds in found]
     if not all(values):
@@ -67,10 +67,10 @@ def _class_names(column: PairedColumn, count: int) -> list[str]:
     return [f"class {index}" for index in range(count)]
 
 
-def _parts(names: Sequence[str], effects: np.ndarray) -> tuple[Part, ...]:
+def _parts(names: Sequence[str], effects: np.ndarray) -> tuple[DifferencePart, ...]:
     order = np.argsort(-np.abs(effects), kind="stable")
-    return tuple(Part(str(names[index]), float(effects[index])) for index in order if effects[index])
+    return tuple(DifferencePart(str(names[index]), float(effects[index])) for index in order if effects[index])
 
 
-def _largest(parts: Sequence[Part], sign: int) -> list[Part]:
+def _largest(parts: Sequence[DifferencePart], sign: int) -> list[DifferencePart]:
     return [part for part in parts if part.effect * sign > 0][:MAX_SHOWN]

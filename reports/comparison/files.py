@@ -11,7 +11,7 @@ from typing import Any
 
 from reports.comparison.deciding import Decision
 from reports.comparison.power import PairPower, pair_powers
-from reports.comparison.ranks import Agreement, OverallRanks
+from reports.comparison.ranks import ColumnAgreement, OverallRanks
 from reports.comparison.verdicts import ColumnVerdict
 from reports.writers.csv import cell_text
 
@@ -41,7 +41,7 @@ def items_csv(decisions: Iterable[Decision]) -> bytes:
 def comparison_json(
     found: Sequence[ColumnVerdict],
     overall: OverallRanks | None,
-    agreements: Sequence[Agreement],
+    agreements: Sequence[ColumnAgreement],
     left_out: Sequence[str],
 ) -> bytes:
     """Write everything but the single items."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.special import ndtri
 
 from reports.comparison.pairing import PairedColumn
@@ -31,11 +29,6 @@ def pair_powers(verdict: ColumnVerdict) -> list[PairPower]:
     return [_power(verdict.column, pair) for pair in verdict.pairs]
 
 
-def median_detectable(powers: Sequence[PairPower]) -> float:
-    """Return the detectable difference of the column: the median over its pairs."""
-    return float(np.median([power.detectable for power in powers]))
-
-
 def deviations_to_detect() -> float:
     """Return the difference that is found with probability POWER, in its own deviations."""
     return float(ndtri(1 - ALPHA / 2) + ndtri(POWER))
@@ -44,7 +37,7 @@ def deviations_to_detect() -> float:
 def _power(column: PairedColumn, pair: PairVerdict) -> PairPower:
     seeds, wanted = len(column.values), abs(pair.difference) / deviations_to_detect()
     over_seeds = _variance_of_a_seed(column, pair)
-    over_items = max(pair.deviation**2 - over_seeds / seeds, 0.0)
+    over_items = pair.deviation**2
     return PairPower(
         pair,
         deviations_to_detect() * math.sqrt(over_items + over_seeds / seeds),

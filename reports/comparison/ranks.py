@@ -29,7 +29,7 @@ class OverallRanks:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class ColumnAgreement:
     """Kendall's tau of two columns over the backbones that both have: how well one predicts the other."""
 
     first: str
@@ -58,18 +58,18 @@ def overall_ranks(found: Sequence[ColumnVerdict], seed: int) -> OverallRanks | N
     )
 
 
-def agreements(columns: Sequence[PairedColumn]) -> list[Agreement]:
+def agreements(columns: Sequence[PairedColumn]) -> list[ColumnAgreement]:
     """Return the agreement of each two columns that have three backbones or more in common."""
     return [found for first, second in combinations(columns, 2) if (found := _agreement(first, second)) is not None]
 
 
-def _agreement(first: PairedColumn, second: PairedColumn) -> Agreement | None:
+def _agreement(first: PairedColumn, second: PairedColumn) -> ColumnAgreement | None:
     common = [name for name in first.names if name in second.scores]
     if len(common) < 3:
         return None
     found = kendalltau(*(_signed(column, column.means[None], common)[0] for column in (first, second)))
     tau, p = float(found.statistic), float(found.pvalue)
-    return Agreement(first.heading, second.heading, tau, p, len(common)) if np.isfinite(tau) else None
+    return ColumnAgreement(first.heading, second.heading, tau, p, len(common)) if np.isfinite(tau) else None
 
 
 def _average_ranks_of_draws(

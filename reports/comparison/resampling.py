@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -22,13 +23,21 @@ LEVEL = 0.95
 UNSEEN = 0.25  # items that a backbone alone would have got right, or wrong
 
 
-def resample(column: PairedColumn, draws: int, seed: int) -> np.ndarray:
-    """Return the metric of each backbone [draws, M] as other items and other seeds might have given it."""
+@dataclass(frozen=True)
+class Resampled:
+    """The metric of each backbone as it might have been [draws, M]."""
+
+    over_items: np.ndarray  # with other items
+    values: np.ndarray  # with other items and other seeds
+
+
+def resample(column: PairedColumn, draws: int, seed: int) -> Resampled:
+    """Return the metric of each backbone as other items and other seeds might have given it."""
     rng = np.random.default_rng(seed)
     drawn = resample_items(list(column.scores.values()), len(column.items), draws, rng)
     spread = small_sample_factor(len(column.items)) * (drawn - drawn.mean(axis=0))
-    resampled: np.ndarray = column.means + spread + seed_errors(column.values, draws, rng)
-    return resampled + _unseen_items(column, draws, rng)
+    over_items = column.means + spread + _unseen_items(column, draws, rng)
+    return Resampled(over_items, over_items + seed_errors(column.values, draws, rng))
 
 
 def _unseen_items(column: PairedColumn, draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -7,9 +7,9 @@ from string import ascii_lowercase
 
 from reports.building.metrics import ShownMetric
 from reports.building.table import Cell, Group, Row, Table, TableColumn
-from reports.comparison.deciding import Decision, Part
+from reports.comparison.deciding import Decision, DifferencePart
 from reports.comparison.power import POWER, PairPower, pair_powers
-from reports.comparison.ranks import Agreement, OverallRanks
+from reports.comparison.ranks import ColumnAgreement, OverallRanks
 from reports.comparison.verdicts import ColumnVerdict, PairVerdict
 from umt.text import printable
 
@@ -60,13 +60,13 @@ def power_table(found: Sequence[ColumnVerdict]) -> Table:
     return _by_pair("compare-power", "Power of each column", POWERS, found, pair_powers, _power_cell)
 
 
-def agreement_table(agreements: Sequence[Agreement]) -> Table:
+def agreement_table(agreements: Sequence[ColumnAgreement]) -> Table:
     """Build a row for each two columns: Kendall's tau."""
     rows = [
         Row((f"{one.first} / {one.second}",), (Cell(f"{one.tau:+.2f} p {one.p:.2g}", one.tau),)) for one in agreements
     ]
     columns = (TableColumn(f"{agreements[0].backbones} backbones", TAU),)
-    return _table("compare-agreement", "Agreement of columns", AGREEMENTS, ("Columns",), columns, rows)
+    return _table("compare-agreement", "ColumnAgreement of columns", AGREEMENTS, ("Columns",), columns, rows)
 
 
 def decision_table(decision: Decision, index: int) -> Table:
@@ -122,9 +122,7 @@ def _pair_cell(verdict: ColumnVerdict, pair: PairVerdict | PairPower) -> Cell:
     low, high = (f"{end:+.{digits}f}" for end in pair.interval)
     marks = f"{' *' if pair.holds else ''}{' °' if pair.holds == pair.overlap else ''}"
     text = f"{pair.difference:+.{digits}f} [{low}, {high}] p {pair.corrected_p:.2g}{marks}"
-    return Cell(
-        text, pair.difference, pair.deviation, len(verdict.column.seeds), explain=lambda: _origin(verdict, pair)
-    )
+    return Cell(text, pair.difference, runs=len(verdict.column.seeds), explain=lambda: _origin(verdict, pair))
 
 
 def _origin(verdict: ColumnVerdict, pair: PairVerdict) -> list[str]:
@@ -182,5 +180,5 @@ def _overall_note(overall: OverallRanks) -> str:
     )
 
 
-def _part_row(part: Part) -> Row:
+def _part_row(part: DifferencePart) -> Row:
     return Row((printable(part.name),), (Cell(f"{part.effect:+.3f}", part.effect),))

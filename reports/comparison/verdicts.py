@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from scipy.special import ndtr
 
 from reports.comparison.pairing import PairedColumn
-from reports.comparison.resampling import interval, resample
+from reports.comparison.resampling import Resampled, interval, resample
 from reports.comparison.testing import ALPHA, bootstrap_p, groups, holm, mcnemar
 
 McNEMAR, BOOTSTRAP = "McNemar", "bootstrap"
@@ -27,11 +26,11 @@ class PairVerdict:
     second: str
     difference: float
     interval: tuple[float, float]
-    deviation: float  # of the resampled differences
+    deviation: float  # over items: the deviation of the differences of other items
     p: float
     test: str  # the test of `p`
     mcnemar_p: float | None  # of right and wrong answers, None if the column or its seeds have more than these two
-    unpaired_p: float  # of the same two intervals, as if they were of different items
+    unpaired_p: float  # as if the two were tested on different items
     overlap: bool  # true if the two unpaired intervals overlap
     corrected_p: float = 1.0  # Holm's, over the columns of the pair
 
@@ -77,22 +76,24 @@ def probability_of_best(draws: np.ndarray, higher_is_better: bool) -> np.ndarray
     return shares
 
 
-def _verdict(column: PairedColumn, draws: np.ndarray) -> ColumnVerdict:
-    names, better = column.names, column.metric.higher_is_better
+def _verdict(column: PairedColumn, resampled: Resampled) -> ColumnVerdict:
+    names, better, draws = column.names, column.metric.higher_is_better, resampled.values
     intervals = [interval(values) for values in draws.T]
-    pairs = tuple(_pair(column, draws, intervals, *indices) for indices in combinations(range(len(names)), 2))
+    pairs = tuple(_pair(column, resampled, intervals, *indices) for indices in combinations(range(len(names)), 2))
     order = [names[index] for index in np.argsort(-column.means if better else column.means, kind="stable")]
     best = dict(zip(names, probability_of_best(draws, better).tolist(), strict=True))
     return ColumnVerdict(column, draws, pairs, tuple(groups(order, _separated(pairs))), best)
 
 
 def _pair(
-    column: PairedColumn, draws: np.ndarray, intervals: Sequence[tuple[float, float]], first: int, second: int
+    column: PairedColumn, resampled: Resampled, intervals: Sequence[tuple[float, float]], first: int, second: int
 ) -> PairVerdict:
     names, difference = column.names, float(column.means[first] - column.means[second])
+    draws, over_items = resampled.values, resampled.over_items
     drawn = draws[:, first] - draws[:, second]
+    unpaired = draws[:, first] - np.roll(draws[:, second], 1)  # each with its own items and seeds
     exact = _mcnemar(column, names[first], names[second])
-    sound = exact is not None and len(column.scores) and _is_top1(column)
+    sound = exact is not None and _is_top1(column)
     p = exact if exact is not None and sound else bootstrap_p(difference, drawn)
     (low, high), (other_low, other_high) = intervals[first], intervals[second]
     return PairVerdict(
@@ -100,11 +101,11 @@ def _pair(
         names[second],
         difference,
         interval(drawn),
-        float(drawn.std()),
+        float((over_items[:, first] - over_items[:, second]).std()),
         p,
         McNEMAR if sound else BOOTSTRAP,
         exact,
-        _normal_p(difference, float(np.hypot(draws[:, first].std(), draws[:, second].std()))),
+        bootstrap_p(difference, unpaired),
         low <= other_high and other_low <= high,
     )
 
@@ -123,12 +124,6 @@ def _is_top1(column: PairedColumn) -> bool:
     scores = next(iter(column.scores.values()))[0]
     right = scores.right
     return right is not None and bool(np.isclose(100 * right.mean(), scores.effects().sum()))
-
-
-def _normal_p(difference: float, deviation: float) -> float:
-    if not deviation:
-        return 1.0 if not difference else 0.0
-    return float(2 * ndtr(-abs(difference) / deviation))
 
 
 def _separated(pairs: Sequence[PairVerdict]) -> dict[frozenset[str], bool]:
