@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ IMAGE = "image"  # the array of the items' names
 ARRAYS = (IMAGE, "predictions", "labels", "hits", "areas")  # and the array with the name of the metric
 MAX_BYTES = 4 << 30  # of a file, and of the arrays in it
 MAX_CLASSES = 1 << 16
+MAX_AREAS = 1 << 28  # images times classes: 50,000 images of 5,000 classes
 AGREEMENT = 1e-6  # relative, of the values' metric and the result's: sums of another order, and single precision
 
 Raw = Mapping[str, np.ndarray]
@@ -150,7 +152,7 @@ class ItemScores:
 def read_scores(measurement: Measurement, metric: str) -> ItemScores:
     """Read the values of a result's items. Raises ResultError if there are none, or if they do not give the metric."""
     raw = _read_raw(measurement, metric)
-    ways = dict(_ways(raw, metric))
+    ways = dict(_ways(raw, metric, measurement.path))
     if not ways:
         raise ResultError(f"{measurement.path}: stores no values of single items for '{metric}'; run the job again")
     value = measurement.result.metrics[metric]
@@ -164,10 +166,10 @@ def read_scores(measurement: Measurement, metric: str) -> ItemScores:
     return ItemScores(names, matching)
 
 
-def _ways(raw: Raw, metric: str) -> Iterator[tuple[str, Scores]]:
+def _ways(raw: Raw, metric: str, path: Path) -> Iterator[tuple[str, Scores]]:
     """Yield the ways in which the arrays can give the metric. `accuracy` is top-1 or the mean over classes."""
     if metric == "miou" and "areas" in raw:
-        yield "miou", _iou(raw["areas"], len(raw[IMAGE]) if IMAGE in raw else None)
+        yield "miou", _iou(raw["areas"], len(raw[IMAGE]) if IMAGE in raw else None, path)
     elif metric in raw and raw[metric].ndim == 1:
         yield "mean", MeanScores(raw[metric].astype(np.float64))
     elif metric in ("accuracy", "top1", "mean_per_class") and "labels" in raw:
@@ -188,13 +190,17 @@ def _shares(raw: Raw) -> np.ndarray | None:
     return 100.0 * right
 
 
-def _iou(areas: np.ndarray, items: int | None) -> IouScores:
+def _iou(areas: np.ndarray, items: int | None, path: Path) -> IouScores:
     if areas.ndim != 2 or areas.shape[1] != 5 or not _are_classes(areas[:, 1]) or areas.min() < 0:
-        raise ResultError("areas are no rows of image, class and three counts of pixels; run the job again")
+        raise ResultError(
+            f"{path}: its areas are no rows of image, class and three counts of pixels; run the job again"
+        )
     image, label, *counts = areas.T
     shape = (items or int(image.max()) + 1, int(label.max()) + 1)
-    if image.max() >= shape[0]:
-        raise ResultError(f"areas are of {image.max() + 1} images, and {shape[0]} have a name; run the job again")
+    if image.max() >= shape[0] or shape[0] > len(areas) or shape[0] * shape[1] > MAX_AREAS:
+        raise ResultError(
+            f"{path}: areas of {image.max() + 1} images and {shape[1]} classes do not fit; run the job again"
+        )
     both, predicted, true = (csr_array((part.astype(np.float64), (image, label)), shape).toarray() for part in counts)
     return IouScores(both, predicted + true - both)
 
@@ -221,11 +227,22 @@ def _read_raw(measurement: Measurement, metric: str) -> dict[str, np.ndarray]:
             with np.load(handle, allow_pickle=False) as archive:
                 if sum(entry.file_size for entry in archive.zip.infolist()) > MAX_BYTES:
                     raise ResultError(f"{file}: more than {MAX_BYTES >> 30} GiB of values; run the job again")
-                return {key: archive[key] for key in {*ARRAYS, metric} & set(archive.files)}
+                raw = {key: archive[key] for key in {*ARRAYS, metric} & set(archive.files)}
+                return _checked(raw, file)
     except ResultError:
         raise
     except Exception as error:  # of zipfile, zlib and numpy, as many as there are ways to damage a file
         raise ResultError(f"{file}: cannot be read ({type(error).__name__}); run the job again") from error
+
+
+def _checked(raw: dict[str, np.ndarray], file: Path) -> dict[str, np.ndarray]:
+    """Return the arrays; ResultError if names are no list of texts, or values no numbers."""
+    for key, values in raw.items():
+        if values.ndim == 0 or not len(values) or (key == IMAGE) != (values.dtype.kind == "U"):
+            raise ResultError(f"{file}: '{key}' is {values.dtype} {list(values.shape)}; run the job again")
+    if IMAGE in raw and raw[IMAGE].ndim != 1:
+        raise ResultError(f"{file}: '{IMAGE}' has {raw[IMAGE].ndim} dimensions, expected 1; run the job again")
+    return raw
 
 
 def _right(values: np.ndarray) -> np.ndarray | None:

@@ -104,8 +104,8 @@ def error(simulations: int = SIMULATIONS) -> float:
     return 3 * math.sqrt(0.95 * 0.05 / simulations)
 
 
-# What intervals of 30 items fall short of 95%, and docs/compare.md says: accuracies and means cover 92 to 95%. Of a mean
-# IoU each class is in half of these images, some of them large: they cover 89 to 92%.
+# What intervals of 30 items fall short of 95%, as docs/compare.md says: accuracies and means cover 92 to 95%. Of a mean
+# IoU, each class is in half of these images, some of them large: 89 to 92%.
 SMALL, SMALL_MIOU = 0.015, 0.05
 
 

@@ -90,3 +90,26 @@ def test_few_shot_hits_are_shares_of_draws(store, result, cub) -> None:  # type:
     scores = read_scores(read_measurements(store.folder)[0], "accuracy").ways["top1"]
     assert scores.effects() * 30 == pytest.approx(100 * hits.mean(axis=0))
     assert scores.right is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "raw"),
+    [
+        ("accuracy", {"labels": np.array(["a", "b"]), "predictions": np.array([0, 1])}),
+        ("accuracy", {"labels": np.array([0, 1]), "predictions": np.array([0, 1]), "image": np.array([["a"], ["b"]])}),
+        ("accuracy", {"labels": np.array([0, 1]), "predictions": np.array([0, 1]), "image": np.array(["a"])}),
+        ("accuracy", {"labels": np.array([0, -1]), "predictions": np.array([0, 1])}),
+        ("accuracy", {"labels": np.array([0, 1 << 40]), "predictions": np.array([0, 1])}),
+        ("miou", {"areas": np.zeros((3, 4), dtype=np.int32)}),
+        ("miou", {"areas": np.array([[1 << 30, 0, 1, 1, 1]])}),
+        ("miou", {"areas": np.array([[0, 0, 1, 1, 1], [5, 0, 1, 1, 1]]), "image": np.array(["a", "b"])}),
+        ("miou", {"areas": np.zeros((0, 5), dtype=np.int32)}),
+        ("rmse", {"rmse": np.array([0.1, np.nan])}),
+        ("rmse", {"rmse": np.array(["0.1"])}),
+    ],
+)
+def test_arrays_of_another_form_are_one_line(store, result, cub, metric: str, raw) -> None:  # type: ignore[no-untyped-def]
+    store.write(result(cub, 1.0, metrics={metric: 100.0}), raw)
+    [measurement] = read_measurements(store.folder)
+    with pytest.raises(ResultError, match="run the job again"):
+        read_scores(measurement, metric)
