@@ -21,6 +21,7 @@ COMMANDS = {
     "report": ("reports.cli:report", "Write the tables of a result store."),
     "leaderboard": ("reports.cli:leaderboard", "Rank the backbones of a result store."),
     "results": ("reports.exchange.cli:results", "Export and import results; check a hub of them, and write its page."),
+    "compare": ("reports.comparison.cli:compare", "Compare backbones on the same images: paired tests and ranks."),
     "analyze": ("reports.analysis.cli:analyze", "Compare backbones by CKA; show tokens by PCA and cosine."),
     "distill": ("umt.distill.cli:distill_command", "Train a student from several teachers."),
     "recipes": ("umt.distill.cli:recipes", "List the recipes of distillation."),

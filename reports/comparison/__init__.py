@@ -1,0 +1,1 @@
+"""Paired statistics: backbones compared on the same test items."""

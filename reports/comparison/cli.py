@@ -1,0 +1,86 @@
+"""`umt compare`: paired statistics of a result store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from reports.building.rows import Model, model_names
+from reports.comparison.comparison import compare_backbones
+from reports.results.measurement import Measurement
+from reports.results.store import ANALYSIS, newest_store, read_measurements
+from reports.writers.files import write_files
+from reports.writers.terminal import print_table
+from umt import options
+from umt.console import Console
+from umt.errors import OptionError, ResultError, unknown_name
+from umt.text import printable
+
+DRAWS = 2000
+EPILOG = """\b
+Examples:
+  umt compare                                              all backbones of the newest run below runs/
+  umt compare resnet50 vit_base --results runs/paper/results --out runs/paper/compare
+  umt compare resnet50 vit_base --power --tasks knn,finegrained_linear
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("backbones", nargs=-1, metavar="[BACKBONE]...")
+@options.results("the newest below runs/")
+@options.TASKS
+@click.option("--power", is_flag=True, help="Also the differences that each column can detect.")
+@click.option(
+    "--resamples", type=click.IntRange(100), default=DRAWS, show_default=True, help="Draws of the paired bootstrap."
+)
+@options.data_root()
+@options.out()
+def compare(
+    backbones: tuple[str, ...],
+    results: Path | None,
+    tasks: tuple[str, ...],
+    power: bool,
+    resamples: int,
+    data_root: Path | None,
+    out: Path | None,
+) -> None:
+    """Compare backbones on the same test items: differences, paired tests, groups and ranks.
+
+    BACKBONE is a label of the result store; without any, all are compared. Results are paired by task, data, protocol
+    and seed; what cannot be paired is named. With --out, all numbers are written as CSV, Markdown and JSON, with the
+    diagram of ranks; of two backbones also the items that decide, and with --data-root their images.
+    """
+    results = results or newest_store()
+    measurements = [run for run in read_measurements(results) if _chosen(run, tasks)]
+    comparison = compare_backbones(measurements, chosen_names(measurements, backbones), resamples)
+    for reason in comparison.left_out:
+        click.echo(f"left out: {printable(reason)}", err=True)
+    if not comparison.found:
+        raise ResultError(f"{results}: no two of these backbones have results that can be paired; see the lines above")
+    tables, console = comparison.tables(power=power), Console()
+    for table in tables:
+        print_table(table, console)
+    if out:
+        write_files(comparison.files(tables, out, data_root), out, console)
+
+
+def _chosen(measurement: Measurement, tasks: Sequence[str]) -> bool:
+    return measurement.result.suite != ANALYSIS and (not tasks or measurement.key.task in tasks)
+
+
+def chosen_names(measurements: Iterable[Measurement], wanted: Sequence[str]) -> dict[Model, str]:
+    """Return the backbones to compare and their names, in the order that was wanted; all if none is named."""
+    names = model_names(measurement.model for measurement in measurements)
+    for text in wanted:
+        if text not in names.values() and text not in {label for label, _ in names}:
+            raise unknown_name("backbone of the result store", text, names.values())
+    chosen = _in_order(names, wanted) if wanted else names
+    if len(chosen) < 2:
+        raise OptionError(f"a comparison takes two backbones or more, here is {', '.join(chosen.values()) or 'none'}")
+    return chosen
+
+
+def _in_order(names: Mapping[Model, str], wanted: Sequence[str]) -> dict[Model, str]:
+    return {model: name for text in wanted for model, name in names.items() if text in (name, model[0])}

@@ -1,0 +1,74 @@
+"""A whole comparison: all pairs in all columns, ranks over columns, and the files that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.building.rows import Model
+from reports.building.table import Table
+from reports.comparison.deciding import Decision, decision
+from reports.comparison.files import comparison_json, items_csv, tests_csv
+from reports.comparison.pairing import paired_columns
+from reports.comparison.pictures import deciding_images
+from reports.comparison.ranks import ColumnAgreement, OverallRanks, agreements, overall_ranks
+from reports.comparison.tables import agreement_table, backbone_table, decision_table, pair_table, power_table
+from reports.comparison.verdicts import ColumnVerdict, verdicts
+from reports.figures.critical_difference import critical_difference_diagram
+from reports.report import report_files
+from reports.results.measurement import Measurement
+
+SEED = 0  # of the drawn items: the same results give the same intervals
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Verdicts on backbones; `decisions` are there if there are two."""
+
+    found: tuple[ColumnVerdict, ...]
+    overall: OverallRanks | None
+    agreements: tuple[ColumnAgreement, ...]
+    decisions: tuple[Decision, ...]
+    left_out: tuple[str, ...]  # a line for each setup that cannot be paired
+
+    def tables(self, *, power: bool) -> list[Table]:
+        """Build the tables that have rows."""
+        if not self.found:
+            return []
+        tables = [backbone_table(self.found, self.overall), pair_table(self.found)]
+        tables += [power_table(self.found)] if power else []
+        tables += [agreement_table(self.agreements)] if self.agreements else []
+        return tables + [decision_table(each, index) for index, each in enumerate(self.decisions, 1) if each.items]
+
+    def files(self, tables: list[Table], out: Path, data_root: Path | None) -> dict[str, bytes]:
+        """Return the files by name: the tables in all formats, all numbers, the diagram, and images of `data_root`."""
+        ranks = self.overall
+        sketches = (
+            [critical_difference_diagram(ranks.names, ranks.ranks, ranks.critical_difference, ranks.columns)]
+            if ranks
+            else []
+        )
+        files = report_files(tables, sketches, "Comparison", out)
+        files["compare-tests.csv"] = tests_csv(self.found)
+        files["compare.json"] = comparison_json(self.found, self.overall, self.agreements, self.left_out)
+        if self.decisions:
+            files["compare-items.csv"] = items_csv(self.decisions)
+        return files | self._pictures(data_root)
+
+    def _pictures(self, data_root: Path | None) -> dict[str, bytes]:
+        files: dict[str, bytes] = {}
+        for index, each in enumerate(self.decisions if data_root else (), 1):
+            assert data_root is not None
+            figure = deciding_images(each, data_root, f"compare-items-{index}")
+            files |= {f"{figure.name}.png": figure.png} if figure else {}
+        return files
+
+
+def compare_backbones(measurements: Iterable[Measurement], names: Mapping[Model, str], draws: int) -> Comparison:
+    """Compare these backbones on the items that they share; `draws` of the paired bootstrap."""
+    columns, left_out = paired_columns((run for run in measurements if run.model in names), names)
+    found = verdicts(columns, draws, SEED)
+    two = list(dict.fromkeys(names.values()))
+    decisions = tuple(decision(column, *two) for column in columns) if len(two) == 2 else ()
+    return Comparison(tuple(found), overall_ranks(found, SEED), tuple(agreements(columns)), decisions, tuple(left_out))

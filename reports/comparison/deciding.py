@@ -1,0 +1,76 @@
+"""The items and classes that decide between two backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.results import read_result
+from reports.comparison.pairing import PairedColumn
+
+MAX_SHOWN = 6  # items and classes for each of the two
+
+
+@dataclass(frozen=True)
+class DifferencePart:
+    """An item or a class, and its part in a difference: above 0 if it speaks for the higher value of the first."""
+
+    name: str
+    effect: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The parts of a column's difference between two backbones, the largest first."""
+
+    column: PairedColumn
+    first: str
+    second: str
+    items: tuple[DifferencePart, ...]
+    classes: tuple[DifferencePart, ...]  # the difference of the metric of the class alone
+
+    @property
+    def top_items(self) -> list[DifferencePart]:
+        """The items with the largest parts, for either side."""
+        return [*_largest(self.items, 1), *_largest(self.items, -1)]
+
+    @property
+    def top_classes(self) -> list[DifferencePart]:
+        """The classes with the largest differences, for either side."""
+        return [*_largest(self.classes, 1), *_largest(self.classes, -1)]
+
+
+def decision(column: PairedColumn, first: str, second: str) -> Decision:
+    """Return every item's and class's part in the difference of two backbones, means over seeds."""
+    effects = [np.mean([scores.effects() for scores in column.scores[name]], axis=0) for name in (first, second)]
+    items = _parts(column.items.tolist(), effects[0] - effects[1])
+    return Decision(column, first, second, items, _classes(column, first, second))
+
+
+def _classes(column: PairedColumn, first: str, second: str) -> tuple[DifferencePart, ...]:
+    found = [[scores.by_class() for scores in column.scores[name]] for name in (first, second)]
+    values = [[one for one in seeds if one is not None] for seeds in found]
+    if not all(values):
+        return ()
+    length = min(len(one) for seeds in values for one in seeds)
+    means = [np.mean([one[:length] for one in seeds], axis=0) for seeds in values]
+    return _parts(_class_names(column, length), np.nan_to_num(means[0] - means[1]))
+
+
+def _class_names(column: PairedColumn, count: int) -> list[str]:
+    """Return the names that the result file has for its classes, else their numbers."""
+    named = read_result(column.path).details.get("class_iou")  # reports leave it out of what they keep
+    if isinstance(named, dict) and len(named) >= count:
+        return list(named)[:count]
+    return [f"class {index}" for index in range(count)]
+
+
+def _parts(names: Sequence[str], effects: np.ndarray) -> tuple[DifferencePart, ...]:
+    order = np.argsort(-np.abs(effects), kind="stable")
+    return tuple(DifferencePart(str(names[index]), float(effects[index])) for index in order if effects[index])
+
+
+def _largest(parts: Sequence[DifferencePart], sign: int) -> list[DifferencePart]:
+    return [part for part in parts if part.effect * sign > 0][:MAX_SHOWN]

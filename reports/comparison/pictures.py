@@ -1,0 +1,40 @@
+"""The images that decide between two backbones, if the data are here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from reports.comparison.deciding import Decision
+from reports.figures.figure import Figure
+from reports.figures.image_sheet import image_sheet
+from umt.data.images import decode_rgb
+from umt.data.registry import find_dataset
+from umt.errors import UMTError
+from umt.files import below
+
+
+def deciding_images(decision: Decision, data_root: Path, name: str) -> Figure | None:
+    """Draw the images that speak most for either backbone; None if they are not below the data root."""
+    images = list(_images(decision, data_root))
+    if not images:
+        return None
+    title = f"Deciding images of {decision.column.heading}"
+    return image_sheet(name, title, f"Above 0: the value of {decision.first} is higher for it.", images)
+
+
+def _images(decision: Decision, data_root: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the images that are there and can be read: names and data sets come out of result files."""
+    dataset = decision.column.example.key.dataset
+    try:
+        root = find_dataset(dataset.partition(":")[0], data_root).root  # below the data root, and nowhere else
+    except UMTError:
+        return
+    for part in decision.top_items:
+        try:
+            pixels = np.asarray(decode_rgb(below(root, part.name, links=True)))
+        except UMTError:
+            continue
+        yield f"{part.effect:+.3f} {part.name}", pixels

@@ -1,0 +1,103 @@
+"""`umt compare` on stores of files: its tables, its files, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from benchmarks.suite.suite import Column
+from reports.cli import report as report_command
+from reports.comparison.cli import compare
+from umt.errors import OptionError, ResultError, UnknownNameError
+
+KNN = Column("CUB", "knn", "cub", "paper", "accuracy")
+NAMES = np.array([f"images/{index}.jpg" for index in range(200)])
+
+
+@pytest.fixture
+def filled(store, answers):  # type: ignore[no-untyped-def]
+    """Three backbones in two columns and three seeds: a and b differ on ten items of 200."""
+    hard = np.random.default_rng(0).permutation(200)
+    for seed in range(3):
+        for name, count in (("a", 130), ("b", 140), ("c", 190)):
+            answers(name, hard < count, seed=seed)
+            answers(name, hard < count - 20 - (seed if name == "c" else 0), column=KNN, seed=seed)
+    return store
+
+
+def run(*arguments: str):  # type: ignore[no-untyped-def]
+    return CliRunner(env={"COLUMNS": "200"}).invoke(compare, list(arguments))
+
+
+def test_a_paired_difference_holds_where_unpaired_intervals_overlap(filled, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "out"
+    done = run("a", "b", "--results", str(filled.folder), "--power", "--out", str(out))
+    assert done.exit_code == 0, done.output
+    assert "-5.0 [" in done.output
+    assert "* °" in done.output
+    lines = list(csv.DictReader((out / "compare-tests.csv").open(encoding="utf-8")))
+    assert len(lines) == 2
+    for line in lines:
+        assert float(line["difference"]) == pytest.approx(-5)
+        assert line["test"] == "McNemar"  # the seeds are equal
+        assert float(line["p"]) == pytest.approx(2 * 0.5**10)
+        assert float(line["corrected_p"]) == pytest.approx(4 * 0.5**10)
+        assert float(line["unpaired_p"]) > 0.2
+        assert line["unpaired_overlap"] == "True"
+    items = list(csv.DictReader((out / "compare-items.csv").open(encoding="utf-8")))
+    assert sum(line["kind"] == "item" for line in items) == 20
+    assert {"compare.md", "compare-pairs.csv", "compare-power.md", "compare-items-1.md", "report.html"} <= {
+        path.name for path in out.iterdir()
+    }
+
+
+def test_all_backbones_are_ranked_and_drawn(filled, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "out"
+    done = run("--results", str(filled.folder), "--out", str(out))
+    assert done.exit_code == 0, done.output
+    content = json.loads((out / "compare.json").read_text(encoding="utf-8"))
+    assert dict(zip(content["overall"]["names"], content["overall"]["ranks"], strict=True)) == {"a": 3, "b": 2, "c": 1}
+    assert [len(column["pairs"]) for column in content["columns"]] == [3, 3]
+    assert content["columns"][0]["groups"] == [["c"], ["b"], ["a"]]
+    assert (out / "compare-ranks.png").is_file()
+    first = (out / "compare.json").read_bytes()
+    assert run("--results", str(filled.folder), "--out", str(out)).exit_code == 0
+    assert (out / "compare.json").read_bytes() == first
+
+
+def test_images_that_decide_are_shown(filled, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / "data" / "CUB_200_2011"
+    for name in NAMES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), "red").save(folder / name)
+    out = tmp_path / "out"
+    done = run("a", "b", "--results", str(filled.folder), "--data-root", str(tmp_path / "data"), "--out", str(out))
+    assert done.exit_code == 0, done.output
+    with Image.open(out / "compare-items-1.png") as sheet:
+        assert sheet.width > 300
+        colours = np.asarray(sheet.convert("RGB")).reshape(-1, 3)
+        assert (colours == (254, 0, 0)).all(axis=1).any() or (colours == (255, 0, 0)).all(axis=1).any()
+
+
+def test_a_name_that_is_not_there_and_a_single_backbone_are_refused(filled) -> None:  # type: ignore[no-untyped-def]
+    assert isinstance(run("a", "bb", "--results", str(filled.folder)).exception, UnknownNameError)
+    assert isinstance(run("a", "--results", str(filled.folder)).exception, OptionError)
+    nothing = run("a", "b", "--tasks", "fewshot", "--results", str(filled.folder))
+    assert isinstance(nothing.exception, UnknownNameError | OptionError)
+
+
+def test_what_cannot_be_paired_is_named(store, answers) -> None:  # type: ignore[no-untyped-def]
+    answers("a", np.arange(40) < 30)
+    answers("b", np.arange(40) < 20, protocol_hash="f00dfeed0000")
+    done = run("--results", str(store.folder))
+    assert isinstance(done.exception, ResultError)
+    assert "left out: finegrained_finetune on cub: only a has a result by protocol paper (01234567)" in done.stderr
+
+
+def test_the_comparison_with_the_paper_stays(filled) -> None:  # type: ignore[no-untyped-def]
+    assert "--compare" in {option for parameter in report_command.params for option in parameter.opts}
