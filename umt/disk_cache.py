@@ -47,14 +47,18 @@ def locked(path: Path, option: str, timeout: float = -1) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            there, reason = stack.enter_context(lock(path, timeout)), "No locks available"
+            there = stack.enter_context(lock(path, timeout))
         except Timeout:
             raise
         except OSError as error:
-            there, reason = False, str(error.strerror)
+            raise _no_cache(path.parent, str(error.strerror), option) from error
         if not there:
-            raise WriteError(f"{path.parent}: nothing can be cached there ({reason}); name another {option}")
+            raise _no_cache(path.parent, "No locks available", option)
         yield
+
+
+def _no_cache(folder: Path, reason: str, option: str) -> WriteError:
+    return WriteError(f"{folder}: nothing can be cached there ({reason}); name another {option}")
 
 
 def shortage(folder: Path, needed: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,10 +16,11 @@ from torch import Tensor
 from umt.backbones.contract import Backbone
 from umt.data.contract import Sample
 from umt.disk_cache import digest, shortage
-from umt.errors import BackboneError
+from umt.errors import BackboneError, WriteError
 from umt.feature_cache.entry import DTYPE, CacheEntry, total_bytes
 from umt.feature_cache.key import DIGITS, feature_key
 from umt.features import Consume, Extraction, Progress, each_features, part_of
+from umt.files import missing
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +36,9 @@ def cached_features(
 ) -> Tensor:
     """Return features float32 [N, ...] on the CPU in order of the samples, memory-mapped from `folder`.
 
-    They are equal to the last bit with or without the cache. Without a folder, or without room in it, they are computed
-    in memory. Two processes that need the same features compute them once; after an interruption the work goes on after
-    the last whole batch.
+    They are equal to the last bit with or without the cache. They are computed in memory without a folder, without room
+    in it, or if it is the cache of another user that has them not. Two processes that need the same features compute
+    them once; after an interruption the work goes on after the last whole batch.
     """
     compute = partial(each_features, backbone, samples, extraction, device, batch_size, progress)
     if folder is None:
@@ -44,17 +46,31 @@ def cached_features(
     shape = (len(samples), *part_of(backbone, extraction).shape)
     key = feature_key(backbone, samples, extraction, device)
     entry = CacheEntry(folder, digest(key, DIGITS))
-    if not entry.header.is_file() and not _has_room(entry, shape):
+    if missing(entry.header) and not _has_room(entry, shape):
         return _in_memory(compute)
-    with _turn(entry, lambda: progress(0, len(samples), "another process computes these features")):
+    try:
+        with _turn(entry, lambda: progress(0, len(samples), "another process computes these features")):
+            stored = entry.read(key, shape)
+            if stored is None:
+                if not missing(entry.header):
+                    log.warning("%s: damaged; these features are computed again", entry.array)
+                _fill(entry, shape, compute, batch_size)
+                entry.finish(key, shape)
+                stored = entry.open(shape)
+    except WriteError as error:
+        if not _forbidden(error):
+            raise
         stored = entry.read(key, shape)
         if stored is None:
-            if entry.header.is_file():
-                log.warning("%s: damaged; these features are computed again", entry.array)
-            _fill(entry, shape, compute, batch_size)
-            entry.finish(key, shape)
-            stored = entry.open(shape)
+            log.warning("%s; these features are not cached", error)
+            return _in_memory(compute)
     return torch.from_numpy(stored)
+
+
+def _forbidden(error: WriteError) -> bool:
+    """Return if the cache is one of another user, in which this one may not write."""
+    cause = error.__cause__ or error.__context__
+    return isinstance(cause, OSError) and cause.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def _in_memory(compute: Callable[[Consume], None]) -> Tensor:

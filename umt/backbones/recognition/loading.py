@@ -17,6 +17,7 @@ from umt.backbones.spec import Spec
 from umt.backbones.trust import refuse_untrusted
 from umt.backbones.weights import LoadReport
 from umt.errors import SpecError, TrustError, WeightsError
+from umt.files import missing
 
 RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors are meant
 
@@ -25,7 +26,7 @@ def load_file(spec: Spec) -> Backbone:
     """Load what a path names: a student of a UMT checkpoint, or the backbone in a checkpoint of any public layout."""
     path = Path(spec.name).expanduser()
     _refuse_unlisted(spec)
-    if path.is_file() and checkpoint.is_checkpoint(path):
+    if not missing(path) and checkpoint.is_checkpoint(path):
         return checkpoint.load(spec)
     if spec.tap:
         raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.tap}'")
