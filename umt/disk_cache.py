@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -47,14 +49,19 @@ def locked(path: Path, option: str, timeout: float = -1) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            is_locked, reason = stack.enter_context(lock(path, timeout)), "No locks available"
+            is_locked = stack.enter_context(lock(path, timeout))
         except Timeout:
             raise
         except OSError as error:
-            is_locked, reason = False, str(error.strerror)
+            raise _no_cache(path.parent, str(error.strerror), option) from error
         if not is_locked:
-            raise WriteError(f"{path.parent}: nothing can be cached there ({reason}); name another {option}")
+            no_locks = OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+            raise _no_cache(path.parent, str(no_locks.strerror), option) from no_locks
         yield
+
+
+def _no_cache(folder: Path, reason: str, option: str) -> WriteError:
+    return WriteError(f"{folder}: nothing can be cached there ({reason}); name another {option}")
 
 
 def shortage(folder: Path, needed: int) -> str | None:

@@ -59,6 +59,28 @@ def read_plain(path: Path, *, links: bool = False, max_bytes: int | None = None)
         return content
 
 
+def missing(path: Path) -> bool:
+    """Return true if there is no file of that name; false in a folder that may not be entered: opening it says so."""
+    try:
+        return not path.is_file()
+    except PermissionError:
+        return False
+
+
+@contextmanager
+def utf8_name(path: Path) -> Iterator[Path]:
+    """Yield a name of a file that is UTF-8, as libraries in Rust and C++ need it: a link if its own name is not."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory(prefix="umt-") as folder:
+            link = Path(folder) / f"{component(path.stem)}{component(path.suffix)}"
+            link.symlink_to(path.absolute())
+            yield link
+    else:
+        yield path
+
+
 def hidden(name: str) -> bool:
     """Return true for the name of what desktops and notebooks leave in folders: it is not listed anywhere."""
     return name.startswith(".") or name in JUNK

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from benchmarks.suite.release_0_1 import with_new_names
 from umt.declarations import build, read_mapping, refuse_fields
 from umt.errors import DeclarationError, unknown_name
-from umt.files import below
+from umt.files import below, missing
 
 FOLDER = Path(__file__).parents[1] / "tasks" / "protocols"
 Settings = TypeVar("Settings")
@@ -85,8 +85,9 @@ def protocol_names(task: str, folder: Path = FOLDER) -> list[str]:
 
 def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Return the record of a protocol file over those that it extends; `children` are the files that led here."""
-    if not path.is_file():
-        raise unknown_name(f"protocol for {task}", path.stem, protocol_names(task, folder))
+    if missing(path):
+        name = path.stem if path.parent == folder / task else str(path)
+        raise unknown_name(f"protocol for {task}", name, protocol_names(task, folder))
     if path in children:
         raise DeclarationError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
     record = with_new_names(read_mapping(path), task, path)

@@ -12,7 +12,7 @@ from benchmarks.suite.release_0_1 import with_tables
 from umt.data.folder import SCHEME
 from umt.declarations import build, read_mapping, refuse_fields
 from umt.errors import DeclarationError, unknown_name
-from umt.files import below
+from umt.files import below, missing
 
 FOLDER = Path(__file__).parent / "suites"
 TABLE_NAME = re.compile(r"(?!(report|compare-paper|protocol-spread)$)[a-z0-9][a-z0-9_-]*(?<!-other-data)")
@@ -142,7 +142,7 @@ def load_suite(name: str) -> Suite:
     A suite is called after its file, because its name decides where results go.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
-    if not path.is_file():
+    if missing(path):
         raise unknown_name("suite", name, suite_names())
     record = read_mapping(path)
     refuse_fields(record, ("name", "source"), path, "a suite is called after its file")

@@ -29,7 +29,7 @@ from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.trust import FETCHING, HUB_SCHEMES, NETWORK, UNPICKLING, refuse_untrusted, refusing
 from umt.backbones.weights import load_weights, read_file
 from umt.errors import PackageError, TrustError, UMTError, WeightsError
-from umt.files import atomic_file
+from umt.files import atomic_file, missing
 
 FORMAT = "umt-checkpoint"
 VERSION = 1
@@ -147,7 +147,7 @@ def plain_name(text: str) -> str:
     """Return the name of the plain student if a name means a student through its heads, and any other name as it is."""
     spec = parse_spec(text)
     path = Path(spec.name)
-    student = not spec.head and (spec.is_file or spec.scheme == "umt") and path.is_file() and is_checkpoint(path)
+    student = not spec.head and (spec.is_file or spec.scheme == "umt") and not missing(path) and is_checkpoint(path)
     return f"{text}#{PLAIN}" if student and read_checkpoint(path).readout else text
 
 

@@ -8,9 +8,10 @@ import inspect
 import sys
 from collections.abc import Callable
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ from umt.backbones.contract import Backbone, is_factory
 from umt.backbones.spec import Spec, parse_spec, refuse_unset
 from umt.backbones.suggestions import unknown_backbone
 from umt.backbones.trust import refuse_untrusted, runs_code
-from umt.errors import BackboneError, MissingFileError, SpecError, TrustError, unknown_name
+from umt.errors import BackboneError, MissingFileError, SpecError, TrustError, first_line, unknown_name
+from umt.files import read_plain
 
 ENTRY_POINT_GROUP = "umt.backbones"
 Loader = Callable[[Spec], Any]  # a Backbone, or a module that `wrap_module` knows
@@ -37,6 +39,7 @@ SCHEMES = {
     "umt": "umt.backbones.recognition.loading:load_file",
 }
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}  # of weights
+MAX_SOURCE_BYTES = 4 << 20  # of a plug-in file
 WITH_FILES = ("timm", "open_clip")  # schemes whose names take weights=FILE
 WEIGHTS = "umt.backbones.recognition.loading:load_named"  # an architecture's name with weights=FILE
 
@@ -136,7 +139,7 @@ def _module_factory(spec: Spec) -> Callable[..., Any]:
 
 def _plugin_module(spec: Spec) -> ModuleType:
     if spec.scheme.endswith(".py"):
-        return _module_from_file(Path(spec.scheme).resolve())
+        return _module_from_file(Path(spec.scheme).absolute())
     try:
         return importlib.import_module(spec.scheme)
     except ModuleNotFoundError as error:
@@ -151,15 +154,29 @@ def _plugin_module(spec: Spec) -> ModuleType:
 
 @cache
 def _module_from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such plug-in file; a plug-in is path.py:factory")
-    module_spec = importlib.util.spec_from_file_location(f"umt_plugin_{path.stem}", path)
+    name = f"umt_plugin_{path.stem}"
+    module_spec = importlib.util.spec_from_file_location(name, path, loader=PlugInLoader(name, str(path)))
     assert module_spec
     assert module_spec.loader
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[module_spec.name] = module
     module_spec.loader.exec_module(module)
     return module
+
+
+class PlugInLoader(SourceFileLoader):
+    """Load a plug-in from its plain file, read once; UMTError if that cannot be read, or is no Python."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        try:
+            content = read_plain(Path(self.path), links=True, max_bytes=MAX_SOURCE_BYTES)
+            return self.source_to_code(content, self.path)
+        except FileNotFoundError as error:
+            raise MissingFileError(f"{self.path}: no such plug-in file; a plug-in is path.py:factory") from error
+        except OSError as error:
+            raise SpecError(f"{self.path}: cannot be read ({error.strerror}); name a plug-in file") from error
+        except (SyntaxError, ValueError) as error:  # the latter for a NUL, before Python 3.12
+            raise SpecError(f"{self.path}: is no Python ({first_line(error)}); correct it") from error
 
 
 def _schemed_names() -> list[str]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from umt.backbones.lean import adopt
 from umt.errors import MissingFileError, WeightsError, first_line
-from umt.files import open_plain
+from umt.files import open_plain, utf8_name
 from umt.text import brief
 
 CODE = "/code/"  # in a TorchScript archive: the program, compressed, which nobody here reads
@@ -46,7 +46,8 @@ def read_file(path: Path) -> Any:
     _refuse_special(path)
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            with utf8_name(path) as name:
+                return load_file(name)
         refuse_damaged_zip(path)
         _refuse_bytearray(path)
         with torch.serialization.safe_globals([Namespace]):  # the arguments that training scripts save beside weights

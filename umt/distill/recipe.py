@@ -12,7 +12,7 @@ from umt.backbones.checkpoint import Readout
 from umt.backbones.trust import name_from_file
 from umt.declarations import build, read_mapping, refuse_fields, scalar
 from umt.errors import DeclarationError, OptionError, unknown_name
-from umt.files import below
+from umt.files import below, missing
 from umt.training.engine import Recipe as Training
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -152,7 +152,7 @@ def rename_kind(record: dict[str, Any]) -> bool:
 def recipe_path(name: str) -> Path:
     """Return the file of a recipe that is given by its name, or by the file itself."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else below(FOLDER, f"{name}.yaml")
-    if not path.is_file():
+    if missing(path):
         raise unknown_name("recipe", name, recipe_names())
     return path
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from umt.declarations import read_json
 from umt.disk_cache import checksum, locked
-from umt.errors import UMTError, WriteError
+from umt.errors import UMTError, WriteError, first_line
 from umt.files import atomic_file, open_plain
 
 DTYPE = np.dtype("<f4")
@@ -77,9 +77,14 @@ class CacheEntry:
             return None
 
     def open(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return the features as they are on disk, unchecked."""
-        with open_plain(self.array) as handle:
-            return _mapped(handle, shape)
+        """Return the features as they are on disk, unchecked; UMTError if another process has damaged them."""
+        try:
+            with open_plain(self.array) as handle:
+                return _mapped(handle, shape)
+        except (OSError, ValueError) as error:
+            raise WriteError(
+                f"{self.array}: changed by another process ({first_line(error)}); start again, or name another --cache"
+            ) from error
 
     def read_header(self) -> dict[str, Any] | None:
         """Read the header; return None if there is none that can be read."""

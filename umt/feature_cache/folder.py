@@ -14,6 +14,7 @@ from filelock import Timeout
 
 from umt.errors import MissingFileError, WriteError
 from umt.feature_cache.entry import CacheEntry
+from umt.files import visible_entries
 
 MAX_TIMESTAMP = datetime.max.replace(tzinfo=UTC).timestamp() - 86400  # latest time that a file may have
 
@@ -32,7 +33,11 @@ def stored_entries(folder: Path) -> list[StoredFeatures]:
     """Return all entries, the last used first; UMTError if there is no such folder."""
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder; `umt run` makes one below its results")
-    names = {path.stem for suffix in ("json", "npy", "partial") for path in folder.glob(f"*.{suffix}")}
+    try:
+        paths = list(map(Path, visible_entries(folder)))
+    except OSError as error:
+        raise MissingFileError(f"{folder}: cannot be listed ({error.strerror}); let this user read it") from error
+    names = {path.stem for path in paths if path.suffix in (".json", ".npy", ".partial")}
     return sorted((_inspect(CacheEntry(folder, name)) for name in names), key=lambda stored: stored.used, reverse=True)
 
 

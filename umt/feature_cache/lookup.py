@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,10 +19,12 @@ from torch import Tensor
 from umt.backbones.contract import Backbone
 from umt.data.contract import Sample
 from umt.disk_cache import digest, shortage
-from umt.errors import BackboneError
+from umt.errors import BackboneError, WriteError
 from umt.feature_cache.entry import DTYPE, CacheEntry, total_bytes
 from umt.feature_cache.key import NAME_DIGITS, feature_key
 from umt.features import Consume, Extraction, Progress, each_features, part_of
+from umt.files import missing
+from umt.locks import NO_LOCKS
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ class StoredPart:
     def read(self) -> np.ndarray | None:
         """Return its features from disk, None if they are not there, not whole, or of something else."""
         stored = self.entry.read(self.key, self.shape)
-        if stored is None and self.entry.header.is_file():
+        if stored is None and not missing(self.entry.header):
             log.warning("%s: damaged; these features are computed again", self.entry.array)
         return stored
 
@@ -77,9 +80,9 @@ def cached_features(
     """Return each of the parts, float32 [N, ...] on the CPU in order of the samples, memory-mapped from `folder`.
 
     parts: names as in `Extraction.what`, whose own value does not count here. Each has an entry of its own, and those
-    that are missing are computed in one pass. They are equal to the last bit with or without the cache. Without a
-    folder, or without room in it, they are computed in memory. Two processes that need the same features compute them
-    once; after an interruption the work goes on after the last whole batch.
+    that are missing are computed in one pass. They are equal to the last bit with or without the cache. They are
+    computed in memory without a folder, without room in it, or if this user may not write there. Two processes that
+    need the same features compute them once; after an interruption the work goes on after the last whole batch.
     """
 
     def compute(names: Sequence[str], consume: Consume, start: int = 0) -> None:
@@ -117,9 +120,14 @@ def _look_up(
     stored: Mapping[str, StoredPart], compute: Compute, batch_size: int, on_wait: Callable[[], None]
 ) -> dict[str, Tensor]:
     """Read the parts that are there, and compute the others: on disk if it has room for them, else in memory."""
-    new = {name: part for name, part in stored.items() if not part.entry.header.is_file()}
+    new = {name: part for name, part in stored.items() if missing(part.entry.header)}
     if not new or _has_room(list(new.values())):
-        return _from_disk(stored, compute, batch_size, on_wait)
+        try:
+            return _from_disk(stored, compute, batch_size, on_wait)
+        except WriteError as error:
+            if not _forbidden(error):
+                raise
+            return _beside_disk(stored, compute, error)
     there = {name: part for name, part in stored.items() if name not in new}
     return {**_in_memory(compute, list(new)), **_from_disk(there, compute, batch_size, on_wait)}
 
@@ -131,11 +139,27 @@ def _from_disk(
         for part in sorted(stored.values(), key=lambda part: part.entry.name):  # in one order, or two would block
             stack.enter_context(_turn(part.entry, on_wait))
         features = {name: part.read() for name, part in stored.items()}
-        missing = {name: part for name, part in stored.items() if features[name] is None}
-        if missing:
-            _fill(missing, compute, batch_size)
-        features.update({name: part.finish() for name, part in missing.items()})
+        lacking = {name: part for name, part in stored.items() if features[name] is None}
+        if lacking:
+            _fill(lacking, compute, batch_size)
+        features.update({name: part.finish() for name, part in lacking.items()})
     return {name: torch.from_numpy(values) for name, values in features.items()}
+
+
+def _beside_disk(stored: Mapping[str, StoredPart], compute: Compute, error: WriteError) -> dict[str, Tensor]:
+    """Read the parts that are there, and compute the others in memory: this user may write none."""
+    features = {name: part.entry.read(part.key, part.shape) for name, part in stored.items()}
+    lacking = [name for name, values in features.items() if values is None]
+    if lacking:
+        log.warning("%s; these features are not cached", error)
+    there = {name: torch.from_numpy(values) for name, values in features.items() if values is not None}
+    return {**there, **(_in_memory(compute, lacking) if lacking else {})}
+
+
+def _forbidden(error: WriteError) -> bool:
+    """Return true if the cache is one of another user, or on a disk without locks: this process may not write there."""
+    cause = error.__cause__ or error.__context__
+    return isinstance(cause, OSError) and cause.errno in (errno.EACCES, errno.EPERM, errno.EROFS, *NO_LOCKS)
 
 
 def _in_memory(compute: Compute, names: Sequence[str]) -> dict[str, Tensor]:

@@ -24,7 +24,6 @@ FORBIDDEN = (  # a name, or all names in a module
     "rich.pretty",
     "rich.logging",
     "rich.status",
-    "rich.live",
     "rich.progress.track",
     "rich.progress.open",
     "rich.progress.wrap_file",
@@ -35,7 +34,7 @@ FORBIDDEN = (  # a name, or all names in a module
     "sys.stdout.buffer",
     "sys.stderr.buffer",
 )
-BAR = "rich.progress.Progress"  # makes itself a console of rich where it is not given one
+BARS = ("rich.progress.Progress", "rich.live.Live")  # they make themselves a console of rich if they are given none
 
 
 def other_ways(source: str) -> list[str]:
@@ -44,9 +43,9 @@ def other_ways(source: str) -> list[str]:
     names = imported(tree)
     used = [full_name(node, names) for node in ast.walk(tree) if isinstance(node, (ast.Name, ast.Attribute))]
     bars = [
-        node for node in ast.walk(tree) if isinstance(node, ast.Call) and full_name(node.func, names).startswith(BAR)
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and full_name(node.func, names).startswith(BARS)
     ]
-    without = [BAR for bar in bars if "console" not in [word.arg for word in bar.keywords]]
+    without = [full_name(bar.func, names) for bar in bars if "console" not in [word.arg for word in bar.keywords]]
     return [*filter(forbidden, {*names.values(), *used}), *without]
 
 
@@ -97,6 +96,7 @@ def test_nothing_prints_past_the_one_console() -> None:
         "def f():\n    from rich.markup import escape",
         "import rich; rich.get_console().print(title)",
         "from rich.progress import Progress; Progress(transient=True)",
+        "from rich.live import Live; Live(transient=True)",
         "import rich.progress; rich.progress.Progress()",
         "from rich.progress import track",
         "from rich.text import Text; Text.from_markup(title)",
@@ -114,6 +114,7 @@ def test_a_new_way_is_found(source: str) -> None:
         "from umt.console import Console; Console().print(shown(title))",
         "from rich.table import Table; Table('a')",
         "from rich.progress import Progress; Progress(console=console)",
+        "from rich.live import Live; Live(console=console)",
         "import rich.table; rich.table.Table()",
         "import sys; sys.stdout.flush()",
         "console.print(title)",

@@ -26,6 +26,18 @@ def test_a_folder_names_its_files_and_is_replaced_by_the_next_export(tmp_path: P
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
+def test_all_may_read_what_the_umask_lets_them(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        with export_folder(tmp_path / "out", {"to": "timm"}) as folder:
+            os.close(os.open(folder / "private.bin", os.O_CREAT, 0o600))  # as some libraries write
+    finally:
+        os.umask(old)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()}
+    assert modes == {"private.bin": 0o640, MARK: 0o640}
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o750
+
+
 def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     out = written(tmp_path / "out", "a.bin")
     with pytest.raises(UMTError, match="differs"), export_folder(out, {}) as folder:

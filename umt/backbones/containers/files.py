@@ -19,7 +19,7 @@ from torch import UntypedStorage
 from umt.backbones.containers.pickles import unpickle
 from umt.backbones.weights import refuse_damaged_zip
 from umt.errors import MissingFileError, UMTError, WeightsError, first_line
-from umt.files import open_plain
+from umt.files import open_plain, utf8_name
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 ALIGNMENT_BYTES = 16  # bytes that any number begins at a multiple of
@@ -55,7 +55,8 @@ def open_file(path: Path) -> Container:
     head = _head(path)
     try:
         kind, read = _kind(path, head)
-        return Container(path, kind, read(path))
+        with utf8_name(path) as name:
+            return Container(path, kind, read(name))
     except UMTError:
         raise
     except pickle.UnpicklingError as error:

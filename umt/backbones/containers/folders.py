@@ -14,7 +14,7 @@ from umt.backbones.containers.files import Container, open_file, open_zip
 from umt.backbones.containers.pickles import StandIn, unpickle
 from umt.declarations import read_json
 from umt.errors import WeightsError
-from umt.files import below, open_plain
+from umt.files import below, open_plain, visible_entries
 
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 WEIGHTS = (
@@ -34,6 +34,13 @@ Box = tuple[int, ...]
 
 def open_container(path: Path) -> Container:
     """Open a file or folder of weights; UMTError if there are none, or more than one file could be meant."""
+    try:
+        return _opened(path)
+    except PermissionError as error:
+        raise WeightsError(f"{error.filename or path}: {error.strerror}; let this user read it") from error
+
+
+def _opened(path: Path) -> Container:
     if path.is_dir():
         return _open_folder(path)
     if path.name.endswith(".index.json"):
@@ -58,7 +65,7 @@ def _only_file(path: Path) -> Path:
     for name in WEIGHTS:
         if (path / name).is_file():
             return path / name
-    files = sorted(file for file in path.iterdir() if file.suffix in TYPES and file.is_file())
+    files = [file for file in map(Path, visible_entries(path)) if file.suffix in TYPES and file.is_file()]
     if len(files) == 1:
         return files[0]
     content = f"weight files {', '.join(file.name for file in files[:5])}" if files else "no weight file"

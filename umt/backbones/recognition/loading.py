@@ -17,6 +17,7 @@ from umt.backbones.spec import Spec
 from umt.backbones.trust import FETCHING
 from umt.backbones.weights import LoadReport
 from umt.errors import SpecError, WeightsError
+from umt.files import missing
 
 TEXT = "text tower"  # kind of tensors, in the conventions of all layouts
 RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors are meant
@@ -28,7 +29,7 @@ def load_file(spec: Spec) -> Backbone:
     other = next((option for option in FETCHING if option in spec.options), None)
     if other:
         raise SpecError(f"backbone '{spec.text}': a file has its own weights; leave out '{other}'")
-    if path.is_file() and checkpoint.is_checkpoint(path):
+    if not missing(path) and checkpoint.is_checkpoint(path):
         return checkpoint.load(spec)
     if spec.head:
         raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.head}'")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
+import os
 import stat
 import tarfile
 import zipfile
@@ -11,8 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from io import BufferedReader, FileIO
 from pathlib import Path, PurePosixPath
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from rich.progress import Progress
 
@@ -22,16 +25,23 @@ from umt.errors import SourceError, UMTError, first_line
 from umt.files import open_plain
 from umt.text import printable
 
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+)
 CHUNK_BYTES = 1 << 20
 MAX_RATIO = 100  # photographs do not shrink; text shrinks tenfold; bombs a thousandfold
 MIN_RATIO_BYTES = 1 << 24  # bytes: a few text files may well shrink more
 MAX_PARTS = 32  # folders of a path; the official ones have five
 MAX_PATH_BYTES = 1024  # bytes of a path; file systems take 4,096, of which the folder around it needs some
 MAX_NAME_CHARACTERS = 120  # characters of a name in an error
-MAX_TAR_HEADER_BYTES = (
-    1 << 20
-)  # bytes of extended headers before the first member; one holds a path and some attributes
+MAX_TAR_HEADER_BYTES = 1 << 20  # of extended headers before the first member; one holds a path and some attributes
+MAX_TAIL_BYTES = 1 << 24  # behind the last member of a tar: it is filled up to a whole record
 MEAN_TAR_HEADER_BYTES = 1 << 13  # bytes more for each member after it
 TAR_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, *tarfile.GNU_TYPES[:2])
 FOREIGN = frozenset("\\:\0")  # separators and drive marks of other systems
@@ -141,11 +151,24 @@ def inside(entry: ArchiveEntry, budget: Budget) -> PurePosixPath:
     return path
 
 
+class ArchiveFile(FileIO):
+    """An archive on disk, which a failing disk names: else it would seem to be the disk that is written to."""
+
+    archive: Path
+
+    def readinto(self, buffer: Any) -> int | None:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise SourceError(f"{self.archive}: cannot be read ({error.strerror}); copy it again") from error
+
+
 @contextmanager
 def entries(archive: Path, progress: Progress) -> Iterator[Iterator[ArchiveEntry]]:
     """Open the entries of a zip or tar in order, with a bar over the archive's bytes; UMTError if it cannot be read."""
     try:
-        with open_plain(archive, links=True) as file:
+        with open_plain(archive, links=True) as plain, ArchiveFile(plain.fileno(), closefd=False) as raw:
+            raw.archive, file = archive, BufferedReader(raw)
             task = progress.add_task(f"extract {shown(archive.name)}", total=archive.stat().st_size)
             kind = zip_entries if zipfile.is_zipfile(file) else tar_entries
             file.seek(0)
@@ -216,6 +239,18 @@ def tar_entries(file: IO[bytes]) -> Iterator[ArchiveEntry]:
     with PlainTar.open(fileobj=file, mode="r:*", tarinfo=PlainMember) as tar:
         for member in tar:
             yield ArchiveEntry(member.name, member.isdir(), tar_kind(member), partial(tar_open, tar, member))
+        _read_tail(tar, file)
+
+
+def _read_tail(tar: tarfile.TarFile, file: IO[bytes]) -> None:
+    """Read what is behind the last member, as the checksum of a compressed tar; TarError if that is a lot."""
+    position = file.tell()
+    left = file.seek(0, os.SEEK_END) - position
+    file.seek(position)
+    if left > MAX_TAIL_BYTES:
+        raise tarfile.TarError(f"{left:,} bytes follow its last member")
+    assert tar.fileobj
+    tar.fileobj.read(MAX_TAIL_BYTES)
 
 
 def tar_kind(member: tarfile.TarInfo) -> str:

@@ -23,7 +23,7 @@ from umt.distill.recipe import DistillRecipe, differences
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.teachers.teacher import Teacher
 from umt.errors import CacheError, UMTError, first_line
-from umt.files import atomic_file, open_plain
+from umt.files import atomic_file, open_plain, utf8_name
 from umt.text import brief
 
 SCHEMA = 3
@@ -116,8 +116,8 @@ class Shard:
     def __init__(self, path: Path, mark: str) -> None:
         self.path = path
         try:
-            with open_plain(path):  # safetensors itself would follow a link, and wait for a pipe
-                opened = safe_open(path, framework="pt")
+            with open_plain(path), utf8_name(path) as name:  # safetensors would follow a link, and wait for a pipe
+                opened = safe_open(name, framework="pt")
             if (opened.metadata() or {}).get("mark") != mark:
                 raise ValueError("it belongs to another cache")
             self.tensors = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118

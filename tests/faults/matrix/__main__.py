@@ -1,0 +1,5 @@
+"""Print docs/robustness.md."""
+
+from matrix.page import page
+
+print(page(), end="")
