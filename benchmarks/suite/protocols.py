@@ -88,7 +88,7 @@ def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = (
     if not path.is_file():
         raise unknown_name(f"protocol for {task}", path.stem, protocol_names(task, folder))
     if path in children:
-        raise DeclarationError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
+        raise DeclarationError(f"{path}: field 'extends' leads back to the protocol itself; name another")
     record = with_new_names(read_mapping(path), task, path)
     extended = _header(record, path).extends
     if extended is None:

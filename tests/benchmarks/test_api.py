@@ -160,7 +160,11 @@ def test_a_script_without_a_guard_runs_once(arguments: Make, tmp_path: Path) -> 
     ("change", "kind", "message"),
     [
         ({"suite": "papr"}, UnknownNameError, "Did you mean paper?"),
-        ({"backbones": [f"a={TINY}", "a=timm:test_vit?pretrained=false"]}, OptionError, "two backbones are called 'a'"),
+        (
+            {"backbones": [f"a={TINY}", "a=timm:test_vit?pretrained=false"]},
+            OptionError,
+            "two backbones have the label 'a'",
+        ),
         ({"backbones": []}, OptionError, "has no example"),
         ({"backbones": torch.nn.Linear(2, 2)}, BackboneError, "of no library that is known here; pass features="),
         ({"backbones": {"mine": 3}}, BackboneError, "backbone 'mine' is a int, and no torch.nn.Module"),

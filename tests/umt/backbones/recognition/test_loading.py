@@ -57,8 +57,8 @@ def test_image_options_belong_to_every_name(file: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("interpolation=cubic", "interpolation is one of nearest, box"),
-        ("crop_pct=2", r"crop_pct is a share from 0\.1 to 1, not '2'"),
+        ("interpolation=cubic", "interpolation takes one of nearest, box"),
+        ("crop_pct=2", r"crop_pct takes a share from 0\.1 to 1, not '2'"),
         ("pool=max", "pool is cls or mean for this model, not 'max'"),
     ],
 )
