@@ -34,11 +34,9 @@ class OffsetPositions(VisionTransformer):
 def resample_as(model: nn.Module, authors: str) -> None:
     """Make a ViT of timm resample its positions as its authors do; the only ones known are those of `dinov2`."""
     if authors != "dinov2":
-        raise SpecError(f"positions takes dinov2, not {authors[:60]!r}")
+        raise SpecError(f"positions is dinov2, not {authors[:60]!r}")
     if type(model) is not VisionTransformer or not model.dynamic_img_size:
-        raise BackboneError(
-            f"positions={authors} is for ViTs of any image size, not for {type(model).__name__}; leave it out"
-        )
+        raise BackboneError(f"positions={authors} is for ViTs of any image size, not for {type(model).__name__}")
     model.__class__ = OffsetPositions
 
 
