@@ -18,14 +18,21 @@ BARE_WORD = re.compile(
     "how|join|kept|left|like|lonely|longest|look|made|many|meant|met|misfit|most|much|named|one|others?|own|placed?|said|"
     "same|seen|sent|some|spread|taken|tap|there|told|wanted|what|which|whole|worth"
 )
-STILL_BARE = (  # folders and files whose names are still to be changed
-    "umt/backbones/recognition",
-    "benchmarks/jobs/measure.py",
-    "benchmarks/tasks/bootstrap.py",
-    "benchmarks/tasks/dinov2_linear.py",
-    "benchmarks/tasks/fewshot.py",
-    "benchmarks/tasks/items.py",
-)
+UNTOUCHED = "umt/backbones/recognition"  # its names are still to be changed
+# names of other files that are still to be changed
+STILL_BARE = {
+    "benchmarks/api.py": {"_both"},
+    "benchmarks/cli/status.py": {"_left", "left", "place"},
+    "benchmarks/jobs/measure.py": {"_drawn", "drawn"},
+    "benchmarks/tasks/bootstrap.py": {"found"},
+    "benchmarks/tasks/dinov2_linear.py": {"chosen", "found", "held"},
+    "benchmarks/tasks/fewshot.py": {"found", "wanted"},
+    "benchmarks/tasks/items.py": {"both", "drawn"},
+    "mmseg_configs/metric.py": {"both"},
+    "umt/backbones/adapters/open_clip_text.py": {"place"},
+    "umt/backbones/adapters/positions.py": {"own"},
+    "umt/backbones/containers/spectral.py": {"other", "wanted"},
+}
 # public names that packages outside, stored files or a command line know
 KNOWN_OUTSIDE = {
     "benchmarks/tasks/frozen.py": {"what"},
@@ -97,15 +104,17 @@ def bare_names(source: str) -> Iterator[tuple[int, str]]:
             yield line, name
 
 
+def unexpected_names(path: Path) -> list[str]:
+    """Return the bare words that a file binds and may not bind, with their lines."""
+    name = str(path.relative_to(ROOT))
+    allowed = KNOWN_OUTSIDE.get(name, set()) | STILL_BARE.get(name, set())
+    names = bare_names(path.read_text(encoding="utf-8"))
+    return [f"{name}:{line}: {word}" for line, word in names if word not in allowed]
+
+
 def test_names_are_nouns() -> None:
-    bare = [
-        f"{path.relative_to(ROOT)}:{line}: {name}"
-        for path in PATHS
-        if not any(path.is_relative_to(ROOT / name) for name in STILL_BARE)
-        for line, name in bare_names(path.read_text(encoding="utf-8"))
-        if name not in KNOWN_OUTSIDE.get(str(path.relative_to(ROOT)), ())
-    ]
-    assert bare == []
+    paths = [path for path in PATHS if not path.is_relative_to(ROOT / UNTOUCHED)]
+    assert [name for path in paths for name in unexpected_names(path)] == []
 
 
 def test_names_known_outside_are_still_there() -> None:
