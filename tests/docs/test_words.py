@@ -135,7 +135,7 @@ def test_names_are_nouns() -> None:
 
 def test_names_known_outside_are_still_there() -> None:
     for path, names in KNOWN_OUTSIDE.items():
-        assert {name for _, name in bare_names((ROOT / path).read_text(encoding="utf-8"))} == names
+        assert names <= {name for _, name in bare_names((ROOT / path).read_text(encoding="utf-8"))}
 
 
 def test_a_bare_word_would_be_found() -> None:
