@@ -162,7 +162,9 @@ def _students(tables: Sequence[SuiteTable]) -> dict[str, StudentRun]:
     students: dict[str, StudentRun] = {}
     for student in (student for table in tables for student in table.students):
         if students.setdefault(student.label, student) != student:
-            raise OptionError(f"two tables call different students '{student.label}'; name these tables in two runs")
+            raise OptionError(
+                f"--tables: two tables have different students called '{student.label}'; distil them in two runs"
+            )
     if not students:
         raise OptionError("--train: the tables in --tables name no students; leave it out")
     return students

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 SCHEMA = 2
-INTERVAL = "interval"  # of the details: 95% of the first metric over the test images, low and high
+INTERVAL = "interval"  # a field of the details: 95% of the first metric over the test images, low and high
 CHECKSUM = "crc32"  # the field of a file that holds the checksum of the others
 MAX_BYTES = 8 << 20  # largest result file; a file with a thousand classes has some 50 kB
 REMEDY = "delete it and run the job again"
@@ -209,7 +209,7 @@ def read_result(path: Path) -> Result:
         raise OtherVersionError(f"{path}: schema {shown}, this version reads {SCHEMA}; {remedy}")
     written = record.pop(CHECKSUM, None)
     if written is not None and written != _checksum(record):  # older files have no checksum
-        raise ResultError(f"{path}: its checksum is another; {REMEDY}")
+        raise ResultError(f"{path}: its content does not match its checksum; {REMEDY}")
     try:
         return build(Result, record, path)
     except UMTError as error:

@@ -109,7 +109,9 @@ def named_backbones(
     if (preprocess is not None or features is not None) and all(
         isinstance(module_or_name, str) for _, module_or_name in built
     ):
-        raise OptionError("preprocess and features say how to use a module; a name has options: NAME?mean=0.5&std=0.5")
+        raise OptionError(
+            "arguments 'preprocess' and 'features' are for modules; write options into a name: NAME?mean=0.5&std=0.5"
+        )
     names = told_apart([_name(label, backbone) for label, backbone in built])
     pairs = zip(names, built, strict=True)
     return names, {name.label: backbone for name, (_, backbone) in pairs if not isinstance(backbone, str)}

@@ -136,7 +136,8 @@ def _compared(suite: Suite, measurements: Sequence[Measurement]) -> Table:
     table = comparison(suite.columns, measurements)
     if table is None:
         raise ResultError(
-            "--compare paper: no result is of a backbone, a protocol and the official data that the paper has"
+            "--compare paper: no result has a backbone, protocol and official data of the paper; "
+            "evaluate one with `umt run`"
         )
     return table
 

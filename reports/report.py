@@ -31,7 +31,7 @@ from reports.writers.markdown import markdown_table
 
 PAPER_SUITE = "paper"  # the one whose numbers may stand beside published ones
 FOR_PEOPLE: dict[str, Callable[[Table], str]] = {".tex": latex_table, ".md": markdown_table}
-MAX_ROWS = 100  # of a table that people read
+MAX_ROWS = 100  # rows of a table that people read
 OTHER_DATA = (
     "Measured by the paper's protocols on data that is not the complete official set; "
     "compares backbones with each other, and with nothing that is published."
@@ -57,7 +57,7 @@ def suite_tables(suite: Suite, measurements: Sequence[Measurement], quoted: Sequ
     tables = [
         *_tables(suite, official, (paper_numbers(), *quoted)),
         *_student_tables(suite, official, with_paper=True),
-        # of all data: the paper does not say on which images its own table 6 is
+        # takes all data: the paper does not say on which images its own table 6 is
         cka_table(measurements, _caption(suite), with_paper=True),
     ]
     return [*_in_order(tables), *_on_other_data(suite, unofficial)]

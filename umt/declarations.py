@@ -43,7 +43,9 @@ class PlainLoader(yaml.SafeLoader):
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
             if self.open_anchors:
-                raise yaml.YAMLError(f"alias *{event.anchor} in what has a name itself; write out what it stands for")
+                raise yaml.YAMLError(
+                    f"alias *{event.anchor} inside a node that has an anchor; write out its value instead"
+                )
             return super().compose_node(parent, index)
         has_anchor = event.anchor is not None
         self.open_anchors += has_anchor
@@ -59,7 +61,7 @@ class PlainLoader(yaml.SafeLoader):
                 name = "<<" if key.tag == MERGE else self.construct_object(key)
                 if name in names:
                     line = key.start_mark.line + 1
-                    raise yaml.YAMLError(f"key {brief(name)} stands there twice, again in line {line}")
+                    raise yaml.YAMLError(f"key {brief(name)} is given twice, again in line {line}")
                 names.add(name)
         return node
 
@@ -83,7 +85,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise DeclarationError(f"{path}: not valid YAML ({first_line(error)}); save it as UTF-8") from error
     if not isinstance(record, dict):
-        raise DeclarationError(f"{path}: holds no mapping of fields to values")
+        raise DeclarationError(f"{path}: holds no mapping; write lines FIELD: VALUE")
     return record
 
 
@@ -110,7 +112,7 @@ def read_json(path: Path, kind: str, remedy: str, *, links: bool = True, max_byt
     except (ValueError, RecursionError, UMTError) as error:
         raise DeclarationError(f"{path}: not {kind} ({first_line(error)}); {remedy}") from error
     if not isinstance(record, dict):
-        raise DeclarationError(f"{path}: not {kind} (holds no object of fields); {remedy}")
+        raise DeclarationError(f"{path}: not {kind} (holds no JSON object); {remedy}")
     return record
 
 

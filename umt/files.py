@@ -168,7 +168,7 @@ def _beside(path: Path) -> IO[bytes]:
         return tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False)
     except OSError as error:
         raise WriteError(
-            f"{path}: cannot be written ({error.strerror}); make its folder one that can be, and start again"
+            f"{path}: cannot be written ({error.strerror}); make its folder writable, and start again"
         ) from error
 
 

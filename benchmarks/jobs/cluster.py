@@ -93,7 +93,7 @@ class ClusterExecutor:
             with _errors_to(self.log), safe_path():
                 handles = self.executor.map_array(run_submitted, threaded_requests, notes, repeat(self.limits))
         except (UncompletedJobError, FailedSubmissionError) as error:
-            raise ProcessError(f"the jobs cannot be submitted: {error}; mend --cluster-option") from error
+            raise ProcessError(f"the jobs cannot be submitted: {error}; correct --cluster-option") from error
         return [SubmittedJob(*job) for job in zip(requests, handles, notes, strict=True)]
 
     def _ended(self, submitted: list[SubmittedJob]) -> list[SubmittedJob]:
@@ -202,4 +202,4 @@ def _last_words(job: submitit.Job[JobReport]) -> str:
         lines = job.paths.stderr.read_text(errors="replace").split("\n")
     last = next((f", which ends: {line.strip()}" for line in reversed(lines) if line.strip()), "")
     known = f"submitit's state: {job.state}, log: {job.paths.stderr}{last}"
-    return ProcessError(f"it ended without a report ({known}); the same command goes on").coded
+    return ProcessError(f"the job ended without a report ({known}); the same command goes on").coded

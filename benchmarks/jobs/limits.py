@@ -64,7 +64,7 @@ def deadline(seconds: float | None, subject: str) -> Iterator[None]:
 
     def expired(*_: object) -> None:
         assert seconds is not None
-        raise ProcessError(f"{subject} takes longer than --time-limit {seconds / 60:g}; mend it, or raise the limit")
+        raise ProcessError(f"{subject} takes longer than --time-limit {seconds / 60:g}; raise the limit")
 
     if seconds is None:
         yield

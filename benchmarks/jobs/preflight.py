@@ -84,7 +84,7 @@ def _check_backbones(names: Sequence[BackboneName], seconds: float | None, model
     labels = [name.label for name in names]
     for label in labels:
         if labels.count(label) > 1:
-            raise OptionError(f"two backbones are called '{label}'; name them apart, as LABEL=SPEC")
+            raise OptionError(f"two backbones have the label '{label}'; give one another: LABEL=SPEC")
     return [_check_backbone(name, seconds, models.get(name.label)) for name in names]
 
 

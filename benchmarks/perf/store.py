@@ -20,7 +20,7 @@ from benchmarks.results import Data, Environment, Key, Result, ResultStore, resu
 from benchmarks.suite.suite import load_suite
 
 COUNTS = (10, 1_000, 10_000, 100_000)  # results
-LIMIT_S, LIMIT_MB = 2.0, 200  # of each command
+LIMIT_S, LIMIT_MB = 2.0, 200  # limits of each command
 COMMAND_LIMITS = {10_000: (5.0, 500)}  # results -> seconds and MB of a command that does not draw figures
 SEEDS = 3
 COMMANDS = ("leaderboard", "report")

@@ -89,7 +89,7 @@ def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = (
         name = path.stem if path.parent == folder / task else str(path)
         raise unknown_name(f"protocol for {task}", name, protocol_names(task, folder))
     if path in children:
-        raise DeclarationError(f"{path}: field 'extends' goes in a circle; a protocol extends itself")
+        raise DeclarationError(f"{path}: field 'extends' leads back to the protocol itself; name another")
     record = with_new_names(read_mapping(path), task, path)
     extended = _header(record, path).extends
     if extended is None:

@@ -126,7 +126,10 @@ def _check_table(name: str, table: SuiteTable) -> None:
             "no name that ends in -other-data, and none of report, compare-paper and protocol-spread"
         )
     if name in STUDENT_TABLES and (table.columns or table.title or table.about):
-        raise DeclarationError(f"field 'tables': '{name}' is the paper's, without title, about and columns; rename it")
+        raise DeclarationError(
+            f"field 'tables': '{name}' is a table of the paper, which takes no title, about or columns; "
+            "remove them, or rename it"
+        )
     if name not in STUDENT_TABLES and not (table.columns and table.title):
         raise DeclarationError(f"field 'tables': '{name}' needs a title and columns")
 

@@ -54,7 +54,7 @@ def load_named(texts: Sequence[str], *, plain: bool = False) -> list[NamedBackbo
     labels = [name.label for name in names]
     for label in labels:
         if labels.count(label) > 1:
-            raise OptionError(f"two backbones are called '{label}'; name them apart as LABEL=SPEC")
+            raise OptionError(f"two backbones have the label '{label}'; give one another: LABEL=SPEC")
     specs = [plain_name(name.spec) if plain else name.spec for name in names]
     return [
         NamedBackbone(name.label, create_backbone(spec, trusted=name.trusted))

@@ -17,8 +17,8 @@ from umt.analysis.compare import PairCka
 
 MAX_NUMBERED_MAPS = 12  # maps a side of a heat map with numbers; of more they would not be readable
 COLOURS = "cividis"  # grows in lightness, and looks the same to the colour-blind
-PICTURE_INCHES = 2.4  # of a picture
-MAX_HEADING_LETTERS = 36  # of a heading that fit beside a picture; a file's name goes on in the next line
+PICTURE_INCHES = 2.4  # side of a picture
+MAX_HEADING_LETTERS = 36  # letters of a heading that fit beside a picture; a file's name goes on in the next line
 
 
 @dataclass(frozen=True)

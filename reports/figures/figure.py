@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 SOURCE = "Source"  # the text field of a PNG that holds the digest of its values
-MAX_BYTES = 64 << 20  # of a picture
+MAX_BYTES = 64 << 20  # size of a picture file
 PNG_END = b"IEND\xaeB`\x82"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-AXIS_FACTOR = 1.6  # of the longest bar, for the numbers behind the bars
+AXIS_FACTOR = 1.6  # length of the axis over that of the longest bar: room for the numbers behind the bars
 
 
 def task_bars(table: Table) -> Sketch | None:

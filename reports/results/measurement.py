@@ -11,7 +11,7 @@ from umt.errors import ResultError
 from umt.text import brief
 
 SHOWN_DETAILS = ("settings", "against", "items", INTERVAL)  # a thousand values of single classes are in no table
-MAX_VALUE = 1e30  # of a metric or loss: means and the axes of a drawing overflow long before floats do
+MAX_VALUE = 1e30  # largest metric or loss: means and the axes of a drawing overflow long before floats do
 
 
 @dataclass(frozen=True, slots=True)

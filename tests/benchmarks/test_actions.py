@@ -216,7 +216,7 @@ def test_finished_students_are_not_trained_again(tmp_path: Path, performed: list
 
 def test_what_cannot_be_trained_is_said(tmp_path: Path) -> None:
     clash = [SuiteTable(students=(StudentRun("A", "r"),)), SuiteTable(students=(StudentRun("A", "other"),))]
-    for plans, said in ((clash, "different students 'A'"), ([SuiteTable()], "name no students")):
+    for plans, said in ((clash, "different students called 'A'"), ([SuiteTable()], "name no students")):
         with pytest.raises(UMTError, match=said):
             train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=True, dry_run=False)
 

@@ -164,11 +164,15 @@ def test_a_script_without_a_guard_runs_once(arguments: Make, tmp_path: Path) -> 
     ("change", "kind", "message"),
     [
         ({"suite": "papr"}, UnknownNameError, "Did you mean paper?"),
-        ({"backbones": [f"a={TINY}", "a=timm:test_vit?pretrained=false"]}, OptionError, "two backbones are called 'a'"),
+        (
+            {"backbones": [f"a={TINY}", "a=timm:test_vit?pretrained=false"]},
+            OptionError,
+            "two backbones have the label 'a'",
+        ),
         ({"backbones": []}, OptionError, "has no example"),
         ({"backbones": torch.nn.Linear(2, 2)}, BackboneError, "of no library that is known here; pass features="),
         ({"backbones": {"mine": 3}}, BackboneError, "backbone 'mine' is a int, and no torch.nn.Module"),
-        ({"preprocess": "imagenet"}, OptionError, "a name has options: NAME?mean=0.5&std=0.5"),
+        ({"preprocess": "imagenet"}, OptionError, "write options into a name: NAME?mean=0.5&std=0.5"),
         ({"backbones": Patches(), "workers": 2}, OptionError, "give workers=0, or a name that builds it"),
         ({"backbones": Patches(), "workers": None, "time_limit": 1}, OptionError, "workers=0 runs all jobs in this"),
         ({"tasks": "brightnes"}, UnknownNameError, "Did you mean brightness?"),

@@ -133,9 +133,9 @@ def test_failed_write_leaves_nothing(tmp_path: Path, make_result: Make) -> None:
         (lambda text: text[: len(text) // 2], "not a result file"),
         (lambda text: text.replace('"schema": 2', '"schema": 1'), "schema 1, this version reads 2; run its job again"),
         (lambda text: text.replace('"schema": 2', '"schema": 99'), "schema 99, this version reads 2; update umt-bench"),
-        (lambda text: text.replace('"wall_seconds"', '"wall_hours"'), "its checksum is another"),
+        (lambda text: text.replace('"wall_seconds"', '"wall_hours"'), "its content does not match its checksum"),
         (lambda text: without_checksum(text).replace('"wall_seconds"', '"wall_hours"'), "unknown field 'wall_hours'"),
-        (lambda text: text.replace("80.5", "81.5"), "its checksum is another; delete it and run the job again"),
+        (lambda text: text.replace("80.5", "81.5"), "not match its checksum; delete it and run the job again"),
         (lambda text: "[]", "not a result file"),
     ],
 )

@@ -210,7 +210,7 @@ def test_other_weights_are_another_result(small_suite: Make) -> None:
         (["--tasks", "brightnes"], "Did you mean brightness?"),
         (["--device", "quantum"], "not a torch device"),
         (["--data", "imagenet"], "write it as NAME=DIR"),
-        (["--backbone", "tiny=timm:test_vit?pretrained=false"], "two backbones are called 'tiny'"),
+        (["--backbone", "tiny=timm:test_vit?pretrained=false"], "two backbones have the label 'tiny'"),
         (["--suite", "papr"], "Did you mean paper?"),
     ],
 )

@@ -63,5 +63,5 @@ def test_a_process_that_dies_is_told_by_the_other(rooms: Dataset, tmp_path: Path
     said = [process.communicate(timeout=300)[1].decode() for process in processes]
     assert [process.returncode for process in processes] == [0, -signal.SIGKILL], said
     told = (tmp_path / "lost-0.txt").read_text()
-    assert told.startswith("process 0 has lost the others (")
+    assert told.startswith("process 0 has lost its connection to the other processes (")
     assert told.endswith("the same command goes on from the last save")

@@ -187,7 +187,7 @@ def test_type_hints_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_key_that_stands_twice_is_named(tmp_path: Path, text: str, name: str) -> None:
     (tmp_path / "f.yaml").write_text(text)
-    with pytest.raises(UMTError, match=rf"f\.yaml: .*key {name} stands there twice, again in line \d"):
+    with pytest.raises(UMTError, match=rf"f\.yaml: .*key {name} is given twice, again in line \d"):
         read_mapping(tmp_path / "f.yaml")
 
 

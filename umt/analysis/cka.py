@@ -98,7 +98,9 @@ class LinearCka:
 
     def _check(self, sets: Sequence[Tensor]) -> None:
         if len(sets) != len(self.names):
-            raise SizeError(f"CKA of {', '.join(self.names)}: {len(sets)} feature sets were given")
+            raise SizeError(
+                f"CKA of {', '.join(self.names)}: {len(sets)} feature sets, expected {len(self.names)}; give one a name"
+            )
         for name, rows in zip(self.names, sets, strict=True):
             if rows.ndim != 2 or len(rows) != len(sets[0]):
                 raise SizeError(

@@ -42,12 +42,14 @@ class Components:
 def principal_components(tokens: Tensor, count: int = 3) -> Components:
     """Compute components of tokens float32 [N, D], with signs that make the largest entry of every axis positive.
 
-    The axes span the space of the exact covariance's axes, within ANGLE by Davis and Kahan's bound; if the spectrum is
-    too flat for iterations to tell directions apart, they are taken from that covariance itself.
+    The axes span the space of the exact covariance's axes, within MAX_ANGLE_SINE by Davis and Kahan's bound; if the
+    spectrum is too flat for iterations to tell directions apart, they are taken from that covariance itself.
     Raises UMTError for fewer tokens or dimensions than components, or tokens that do not vary.
     """
     if min(tokens.shape) <= count:
-        raise SizeError(f"{count} principal components of {tokens.shape[0]} tokens with {tokens.shape[1]} dimensions")
+        raise SizeError(
+            f"{count} principal components of {tokens.shape[0]} tokens with {tokens.shape[1]} dimensions; take fewer"
+        )
     components = _iterated(tokens, count) or _exact(tokens, count)
     signs = components.axes.gather(1, components.axes.abs().argmax(dim=1, keepdim=True)).sign()
     return replace(components, axes=components.axes * signs)
@@ -126,7 +128,9 @@ def _components(rows: int, mean: Tensor, axes: Tensor, values: Tensor, total: fl
 def _checked(total: float, mean: Tensor, rows: int) -> float:
     """Return the total; raise NotFiniteError if it is not finite, or no more than the rounding of equal tokens."""
     if not ROUNDING * rows * float(mean @ mean) < total < float("inf"):
-        raise NotFiniteError(f"principal components of {rows} tokens that are all the same, or not finite")
+        raise NotFiniteError(
+            f"principal components of {rows} tokens are undefined: all are the same, or some not finite; check weights"
+        )
     return total
 
 

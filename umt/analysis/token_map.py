@@ -62,7 +62,7 @@ def _tile_side(backbone: Backbone, side: int, max_tokens: int) -> int:
     tile = int(max_tokens**0.5) * stride // multiple * multiple
     if tile == 0:
         raise OptionError(
-            f"--max-tokens {max_tokens}: fewer than an image has at all; give {(multiple // stride) ** 2}"
+            f"--max-tokens {max_tokens}: fewer than an image has; give at least {(multiple // stride) ** 2}"
         )
     return tile
 

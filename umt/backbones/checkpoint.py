@@ -203,7 +203,9 @@ def _parse(path: Path, content: Mapping[str, Any]) -> Checkpoint:
     fields = Fields(path, content)
     version = fields.positive("version")
     if version > VERSION:
-        raise WeightsError(f"{path}: version {version} of the checkpoint format; update umt-bench, it knows {VERSION}")
+        raise WeightsError(
+            f"{path}: has version {version} of the checkpoint format, this umt-bench reads {VERSION}; update umt-bench"
+        )
     spaces = tuple(_space(space) for space in fields.records("spaces"))
     return Checkpoint(
         student=_student(fields.record("student")),

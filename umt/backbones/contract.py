@@ -52,25 +52,25 @@ def _rgb(colour: Any) -> RGB:
     try:
         red, green, blue = (float(value) for value in values)
     except (TypeError, ValueError, OverflowError):
-        raise SpecError(f"mean and std are one number or [three, of, them], not {colour!r}") from None
+        raise SpecError(f"mean and std take one number or a list of three, not {colour!r}") from None
     return red, green, blue
 
 
 def _side(value: Any) -> int:
     if type(value) is not int or not 0 < value <= MAX_SIDE:
-        raise SpecError(f"size is a side in pixels, 1 to {MAX_SIDE}, not {str(value)[:60]!r}")
+        raise SpecError(f"size takes a side in pixels from 1 to {MAX_SIDE}, not {str(value)[:60]!r}")
     return value
 
 
 def _interpolation(value: Any) -> str:
     if value not in INTERPOLATIONS:
-        raise SpecError(f"interpolation is one of {', '.join(INTERPOLATIONS)}, not {str(value)[:60]!r}")
+        raise SpecError(f"interpolation takes one of {', '.join(INTERPOLATIONS)}, not {str(value)[:60]!r}")
     return str(value)
 
 
 def _crop(value: Any) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not MIN_CROP_PCT <= value <= 1:
-        raise SpecError(f"crop_pct is a share from {MIN_CROP_PCT} to 1, not {str(value)[:60]!r}")
+        raise SpecError(f"crop_pct takes a share from {MIN_CROP_PCT} to 1, not {str(value)[:60]!r}")
     return float(value)
 
 
@@ -149,7 +149,7 @@ class Backbone(nn.Module):
         self.pool: str | None = None  # the global feature, if it is not the model's own
         self.load_report: LoadReport | None = None  # effect of a weight file, None if no file was read here
         self.language: str | None = None  # the open_clip model whose texts `pooled` can be compared with
-        self.recognised: Mapping[str, str] = {}  # what its checkpoint was recognised as, and why
+        self.recognised: Mapping[str, str] = {}  # facts from the recognition of its checkpoint, and the reasons
         self.built_as: Spec | None = None  # the architecture's name, if a file was recognised
         self.provenance: Mapping[str, Any] = {}  # plain values: how it was trained, as far as its file says
         self.fixed = False  # true if the architecture takes images of its native size and no others
@@ -173,7 +173,7 @@ class Backbone(nn.Module):
             return
         if pool not in POOLS or (pool == "cls" and not self.has_cls):
             pools = POOLS if self.has_cls else POOLS[1:]
-            raise SpecError(f"pool is {' or '.join(pools)} for this model, not {str(pool)[:60]!r}")
+            raise SpecError(f"pool takes {' or '.join(pools)} for this model, not {str(pool)[:60]!r}")
         self.pool = pool
         self.dim = self.channels[-1]
 
@@ -256,7 +256,7 @@ class Backbone(nn.Module):
             if self.no_maps:
                 raise BackboneError(f"backbone '{self.spec}' gives no maps: {self.no_maps}") from None
             raise BackboneError(
-                f"backbone '{self.spec}': maps {list(maps or ())}; it has 0 to {self.depth - 1}"
+                f"backbone '{self.spec}' has no maps {list(maps or ())}; take 0 to {self.depth - 1}"
             ) from None
 
 

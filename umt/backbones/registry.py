@@ -38,7 +38,7 @@ SCHEMES = {
     "hub": "umt.backbones.adapters.hub_adapter:load",
     "umt": "umt.backbones.recognition.loading:load_file",
 }
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}  # of weights
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}  # types of weights
 MAX_SOURCE_BYTES = 4 << 20  # of a plug-in file
 WITH_FILES = ("timm", "open_clip")  # schemes whose names take weights=FILE
 WEIGHTS = "umt.backbones.recognition.loading:load_named"  # an architecture's name with weights=FILE

@@ -78,7 +78,7 @@ def name_from_file(text: str, file: Path, field: str) -> str:
             return spec.renamed(str(below(file.parent, spec.name))).text
         weights = spec.options.get("weights")
         if spec.scheme == "torchvision" and not str(weights).endswith(WEIGHT_SUFFIXES):
-            weights = None  # one of torchvision's own names, as IMAGENET1K_V2
+            weights = None  # a name of torchvision, such as IMAGENET1K_V2
         return spec.text if weights is None else spec.with_options(weights=str(below(file.parent, str(weights)))).text
     except TrustError as error:
         raise TrustError(f"{file}: field '{field}': {error}") from error

@@ -27,7 +27,7 @@ class StratifiedSplit:
     def __post_init__(self) -> None:
         if not 0 < self.test < 1 or self.seed < 0:
             raise DeclarationError(
-                f"test={self.test} and seed={self.seed} of a folder; give a share between 0 and 1, and 0 or more"
+                f"test={self.test} and seed={self.seed} of a folder; test takes a share between 0 and 1, seed 0 or more"
             )
 
     def take(self, category: str, names: list[str], split: str) -> list[str]:

@@ -56,7 +56,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     16 bits of grey give their upper eight: Pillow would cut at 255, and most of the image would be white.
     """
     if image.mode == "F":
-        raise ValueError("floats, not colours")
+        raise ValueError("its pixels are floats, not colours")
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     image.load()

@@ -82,7 +82,7 @@ def listed_samples(folder: Path, entries: Sequence[tuple[str, int]], source: Pat
     refuse_twice([name for name, _ in entries], source)
     missing = _first_missing(folder, (name for name, _ in entries))
     if missing is not None:
-        raise LayoutError(f"{folder / missing}: image is listed in {source} and not there; extract the archive again")
+        raise LayoutError(f"{folder / missing}: image is listed in {source} but missing; extract the archive again")
     return [Sample(folder / name, label) for name, label in entries]
 
 

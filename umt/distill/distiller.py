@@ -159,7 +159,7 @@ class Balance(nn.Module):
         if spec.balance not in BALANCES:
             raise unknown_name("alignment.balance", spec.balance, BALANCES)
         if not 0 <= spec.teacher_drop < 1:
-            raise DeclarationError(f"recipe: alignment.teacher_drop {spec.teacher_drop}; take a probability below 1")
+            raise DeclarationError(f"recipe: alignment.teacher_drop is {spec.teacher_drop}; take a probability below 1")
         self.spec = spec
         self.register_buffer("running", torch.zeros(teachers))
 

@@ -118,7 +118,8 @@ def choose_recipe(
         name = other_recipe(name, recipe.otherwise)
         if str(recipe_path(name).resolve()) in visited_paths:
             raise DeclarationError(
-                f"{recipe_path(name)}: field 'otherwise' goes in a circle; name a recipe whose weights are there"
+                f"{recipe_path(name)}: field 'otherwise' leads back to a recipe that was tried; "
+                "name a recipe whose weights are there"
             )
 
 

@@ -93,7 +93,7 @@ class DistillRecipe:
         if not self.teachers:
             raise DeclarationError(f"recipe '{self.name}': field 'teachers' is empty; name at least one")
         if self.seed < 0:
-            raise DeclarationError(f"recipe '{self.name}': seed {self.seed}; take 0 or more")
+            raise DeclarationError(f"recipe '{self.name}': seed is {self.seed}; take 0 or more")
         names = [teacher.name for teacher in self.teachers]
         _refuse_twice(self.name, "name", names)
         for part, head in asdict(self.readout).items() if self.readout else ():
@@ -189,7 +189,7 @@ def _make_names_safe(record: dict[str, Any], path: Path) -> None:
 def _resolve(path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Return the record of a recipe over those that it extends; `children` are the files that led here."""
     if path in children:
-        raise DeclarationError(f"{path}: field 'extends' goes in a circle; a recipe extends itself")
+        raise DeclarationError(f"{path}: field 'extends' leads back to the recipe itself; name another")
     record = read_mapping(path)
     refuse_fields(record, ("name",), path, "a recipe is called after its file")
     parent = record.pop("extends", None)

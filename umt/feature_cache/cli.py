@@ -70,7 +70,9 @@ def prune(
         warn_old_option("--weights", "take --features-of")
     backbone = features_of or weights or None
     if older_than is None and keep is None and not backbone:
-        raise OptionError("umt cache prune: say what may go, by --older-than DAYS, --keep GB or --features-of HASH")
+        raise OptionError(
+            "umt cache prune: name the features to remove by --older-than DAYS, --keep GB or --features-of HASH"
+        )
     age = None if older_than is None else timedelta(days=older_than)
     size = None if keep is None else keep * 1e9
     candidates = to_prune(stored_entries(folder), datetime.now(UTC), age, size, backbone)

@@ -19,7 +19,7 @@ from umt.data.image_list import ImageList
 from umt.disk_cache import plain_key
 from umt.features import Extraction, part_of
 
-NAME_DIGITS = 32  # of the names of entries and of their fingerprints
+NAME_DIGITS = 32  # hex digits in the names of entries and in their fingerprints
 SCHEMA = 1  # version of keys and files; another number makes all entries new
 
 

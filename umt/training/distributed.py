@@ -54,8 +54,8 @@ def distributed_errors() -> Iterator[None]:
         if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
             raise
         raise ProcessError(
-            f"process {distributed.get_rank()} has lost the others ({first_line(error)}); see how the "
-            "first of them ended; the same command goes on from the last save"
+            f"process {distributed.get_rank()} has lost its connection to the other processes ({first_line(error)}); "
+            "read the error of the process that ended first; the same command goes on from the last save"
         ) from error
 
 

@@ -65,7 +65,9 @@ class Recipe:
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS)
         if self.device_batch < 1 or self.batch % self.device_batch:
-            raise SizeError(f"recipe: batch {self.batch} is not a multiple of device_batch {self.device_batch}")
+            raise SizeError(
+                f"recipe: batch {self.batch} is not a multiple of device_batch {self.device_batch}; change one"
+            )
         if self.warmup_epochs >= self.epochs:
             raise DeclarationError(f"recipe: warmup_epochs {self.warmup_epochs} must be less than epochs {self.epochs}")
 
@@ -136,11 +138,11 @@ class Plan:
     """A training in the engine's terms, whatever declared it."""
 
     images: Dataset[Any]  # by (index, visit)
-    groups: list[Group]  # of the optimiser, each with its own peak lr
+    groups: list[Group]  # groups of the optimiser, each with its own peak lr
     optimizer: Callable[[list[Group]], torch.optim.Optimizer]
     schedule: Sequence[dict[str, Any]]  # mmengine's `param_scheduler`, in optimiser steps
-    steps: int  # of the optimiser
-    forwards: int  # of each process, an optimiser step
+    steps: int  # steps of the optimiser
+    forwards: int  # forwards of each process in an optimiser step
     batch: int  # images a forward of each process
     lr: float  # named in errors
     precision: str

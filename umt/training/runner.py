@@ -72,7 +72,7 @@ def _saved_run(path: Path) -> dict[str, Any]:
     try:
         content = read_file(path)
     except UMTError as error:
-        raise WeightsError(f"{error}; or remove it, and the run starts anew") from error
+        raise WeightsError(f"{error}; or remove it to start the run anew") from error
     if not isinstance(content, dict) or not content.keys() >= SAVED_FIELDS:
-        raise WeightsError(f"{path}: no saved run; remove it, and the run starts anew")
+        raise WeightsError(f"{path}: is no saved run; remove it to start the run anew")
     return content

@@ -199,7 +199,7 @@ def test_a_job_that_is_ended_is_one_failed_line_and_no_other_is_lost(
     told = run([slow, good], told=Ending(number, wait_for), at_once=1, parameters={"timeout_min": 3})
     assert told.statuses == ["done", "failed"]
     message = told.message("slow")
-    assert "it ended without a report (submitit's state: FINISHED, log: " in message
+    assert "the job ended without a report (submitit's state: FINISHED, log: " in message
     assert str(tmp_path / "cluster") in message
     assert cause in message
     assert "the same command goes on" in message

@@ -89,7 +89,7 @@ def test_a_new_setting_with_a_default_keeps_the_hash(tmp_path: Path) -> None:
             "a draw is a variant of the data set, caltech101?draw=published in the suite",
         ),
         ("version: 1\nextends: papr\nepochs: 1", "unknown protocol for task 'papr'"),
-        ("version: 1\nextends: bad\nepochs: 1", "extends itself"),
+        ("version: 1\nextends: bad\nepochs: 1", "leads back to the protocol itself"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:

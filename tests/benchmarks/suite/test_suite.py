@@ -53,7 +53,7 @@ def test_a_suite_is_called_after_its_file(tmp_path: Path) -> None:
         (f"{{report: {{title: X, columns: [{COLUMN}]}}}}", "'report' cannot name files of a report"),
         (f"{{x-other-data: {{title: X, columns: [{COLUMN}]}}}}", "'x-other-data' cannot name files of a report"),
         (f"{{Table1: {{title: X, columns: [{COLUMN}]}}}}", "'Table1' cannot name files of a report"),
-        (f"{{table3: {{title: X, columns: [{COLUMN}]}}}}", "'table3' is the paper's"),
+        (f"{{table3: {{title: X, columns: [{COLUMN}]}}}}", "'table3' is a table of the paper"),
         (f"{{x: {{columns: [{COLUMN}]}}}}", "'x' needs a title and columns"),
         ("{x: {title: X, jobs: [knn/*]}}", "'x' needs a title and columns"),
         (f"{{x: {{title: X, colums: [{COLUMN}]}}}}", "unknown field 'colums'. Did you mean columns"),

@@ -178,7 +178,7 @@ def test_json_that_is_too_deep(tmp_path: Path) -> None:
 def test_a_dozen_lines_cannot_unfold_into_gigabytes() -> None:
     """Each line names the one before nine times: 9^12 leaves, all of which an error message would print."""
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 13))]
-    with pytest.raises(UMTError, match=r"alias \*a0 in what has a name itself; write out what it stands for"):
+    with pytest.raises(UMTError, match=r"alias \*a0 inside a node that has an anchor; write out its value instead"):
         parse("\n".join(lines))
     assert parse("a: &a [x]\nb: *a\nc: [*a, *a]") == {"a": ["x"], "b": ["x"], "c": [["x"], ["x"]]}
 

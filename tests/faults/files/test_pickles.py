@@ -212,7 +212,7 @@ def test_a_run_goes_on_once_the_hostile_save_is_gone(tmp_path: Path, marker: Pat
     refused = run(distillation)
     assert isinstance(refused.exception, UMTError)
     assert str(refused.exception).startswith(f"{out / 'resume.pth'}: refused")
-    assert str(refused.exception).endswith("or remove it, and the run starts anew")
+    assert str(refused.exception).endswith("or remove it to start the run anew")
     (out / "resume.pth").unlink()
     mended = run(distillation)
     assert mended.exit_code == 0, mended.output
@@ -226,7 +226,7 @@ def test_a_save_of_something_else_is_named(tmp_path: Path, distillation: list[st
     torch.save(content, tmp_path / "out" / "resume.pth")
     refused = run(distillation)
     assert isinstance(refused.exception, UMTError)
-    assert str(refused.exception).endswith("resume.pth: no saved run; remove it, and the run starts anew")
+    assert str(refused.exception).endswith("resume.pth: is no saved run; remove it to start the run anew")
 
 
 def test_the_record_of_a_run_cannot_run(tmp_path: Path, marker: Path, distillation: list[str]) -> None:

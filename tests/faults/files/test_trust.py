@@ -319,7 +319,7 @@ def test_recipes_that_name_each_other_come_to_an_end(recipe: Callable[..., Path]
         file = recipe(teachers=[teacher], otherwise=other)
         (tmp_path / "other.yaml").write_text(file.read_text())
         refused = run("distill", "--recipe", file, "--images", photos, "--dry-run")
-        assert "field 'otherwise' goes in a circle" in said(refused)
+        assert "field 'otherwise' leads back to a recipe" in said(refused)
     outside = run("distill", "--recipe", recipe(teachers=[teacher], otherwise="../x.yaml"), "--images", photos)
     assert "lies outside" in said(outside)
 

@@ -154,7 +154,7 @@ def test_bad_input_is_one_line(tmp_path: Path, folder: Path, photo: Path) -> Non
     fails("nowhere.jpg: image cannot be decoded", "pca", VIT, "--image", tmp_path / "nowhere.jpg", *out)
     fails("name a second backbone, or --teachers", "cka", VIT, "--images", folder, *out)
     fails("names no teachers", "cka", VIT, "--teachers", "--images", folder, *out)
-    fails("two backbones are called", "cka", VIT, VIT, "--images", folder, *out)
+    fails("two backbones have the label", "cka", VIT, VIT, "--images", folder, *out)
     fails("name the images: --images FOLDER, or --dataset NAME with --data-root", "cka", VIT, CNN, *out)
     fails("CKA of 3 samples: it takes at least 4", "cka", VIT, CNN, "--images", folder, "--limit", 3, *out)
     assert not (tmp_path / "out").exists()

@@ -144,5 +144,5 @@ def test_bad_features_are_one_line(left: Tensor, right: Tensor, message: str) ->
 
 
 def test_a_set_that_is_missing_is_an_error() -> None:
-    with pytest.raises(UMTError, match="CKA of a, b, c: 2 feature sets were given"):
+    with pytest.raises(UMTError, match="CKA of a, b, c: 2 feature sets, expected 3; give one a name"):
         LinearCka(["a"], ["b", "c"]).add([torch.randn(5, 2)], [torch.randn(5, 2)])

@@ -80,8 +80,8 @@ def test_equal_tokens_give_equal_axes_with_the_largest_entry_positive() -> None:
     [
         (torch.randn(3, 8), "3 principal components of 3 tokens"),
         (torch.randn(50, 2), "with 2 dimensions"),
-        (torch.full((50, 8), 0.3), "all the same"),
-        (torch.full((500, 128), 0.3), "all the same"),
+        (torch.full((50, 8), 0.3), "all are the same"),
+        (torch.full((500, 128), 0.3), "all are the same"),
         (torch.full((50, 8), float("nan")), "not finite"),
         (torch.full((500, 128), float("nan")), "not finite"),
     ],

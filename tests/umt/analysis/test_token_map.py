@@ -63,7 +63,7 @@ def test_the_summary_is_the_mean_of_the_map_where_pooled_features_are_wider(
 def test_tokens_that_are_not_finite_and_a_limit_of_nothing_are_errors(broken: Backbone, image: torch.Tensor) -> None:
     with pytest.raises(UMTError, match="backbone 'broken' gives tokens that are not finite at 64 px"):
         token_map(broken, image, 64)
-    with pytest.raises(UMTError, match="--max-tokens 3: fewer than an image has at all; give 4"):
+    with pytest.raises(UMTError, match="--max-tokens 3: fewer than an image has; give at least 4"):
         vit = create_backbone("timm:test_vit?pretrained=false")
         vit.preprocess = vit.preprocess.__class__(size_multiple=2 * vit.strides[-1])
         token_map(vit, image, 3)

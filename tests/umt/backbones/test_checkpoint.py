@@ -116,7 +116,7 @@ def test_an_interrupted_write_leaves_the_old_file(
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("version", 2, "version 2 of the checkpoint format; update"),
+        ("version", 2, "version 2 of the checkpoint format, this umt-bench reads 1; update"),
         ("version", 10**400, r"field 'version' is an integer of 1329 bits, not a positive int"),
         ("version", "1", "field 'version' is '1', not a positive int"),
         ("student", ..., "field 'student' is missing, not a dictionary"),

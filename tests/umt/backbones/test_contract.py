@@ -27,7 +27,7 @@ def test_maps_are_given_in_the_order_asked(two_stages, images) -> None:
 
 
 def test_a_map_that_does_not_exist_is_refused(two_stages, images) -> None:
-    with pytest.raises(UMTError, match=r"maps \[2\]; it has 0 to 1"):
+    with pytest.raises(UMTError, match=r"has no maps \[2\]; take 0 to 1"):
         two_stages()(images(16), maps=[2])
 
 

@@ -74,7 +74,7 @@ def test_equal_folders_have_equal_fingerprints(tmp_path: Path, make_image: Maker
     [
         ({}, "", "is no folder; give the folder that holds the classes or the splits"),
         ({"cat": 1, "dog": 3}, "", "class 'cat': 1 image, one to train and one to test are needed"),
-        ({"cat": 2}, "?test=2", "give a share between 0 and 1"),
+        ({"cat": 2}, "?test=2", "test takes a share between 0 and 1"),
         ({"cat": 2}, "?tst=0.5", "tst"),
         ({"train/cat": 2}, "", "has 'train' and neither 'val' nor 'test'"),
         ({"train/cat": 2, "val/cat": 2}, "?seed=1", "has a split 'train', so that options split nothing"),

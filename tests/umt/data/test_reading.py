@@ -115,7 +115,7 @@ def test_a_listed_image_that_is_not_there_is_named(
     source = tmp_path / "list.txt"
     found = [("one.jpg", 0), ("deep/two.jpg", 1)]
     assert listed_samples(tmp_path, found, source) == [Sample(tmp_path / name, label) for name, label in found]
-    with pytest.raises(UMTError, match=rf"{missing}: image is listed in .*list\.txt and not there"):
+    with pytest.raises(UMTError, match=rf"{missing}: image is listed in .*list\.txt but missing"):
         listed_samples(tmp_path, [*found, (missing, 0)], source)
 
 

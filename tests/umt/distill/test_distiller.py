@@ -174,5 +174,5 @@ def test_teacher_drop_keeps_the_worst_and_drops_others_at_its_rate() -> None:
 def test_errors_name_the_field() -> None:
     with pytest.raises(UMTError, match=r"unknown alignment.balance 'ema'.*magnitude"):
         Balance(AlignmentSpec(balance="ema"), 2)
-    with pytest.raises(UMTError, match=r"alignment.teacher_drop 1.0"):
+    with pytest.raises(UMTError, match=r"alignment.teacher_drop is 1.0"):
         Balance(AlignmentSpec(teacher_drop=1.0), 2)

@@ -200,7 +200,7 @@ def test_unknown_recipes_are_named(base: Path) -> None:
 def test_a_circle_is_named(base: Path) -> None:
     text = child(base, "about: test")
     base.write_text("extends: child\n")
-    with pytest.raises(UMTError, match="'extends' goes in a circle"):
+    with pytest.raises(UMTError, match="'extends' leads back to the recipe itself"):
         load_recipe(text)
 
 

@@ -108,7 +108,9 @@ def test_an_unfinished_entry_is_listed_and_goes(three: Any) -> None:
 
 
 def test_pruning_without_a_condition_is_refused(three: Any) -> None:
-    with pytest.raises(UMTError, match="say what may go, by --older-than DAYS, --keep GB or --features-of HASH"):
+    with pytest.raises(
+        UMTError, match="name the features to remove by --older-than DAYS, --keep GB or --features-of HASH"
+    ):
         call("prune", three.folder)
 
 

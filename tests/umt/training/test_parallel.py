@@ -114,7 +114,7 @@ def test_a_process_that_dies_is_told_by_the_other_and_its_work_goes_on(
     one: State,
 ) -> None:
     said = (runs / "lost-0.txt").read_text()
-    assert said.startswith("process 0 has lost the others (")
+    assert said.startswith("process 0 has lost its connection to the other processes (")
     assert said.endswith("see how the first of them ended; the same command goes on from the last save")
     assert not (runs / "lost-1.txt").exists()
     assert torch.load(runs / "lost" / "resume.pth")["meta"]["iter"] == 6

@@ -147,9 +147,11 @@ def create_model(name: str, options: Mapping[str, Any]) -> Model:
     with building(f"timm:{name}", options, hub=hub):
         model = _adjusted(name, options)
     if not model.feature_info:
-        raise BackboneError(f"timm:{name} with options {dict(options)}: has no block that gives a map")
+        raise BackboneError(
+            f"timm:{name} with options {dict(options)}: has no block that gives a map; take another model"
+        )
     if not hasattr(model, "forward_intermediates"):
-        raise BackboneError(f"timm:{name} is not supported: timm gives it no forward_intermediates")
+        raise BackboneError(f"timm:{name} is not supported: timm gives it no forward_intermediates; take another model")
     return model if "global_pool" in options else _with_published_pooling(model)
 
 

@@ -110,7 +110,7 @@ def _fitted(name: str, table: Tensor | None, target: Tensor, size: tuple[int, in
     if table is not None and table.shape == target.shape:
         return table
     if table is None or POSITIONS not in name or table.ndim != target.ndim:
-        raise BackboneError(f"'{name}' is a table for one size of images, which cannot be resampled")
+        raise BackboneError(f"'{name}' is a table for one size of images, which cannot be resampled; keep that size")
     if table.ndim == 4:
         last = table.shape[1] == table.shape[2]  # channels last: the two equal sides of a square table come first
         planes, rows, columns = (table.permute(0, 3, 1, 2), *target.shape[1:3]) if last else (table, *target.shape[2:])

@@ -157,7 +157,7 @@ def _drop_classifier(module: nn.Module) -> None:
     name = next((name for name in CLASSIFIERS if hasattr(module, name)), None)
     if name is None:
         raise BackboneError(
-            f"torchvision's {type(module).__name__} has no classifier, so it is no model to evaluate here"
+            f"torchvision's {type(module).__name__} has no classifier; take a model that classifies images"
         )
     layers = [
         path for path, layer in module.named_modules() if path.split(".")[0] == name and isinstance(layer, nn.Linear)

@@ -25,7 +25,7 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 ALIGNMENT_BYTES = 16  # bytes that any number begins at a multiple of
 HEAD_BYTES = 512  # bytes that tell what a file is
 MAX_HEADER_BYTES = 100 << 20  # bytes of a safetensors header, as its authors limit it
-# What is no file of weights that torch can hold, by its first bytes, and the remedy.
+# First bytes of files that hold no weights of torch, with the name of the format and the remedy.
 OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with: git lfs pull"),
     (b"<!doctype html", "is an HTML page, not weights; download the file itself"),

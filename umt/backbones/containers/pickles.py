@@ -179,7 +179,7 @@ def view(
 ) -> Tensor:
     numbers = (offset, *size, *stride)
     if len(size) != len(stride) or not all(type(number) is int and number >= 0 for number in numbers):
-        raise pickle.UnpicklingError("a tensor has a size that is none")
+        raise pickle.UnpicklingError("a tensor has an invalid size")
     elements, count = storage.nbytes() // dtype.itemsize, 1
     for side in size:
         count *= side

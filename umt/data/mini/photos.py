@@ -45,8 +45,8 @@ def motorcycle() -> tuple[np.ndarray, np.ndarray]:
 
     It is RGB uint8 [500, 741, 3], with the measured disparity in pixels [500, 741], not finite if there is none.
     """
-    left, _, disparity = _skimage_data().stereo_motorcycle()
-    return left, disparity
+    left_view, _, disparity = _skimage_data().stereo_motorcycle()
+    return left_view, disparity
 
 
 def _skimage_data() -> ModuleType:

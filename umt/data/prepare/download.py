@@ -33,7 +33,7 @@ def download(archive: Archive, folder: Path, progress: Progress) -> Path:
         return path
     if not archive.url:
         raise SourceError(
-            f"{archive.name}: cannot be downloaded by itself; {archive.get}, and give its place with --from"
+            f"{archive.name}: cannot be downloaded by itself; {archive.get}, and give its path with --from"
         )
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -80,7 +80,7 @@ def receive(response: HTTPResponse, part: Path, have: int, progress: Progress) -
         size = out.tell()
     progress.remove_task(task)
     if total_bytes is not None and size < total_bytes:
-        raise OSError(f"{size:,} of {total_bytes:,} bytes came")
+        raise OSError(f"{size:,} of {total_bytes:,} bytes arrived")
 
 
 def expected(response: HTTPResponse, have: int) -> int | None:

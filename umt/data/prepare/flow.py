@@ -79,7 +79,7 @@ def _count_there(info: DatasetInfo, target: str, target_folder: Path) -> dict[st
         return count_items(info, target, target_folder)
     except UMTError as error:
         raise LayoutError(
-            f"{target_folder}: is there already and not in order; move it away and start again ({error})"
+            f"{target_folder}: exists and is not in order; move it away and start again ({error})"
         ) from error
 
 

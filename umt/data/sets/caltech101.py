@@ -64,7 +64,7 @@ class Draw:
     def __post_init__(self) -> None:
         if self.per_class < 1 or self.seed < 0:
             raise DeclarationError(
-                f"draw: per_class {self.per_class} and seed {self.seed}; give at least 1, and 0 or more"
+                f"draw: per_class {self.per_class} and seed {self.seed}; take at least 1 image, and a seed of 0 or more"
             )
         if self.background not in IN_OR_OUT:
             raise unknown_name("background", self.background, IN_OR_OUT)

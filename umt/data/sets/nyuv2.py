@@ -150,7 +150,7 @@ def _move(folder: Path, name: str, infix: str, target: Path) -> None:
     relative = name.strip("/")
     source = folder / relative
     if ".." in source.parts or not source.is_file():
-        raise SourceError(f"{PAIRS.name}: {name} is listed and not there; get the archive again")
+        raise SourceError(f"{PAIRS.name}: {name} is listed but missing; get the archive again")
     source.rename(target / relative.replace(infix, "").replace("/", "_"))
 
 

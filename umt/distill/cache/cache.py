@@ -135,7 +135,9 @@ class Shard:
         except Exception as error:  # there is no such tensor or row
             raise CacheError(f"{self.path}: has no row {index} of '{name}' ({first_line(error)}); {REMEDY}") from error
         if _row_checksum(row) != written:
-            raise CacheError(f"{self.path}: row {index} of '{name}' is damaged, its checksum is another; {REMEDY}")
+            raise CacheError(
+                f"{self.path}: row {index} of '{name}' is damaged, it does not match its checksum; {REMEDY}"
+            )
         return row
 
 

@@ -152,7 +152,7 @@ def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: boo
     if yes:
         return
     if not _attended():
-        raise OptionError("nobody is there to agree to this size; add --yes")
+        raise OptionError("no terminal to ask on; add --yes to agree to this size")
     click.confirm("Go on?", abort=True)
 
 

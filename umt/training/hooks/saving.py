@@ -67,7 +67,7 @@ class ResumeHook(Hook):
         return f"{Path(runner.work_dir) / RESUME_FILE} (step {self.step})" if self.step else None
 
     def _is_due(self, runner: Any) -> bool:
-        last = runner.iter + 1 == runner.max_iters  # what follows may fail: a test, or the file of the weights
+        last = runner.iter + 1 == runner.max_iters  # the next steps may fail: a test, or the file of the weights
         if last or (self.every and steps_done(runner) % self.every == 0):
             return True
         elapsed = time.monotonic() - self.saved >= self.seconds

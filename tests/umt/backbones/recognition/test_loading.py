@@ -57,9 +57,9 @@ def test_image_options_belong_to_every_name(file: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("interpolation=cubic", "interpolation is one of nearest, box"),
-        ("crop_pct=2", r"crop_pct is a share from 0\.1 to 1, not '2'"),
-        ("pool=max", "pool is cls or mean for this model, not 'max'"),
+        ("interpolation=cubic", "interpolation takes one of nearest, box"),
+        ("crop_pct=2", r"crop_pct takes a share from 0\.1 to 1, not '2'"),
+        ("pool=max", "pool takes cls or mean for this model, not 'max'"),
     ],
 )
 def test_wrong_image_options_are_one_line(file: Path, option: str, message: str) -> None:
@@ -68,7 +68,7 @@ def test_wrong_image_options_are_one_line(file: Path, option: str, message: str)
 
 
 def test_pool_of_a_model_without_class_token() -> None:
-    with pytest.raises(UMTError, match="pool is mean for this model, not 'cls'"):
+    with pytest.raises(UMTError, match="pool takes mean for this model, not 'cls'"):
         create_backbone("timm:test_resnet?pretrained=false&pool=cls")
 
 

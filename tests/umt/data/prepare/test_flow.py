@@ -211,7 +211,7 @@ def test_what_cannot_be_downloaded_says_how_to_get_it(tmp_path: Path, progress: 
 def test_a_broken_folder_in_the_place_is_left_and_named(tmp_path: Path, cub_tgz: Path, progress: Progress) -> None:
     (tmp_path / "CUB_200_2011").mkdir()
     (tmp_path / "CUB_200_2011" / "mine.txt").touch()
-    with pytest.raises(UMTError, match=r"CUB_200_2011: is there already and not in order; move it away .*classes\.txt"):
+    with pytest.raises(UMTError, match=r"CUB_200_2011: exists and is not in order; move it away .*classes\.txt"):
         prepare("cub", tmp_path, cub_tgz, progress)
     assert [path.name for path in (tmp_path / "CUB_200_2011").iterdir()] == ["mine.txt"]
 

@@ -173,7 +173,7 @@ def test_a_list_cannot_name_files_elsewhere(
     tmp_path: Path, make_zip: Callable[..., Path], picture: bytes, progress: Progress, line: str
 ) -> None:
     archive = make_zip(tmp_path / PAIRS.name, pairs(picture) | {"nyu/nyu_test.txt": line.encode()})
-    with pytest.raises(UMTError, match="is listed and not there; get the archive again"):
+    with pytest.raises(UMTError, match="is listed but missing; get the archive again"):
         prepare("nyuv2", tmp_path / "data", archive, progress)
 
 

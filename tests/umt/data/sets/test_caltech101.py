@@ -134,7 +134,7 @@ def test_what_is_not_usual_is_said(draw: Draw, said: str | None) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"per_class": 0}, "give at least 1"),
+        ({"per_class": 0}, "take at least 1 image"),
         ({"seed": -1}, "0 or more"),
         ({"background": "inside"}, "unknown background 'inside'"),
     ],

@@ -49,7 +49,7 @@ def test_an_image_without_a_split_is_named(root: Path) -> None:
 
 def test_a_listed_photograph_that_is_not_there_is_named(root: Path) -> None:
     (root / "images" / "009.Jay" / "b.jpg").unlink()
-    with pytest.raises(UMTError, match=r"009\.Jay/b\.jpg: image is listed in .*images\.txt and not there"):
+    with pytest.raises(UMTError, match=r"009\.Jay/b\.jpg: image is listed in .*images\.txt but missing"):
         Dataset(INFO, root).samples("test")
 
 

@@ -153,7 +153,7 @@ def test_killed_and_started_again_it_writes_the_same_files(
 def test_it_asks_and_takes_no_for_an_answer(cache: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = invoke(*cache, "--out", str(tmp_path))
     assert isinstance(result.exception, UMTError)
-    assert "nobody is there to agree to this size; add --yes" in str(result.exception)
+    assert "no terminal to ask on; add --yes to agree to this size" in str(result.exception)
     monkeypatch.setattr(teachers_cli, "_attended", lambda: True)
     assert invoke(*cache, "--out", str(tmp_path), answer="n\n").exit_code == 1
     assert not list(tmp_path.iterdir())
