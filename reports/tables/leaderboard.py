@@ -32,7 +32,7 @@ class LeaderboardColumn:
 
     heading: str
     metric: ShownMetric
-    example: Result
+    results: Sequence[Result]
     ranks: Mapping[str, Rank]
 
 
@@ -43,7 +43,7 @@ def leaderboard(measurements: Sequence[Measurement]) -> Table:
     for measurement in measurements:
         tasks[measurement.key.task, measurement.key.dataset].append(measurement)
     columns = [_column(part, names) for part in tasks.values()]
-    counted = [column for column in columns if column.example.key.task not in COST_TASKS] or columns
+    counted = [column for column in columns if column.results[0].key.task not in COST_TASKS] or columns
     overall = {name: _overall(counted, name) for name in set(names.values())}
     models = sorted(overall, key=lambda name: ((overall[name] or (len(names) + 1.0,))[0], name))
     rows = tuple(
@@ -60,7 +60,7 @@ def leaderboard(measurements: Sequence[Measurement]) -> Table:
             *(TableColumn(column.heading, column.metric) for column in columns),
         ),
         groups=(Group("", rows),),
-        notes=tuple(printable(column_note(column.heading, column.example)) for column in columns),
+        notes=tuple(printable(column_note(column.heading, column.results)) for column in columns),
     )
 
 
@@ -75,7 +75,8 @@ def _column(measurements: Sequence[Measurement], names: Mapping[Model, str]) -> 
     metric = get_metric(metric_name, example)
     estimates = {name: estimate(runs, metric_name) for name, runs in models.items()}
     heading = printable(f"{example.data.title}, {task_words(example.key.task)}")
-    return LeaderboardColumn(heading, metric, example, ranking(estimates, metric.higher_is_better))
+    results = [measurement.result for measurement in measurements]
+    return LeaderboardColumn(heading, metric, results, ranking(estimates, metric.higher_is_better))
 
 
 def _refuse_mixture(measurements: Sequence[Measurement]) -> None:
