@@ -20,6 +20,8 @@ from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.items import bootstrap_interval, item_names, metric_of_draw
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
+from umt.backbones.spec import parse_spec
+from umt.backbones.weights import stamp_of
 from umt.data.contract import Dataset
 from umt.data.registry import dataset_info
 from umt.errors import ChangedError, NotFiniteError
@@ -115,9 +117,14 @@ def limit_threads(threads: int) -> None:
 
 
 def _check_unchanged(request: JobRequest, backbone: Backbone) -> None:
-    """Check that the weights still match the result's key: a file may be replaced while the suite runs."""
-    if backbone.weights_hash() != request.key.weights_hash:
+    """Check that the weights still match the result's key: a file may be replaced while the suite runs.
+
+    The weights of a file that nobody has touched since the plan are not hashed again.
+    """
+    touched = request.stamp is None or stamp_of(parse_spec(request.spec)) != request.stamp
+    if touched and backbone.weights_hash() != request.key.weights_hash:
         raise ChangedError(f"{request.spec}: its weights have changed since the run was planned; start the run again")
+    backbone.known_hash = request.key.weights_hash
 
 
 def _footnote(protocol: Protocol[Any], dataset: Dataset, label: str, notes: Sequence[str]) -> str | None:

@@ -18,7 +18,8 @@ from benchmarks.tasks.contract import Task
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.check import misdeclared
-from umt.backbones.spec import BackboneName
+from umt.backbones.spec import BackboneName, parse_spec
+from umt.backbones.weights import stamp_of
 from umt.data.check import validate
 from umt.data.registry import dataset_folder, dataset_info, find_dataset
 from umt.errors import (
@@ -91,6 +92,7 @@ def _check_backbones(names: Sequence[BackboneName], seconds: float | None, model
 def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone | None) -> BackboneCheck:
     try:
         with deadline(seconds, f"{name.spec}: the look at it before its jobs"):
+            stamp = stamp_of(parse_spec(name.spec)) if model is None else None
             backbone = create_backbone(name.spec, trusted=name.trusted) if model is None else model
             digest, problem = backbone.weights_hash(), misdeclared(backbone)
     except Exception as error:  # a plug-in may raise anything; it must not stop the others
@@ -100,7 +102,7 @@ def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone |
     if problem:
         problem = f"{name.spec}: {problem}; `umt backbones check` says more"
     parameters = sum(value.numel() for value in backbone.parameters())
-    return BackboneCheck(name, digest, parameters, problem, backbone.no_dense, backbone.recognised)
+    return BackboneCheck(name, digest, stamp, parameters, problem, backbone.no_dense, backbone.recognised)
 
 
 def _check_dataset(name: str, options: PlanOptions) -> DatasetCheck:
@@ -153,7 +155,7 @@ def _plan_job(
         state = "done" if ResultStore(options.out / "results").has(key) and not anew else "to run"
     except UMTError as error:
         return PlannedJob(title, protocol.hash, "blocked", problem=str(error))
-    request = _request(options, key, backbone.name, protocol, dataset)
+    request = _request(options, key, backbone, protocol, dataset)
     processes = protocol.settings.processes(options.processes) if task.spreads else 1
     return PlannedJob(title, protocol.hash, state, replace(request, processes=processes))
 
@@ -178,12 +180,13 @@ def _no_maps(backbone: BackboneCheck, column: Column) -> str | None:
 
 
 def _request(
-    options: PlanOptions, key: Key, name: BackboneName, protocol: Protocol[Any], dataset: DatasetCheck
+    options: PlanOptions, key: Key, backbone: BackboneCheck, protocol: Protocol[Any], dataset: DatasetCheck
 ) -> JobRequest:
     return JobRequest(
         key=key,
-        spec=name.spec,
-        trusted=name.trusted,
+        spec=backbone.name.spec,
+        trusted=backbone.name.trusted,
+        stamp=backbone.stamp,
         protocol=protocol,
         data_root=dataset.expected,
         suite=options.suite.name,

@@ -22,6 +22,11 @@ class MeasuredColumn:
     measurements: tuple[Measurement, ...] = ()
 
     @property
+    def results(self) -> list[Result]:
+        """A result of each measurement."""
+        return [measurement.result for measurement in self.measurements]
+
+    @property
     def example(self) -> Result:
         """Any result of the column: all agree in data and protocol."""
         return self.measurements[0].result

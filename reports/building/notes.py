@@ -26,19 +26,33 @@ def legend_of(columns: Sequence[MeasuredColumn]) -> tuple[str, ...]:
 def _column_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:
     for column in columns:
         if column.measurements:
-            yield column_note(column.heading, column.example)
+            yield column_note(column.heading, column.results)
 
 
-def column_note(heading: str, result: Result) -> str:
-    """Describe the data and the protocol of a column."""
+def column_note(heading: str, results: Sequence[Result]) -> str:
+    """Describe data and protocol, in which all results of a column agree, and whatever concerns single backbones."""
+    result = results[0]
     sizes = ", ".join(f"{size:,} {split}" for split, size in result.data.sizes.items())
     data = "" if heading.startswith(result.data.title) else f"{result.data.title}, "
     origin = f" ({result.data.origin})" if result.data.origin else ""
     return (
         f"{heading}: {data}{sizes}{origin}; {result.key.task}, protocol {result.key.protocol} "
         f"version {result.protocol_version} ({result.key.protocol_hash[:8]})."
-        f"{' ' if result.footnote else ''}{result.footnote or ''}"
+        + "".join(f" {note}" for note in _footnotes(results))
     )
+
+
+def _footnotes(results: Sequence[Result]) -> list[str]:
+    """Return the footnotes of protocol and data, then each note on backbones behind all that it concerns."""
+    general: dict[str, None] = {}
+    concerned: dict[str, dict[str, None]] = {}
+    for result in results:
+        label = result.key.backbone
+        text, *notes = f" {result.footnote or ''}".split(f" {label}: ")
+        general.setdefault(text.strip())
+        for note in notes:
+            concerned.setdefault(note, {}).setdefault(label)
+    return [*filter(None, general), *(f"{', '.join(labels)}: {note}" for note, labels in concerned.items())]
 
 
 def _mark_notes(groups: Sequence[Group]) -> Iterator[str]:

@@ -136,5 +136,5 @@ def _line(runs: Sequence[Measurement]) -> ResultLine:
         metric=f"{metric.label}{unit} {'↑' if metric.higher_is_better else '↓'}",
         value=cell.text,
         runs=cell.runs,
-        note=column_note(result.data.title, result),
+        note=column_note(result.data.title, [result]),
     )

@@ -34,7 +34,7 @@ class LeaderboardColumn:
 
     heading: str
     metric: ShownMetric
-    example: Result
+    results: Sequence[Result]
     ranks: Mapping[str, Rank]
     runs: Mapping[str, Sequence[Measurement]]  # by backbone
 
@@ -46,7 +46,7 @@ def leaderboard(measurements: Sequence[Measurement]) -> Table:
     for measurement in measurements:
         tasks[measurement.key.task, measurement.key.dataset].append(measurement)
     columns = [_column(part, names) for part in tasks.values()]
-    counted = [column for column in columns if column.example.key.task not in COST_TASKS] or columns
+    counted = [column for column in columns if column.results[0].key.task not in COST_TASKS] or columns
     overall = {name: _overall(counted, name) for name in set(names.values())}
     models = sorted(overall, key=lambda name: ((overall[name] or (len(names) + 1.0,))[0], name))
     rows = tuple(
@@ -63,7 +63,7 @@ def leaderboard(measurements: Sequence[Measurement]) -> Table:
             *(TableColumn(column.heading, column.metric) for column in columns),
         ),
         groups=(Group("", rows),),
-        notes=tuple(printable(column_note(column.heading, column.example)) for column in columns),
+        notes=tuple(printable(column_note(column.heading, column.results)) for column in columns),
     )
 
 
@@ -78,7 +78,8 @@ def _column(measurements: Sequence[Measurement], names: Mapping[Model, str]) -> 
     metric = get_metric(metric_name, example)
     estimates = {name: estimate(runs, metric_name) for name, runs in models.items()}
     heading = printable(f"{example.data.title}, {task_words(example.key.task)}")
-    return LeaderboardColumn(heading, metric, example, ranking(estimates, metric.higher_is_better), models)
+    results = [measurement.result for measurement in measurements]
+    return LeaderboardColumn(heading, metric, results, ranking(estimates, metric.higher_is_better), models)
 
 
 def _refuse_mixture(measurements: Sequence[Measurement]) -> None:
@@ -118,7 +119,7 @@ def _cell(column: LeaderboardColumn, name: str) -> Cell:
     ranks = f"{rank.rank}" if possible == (rank.rank, rank.rank) else "{}–{}".format(*possible)
     interval = rank.estimate.interval
     bounds = f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]" if interval else ""
-    explain = partial(provenance, column.runs[name], next(iter(column.example.metrics)))
+    explain = partial(provenance, column.runs[name], next(iter(column.results[0].metrics)))
     return Cell(
         f"{ranks}. {rank.estimate.value:.{digits}f}{bounds}", rank.estimate.value, best=rank.rank == 1, explain=explain
     )

@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from umt.backbones.checkpoint_fields import Fields
+from umt.backbones.containers.files import Container
 from umt.backbones.containers.folders import open_container
 from umt.backbones.contract import MAX_SIDE, MIN_CROP_PCT, Backbone, Preprocess, preprocess_options
 from umt.backbones.registry import create_backbone
@@ -104,8 +105,12 @@ def save_checkpoint(
 
 def is_checkpoint(path: Path) -> bool:
     """Return whether a path is a UMT checkpoint, or says that it is one; UMTError if nothing can be read there."""
-    content = open_container(path).content
-    return isinstance(content, Mapping) and content.get("format") == FORMAT
+    return is_student(open_container(path))
+
+
+def is_student(container: Container) -> bool:
+    """Return whether an open file is a UMT checkpoint, or says that it is one."""
+    return isinstance(container.content, Mapping) and container.content.get("format") == FORMAT
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -155,6 +155,7 @@ class Backbone(nn.Module):
         self.fixed = False  # true if the architecture takes images of its native size and no others
         self.no_maps: str | None = None  # the reason if it has none
         self.notes: tuple[str, ...] = ()  # facts that its results must carry: random weights, code of others
+        self.known_hash: str | None = None  # of weights that were hashed before, until it trains
         self.weights_dtype: torch.dtype | None = None  # if it is not float32, as images and features are in any case
 
     def use_preprocess(self, preprocess: Preprocess) -> None:
@@ -246,7 +247,16 @@ class Backbone(nn.Module):
 
     def weights_hash(self) -> str:
         """Return a SHA-256 over names, types, shapes and values of all weights: equal weights, equal hash."""
+        return self.known_hash or self.hash_weights()
+
+    def hash_weights(self) -> str:
+        """Compute the hash of the weights as they are now."""
         return hash_tensors(self.state_dict())
+
+    def train(self, mode: bool = True) -> Self:
+        """Change the mode, as any module does; weights that train have another hash."""
+        self.known_hash = None if mode else self.known_hash
+        return super().train(mode)
 
     def _indices(self, maps: Sequence[int] | None) -> list[int]:
         every = range(self.depth)

@@ -17,10 +17,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from umt.backbones.lean import adopt
+from umt.backbones.spec import Spec
+from umt.backbones.trust import runs_code
 from umt.errors import MissingFileError, WeightsError, first_line
 from umt.files import open_plain, utf8_name
 from umt.text import brief
 
+INDEX = ".index.json"  # of several files
 CODE = "/code/"  # in a TorchScript archive: the program, compressed, which nobody here reads
 
 
@@ -39,6 +42,18 @@ class LoadReport:
     def complete(self) -> bool:
         """True if file and model hold exactly the same weights."""
         return not self.missing and not self.unexpected
+
+
+Stamp = tuple[int, ...]
+
+
+def stamp_of(spec: Spec) -> Stamp | None:
+    """Return numbers that change with the file of a name's weights; None for a name without a single file."""
+    path = spec.name if spec.is_file or spec.scheme == "umt" else spec.options.get("weights")
+    if runs_code(spec) or not isinstance(path, str) or path.endswith(INDEX) or not Path(path).is_file():
+        return None
+    found = Path(path).stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def read_file(path: Path) -> Any:

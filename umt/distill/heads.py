@@ -82,10 +82,10 @@ class HeadBackbone(Backbone):
         top = max(layers.values()) + 1
         return {name: layers.get(name, top) for name, _ in self.named_parameters()}
 
-    def weights_hash(self) -> str:
+    def hash_weights(self) -> str:
         """Hash weights and heads: two spaces of equal widths have the same weights, but are two backbones."""
         heads = list(dict.fromkeys([self.readout.classification, self.readout.dense]))
-        return hashlib.sha256(f"{super().weights_hash()}#{'+'.join(heads)}".encode()).hexdigest()
+        return hashlib.sha256(f"{super().hash_weights()}#{'+'.join(heads)}".encode()).hexdigest()
 
     def no_weight_decay(self) -> set[str]:
         return {f"student.{name}" for name in self.student.no_weight_decay()}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import timm
+import torch
 from filelock import FileLock
+from torch import Tensor
 
 from benchmarks.jobs.local import LocalExecutor, _output_to
 from benchmarks.jobs.preflight import make_plan
@@ -18,6 +21,8 @@ from benchmarks.results import ResultStore
 from benchmarks.suite.plan import PlanOptions
 from benchmarks.suite.request import JobReport, JobRequest
 from benchmarks.suite.suite import load_suite
+from umt.backbones import contract
+from umt.backbones.contract import hash_tensors
 from umt.backbones.spec import read_name
 from umt.errors import UMTError
 
@@ -46,6 +51,30 @@ def test_two_processes_do_not_run_the_same_job(request_of: JobRequest) -> None:
 
 def test_weights_that_changed_since_the_plan_are_refused(request_of: JobRequest) -> None:
     report = run_job(replace(request_of, spec="timm:test_vit?pretrained=false"))
+    assert (report.status, "weights have changed" in report.message) == ("failed", True)
+
+
+def test_a_file_is_hashed_again_only_if_somebody_touched_it(
+    small_suite: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, small = tmp_path / "w.pth", small_suite()
+    model = timm.create_model("test_resnet", num_classes=0)
+    torch.save(model.state_dict(), file)
+    names = (read_name(f"tiny=timm:test_resnet?weights={file}"),)
+    options = PlanOptions(load_suite(str(small.file)), names, small.data_root, {}, tmp_path / "out", (), 1, "cpu")
+    request = make_plan(options).requests()[0]
+    hashed: list[int] = []
+
+    def counting(tensors: Mapping[str, Tensor]) -> str:
+        hashed.append(len(tensors))
+        return hash_tensors(tensors)
+
+    monkeypatch.setattr(contract, "hash_tensors", counting)
+    assert (run_job(request).status, len(hashed)) == ("done", 0)
+    os.utime(file)
+    assert (run_job(replace(request, out=tmp_path / "again")).status, len(hashed)) == ("done", 1)
+    torch.save({name: value + 1 for name, value in model.state_dict().items()}, file)
+    report = run_job(replace(request, out=tmp_path / "other"))
     assert (report.status, "weights have changed" in report.message) == ("failed", True)
 
 

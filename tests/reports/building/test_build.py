@@ -113,6 +113,21 @@ def test_footnotes_say_what_was_measured(measurement, cub):
     )
 
 
+def test_footnotes_on_backbones_name_every_one_that_they_concern(measurement, cub):
+    """What protocol and data say of themselves stands once."""
+    random, code = "random weights (pretrained=false)", "code of others"
+    notes = {"a": (random,), "b": (), "c": (code, random)}
+    measurements = [
+        measurement(
+            cub, 1.0, backbone=name, seed=seed, footnote=" ".join(["Small.", *(f"{name}: {it}." for it in own)])
+        )
+        for name, own in notes.items()
+        for seed in (0, 1)
+    ]
+    table = _table([cub], measurements)
+    assert table.notes[0].endswith(f"(01234567). Small. a, c: {random}. c: {code}.")
+
+
 def test_control_characters_do_not_reach_a_reader(measurement, cub):
     evil = "a\x1b[31m\n\u202eb"
     measurements = [measurement(cub, 1.0, backbone=evil, title=evil, official=False, architecture=evil)]

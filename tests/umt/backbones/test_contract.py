@@ -11,6 +11,13 @@ from umt.backbones.contract import hash_tensors, round_up
 from umt.errors import UMTError
 
 
+def test_a_hash_is_known_until_the_weights_train() -> None:
+    backbone = create_backbone("timm:test_resnet?pretrained=false")
+    backbone.known_hash = "known"
+    assert backbone.eval().weights_hash() == "known"
+    assert backbone.train().weights_hash() == backbone.hash_weights()
+
+
 def test_images_are_normalised_by_the_contract(two_stages, images) -> None:
     backbone = two_stages()
     pixels = images(16)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import open_clip
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torchvision import models
 
 from umt.backbones import create_backbone
 from umt.backbones.lean import adopt, uninitialised
@@ -72,13 +75,20 @@ print((peak() - before) * 1024 / sum(value.nbytes for value in backbone.paramete
 """
 
 
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "timm:vit_large_patch16_224": lambda: timm.create_model("vit_large_patch16_224", num_classes=0),
+    "torchvision:vit_l_16": models.vit_l_16,
+    "open_clip:ViT-L-14": lambda: open_clip.create_model("ViT-L-14"),
+}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
-@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_building_takes_hardly_more_than_the_weights(tmp_path: Path, suffix: str) -> None:
-    state = timm.create_model("vit_large_patch16_224", num_classes=0).state_dict()
+@pytest.mark.parametrize(("name", "suffix"), [*((name, "pth") for name in MODELS), (next(iter(MODELS)), "safetensors")])
+def test_building_takes_hardly_more_than_the_weights(tmp_path: Path, name: str, suffix: str) -> None:
+    state = MODELS[name]().state_dict()
     file = tmp_path / f"w.{suffix}"
     torch.save(state, file) if suffix == "pth" else save_file(state, file)
-    command = [sys.executable, "-c", PEAK, f"timm:vit_large_patch16_224?weights={file}"]
+    command = [sys.executable, "-c", PEAK, f"{name}?weights={file}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert float(done.stdout) < 1.2, done.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from umt.backbones.adapters.module_adapter import choose_preprocess
 from umt.backbones.containers.folders import open_container
 from umt.backbones.containers.parts import parts
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
+from umt.backbones.lean import uninitialised
 from umt.backbones.probing import measure
 from umt.backbones.spec import WEIGHT_SUFFIXES, Spec
 from umt.backbones.weights import LoadReport, load_weights
@@ -81,7 +82,8 @@ def load(spec: Spec) -> TorchvisionBackbone:
         )
     file = Path(str(weights)) if weights is not None and _is_file(str(weights)) else None
     entry = _weights(spec.name, str(weights or "DEFAULT")) if pretrained and file is None else None
-    with building(f"torchvision:{spec.name}", {}, hub=HUB if entry else None), redirect_stderr(StringIO()):
+    empty = uninitialised() if file else nullcontext()
+    with building(f"torchvision:{spec.name}", {}, hub=HUB if entry else None), redirect_stderr(StringIO()), empty:
         module = models.get_model(spec.name, weights=entry)
     report = _loaded(module, file) if file else None
     backbone = TorchvisionBackbone(module, _preprocess(spec.name, entry).override(**overrides))

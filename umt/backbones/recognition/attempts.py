@@ -49,6 +49,7 @@ class Attempt:
     architecture: str
     options: Mapping[str, Any]
     fit: WeightFit
+    model: nn.Module | None = None  # the architecture, without memory for weights
     heads: str = ""  # who says how many heads there are; empty if nobody does
     library: str = "timm"  # the library that has the architecture
 
@@ -110,8 +111,7 @@ def attempt_by_timm(place: Candidate, layout: Layout, choices: Choices) -> Attem
 def _agreeing(attempt: Attempt, facts: Facts) -> Attempt:
     """Return an attempt that fits; with a problem if its heads are not those of the file, which no shape shows."""
     stated = facts.model.get("num_heads") or attempt.layout.heads.get(_width(attempt.fit.state), 0)
-    model = empty_model(attempt.library, attempt.architecture, attempt.options)
-    blocks = getattr(model, "blocks", None)
+    blocks = getattr(attempt.model, "blocks", None)
     own = getattr(getattr(blocks[0], "attn", None), "num_heads", 0) if isinstance(blocks, nn.Sequential) else 0
     if not stated or not own or own == stated:
         return attempt
@@ -139,7 +139,7 @@ def _attempt(
     library = choices.library if choices.architecture else layout.library
     model = empty_model(library, name, options)
     found = fit(model, resized(library, model, state), layout, choices.allow)
-    return Attempt(place, layout, name, options, found, library=library)
+    return Attempt(place, layout, name, options, found, model, library=library)
 
 
 def _known(given: Sequence[str]) -> list[str]:

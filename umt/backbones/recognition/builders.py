@@ -39,9 +39,10 @@ def build(library: str, name: str, options: Mapping[str, Any]) -> tuple[Backbone
 
 def tag_preprocess(library: str, name: str, options: Mapping[str, Any]) -> Preprocess:
     """Return the preprocessing that the library has for an architecture's own weights."""
+    model = empty_model(library, name, options)
     if library == "open_clip":
-        return open_clip_adapter.preprocess_of(open_clip_adapter.create(name, False, options))
-    config = resolve_model_data_config(empty_model(library, name, options))
+        return open_clip_adapter.preprocess_of(model)
+    config = resolve_model_data_config(model)
     mean, std = tuple(config["mean"]), tuple(config["std"])
     return Preprocess(mean, std, config["interpolation"], config["crop_pct"], config["input_size"][-1])
 

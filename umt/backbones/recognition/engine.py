@@ -32,7 +32,12 @@ NO_CHOICES = Choices()
 
 def recognise(path: Path, choices: Choices = NO_CHOICES) -> RecognisedCheckpoint:
     """Recognise a file or folder of weights; UMTError names both sides' tensors if it is no known layout, or no fit."""
-    container = open_container(path)
+    return recognise_in(open_container(path), choices)
+
+
+def recognise_in(container: Container, choices: Choices = NO_CHOICES) -> RecognisedCheckpoint:
+    """Recognise weights that are open."""
+    path = container.path
     facts = read_facts(container)
     own = _plain_layouts(choices.architecture or _timm_name(facts), choices)
     try:

@@ -7,17 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from umt.backbones import checkpoint
+from umt.backbones.containers.files import Container
+from umt.backbones.containers.folders import open_container
 from umt.backbones.contract import Backbone, preprocess_options
 from umt.backbones.lean import adopt, uninitialised
 from umt.backbones.recognition.attempts import Choices
 from umt.backbones.recognition.builders import build
-from umt.backbones.recognition.engine import recognise
+from umt.backbones.recognition.engine import recognise_in
 from umt.backbones.recognition.recognised import RecognisedCheckpoint
 from umt.backbones.spec import Spec
 from umt.backbones.trust import FETCHING
 from umt.backbones.weights import LoadReport
 from umt.errors import SpecError, WeightsError
-from umt.files import missing
 
 TEXT = "text tower"  # kind of tensors, in the conventions of all layouts
 RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors are meant
@@ -29,27 +30,31 @@ def load_file(spec: Spec) -> Backbone:
     other = next((option for option in FETCHING if option in spec.options), None)
     if other:
         raise SpecError(f"backbone '{spec.text}': a file has its own weights; leave out '{other}'")
-    if not missing(path) and checkpoint.is_checkpoint(path):
+    container = open_container(path)
+    if path.is_file() and checkpoint.is_student(container):
+        del container
         return checkpoint.load(spec)
     if spec.head:
         raise SpecError(f"backbone '{spec.text}': only UMT checkpoints have spaces; leave out '#{spec.head}'")
-    return _built(spec, path, None)
+    return _built(spec, container, path, None)
 
 
 def load_named(spec: Spec) -> Backbone:
     """Load `timm:NAME?weights=FILE`: the architecture is named, the file is recognised and must fit it."""
     path = Path(str(spec.options["weights"])).expanduser()
-    return _built(spec, path, spec.name.partition("/")[0] if spec.scheme == "open_clip" else spec.name)
+    return _built(
+        spec, open_container(path), path, spec.name.partition("/")[0] if spec.scheme == "open_clip" else spec.name
+    )
 
 
-def _built(spec: Spec, path: Path, architecture: str | None) -> Backbone:
+def _built(spec: Spec, container: Container, path: Path, architecture: str | None) -> Backbone:
     options = {name: value for name, value in spec.options.items() if name not in ("weights", "pretrained")}
     which = {name: options.pop(name, None) for name in RECOGNITION}
     images, pool = preprocess_options(options), options.pop("pool", None)
     choices = Choices(
         **which, model=options, image=frozenset(images), architecture=architecture, library=spec.scheme or "timm"
     )
-    found = recognise(path, choices)
+    found = recognise_in(container, choices)
     if found.open_questions:
         raise WeightsError(f"{path}: {found.layout}; no file can tell {'; nor '.join(found.open_questions)}")
     library, _, name = found.architecture.partition(":")
