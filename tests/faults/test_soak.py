@@ -33,14 +33,14 @@ from umt.data.mini.write import PARTS, MiniSize, write_part
 from umt.errors import UMTError
 
 SUITES = int(os.environ.get("UMT_SOAK", "10"))
-SETS = {"cub": "CUB_200_2011", "aircraft": "fgvc-aircraft-2013b", "caltech101": "caltech101"}
+SETS = {"cub": "CUB_200_2011", "aircraft": "fgvc-aircraft-2013b", "imagenet": "imagenet"}
 LISTED = ("cub", "aircraft")  # sets with lists of their images
-SIZE = MiniSize(aircraft=(2, 1, 1), caltech101=1, cub=(3, 1))
+SIZE = MiniSize(imagenet=60, aircraft=(2, 1, 1), cub=(3, 1))
 COLUMNS = [
     *({"task": "knn", "dataset": dataset, "protocol": "mini", "metric": "top1"} for dataset in SETS),
     *({"task": "fewshot", "dataset": dataset, "protocol": "mini", "metric": "accuracy"} for dataset in SETS),
 ]
-STRANGE = {"task": "knn", "dataset": "cub", "protocol": "mini", "metric": "top-one"}
+STRANGE = {"task": "knn", "dataset": "cub", "protocol": "mini", "metric": "top1"}
 Undo = Callable[[], None]
 
 
@@ -155,7 +155,7 @@ def writes_counted(trap: Callable[[int], None] | None) -> Iterator[None]:
 
 
 def images(soak: Soak, dataset: str) -> list[Path]:
-    return sorted((soak.folder / "data" / SETS[dataset]).rglob("*.jpg"))
+    return sorted(path for path in (soak.folder / "data" / SETS[dataset]).rglob("*") if path.suffix in (".jpg", ".png"))
 
 
 def bad_image(soak: Soak) -> Fault:
@@ -171,7 +171,7 @@ def vanished_image(soak: Soak) -> Fault:
     if dataset not in LISTED:
         return vanished_set(soak)
     path = soak.random.choice(images(soak, dataset))
-    away = soak.folder / "away.jpg"
+    away = soak.folder / "away.image"
     path.rename(away)
     soak.undo.append(lambda: away.rename(path) and None)
     return Fault("vanished image", lambda job: job[2] == dataset, path.name)
@@ -314,13 +314,13 @@ def test_nothing_is_lost_and_every_failure_is_named(
     }
     for job, (path, time) in kept.items():
         assert (path.stat().st_mtime_ns == time) != (job in damaged), "a sound result is not measured again"
-    assert not list(soak.out.rglob(".partial-*"))
+    assert "killed" in names or not list(soak.out.rglob(".partial-*")), "only kill -9 leaves a temporary file"
 
 
 def check_first(soak: Soak, status: int, said: str, missing: set[Job], names: list[str]) -> None:
     """Every job without a result belongs to a fault, which is named; the status says if anything is missing."""
     assert "UNKNOWN" not in said, said
-    assert "Traceback" not in said or "cannot be written" in said, said
+    assert "Traceback" not in said, said
     for job in missing:
         causes = [fault for fault in soak.faults if fault.stops(job)]
         assert [fault for fault in causes if fault.said in said], (job, names, said)
