@@ -39,7 +39,7 @@ def run_job(
     *,
     logged: bool = True,
 ) -> JobReport:
-    """Run the job and store its result; errors become a report, and are printed in full.
+    """Run the job and store its result; errors become a report. The log takes them in full.
 
     model: what to measure, where it is at hand and has no name to build it by. logged: whether the log of the request
     takes what is printed.
@@ -70,8 +70,9 @@ def _measure(request: JobRequest, progress: Callable[[int, int, str], None], mod
 
 
 def _explain(error: Exception, request: JobRequest, logged: bool) -> str:
-    with suppress(OSError):  # if the disk is full, the log cannot be written either
-        traceback.print_exc()
+    if logged or not isinstance(error, UMTError):  # else the line says it all
+        with suppress(OSError):  # if the disk is full, the log cannot be written either
+            traceback.print_exc()
     if isinstance(error, UMTError):
         return error.coded
     trace = f"full trace in {request.log}" if logged else "full trace above"

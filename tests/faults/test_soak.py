@@ -33,14 +33,14 @@ from umt.data.mini.write import PARTS, MiniSize, write_part
 from umt.errors import UMTError
 
 SUITES = int(os.environ.get("UMT_SOAK", "10"))
-SETS = {"cub": "CUB_200_2011", "aircraft": "fgvc-aircraft-2013b", "caltech101": "caltech101"}
+SETS = {"cub": "CUB_200_2011", "aircraft": "fgvc-aircraft-2013b", "imagenet": "imagenet"}
 LISTED = ("cub", "aircraft")  # sets with lists of their images
-SIZE = MiniSize(aircraft=(2, 1, 1), caltech101=1, cub=(3, 1))
+SIZE = MiniSize(imagenet=60, aircraft=(2, 1, 1), cub=(3, 1))
 COLUMNS = [
     *({"task": "knn", "dataset": dataset, "protocol": "mini", "metric": "top1"} for dataset in SETS),
     *({"task": "fewshot", "dataset": dataset, "protocol": "mini", "metric": "accuracy"} for dataset in SETS),
 ]
-STRANGE = {"task": "knn", "dataset": "cub", "protocol": "mini", "metric": "top-one"}
+STRANGE = {"task": "knn", "dataset": "cub", "protocol": "mini", "metric": "top1"}
 Undo = Callable[[], None]
 
 
@@ -155,7 +155,7 @@ def writes_counted(trap: Callable[[int], None] | None) -> Iterator[None]:
 
 
 def images(soak: Soak, dataset: str) -> list[Path]:
-    return sorted((soak.folder / "data" / SETS[dataset]).rglob("*.jpg"))
+    return sorted(path for path in (soak.folder / "data" / SETS[dataset]).rglob("*") if path.suffix in (".jpg", ".png"))
 
 
 def bad_image(soak: Soak) -> Fault:
@@ -169,9 +169,9 @@ def vanished_image(soak: Soak) -> Fault:
     """An image that its list names; without a list, there are only fewer images."""
     dataset = soak.random.choice(soak.columns)["dataset"]
     if dataset not in LISTED:
-        return vanished_set(soak)
+        return bad_image(soak)
     path = soak.random.choice(images(soak, dataset))
-    away = soak.folder / "away.jpg"
+    away = soak.folder / "away.image"
     path.rename(away)
     soak.undo.append(lambda: away.rename(path) and None)
     return Fault("vanished image", lambda job: job[2] == dataset, path.name)
@@ -192,7 +192,7 @@ def bad_checkpoint(soak: Soak) -> Fault:
 
 
 def bad_row(soak: Soak) -> Fault:
-    soak.write([*soak.columns, {**STRANGE, soak.random.choice(("task", "dataset", "protocol", "metric")): "nowhere"}])
+    soak.write([*soak.columns, {**STRANGE, soak.random.choice(("task", "dataset", "protocol")): "nowhere"}])
     soak.undo.append(lambda: soak.write(soak.columns))
     return Fault("bad row", lambda job: False, "nowhere")
 
@@ -221,7 +221,7 @@ def killed(soak: Soak) -> Fault:
     return Fault("killed", lambda job: True, "")
 
 
-BEFORE = (bad_image, vanished_image, vanished_set, bad_checkpoint, bad_row)
+BEFORE = (bad_image, vanished_image, bad_checkpoint, bad_row, vanished_set)  # a set that is gone has no images
 DURING = (full_disk, killed)
 
 
@@ -286,7 +286,9 @@ def make(seed: int, folder: Path, sound: Path) -> Soak:
     labels = random.sample(sorted(names), random.randint(1, 2))
     soak = Soak(folder, random, random.sample(COLUMNS, random.randint(1, 4)), {name: names[name] for name in labels})
     soak.write(soak.columns)
-    chosen = random.sample(BEFORE, random.choice((0, 1, 1, 2))) + random.sample(DURING, random.choice((0, 0, 1)))
+    chosen = sorted(random.sample(BEFORE, random.choice((0, 1, 1, 2))), key=BEFORE.index) + random.sample(
+        DURING, random.choice((0, 0, 1))
+    )
     soak.faults = [inject(soak) for inject in chosen]
     return soak
 
@@ -314,13 +316,13 @@ def test_nothing_is_lost_and_every_failure_is_named(
     }
     for job, (path, time) in kept.items():
         assert (path.stat().st_mtime_ns == time) != (job in damaged), "a sound result is not measured again"
-    assert not list(soak.out.rglob(".partial-*"))
+    assert "killed" in names or not list(soak.out.rglob(".partial-*")), "only kill -9 leaves a temporary file"
 
 
 def check_first(soak: Soak, status: int, said: str, missing: set[Job], names: list[str]) -> None:
     """Every job without a result belongs to a fault, which is named; the status says if anything is missing."""
     assert "UNKNOWN" not in said, said
-    assert "Traceback" not in said or "cannot be written" in said, said
+    assert "Traceback" not in said, said
     for job in missing:
         causes = [fault for fault in soak.faults if fault.stops(job)]
         assert [fault for fault in causes if fault.said in said], (job, names, said)
@@ -328,7 +330,7 @@ def check_first(soak: Soak, status: int, said: str, missing: set[Job], names: li
         assert "killed" in names
     elif missing or "bad row" in names:
         assert status > 0
-        assert "bad row" not in names or "nowhere" in said, said
+        assert [fault for fault in soak.faults if fault.said in said], said
     elif "full disk" not in names:  # which may come when all results are there, and only tables are missing
         assert status == 0, said
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matrix.cells import DEFAULTS, Cell, Elsewhere, Never
+from matrix.cells import DEFAULTS, AsBefore, Cell, Either, Elsewhere, Named, Never
 from matrix.doors import DOORS, Door
 from matrix.faults import FAULTS, Fault
 
+SIGNS = {Named: "N", AsBefore: "B", Either: "N/B", Elsewhere: "T", Never: "-"}
+LEGEND = "N: named. B: read as before, or computed again. T: another test has it. -: cannot happen. The reasons follow."
 TESTS = Path(__file__).resolve().parents[2]
 HEAD = """# Robustness
 
@@ -49,6 +51,16 @@ def shown(entry: Cell) -> str:
     return f"{entry.reason}: `{entry.test}`" if isinstance(entry, Elsewhere) else entry.reason
 
 
+def overview() -> list[str]:
+    """Return the lines of the table of all cells, by signs."""
+    head = [f"| door | {' | '.join(fault.name for fault in FAULTS)} |", f"|---{'|---' * len(FAULTS)}|"]
+    return head + [f"| {door.name} | {' | '.join(signs(door, fault) for fault in FAULTS)} |" for door in DOORS]
+
+
+def signs(door: Door, fault: Fault) -> str:
+    return ", ".join(dict.fromkeys(SIGNS[type(entry)] for entry in outcomes(door, fault)))
+
+
 def page() -> str:
     """Return the whole page."""
     entries = [entry for door in DOORS for fault in FAULTS for entry in outcomes(door, fault).items()]
@@ -56,6 +68,7 @@ def page() -> str:
     tests = sum(len(variants) for entry, variants in entries if not isinstance(entry, Never))
     lines = [HEAD.format(tests=tests, sentences=sentences, cells=len(DOORS) * len(FAULTS))]
     lines += ["| fault | is made as |", "|---|---|", *(f"| {fault.name} | {fault.about} |" for fault in FAULTS)]
+    lines += ["", *overview(), "", LEGEND]
     for door in DOORS:
         lines += ["", f"## {door.name[0].upper()}{door.name[1:]}", "", f"Read by {door.opened_by}.", ""]
         lines += ["| fault | outcome |", "|---|---|"]
