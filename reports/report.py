@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks.suite.suite import COST_TASKS, Column, Suite, SuiteTable
 from reports.building.build import build_table
 from reports.building.columns import comparable_columns
-from reports.building.sharing import shareable
+from reports.building.facts import facts_of
+from reports.building.sharing import Anonymiser, shareable, shared_rows
 from reports.building.table import Table
 from reports.building.top_rows import shortened
 from reports.figures.curves import training_curves
@@ -22,7 +23,7 @@ from reports.results.students import students_of
 from reports.tables.student_table import build_student_table
 from reports.tables.student_tables import STUDENT_TABLES
 from reports.tables.table6 import cka_table
-from reports.writers.csv import csv_table
+from reports.writers.csv import csv_table, results_csv
 from reports.writers.html import html_page
 from reports.writers.latex import latex_document, latex_table
 from reports.writers.markdown import markdown_table
@@ -69,18 +70,30 @@ def suite_figures(suite: Suite, tables: Sequence[Table], measurements: Sequence[
     return [sketch for sketch in sketches if sketch]
 
 
-def report_files(tables: Sequence[Table], sketches: Sequence[Sketch], title: str, out: Path) -> dict[str, bytes]:
+def report_files(
+    tables: Sequence[Table],
+    sketches: Sequence[Sketch],
+    title: str,
+    out: Path,
+    measurements: Sequence[Measurement] = (),
+    hidden: Anonymiser | None = None,
+) -> dict[str, bytes]:
     """Return by name `report.html`, `report.tex`, tables as CSV, LaTeX and Markdown, and figures as PDF and PNG.
 
     A CSV has all rows; if a table is too long to be read, the other formats have the top ones. Figures in `out` that
-    show the same are not drawn again.
+    show the same are not drawn again. `results.csv` has all measurements.
     """
     figures = [finished(sketch, out) for sketch in sketches]
     tables = [shareable(table) for table in tables]
     short = [shortened(table, MAX_ROWS) for table in tables]
-    texts = {"report.html": html_page(title, short, figures), "report.tex": latex_document(short)}
+    downloads = {f"{table.name}.csv": csv_table(table) for table in tables}
+    if measurements:
+        rows = (row for measurement in measurements for row in shared_rows(measurement, out.parent, hidden))
+        downloads["results.csv"] = results_csv(rows)
+    facts = facts_of(measurements, tables)
+    page = html_page(title, short, figures, facts=facts, downloads=downloads, folder=out)
+    texts = {"report.html": page, "report.tex": latex_document(short), **downloads}
     for table, readable in zip(tables, short, strict=True):
-        texts |= {f"{table.name}.csv": csv_table(table)}
         texts |= {f"{table.name}{suffix}": write(readable) for suffix, write in FOR_PEOPLE.items()}
     contents = {name: text.encode() for name, text in texts.items()}
     for figure in figures:

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import umt
-from reports.building.table import Table
+from reports.building.facts import Fact
+from reports.building.table import Cell, Table
 from reports.figures.figure import Figure
 from umt.text import printable
 
+MAX_INSIDE = 1 << 20  # bytes of a download inside the page; a browser takes no longer address
 
-def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = ()) -> str:
-    """Write a self-contained HTML document that sorts and filters; a click on a number shows its origin."""
+
+def html_page(
+    title: str,
+    tables: Sequence[Table],
+    figures: Sequence[Figure] = (),
+    *,
+    facts: Sequence[Fact] = (),
+    downloads: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> str:
+    """Write a self-contained HTML document that sorts and filters; a click on a number shows its origin.
+
+    downloads: CSV texts by the name of their file, `NAME.csv` of each table; `folder` is that of the page, and result
+    files beside it are linked.
+    """
     environment = Environment(
         loader=PackageLoader("reports", "writers"),
         autoescape=True,
@@ -28,15 +44,51 @@ def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (
         finalize=_printable,
     )
     environment.filters["lines"] = _lines
+    environment.filters["links"] = lambda cell: _links(cell, folder)
+    environment.filters["unbroken"] = _unbroken
+    environment.filters["between"] = _between
     script = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         title=title,
         tables=tables,
         figures=figures,
+        facts=facts,
+        downloads={name: _address(name, text) for name, text in (downloads or {}).items()},
+        with_intervals=any(map(_has_interval, tables)),
         script=Markup(script),
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",  # no other script may run
         version=umt.__version__,
     )
+
+
+def _address(name: str, text: str) -> str:
+    """Return the text as an address inside the page, or if it is long the file of that name beside the page."""
+    content = text.encode()
+    if len(content) > MAX_INSIDE:
+        return quote(name)
+    return f"data:text/csv;charset=utf-8;base64,{b64encode(content).decode()}"
+
+
+def _links(cell: Cell, folder: Path | None) -> str:
+    """Return the addresses of a cell's result files from the page, a line for each that lies in the same run."""
+    run = folder.absolute().parent if folder else None
+    paths = [path.absolute() for path in cell.files]
+    return "\n".join(f"../{quote(path.relative_to(run).as_posix())}" for path in paths if run and run in path.parents)
+
+
+def _has_interval(table: Table) -> bool:
+    return any(cell.interval for group in table.groups for row in group.rows for cell in row.cells)
+
+
+def _between(interval: tuple[float, float], decimals: int) -> str:
+    low, high = interval
+    return f"[{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def _unbroken(heading: str) -> Markup:
+    """Return a heading whose words, as k-NN, stay in one line."""
+    word = Markup('<span class="word">{}</span>')
+    return Markup(" ").join(word.format(part) if "-" in part else part for part in printable(heading).split())
 
 
 def _printable(value: Any) -> Any:
