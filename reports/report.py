@@ -15,6 +15,7 @@ from reports.building.table import Table
 from reports.building.top_rows import shortened
 from reports.figures.curves import training_curves
 from reports.figures.figure import Sketch, finished
+from reports.figures.radar import task_radar
 from reports.figures.speed import SPEED, speed_scatter
 from reports.figures.tasks import task_bars
 from reports.paper import TABLE1
@@ -63,7 +64,7 @@ def suite_figures(suite: Suite, tables: Sequence[Table], measurements: Sequence[
     named = {table.name: table for table in tables if table.name in suite.tables}
     scores = [table for name, table in named.items() if _has_scores(suite.tables[name].columns)]
     speeds = [table for table in named.values() if any(column.metric.label == SPEED for column in table.columns)]
-    sketches = [task_bars(table) for table in scores]
+    sketches = [draw(table) for table in scores for draw in (task_bars, task_radar)]
     if "table1" in named and speeds:
         sketches.append(speed_scatter(named["table1"], speeds[0]))
     sketches.append(training_curves(students_of(measurements)))
