@@ -62,8 +62,11 @@ def _draw(shows: Any) -> Drawing:
         axes.plot([*angles, angles[0]], [*shares, shares[0]], color=colour, marker=marker, ms=4, lw=1.2, label=name)
     axes.set_theta_offset(math.pi / 2)
     axes.set_theta_direction(-1)
-    axes.set_xticks(angles, ["\n".join(textwrap.wrap(text, 14)) for text in shows["headings"]], fontsize=7)
+    axes.set_xticks(
+        angles, ["\n".join(textwrap.wrap(text, 14, break_on_hyphens=False)) for text in shows["headings"]], fontsize=7
+    )
     axes.set_ylim(max(0.0, min(map(min, shows["shares"])) - 0.1), 1.0)
+    axes.tick_params(axis="x", pad=12)
     axes.tick_params(axis="y", labelsize=6)
     drawing.legend(loc="outside right upper", fontsize=7, frameon=False)
     return drawing

@@ -45,7 +45,6 @@ def html_page(
     )
     environment.filters["lines"] = _lines
     environment.filters["links"] = lambda cell: _links(cell, folder)
-    environment.filters["unbroken"] = _unbroken
     environment.filters["between"] = _between
     script = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
@@ -83,12 +82,6 @@ def _has_interval(table: Table) -> bool:
 def _between(interval: tuple[float, float], decimals: int) -> str:
     low, high = interval
     return f"[{low:.{decimals}f}, {high:.{decimals}f}]"
-
-
-def _unbroken(heading: str) -> Markup:
-    """Return a heading whose words, as k-NN, stay in one line."""
-    word = Markup('<span class="word">{}</span>')
-    return Markup(" ").join(word.format(part) if "-" in part else part for part in printable(heading).split())
 
 
 def _printable(value: Any) -> Any:
