@@ -66,8 +66,8 @@ def anonymiser(tables: Iterable[Table], measurements: Iterable[Measurement]) -> 
 
 def shared_rows(measurement: Measurement, folder: Path, hidden: Anonymiser | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows of a measurement in a tidy table; paths are those below the folder of the run."""
-    path = measurement.path
-    near = path.relative_to(folder) if folder in path.parents else Path(path.name)
+    path, run = measurement.path.absolute(), folder.absolute()
+    near = path.relative_to(run) if run in path.parents else Path(path.name)
     for row in result_rows(near, measurement.result):
         if hidden:
             backbone = hidden.labels.get(row["backbone"]) or hidden.text(row["backbone"])
