@@ -9,7 +9,6 @@ from typing import Any
 
 import rich.console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.segment import Segment
 from rich.text import Text
 
@@ -42,13 +41,12 @@ def print_whole(console: Console, markup: str, indent: int = 0) -> None:
 
     A word that is longer than a line is left to the terminal.
     """
-    if console.is_terminal:
-        line = console.render_str(markup)
-        line.overflow = "ignore"
-        console.print(Padding(line, (0, 0, 0, indent), expand=False), crop=False, highlight=False)
-    else:
-        lines = (f"{' ' * indent}{line}" if line else line for line in markup.split("\n"))
-        console.print(*lines, sep="\n", soft_wrap=True, highlight=False)
+    text = console.render_str(markup)
+    room = console.width - indent if console.is_terminal else len(text)
+    longest = max(map(len, text.plain.split()), default=1)
+    for line in text.wrap(console, max(room, longest, 1)):
+        line.rstrip()
+        console.print(Text(" " * indent if line else "") + line, soft_wrap=True, highlight=False)
 
 
 def warn_old_option(option: str, remedy: str) -> None:
