@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.results import INTERVAL, Result
 from benchmarks.suite.suite import COST_TASKS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 JOB = ("backbone", "weights_hash", "task", "dataset", "protocol", "protocol_hash", "data_fingerprint", "seed", "metric")
 COLUMNS = (
@@ -27,11 +28,14 @@ TYPES = {"value": "float64", "lower_is_better": "bool", "official": "bool", "see
 
 def results_frame(results: Iterable[tuple[Path, Result]]) -> pd.DataFrame:
     """Return the table of results that were read from files, in their order."""
-    rows = [row for path, result in results for row in _rows(path, result)]
+    import pandas as pd  # a report writes the rows without it
+
+    rows = [row for path, result in results for row in result_rows(path, result)]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(TYPES)
 
 
-def _rows(path: Path, result: Result) -> Iterator[dict[str, Any]]:
+def result_rows(path: Path, result: Result) -> Iterator[dict[str, Any]]:
+    """Yield a row for each metric of a result."""
     key = result.key
     columns = {
         "backbone": key.backbone,

@@ -68,15 +68,15 @@ def write_report(
     out = writable_folder(out or results.parent / "tables", "--out")
     if compare:
         tables.append(_compared(suite, measurements))
-    if anonymous:
-        hidden = anonymiser(tables, measurements)
+    hidden = anonymiser(tables, measurements) if anonymous else None
+    if hidden:
         tables = [hidden.table(table) for table in tables]
     console = Console()
     for table in tables:
         if table.measured_rows:
             print_table(table, console)
     figures = suite_figures(suite, tables, measurements)
-    write_files(report_files(tables, figures, suite.title, out), out, console, "report.html")
+    write_files(report_files(tables, figures, suite.title, out, measurements, hidden), out, console, "report.html")
 
 
 @click.command(epilog=LEADERBOARD_EPILOG)
@@ -110,7 +110,7 @@ def leaderboard(
     table, console = ranked.leaderboard(measurements), Console()
     print_table(table, console)
     if out:
-        write_files(report_files([table], [], "Leaderboard", out), out, console, "report.html")
+        write_files(report_files([table], [], "Leaderboard", out, measurements), out, console, "report.html")
 
 
 def _passes_options(

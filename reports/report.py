@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.suite.suite import COST_TASKS, Column, Suite, SuiteTable
 from reports.building.build import build_table
 from reports.building.columns import comparable_columns
-from reports.building.sharing import shareable
+from reports.building.facts import facts_of
+from reports.building.sharing import Anonymiser, shareable, shared_rows
 from reports.building.table import Table
 from reports.building.top_rows import shortened
 from reports.figures.curves import training_curves
 from reports.figures.figure import Sketch, finished
+from reports.figures.radar import task_radar
 from reports.figures.speed import SPEED, speed_scatter
 from reports.figures.tasks import task_bars
 from reports.paper import paper_numbers
@@ -24,8 +27,8 @@ from reports.tables.protocol_spread import protocol_spread
 from reports.tables.student_table import build_student_table
 from reports.tables.student_tables import STUDENT_TABLES
 from reports.tables.table6 import cka_table
-from reports.writers.csv import csv_table
-from reports.writers.html import html_page
+from reports.writers.csv import csv_table, results_csv
+from reports.writers.html import address_in_run, html_page
 from reports.writers.latex import latex_document, latex_table
 from reports.writers.markdown import markdown_table
 
@@ -70,25 +73,37 @@ def suite_figures(suite: Suite, tables: Sequence[Table], measurements: Sequence[
     speeds = [
         table for table in tables_by_name.values() if any(column.metric.label == SPEED for column in table.columns)
     ]
-    sketches = [task_bars(table) for table in scores]
+    sketches = [draw(table) for table in scores for draw in (task_bars, task_radar)]
     if "table1" in tables_by_name and speeds:
         sketches.append(speed_scatter(tables_by_name["table1"], speeds[0]))
     sketches.append(training_curves(students_of(measurements)))
     return [sketch for sketch in sketches if sketch]
 
 
-def report_files(tables: Sequence[Table], sketches: Sequence[Sketch], title: str, out: Path) -> dict[str, bytes]:
+def report_files(
+    tables: Sequence[Table],
+    sketches: Sequence[Sketch],
+    title: str,
+    out: Path,
+    measurements: Sequence[Measurement] = (),
+    hidden: Anonymiser | None = None,
+) -> dict[str, bytes]:
     """Return by name `report.html`, `report.tex`, tables as CSV, LaTeX and Markdown, and figures as PDF and PNG.
 
     A CSV has all rows; if a table is too long to be read, the other formats have the top ones. Figures in `out` that
-    show the same are not drawn again.
+    show the same are not drawn again. `results.csv` has all measurements.
     """
     figures = [finished(sketch, out) for sketch in sketches]
     tables = [shareable(table) for table in tables]
     short = [shortened(table, MAX_ROWS) for table in tables]
-    texts = {"report.html": html_page(title, short, figures), "report.tex": latex_document(short)}
+    downloads = {f"{table.name}.csv": csv_table(table) for table in tables}
+    if measurements:
+        rows = (row for measurement in measurements for row in shared_rows(measurement, out.parent, hidden))
+        downloads["results.csv"] = results_csv(rows)
+    facts = facts_of(measurements, tables)
+    page = html_page(title, short, figures, facts=facts, downloads=downloads, link=partial(address_in_run, out))
+    texts = {"report.html": page, "report.tex": latex_document(short), **downloads}
     for table, readable in zip(tables, short, strict=True):
-        texts |= {f"{table.name}.csv": csv_table(table)}
         texts |= {f"{table.name}{suffix}": write(readable) for suffix, write in FOR_PEOPLE.items()}
     contents = {name: text.encode() for name, text in texts.items()}
     for figure in figures:

@@ -9,7 +9,6 @@ from typing import Any
 
 import rich.console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.segment import Segment
 from rich.text import Text
 
@@ -42,13 +41,20 @@ def print_whole(console: Console, markup: str, indent: int = 0) -> None:
 
     A word that is longer than a line is left to the terminal.
     """
-    if console.is_terminal:
-        line = console.render_str(markup)
-        line.overflow = "ignore"
-        console.print(Padding(line, (0, 0, 0, indent), expand=False), crop=False, highlight=False)
-    else:
-        lines = (f"{' ' * indent}{line}" if line else line for line in markup.split("\n"))
-        console.print(*lines, sep="\n", soft_wrap=True, highlight=False)
+    for line in console.render_str(markup).split("\n", allow_blank=True):
+        room = console.width - indent if console.is_terminal else len(line)
+        for part in line.divide(_breaks(line.plain, room)):
+            part.rstrip()
+            console.print(Text(" " * indent if part else "") + part, soft_wrap=True, highlight=False)
+
+
+def _breaks(line: str, room: int) -> list[int]:
+    """Return where a line goes on in the next one, so that words are whole; a long one has a line of its own."""
+    breaks = [0]
+    for word in re.finditer(r"\S+", line):
+        if word.end() - breaks[-1] > room and line[breaks[-1] : word.start()].strip():
+            breaks.append(word.start())
+    return breaks[1:]
 
 
 def warn_old_option(option: str, remedy: str) -> None:

@@ -51,7 +51,7 @@ class LiveJobs:
         counter = running.get(newest, StepCounter()) if newest else StepCounter()
         task = joined([newest.key.task, newest.key.dataset]) if newest else ""
         first = fitted(self._count(), task, joined([counter.rate, self._remaining(running)]), width)
-        return [first, *(_job_line(request, counter)[:width] for request, counter in running.items())]
+        return [first, *(_short_line(request, counter, width) for request, counter in running.items())]
 
     def _full(self) -> list[str]:
         running = dict(self.running)
@@ -72,3 +72,8 @@ class LiveJobs:
 
 def _job_line(request: JobRequest, counter: StepCounter) -> str:
     return "  " + joined([request.title, counter.count, counter.text, counter.rate])
+
+
+def _short_line(request: JobRequest, counter: StepCounter, width: int) -> str:
+    """Return the line of a job that shows its step and its loss, and as much of its title as there is room for."""
+    return f"  {fitted(counter.count, request.title, counter.text, width - 2)}"[:width]

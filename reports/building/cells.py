@@ -94,6 +94,8 @@ def provenance(measurements: Sequence[Measurement], name: str) -> Iterator[str]:
 
 
 def _interval(measurements: Sequence[Measurement], name: str) -> tuple[float, float] | None:
+    if len(measurements) < 2 and not measurements[0].interval:
+        return None
     from reports.building.ranking import estimate  # takes scipy
 
     return estimate(measurements, name).interval

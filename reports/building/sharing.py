@@ -10,7 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from benchmarks.frame import result_rows
 from reports.building.table import Cell, Private, Row, Table
 from reports.results.measurement import Measurement
 
@@ -60,6 +62,19 @@ def anonymiser(tables: Iterable[Table], measurements: Iterable[Measurement]) -> 
     labels = dict.fromkeys(row.labels[0] for table in tables for row in table.measured_rows)
     naming = [label for label in labels if names.search(label)]
     return Anonymiser(names, {label: f"Model {number}" for number, label in enumerate(naming, 1)})
+
+
+def shared_rows(measurement: Measurement, folder: Path, hidden: Anonymiser | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a measurement in a tidy table; paths are those below the folder of the run."""
+    path, run = measurement.path.absolute(), folder.absolute()
+    near = path.relative_to(run) if run in path.parents else Path(path.name)
+    for row in result_rows(near, measurement.result):
+        if hidden:
+            backbone = hidden.labels.get(row["backbone"]) or hidden.text(row["backbone"])
+            yield {**row, "backbone": backbone, "spec": "", "path": "", "dataset": hidden.text(row["dataset"])}
+        else:
+            names = {name: spec_without_folders(row[name]) for name in ("spec", "dataset")}
+            yield {**row, **names}
 
 
 def _names_here() -> Iterator[str]:

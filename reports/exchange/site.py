@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from benchmarks.suite.suite import COST_TASKS, Column, Suite
 from reports.building.columns import comparable_columns
@@ -23,7 +24,7 @@ def site_files(content: HubContent) -> dict[str, bytes]:
     if not content.measurements:
         raise ResultError("no result of this hub is without fault; `umt results check` names the faults")
     tables = [*_rankings(content.suite, content.measurements), *_tables(content)]
-    page = html_page(content.hub.title, tables, evidence="results/").encode()
+    page = html_page(content.hub.title, tables, link=lambda path: quote(_place(path))).encode()
     return {"index.html": page, **{_place(item.path): read_plain(item.path) for item in content.measurements}}
 
 

@@ -32,8 +32,8 @@ def speed_scatter(tasks: Table, costs: Table) -> Sketch | None:
     return Sketch(
         f"{tasks.name}-speed",
         "Accuracy and speed",
-        "Images a second of the forward, as the suite measured them; only points of one device compare."
-        + limit_note(rows, MAX_BACKBONES),
+        "Images a second of the forward, as the suite measured them; only points of one device compare. "
+        "Named and on the dotted line: those that no other one beats in both." + limit_note(rows, MAX_BACKBONES),
         _draw,
         {"names": sorted(names), "panels": shown},
     )
@@ -43,6 +43,15 @@ def _panel(column: TableColumn, rows: Sequence[Row], index: int, speeds: dict[st
     points: list[Point] = [(name, speeds[name], value) for name, value in _values(rows, index).items()]
     higher = column.metric.higher_is_better
     return {"heading": column.heading, "measure": column.measure, "higher": higher, "points": points}
+
+
+def pareto_front(points: Sequence[tuple[float, float]], higher: bool) -> list[tuple[float, float]]:
+    """Return the points that no other one beats in both speed and value, from the fastest to the slowest."""
+    front: list[tuple[float, float]] = []
+    for speed, value in sorted(points, key=lambda point: (-point[0], -point[1] if higher else point[1])):
+        if not front or (value > front[-1][1] if higher else value < front[-1][1]):
+            front.append((speed, value))
+    return front
 
 
 def _draw(shows: Any) -> Drawing:
@@ -58,7 +67,12 @@ def _scatter(axes: Axes, panel: Any, names: list[str]) -> None:
     looks = dict(zip(names, zip(colours(len(names)), markers(len(names)), strict=True), strict=True))
     for name, speed, value in panel["points"]:
         colour, marker = looks[name]
-        axes.scatter(speed, value, color=colour, marker=marker, s=36, label=name)
+        axes.scatter(speed, value, color=colour, marker=marker, s=36, label=name, zorder=2)
+    front = pareto_front([(speed, value) for _, speed, value in panel["points"]], panel["higher"])
+    axes.plot(*zip(*front, strict=True), color="#888888", lw=1, ls=":", zorder=1)
+    for name, speed, value in panel["points"]:
+        if (speed, value) in front:
+            axes.annotate(name, (speed, value), xytext=(0, 5), textcoords="offset points", fontsize=6, ha="center")
     axes.margins(y=0.1)  # no mark is cut by an axis
     logarithmic(axes, "x")
     axes.set_xlabel("images a second", fontsize=7)

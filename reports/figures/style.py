@@ -35,15 +35,20 @@ def hatches(count: int) -> list[str]:
     return list(islice(cycle(HATCHES), count))
 
 
-def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure with up to four panels a row, or three if that leaves fewer places empty."""
+def drawing_canvas(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches."""
     import matplotlib
     from matplotlib.figure import Figure
 
     matplotlib.use("Agg")  # pictures go to files, also if there is a screen
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure with up to four panels a row, or three if that leaves fewer places empty."""
     columns = min(count, min((4, 3), key=lambda width: -count % width))
     rows = -(-count // columns)
-    drawing = Figure(figsize=(3.2 * columns, height * rows), layout="constrained")
+    drawing = drawing_canvas(3.2 * columns, height * rows)
     axes = drawing.subplots(rows, columns, squeeze=False).flatten().tolist()
     for unused in axes[count:]:
         unused.set_axis_off()

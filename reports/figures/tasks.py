@@ -75,6 +75,7 @@ def _bars(axes: Axes, panel: Any, names: list[str]) -> None:
     axes.set_xlim(low, high)
     if panel["percent"]:  # the part beyond is room for the numbers
         axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= min(high, 100)])
+        axes.spines["bottom"].set_bounds(low, min(high, 100))
     axes.tick_params(axis="x", labelsize=7)
     axes.tick_params(axis="y", length=0)
     heading = textwrap.wrap(panel["heading"], 36, break_on_hyphens=False)

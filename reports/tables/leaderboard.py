@@ -121,5 +121,9 @@ def _cell(column: LeaderboardColumn, name: str) -> Cell:
     bounds = f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]" if interval else ""
     explain = partial(provenance, column.runs[name], next(iter(column.results[0].metrics)))
     return Cell(
-        f"{ranks}. {rank.estimate.value:.{digits}f}{bounds}", rank.estimate.value, best=rank.rank == 1, explain=explain
+        f"{ranks}. {rank.estimate.value:.{digits}f}{bounds}",
+        rank.estimate.value,
+        best=rank.rank == 1,
+        explain=explain,
+        files=tuple(run.path for run in column.runs[name]),
     )

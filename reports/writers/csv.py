@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
+from collections.abc import Iterable, Mapping
 from io import StringIO
 
+from benchmarks.frame import COLUMNS
 from reports.building.table import DASH, Cell, Group, Row, Table
 from umt.text import printable
 
@@ -24,6 +27,23 @@ def csv_table(table: Table) -> str:
     for group in table.groups:
         writer.writerows(_line(group, row) for row in group.rows)
     return buffer.getvalue()
+
+
+def results_csv(rows: Iterable[Mapping[str, object]]) -> str:
+    """Write a tidy table, a line for each metric of each result."""
+    buffer = StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _plain(value) for name, value in row.items()})
+    return buffer.getvalue()
+
+
+def _plain(value: object) -> str:
+    """Return a value as text; a number that is not known is empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return spreadsheet_text(value) if isinstance(value, str) else repr(value)
 
 
 def _line(group: Group, row: Row) -> list[str]:

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import umt
+from reports.building.facts import Fact
 from reports.building.table import Table
 from reports.figures.figure import Figure
 from umt.text import printable
 
+MAX_INSIDE = 1 << 20  # bytes of a download inside the page; a browser takes no longer address
 
-def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (), *, evidence: str = "") -> str:
+
+def html_page(
+    title: str,
+    tables: Sequence[Table],
+    figures: Sequence[Figure] = (),
+    *,
+    facts: Sequence[Fact] = (),
+    downloads: Mapping[str, str] | None = None,
+    link: Callable[[Path], str | None] = lambda path: None,
+) -> str:
     """Write a self-contained HTML document that sorts and filters; a click on a number shows its origin.
 
-    evidence: the folder of result files, relative to the page, that this leads to.
+    downloads: CSV texts by the name of their file, `NAME.csv` of each table. link: the address of a result file, from
+    the page, if it can be reached from there.
     """
     environment = Environment(
         loader=PackageLoader("reports", "writers"),
@@ -31,16 +44,43 @@ def html_page(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (
         finalize=_printable,
     )
     environment.filters["lines"] = _lines
+    environment.filters["links"] = lambda cell: "\n".join(filter(None, map(link, cell.files)))
+    environment.filters["between"] = _between
     script = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         title=title,
         tables=tables,
         figures=figures,
-        evidence=evidence,
+        facts=facts,
+        downloads={name: _address(name, text) for name, text in (downloads or {}).items()},
+        with_intervals=any(map(_has_interval, tables)),
         script=Markup(script),
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",  # no other script may run
         version=umt.__version__,
     )
+
+
+def _address(name: str, text: str) -> str:
+    """Return the text as an address inside the page, or if it is long the file of that name beside the page."""
+    content = text.encode()
+    if len(content) > MAX_INSIDE:
+        return quote(name)
+    return f"data:text/csv;charset=utf-8;base64,{b64encode(content).decode()}"
+
+
+def address_in_run(folder: Path, path: Path) -> str | None:
+    """Return the address of a file from a page in `folder`; None if it does not lie in the same run."""
+    run, file = folder.absolute().parent, path.absolute()
+    return f"../{quote(file.relative_to(run).as_posix())}" if run in file.parents else None
+
+
+def _has_interval(table: Table) -> bool:
+    return any(cell.interval for group in table.groups for row in group.rows for cell in row.cells)
+
+
+def _between(interval: tuple[float, float], decimals: int) -> str:
+    low, high = interval
+    return f"[{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
 def _printable(value: Any) -> Any:

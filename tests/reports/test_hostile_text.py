@@ -70,7 +70,9 @@ class Texts(HTMLParser):
         self.elements.add(tag)
         self.scripts += tag == "script"
         self.texts += [value for _, value in attrs if value]
-        assert not [name for name, _ in attrs if name.startswith("on") or name == "href"]
+        assert not [name for name, _ in attrs if name.startswith("on")]
+        addresses = [value for name, value in attrs if name == "href" and value]
+        assert all(address.startswith(("#", "data:text/csv;charset=utf-8;base64,")) for address in addresses)
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)

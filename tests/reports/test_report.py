@@ -93,7 +93,18 @@ def test_files(suite, measurement, cub, tmp_path):
     tables = suite_tables(suite(), [measurement(cub, 80.0)])
     names = [f"table{number}{suffix}" for number in range(1, 8) for suffix in (".csv", ".tex", ".md")]
     contents = report_files(tables, suite_figures(suite(), tables, []), "Title", tmp_path)
-    assert list(contents) == ["report.html", "report.tex", *names]
+    assert set(contents) == {"report.html", "report.tex", *names}
+    with_results = report_files(tables, [], "Title", tmp_path, [measurement(cub, 80.0)])
+    assert set(with_results) - set(contents) == {"results.csv"}
+
+
+def test_the_tidy_table_has_every_metric_and_no_folder(suite, measurement, cub, tmp_path):
+    measured = measurement(cub, 80.123456789, metrics={"accuracy": 80.123456789, "=top1": 70.0}, spec="/home/a/b.pth")
+    files = report_files(suite_tables(suite(), [measured]), [], "Title", tmp_path, [measured])
+    lines = list(csv.DictReader(StringIO(files["results.csv"].decode())))
+    assert [(line["metric"], line["value"]) for line in lines] == [("accuracy", "80.123456789"), ("'=top1", "70.0")]
+    assert {line["spec"] for line in lines} == {"…/b.pth"}
+    assert lines[0]["interval_low"] == ""
 
 
 def test_of_a_long_table_people_read_the_leading_rows_and_programs_all(suite, measurement, cub, tmp_path, monkeypatch):

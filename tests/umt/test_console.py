@@ -10,7 +10,7 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from umt.console import Console, shown
+from umt.console import Console, print_whole, shown
 
 HOSTILE = "[red]x[/] [link=http://a]y[/link] \x1b]0;title\x07 :boom:"
 SEEN = "[red]x[/] [link=http://a]y[/link] \\x1b]0;title\\x07 :boom:"
@@ -62,3 +62,26 @@ def test_two_pieces_make_no_tag(between: str) -> None:
         text = Text.from_markup(f"[bold]-[/]{shown(first)}{between}{shown(second)}[bold]-[/]")
         assert len(text.spans) == 2
         assert text.plain.replace("\\", "") == f"-{first}{between}{second}-".replace("\\", "")
+
+
+@pytest.mark.parametrize("width", [20, 60, 100])
+def test_lines_break_between_words_on_a_terminal_and_lose_nothing(width: int) -> None:
+    path = "/data/a-folder-with-a-name-that-is-longer-than-a-line"
+    markup = (
+        f"[green]done[/]  with a few words, and then {shown(path)} [bold]and[/] {shown('[x]')} more words\n\nthe end"
+    )
+    out = StringIO()
+    console = Console(file=out, width=width, force_terminal=True, color_system=None)
+    print_whole(console, markup, indent=2)
+    lines = out.getvalue().splitlines()
+    words = f"done with a few words, and then {path} and [x] more words the end".split()
+    assert out.getvalue().split() == words, "every word whole, and in its order"
+    assert all(len(line) <= width for line in lines if path not in line)
+    assert all(line.startswith("  ") for line in lines if line)
+    assert "" in lines
+
+
+def test_lines_of_a_log_are_as_long_as_they_are() -> None:
+    out = StringIO()
+    print_whole(Console(file=out, width=20), "a word " * 30 + "\nnext", indent=2)
+    assert out.getvalue() == "  " + ("a word " * 30).rstrip() + "\n  next\n"

@@ -15,7 +15,7 @@ from PIL import Image
 
 from reports.building.metrics import METRICS
 from reports.building.table import Cell, Group, Row, Table, TableColumn
-from reports.figures import curves, figure, speed, tasks
+from reports.figures import curves, figure, radar, speed, tasks
 from reports.figures.figure import Sketch, finished, rendered
 from reports.figures.style import COLOURS, logarithmic, panels
 from reports.results.students import students_of
@@ -212,3 +212,30 @@ def test_pictures_that_are_not_those_of_a_report_are_drawn(
         (pdf if harm == "no pdf" else png).unlink()
     assert finished(sketch, tmp_path) == first
     assert len(draws) == 4
+
+
+def test_an_axis_of_percent_is_drawn_to_a_hundred() -> None:
+    drawing = drawing_of(tasks.task_bars(made("t", ["top1", "rmse"], {"a": [98.0, 0.5], "b": [40.0, 0.4]})))
+    assert drawing.axes[0].spines["bottom"].get_bounds() == (0.0, 100)
+
+
+def test_the_front_holds_what_no_other_beats() -> None:
+    points = [(10.0, 80.0), (20.0, 70.0), (15.0, 60.0), (20.0, 65.0), (5.0, 80.0)]
+    assert speed.pareto_front(points, higher=True) == [(20.0, 70.0), (10.0, 80.0)]
+    assert speed.pareto_front(points, higher=False) == [(20.0, 65.0), (15.0, 60.0)]
+
+
+def test_a_radar_has_the_best_at_the_rim() -> None:
+    table = made(
+        "t", ["top1", "rmse", "miou"], {"a": [80.0, 0.5, 40.0], "b": [40.0, 0.4, 50.0], "c": [90.0, None, 1.0]}
+    )
+    drawing = drawing_of(radar.task_radar(table))
+    first, second = (line.get_ydata() for line in drawing.axes[0].lines)
+    assert list(first) == pytest.approx([1.0, 0.8, 0.8, 1.0]), "the row without a value is not drawn"
+    assert list(second) == pytest.approx([0.5, 1.0, 1.0, 0.5])
+
+
+def test_a_radar_needs_three_axes_two_rows_and_values_above_zero() -> None:
+    assert radar.task_radar(made("t", ["top1", "miou"], {"a": [1.0, 2.0], "b": [2.0, 3.0]})) is None
+    assert radar.task_radar(made("t", ["top1", "miou", "rmse"], {"a": [1.0, 2.0, 3.0]})) is None
+    assert radar.task_radar(made("t", ["top1", "miou", "rmse"], {"a": [0.0, 2.0, 3.0], "b": [1.0, 1.0, 1.0]})) is None

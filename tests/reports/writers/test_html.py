@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from io import BytesIO
@@ -11,7 +12,9 @@ import pytest
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
+from reports.building.table import Cell, Group, Row
 from reports.figures.figure import rendered
+from reports.writers import html
 from reports.writers.html import html_page
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -54,7 +57,10 @@ def test_every_element_is_closed(page):
 
 def test_nothing_is_loaded_from_outside(page, table):
     names = {name for _, attributes in page.elements for name in attributes}
-    assert not names & {"src", "href", "srcset", "action", "data", "style", "onclick", "onerror"}
+    assert not names & {"src", "srcset", "action", "data", "style", "onclick", "onerror"}
+    addresses = [attributes["href"] or "" for _, attributes in page.elements if "href" in attributes]
+    assert addresses
+    assert all(address.startswith("#") for address in addresses)
     assert not {tag for tag, _ in page.elements} & {"link", "iframe", "object", "img"}
     assert [tag for tag, _ in page.elements].count("script") == 1
     style = html_page("x", [table]).partition("<style>")[2].partition("</style>")[0]
@@ -93,3 +99,45 @@ def test_figures_are_inside_the_page(table):
 def test_provenance_is_the_title_of_the_best_cell(page):
     (best,) = [attributes for tag, attributes in page.elements if attributes.get("class") == "number best"]
     assert best["title"] == 'task t\ntitle "><script>x</script>'
+
+
+def test_the_page_says_what_it_is_and_where_things_are(table):
+    facts = (("Measured", "2026-01-01"), ("Missing", "2 of 4 numbers, in <CUB>"))
+    page = Page(html_page("x", [table], facts=facts))
+    tags = [tag for tag, _ in page.elements]
+    assert [tags.count(tag) for tag in ("header", "nav", "main", "footer", "h1", "dl")] == [1] * 6
+    ids = {attributes["id"] for _, attributes in page.elements if attributes.get("id")}
+    anchors = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
+    assert "#t" in anchors
+    assert {address.removeprefix("#") for address in anchors if address} <= ids
+    assert "2 of 4 numbers, in &lt;CUB&gt;" in html_page("x", [table], facts=facts)
+
+
+def test_a_csv_is_inside_the_page_or_if_it_is_long_beside_it(table, monkeypatch):
+    monkeypatch.setattr(html, "MAX_INSIDE", 10)
+    page = Page(html_page("x", [table], downloads={"t.csv": "a,b\n1,2\n", "results.csv": "c" * 11}))
+    links = {
+        attributes["download"]: attributes["href"] or ""
+        for tag, attributes in page.elements
+        if tag == "a" and "download" in attributes
+    }
+    assert b64decode(links["t.csv"].removeprefix("data:text/csv;charset=utf-8;base64,")) == b"a,b\n1,2\n"
+    assert links["results.csv"] == "results.csv"
+
+
+def test_result_files_of_the_run_are_linked_and_no_others(table, tmp_path):
+    near, far = tmp_path / "results" / "my model" / "a.json", tmp_path.parent / "b.json"
+    cell = Cell("1.0", 1.0, explain=lambda: ["x"], files=(near, far))
+    linked = replace(table, groups=(Group("", (Row(("m", "–"), (cell, Cell())),)),))
+    page = Page(html_page("x", [linked], folder=tmp_path / "tables"))
+    (button,) = [attributes for _, attributes in page.elements if attributes.get("class") == "why"]
+    assert button["data-files"] == "../results/my%20model/a.json"
+    assert button["data-cell"] == "t/m/CUB/accuracy"
+
+
+def test_intervals_stand_beside_their_numbers(table):
+    cell = Cell("81.2", 81.23, explain=lambda: ["x"], estimate=lambda: (80.04, 82.06))
+    text = html_page("x", [replace(table, groups=(Group("", (Row(("m", "–"), (cell, Cell())),)),))])
+    assert '<span class="interval">[80.0, 82.1]</span>' in text
+    assert 'id="intervals"' in text
+    assert 'id="intervals"' not in html_page("x", [table])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -42,11 +44,20 @@ def test_fragment_is_booktabs_with_the_best_in_bold(table):
     assert r"\emph{ViT-B}" in text
 
 
+def test_a_document_numbers_tables_as_the_page_does(table):
+    """The counter is set before a numbered table, and a table without number has a caption without one."""
+    later, none = replace(table, number="Table 6"), replace(table, number="", title="Costs")
+    text = latex_document([table, later, none])
+    assert re.findall(r"setcounter\{table\}\{(\d+)\}", text) == ["0", "5"]
+    assert text.count("{\\plaincaptions\n") == 1
+    assert text.index("{\\plaincaptions\n") < text.index(r"\caption{Costs. About A\&B.}")
+
+
 def test_document_compiles(table, tmp_path):
     engine = next((command for name, command in ENGINES.items() if shutil.which(name)), None)
     if engine is None:
         pytest.skip("no LaTeX engine (pdflatex or tectonic) is installed")
-    (tmp_path / "report.tex").write_text(latex_document([table, table]), encoding="utf-8")
+    (tmp_path / "report.tex").write_text(latex_document([table, table, replace(table, number="")]), encoding="utf-8")
     done = subprocess.run(engine, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "report.pdf").stat().st_size > 1000

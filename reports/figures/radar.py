@@ -1,0 +1,72 @@
+"""Figure 1b as the paper draws it: a polygon for each of the top backbones, an axis for each task."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from reports.building.table import Table
+from reports.building.top_rows import top_rows
+from reports.figures.figure import Sketch
+from reports.figures.style import colours, drawing_canvas, markers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+MIN_AXES = 3  # of a polygon
+MAX_POLYGONS = 6  # that can be told apart
+
+
+def task_radar(table: Table) -> Sketch | None:
+    """Draw the rows of a finished table that have all values; None if fewer than two have, or it has few columns.
+
+    On every axis the best row is at the rim, and the others at their share of it.
+    """
+    complete = [row for row in table.measured_rows if all(cell.value is not None for cell in row.cells)]
+    rows = top_rows(complete, table.columns, MAX_POLYGONS)
+    signs = [column.metric.higher_is_better for column in table.columns]
+    values = [[float(cell.value or 0.0) for cell in row.cells] for row in rows]
+    if len(rows) < 2 or len(signs) < MIN_AXES or any(value <= 0 for line in values for value in line):
+        return None
+    axes = [_shares([line[index] for line in values], higher) for index, higher in enumerate(signs)]
+    return Sketch(
+        f"{table.name}-radar",
+        f"{table.heading}, as a radar",
+        "On every axis the best backbone is at the rim, and the others at their share of its value; where less is "
+        "better, at the best value's share of theirs. Only backbones with all values."
+        + (f" Of {len(complete)} the {MAX_POLYGONS} with the best mean place." if len(complete) > len(rows) else ""),
+        _draw,
+        {
+            "names": [row.name for row in rows],
+            "headings": [column.heading for column in table.columns],
+            "shares": [list(shares) for shares in zip(*axes, strict=True)],
+        },
+    )
+
+
+def _shares(values: Sequence[float], higher_is_better: bool) -> list[float]:
+    """Return the share of each value in the best one, 1 for the best."""
+    best = max(values) if higher_is_better else min(values)
+    return [value / best if higher_is_better else best / value for value in values]
+
+
+def _draw(shows: Any) -> Drawing:
+    drawing = drawing_canvas(6.4, 4.4)
+    axes: Any = drawing.add_subplot(projection="polar")
+    count = len(shows["headings"])
+    angles = [2 * math.pi * index / count for index in range(count)]
+    looks = zip(shows["names"], shows["shares"], colours(MAX_POLYGONS), markers(MAX_POLYGONS), strict=False)
+    for name, shares, colour, marker in looks:
+        axes.plot([*angles, angles[0]], [*shares, shares[0]], color=colour, marker=marker, ms=4, lw=1.2, label=name)
+    axes.set_theta_offset(math.pi / 2)
+    axes.set_theta_direction(-1)
+    axes.set_xticks(
+        angles, ["\n".join(textwrap.wrap(text, 14, break_on_hyphens=False)) for text in shows["headings"]], fontsize=7
+    )
+    axes.set_ylim(max(0.0, min(map(min, shows["shares"])) - 0.1), 1.0)
+    axes.tick_params(axis="x", pad=12)
+    axes.tick_params(axis="y", labelsize=6)
+    drawing.legend(loc="outside right upper", fontsize=7, frameon=False)
+    return drawing
