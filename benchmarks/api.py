@@ -171,7 +171,10 @@ def execute(plan: RunPlan, executor: Executor, console: Console, note: StatusFil
     print_blocked(console, plan)
     with LiveJobs(console, len(requests)) as live, note:
         executor.run(
-            requests, _both(live.start, note.start), _both(live.advance, note.advance), _both(live.end, note.end)
+            requests,
+            _in_turn(live.start, note.start),
+            _in_turn(live.advance, note.advance),
+            _in_turn(live.end, note.end),
         )
     return {request: _settled(request, report) for request, report in live.reports.items()}
 
@@ -185,7 +188,7 @@ def _settled(request: JobRequest, report: JobReport) -> JobReport:
     return report
 
 
-def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:
+def _in_turn(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:
     def call_both(*event: Any) -> None:
         first(*event)
         second(*event)

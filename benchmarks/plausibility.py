@@ -97,11 +97,11 @@ def _protocol_faults(result: Result, task: Task) -> Iterator[str]:
     if key.protocol not in protocol_names(task.name):
         yield str(unknown_name(f"protocol of task '{task.name}'", key.protocol[:60], protocol_names(task.name)))
         return
-    wanted = _current(task.name, key.protocol)
-    if (result.protocol_version, key.protocol_hash) != wanted:
+    expected = _current(task.name, key.protocol)
+    if (result.protocol_version, key.protocol_hash) != expected:
         yield (
             f"protocol {task.name}/{key.protocol} is version {result.protocol_version} with hash "
-            f"{brief(key.protocol_hash)}, here version {wanted[0]} with hash '{wanted[1]}'; measure again"
+            f"{brief(key.protocol_hash)}, here version {expected[0]} with hash '{expected[1]}'; measure again"
         )
 
 

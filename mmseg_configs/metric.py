@@ -54,7 +54,9 @@ class ClassIoU(IoUMetric):
             "macc": float(np.nanmean(percent["Acc"])),
             "aacc": float(percent["aAcc"]),
             "class_iou": [None if math.isnan(value) else float(value) for value in percent["IoU"]],
-            "areas": [(both.numpy(), predicted.numpy(), true.numpy()) for both, _, predicted, true in results],
+            "areas": [
+                (intersection.numpy(), predicted.numpy(), true.numpy()) for intersection, _, predicted, true in results
+            ],
         }
 
 

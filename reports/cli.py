@@ -49,8 +49,8 @@ ANONYMOUS = click.option(
 @ANONYMOUS
 def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None, anonymous: bool) -> None:
     """Write the tables and figures of a result store, and print the tables that have results."""
-    chosen = load_suite(suite) if suite else None
-    write_report(results or newest_store(), out, chosen, compare=bool(compare), anonymous=anonymous)
+    chosen_suite = load_suite(suite) if suite else None
+    write_report(results or newest_store(), out, chosen_suite, compare=bool(compare), anonymous=anonymous)
 
 
 def write_report(

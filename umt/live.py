@@ -96,7 +96,7 @@ class LiveLines:
         self.short = short
         self.full = full
         self.live = Live(
-            console=console, get_renderable=self._drawn, refresh_per_second=4, transient=True, auto_refresh=True
+            console=console, get_renderable=self._render, refresh_per_second=4, transient=True, auto_refresh=True
         )
         self.visible = visible
         self.stopped = Event()
@@ -121,7 +121,7 @@ class LiveLines:
         for line in self.full():
             self.console.print(Text(f"{now} {printable(line)}"), soft_wrap=True)
 
-    def _drawn(self) -> Text:
+    def _render(self) -> Text:
         width = min(self.console.width, MAX_WIDTH) - 1
         return Text("\n".join(map(printable, self.short(width))), no_wrap=True, overflow="ellipsis")
 

@@ -52,7 +52,7 @@ def _lines(run: RunState, now: float) -> Iterator[str]:
     numbers = counts(run.jobs)
     parts = ", ".join(f"{count} {state}" for state, count in numbers.items())
     yield f"[bold]{shown(run.suite)}[/] on {shown(run.host)} (process {run.process}), {_sign(run, now)}"
-    yield f"  {len(run.jobs)} jobs: {parts}{_left(run, now)}"
+    yield f"  {len(run.jobs)} jobs: {parts}{_time_left(run, now)}"
     for state in LISTED:
         for job in run.jobs:
             if job.state == state:
@@ -70,13 +70,13 @@ def _sign(run: RunState, now: float) -> str:
     return f"began {duration(now - run.began)} ago, last sign {duration(silent)} ago{warning}"
 
 
-def _left(run: RunState, now: float) -> str:
-    left = None if run.ended else run.seconds_left(now)
-    return f"; about {duration(left)} left" if left else ""
+def _time_left(run: RunState, now: float) -> str:
+    seconds = None if run.ended else run.seconds_left(now)
+    return f"; about {duration(seconds)} left" if seconds else ""
 
 
 def _detail(job: JobState, now: float) -> str:
     if job.state != RUNNING:
         return f": {shown(job.text)}" if job.text else ""
-    place = f"{job.done}/{job.total}, " if job.total else ""
-    return f"  {place}{shown(job.text) or 'starting'} ({duration(now - job.began)})"
+    progress = f"{job.done}/{job.total}, " if job.total else ""
+    return f"  {progress}{shown(job.text) or 'starting'} ({duration(now - job.began)})"

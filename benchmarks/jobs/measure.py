@@ -98,8 +98,8 @@ def _names_of_items(outcome: Outcome, dataset: Dataset) -> dict[str, np.ndarray]
 
 def _interval(task: Task, outcome: Outcome, job: Job[Any]) -> dict[str, Any]:
     """Return the interval of the first metric over the test items, if their values are there."""
-    drawn = metric_of_draw(task.metrics[0].name, outcome.raw, job.dataset.info.metric)
-    return {INTERVAL: bootstrap_interval(*drawn, job.seed)} if drawn else {}
+    statistic = metric_of_draw(task.metrics[0].name, outcome.raw, job.dataset.info.metric)
+    return {INTERVAL: bootstrap_interval(*statistic, job.seed)} if statistic else {}
 
 
 def _backbone(request: JobRequest, model: Backbone | None) -> Backbone:

@@ -114,13 +114,13 @@ def run(job: Job[HeadsSettings]) -> Outcome:
     choices = _choices(settings, job.backbone.depth)
     train = _images(job, job.dataset.training_samples, choices)
     test = _images(job, job.dataset.reported_samples, choices)
-    held = _held_out(job, train.labels)
-    banks = _train(job, train, np.flatnonzero(~held), choices)
+    held_out = _held_out(job, train.labels)
+    banks = _train(job, train, np.flatnonzero(~held_out), choices)
     reported = _predictions(job, banks, test, np.arange(len(test.labels)))
     if settings.selection == "reported":
         accuracies = _accuracies(job, reported, test.labels)
     else:
-        chosen_on = np.flatnonzero(held)
+        chosen_on = np.flatnonzero(held_out)
         accuracies = _accuracies(job, _predictions(job, banks, train, chosen_on), train.labels[chosen_on])
     name = max(accuracies, key=lambda head: accuracies[head])  # the first of equals
     predictions = reported[name]
@@ -130,8 +130,8 @@ def run(job: Job[HeadsSettings]) -> Outcome:
         details={
             "head": name,
             "selection_accuracy": accuracies,
-            "training_images": int((~held).sum()),
-            "validation_images": int(held.sum()),
+            "training_images": int((~held_out).sum()),
+            "validation_images": int(held_out.sum()),
         },
         raw={"predictions": predictions, "labels": test.labels},
     )

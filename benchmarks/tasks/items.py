@@ -84,12 +84,12 @@ def _miou(areas: np.ndarray) -> tuple[MetricOfDraw, int]:
     """Return the mean over classes that occur in the draw of intersection over union, in percent."""
     image, label, *pixels = areas.T
     items = int(image.max()) + 1
-    both, predicted, true = (csr_array((part.astype(np.float64), (image, label))) for part in pixels)
-    union = predicted + true - both
+    intersection, predicted, true = (csr_array((part.astype(np.float64), (image, label))) for part in pixels)
+    union = predicted + true - intersection
 
-    def miou(drawn: np.ndarray) -> float:
-        times = np.bincount(drawn, minlength=items)
-        intersections, unions = times @ both, times @ union
+    def miou(draw: np.ndarray) -> float:
+        times = np.bincount(draw, minlength=items)
+        intersections, unions = times @ intersection, times @ union
         present = unions > 0
         return 100 * float((intersections[present] / unions[present]).mean())
 

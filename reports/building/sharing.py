@@ -122,9 +122,9 @@ def _rewritten(
 
 
 def _row(row: Row, change: Callable[[str], str], labels: Mapping[str, str], public: bool) -> Row:
-    first, *others = row.labels
-    named = (labels.get(first) or change(first), *map(change, others))
-    return replace(row, labels=named, cells=tuple(_cell(cell, change, public) for cell in row.cells))
+    first, *rest = row.labels
+    shared_labels = (labels.get(first) or change(first), *map(change, rest))
+    return replace(row, labels=shared_labels, cells=tuple(_cell(cell, change, public) for cell in row.cells))
 
 
 def _cell(cell: Cell, change: Callable[[str], str], public: bool) -> Cell:

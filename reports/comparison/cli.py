@@ -21,8 +21,8 @@ from umt.text import printable
 DRAWS = 2000
 EPILOG = """\b
 Examples:
-  umt compare                                              all backbones of the newest run below runs/
-  umt compare resnet50 vit_base --results runs/paper/results --out runs/paper/compare
+  umt compare                  all backbones of the newest run below runs/
+  umt compare resnet50 vit_base --results runs/paper/results --out compare
   umt compare resnet50 vit_base --power --tasks knn,finegrained_linear
 """
 

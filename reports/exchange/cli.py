@@ -19,7 +19,7 @@ from umt.files import component
 EPILOG = """\b
 Examples:
   umt results export --to parquet --out runs/paper/export
-  umt results export --to hf --hub-dataset imagenet=ILSVRC/imagenet-1k --out runs/paper/hf
+  umt results export --to hf --hub-dataset cub=ORG/cub --out hf
   umt results import dinov3.yaml --results runs/paper/results
   umt results check hub
   umt results site hub --out page
@@ -27,7 +27,7 @@ Examples:
 HUB = click.argument("hub", metavar="DIR", type=options.FOLDER)
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=options.CommandGroup, epilog=EPILOG)
 def results() -> None:
     """Export results, import published numbers, check a hub of results and write its page."""
 

@@ -19,7 +19,7 @@ from umt.text import printable
 HUB = "hub.yaml"
 SUBMISSION = "submission.yaml"
 RESULTS = "results"
-MOST = {".json": MAX_BYTES, ".npz": 64 << 20, ".png": 8 << 20, ".yaml": 1 << 16}  # bytes, by suffix
+MAX_BYTES_BY_SUFFIX = {".json": MAX_BYTES, ".npz": 64 << 20, ".png": 8 << 20, ".yaml": 1 << 16}  # bytes, by suffix
 
 
 @dataclass(frozen=True)
@@ -101,18 +101,18 @@ def _backbone_results(hub_folder: Path, folder: Path, hub: Hub, problems: list[s
     submission = _submission_fault(folder, hub)
     if submission:
         problems.append(submission)
-    named = {SUBMISSION}
+    known_files = {SUBMISSION}
     for path in sorted(folder.glob("*.json")):
-        named.add(path.name)
+        known_files.add(path.name)
         try:
             result = _checked(hub_folder, path)
         except UMTError as error:
             problems.append(str(error))
             continue
-        named |= {*result.pictures, *filter(None, [result.raw])}
+        known_files |= {*result.pictures, *filter(None, [result.raw])}
         if not _add(problems, [f"{path}: {fault}" for fault in _result_faults(path, result)]) and not submission:
             yield measured(path, result)
-    _add(problems, _stray_files(folder, named))
+    _add(problems, _stray_files(folder, known_files))
 
 
 def _checked(hub: Path, path: Path) -> Result:
@@ -121,9 +121,9 @@ def _checked(hub: Path, path: Path) -> Result:
     measured(path, result)
     if CHECKSUM not in read_json(path, "a result file", "send it again", links=False, max_bytes=MAX_BYTES):
         raise ResultError(f"{path}: has no checksum; send the file as `umt run` has written it")
-    place = ResultStore(hub / RESULTS).path(result.key)
-    if place != path:
-        raise ResultError(f"{path}: is the result of another place; move it to {place}")
+    expected = ResultStore(hub / RESULTS).path(result.key)
+    if expected != path:
+        raise ResultError(f"{path}: is the result of another place; move it to {expected}")
     return result
 
 
@@ -137,7 +137,7 @@ def _result_faults(path: Path, result: Result) -> Iterator[str]:
 def _submission_fault(folder: Path, hub: Hub) -> str | None:
     path = folder / SUBMISSION
     try:
-        open_plain(path, max_bytes=MOST[".yaml"]).close()
+        open_plain(path, max_bytes=MAX_BYTES_BY_SUFFIX[".yaml"]).close()
         submission = build(Submission, read_mapping(path), path)
         if submission.licence not in hub.licences:
             raise unknown_name(f"licence of this hub, in {path},", submission.licence[:60], hub.licences)
@@ -149,14 +149,14 @@ def _submission_fault(folder: Path, hub: Hub) -> str | None:
     return f"{path}: field '{empty[0]}' is empty; fill it in" if empty else None
 
 
-def _stray_files(folder: Path, named: set[str]) -> Iterator[str]:
+def _stray_files(folder: Path, known_files: set[str]) -> Iterator[str]:
     """Yield a line for each file that no result names, and each that is a link, no plain file, or too large."""
     for path in sorted(folder.iterdir()):
-        if path.name not in named:
+        if path.name not in known_files:
             yield f"{path}: no result names this file; take it away"
             continue
         try:
-            open_plain(path, max_bytes=MOST.get(path.suffix, 0)).close()
+            open_plain(path, max_bytes=MAX_BYTES_BY_SUFFIX.get(path.suffix, 0)).close()
         except OSError as error:
             yield f"{path}: {error.strerror}"
 

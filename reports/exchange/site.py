@@ -24,8 +24,8 @@ def site_files(content: HubContent) -> dict[str, bytes]:
     if not content.measurements:
         raise ResultError("no result of this hub is without fault; `umt results check` names the faults")
     tables = [*_rankings(content.suite, content.measurements), *_tables(content)]
-    page = html_page(content.hub.title, tables, link=lambda path: quote(_place(path))).encode()
-    return {"index.html": page, **{_place(item.path): read_plain(item.path) for item in content.measurements}}
+    page = html_page(content.hub.title, tables, link=lambda path: quote(_site_path(path))).encode()
+    return {"index.html": page, **{_site_path(item.path): read_plain(item.path) for item in content.measurements}}
 
 
 def _tables(content: HubContent) -> list[Table]:
@@ -37,12 +37,12 @@ def _tables(content: HubContent) -> list[Table]:
 def _rankings(suite: Suite, measurements: Sequence[Measurement]) -> Iterator[Table]:
     """Yield the ranking of each table of the suite; of several protocols or data, by the newest and the official."""
     for name, declared in suite.tables.items():
-        chosen: dict[tuple[str, str], tuple[Measurement, ...]] = {}
+        measured: dict[tuple[str, str], tuple[Measurement, ...]] = {}
         for column in comparable_columns(_scored(declared.columns), measurements):
             if column.measurements:
-                chosen.setdefault((column.declared.task, column.declared.dataset), column.measurements)
-        if chosen:
-            table = leaderboard([item for part in chosen.values() for item in part])
+                measured.setdefault((column.declared.task, column.declared.dataset), column.measurements)
+        if measured:
+            table = leaderboard([item for part in measured.values() for item in part])
             yield replace(table, name=f"ranking-{name}", title=f"Ranking: {declared.title}")
 
 
@@ -51,5 +51,5 @@ def _scored(columns: Sequence[Column]) -> list[Column]:
     return [column for column in columns if column.task not in COST_TASKS]
 
 
-def _place(path: Path) -> str:
+def _site_path(path: Path) -> str:
     return f"results/{path.parent.name}/{path.name}"

@@ -44,11 +44,11 @@ def print_table(table: Table, console: Console) -> None:
     abreast = len(rows) <= MAX_ROWS_ABREAST < len(table.columns) or len(table.columns) > 2 * len(rows)
     models = [_model_column(row) for row in rows]
     if console.width < WIDE_CONSOLE_CHARACTERS and abreast and _room(models) + MAX_NAME <= console.width:
-        drawn = [_turned(table, models)]
+        grids = [_turned(table, models)]
     else:
-        drawn = [_upright(table, labels, block) for labels, block in _blocks(table, rows, console.width)]
-    drawn[0].title = _text(table.heading)
-    for block in drawn:
+        grids = [_upright(table, labels, block) for labels, block in _blocks(table, rows, console.width)]
+    grids[0].title = _text(table.heading)
+    for block in grids:
         console.print(block)
     for line in (table.caption, *table.legend):
         console.print(_text(line, "dim"))
@@ -93,19 +93,19 @@ def _number_column(column: TableColumn, rows: Sequence[Row], index: int) -> Draw
 
 def _upright(table: Table, labels: Sequence[DrawnColumn], numbers: Sequence[DrawnColumn]) -> rich.table.Table:
     """Draw a row for each model."""
-    drawn = _frame()
+    grid = _frame()
     for column in labels:
-        drawn.add_column(_text(column.heading), width=column.width, overflow="fold")
+        grid.add_column(_text(column.heading), width=column.width, overflow="fold")
     for column in numbers:
-        drawn.add_column(Text(column.heading), justify="right", width=column.width, overflow="fold")
+        grid.add_column(Text(column.heading), justify="right", width=column.width, overflow="fold")
     for group in table.groups:
-        drawn.add_section()
+        grid.add_section()
         if group.title:
-            drawn.add_row(_text(group.title, "italic"))
+            grid.add_row(_text(group.title, "italic"))
         for row in group.rows:
             cells = [column.cells[id(row)] for column in (*labels, *numbers)]
-            drawn.add_row(*cells, style="dim" if row.quoted else "")
-    return drawn
+            grid.add_row(*cells, style="dim" if row.quoted else "")
+    return grid
 
 
 def _model_column(row: Row) -> DrawnColumn:
@@ -116,13 +116,13 @@ def _model_column(row: Row) -> DrawnColumn:
 
 def _turned(table: Table, models: Sequence[DrawnColumn]) -> rich.table.Table:
     """Draw a column for each model."""
-    drawn = _frame()
-    drawn.add_column()
+    grid = _frame()
+    grid.add_column()
     for model in models:
-        drawn.add_column(Text(model.heading), justify="right", width=model.width, overflow="fold")
+        grid.add_column(Text(model.heading), justify="right", width=model.width, overflow="fold")
     for index, column in enumerate(table.columns):
-        drawn.add_row(_text(f"{column.heading}: {column.measure}"), *(model.cells[index] for model in models))
-    return drawn
+        grid.add_row(_text(f"{column.heading}: {column.measure}"), *(model.cells[index] for model in models))
+    return grid
 
 
 def _frame() -> rich.table.Table:

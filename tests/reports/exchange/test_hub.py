@@ -68,7 +68,10 @@ def submission(**changes: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("act", "said"),
     [
-        (changed(lambda record: record["metrics"].update(accuracy=99.0), checksum=False), "its checksum is another"),
+        (
+            changed(lambda record: record["metrics"].update(accuracy=99.0), checksum=False),
+            "does not match its checksum",
+        ),
         (changed(lambda record: record["metrics"].update(accuracy=101.0)), "'accuracy' is 101%, expected 0 to 100"),
         (changed(lambda record: record["key"].update(seed=1)), "is the result of another place; move it to"),
         (changed(lambda record: record["key"].update(backbone="../../x")), "is the result of another place"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from html.parser import HTMLParser
 from io import BytesIO
@@ -15,7 +16,7 @@ from PIL import Image
 from reports.building.table import Cell, Group, Row
 from reports.figures.figure import rendered
 from reports.writers import html
-from reports.writers.html import html_page
+from reports.writers.html import address_in_run, html_page
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -129,7 +130,7 @@ def test_result_files_of_the_run_are_linked_and_no_others(table, tmp_path):
     near, far = tmp_path / "results" / "my model" / "a.json", tmp_path.parent / "b.json"
     cell = Cell("1.0", 1.0, explain=lambda: ["x"], files=(near, far))
     linked = replace(table, groups=(Group("", (Row(("m", "–"), (cell, Cell())),)),))
-    page = Page(html_page("x", [linked], folder=tmp_path / "tables"))
+    page = Page(html_page("x", [linked], link=partial(address_in_run, tmp_path / "tables")))
     (button,) = [attributes for _, attributes in page.elements if attributes.get("class") == "why"]
     assert button["data-files"] == "../results/my%20model/a.json"
     assert button["data-cell"] == "t/m/CUB/accuracy"

@@ -73,7 +73,7 @@ def test_a_click_on_a_number_shows_where_it_comes_from(show, page: str) -> None:
 
 
 def test_the_origin_leads_to_the_result_file(show) -> None:  # type: ignore[no-untyped-def]
-    cell = Cell("9.0", 9.0, runs=2, files=(Path("a/b c.json"), Path("elsewhere.json")))
+    cell = Cell("9.0", 9.0, runs=2, explain=lambda: ["x"], files=(Path("a/b c.json"), Path("elsewhere.json")))
     groups = (Group("", (Row(("Ant",), (cell,)),)),)
     columns = (TableColumn("CUB", ShownMetric("acc.")),)
     table = Table("t", "All", "", "", ("Backbone",), columns, groups, ())

@@ -57,22 +57,22 @@ def class_directions(
 def _text_tower(spec: Spec, seed: int) -> nn.Module:
     options = {name: value for name, value in spec.options.items() if name not in OF_IMAGES}
     preprocess_options(options)
-    weights, place = options.pop("weights", None), options.pop("part", VISUAL)
+    weights, location = options.pop("weights", None), options.pop("part", VISUAL)
     pretrained = options.pop("pretrained", weights is None)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: nn.Module = create(spec.name, pretrained, options)
     model.visual = nn.Identity()  # the image tower is a backbone already
     if weights is not None:
-        _load_text(model, Path(str(weights)), str(place))
+        _load_text(model, Path(str(weights)), str(location))
     return model
 
 
-def _load_text(model: nn.Module, path: Path, place: str) -> None:
-    """Load the weights of all but the image tower, which lies at `place`: the containers and its prefix."""
+def _load_text(model: nn.Module, path: Path, location: str) -> None:
+    """Load the weights of all but the image tower, which lies at `location`: the containers and its prefix."""
     names = model.state_dict().keys() - {"logit_scale", "logit_bias"}
     for part in parts(open_container(path).content):
-        tower = place.removeprefix(".".join(part.where)).removeprefix(".")
+        tower = location.removeprefix(".".join(part.where)).removeprefix(".")
         model_of = tower.rpartition(VISUAL)[0]
         whole_model = {
             name.removeprefix(model_of): value for name, value in part.state.items() if name.startswith(model_of)

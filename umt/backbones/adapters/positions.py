@@ -58,8 +58,10 @@ class BilinearPositions(Eva):
     def _pos_embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         batch, height, width, channels = x.shape
         assert self.pos_embed is not None
-        own, table = self.pos_embed.split([self.num_prefix_tokens, self.pos_embed.shape[1] - self.num_prefix_tokens], 1)
-        table = torch.cat([own, _bilinear(table, height, width)], dim=1)
+        prefix, table = self.pos_embed.split(
+            [self.num_prefix_tokens, self.pos_embed.shape[1] - self.num_prefix_tokens], 1
+        )
+        table = torch.cat([prefix, _bilinear(table, height, width)], dim=1)
         tokens = [] if self.cls_token is None else [self.cls_token.expand(batch, -1, -1)]
         x = torch.cat([*tokens, x.reshape(batch, -1, channels)], dim=1) + table
         rope: Any = self.rope

@@ -24,7 +24,7 @@ def without_spectral_norms(state: State) -> State:
         start = f"{match[1]}.parametrizations.{match[2]}."
         normed = _normed(weight, state, f"{start}0.")
         if normed is not None:
-            result = {other: value for other, value in result.items() if not other.startswith(start)}
+            result = {key: value for key, value in result.items() if not key.startswith(start)}
             result[f"{match[1]}.{match[2]}"] = normed
     return result
 
@@ -44,13 +44,13 @@ def _normed(weight: Tensor, state: State, start: str) -> Tensor | None:
 
 def _factor(weight: Tensor, state: State, start: str) -> Tensor | None:
     """Return the factor that gives a matrix the norm that was trained; None without a norm for this shape."""
-    left, right, wanted = (state.get(f"{start}{name}") for name in ("_u", "_v", "scale"))
-    if left is None or right is None or wanted is None:
+    left, right, scale = (state.get(f"{start}{name}") for name in ("_u", "_v", "scale"))
+    if left is None or right is None or scale is None:
         return None
-    if (left.shape, right.shape, wanted.numel()) != (weight.shape[:1], weight.shape[1:], 1):
+    if (left.shape, right.shape, scale.numel()) != (weight.shape[:1], weight.shape[1:], 1):
         return None
     norm = torch.dot(left.float(), torch.mv(weight.float(), right.float()))
     version = state.get(f"{start}_sn_version")
     first = version is None or not (version.numel() == 1 and int(version) == 2)
-    trained = wanted.float().flatten()
+    trained = scale.float().flatten()
     return (trained if first else softplus(trained) + FLOOR) / norm
