@@ -134,6 +134,7 @@ def _plan_job(
         task = get_task(column.task)
         protocol: Protocol[Any] = load_protocol(task.name, column.protocol, task.settings)
         _refuse_misfits(task, column, dataset)
+        _refuse_metrics(task, [shared for shared in options.suite.columns if shared.job == column.job])
     except UMTError as error:
         return PlannedJob(title, "", "blocked", problem=error.coded)
     problem = backbone.problem or dataset.problem or _no_maps(backbone, column)
@@ -161,15 +162,20 @@ def _plan_job(
 
 
 def _refuse_misfits(task: Task, column: Column, dataset: DatasetCheck) -> None:
-    """Raise UMTError if a column gives a task data of another kind, or asks it for a metric that it does not have."""
+    """Raise UMTError if a column gives a task data of another kind."""
     if dataset.kind and dataset.kind not in task.kinds:
         raise DeclarationError(
             f"task '{task.name}' takes data for {' or '.join(task.kinds)}, and data set '{column.dataset}' is for "
             f"{dataset.kind}; take another data set or task"
         )
+
+
+def _refuse_metrics(task: Task, columns: Sequence[Column]) -> None:
+    """Raise UMTError if one of the columns that share a job asks its task for a metric that it does not have."""
     metrics = [metric.name for metric in task.metrics]
-    if column.metric not in metrics:
-        raise unknown_name(f"metric of task '{task.name}'", column.metric, metrics)
+    for column in columns:
+        if column.metric not in metrics:
+            raise unknown_name(f"metric of task '{task.name}'", column.metric, metrics)
 
 
 def _no_maps(backbone: BackboneCheck, column: Column) -> str | None:

@@ -40,6 +40,11 @@ class Column:
         return protocol_path(self.task, self.protocol).stem
 
     @property
+    def job(self) -> tuple[str, str, str]:
+        """The job that measures it; columns of other metrics may share it."""
+        return self.task, self.dataset, self.protocol
+
+    @property
     def measurement(self) -> tuple[str, str, str, str]:
         """The number that it shows, whatever its heading."""
         return self.task, self.dataset, self.protocol_name, self.metric
@@ -114,7 +119,7 @@ class Suite:
     @property
     def measured(self) -> tuple[Column, ...]:
         """A column for each kind of job: two metrics of the same job are measured once."""
-        jobs = {(column.task, column.dataset, column.protocol): column for column in reversed(self.columns)}
+        jobs = {column.job: column for column in reversed(self.columns)}
         return tuple(jobs.values())[::-1]
 
 

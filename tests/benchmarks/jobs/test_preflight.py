@@ -51,6 +51,12 @@ def test_a_column_that_fits_no_task_is_blocked_alone(
     assert reason in (blocked.problem or "")
 
 
+def test_the_metrics_of_columns_that_share_a_job_are_all_checked(plan: Callable[..., RunPlan]) -> None:
+    (job,) = plan(replace(SOUND, heading="other", metric="top2")).jobs
+    assert job.state == "blocked"
+    assert "unknown metric of task 'knn' 'top2'" in (job.problem or "")
+
+
 def test_only_tasks_that_train_need_training_images(plan: Callable[..., RunPlan], tmp_path: Path) -> None:
     rmtree(tmp_path / "data" / "imagenet" / "train")
     zero_shot = Column("zero-shot", "zeroshot", "imagenet", "single", "top1")
