@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import submitit
@@ -90,7 +92,7 @@ class ClusterExecutor:
         notes = [ProgressFile(self.folder, request) for request in requests]
         threaded_requests = [replace(request, threads=self.threads) for request in requests]
         try:
-            with _errors_to(self.log), safe_path():
+            with _errors_to(self.log), safe_path(), _cancellable():
                 handles = self.executor.map_array(run_submitted, threaded_requests, notes, repeat(self.limits))
         except (UncompletedJobError, FailedSubmissionError) as error:
             raise ProcessError(f"the jobs cannot be submitted: {error}; correct --cluster-option") from error
@@ -102,6 +104,19 @@ class ClusterExecutor:
         if not all(job.has_result for job in ended):
             time.sleep(self.result_seconds)
         return ended
+
+
+@contextmanager
+def _cancellable() -> Iterator[None]:
+    """Start processes that heed SIGINT, by which submitit cancels: those of a command in the background ignore it."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN and current_thread() is main_thread()
+    if ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass

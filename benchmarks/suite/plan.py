@@ -9,7 +9,6 @@ from pathlib import Path
 from benchmarks.suite.request import JobRequest
 from benchmarks.suite.suite import Suite
 from umt.backbones.spec import BackboneName
-from umt.backbones.weights import Stamp
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class BackboneCheck:
 
     name: BackboneName
     weights_hash: str = ""
-    stamp: Stamp | None = None  # of the file of its weights
+    stamp: tuple[int, ...] | None = None  # of the file of its weights
     parameters: int = 0
     problem: str | None = None
     no_dense: str | None = None  # the reason if dense tasks cannot use it

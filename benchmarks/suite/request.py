@@ -8,7 +8,6 @@ from typing import Any
 
 from benchmarks.results import Key
 from benchmarks.suite.protocols import Protocol
-from umt.backbones.weights import Stamp
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class JobRequest:
     compiled: bool = False  # true if frozen backbones run through torch.compile
     wandb: bool = False  # true if the curves of trainings go to Weights & Biases, too
     processes: int = 1  # processes that share the job
-    stamp: Stamp | None = None  # of the file of weights that the plan hashed
+    stamp: tuple[int, ...] | None = None  # of the file of weights that the plan hashed
     trusted: bool = False  # true if a person typed the spec, so that it may run code
 
     @property

@@ -55,7 +55,8 @@ def kill() -> None:
 def one_of_two(data: Path, folder: Path) -> None:
     rank = init_distributed().rank
     values, weights = train_alike(data, folder)
-    torch.save({"values": values, "weights": weights}, folder / f"end-{rank}.pth")
+    areas = [[torch.from_numpy(counts) for counts in image] for image in values.pop("areas")]
+    torch.save({"values": values, "weights": weights, "areas": areas}, folder / f"end-{rank}.pth")
 
 
 def lost(data: Path, folder: Path) -> None:

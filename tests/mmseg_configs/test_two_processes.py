@@ -46,6 +46,8 @@ def two(rooms: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[dict[s
 def test_both_end_the_same(two: list[dict[str, Any]]) -> None:
     first, second = two
     assert first["values"] == second["values"]
+    for images in zip(first["areas"], second["areas"], strict=True):
+        torch.testing.assert_close(*images, rtol=0, atol=0)
     assert all(torch.equal(value, second["weights"][name]) for name, value in first["weights"].items())
 
 

@@ -211,7 +211,7 @@ def test_jobs_that_cannot_start_end_the_run(
 ) -> None:
     told = run(planned(good="ok"), parameters={"local_setup": ["exit 1"]}, at_once=1)
     assert told.statuses == ["failed", "failed"]
-    assert all("it ended without a report" in report.message for report in told.reports.values())
+    assert all("ended without a report" in report.message for report in told.reports.values())
     assert submissions(tmp_path) == 2
 
 
@@ -225,16 +225,24 @@ def test_the_end_of_its_log_says_what_a_job_died_of(
     assert "which ends: RuntimeError: broken on purpose); the same command goes on" in told.message("good")
 
 
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN], ids=["in front", "in the background"])
 def test_an_error_of_the_one_who_waits_cancels_the_jobs(
-    planned: Callable[..., list[JobRequest]], run: Callable[..., Told], wait_for: Callable[..., None]
+    planned: Callable[..., list[JobRequest]], run: Callable[..., Told], wait_for: Callable[..., None], handler: Any
 ) -> None:
+    """Shells let commands in the background ignore SIGINT, by which submitit cancels."""
+
     class Failing(Told):
         def start(self, request: JobRequest) -> None:
             assert workers_of(os.getpid())
             raise RuntimeError("an error of the front process")
 
-    with pytest.raises(RuntimeError, match="front process"):
-        run(planned(slow="ok, 300"), told=Failing(), at_once=2)
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(RuntimeError, match="front process"):
+            run(planned(slow="ok, 300"), told=Failing(), at_once=2)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     wait_for(lambda: not workers_of(os.getpid()), seconds=120)
 
 

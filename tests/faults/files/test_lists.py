@@ -108,7 +108,7 @@ def test_cub(cub: Dataset, file: str, damage: Damage, message: str) -> None:
         ("variants.txt", lambda text: b"Yak 42\n", "image 00 has variant '707-320', which is not in variants.txt"),
         ("images_variant_train.txt", lambda text: text * 2, r"train\.txt: '00\.jpg' comes twice"),
         ("images_variant_train.txt", lambda text: text.replace(b"Yak 42", b"Yak\xa042"), r"train\.txt: cannot be read"),
-        ("images_variant_train.txt", lambda text: text.replace(b"00 ", b"\x1b[2J "), "not there"),
+        ("images_variant_train.txt", lambda text: text.replace(b"00 ", b"\x1b[2J "), "but missing"),
         (
             "images_variant_train.txt",
             lambda text: text.replace(b"00 ", b"../../a "),

@@ -52,8 +52,7 @@ def test_training_images_of_several_sets_are_those_of_their_first_splits(tmp_pat
     write_mini(tmp_path)
     images = training_images(["cub", "nyuv2"], tmp_path, {})
     assert len(images) == 200 + 32
-    assert "CUB layout" in images.origin
-    assert "NYU layout" in images.origin
+    assert images.origin == "crops C, rooms and stereo"
 
 
 def test_a_view_is_that_of_its_key_whatever_its_mode(folder: Path, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_process_that_dies_is_told_by_the_other_and_its_work_goes_on(
 ) -> None:
     said = (runs / "lost-0.txt").read_text()
     assert said.startswith("process 0 has lost its connection to the other processes (")
-    assert said.endswith("see how the first of them ended; the same command goes on from the last save")
+    assert said.endswith("read the error of the process that ended first; the same command goes on from the last save")
     assert not (runs / "lost-1.txt").exists()
     assert torch.load(runs / "lost" / "resume.pth")["meta"]["iter"] == 6
     recipe = replace(recipe, epochs=20 * 8 / 24, device_batch=4)  # as many forwards a step as each of the two did
