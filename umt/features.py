@@ -138,9 +138,7 @@ def run_over(
 ) -> Tensor:
     """Return `function` of each image in [0, 1], in order, as float32 [N, ...] on the CPU."""
     outputs: list[Tensor] = []
-    each_batch(
-        images, lambda batch: [function(batch)], device, batch_size, progress, lambda batch: outputs.extend(batch)
-    )
+    each_batch(images, lambda batch: [function(batch)], device, batch_size, progress, outputs.extend)
     return torch.cat(outputs)
 
 

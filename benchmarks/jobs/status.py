@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -124,10 +124,7 @@ def read_runs(out: Path) -> list[RunState]:
 
 def counts(jobs: Iterable[JobState]) -> Mapping[str, int]:
     """Return the number of jobs in each state that some job is in."""
-    numbers: dict[str, int] = defaultdict(int)
-    for job in jobs:
-        numbers[job.state] += 1
-    return numbers
+    return Counter(job.state for job in jobs)
 
 
 def _read(path: Path) -> RunState:

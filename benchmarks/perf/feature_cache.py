@@ -36,9 +36,8 @@ def row(device: torch.device, folder: Path, spec: str, count: int) -> PerfRow:
 
     def request() -> None:
         batch = 256 if device.type == "cuda" else 32
-        silent = lambda done, total, text: None  # noqa: E731
         results.extend(
-            cached_features(backbone, samples, extraction, ["pooled"], device, batch, silent, folder / "cache")
+            cached_features(backbone, samples, extraction, ["pooled"], device, batch, _in_silence, folder / "cache")
         )
 
     (missed,) = interleaved(request, repeats=1, clock=clock_of(device))
@@ -47,3 +46,7 @@ def row(device: torch.device, folder: Path, spec: str, count: int) -> PerfRow:
     return PerfRow(
         f"features of {count} images, {spec}", "computed", missed, hit, 100, "equal" if all_equal else "NOT equal"
     )
+
+
+def _in_silence(done: int, total: int, text: str) -> None:
+    """Take the progress, and show none."""

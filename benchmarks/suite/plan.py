@@ -40,9 +40,7 @@ class BackboneCheck:
     parameters: int = 0
     problem: str | None = None
     no_dense: str | None = None  # the reason if dense tasks cannot use it
-    evidence: Mapping[str, str] = field(
-        default_factory=dict
-    )  # facts from the recognition of its checkpoint, and the reasons
+    evidence: Mapping[str, str] = field(default_factory=dict)  # facts of its checkpoint's recognition, and the reasons
 
 
 @dataclass(frozen=True)

@@ -57,12 +57,13 @@ class Comparison:
         return files | self._pictures(data_root)
 
     def _pictures(self, data_root: Path | None) -> dict[str, bytes]:
-        files: dict[str, bytes] = {}
-        for index, each in enumerate(self.decisions if data_root else (), 1):
-            assert data_root is not None
-            figure = deciding_images(each, data_root, f"compare-items-{index}")
-            files |= {f"{figure.name}.png": figure.png} if figure else {}
-        return files
+        if data_root is None:
+            return {}
+        figures = [
+            deciding_images(decided, data_root, f"compare-items-{index}")
+            for index, decided in enumerate(self.decisions, 1)
+        ]
+        return {f"{figure.name}.png": figure.png for figure in figures if figure}
 
 
 def compare_backbones(measurements: Iterable[Measurement], names: Mapping[Model, str], draws: int) -> Comparison:

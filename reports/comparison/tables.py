@@ -66,7 +66,7 @@ def agreement_table(agreements: Sequence[ColumnAgreement]) -> Table:
         Row((f"{one.first} / {one.second}",), (Cell(f"{one.tau:+.2f} p {one.p:.2g}", one.tau),)) for one in agreements
     ]
     columns = (TableColumn(f"{agreements[0].backbones} backbones", TAU),)
-    return _table("compare-agreement", "ColumnAgreement of columns", AGREEMENTS, ("Columns",), columns, rows)
+    return _table("compare-agreement", "Agreement of columns", AGREEMENTS, ("Columns",), columns, rows)
 
 
 def decision_table(decision: Decision, index: int) -> Table:

@@ -120,16 +120,16 @@ def _look_up(
     stored: Mapping[str, StoredPart], compute: Compute, batch_size: int, on_wait: Callable[[], None]
 ) -> dict[str, Tensor]:
     """Read the parts that are there, and compute the others: on disk if it has room for them, else in memory."""
-    new = {name: part for name, part in stored.items() if missing(part.entry.header)}
-    if not new or _has_room(list(new.values())):
-        try:
-            return _from_disk(stored, compute, batch_size, on_wait)
-        except WriteError as error:
-            if not _forbidden(error):
-                raise
-            return _beside_disk(stored, compute, error)
-    there = {name: part for name, part in stored.items() if name not in new}
-    return {**_in_memory(compute, list(new)), **_from_disk(there, compute, batch_size, on_wait)}
+    new = [name for name, part in stored.items() if missing(part.entry.header)]
+    beside = [] if not new or _has_room([stored[name] for name in new]) else new
+    try:
+        on_disk = {name: part for name, part in stored.items() if name not in beside}
+        features = _from_disk(on_disk, compute, batch_size, on_wait)
+    except WriteError as error:
+        if not _forbidden(error):
+            raise
+        return _beside_disk(stored, compute, error)
+    return {**features, **(_in_memory(compute, beside) if beside else {})}
 
 
 def _from_disk(

@@ -56,7 +56,7 @@ def test_the_accuracy_of_episodes_is_their_mean() -> None:
 
 
 def test_the_miou_of_drawn_images_is_the_metric() -> None:
-    """Of maps of six classes in which the last one never occurs, the fifth in one image alone; 255 is ignored."""
+    """Take six classes: the last one never occurs, the fifth in one image alone; 255 is ignored."""
     truth, predicted = RNG.integers(0, 4, (2, 7, 9, 9))
     truth[2, :3], truth[:, 8, 8] = 4, 255
     metric = ClassIoU(iou_metrics=["mIoU"])

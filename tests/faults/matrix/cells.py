@@ -15,7 +15,7 @@ class Named:
 
 @dataclass(frozen=True)
 class AsBefore:
-    """What is read is the same as without the fault."""
+    """Read the same as without the fault."""
 
     reason: str
 

@@ -114,7 +114,7 @@ def test_footnotes_say_what_was_measured(measurement, cub):
 
 
 def test_footnotes_on_backbones_name_every_one_that_they_concern(measurement, cub):
-    """What protocol and data say of themselves stands once."""
+    """Print once what protocol and data say of themselves."""
     random, code = "random weights (pretrained=false)", "code of others"
     notes = {"a": (random,), "b": (), "c": (code, random)}
     measurements = [

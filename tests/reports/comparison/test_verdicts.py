@@ -9,6 +9,7 @@ from scipy.stats import kendalltau
 from reports.comparison.deciding import decision
 from reports.comparison.power import deviations_to_detect, pair_powers
 from reports.comparison.ranks import agreements, overall_ranks
+from reports.comparison.tables import agreement_table
 from reports.comparison.testing import holm
 from reports.comparison.values import ClassMeanScores, MeanScores
 from reports.comparison.verdicts import probability_of_best, verdicts
@@ -74,6 +75,7 @@ def test_agreement_is_kendalls_tau(column) -> None:  # type: ignore[no-untyped-d
     [found] = agreements(columns)
     expected = kendalltau(*zip(*counts.values(), strict=True))
     assert (found.tau, found.p, found.backbones) == (expected.statistic, expected.pvalue, 4)
+    assert agreement_table([found]).title == "Agreement of columns"
 
 
 def test_power_of_one_seed_is_that_of_the_normal_formula(column) -> None:  # type: ignore[no-untyped-def]

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -333,6 +334,20 @@ def test_parts_without_room_are_computed_in_memory_beside_those_on_disk(
     monkeypatch.setattr(disk_cache, "free_bytes", lambda folder: 10)
     found = parts_of(ask)
     assert [len(ask.entries), len(ask.computed), len(caplog.messages)] == [1, 3, 1]
+    assert torch.equal(found[1], pooled)
+
+
+@pytest.mark.parametrize("free", [10, 10**9])
+def test_without_locks_parts_on_disk_are_read_and_the_others_computed_in_memory(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, free: int
+) -> None:
+    """NFS without a lock service, with and without room for the other parts."""
+    pooled = ask().clone()
+    monkeypatch.setattr(disk_cache, "lock", lambda path, timeout: nullcontext(False))
+    monkeypatch.setattr(disk_cache, "free_bytes", lambda folder: free)
+    found = parts_of(ask)
+    assert [len(ask.entries), len(ask.computed)] == [1, 3]
+    assert "nothing can be cached there (No locks available)" in caplog.text
     assert torch.equal(found[1], pooled)
 
 
