@@ -6,11 +6,12 @@ import numpy as np
 import torch
 
 from depth.bins import LinearBinsHead
+from mmseg_configs.scope import mmseg_scope
 
 
 def make_head(channels: int = 6, bins: int = 5) -> LinearBinsHead:
-    torch.manual_seed(0)
-    head = LinearBinsHead(channels, bins, 1e-3, 10.0, dropout_ratio=0.0, loss_decode={"type": "SigLoss"})
+    with mmseg_scope(0):
+        head = LinearBinsHead(channels, bins, 1e-3, 10.0, dropout_ratio=0.0, loss_decode={"type": "SigLoss"})
     torch.nn.init.normal_(head.conv_seg.weight)
     return head.eval()
 

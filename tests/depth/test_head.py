@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from depth.head import DPTDepthHead, Reassemble
+from mmseg_configs.scope import mmseg_scope
 from umt.errors import UMTError
 
 SIDE = 64  # of the image
@@ -26,16 +27,17 @@ def pairs(strides: Sequence[int], widths: Sequence[int]) -> list[list[Tensor]]:
 
 
 def make_head(strides: Sequence[int], widths: Sequence[int], bounded: bool = True) -> DPTDepthHead:
-    head = DPTDepthHead(
-        widths,
-        strides,
-        channels=8,
-        post_process_channels=[4, 6, 8, 10],
-        min_depth=1e-3,
-        max_depth=10.0,
-        bounded=bounded,
-        loss_decode={"type": "MaskedSiLog"},
-    )
+    with mmseg_scope(0):
+        head = DPTDepthHead(
+            widths,
+            strides,
+            channels=8,
+            post_process_channels=[4, 6, 8, 10],
+            min_depth=1e-3,
+            max_depth=10.0,
+            bounded=bounded,
+            loss_decode={"type": "MaskedSiLog"},
+        )
     return head.eval()
 
 
