@@ -20,7 +20,7 @@ STUDENT_TABLES = tuple(f"table{number}" for number in range(2, 8))  # of the pap
 COST_TASKS = ("throughput",)  # tasks that measure what a backbone costs, and score no items of a data set
 # Fields of a recipe that a suite may change: none that names a backbone or a file, which `--set` lets people do.
 CHANGEABLE = re.compile(
-    r"(interaction|alignment|views|training)\.\w+|ema|seed|teachers\.\w+\.(objective|kind|feature_loss|size)"
+    r"(interaction|alignment|views|training)\.\w+|ema|seed|teachers\.\w+\.(objective|kind|feature_loss|summary_loss|weight|size)"
 )
 
 

@@ -8,16 +8,27 @@ from contextlib import contextmanager
 
 import torch
 from mmengine.model import BaseDataPreprocessor, BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from umt.backbones.contract import Backbone
-from umt.distill.objectives import FEATURE_LOSSES, FeatureLoss, feature_loss, mse, objective_of
+from umt.distill.alignment.balance import Balance, check_schedule, value_at
+from umt.distill.alignment.losses import (
+    ANGULAR,
+    FEATURE_LOSSES,
+    Dispersions,
+    FeatureLoss,
+    feature_loss,
+    relational,
+    summary_loss,
+)
+from umt.distill.alignment.shift import Shift
+from umt.distill.alignment.standardise import Standardisers
+from umt.distill.objectives import objective_of
 from umt.distill.recipe import AlignmentSpec, DistillRecipe, InteractionSpec, TeacherSpec
 from umt.distill.spaces.interaction import InteractionModules
 from umt.distill.spaces.projectors import Projectors
-from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape
-from umt.distill.teachers.standardise import Standardisers
-from umt.distill.teachers.teacher import Targets, Teacher, all_targets
+from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape, Targets
+from umt.distill.teachers.teacher import Teacher, all_targets
 from umt.errors import DeclarationError, unknown_name
 
 Spaces = InteractionModules | Projectors
@@ -41,12 +52,17 @@ class Distiller(BaseModel):
         super().__init__(BaseDataPreprocessor(non_blocking=True))
         self.student = student
         self.spaces = make_spaces(recipe.interaction, StudentShape.of(student), shapes)
-        method = recipe.alignment.standardise
-        self.standardisers = None if method == "none" else Standardisers(method, shapes)
+        self.alignment = check_alignment(recipe)
+        self.standardisers = Standardisers.of(self.alignment.standardise, self.alignment.standardise_summary, shapes)
+        angular = tuple(teacher.name for teacher in recipe.teachers if teacher.summary_loss == ANGULAR)
+        self.dispersions = Dispersions(angular) if angular else None
         self.balance = Balance(recipe.alignment, len(shapes))
-        self.feature_losses = {teacher.name: loss_of(teacher) for teacher in recipe.teachers}
+        self.specs = {teacher.name: teacher for teacher in recipe.teachers}
+        self.feature_losses = {name: loss_of(teacher) for name, teacher in self.specs.items()}
+        self.summary_losses = {name: summary_loss(teacher.summary_loss) for name, teacher in self.specs.items()}
         self.teachers = tuple(teachers)
         self.clock = Clock()
+        self.share = 0.0  # of the training that is done, for schedules
 
     def forward(self, images: Tensor, targets: Cached | None = None, mode: str = "loss") -> dict[str, Tensor]:
         """Compute losses of views [B, 3, R, R], uint8 or in [0, 1]; 'loss' is the minimised sum, the rest its parts."""
@@ -54,11 +70,20 @@ class Distiller(BaseModel):
         teacher_targets = (
             self._targets(images) if targets is None else {name: Targets(*pair) for name, pair in targets.items()}
         )
-        spaces: dict[str, SpaceFeatures] = self.spaces(self.student(images, maps=(-1,)))
+        shift = Shift.draw(self.alignment.shift)
+        features = self.student(shift.move(images, self.student.strides[-1]), maps=(-1,))
+        spaces: dict[str, SpaceFeatures] = self.spaces(features)
         parts: dict[str, Tensor] = {}
-        losses = [self._space_losses(name, space, teacher_targets[name], parts) for name, space in spaces.items()]
+        losses = [
+            self._space_losses(name, space, teacher_targets[name], shift, parts) for name, space in spaces.items()
+        ]
+        weights = [value_at(self.specs[name].weight, self.share) for name in spaces]
         stacked = torch.stack(losses)
-        return {"loss": (self.balance(stacked.detach()) * stacked).sum(), **parts}
+        return {"loss": self.balance(stacked, stacked.new_tensor(weights), features.maps[-1]), **parts}
+
+    def at_step(self, step: int, steps: int) -> None:
+        """Take note of the training's step, which schedules and balance follow."""
+        self.share, self.balance.step = step / steps, step
 
     def compile_parts(self) -> None:
         """Let torch.compile speed up student, spaces and teachers, in place: their weights keep their names."""
@@ -71,15 +96,56 @@ class Distiller(BaseModel):
         with self.clock.part(images.device):
             return all_targets(self.teachers, images)
 
-    def _space_losses(self, name: str, space: SpaceFeatures, targets: Targets, parts: dict[str, Tensor]) -> Tensor:
-        """Compute the model token loss and the feature loss of one space (paper A.3); their parts go into `parts`."""
+    def _space_losses(
+        self, name: str, space: SpaceFeatures, targets: Targets, shift: Shift, parts: dict[str, Tensor]
+    ) -> Tensor:
+        """Compute the sum of one space's losses, [] or, if teachers may be dropped, [B]; its parts go into `parts`.
+
+        They are the feature loss and the loss of the model token (paper A.3), and the relational one if asked for.
+        """
         if self.standardisers is not None:
             targets = self.standardisers(name, targets)
-        values = {f"{name} feature": distance_of(self.feature_losses[name], space.fmap, targets.features)}
+        losses = {f"{name} feature": distance_of(self.feature_losses[name], space.fmap, targets.features, shift)}
+        weights = [1.0]
         if space.summary is not None:
-            values[f"{name} token"] = mse(space.summary, targets.summary)
-        parts.update({key: value.detach() for key, value in values.items()})
-        return torch.stack(list(values.values())).sum()
+            losses[f"{name} token"] = self._summary_loss(name, space.summary, targets.summary)
+            weights.append(value_at(self.alignment.token_weight, self.share))
+        if self.alignment.relation:
+            losses[f"{name} relation"] = relational(*compared_summaries(space, targets))
+            weights.append(self.alignment.relation)
+        parts.update({key: value.detach().mean() for key, value in losses.items()})
+        reduce = each_image if self.alignment.teacher_drop else torch.mean
+        reduced = [weight * reduce(value) for weight, value in zip(weights, losses.values(), strict=True)]
+        return torch.stack(reduced).sum(dim=0)
+
+    def _summary_loss(self, name: str, summary: Tensor, target: Tensor) -> Tensor:
+        losses = self.summary_losses[name](summary, target)
+        return losses if self.dispersions is None else self.dispersions(name, losses)
+
+
+def check_alignment(recipe: DistillRecipe) -> AlignmentSpec:
+    """Return the recipe's alignment; DeclarationError for a schedule, weight or shift that cannot be used."""
+    alignment = recipe.alignment
+    check_schedule(f"recipe {recipe.name}: alignment.token_weight", alignment.token_weight)
+    check_schedule(f"recipe {recipe.name}: alignment.relation", alignment.relation)
+    for teacher in recipe.teachers:
+        check_schedule(f"recipe {recipe.name}: teachers.{teacher.name}.weight", teacher.weight)
+    if alignment.shift < 0:
+        raise DeclarationError(f"recipe {recipe.name}: alignment.shift is {alignment.shift}; take 0 or more cells")
+    return alignment
+
+
+def compared_summaries(space: SpaceFeatures, targets: Targets) -> tuple[Tensor, Tensor]:
+    """Return the vectors whose relations are compared: summaries, or without a model token pooled features."""
+    if space.summary is not None:
+        return space.summary, targets.summary
+    features = targets.features
+    return space.fmap.mean(dim=(2, 3)), features.mean(dim=(2, 3)) if features.ndim == 4 else features
+
+
+def each_image(losses: Tensor) -> Tensor:
+    """Return the mean of every image's losses: [B, ...] -> [B]."""
+    return losses.flatten(1).mean(dim=1) if losses.ndim > 1 else losses
 
 
 def make_spaces(spec: InteractionSpec, student: StudentShape, shapes: Sequence[SpaceShape]) -> Spaces:
@@ -99,9 +165,11 @@ def loss_name(teacher: TeacherSpec) -> str:
     return feature_loss(teacher.feature_loss or objective_of(teacher.objective).feature_loss)
 
 
-def distance_of(loss: FeatureLoss, fmap: Tensor, target: Tensor) -> Tensor:
-    """Compare the student's map [B, C, H, W] with the target of its space."""
-    return loss.distance(fmap.mean(dim=(2, 3)) if loss.pooled else fmap, target)
+def distance_of(loss: FeatureLoss, fmap: Tensor, target: Tensor, shift: Shift) -> Tensor:
+    """Compare the student's map [B, C, H, W] with the target of its space; losses [B, ...]."""
+    if loss.pooled:
+        return loss.distance(fmap.mean(dim=(2, 3)), target)
+    return loss.distance(*shift.common(fmap, target))
 
 
 def as_floats(images: Tensor) -> Tensor:
@@ -139,41 +207,3 @@ class Clock:
             start, end = self.pending.pop(0)
             self.seconds += start.elapsed_time(end) / 1000
         return self.seconds / (time.perf_counter() - self.started) if self.started else 0.0
-
-
-BALANCES = ("none", "magnitude")
-MOMENTUM = 0.99  # decay of the running mean of a teacher's loss
-
-
-class Balance(nn.Module):
-    """Weights of the teachers' losses in a step, [M].
-
-    magnitude: the inverse of each loss's running mean, scaled to a mean of 1. teacher_drop: each teacher but the one
-    with the largest loss is left out with this probability (UNIC, Sariyildiz et al. 2024, there for each image).
-    """
-
-    running: Tensor
-
-    def __init__(self, spec: AlignmentSpec, teachers: int) -> None:
-        super().__init__()
-        if spec.balance not in BALANCES:
-            raise unknown_name("alignment.balance", spec.balance, BALANCES)
-        if not 0 <= spec.teacher_drop < 1:
-            raise DeclarationError(f"recipe: alignment.teacher_drop is {spec.teacher_drop}; take a probability below 1")
-        self.spec = spec
-        self.register_buffer("running", torch.zeros(teachers))
-
-    @torch.no_grad()
-    def forward(self, losses: Tensor) -> Tensor:
-        """Return the weights of this step's losses [M]."""
-        weights = torch.ones_like(losses)
-        if self.spec.balance == "magnitude":
-            mean = torch.where(self.running > 0, self.running, losses)
-            self.running.copy_(MOMENTUM * mean + (1 - MOMENTUM) * losses)
-            weights = 1 / self.running.clamp(min=1e-12)
-            weights = weights / weights.mean()
-        if self.spec.teacher_drop:
-            included = torch.rand(len(losses)).to(losses.device) >= self.spec.teacher_drop
-            included[losses.argmax()] = True
-            weights = weights * included
-        return weights

@@ -16,10 +16,10 @@ from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.trust import refuse_untrusted
 from umt.backbones.weights import load_weights
 from umt.declarations import build
+from umt.distill.alignment.standardise import Standardisers
 from umt.distill.distiller import Distiller, Spaces, make_spaces
 from umt.distill.recipe import DistillRecipe, InteractionSpec
 from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape
-from umt.distill.teachers.standardise import Standardisers
 from umt.errors import WeightsError, unknown_name
 from umt.files import below
 from umt.options import weights_folder
@@ -145,6 +145,7 @@ def stored_interaction(recipe: DistillRecipe, model: Distiller) -> Interaction:
         "student": asdict(StudentShape.of(model.student)),
         "spaces": [asdict(shape) for shape in model.spaces.spaces],
         "standardise": recipe.alignment.standardise,
+        "standardise_summary": recipe.alignment.standardise_summary,
     }
     return Interaction(options, _modules_of(model.spaces, model.standardisers).state_dict())
 
@@ -162,10 +163,10 @@ def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers 
             build(StudentShape, dict(options["student"]), path),
             shapes,
         )
-        method = str(options["standardise"])
+        method, summary_method = str(options["standardise"]), options.get("standardise_summary")
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: field 'interaction.options' is incomplete ({error}); distil it again") from error
-    standardisers = None if method == "none" else Standardisers(method, shapes)
+    standardisers = Standardisers.of(method, summary_method, shapes)
     load_weights(_modules_of(spaces, standardisers), checkpoint.interaction.state_dict, source=str(path))
     return spaces, standardisers
 

@@ -1,4 +1,4 @@
-"""Objectives of teachers: the global target of each, and the distance of features (paper section A.3), in float32."""
+"""Objectives of teachers: the global target of each, and the name of its feature loss (paper section A.3)."""
 
 from __future__ import annotations
 
@@ -8,36 +8,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from umt import plugins
 from umt.backbones.contract import Features
 from umt.errors import unknown_name
-
-
-@dataclass(frozen=True)
-class FeatureLoss:
-    """A distance of features, `pooled`: compared as [B, C], pooled over space, else as [B, C, H, W] cell by cell."""
-
-    pooled: bool
-    distance: Callable[[Tensor, Tensor], Tensor]
-
-
-def cosine(student: Tensor, teacher: Tensor) -> Tensor:
-    """Compute 1 - cos over dimension 1, mean over the rest; inputs are [B, C] or [B, C, H, W]."""
-    return (1 - F.cosine_similarity(student.float(), teacher.float(), dim=1)).mean()
-
-
-def mse(student: Tensor, teacher: Tensor) -> Tensor:
-    """Compute the mean of the squared differences over all elements."""
-    return F.mse_loss(student.float(), teacher.float())
-
-
-FEATURE_LOSSES = {
-    "pooled_cosine": FeatureLoss(pooled=True, distance=cosine),
-    "patch_mse": FeatureLoss(pooled=False, distance=mse),
-    "patch_cosine": FeatureLoss(pooled=False, distance=cosine),
-}
 
 
 @dataclass(frozen=True)
@@ -103,10 +77,3 @@ def objective_of(name: str) -> Objective:
         )
     objective: Objective = plugins.load((old | offered)[name], Objective)
     return objective
-
-
-def feature_loss(name: str) -> str:
-    """Return the name itself; UMTError if there is no such loss."""
-    if name not in FEATURE_LOSSES:
-        raise unknown_name("feature loss", name, FEATURE_LOSSES)
-    return name

@@ -15,6 +15,7 @@ from umt.errors import DeclarationError, OptionError, unknown_name
 from umt.files import below, missing
 from umt.training.engine import Recipe as Training
 
+Schedule = float | tuple[tuple[float, float], ...]  # a number, or [share of training, value] points with lines between
 FOLDER = Path(__file__).parent / "recipes"
 MERGED = ("interaction", "alignment", "readout", "views", "training")  # sections that a child may change in part
 
@@ -29,6 +30,8 @@ class TeacherSpec:
     weights: str | None = None  # a file in the weights folder, for weights that no hub has
     source: str | None = None  # instructions to get that file, printed if it is missing
     feature_loss: str | None = None  # instead of the objective's own (table 5)
+    summary_loss: str = "mse"  # of the model token: mse (the paper's), smooth_l1, cosine, cosine_l1, angular
+    weight: Schedule = 1.0  # of this teacher's losses in the sum
     size: int | str | None = None  # pixels of its input; 'grid' for as many cells as the student has; null: the view's
 
 
@@ -55,9 +58,13 @@ class AlignmentSpec:
     """Choices for the losses between spaces and targets, beyond the paper's plain sum."""
 
     standardise: str = "none"  # teachers' features: none, mean_std, or phi_s (PHI-S, Ranzinger et al. 2024)
-    statistics_images: int = 1024  # views that the standardisation's moments are taken from
-    balance: str = "none"  # none, or magnitude: each teacher's loss over its running mean
-    teacher_drop: float = 0.0  # chance that a teacher other than the worst is left out of a step (UNIC)
+    standardise_summary: str | None = None  # another method for the summaries; null for the same
+    statistics_images: int = 1024  # views that the standardisation's moments and angular dispersions are taken from
+    balance: str = "none"  # none, magnitude, gradient, or uncertainty, see `alignment.balance.Balance`
+    teacher_drop: float = 0.0  # chance that a teacher other than the worst is left out for an image (UNIC)
+    token_weight: Schedule = 1.0  # of the model token's loss beside the feature loss
+    relation: float = 0.0  # weight of the relational loss of summaries, without a token of pooled features (SigLino)
+    shift: int = 0  # cells by which the student's view moves at most against the teachers' (C-RADIOv4, equation 1)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,20 +12,23 @@ from typing import Any, Protocol
 import timm
 import torch
 import yaml
+from mmengine.hooks import Hook
 from mmengine.model import BaseDataPreprocessor
+from mmengine.runner import Runner
+from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 import umt
 from umt.backbones.checkpoint import Space, save_checkpoint
 from umt.backbones.contract import Backbone
-from umt.declarations import read_mapping
+from umt.declarations import build, read_mapping
 from umt.disk_cache import plain_key
 from umt.distill.cost import CostPart, measure_cost, step_seconds
 from umt.distill.distiller import Distiller, as_floats, loss_name
 from umt.distill.heads import stored_interaction
 from umt.distill.recipe import DistillRecipe, differences, rename_kind
-from umt.distill.spaces.shapes import SpaceShape
-from umt.distill.teachers.teacher import Targets, Teacher, all_targets
+from umt.distill.spaces.shapes import SpaceShape, Targets
+from umt.distill.teachers.teacher import Teacher, all_targets
 from umt.errors import ChangedError
 from umt.files import atomic_file, writable_folder
 from umt.revision import revision
@@ -40,6 +44,16 @@ MIN_COST_SECONDS = (
     1.0  # seconds; if a forward of all models takes less, costs are measured on a whole batch, as it will be run
 )
 CURVE_POINTS = 60  # points of each loss's curve, in the checkpoint and in every result of the student
+
+
+class StepHook(Hook):
+    """Tell the model at which step of the training it is."""
+
+    def __init__(self, model: Distiller) -> None:
+        self.model = model
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        self.model.at_step(runner.iter, runner.max_iters)
 
 
 class Views(Protocol):
@@ -85,7 +99,7 @@ def distill(
     context = settings.context
     model = build_distiller(recipe, ingredients, context.device)
     if not (context.work_dir / RESUME_FILE).is_file():
-        _fit_standardisers(model, recipe, ingredients)
+        _fit_statistics(model, recipe, ingredients)
     _announce(model, recipe, ingredients, announce)
     if (
         settings.compile
@@ -93,12 +107,17 @@ def distill(
         model.compile_parts()
     training = recipe.training
     groups = layer_decay_groups(
-        model.student, model.spaces, lr=training.lr, weight_decay=training.weight_decay, layer_decay=1.0
+        model.student,
+        torch.nn.ModuleList([model.spaces, model.balance]),
+        lr=training.lr,
+        weight_decay=training.weight_decay,
+        layer_decay=1.0,
     )
     extras = Extras(
         save_every=settings.save_every,
         ema=recipe.ema,
         parallel=settings.parallel,
+        hooks=(StepHook(model),),
         note=lambda: f"teachers {model.clock.share():.0%} of the time" if model.teachers else "cached teachers",
     )
     views: Dataset[Any] = ingredients.views  # type: ignore[assignment]
@@ -139,7 +158,8 @@ def claim_folder(folder: Path, recipe: DistillRecipe) -> bool:
     if path.is_file():
         stored = read_mapping(path)
         rename_kind(stored)
-        changed = differences({**stored, "name": None}, {**record, "name": None})
+        full = plain_key(asdict(build(DistillRecipe, {**stored, "name": recipe.name}, path)))  # with newer fields
+        changed = differences({**full, "name": None}, {**record, "name": None})
         if changed:
             raise ChangedError(
                 f"{path}: this folder belongs to a run with another recipe ({'; '.join(changed)}); "
@@ -222,9 +242,27 @@ def _costs(model: Distiller, ingredients: Ingredients, images: int) -> list[Cost
 
 
 @torch.no_grad()
-def _fit_standardisers(model: Distiller, recipe: DistillRecipe, ingredients: Ingredients) -> None:
-    if model.standardisers is not None:
-        model.standardisers.fit(_target_batches(recipe, ingredients, _device(model)))
+def _fit_statistics(model: Distiller, recipe: DistillRecipe, ingredients: Ingredients) -> None:
+    """Fit standardisers, and dispersions of standardised summaries; the targets pass once and are not kept."""
+    standardisers, dispersions = model.standardisers, model.dispersions
+    if standardisers is None and dispersions is None:
+        return
+    summaries: dict[str, list[Tensor]] = {name: [] for name, _ in dispersions.named_buffers()} if dispersions else {}
+
+    def noted() -> Iterator[dict[str, Targets]]:
+        for batch in _target_batches(recipe, ingredients, _device(model)):
+            for name, values in summaries.items():
+                values.append(batch[name].summary)
+            yield batch
+
+    if standardisers is not None:
+        standardisers.fit(noted())
+    else:
+        deque(noted(), maxlen=0)
+    if dispersions is not None:
+        for name, values in summaries.items():
+            summary = torch.cat(values)
+            dispersions.fit(name, summary if standardisers is None else standardisers.summary[name](summary))
 
 
 def _target_batches(

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from umt.backbones import create_backbone
-from umt.distill.distiller import MOMENTUM, Balance, Distiller, as_floats, loss_of
-from umt.distill.recipe import AlignmentSpec, DistillRecipe, TeacherSpec
+from umt.distill.alignment.shift import Shift
+from umt.distill.distiller import Distiller, as_floats, loss_of
+from umt.distill.recipe import DistillRecipe, TeacherSpec
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.teachers.teacher import Teacher
 from umt.errors import UMTError
@@ -149,30 +150,77 @@ def test_unknown_method_and_kind_list_the_known_ones(recipe: Recipes, distiller:
         distiller(recipe("teachers.lite2.objective=sam"))
 
 
-def test_the_papers_sum_is_plain() -> None:
-    assert Balance(AlignmentSpec(), 2)(torch.tensor([1.0, 100.0])).tolist() == [1, 1]
+def test_token_weight_and_teacher_weights_follow_their_schedules(
+    recipe: Recipes, distiller: Distillers, images: Tensor
+) -> None:
+    model = distiller(
+        recipe("alignment.token_weight=[[0, 1], [0.5, 0]]", "teachers.lite2.weight=[[0.5, 2], [1, 4]]")
+    ).eval()
+    for step, token, second in ((0, 1.0, 2.0), (1, 0.5, 2.0), (2, 0.0, 2.0), (3, 0.0, 3.0)):
+        model.at_step(step, 4)
+        out = {name: value.item() for name, value in model(images).items()}
+        expected = out["lite0 feature"] + token * out["lite0 token"]
+        expected += second * (out["lite2 feature"] + token * out["lite2 token"])
+        assert out["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_magnitude_makes_losses_equal_and_keeps_their_mean_weight() -> None:
-    balance = Balance(AlignmentSpec(balance="magnitude"), 3)
-    losses = torch.tensor([1.0, 10.0, 100.0])
-    weights = balance(losses)
-    assert torch.allclose(weights * losses, (weights * losses)[0].expand(3))
-    assert weights.mean().item() == pytest.approx(1)
-    balance(2 * losses)
-    assert torch.allclose(balance.running, losses * (MOMENTUM + 2 * (1 - MOMENTUM)))
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("alignment.token_weight=[[0.5, 1], [0.5, 2]]", r"token_weight.*shares that rise"),
+        ("teachers.lite2.weight=-1", r"teachers.lite2.weight holds -1.0"),
+        ("alignment.relation=-0.5", r"alignment.relation holds -0.5"),
+        ("alignment.shift=-1", r"alignment.shift is -1"),
+        ("alignment.standardise_summary=phis", r"unknown alignment.standardise 'phis'.*phi_s"),
+        ("teachers.lite2.summary_loss=angle", r"unknown summary loss 'angle'.*angular"),
+    ],
+)
+def test_alignment_that_cannot_be_used_names_its_field(
+    change: str, message: str, recipe: Recipes, distiller: Distillers
+) -> None:
+    with pytest.raises(UMTError, match=message):
+        distiller(recipe(change))
 
 
-def test_teacher_drop_keeps_the_worst_and_drops_others_at_its_rate() -> None:
-    torch.manual_seed(0)
-    balance = Balance(AlignmentSpec(teacher_drop=0.25), 3)
-    weights = torch.stack([balance(torch.tensor([0.1, 0.3, 0.2])) for _ in range(2000)])
-    assert (weights[:, 1] == 1).all()
-    assert weights[:, [0, 2]].mean().item() == pytest.approx(0.75, abs=0.02)
+def test_the_relational_loss_is_a_third_part(recipe: Recipes, distiller: Distillers, images: Tensor) -> None:
+    out = {name: value.item() for name, value in distiller(recipe("alignment.relation=0.5")).eval()(images).items()}
+    parts = {name: 0.5 if name.endswith("relation") else 1 for name in out if name != "loss"}
+    assert len(parts) == 6
+    assert out["lite0 relation"] > 0
+    assert out["loss"] == pytest.approx(sum(weight * out[name] for name, weight in parts.items()), rel=1e-5)
+    assert "lite0 relation" in distiller(recipe("alignment.relation=0.5", "interaction.model_token=false"))(images)
 
 
-def test_errors_name_the_field() -> None:
-    with pytest.raises(UMTError, match=r"unknown alignment.balance 'ema'.*magnitude"):
-        Balance(AlignmentSpec(balance="ema"), 2)
-    with pytest.raises(UMTError, match=r"alignment.teacher_drop is 1.0"):
-        Balance(AlignmentSpec(teacher_drop=1.0), 2)
+def test_dropped_teachers_leave_every_image_its_worst(recipe: Recipes, distiller: Distillers, images: Tensor) -> None:
+    """With nearly every other teacher left out, the loss is the mean over images of the larger of both losses."""
+    changes = ("alignment.teacher_drop=0.999999", "alignment.token_weight=0.0")
+    model = distiller(recipe(*changes)).eval()
+    single = [model(images[index : index + 1]) for index in range(len(images))]
+    largest = [max(out["lite0 feature"].item(), out["lite2 feature"].item()) for out in single]
+    assert model(images)["loss"].item() == pytest.approx(sum(largest) / len(images), rel=1e-4)
+
+
+def test_a_shift_compares_cells_of_the_same_place(recipe: Recipes, distiller: Distillers, images: Tensor) -> None:
+    """The loss by hand for the shift that the seed draws; the pooled teacher's loss sees the whole moved view."""
+    model = distiller(recipe("alignment.shift=1")).eval()
+    torch.manual_seed(1)
+    down, right = torch.randint(-1, 2, (2,)).tolist()
+    assert (down, right) != (0, 0)
+    torch.manual_seed(1)
+    out = model(images)
+    floats = as_floats(images)
+    moved = Shift(down, right).move(floats, 32)
+    fmap = model.spaces(model.student(moved))["lite2"].fmap
+    target = model.teachers[1](floats).features
+    expected = (1 - F.cosine_similarity(*Shift(down, right).common(fmap, target))).mean()
+    assert out["lite2 feature"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("balance", ["gradient", "uncertainty"])
+def test_every_balance_gives_gradients_to_student_and_spaces(
+    balance: str, recipe: Recipes, distiller: Distillers, images: Tensor
+) -> None:
+    model = distiller(recipe(f"alignment.balance={balance}")).train()
+    model(images)["loss"].backward()
+    silent = [name for name, value in model.named_parameters() if value.grad is None]
+    assert silent == []

@@ -13,8 +13,9 @@ import torch
 from umt.backbones import Backbone, Features, create_backbone
 from umt.backbones.adapters.pypi_weights import PACKAGES
 from umt.backbones.spec import parse_spec
+from umt.distill.alignment.losses import feature_loss
 from umt.distill.distiller import make_spaces
-from umt.distill.objectives import feature_loss, objective_of
+from umt.distill.objectives import objective_of
 from umt.distill.recipe import TeacherSpec, differences, load_recipe, recipe_names
 from umt.distill.spaces.shapes import SpaceShape, StudentShape
 from umt.distill.teachers.teacher import load_teacher

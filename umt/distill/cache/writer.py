@@ -27,8 +27,8 @@ from umt.distill.cache.cache import (
 from umt.distill.distiller import as_floats
 from umt.distill.images import VIEW_NUMBERS, ViewImages
 from umt.distill.ingredients import Prepared
-from umt.distill.spaces.shapes import SpaceShape
-from umt.distill.teachers.teacher import Targets, Teacher, all_targets
+from umt.distill.spaces.shapes import SpaceShape, Targets
+from umt.distill.teachers.teacher import Teacher, all_targets
 from umt.errors import CacheError, WriteError
 from umt.features import DTYPES
 from umt.files import atomic_file, writable_folder

@@ -1,4 +1,4 @@
-"""The student's output in each representational space, independent of the modules that make the spaces."""
+"""The student's output in each representational space, its targets, and their shapes."""
 
 from __future__ import annotations
 
@@ -44,3 +44,11 @@ class SpaceFeatures:
     summary: Tensor | None
     fmap: Tensor
     cls: Tensor | None
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Targets of one teacher: `summary` [B, D] for the model token, `features` [B, C] or [B, C, H, W]."""
+
+    summary: Tensor
+    features: Tensor

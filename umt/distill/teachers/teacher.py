@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,12 @@ from torch.nn import functional as F
 
 from umt.backbones import create_backbone
 from umt.backbones.contract import Backbone, Features, round_up
-from umt.distill.objectives import FEATURE_LOSSES, feature_loss, objective_of
+from umt.distill.alignment.losses import FEATURE_LOSSES, feature_loss
+from umt.distill.objectives import objective_of
 from umt.distill.recipe import TeacherSpec
-from umt.distill.spaces.shapes import Grid
+from umt.distill.spaces.shapes import Grid, Targets
 from umt.errors import BackboneError, SizeError
 from umt.files import below
-
-
-@dataclass(frozen=True)
-class Targets:
-    """Targets of one teacher: `summary` [B, D] for the model token, `features` [B, C] or [B, C, H, W]."""
-
-    summary: Tensor
-    features: Tensor
 
 
 class Teacher:

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape
-from umt.distill.teachers.teacher import Targets
+from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, Targets
 from umt.errors import unknown_name
 
 METHODS = ("none", "mean_std", "phi_s")
@@ -31,15 +30,17 @@ class Standardiser(nn.Module):
 
     def __init__(self, method: str, width: int) -> None:
         super().__init__()
-        if method not in METHODS[1:]:
+        if method not in METHODS:
             raise unknown_name("alignment.standardise", method, METHODS)
         self.method = method
         for name in ("weight", "inverse"):
-            self.register_buffer(name, torch.ones(width) if method == "mean_std" else torch.eye(width))
+            self.register_buffer(name, torch.eye(width) if method == "phi_s" else torch.ones(width))
         self.register_buffer("mean", torch.zeros(width))
 
     def fit(self, mean: Tensor, covariance: Tensor) -> None:
-        """Compute mean and W from float64 moments [D] and [D, D]."""
+        """Compute mean and W from float64 moments [D] and [D, D]; none stays the identity."""
+        if self.method == "none":
+            return
         if self.method == "mean_std":
             variance = covariance.diagonal()
             deviation = variance.clamp(min=EPSILON * variance.max().item()).sqrt()
@@ -63,10 +64,17 @@ class Standardiser(nn.Module):
 class Standardisers(nn.Module):
     """A standardiser for the summary and one for the features of every space."""
 
-    def __init__(self, method: str, shapes: Iterable[SpaceShape]) -> None:
+    @classmethod
+    def of(cls, method: str, summary_method: str | None, shapes: Iterable[SpaceShape]) -> Standardisers | None:
+        """Build them for a method, and another one of summaries; None if nothing is standardised."""
+        unchanged = method == "none" and (summary_method or method) == "none"
+        return None if unchanged else cls(method, shapes, summary_method)
+
+    def __init__(self, method: str, shapes: Iterable[SpaceShape], summary_method: str | None = None) -> None:
         super().__init__()
         shapes = tuple(shapes)
-        self.summary = nn.ModuleDict({shape.name: Standardiser(method, shape.summary) for shape in shapes})
+        of_summaries = summary_method or method
+        self.summary = nn.ModuleDict({shape.name: Standardiser(of_summaries, shape.summary) for shape in shapes})
         self.features = nn.ModuleDict({shape.name: Standardiser(method, shape.features) for shape in shapes})
 
     def fit(self, batches: Iterable[dict[str, Targets]]) -> None:

@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape
-from umt.distill.teachers.standardise import Standardiser, Standardisers, TargetMoments, equalising_rotation
-from umt.distill.teachers.teacher import Targets
+from umt.distill.alignment.standardise import Standardiser, Standardisers, TargetMoments, equalising_rotation
+from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, Targets
 from umt.errors import UMTError
 
 
