@@ -10,8 +10,7 @@ import click
 
 import umt
 from umt.errors import PAGE, UMTError
-from umt.safe_path import leave_current_folder, safe_path
-from umt.surroundings import accept_all_text, shorten_socket_folder
+from umt.surroundings import accept_all_text, leave_current_folder, safe_path, shorten_socket_folder
 
 COMMANDS = {
     "run": ("benchmarks.cli.run:run", "Evaluate backbones on a suite and write its tables."),

@@ -1,4 +1,4 @@
-"""The surroundings of a process made fit for it: an output that takes all text, and a folder for sockets."""
+"""The surroundings of a process made fit for it: import path, an output that takes all text, a folder for sockets."""
 
 from __future__ import annotations
 
@@ -6,12 +6,38 @@ import codecs
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
+from pathlib import Path
 
 from umt.errors import WriteError
 
 MAX_SOCKET_FOLDER_BYTES = 75  # bytes: a socket's path has at most 107, and multiprocessing adds 32
 SHORT_FOLDER = "/tmp"
+SAFE_PATH = "PYTHONSAFEPATH"  # Python 3.11 and newer; children of children have it, too
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Keep the current folder out of the import path of processes that start in the block.
+
+    They import nothing from there, even if a file has the name of a module.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[SAFE_PATH]
+        if before is not None:
+            os.environ[SAFE_PATH] = before
+
+
+def leave_current_folder() -> None:
+    """Take the current folder off this process's own path, where `python -m` has put it; children would inherit it."""
+    if not sys.flags.safe_path and sys.path and Path(sys.path[0] or ".").resolve() == Path.cwd():
+        del sys.path[0]
 
 
 def accept_all_text() -> None:

@@ -1,4 +1,4 @@
-"""Text that a file from outside may have chosen, made safe to show: no control characters, limited length."""
+"""Text for people: durations, and text that a file from outside may have chosen, without control characters and cut."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ def brief(value: Any) -> str:
         return BRIEF.repr(value)[:80]
     except (ValueError, RecursionError):  # it holds such an integer, or a value whose own repr fails
         return f"a {type(value).__name__}"
+
+
+def duration(seconds: float) -> str:
+    """Return a number of seconds as 2 d 3 h, 3 h 20 min, 12 min or 40 s."""
+    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit} {seconds % size // part:.0f} {smaller}"
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 
 def _visible(character: str) -> str:

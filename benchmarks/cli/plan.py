@@ -17,9 +17,9 @@ from umt import options
 from umt.backbones.spec import read_name, told_apart
 from umt.console import Console, shown
 from umt.data.mini.write import write_mini
-from umt.durations import duration
 from umt.errors import OptionError
 from umt.files import component
+from umt.text import duration
 from umt.training.device import pick_device
 
 EPILOG = """\b

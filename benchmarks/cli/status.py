@@ -12,8 +12,8 @@ import psutil
 
 from benchmarks.jobs.status import FOLDER, RUNNING, JobState, RunState, counts, read_runs
 from umt.console import Console, shown
-from umt.durations import duration
 from umt.errors import MissingFileError
+from umt.text import duration
 
 SILENT_SECONDS = 600  # without a sign of any job: it may hang, or its process may be gone
 LISTED = ("failed", "blocked", "elsewhere", RUNNING)  # the states whose jobs get a line, the running ones last

@@ -25,7 +25,7 @@ from benchmarks.jobs.worker import open_log
 from benchmarks.suite.request import JobReport, JobRequest
 from umt.errors import OptionError, ProcessError
 from umt.files import open_plain, read_plain
-from umt.safe_path import safe_path
+from umt.surroundings import safe_path
 
 POLL_SECONDS = {"slurm": 2.0, "local": 0.25}  # between two looks at the jobs
 RESULT_SECONDS = {"slurm": 15.0, "local": 0.0}  # until a shared disk shows the result of a job that has ended

@@ -16,8 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from umt.errors import ProcessError, UMTError
-from umt.safe_path import safe_path
-from umt.surroundings import shorten_socket_folder, usable_cores
+from umt.surroundings import safe_path, shorten_socket_folder, usable_cores
 
 STARTING = threading.Lock()  # held while a process starts
 

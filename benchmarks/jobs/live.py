@@ -6,8 +6,7 @@ import time
 
 from benchmarks.jobs.progress import COLOURS
 from benchmarks.suite.request import JobReport, JobRequest
-from umt.console import Console, shown
-from umt.live import LiveLines, StepCounter, eta, fitted, joined
+from umt.console import Console, LiveLines, StepCounter, eta, fitted, joined, shown
 
 
 class LiveJobs:

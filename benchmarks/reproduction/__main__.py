@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from benchmarks.reproduction.experiment import Arm, Experiment, load_experiment
-from benchmarks.reproduction.split import DISTIL, JUDGE, make_split
+from benchmarks.reproduction.split import DISTIL, make_split
 from benchmarks.reproduction.table import collect, insert, markdown
 from benchmarks.results import ResultStore
 from benchmarks.suite.suite import load_suite
@@ -40,6 +40,9 @@ class Folders:
     def cache(self) -> Path:
         return self.out / "cache"
 
+    def judged(self, part: str) -> Path:
+        return self.out / f"judged-{part}"
+
     def student(self, arm: Arm, seed: int) -> Path:
         return self.out / "students" / arm.folder(seed) / STUDENT_FILE
 
@@ -60,7 +63,7 @@ def main(data: Path, weights: Path, out: Path, workers: int, document: Path | No
     run_all(console, training_commands(experiment, folders), workers)
     run_all(console, [judge_command(experiment, folders, workers)], 1)
     columns = load_suite(experiment.suite).measured
-    values = collect(ResultStore(folders.out / "judged" / "results"), columns)
+    values = collect(ResultStore(folders.judged(experiment.part) / "results"), columns)
     table = markdown(values, row_names(experiment), [column.heading for column in columns])
     console.print(table, soft_wrap=True, markup=False)
     if document:
@@ -90,8 +93,8 @@ def judge_command(experiment: Experiment, folders: Folders, workers: int) -> lis
     backbones["Random weights"] = f"{experiment.student}?pretrained=false"
     backbones |= {f"Teacher {name}": spec.format(weights=folders.weights) for name, spec in experiment.teachers.items()}
     options = [part for label, spec in backbones.items() for part in ("--backbone", f"{label}={spec}")]
-    return _umt("run", *options, "--suite", experiment.suite, "--seeds", 1, "--data-root", folders.out / "data" / JUDGE,
-                "--out", folders.out / "judged", "--workers", workers, "--device", "cpu")  # fmt: skip
+    return _umt("run", *options, "--suite", experiment.suite, "--seeds", 1, "--data-root", folders.out / "data" / experiment.part,
+                "--out", folders.judged(experiment.part), "--workers", workers, "--device", "cpu")  # fmt: skip
 
 
 def row_names(experiment: Experiment) -> list[str]:
@@ -133,7 +136,7 @@ def _train(experiment: Experiment, folders: Folders, arm: Arm, seed: int) -> lis
     if arm.recipe is None:
         plain = [folders.images, seed, out, "--experiment", experiment.source]
         return [sys.executable, "-m", "benchmarks.reproduction.supervised", *map(str, plain)]
-    return _umt("distill", "--recipe", arm.recipe, *experiment.changed(), "--set", f"seed={seed}", "--images",
+    return _umt("distill", "--recipe", arm.recipe, *experiment.changed(arm=arm), "--set", f"seed={seed}", "--images",
                 folders.images, "--weights", folders.weights, "--targets", folders.cache, "--out", out,
                 "--device", "cpu")  # fmt: skip
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from umt.declarations import build, read_mapping
+from umt.files import component
 from umt.training.engine import Recipe
 
 FILE = Path(__file__).with_name("experiment.yaml")
@@ -18,9 +19,11 @@ class Arm:
     name: str
     recipe: str | None = None
     heads: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()  # of the recipe, beside those of all arms
 
     def folder(self, seed: int) -> str:
-        return f"{self.recipe or 'supervised'}-seed{seed}"
+        """Return a name of its own for every arm and seed."""
+        return f"{component(self.name)}-seed{seed}"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Experiment:
 
     source: str  # the file it was read from
     seeds: int
+    part: str  # of the judging data: development, for choices, or test, which no choice has seen
     suite: str
     cache: TargetCache
     changes: tuple[str, ...]  # changes of the arms' recipes
@@ -46,9 +50,10 @@ class Experiment:
     view: int  # pixels
     teachers: dict[str, str]  # label -> backbone; {weights} is the folder of weight files
 
-    def changed(self, fields: str = "") -> list[str]:
-        """Return the changes, or those of fields that begin so, as options of `umt`."""
-        return [part for change in self.changes if change.startswith(fields) for part in ("--set", change)]
+    def changed(self, fields: str = "", arm: Arm | None = None) -> list[str]:
+        """Return the changes of fields that begin so, and those of an arm, as options of `umt`."""
+        changes = [change for change in self.changes if change.startswith(fields)] + list(arm.changes if arm else ())
+        return [part for change in changes for part in ("--set", change)]
 
 
 def load_experiment(path: Path = FILE) -> Experiment:

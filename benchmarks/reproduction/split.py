@@ -1,4 +1,4 @@
-"""Real images in two parts, by links: images to distil on, and data sets of other classes to judge on."""
+"""Real images in three parts, by links: images to distil on, and data sets to choose by and to test on, once."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import json
 from pathlib import Path
 
 from umt.data.contract import MARKER
-from umt.data.reading import subfolders
+from umt.data.reading import class_images, subfolders
 from umt.errors import MissingFileError
 
 DISTIL = "distil"  # a folder for each class
-JUDGE = "judge"  # a data root
+PARTS = ("development", "test")  # data roots of the judging data; no class or photograph is in two of them
 NEEDED_FOLDERS = ("caltech101/101_ObjectCategories", "imagenet_1k_samples/val", "imagenet_det200_mini/train",
           "cub10_2010_photos/CUB_200_2011", "cifar10_mini/train", "cifar10_mini/test")  # fmt: skip
 TITLES = {
-    "caltech101/101_ObjectCategories": "Caltech-101, every second class",
-    "CUB_200_2011": "CUB-200 (2010), 10 species",
-    "imagenet": "CIFAR-10, 1500 images",
+    "caltech101/101_ObjectCategories": "Caltech-101, every fourth class",
+    "CUB_200_2011": "CUB-200 (2010), 5 species",
+    "imagenet": "CIFAR-10, 750 images",
 }
 
 
 def make_split(source: Path, out: Path) -> None:
-    """Link every first class of Caltech-101 and all ImageNet photos into `distil`, the rest into `judge`."""
+    """Link every first class of Caltech-101 and all ImageNet photos into `distil`, halves of the rest into `PARTS`.
+
+    The halves are other classes of Caltech-101, other species of birds, and other images of CIFAR-10's classes.
+    """
     for name in NEEDED_FOLDERS:
         if not (source / name).is_dir():
             raise MissingFileError(
@@ -34,14 +37,42 @@ def make_split(source: Path, out: Path) -> None:
     for folder in ("imagenet_1k_samples/val", "imagenet_det200_mini/train"):
         for name in subfolders(source / folder):
             _link(source / folder / name, out / DISTIL / f"{folder.partition('/')[0]}-{name}")
-    for name in classes[1::2]:
-        _link(caltech / name, out / JUDGE / "caltech101" / "101_ObjectCategories" / name)
-    for path in (source / "cub10_2010_photos" / "CUB_200_2011").iterdir():
-        _link(path, out / JUDGE / "CUB_200_2011" / path.name)
-    for split, source_split in (("train", "train"), ("val", "test")):
-        _link(source / "cifar10_mini" / source_split, out / JUDGE / "imagenet" / split)
-    for folder, title in TITLES.items():
-        (out / JUDGE / folder / MARKER).write_text(json.dumps({"title": title}) + "\n", encoding="utf-8")
+    for half, part in enumerate(PARTS):
+        root = out / part
+        for name in classes[1::2][half::2]:
+            _link(caltech / name, root / "caltech101" / "101_ObjectCategories" / name)
+        _link_birds(source / "cub10_2010_photos" / "CUB_200_2011", root / "CUB_200_2011", half)
+        for split, source_split in (("train", "train"), ("val", "test")):
+            _link_images(source / "cifar10_mini" / source_split, root / "imagenet" / split, half)
+        for folder, title in TITLES.items():
+            (root / folder / MARKER).write_text(json.dumps({"title": title}) + "\n", encoding="utf-8")
+
+
+def _link_images(source: Path, target: Path, half: int) -> None:
+    """Link every second image of each class."""
+    for name in subfolders(source):
+        for file in class_images(source / name)[half::2]:
+            _link(source / name / file, target / name / file)
+
+
+def _link_birds(source: Path, target: Path, half: int) -> None:
+    """Link every second species; the official lists are written anew, with numbers from 1."""
+    classes = dict(line.split() for line in (source / "classes.txt").read_text(encoding="utf-8").splitlines())
+    numbers = {old: str(number) for number, old in enumerate(list(classes)[half::2], 1)}
+    lists = {
+        name: dict(line.split() for line in (source / f"{name}.txt").read_text(encoding="utf-8").splitlines())
+        for name in ("images", "image_class_labels", "train_test_split")
+    }
+    images = [image for image, label in lists["image_class_labels"].items() if label in numbers]
+    lists["image_class_labels"] = {image: numbers[lists["image_class_labels"][image]] for image in images}
+    target.mkdir(parents=True, exist_ok=True)
+    for name, values in lists.items():
+        text = "".join(f"{number} {values[image]}\n" for number, image in enumerate(images, 1))
+        (target / f"{name}.txt").write_text(text, encoding="utf-8")
+    text = "".join(f"{number} {classes[old]}\n" for old, number in numbers.items())
+    (target / "classes.txt").write_text(text, encoding="utf-8")
+    for old in numbers:
+        _link(source / "images" / classes[old], target / "images" / classes[old])
 
 
 def _link(source: Path, target: Path) -> None:

@@ -177,7 +177,7 @@ def test_child_processes_import_nothing_from_the_current_folder(
         perform("distil", isolated=True, recipe="no-such-recipe")
     code = (
         "import subprocess, sys\n"
-        "from umt.safe_path import leave_current_folder, safe_path\n"
+        "from umt.surroundings import leave_current_folder, safe_path\n"
         "if __name__ == '__main__':\n"
         "    leave_current_folder()\n"
         "    from benchmarks.jobs.forkserver import fork_server, call\n"

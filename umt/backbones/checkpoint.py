@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from umt.backbones.checkpoint_fields import Fields
+from umt.backbones.containers.fields import Fields
 from umt.backbones.containers.files import Container
 from umt.backbones.containers.folders import open_container
 from umt.backbones.contract import MAX_SIDE, MIN_CROP_PCT, Backbone, Preprocess, preprocess_options

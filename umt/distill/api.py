@@ -17,9 +17,9 @@ from umt.distill.ingredients import Prepared, Sources, choose_recipe, prepare
 from umt.distill.progress import TrainingBar
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.train import STUDENT_FILE, Ingredients, RunSettings, claim_folder, estimate
-from umt.durations import duration
 from umt.files import component
 from umt.options import weights_folder
+from umt.text import duration
 from umt.training.curves import require_wandb
 from umt.training.device import pick_device
 from umt.training.distributed import Processes, init_distributed

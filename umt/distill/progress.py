@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from umt.console import Console, shown
-from umt.live import LiveLines, StepCounter, fitted, joined
+from umt.console import Console, LiveLines, StepCounter, fitted, joined, shown
 
 
 class TrainingBar:

@@ -22,7 +22,6 @@ import umt
 from umt.backbones.checkpoint import Space, save_checkpoint
 from umt.backbones.contract import Backbone
 from umt.declarations import build, read_mapping
-from umt.disk_cache import plain_key
 from umt.distill.cost import CostPart, measure_cost, step_seconds
 from umt.distill.distiller import Distiller, as_floats, loss_name
 from umt.distill.heads import stored_interaction
@@ -30,6 +29,7 @@ from umt.distill.recipe import DistillRecipe, differences, rename_kind
 from umt.distill.spaces.shapes import SpaceShape, Targets
 from umt.distill.teachers.teacher import Teacher, all_targets
 from umt.errors import ChangedError
+from umt.feature_cache.disk_cache import plain_key
 from umt.files import atomic_file, writable_folder
 from umt.revision import revision
 from umt.training.curves import LOG_FILE, mean_scalars, thinned

@@ -17,8 +17,8 @@ from typing import IO, Any
 import numpy as np
 
 from umt.declarations import read_json
-from umt.disk_cache import checksum, locked
 from umt.errors import UMTError, WriteError, first_line
+from umt.feature_cache.disk_cache import checksum, locked
 from umt.files import atomic_file, open_plain
 
 DTYPE = np.dtype("<f4")
@@ -55,7 +55,7 @@ class CacheEntry:
         return self.header, self.array, self.partial
 
     def locked(self, timeout: float = -1) -> AbstractContextManager[None]:
-        """Lock this entry for this process, see `umt.disk_cache.locked`."""
+        """Lock this entry for this process, see `umt.feature_cache.disk_cache.locked`."""
         return locked(self.lock, "--cache", timeout)
 
     def read(self, key: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray | None:

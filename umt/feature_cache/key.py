@@ -16,7 +16,7 @@ import torch
 from umt.backbones.contract import Backbone
 from umt.data.contract import Sample
 from umt.data.image_list import ImageList
-from umt.disk_cache import plain_key
+from umt.feature_cache.disk_cache import plain_key
 from umt.features import Extraction, part_of
 
 NAME_DIGITS = 32  # hex digits in the names of entries and in their fingerprints

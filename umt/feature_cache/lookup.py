@@ -18,8 +18,8 @@ from torch import Tensor
 
 from umt.backbones.contract import Backbone
 from umt.data.contract import Sample
-from umt.disk_cache import digest, shortage
 from umt.errors import BackboneError, WriteError
+from umt.feature_cache.disk_cache import digest, shortage
 from umt.feature_cache.entry import DTYPE, CacheEntry, total_bytes
 from umt.feature_cache.key import NAME_DIGITS, feature_key
 from umt.features import Consume, Extraction, Progress, each_features, part_of

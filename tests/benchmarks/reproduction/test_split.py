@@ -1,4 +1,4 @@
-"""Nothing that is judged on was distilled on."""
+"""Nothing that is judged on was distilled on, and nothing that is tested on was chosen by."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reproduction.split import DISTIL, JUDGE, make_split
+from benchmarks.reproduction.split import DISTIL, PARTS, make_split
 from umt.data.registry import find_dataset
 from umt.errors import UMTError
 
 
-def test_both_parts_are_real_images_and_share_none(real_data: Path, tmp_path: Path) -> None:
+def test_three_parts_are_real_images_and_share_none(real_data: Path, tmp_path: Path) -> None:
     for _ in range(2):  # the second time there is nothing to do
         make_split(real_data, tmp_path)
-    distilled = {path.resolve() for path in (tmp_path / DISTIL).glob("*/*")}
-    assert len(distilled) > 3000
-    for name in ("caltech101", "cub", "imagenet"):
-        dataset = find_dataset(name, tmp_path / JUDGE)
-        judged = {sample.image.resolve() for split in dataset.info.splits for sample in dataset.samples(split)}
-        assert judged
-        assert not judged & distilled
-        assert not dataset.official
-        assert "Layout" not in dataset.title
+    seen = {path.resolve() for path in (tmp_path / DISTIL).glob("*/*")}
+    assert len(seen) > 3000
+    for part in PARTS:
+        for name in ("caltech101", "cub", "imagenet"):
+            dataset = find_dataset(name, tmp_path / part)
+            judged = {sample.image.resolve() for split in dataset.info.splits for sample in dataset.samples(split)}
+            assert judged
+            assert not judged & seen
+            assert not dataset.official
+            assert "Layout" not in dataset.title
+            seen |= judged
 
 
-def test_halves_of_caltech_share_no_class(real_data: Path, tmp_path: Path) -> None:
+def test_parts_of_caltech_and_of_the_birds_share_no_class(real_data: Path, tmp_path: Path) -> None:
     make_split(real_data, tmp_path)
-    ours = {path.name.removeprefix("caltech-") for path in (tmp_path / DISTIL).glob("caltech-*")}
-    theirs = set(find_dataset("caltech101", tmp_path / JUDGE).class_names)
-    assert len(ours) == 51
-    assert len(theirs) == 50
-    assert not ours & theirs
+    distilled = {path.name.removeprefix("caltech-") for path in (tmp_path / DISTIL).glob("caltech-*")}
+    development, test = (set(find_dataset("caltech101", tmp_path / part).class_names) for part in PARTS)
+    assert [len(names) for names in (distilled, development, test)] == [51, 25, 25]
+    assert len(distilled | development | test) == 101
+    birds = [set(find_dataset("cub", tmp_path / part).class_names) for part in PARTS]
+    assert [len(names) for names in birds] == [5, 5]
+    assert not birds[0] & birds[1]
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ MAKING = {
     "umt/distill/train.py:claim_folder": "--out, else `component` of the recipe's name",
     "umt/export/folder.py:export_folder": "--out, else `component`",
     "umt/feature_cache/entry.py:finish": "--cache, a digest",
-    "umt/disk_cache.py:locked": "--cache or --out",
+    "umt/feature_cache/disk_cache.py:locked": "--cache or --out",
     "umt/training/curves.py:_wandb_id": "--out, a constant",
     "umt/training/curves.py:forget_after": "--out, a constant",
     "umt/training/runner.py:save_run": "--out, a constant",

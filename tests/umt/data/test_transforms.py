@@ -9,12 +9,14 @@ import pytest
 import torch
 from PIL import Image
 from timm.data import create_transform
+from timm.data.auto_augment import AugmentOp
 
 from umt.backbones.contract import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from umt.data.contract import Sample
 from umt.data.images import ImageSamples
-from umt.data.transforms import eval_pixels, train_transform
+from umt.data.transforms import eval_pixels, posterize, train_transform
 
+PIXELS = np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(3).reshape(16, 16, 3)
 PLAIN = {"auto_augment": None, "reprob": 0.0, "scale": (1.0, 1.0), "hflip": 0.0}
 
 
@@ -110,3 +112,16 @@ def test_recipe_of_mae_gives_images_in_range(image: Image.Image) -> None:
     inside = (batch > -1e-6) & (batch < 1 + 1e-6)
     assert 0.9 < inside.float().mean() < 1, "the noise of erased boxes is not clipped"
     assert not torch.equal(batch[0], batch[1])
+
+
+@pytest.mark.parametrize("bits", range(9))
+def test_posterizing_keeps_the_highest_bits(bits: int) -> None:
+    expected = PIXELS >> (8 - bits) << (8 - bits)
+    assert np.array_equal(np.asarray(posterize(Image.fromarray(PIXELS), bits)), expected)
+
+
+def test_timm_posterizes_at_its_greatest_magnitude() -> None:
+    """Its strongest augmentation asks for no bits, which Pillow 13 refuses."""
+    train_transform(32, "bicubic", auto_augment="rand-m9-inc1", reprob=0, scale=(1, 1), hflip=0)
+    strongest = AugmentOp("PosterizeIncreasing", prob=1, magnitude=10)
+    assert not np.asarray(strongest(Image.fromarray(PIXELS))).any()

@@ -10,7 +10,7 @@ import torch
 from umt.distill.cost import CostPart, cost_table, measure_cost, step_seconds
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import DistillRecipe
-from umt.durations import duration
+from umt.text import duration
 
 
 def test_parameters_and_multiply_adds_are_those_of_the_layers(

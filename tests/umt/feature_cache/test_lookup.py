@@ -17,10 +17,10 @@ import pytest
 import torch
 from torch import nn
 
-from umt import disk_cache
 from umt.backbones import Backbone, create_backbone
 from umt.data.contract import Sample
 from umt.errors import UMTError
+from umt.feature_cache import disk_cache
 from umt.feature_cache.entry import CacheEntry
 from umt.feature_cache.key import images_fingerprint
 from umt.feature_cache.lookup import cached_features

@@ -16,13 +16,13 @@ from torch.utils.data import Dataset
 
 from umt.data.image_list import ImageList
 from umt.declarations import build, read_json
-from umt.disk_cache import Key, checksum, digest, plain_key
 from umt.distill.images import Skipped, View, circle, decode_view, nothing_left
 from umt.distill.ingredients import Prepared
 from umt.distill.recipe import DistillRecipe, differences
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.teachers.teacher import Teacher
 from umt.errors import CacheError, UMTError, first_line
+from umt.feature_cache.disk_cache import Key, checksum, digest, plain_key
 from umt.files import atomic_file, open_plain, utf8_name
 from umt.text import brief
 

@@ -29,11 +29,10 @@ from umt.distill.ingredients import (
 from umt.distill.progress import TrainingBar
 from umt.distill.recipe import missing_weights
 from umt.distill.teachers.teacher import Teacher, load_teacher
-from umt.durations import duration
 from umt.errors import OptionError, UMTError
 from umt.files import free_bytes
 from umt.options import weights_folder
-from umt.text import printable
+from umt.text import duration, printable
 from umt.training.device import pick_device
 
 EPILOG = """\b

@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from umt.data.loaders import worker_count, worker_errors
-from umt.disk_cache import locked, shortage
 from umt.distill.cache.cache import (
     MANIFEST,
     SUM_BYTES,
@@ -30,6 +29,7 @@ from umt.distill.ingredients import Prepared
 from umt.distill.spaces.shapes import SpaceShape, Targets
 from umt.distill.teachers.teacher import Teacher, all_targets
 from umt.errors import CacheError, WriteError
+from umt.feature_cache.disk_cache import locked, shortage
 from umt.features import DTYPES
 from umt.files import atomic_file, writable_folder
 from umt.training.precision import pick_precision

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 from filelock import FileLock, Timeout
 
-from umt.disk_cache import checksum, digest, locked, plain_key, shortage
 from umt.errors import WriteError
+from umt.feature_cache.disk_cache import checksum, digest, locked, plain_key, shortage
 
 
 def test_a_key_equals_its_stored_form_and_its_digest_knows_every_value() -> None:
