@@ -93,8 +93,9 @@ def judge_command(experiment: Experiment, folders: Folders, workers: int) -> lis
     backbones["Random weights"] = f"{experiment.student}?pretrained=false"
     backbones |= {f"Teacher {name}": spec.format(weights=folders.weights) for name, spec in experiment.teachers.items()}
     options = [part for label, spec in backbones.items() for part in ("--backbone", f"{label}={spec}")]
-    return _umt("run", *options, "--suite", experiment.suite, "--seeds", 1, "--data-root", folders.out / "data" / experiment.part,
-                "--out", folders.judged(experiment.part), "--workers", workers, "--device", "cpu")  # fmt: skip
+    data = folders.out / "data" / experiment.part
+    return _umt("run", *options, "--suite", experiment.suite, "--seeds", 1, "--data-root", data, "--out",
+                folders.judged(experiment.part), "--workers", workers, "--device", "cpu")  # fmt: skip
 
 
 def row_names(experiment: Experiment) -> list[str]:

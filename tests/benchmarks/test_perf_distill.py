@@ -8,7 +8,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks.perf import distill_cached, distill_compiled, distill_loading, distill_memory, distill_step
+from benchmarks.perf import (
+    distill_cached,
+    distill_compiled,
+    distill_loading,
+    distill_losses,
+    distill_memory,
+    distill_step,
+)
 from benchmarks.perf.distilling import DistillSetting, build_distiller
 from benchmarks.perf.row import PerfRow
 from umt.distill.distiller import Distiller
@@ -57,6 +64,12 @@ def test_cached_steps_are_compared_with_online_ones_and_with_the_students_own(
     rows = distill_cached.rows(setting, model)
     assert [row.limit for row in rows] == [2.9, 1 / 1.1]
     assert rows[0].ours == rows[1].ours > 0
+
+
+def test_other_losses_are_compared_with_the_plain_sum(setting: DistillSetting) -> None:
+    rows = distill_losses.rows(setting)
+    assert len(rows) == len(distill_losses.ALIGNMENTS)
+    assert {row.limit for row in rows} == {1 / 1.05}
 
 
 def test_loading_is_compared_with_the_step(setting: DistillSetting, model: Distiller) -> None:

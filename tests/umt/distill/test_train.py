@@ -41,6 +41,7 @@ RECIPE = {
         "betas": [0.9, 0.95], "clip_norm": 1.0, "precision": "fp32",
     },
 }  # fmt: skip
+LONG = ("training.epochs=40", "ema=0.9")
 Command = Callable[..., list[str]]
 
 
@@ -126,9 +127,23 @@ def test_one_command_gives_a_checkpoint_with_its_heads(finished: tuple[Path, str
     assert len((folder / "log.jsonl").read_text().splitlines()) == len(lines)
 
 
+BEYOND_THE_PAPER = (
+    "alignment.balance=gradient",
+    "alignment.shift=1",
+    "alignment.teacher_drop=0.3",
+    "alignment.relation=0.5",
+    "alignment.standardise=mean_std",
+    "alignment.token_weight=[[0, 1], [1, 0.1]]",
+    "teachers.cls.summary_loss=angular",
+)
+
+
 @pytest.mark.slow
-def test_killed_and_resumed_is_the_same_run_bit_for_bit(command: Command, tmp_path: Path) -> None:
-    slow = ("--save-every", "3", "--set", "training.epochs=40", "--set", "ema=0.9")
+@pytest.mark.parametrize("changes", [(), BEYOND_THE_PAPER])
+def test_killed_and_resumed_is_the_same_run_bit_for_bit(
+    changes: tuple[str, ...], command: Command, tmp_path: Path
+) -> None:
+    slow = ["--save-every", "3", *(part for change in (*LONG, *changes) for part in ("--set", change))]
     whole = run(command(tmp_path / "whole", *slow))
     assert whole.returncode == 0, whole.stderr
     resumable = tmp_path / "killed" / RESUME_FILE

@@ -49,7 +49,7 @@ class Balance(nn.Module):
         means = losses if losses.ndim == 1 else losses.mean(dim=1)
         factors = weights * self._factors(means, shared)
         if losses.ndim == 2:
-            means = (losses * self._kept(losses.detach())).mean(dim=1)
+            means = (losses * self._mask(losses.detach())).mean(dim=1)
         total = (factors * means).sum()
         return total if self.log_variances is None else total + self.log_variances.sum()
 
@@ -70,10 +70,10 @@ class Balance(nn.Module):
         mean = torch.where(self.running > 0, self.running, values)
         self.running.copy_(MOMENTUM * mean + (1 - MOMENTUM) * values)
 
-    def _kept(self, losses: Tensor) -> Tensor:
+    def _mask(self, losses: Tensor) -> Tensor:
         """Draw which teachers count for each image, [M, B] of zeros and ones."""
-        kept = torch.rand(losses.shape).to(losses.device) >= self.drop
-        return kept.scatter(0, losses.argmax(dim=0, keepdim=True), True).to(losses.dtype)
+        mask = torch.rand(losses.shape).to(losses.device) >= self.drop
+        return mask.scatter(0, losses.argmax(dim=0, keepdim=True), True).to(losses.dtype)
 
 
 def gradient_norms(losses: Tensor, shared: Tensor) -> Tensor:

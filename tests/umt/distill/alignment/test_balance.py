@@ -80,7 +80,7 @@ def test_teacher_drop_keeps_the_worst_and_drops_others_at_its_rate() -> None:
     balance = Balance(AlignmentSpec(teacher_drop=0.25), 3)
     losses = torch.tensor([0.1, 0.3, 0.2])[:, None].repeat(1, 4000)
     losses[:, 2000:] = losses[[1, 0, 2], 2000:]  # another teacher is the worst for the other half of the images
-    kept = balance._kept(losses)
+    kept = balance._mask(losses)
     assert (kept[1, :2000] == 1).all()
     assert (kept[0, 2000:] == 1).all()
     assert kept[2].mean().item() == pytest.approx(0.75, abs=0.02)
