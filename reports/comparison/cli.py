@@ -31,9 +31,13 @@ Examples:
 @click.argument("backbones", nargs=-1, metavar="[BACKBONE]...")
 @options.results("the newest below runs/")
 @options.TASKS
-@click.option("--power", is_flag=True, help="Also the differences that each column can detect.")
+@click.option("--power", is_flag=True, help="Also print the difference that each column can detect.")
 @click.option(
-    "--resamples", type=click.IntRange(100), default=DRAWS, show_default=True, help="Draws of the paired bootstrap."
+    "--resamples",
+    type=click.IntRange(100),
+    default=DRAWS,
+    show_default=True,
+    help="Draws of the paired bootstrap; more make intervals steadier.",
 )
 @options.data_root()
 @options.out()

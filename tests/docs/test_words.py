@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ROOMS = ("umt", "benchmarks", "mmseg_configs", "depth", "reports")
 PATHS = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 RIDDLES = {"What", "How", "Whether", "Of", "One"}
 # words that say nothing of what a variable holds; `left` is a noun only beside `right` or `top`
 BARE_WORD = re.compile(
@@ -45,9 +46,10 @@ def class_names(source: str) -> list[str]:
 
 def test_docstrings_begin_with_a_verb() -> None:
     assert len(PATHS) > 200
+    assert len(TESTS) > 200
     found = [
         f"{path.relative_to(ROOT)}:{line}: {word}"
-        for path in PATHS
+        for path in (*PATHS, *TESTS)
         for line, word in first_words(path.read_text(encoding="utf-8"))
         if word in RIDDLES
     ]
