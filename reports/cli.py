@@ -44,7 +44,7 @@ ANONYMOUS = click.option(
 @click.command(epilog=REPORT_EPILOG)
 @options.results("the newest below runs/")
 @options.out("tables, beside the result store")
-@click.option("--compare", type=click.Choice(["paper"]), help="Also a table of the differences to the paper's numbers.")
+@click.option("--compare", type=click.Choice(["paper"]), help="Also write the differences to the paper's numbers.")
 @options.suite("the suite of the results")
 @ANONYMOUS
 def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None, anonymous: bool) -> None:

@@ -15,8 +15,11 @@ from umt.surroundings import accept_all_text, leave_current_folder, safe_path, s
 COMMANDS = {
     "run": ("benchmarks.cli.run:run", "Evaluate backbones on a suite and write its tables."),
     "status": ("benchmarks.cli.status:status", "Tell the state of a run, from any machine that sees its folder."),
-    "plan": ("benchmarks.cli.plan:plan", "Tell device hours and disk of a suite before it runs."),
-    "protocols": ("benchmarks.cli.protocols:protocols", "List, show and compare what numbers are measured by."),
+    "plan": ("benchmarks.cli.plan:plan", "Estimate device hours and disk of a suite before it runs."),
+    "protocols": (
+        "benchmarks.cli.protocols:protocols",
+        "List, show and compare protocols, the settings behind numbers.",
+    ),
     "report": ("reports.cli:report", "Write the tables of a result store."),
     "leaderboard": ("reports.cli:leaderboard", "Rank the backbones of a result store."),
     "results": ("reports.exchange.cli:results", "Export and import results; check a hub of them, and write its page."),
@@ -31,7 +34,7 @@ COMMANDS = {
     ),
     "backbones": ("umt.backbones.cli:backbones", "List the names of backbones; check a backbone against the contract."),
     "cache": ("umt.feature_cache.cli:cache", "List and prune the features of frozen backbones on disk."),
-    "data": ("umt.data.cli:data", "List the data sets; write the embedded one."),
+    "data": ("umt.data.cli:data", "List, prepare and verify data sets; write the embedded ones."),
 }
 
 
@@ -64,7 +67,7 @@ class LazyGroup(click.Group):
 EPILOG = """\b
 Examples:
   umt run                                     the embedded example, in minutes
-  umt run ckpt.pth --data-root /data          Table 1 with your row
+  umt run ckpt.pth --data-root /data          your row in the paper's tables
   umt report                                  the tables of the newest run
   umt COMMAND --help
 """

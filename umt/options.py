@@ -101,7 +101,9 @@ def dataset(*, multiple: bool = False) -> Decorator[Any]:
 
 def suite(default: str) -> Decorator[Any]:
     """Return the option of the suite; `default` is shown and not set."""
-    return click.option("--suite", metavar="NAME|FILE", show_default=default, help="paper, mini or a YAML file.")
+    return click.option(
+        "--suite", metavar="NAME|FILE", show_default=default, help="Suite of tasks: paper, mini or a YAML file."
+    )
 
 
 def results(default: str | None = None) -> Decorator[Any]:
@@ -113,13 +115,19 @@ def results(default: str | None = None) -> Decorator[Any]:
 
 def workers(default: str) -> Decorator[Any]:
     """Return the option of the jobs that run at the same time; `default` is shown and not set."""
-    return click.option("--workers", type=click.IntRange(1), show_default=default, help="Jobs at a time.")
+    return click.option(
+        "--workers", type=click.IntRange(1), show_default=default, help="Jobs that run at the same time."
+    )
 
 
 def batch_size(default: int) -> Decorator[Any]:
     """Return the option of the images in a forward; it changes no number."""
     return click.option(
-        "--batch-size", type=click.IntRange(1), default=default, show_default=True, help="Images in a forward."
+        "--batch-size",
+        type=click.IntRange(1),
+        default=default,
+        show_default=True,
+        help="Images in a forward pass; changes no number.",
     )
 
 
@@ -132,22 +140,32 @@ def resolution(*default: int, multiple: bool = False) -> Decorator[Any]:
         multiple=multiple,
         default=default if multiple else default[0],
         show_default=True,
-        help="Pixels a side.",
+        help="Side of the square images, in pixels.",
     )
 
 
 BACKBONE = click.option(
-    "--backbone", "names", multiple=True, metavar="[LABEL=]SPEC", help="A backbone by name; may be repeated."
+    "--backbone",
+    "names",
+    multiple=True,
+    metavar="[LABEL=]SPEC",
+    help="A backbone by name, e.g. timm:resnet50; may be repeated.",
 )
 COMPILE = click.option(
     "--compile", "compiled", is_flag=True, help="Use torch.compile; the first step takes a minute or more."
 )
 DATA = mapping("--data", "data", "NAME=DIR", _folder, "Folder of one data set; may be repeated.")
-DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+DEVICE = click.option(
+    "--device", default="auto", show_default=True, help="auto (a GPU if there is one), cpu, cuda or cuda:N."
+)
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 IMAGES = click.option("--images", type=FOLDER, help="Take all images below this folder instead of a data set.")
-SEEDS = click.option("--seeds", type=click.IntRange(1), show_default="the suite's", help="Runs of each job.")
-TASKS = click.option("--tasks", multiple=True, metavar="TASK[,TASK]", callback=_split, help="Only these tasks.")
+SEEDS = click.option(
+    "--seeds", type=click.IntRange(1), show_default="the suite's", help="Runs of each job, each with another seed."
+)
+TASKS = click.option(
+    "--tasks", multiple=True, metavar="TASK[,TASK]", callback=_split, help="Only these tasks, e.g. knn,fewshot."
+)
 TRUST = click.option(
     "--trust",
     multiple=True,

@@ -41,7 +41,7 @@ Examples:
 @click.option("--gpus", type=click.IntRange(1), default=1, show_default=True, help="Devices that share the jobs.")
 @options.workers("on each device 1 if it is a GPU, up to 4 if it is the CPU")
 @options.out("runs/SUITE")
-@click.option("--check", type=options.FOLDER, help="A result store, to compare with the times of the jobs in it.")
+@click.option("--check", type=options.FOLDER, help="A result store; its jobs' times are shown beside the estimates.")
 def plan(
     checkpoints: tuple[str, ...],
     names: tuple[str, ...],
@@ -56,7 +56,7 @@ def plan(
     out: Path | None,
     check: Path | None,
 ) -> None:
-    """Tell the device hours and the disk of a suite before it runs.
+    """Estimate the device hours and the disk of a suite before it runs.
 
     A job takes the images that it processes, times their multiply-adds, at the speed of the backbone's forward. OUT is
     the folder of the run: the speed is what the task `throughput` measured in OUT/results or in --check on such a

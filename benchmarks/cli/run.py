@@ -44,7 +44,7 @@ Examples:
     metavar="TABLE[,TABLE]",
     help="Only what these tables of the suite need: numbers of the paper's, names of others, e.g. 1,4,probes.",
 )
-@click.option("--train", is_flag=True, help="With --tables: first distil their students.")
+@click.option("--train", is_flag=True, help="With --tables: first distil the students in them.")
 @options.YES
 @options.TRUST
 @options.SEEDS
@@ -77,11 +77,19 @@ Examples:
 )
 @options.COMPILE
 @options.WANDB
-@click.option("--cluster", type=click.Choice(["slurm", "local"]), help="Send the jobs through submitit.")
-@options.mapping("--cluster-option", "cluster_options", "KEY=VALUE", scalar, "E.g. timeout_min=600; may be repeated.")
+@click.option(
+    "--cluster", type=click.Choice(["slurm", "local"]), help="Run the jobs through submitit: on Slurm, or here."
+)
+@options.mapping(
+    "--cluster-option",
+    "cluster_options",
+    "KEY=VALUE",
+    scalar,
+    "Option of submitit, e.g. timeout_min=600; may be repeated.",
+)
 @options.DRY_RUN
 def run(checkpoints: tuple[str, ...], names: tuple[str, ...], **values: Any) -> None:
-    """Evaluate backbones and write Table 1 with their rows in it.
+    """Evaluate backbones on a suite and write its tables.
 
     Backbones are checkpoint files or names (`umt backbones list`). Without any, the embedded example runs on
     embedded data. OUT gets results, tables and logs. A run that was interrupted goes on where it stopped: type the same

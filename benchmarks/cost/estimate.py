@@ -184,7 +184,7 @@ def _estimate(title: str, work: Work | UMTError, site: Site, cached: set[object]
     try:
         gmacs = load.gmacs(site.backbone)
         forwards = {replace(part, what="") for part in new}  # a pass gives all parts
-        counted = [(each.passes, pass_gmacs(site.backbone, each.passes)[0]) for each in forwards]
+        counted = [(forward.passes, pass_gmacs(site.backbone, forward.passes)[0]) for forward in forwards]
     except Exception as error:  # every architecture refuses in its own way
         return JobEstimate(title, problem=f"its multiply-adds cannot be counted: {first_line(error)}")
     passes = [(load.trained, gmacs.trained), (load.tested, gmacs.tested), *counted]

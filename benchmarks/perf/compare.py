@@ -72,10 +72,10 @@ def _values(
 
 
 def _areas(skill: float, occurring: np.ndarray, rng: np.random.Generator) -> tuple[Mapping[str, np.ndarray], float]:
-    both = rng.integers(1, 1000, occurring.size)
-    predicted, true = (both + rng.integers(0, int(1000 / skill), occurring.size) for _ in range(2))
+    intersection = rng.integers(1, 1000, occurring.size)
+    predicted, true = (intersection + rng.integers(0, int(1000 / skill), occurring.size) for _ in range(2))
     images = np.repeat(np.arange(ITEMS), OCCURRING)
-    unions = np.bincount(occurring.ravel(), weights=predicted + true - both, minlength=SEGMENTED)
-    intersections = np.bincount(occurring.ravel(), weights=both, minlength=SEGMENTED)
-    areas = np.column_stack([images, occurring.ravel(), both, predicted, true])
+    unions = np.bincount(occurring.ravel(), weights=predicted + true - intersection, minlength=SEGMENTED)
+    intersections = np.bincount(occurring.ravel(), weights=intersection, minlength=SEGMENTED)
+    areas = np.column_stack([images, occurring.ravel(), intersection, predicted, true])
     return {"areas": areas.astype(np.int32)}, 100 * float((intersections / unions).mean())

@@ -62,8 +62,8 @@ def measure(device: torch.device) -> list[PerfRow]:
 def parts_row(setting: FeatureSetting) -> PerfRow:
     """Compare a pass for the five parts of `dinov2_linear` with a pass for the pooled feature."""
     backbone = create_backbone("timm:vit_small_patch16_224?pretrained=false").to(setting.device)
-    one, five = (_ours(backbone, setting, parts) for parts in (("pooled",), DINOV2_PARTS))
-    seconds = interleaved(one, five, repeats=setting.repeats, clock=clock_of(setting.device))
+    pooled, all_parts = (_ours(backbone, setting, parts) for parts in (("pooled",), DINOV2_PARTS))
+    seconds = interleaved(pooled, all_parts, repeats=setting.repeats, clock=clock_of(setting.device))
     alone, together = (1000 * value / len(setting.samples) for value in seconds)
     job = f"JPEG to the parts of dinov2_linear, vit_small_patch16_224, {SIDE} px, {setting.extraction.precision}"
     return PerfRow(job, "to the pooled feature alone", alone, together, limit=1 / 1.1, unit="ms/image")

@@ -25,27 +25,27 @@ def measure(device: torch.device) -> list[PerfRow]:
 
 def row(paths: Sequence[Path]) -> PerfRow:
     """Compare both on these files."""
-    same = images_fingerprint(paths) == with_path_objects(paths)
+    is_equal = images_fingerprint(paths) == with_path_objects(paths)
     theirs, ours = interleaved(lambda: with_path_objects(paths), lambda: images_fingerprint(paths), repeats=5)
-    note = "equal" if same else "NOT equal"
+    note = "equal" if is_equal else "NOT equal"
     return PerfRow(f"fingerprint of {len(paths):,} images", "Path objects", theirs, ours, 2.5, note)
 
 
 def linked_images(root: Path, folders: int, files: int) -> list[Path]:
     """Write names of a few real files, by hard links, in folders as ImageNet has them."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for number in range(folders):
         folder = root / f"n{number:08}"
         folder.mkdir(parents=True)
         for index in range(files):
             path = folder / f"n{number:08}_{index}.JPEG"
-            if len(found) % LINKS == 0:
-                path.write_bytes(b"x" * (1 + len(found) // LINKS))
+            if len(paths) % LINKS == 0:
+                path.write_bytes(b"x" * (1 + len(paths) // LINKS))
                 linked = path
             else:
                 os.link(linked, path)
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def with_path_objects(paths: Sequence[Path]) -> str:

@@ -50,8 +50,8 @@ def frozen_parts(
         compiled=job.compiled,
     )
     batch = BATCH.get(job.device.type, 32)
-    found = cached_features(job.backbone, samples, extraction, what, job.device, batch, job.progress, job.cache)
-    parts = {name: values.numpy() for name, values in zip(what, found, strict=True)}
+    features = cached_features(job.backbone, samples, extraction, what, job.device, batch, job.progress, job.cache)
+    parts = {name: values.numpy() for name, values in zip(what, features, strict=True)}
     return parts, np.array([sample.target for sample in samples], dtype=np.int64)
 
 

@@ -11,13 +11,19 @@ from reports.analysis.maps_cli import cosine, pca
 from umt import options
 from umt.console import warn_old_option
 
+EPILOG = """\b
+Examples:
+  umt analyze cka ckpt.pth --teachers --images photos --out runs/cka
+  umt analyze cka ckpt.pth timm:resnet50 --dataset imagenet --out runs/cka
+"""
+
 
 @click.group(cls=options.CommandGroup)
 def analyze() -> None:
     """Compare the features of backbones (cka), and show an image through their tokens (pca, cosine)."""
 
 
-@analyze.command(short_help="Compare the features of backbones by linear CKA.")
+@analyze.command(epilog=EPILOG, short_help="Compare the features of backbones by linear CKA.")
 @click.argument("specs", nargs=-1, required=True, metavar="[LABEL=]SPEC...")
 @click.option("--teachers", is_flag=True, help="Compare the checkpoint SPEC with its teachers.")
 @options.WEIGHTS
@@ -25,12 +31,22 @@ def analyze() -> None:
 @options.dataset()
 @click.option("--data", "old_dataset", hidden=True)
 @options.data_root()
-@click.option("--limit", type=click.IntRange(min=1), help="Images at most, evenly spaced.")
-@click.option("--every-pair", is_flag=True, help="All pairs, not only those of the first backbone.")
+@click.option("--limit", type=click.IntRange(min=1), help="Images to take at most, evenly spaced.")
+@click.option("--every-pair", is_flag=True, help="Compare all pairs, not only those with the first backbone.")
 @options.resolution(224)
-@click.option("--crop-pct", type=click.FloatRange(0.1, 1), default=0.875, show_default=True, help="Centre crop.")
 @click.option(
-    "--maps", type=click.IntRange(min=1), default=12, show_default=True, help="Maps of each backbone, at most."
+    "--crop-pct",
+    type=click.FloatRange(0.1, 1),
+    default=0.875,
+    show_default=True,
+    help="Share of the shorter side that the centre crop keeps.",
+)
+@click.option(
+    "--maps",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    help="Maps of each backbone to compare at most, evenly spaced.",
 )
 @options.batch_size(32)
 @options.DEVICE
@@ -42,11 +58,6 @@ def cka(specs: tuple[str, ...], old_dataset: str | None, **values: Any) -> None:
     Biased and unbiased in one pass; tables show the unbiased one, which is 0 for unrelated features. All backbones see
     the same crop, and patches are compared on the coarser of two grids. It takes the reported split of a data set. OUT
     gets cka.json and the heat maps; --results gets a result of each pair, for table 6.
-
-    \b
-    Examples:
-    umt analyze cka ckpt.pth --teachers --images photos --out runs/cka
-    umt analyze cka ckpt.pth timm:resnet50 --dataset imagenet --out runs/cka
     """
     if old_dataset:
         warn_old_option("--data", "take --dataset")

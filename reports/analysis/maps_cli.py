@@ -22,6 +22,12 @@ from umt.analysis.pictures import colour_basis, colours, cosine_map
 from umt.console import Console, shown
 from umt.training.device import pick_device
 
+EPILOG = """\b
+Examples:
+  umt analyze pca ckpt.pth 'ckpt.pth#dino' --image a.jpg --out runs/pca
+  umt analyze pca ckpt.pth --image a.jpg --resolution 512 --out runs/figure4
+  umt analyze cosine ckpt.pth 'ckpt.pth#dino' --image a.jpg --out runs/cosine
+"""
 FILE = click.Path(path_type=Path, dir_okay=False)
 picture_options = options.options(
     click.argument("specs", nargs=-1, required=True, metavar="[LABEL=]SPEC..."),
@@ -42,14 +48,14 @@ COSINE_CAPTION = "Cosine between the tokens and the one named below, from the le
 BASES = {"joint": "all pictures of a backbone", "each": "each photo"}
 
 
-@click.command()
+@click.command(epilog=EPILOG)
 @picture_options
 @click.option(
     "--basis",
     type=click.Choice(list(BASES)),
     default="joint",
     show_default=True,
-    help="The pictures that share a basis.",
+    help="One basis for all pictures of a backbone, or one for each photo.",
 )
 def pca(
     specs: Sequence[str],
@@ -60,13 +66,7 @@ def pca(
     out: Path,
     basis: str,
 ) -> None:
-    """Draw the first three principal components of the tokens as colours: pca.png, pca.pdf and pca.json.
-
-    \b
-    Examples:
-    umt analyze pca ckpt.pth 'ckpt.pth#dino' --image a.jpg --out runs/pca
-    umt analyze pca ckpt.pth --image a.jpg --resolution 512 --out runs/figure4
-    """
+    """Draw the first three principal components of the tokens as colours: pca.png, pca.pdf and pca.json."""
     backbones, maps = _maps(specs, images, resolutions, max_tokens, device)
     pictures: dict[int, np.ndarray] = {}
     explained: dict[str, list[float]] = {}
@@ -80,7 +80,7 @@ def pca(
     _finish("pca", PCA_CAPTION.format(basis=BASES[basis]), out, backbones, maps, panels, record)
 
 
-@click.command()
+@click.command(epilog=EPILOG)
 @picture_options
 def cosine(
     specs: Sequence[str],
@@ -94,10 +94,6 @@ def cosine(
 
     That token is the class token; without one the pooled feature, the model token of a student's space, if it is
     as wide as the map; else the mean of the map.
-
-    \b
-    Example:
-    umt analyze cosine ckpt.pth 'ckpt.pth#dino' --image a.jpg --out runs/cosine
     """
     backbones, maps = _maps(specs, images, resolutions, max_tokens, device)
     values = [cosine_map(item.map) for item in maps]

@@ -31,9 +31,13 @@ Examples:
 @click.argument("backbones", nargs=-1, metavar="[BACKBONE]...")
 @options.results("the newest below runs/")
 @options.TASKS
-@click.option("--power", is_flag=True, help="Also the differences that each column can detect.")
+@click.option("--power", is_flag=True, help="Also print the difference that each column can detect.")
 @click.option(
-    "--resamples", type=click.IntRange(100), default=DRAWS, show_default=True, help="Draws of the paired bootstrap."
+    "--resamples",
+    type=click.IntRange(100),
+    default=DRAWS,
+    show_default=True,
+    help="Draws of the paired bootstrap; more make intervals steadier.",
 )
 @options.data_root()
 @options.out()
@@ -53,11 +57,11 @@ def compare(
     diagram of ranks; of two backbones also the items that decide, and with --data-root their images.
     """
     results = results or newest_store()
-    measurements = [run for run in read_measurements(results) if _chosen(run, tasks)]
+    measurements = [run for run in read_measurements(results) if _is_compared(run, tasks)]
     comparison = compare_backbones(measurements, chosen_names(measurements, backbones), resamples)
     for reason in comparison.left_out:
         click.echo(f"left out: {printable(reason)}", err=True)
-    if not comparison.found:
+    if not comparison.verdicts:
         raise ResultError(f"{results}: no two of these backbones have results that can be paired; see the lines above")
     tables, console = comparison.tables(power=power), Console()
     for table in tables:
@@ -66,21 +70,21 @@ def compare(
         write_files(comparison.files(tables, out, data_root), out, console)
 
 
-def _chosen(measurement: Measurement, tasks: Sequence[str]) -> bool:
+def _is_compared(measurement: Measurement, tasks: Sequence[str]) -> bool:
     return measurement.result.suite != ANALYSIS and (not tasks or measurement.key.task in tasks)
 
 
-def chosen_names(measurements: Iterable[Measurement], wanted: Sequence[str]) -> dict[Model, str]:
+def chosen_names(measurements: Iterable[Measurement], labels: Sequence[str]) -> dict[Model, str]:
     """Return the backbones to compare and their names, in the order that was wanted; all if none is named."""
     names = model_names(measurement.model for measurement in measurements)
-    for text in wanted:
+    for text in labels:
         if text not in names.values() and text not in {label for label, _ in names}:
             raise unknown_name("backbone of the result store", text, names.values())
-    chosen = _in_order(names, wanted) if wanted else names
-    if len(chosen) < 2:
-        raise OptionError(f"a comparison takes two backbones or more, here is {', '.join(chosen.values()) or 'none'}")
-    return chosen
+    models = _in_order(names, labels) if labels else names
+    if len(models) < 2:
+        raise OptionError(f"a comparison takes two backbones or more, here is {', '.join(models.values()) or 'none'}")
+    return models
 
 
-def _in_order(names: Mapping[Model, str], wanted: Sequence[str]) -> dict[Model, str]:
-    return {model: name for text in wanted for model, name in names.items() if text in (name, model[0])}
+def _in_order(names: Mapping[Model, str], labels: Sequence[str]) -> dict[Model, str]:
+    return {model: name for text in labels for model, name in names.items() if text in (name, model[0])}

@@ -26,7 +26,7 @@ SEED = 0  # of the drawn items: the same results give the same intervals
 class Comparison:
     """Verdicts on backbones; `decisions` are there if there are two."""
 
-    found: tuple[ColumnVerdict, ...]
+    verdicts: tuple[ColumnVerdict, ...]
     overall: OverallRanks | None
     agreements: tuple[ColumnAgreement, ...]
     decisions: tuple[Decision, ...]
@@ -34,12 +34,14 @@ class Comparison:
 
     def tables(self, *, power: bool) -> list[Table]:
         """Build the tables that have rows."""
-        if not self.found:
+        if not self.verdicts:
             return []
-        tables = [backbone_table(self.found, self.overall), pair_table(self.found)]
-        tables += [power_table(self.found)] if power else []
+        tables = [backbone_table(self.verdicts, self.overall), pair_table(self.verdicts)]
+        tables += [power_table(self.verdicts)] if power else []
         tables += [agreement_table(self.agreements)] if self.agreements else []
-        return tables + [decision_table(each, index) for index, each in enumerate(self.decisions, 1) if each.items]
+        return tables + [
+            decision_table(verdict, index) for index, verdict in enumerate(self.decisions, 1) if verdict.items
+        ]
 
     def files(self, tables: list[Table], out: Path, data_root: Path | None) -> dict[str, bytes]:
         """Return the files by name: the tables in all formats, all numbers, the diagram, and images of `data_root`."""
@@ -50,8 +52,8 @@ class Comparison:
             else []
         )
         files = report_files(tables, sketches, "Comparison", out)
-        files["compare-tests.csv"] = tests_csv(self.found)
-        files["compare.json"] = comparison_json(self.found, self.overall, self.agreements, self.left_out)
+        files["compare-tests.csv"] = tests_csv(self.verdicts)
+        files["compare.json"] = comparison_json(self.verdicts, self.overall, self.agreements, self.left_out)
         if self.decisions:
             files["compare-items.csv"] = items_csv(self.decisions)
         return files | self._pictures(data_root)
@@ -69,7 +71,13 @@ class Comparison:
 def compare_backbones(measurements: Iterable[Measurement], names: Mapping[Model, str], draws: int) -> Comparison:
     """Compare these backbones on the items that they share; `draws` of the paired bootstrap."""
     columns, left_out = paired_columns((run for run in measurements if run.model in names), names)
-    found = verdicts(columns, draws, SEED)
+    column_verdicts = verdicts(columns, draws, SEED)
     two = list(dict.fromkeys(names.values()))
     decisions = tuple(decision(column, *two) for column in columns) if len(two) == 2 else ()
-    return Comparison(tuple(found), overall_ranks(found, SEED), tuple(agreements(columns)), decisions, tuple(left_out))
+    return Comparison(
+        tuple(column_verdicts),
+        overall_ranks(column_verdicts, SEED),
+        tuple(agreements(columns)),
+        decisions,
+        tuple(left_out),
+    )

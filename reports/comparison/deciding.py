@@ -50,20 +50,20 @@ def decision(column: PairedColumn, first: str, second: str) -> Decision:
 
 
 def _classes(column: PairedColumn, first: str, second: str) -> tuple[DifferencePart, ...]:
-    found = [[scores.by_class() for scores in column.scores[name]] for name in (first, second)]
-    values = [[one for one in seeds if one is not None] for seeds in found]
+    by_backbone = [[scores.by_class() for scores in column.scores[name]] for name in (first, second)]
+    values = [[class_scores for class_scores in seeds if class_scores is not None] for seeds in by_backbone]
     if not all(values):
         return ()
-    length = min(len(one) for seeds in values for one in seeds)
-    means = [np.mean([one[:length] for one in seeds], axis=0) for seeds in values]
+    length = min(len(class_scores) for seeds in values for class_scores in seeds)
+    means = [np.mean([class_scores[:length] for class_scores in seeds], axis=0) for seeds in values]
     return _parts(_class_names(column, length), np.nan_to_num(means[0] - means[1]))
 
 
 def _class_names(column: PairedColumn, count: int) -> list[str]:
     """Return the names that the result file has for its classes, else their numbers."""
-    named = read_result(column.path).details.get("class_iou")  # reports leave it out of what they keep
-    if isinstance(named, dict) and len(named) >= count:
-        return list(named)[:count]
+    details = read_result(column.path).details.get("class_iou")  # reports leave it out of what they keep
+    if isinstance(details, dict) and len(details) >= count:
+        return list(details)[:count]
     return [f"class {index}" for index in range(count)]
 
 

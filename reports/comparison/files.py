@@ -21,32 +21,38 @@ PAIR_FIELDS = (
 )  # fmt: skip
 
 
-def tests_csv(found: Sequence[ColumnVerdict]) -> bytes:
+def tests_csv(verdicts: Sequence[ColumnVerdict]) -> bytes:
     """Write a line for each pair in each column."""
-    return _csv(PAIR_FIELDS, (_pair_line(verdict, power) for verdict in found for power in pair_powers(verdict)))
+    return _csv(PAIR_FIELDS, (_pair_line(verdict, power) for verdict in verdicts for power in pair_powers(verdict)))
 
 
 def items_csv(decisions: Iterable[Decision]) -> bytes:
     """Write a line for each item and class with a part in a difference."""
     fields = ("column", "first", "second", "kind", "name", "effect")
     lines = (
-        {"column": each.column.heading, "first": each.first, "second": each.second, "kind": kind, **asdict(part)}
-        for each in decisions
-        for kind, parts in (("item", each.items), ("class", each.classes))
+        {
+            "column": decision.column.heading,
+            "first": decision.first,
+            "second": decision.second,
+            "kind": kind,
+            **asdict(part),
+        }
+        for decision in decisions
+        for kind, parts in (("item", decision.items), ("class", decision.classes))
         for part in parts
     )
     return _csv(fields, lines)
 
 
 def comparison_json(
-    found: Sequence[ColumnVerdict],
+    verdicts: Sequence[ColumnVerdict],
     overall: OverallRanks | None,
     agreements: Sequence[ColumnAgreement],
     left_out: Sequence[str],
 ) -> bytes:
     """Write everything but the single items."""
     content = {
-        "columns": [_column(verdict) for verdict in found],
+        "columns": [_column(verdict) for verdict in verdicts],
         "overall": None if overall is None else asdict(overall),
         "agreement": [asdict(agreement) for agreement in agreements],
         "left_out": list(left_out),

@@ -65,7 +65,7 @@ def paired_columns(
     for measurement in measurements:
         if measurement.key.task not in COST_TASKS:
             setups[_setup(measurement.key)][names[measurement.model]].append(measurement)
-    columns, reasons = [], _lonely(setups)
+    columns, reasons = [], _unpaired_lines(setups)
     for runs in (runs for runs in setups.values() if len(runs) > 1):
         try:
             columns.append(_column(runs))
@@ -78,7 +78,7 @@ def _setup(key: Key) -> Setup:
     return key.task, key.dataset, key.protocol, key.protocol_hash, key.data_fingerprint
 
 
-def _lonely(setups: Mapping[Setup, Mapping[str, Sequence[Measurement]]]) -> list[str]:
+def _unpaired_lines(setups: Mapping[Setup, Mapping[str, Sequence[Measurement]]]) -> list[str]:
     """Return a line for each setup of a single backbone."""
     return [
         f"{task} on {dataset}: only {next(iter(runs))} has a result by protocol {protocol} ({digest[:8]}) "
@@ -93,14 +93,15 @@ def _column(runs: Mapping[str, Sequence[Measurement]]) -> PairedColumn:
     example = first.result
     metric = next(iter(example.metrics))
     seeds = _common_seeds(runs)
-    chosen = {name: _sorted_by_seed(found, seeds) for name, found in runs.items()}
-    read = {name: [_read(run, metric) for run in found] for name, found in chosen.items()}
+    paired = {name: _sorted_by_seed(measurements, seeds) for name, measurements in runs.items()}
+    read = {name: [_read(run, metric) for run in measurements] for name, measurements in paired.items()}
     items = next(iter(read.values()))[0].names
     way = _common_way(read, example.key)
     scores = {
-        name: [_aligned(found, way, items, example.key, name) for found in seeds_] for name, seeds_ in read.items()
+        name: [_aligned(by_item, way, items, example.key, name) for by_item in by_seed]
+        for name, by_seed in read.items()
     }
-    values = np.array([[run.result.metrics[metric] for run in found] for found in chosen.values()]).T
+    values = np.array([[run.result.metrics[metric] for run in measurements] for measurements in paired.values()]).T
     heading = printable(f"{example.data.title}, {task_words(example.key.task)}")
     shown = get_metric(metric, example)
     return PairedColumn(
@@ -110,7 +111,7 @@ def _column(runs: Mapping[str, Sequence[Measurement]]) -> PairedColumn:
         first.path,
         items,
         seeds,
-        {name: _different(found) for name, found in scores.items()},
+        {name: _different(by_seed) for name, by_seed in scores.items()},
         values,
     )
 
@@ -122,7 +123,7 @@ def _sorted_by_seed(runs: Sequence[Measurement], seeds: Sequence[int]) -> list[M
 
 
 def _common_seeds(runs: Mapping[str, Sequence[Measurement]]) -> tuple[int, ...]:
-    sets = [{run.key.seed for run in found} for found in runs.values()]
+    sets = [{run.key.seed for run in measurements} for measurements in runs.values()]
     common = sorted(set.intersection(*sets))
     if not common:
         raise NotPairedError(f"{_called(next(iter(runs.values()))[0].key)}: the backbones have no seed in common")
@@ -138,7 +139,7 @@ def _read(run: Measurement, metric: str) -> ItemScores:
 
 def _common_way(read: Mapping[str, Sequence[ItemScores]], key: Key) -> str:
     """Return the way in which all values give their metric."""
-    counts = Counter(way for found in read.values() for scores in found for way in scores.ways)
+    counts = Counter(way for by_seed in read.values() for scores in by_seed for way in scores.ways)
     total = sum(map(len, read.values()))
     ways = [way for way, count in counts.items() if count == total]
     if not ways:
@@ -146,21 +147,25 @@ def _common_way(read: Mapping[str, Sequence[ItemScores]], key: Key) -> str:
     return ways[0]
 
 
-def _aligned(found: ItemScores, way: str, items: np.ndarray, key: Key, name: str) -> Scores:
+def _aligned(item_scores: ItemScores, way: str, items: np.ndarray, key: Key, name: str) -> Scores:
     """Return values in the order of `items`."""
-    scores = found.ways[way]
-    if np.array_equal(found.names, items):
+    scores = item_scores.ways[way]
+    if np.array_equal(item_scores.names, items):
         return scores
-    place = {item: index for index, item in enumerate(found.names.tolist())}
-    if len(place) < len(found.names) or len(items) != len(place) or any(item not in place for item in items.tolist()):
+    positions = {item: index for index, item in enumerate(item_scores.names.tolist())}
+    if (
+        len(positions) < len(item_scores.names)
+        or len(items) != len(positions)
+        or any(item not in positions for item in items.tolist())
+    ):
         raise NotPairedError(f"{_called(key)}: {name} was tested on other items")
-    return scores.take(np.array([place[item] for item in items.tolist()]))
+    return scores.take(np.array([positions[item] for item in items.tolist()]))
 
 
 def _different(seeds: Sequence[Scores]) -> Seeds:
     """Return the values of all seeds, or of one if they are all equal."""
     first = seeds[0].effects()
-    return tuple(seeds) if any(not np.array_equal(first, other.effects()) for other in seeds[1:]) else (seeds[0],)
+    return tuple(seeds) if any(not np.array_equal(first, repeat.effects()) for repeat in seeds[1:]) else (seeds[0],)
 
 
 def _distinct(columns: Sequence[PairedColumn]) -> list[PairedColumn]:

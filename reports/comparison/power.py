@@ -35,14 +35,14 @@ def deviations_to_detect() -> float:
 
 
 def _power(column: PairedColumn, pair: PairVerdict) -> PairPower:
-    seeds, wanted = len(column.values), abs(pair.difference) / deviations_to_detect()
+    seeds, deviation = len(column.values), abs(pair.difference) / deviations_to_detect()
     over_seeds = _variance_of_a_seed(column, pair)
     over_items = pair.deviation**2
     return PairPower(
         pair,
         deviations_to_detect() * math.sqrt(over_items + over_seeds / seeds),
-        _needed(over_items * len(column.items), wanted**2 - over_seeds / seeds),
-        _needed(over_seeds, wanted**2 - over_items),
+        _needed(over_items * len(column.items), deviation**2 - over_seeds / seeds),
+        _needed(over_seeds, deviation**2 - over_items),
     )
 
 

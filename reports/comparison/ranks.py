@@ -39,47 +39,49 @@ class ColumnAgreement:
     backbones: int
 
 
-def overall_ranks(found: Sequence[ColumnVerdict], seed: int) -> OverallRanks | None:
+def overall_ranks(verdicts: Sequence[ColumnVerdict], seed: int) -> OverallRanks | None:
     """Average ranks over columns; None for fewer than two columns or backbones that have both."""
-    first = found[0].column.names if found else ()
-    common = [name for name in first if all(name in verdict.column.scores for verdict in found)]
-    if len(found) < 2 or len(common) < 2:
+    first = verdicts[0].column.names if verdicts else ()
+    common = [name for name in first if all(name in verdict.column.scores for verdict in verdicts)]
+    if len(verdicts) < 2 or len(common) < 2:
         return None
-    values = np.stack([_signed(verdict.column, verdict.column.means[None], common)[0] for verdict in found])
-    drawn = _average_ranks_of_draws(found, common, np.random.default_rng(seed))
+    values = np.stack([_signed(verdict.column, verdict.column.means[None], common)[0] for verdict in verdicts])
+    average_ranks = _average_ranks_of_draws(verdicts, common, np.random.default_rng(seed))
     return OverallRanks(
         tuple(common),
         tuple(rankdata(-values, axis=1).mean(axis=0).tolist()),
-        tuple(interval(ranks) for ranks in drawn.T),
-        tuple(probability_of_best(drawn, higher_is_better=False).tolist()),
-        critical_difference(len(common), len(found)),
+        tuple(interval(ranks) for ranks in average_ranks.T),
+        tuple(probability_of_best(average_ranks, higher_is_better=False).tolist()),
+        critical_difference(len(common), len(verdicts)),
         friedman(values),
-        len(found),
+        len(verdicts),
     )
 
 
 def agreements(columns: Sequence[PairedColumn]) -> list[ColumnAgreement]:
     """Return the agreement of each two columns that have three backbones or more in common."""
-    return [found for first, second in combinations(columns, 2) if (found := _agreement(first, second)) is not None]
+    return [
+        agreement for first, second in combinations(columns, 2) if (agreement := _agreement(first, second)) is not None
+    ]
 
 
 def _agreement(first: PairedColumn, second: PairedColumn) -> ColumnAgreement | None:
     common = [name for name in first.names if name in second.scores]
     if len(common) < 3:
         return None
-    found = kendalltau(*(_signed(column, column.means[None], common)[0] for column in (first, second)))
-    tau, p = float(found.statistic), float(found.pvalue)
+    correlation = kendalltau(*(_signed(column, column.means[None], common)[0] for column in (first, second)))
+    tau, p = float(correlation.statistic), float(correlation.pvalue)
     return ColumnAgreement(first.heading, second.heading, tau, p, len(common)) if np.isfinite(tau) else None
 
 
 def _average_ranks_of_draws(
-    found: Sequence[ColumnVerdict], common: Sequence[str], rng: np.random.Generator
+    verdicts: Sequence[ColumnVerdict], common: Sequence[str], rng: np.random.Generator
 ) -> np.ndarray:
     """Return average ranks [draws, M]: columns are drawn with replacement, each with items and seeds drawn anew."""
-    ranks = np.stack([rankdata(-_signed(verdict.column, verdict.draws, common), axis=1) for verdict in found])
+    ranks = np.stack([rankdata(-_signed(verdict.column, verdict.draws, common), axis=1) for verdict in verdicts])
     draws = ranks.shape[1]
-    chosen = rng.integers(0, len(found), (draws, len(found)))
-    means: np.ndarray = ranks[chosen, np.arange(draws)[:, None]].mean(axis=1)
+    drawn_columns = rng.integers(0, len(verdicts), (draws, len(verdicts)))
+    means: np.ndarray = ranks[drawn_columns, np.arange(draws)[:, None]].mean(axis=1)
     return means
 
 

@@ -34,8 +34,8 @@ class Resampled:
 def resample(column: PairedColumn, draws: int, seed: int) -> Resampled:
     """Return the metric of each backbone as other items and other seeds might have given it."""
     rng = np.random.default_rng(seed)
-    drawn = resample_items(list(column.scores.values()), len(column.items), draws, rng)
-    spread = small_sample_factor(len(column.items)) * (drawn - drawn.mean(axis=0))
+    values = resample_items(list(column.scores.values()), len(column.items), draws, rng)
+    spread = small_sample_factor(len(column.items)) * (values - values.mean(axis=0))
     over_items = column.means + spread + _unseen_items(column, draws, rng)
     return Resampled(over_items, over_items + seed_errors(column.values, draws, rng))
 
@@ -69,10 +69,10 @@ def item_weights(items: int, draws: int, rng: np.random.Generator) -> Iterator[n
     size = max(1, min(draws, CHUNK_VALUES // items))
     for start in range(0, draws, size):
         count = min(size, draws - start)
-        drawn = rng.integers(0, items, (items, count))
-        drawn *= count
-        drawn += np.arange(count)
-        times = np.bincount(drawn.ravel(), minlength=items * count).reshape(items, count)
+        counts = rng.integers(0, items, (items, count))
+        counts *= count
+        counts += np.arange(count)
+        times = np.bincount(counts.ravel(), minlength=items * count).reshape(items, count)
         yield times.astype(np.float32)  # half the time of float64; a sum is right to seven digits
 
 

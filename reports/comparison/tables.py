@@ -31,39 +31,47 @@ POWERS = (
 AGREEMENTS = "Does one column predict the order of backbones in the other? 1: the same order, -1: the reverse order."
 
 
-def backbone_table(found: Sequence[ColumnVerdict], overall: OverallRanks | None) -> Table:
+def backbone_table(verdicts: Sequence[ColumnVerdict], overall: OverallRanks | None) -> Table:
     """Build a row for each backbone: average rank, probability of being best, and each column's value and groups."""
-    columns = [TableColumn(verdict.column.heading, verdict.column.metric) for verdict in found]
-    names = list(dict.fromkeys(name for verdict in found for name in verdict.column.names))
+    columns = [TableColumn(verdict.column.heading, verdict.column.metric) for verdict in verdicts]
+    names = list(dict.fromkeys(name for verdict in verdicts for name in verdict.column.names))
     if overall:
         columns = [TableColumn("All", RANK), TableColumn("All", BEST), *columns]
         names.sort(key=lambda name: overall.ranks[overall.names.index(name)] if name in overall.names else len(names))
     rows = [
         Row(
-            (name,), (*(_overall_cells(overall, name) if overall else ()), *(_value_cell(each, name) for each in found))
+            (name,),
+            (
+                *(_overall_cells(overall, name) if overall else ()),
+                *(_value_cell(verdict, name) for verdict in verdicts),
+            ),
         )
         for name in names
     ]
-    notes = [_column_note(verdict) for verdict in found]
+    notes = [_column_note(verdict) for verdict in verdicts]
     if overall:
         notes.append(_overall_note(overall))
     return _table("compare", "Backbones compared", BACKBONES, ("Backbone",), columns, rows, notes)
 
 
-def pair_table(found: Sequence[ColumnVerdict]) -> Table:
+def pair_table(verdicts: Sequence[ColumnVerdict]) -> Table:
     """Build a row for each pair: difference, interval and corrected p in each column."""
-    return _by_pair("compare-pairs", "Differences of pairs", PAIRS, found, lambda verdict: verdict.pairs, _pair_cell)
+    return _by_pair("compare-pairs", "Differences of pairs", PAIRS, verdicts, lambda verdict: verdict.pairs, _pair_cell)
 
 
-def power_table(found: Sequence[ColumnVerdict]) -> Table:
+def power_table(verdicts: Sequence[ColumnVerdict]) -> Table:
     """Build a row for each pair: the difference that a column detects, and the items and seeds that are needed."""
-    return _by_pair("compare-power", "Power of each column", POWERS, found, pair_powers, _power_cell)
+    return _by_pair("compare-power", "Power of each column", POWERS, verdicts, pair_powers, _power_cell)
 
 
 def agreement_table(agreements: Sequence[ColumnAgreement]) -> Table:
     """Build a row for each two columns: Kendall's tau."""
     rows = [
-        Row((f"{one.first} / {one.second}",), (Cell(f"{one.tau:+.2f} p {one.p:.2g}", one.tau),)) for one in agreements
+        Row(
+            (f"{agreement.first} / {agreement.second}",),
+            (Cell(f"{agreement.tau:+.2f} p {agreement.p:.2g}", agreement.tau),),
+        )
+        for agreement in agreements
     ]
     columns = (TableColumn(f"{agreements[0].backbones} backbones", TAU),)
     return _table("compare-agreement", "Agreement of columns", AGREEMENTS, ("Columns",), columns, rows)
@@ -74,7 +82,7 @@ def decision_table(decision: Decision, index: int) -> Table:
     column, pair = decision.column, f"{decision.first} − {decision.second}"
     metric = ShownMetric(f"part of {pair}", column.metric.unit, column.metric.higher_is_better, decimals=3)
     parts = (("Items", decision.top_items), ("Classes, each alone", decision.top_classes))
-    groups = tuple(Group(title, tuple(_part_row(part) for part in found)) for title, found in parts if found)
+    groups = tuple(Group(title, tuple(_part_row(part) for part in members)) for title, members in parts if members)
     caption = "The items with the largest part in the difference for either side, and the classes that differ most."
     return Table(
         f"compare-items-{index}", f"Deciding items of {column.heading}", caption, "", ("Item",),
@@ -98,21 +106,21 @@ def _by_pair(
     name: str,
     title: str,
     caption: str,
-    found: Sequence[ColumnVerdict],
+    verdicts: Sequence[ColumnVerdict],
     entries: Callable[[ColumnVerdict], Iterable[PairVerdict | PairPower]],
     cell: Callable[[ColumnVerdict, PairVerdict | PairPower], Cell],
 ) -> Table:
     """Build a table with a row for each pair and a column for each column."""
     cells: dict[tuple[str, str], dict[int, Cell]] = {}
-    for index, verdict in enumerate(found):
+    for index, verdict in enumerate(verdicts):
         for entry in entries(verdict):
             pair = entry.pair if isinstance(entry, PairPower) else entry
             cells.setdefault((pair.first, pair.second), {})[index] = cell(verdict, entry)
     rows = [
-        Row((f"{first} − {second}",), tuple(of_pair.get(index, Cell()) for index in range(len(found))))
+        Row((f"{first} − {second}",), tuple(of_pair.get(index, Cell()) for index in range(len(verdicts))))
         for (first, second), of_pair in cells.items()
     ]
-    columns = [TableColumn(verdict.column.heading, verdict.column.metric) for verdict in found]
+    columns = [TableColumn(verdict.column.heading, verdict.column.metric) for verdict in verdicts]
     return _table(name, title, caption, ("Difference",), columns, rows)
 
 

@@ -90,8 +90,8 @@ class ClassMeanScores:
     @cached_property
     def _classes(self) -> tuple[csr_array, csr_array]:
         """The sums of values and of items by class, as matrices [C, N]."""
-        place = (self.labels, np.arange(len(self.labels)))
-        return csr_array((self.values, place)), csr_array((np.ones(len(self.labels)), place))
+        cells = (self.labels, np.arange(len(self.labels)))
+        return csr_array((self.values, cells)), csr_array((np.ones(len(self.labels)), cells))
 
     def over(self, weights: np.ndarray) -> np.ndarray:
         sums, counts = (part.astype(weights.dtype) @ weights for part in self._classes)
@@ -121,14 +121,14 @@ class IouScores:
         return None
 
     def over(self, weights: np.ndarray) -> np.ndarray:
-        both, union = (part.T.astype(weights.dtype) @ weights for part in (self.intersection, self.union))
-        return 100 * _mean_of_ratios(both, union)
+        intersection, union = (part.T.astype(weights.dtype) @ weights for part in (self.intersection, self.union))
+        return 100 * _mean_of_ratios(intersection, union)
 
     def effects(self) -> np.ndarray:
         """Return how the metric moves, to first order, if an item counts once more."""
-        both, union = self.intersection.sum(axis=0), self.union.sum(axis=0)
+        intersection, union = self.intersection.sum(axis=0), self.union.sum(axis=0)
         (present,) = np.nonzero(union)
-        moved = self.intersection[:, present] - self.union[:, present] * (both / np.maximum(union, 1))[present]
+        moved = self.intersection[:, present] - self.union[:, present] * (intersection / np.maximum(union, 1))[present]
         effects: np.ndarray = 100 * (moved / union[present]).mean(axis=1)
         return effects
 
@@ -201,8 +201,10 @@ def _iou(areas: np.ndarray, items: int | None, path: Path) -> IouScores:
         raise ResultError(
             f"{path}: areas of {image.max() + 1} images and {shape[1]} classes do not fit; run the job again"
         )
-    both, predicted, true = (csr_array((part.astype(np.float64), (image, label)), shape).toarray() for part in counts)
-    return IouScores(both, predicted + true - both)
+    intersection, predicted, true = (
+        csr_array((part.astype(np.float64), (image, label)), shape).toarray() for part in counts
+    )
+    return IouScores(intersection, predicted + true - intersection)
 
 
 def _are_classes(labels: np.ndarray) -> bool:
@@ -210,8 +212,8 @@ def _are_classes(labels: np.ndarray) -> bool:
 
 
 def _gives(scores: Scores, value: float) -> bool:
-    [found] = scores.over(np.ones((len(scores.effects()), 1)))
-    return math.isclose(found, value, rel_tol=AGREEMENT, abs_tol=AGREEMENT)
+    [metric] = scores.over(np.ones((len(scores.effects()), 1)))
+    return math.isclose(metric, value, rel_tol=AGREEMENT, abs_tol=AGREEMENT)
 
 
 def _read_raw(measurement: Measurement, metric: str) -> dict[str, np.ndarray]:

@@ -58,14 +58,14 @@ class ColumnVerdict:
 
 def verdicts(columns: Sequence[PairedColumn], draws: int, seed: int) -> list[ColumnVerdict]:
     """Compare all pairs in each column."""
-    found = [_verdict(column, resample(column, draws, seed + index)) for index, column in enumerate(columns)]
-    corrected = _over_columns(found)
+    uncorrected = [_verdict(column, resample(column, draws, seed + index)) for index, column in enumerate(columns)]
+    corrected = _over_columns(uncorrected)
     return [
         replace(
             verdict,
             pairs=tuple(replace(pair, corrected_p=corrected[index, pair.first, pair.second]) for pair in verdict.pairs),
         )
-        for index, verdict in enumerate(found)
+        for index, verdict in enumerate(uncorrected)
     ]
 
 
@@ -90,17 +90,17 @@ def _pair(
 ) -> PairVerdict:
     names, difference = column.names, float(column.means[first] - column.means[second])
     draws, over_items = resampled.values, resampled.over_items
-    drawn = draws[:, first] - draws[:, second]
+    differences = draws[:, first] - draws[:, second]
     unpaired = draws[:, first] - np.roll(draws[:, second], 1)  # each with its own items and seeds
     exact = _mcnemar(column, names[first], names[second])
     sound = exact is not None and _is_top1(column)
-    p = exact if exact is not None and sound else bootstrap_p(difference, drawn)
+    p = exact if exact is not None and sound else bootstrap_p(difference, differences)
     (low, high), (other_low, other_high) = intervals[first], intervals[second]
     return PairVerdict(
         names[first],
         names[second],
         difference,
-        interval(drawn),
+        interval(differences),
         float((over_items[:, first] - over_items[:, second]).std()),
         p,
         McNEMAR if sound else BOOTSTRAP,
@@ -131,16 +131,16 @@ def _separated(pairs: Sequence[PairVerdict]) -> dict[frozenset[str], bool]:
     return {frozenset((pair.first, pair.second)): p < ALPHA for pair, p in zip(pairs, corrected, strict=True)}
 
 
-def _over_columns(found: Sequence[ColumnVerdict]) -> dict[tuple[int, str, str], float]:
+def _over_columns(verdicts: Sequence[ColumnVerdict]) -> dict[tuple[int, str, str], float]:
     """Return Holm's p of each pair in each column, by the column's index and the pair."""
     families: dict[frozenset[str], list[tuple[tuple[int, str, str], float]]] = {}
-    for index, verdict in enumerate(found):
+    for index, verdict in enumerate(verdicts):
         for pair in verdict.pairs:
             families.setdefault(frozenset((pair.first, pair.second)), []).append(
                 ((index, pair.first, pair.second), pair.p)
             )
     return {
-        place: corrected
+        key: corrected
         for family in families.values()
-        for (place, _), corrected in zip(family, holm([p for _, p in family]), strict=True)
+        for (key, _), corrected in zip(family, holm([p for _, p in family]), strict=True)
     }

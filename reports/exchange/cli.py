@@ -39,13 +39,15 @@ def results() -> None:
     "form",
     type=click.Choice(["parquet", "csv", "hf", "eee"]),
     required=True,
-    help="The format.",
+    help="Format to write.",
 )
 @options.out(required=True)
 @options.mapping(
     "--hub-dataset", "hub_datasets", "NAME=ORG/NAME", str, "Name of a data set on the hub, for hf; may be repeated."
 )
-@click.option("--organization", default="unknown", show_default=True, help="Who publishes the numbers, for eee.")
+@click.option(
+    "--organization", default="unknown", show_default=True, help="Name of the publisher of the numbers, for eee."
+)
 def export(results: Path | None, form: str, out: Path, hub_datasets: dict[str, str], organization: str) -> None:
     """Write results as a table (parquet, csv), for the Hugging Face hub (hf) or for Every Eval Ever (eee)."""
     from reports.exchange.export import ExportOptions, exported  # imports pandas

@@ -35,8 +35,10 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("checkpoint", metavar="CKPT[#SPACE]")
-@click.option("--to", "target", type=click.Choice(list(TARGETS)), required=True, help="The format.")
-@click.option("--head", "with_heads", is_flag=True, help="The student through the heads that its file names (ONNX).")
+@click.option("--to", "target", type=click.Choice(list(TARGETS)), required=True, help="Format to write.")
+@click.option(
+    "--head", "with_heads", is_flag=True, help="Write the student through the heads that its file names; ONNX only."
+)
 @options.out("export/TO[-SPACE], beside CKPT")
 @options.results()
 def export(checkpoint: str, target: str, with_heads: bool, out: Path | None, results: Path | None) -> None:

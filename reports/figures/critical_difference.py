@@ -37,7 +37,7 @@ def bars(ranks: Sequence[float], difference: float) -> list[list[int]]:
     """Return first and last index of each longest run of sorted ranks that are not apart, of two or more."""
     runs: list[list[int]] = []
     for first, rank in enumerate(ranks):
-        last = max(index for index, other in enumerate(ranks) if other - rank < difference or index == first)
+        last = max(index for index, next_rank in enumerate(ranks) if next_rank - rank < difference or index == first)
         if last > first and (not runs or last > runs[-1][1]):
             runs.append([first, last])
     return runs
@@ -76,10 +76,10 @@ def _axis(axes: Axes, count: int, difference: float) -> None:
 
 def _label(axes: Axes, name: str, rank: float, index: int, count: int, head: float) -> None:
     """Draw a name left of the ranks for the better half, right of them for the others."""
-    left = index < -(-count // 2)
-    row = head + (index if left else count - 1 - index)
+    is_left = index < -(-count // 2)
+    row = head + (index if is_left else count - 1 - index)
     margin = 0.15 * max(count - 1, 1)
-    end = 1 - margin if left else count + margin
+    end = 1 - margin if is_left else count + margin
     axes.plot([rank, rank, end], [0, row, row], color="0.4", linewidth=0.8)
-    text = f"{name}  {rank:.2f}" if left else f"{rank:.2f}  {name}"
-    axes.text(end, row, f" {text} ", ha="right" if left else "left", va="center", fontsize=8)
+    text = f"{name}  {rank:.2f}" if is_left else f"{rank:.2f}  {name}"
+    axes.text(end, row, f" {text} ", ha="right" if is_left else "left", va="center", fontsize=8)

@@ -53,7 +53,7 @@ def make_result() -> Callable[..., Result]:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, as its caller sees it."""
+    """The end of a command, as its caller sees it."""
 
     returncode: int
     stdout: str

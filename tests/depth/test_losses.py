@@ -19,7 +19,7 @@ def maps() -> tuple[np.ndarray, np.ndarray]:
 
 
 def silog(depth: np.ndarray, truth: np.ndarray) -> float:
-    """Of one image, with lambda 0.5 and predictions of at least 1e-6."""
+    """Return the loss of an image, with lambda 0.5 and predictions of at least 1e-6."""
     d = np.log(truth[truth > 0]) - np.log(np.maximum(depth[truth > 0], 1e-6))
     return float(np.sqrt((d**2).mean() - 0.5 * d.mean() ** 2))
 
@@ -53,7 +53,7 @@ def test_sig_is_over_the_batch_and_leaves_the_variance_out_at_first(maps: tuple[
 
 
 def sig(depth: np.ndarray, truth: np.ndarray, warm: bool) -> float:
-    """Of the pixels of all given images, by AdaBins' formula."""
+    """Return the loss of the pixels of all images, by AdaBins' formula."""
     g = np.log(depth[truth > 0] + 1e-3) - np.log(truth[truth > 0] + 1e-3)
     return float(np.sqrt((0.0 if warm else g.var(ddof=1)) + 0.15 * g.mean() ** 2))
 

@@ -43,7 +43,7 @@ def evaluate(metric: DepthMetric, predicted: np.ndarray, truth: np.ndarray) -> d
 
 
 def by_hand(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """One image, from the definitions."""
+    """Compute the metrics of an image from their definitions."""
     predicted, truth = predicted[45:471, 41:601], truth[45:471, 41:601]
     valid = (truth > 1e-3) & (truth < 10)
     p, t = predicted[valid], truth[valid]

@@ -1,4 +1,4 @@
-"""What the panel of a prediction shows."""
+"""The panel of a prediction."""
 
 from __future__ import annotations
 

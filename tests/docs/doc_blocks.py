@@ -31,7 +31,7 @@ FENCE = re.compile(r"(?:^<!-- (?P<mark>.+?) -->\n)?^```(?P<language>.*)\n(?P<tex
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block."""
+    """A fenced block."""
 
     place: str  # page:line
     language: str
@@ -66,7 +66,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def umt_arguments(words: list[str]) -> list[str] | None:
-    """What follows `umt` in a command, by whatever it is started; None where that is not in it."""
+    """Return the words after `umt` in a command, by whatever it is started; None if `umt` is not in it."""
     match words:
         case ["umt", *rest]:
             return rest

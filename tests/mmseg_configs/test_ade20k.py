@@ -1,4 +1,4 @@
-"""How crops, windows and paddings come out for patches of 14 and 16 and a stride of 32."""
+"""Crops, windows and paddings for patches of 14 and 16 and a stride of 32."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Watched(nn.Module):
 
 
 def predicted(parts: Parts, item: dict[str, Any]) -> Any:
-    """What the model in test mode makes of an item of its test set."""
+    """Predict an item of the test set with the model in test mode."""
     with torch.no_grad():
         [sample] = parts.model.eval().test_step({name: [value] for name, value in item.items()})
     return sample
@@ -95,7 +95,7 @@ def test_the_frame_is_of_the_mean_colour_and_all_round() -> None:
 
 
 class Marked(Backbone):
-    """One map, of the brightness of 14x14 cells."""
+    """A backbone whose only map is the brightness of 14x14 cells."""
 
     def __init__(self) -> None:
         super().__init__(Preprocess((0, 0, 0), (1, 1, 1), size_multiple=14), channels=(1,), strides=(14,), dim=1)

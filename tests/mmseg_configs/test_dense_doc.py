@@ -1,4 +1,4 @@
-"""What docs/dense.md shows trains with MMSegmentation's own Runner, in a process that knows nothing else of us."""
+"""The example of docs/dense.md trains with MMSegmentation's own Runner, in a process that knows nothing else of us."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the panel of a segmentation shows."""
+"""The panel of a segmentation."""
 
 from __future__ import annotations
 

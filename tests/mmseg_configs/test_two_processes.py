@@ -35,7 +35,7 @@ def start_two(rooms: Dataset, folder: Path, mode: str) -> list[subprocess.Popen[
 
 @pytest.fixture(scope="module")
 def two(rooms: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of the processes ended with."""
+    """Return the values that each of the processes ended with."""
     folder = tmp_path_factory.mktemp("two")
     for process in start_two(rooms, folder, "two"):
         said = process.communicate(timeout=300)[1]

@@ -117,7 +117,7 @@ def table() -> Table:
 
 @pytest.fixture
 def provenance() -> Callable[..., dict[str, Any]]:
-    """What a checkpoint says of its distillation; changes are fields of the recipe, `losses`, or those of a head."""
+    """Return the record of a distillation; changes are fields of the recipe, `losses`, or those of a head."""
 
     def make(losses: dict[str, dict[str, float]] | None = None, **changes: Any) -> dict[str, Any]:
         head = {name: changes.pop(name) for name in ("space", "space_kind") if name in changes}

@@ -46,7 +46,7 @@ def places(said: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def changed(said: dict[str, Any], number: int, value: Any) -> dict[str, Any]:
-    """What is said, with the value at one place exchanged."""
+    """Return the record with the value at one path exchanged."""
     said = copy.deepcopy({**said, "curve": CURVE, "space": "dino", "code": {"commit": "abc", "dirty": False}})
     there = list(places(said))
     inner, key = there[number % len(there)]

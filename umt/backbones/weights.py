@@ -52,8 +52,8 @@ def stamp_of(spec: Spec) -> Stamp | None:
     path = spec.name if spec.is_file or spec.scheme == "umt" else spec.options.get("weights")
     if runs_code(spec) or not isinstance(path, str) or path.endswith(INDEX) or not Path(path).is_file():
         return None
-    found = Path(path).stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    status = Path(path).stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def read_file(path: Path) -> Any:

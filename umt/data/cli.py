@@ -55,7 +55,7 @@ def list_datasets(data_root: Path | None) -> None:
     "--from",
     "origin",
     type=click.Path(path_type=Path),
-    help="Official archive, or a folder of archives. Default: download.",
+    help="Official archive, or a folder of archives or of the official layout. Default: download.",
 )
 @options.data_root(required=True)
 def prepare(name: str, origin: Path | None, data_root: Path) -> None:

@@ -40,8 +40,8 @@ class ImageList:
     @classmethod
     def of_paths(cls, paths: Iterable[Path], origin: str) -> ImageList:
         """Return a list of files anywhere, in this order; its root is the folder that they share."""
-        here = _prefix(Path.cwd())
-        absolute = [text if text.startswith(os.sep) else here + text for text in map(str, paths)]
+        working_folder = _prefix(Path.cwd())
+        absolute = [text if text.startswith(os.sep) else working_folder + text for text in map(str, paths)]
         root = os.path.commonpath(set(map(os.path.dirname, absolute)))  # of few folders: it takes paths apart
         return cls.of(Path(root), absolute, origin)
 

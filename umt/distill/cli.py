@@ -26,7 +26,9 @@ Examples:
 @click.command("distill", epilog=EPILOG)
 @recipe_options
 @options.out("runs/distill/RECIPE")
-@click.option("--targets", type=options.FOLDER, help="Targets that `umt teachers cache` stored.")
+@click.option(
+    "--targets", type=options.FOLDER, help="Folder of targets that `umt teachers cache` stored; no teacher runs then."
+)
 @click.option("--cache", type=click.Path(path_type=Path), hidden=True)
 @click.option("--save-every", default=1000, show_default=True, help="Optimiser steps between saves to resume from.")
 @options.WANDB

@@ -38,7 +38,11 @@ RECIPE = click.option(
     help="A shipped recipe (`umt recipes`) or a YAML file.",
 )
 CHANGES = click.option(
-    "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change a field, e.g. training.batch=256."
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change a field of the recipe, e.g. training.batch=256; may be repeated.",
 )
 recipe_options = options.options(
     RECIPE,

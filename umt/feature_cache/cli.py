@@ -23,11 +23,11 @@ Examples:
 FOLDER = click.argument("folder", type=click.Path(path_type=Path), envvar="UMT_CACHE")
 
 
-@click.group(cls=options.CommandGroup)
+@click.group(cls=options.CommandGroup, epilog=EPILOG)
 def cache() -> None:
     """List and prune the features of frozen backbones on disk.
 
-    FOLDER is the `cache` below the results of `umt run`, or the folder named by --cache; UMT_CACHE stands in for it.
+    FOLDER is OUT/cache of `umt run`, or the folder that its --cache names. Without it, UMT_CACHE names the folder.
     """
 
 

@@ -152,8 +152,8 @@ def _beside_disk(stored: Mapping[str, StoredPart], compute: Compute, error: Writ
     lacking = [name for name, values in features.items() if values is None]
     if lacking:
         log.warning("%s; these features are not cached", error)
-    there = {name: torch.from_numpy(values) for name, values in features.items() if values is not None}
-    return {**there, **(_in_memory(compute, lacking) if lacking else {})}
+    on_disk = {name: torch.from_numpy(values) for name, values in features.items() if values is not None}
+    return {**on_disk, **(_in_memory(compute, lacking) if lacking else {})}
 
 
 def _forbidden(error: WriteError) -> bool:

@@ -1,4 +1,4 @@
-"""What a measurement stores beside the values of its task."""
+"""The fields that a measurement stores beside the values of its task."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_dinov3s_protocol_reports_the_best_of_its_tests(run: Callable[..., Outco
 
 @pytest.mark.parametrize("student", ["timm:test_resnet", "timm:test_vit?img_size=64"])
 def test_a_checkpoint_and_each_of_its_heads(run: Callable[..., Outcome], tmp_path: Path, student: str) -> None:
-    """What distillation saves: its backbone, and the space of each teacher, have maps and numbers of their own."""
+    """Evaluate a distilled backbone and the space of each teacher: each has its own maps and numbers."""
     changes = ["teachers.lite0.backbone=timm:test_convnext?pretrained=false", f"student={student}"]
     changes += ["teachers.lite2.backbone=timm:test_vit?pretrained=false&img_size=64", "interaction.groups=8"]
     recipe = load_recipe("mini-cnn-pypi", [*changes, "interaction.heads=4", "views.size=64"])

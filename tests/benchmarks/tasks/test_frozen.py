@@ -48,7 +48,7 @@ def test_tasks_of_one_backbone_share_their_features(
 
 @pytest.mark.parametrize("protocol", ["mini", "small"])
 def test_probes_of_a_suite_look_at_the_same_pixels(protocol: str) -> None:
-    """Of the embedded example and of the reproduction; else they would share nothing."""
+    """Check the embedded example and the reproduction; else they would share nothing."""
     linear, knn = (load_protocol(task, protocol, get_task(task).settings).settings for task in PROBES)
     assert (linear.resolution, linear.crop_pct) == (knn.resolution, knn.crop_pct)
 

@@ -59,7 +59,7 @@ def ten_million_entries(path: Path) -> None:
 
 
 def official(path: Path) -> None:
-    """What the archive should be, with one image to train and one to test."""
+    """Write the archive as it should be, with an image to train and an image to test."""
     buffer = io.BytesIO()
     Image.new("RGB", (4, 4)).save(buffer, "jpeg")
     files = {

@@ -92,7 +92,7 @@ def write_truncated(folder: Path) -> Path:
 
 
 def write_floats(folder: Path) -> Path:
-    """What is 1.0 of it, or 255, or the largest value, is white?"""
+    """Write an image of floats: white may be 1.0, 255 or the largest value."""
     Image.fromarray(RNG.random((40, 60), dtype=np.float32)).save(path := folder / "floats.tif")
     return path
 
@@ -147,12 +147,12 @@ def distillation(path: Path) -> Tensor:
 
 
 def dense(path: Path) -> Tensor:
-    """What ADE20K and NYUv2 read images with."""
+    """Read an image as ADE20K and NYUv2 do."""
     return torch.from_numpy(LoadCheckedImage().transform({"img_path": str(path)})["img"])
 
 
 def checking(path: Path) -> Tensor:
-    """What `umt data verify` decodes images with."""
+    """Decode an image as `umt data verify` does."""
     return torch.tensor(check_image(path))
 
 

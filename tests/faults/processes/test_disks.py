@@ -95,7 +95,7 @@ def test_a_preparation_does_too(mount: Mount, image_folder: Callable[..., Path],
 
 
 def test_a_result_that_a_full_disk_refuses(mount: Mount, broken: Any, tmp_path: Path) -> None:
-    """What is left of the disk is one page: enough for the log, not for a result."""
+    """Leave a page of the disk: enough for the log, not for a result."""
     broken.trap.unlink()
     assert broken.run("raise")[0] == 0
     whole = broken.results()

@@ -1,4 +1,4 @@
-"""Of a long table: all rows of the paper, and the best of ours in the order that they have."""
+"""The rows shown of a long table: all of the paper, and the best of ours in their own order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is drawn: the numbers of the tables, in colours and marks that can be told apart."""
+"""The figures: the numbers of the tables, in colours and marks that can be told apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What results say of how their backbones were distilled."""
+"""The record in results of the distillation of their backbones."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--rem
 
 
 class Tab:
-    """One page in the browser: Chrome's DevTools messages, ended by a zero byte, over descriptors 3 and 4."""
+    """A page in the browser: Chrome's DevTools messages, ended by a zero byte, over descriptors 3 and 4."""
 
     def __init__(self, command: int, answers: int) -> None:
         self.command, self.answers = os.fdopen(command, "wb", buffering=0), os.fdopen(answers, "rb", buffering=0)

@@ -21,7 +21,7 @@ Published = Callable[..., float]
 
 
 def cka(x: Tensor, y: Tensor, batch: int = 10_000) -> CkaTable:
-    """One pair, in batches."""
+    """Compute the CKA of a pair in batches."""
     running = LinearCka(["x"], ["y"])
     for left, right in zip(x.split(batch), y.split(batch), strict=True):
         running.add([left], [right])

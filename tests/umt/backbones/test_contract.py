@@ -1,4 +1,4 @@
-"""What the base class does for every backbone."""
+"""The services of the base class for every backbone."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_evaluation_resizes_and_crops_the_centre(image: Image.Image, interpolati
 
 
 def pixels_of(path: Path, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of a file: ours, and those of timm's own evaluation transform, as integers."""
+    """Return the pixels of a file as integers: ours, and those of timm's own evaluation transform."""
     ours, _ = ImageSamples([Sample(path, 0)], eval_pixels(Preprocess(), side, 0.875))[0]
     transform = create_transform((3, side, side), interpolation="bicubic", crop_pct=0.875, normalize=False)
     with Image.open(path) as image:

@@ -1,4 +1,4 @@
-"""What `umt data verify` finds, and what it remembers."""
+"""The problems that `umt data verify` finds, and the record that it keeps."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ VALUES = st.recursive(
 
 @pytest.fixture
 def content(tmp_path: Path, recipe: Callable[..., DistillRecipe], distiller: Callable[..., Distiller]) -> Any:
-    """What the file of a small student with two spaces holds."""
+    """Return the content of the file of a small student with two spaces."""
     spec = recipe("interaction.heads=4")
     save_student(tmp_path / "base.pth", spec, distiller(spec).eval(), {"images": 0}, {"losses": {}})
     content = torch.load(tmp_path / "base.pth", weights_only=True)

@@ -1,4 +1,4 @@
-"""One step: losses by hand, what gets gradients, what stays frozen, precision, and memorising a few images."""
+"""A training step: losses by hand, gradients, frozen parts, precision, and memorising a few images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both disk caches share: keys as they are stored, checksums in blocks, locks and room."""
+"""The mechanism that both disk caches share: keys as they are stored, checksums in blocks, locks and room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process of a training by two: started by test_parallel.py with torchrun's variables in its environment."""
+"""A process of a training by two: started by test_parallel.py with torchrun's variables in its environment."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_going_on_reads_no_image_that_was_seen(monkeypatch: pytest.MonkeyPatch, 
 
 
 class Draws(Dataset[Tensor]):
-    """One number of each generator that augmentations draw from."""
+    """Items that hold a number of each generator that augmentations draw from."""
 
     def __len__(self) -> int:
         return 6

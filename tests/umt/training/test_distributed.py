@@ -1,4 +1,4 @@
-"""What torchrun and Slurm say in the environment, and what is missing there."""
+"""The variables of torchrun and Slurm in the environment, and the errors if some are missing."""
 
 from __future__ import annotations
 

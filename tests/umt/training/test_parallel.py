@@ -25,7 +25,7 @@ WORKER = Path(__file__).parent / "one_of_two.py"
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two processes left behind."""
+    """Return the files that two processes left behind."""
     folder = tmp_path_factory.mktemp("two")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -31,15 +31,15 @@ def without_spectral_norms(state: State) -> State:
 
 def _normed(weight: Tensor, state: State, start: str) -> Tensor | None:
     """Return the matrix, or its equal parts each with a norm of its own, one below the other; None without a norm."""
-    whole = _factor(weight, state, start)
-    if whole is not None:
-        return weight * whole
+    factor = _factor(weight, state, start)
+    if factor is not None:
+        return weight * factor
     # Queries, keys and values have three parts, of which the last may be free; gates and hidden units have two.
     pieces = weight.chunk(3 if ".qkv." in start else 2)
     factors = [_factor(piece, state, f"{start}parts.{number}.") for number, piece in enumerate(pieces)]
     if factors[0] is None:
         return None
-    return torch.cat([piece if one is None else piece * one for piece, one in zip(pieces, factors, strict=True)])
+    return torch.cat([piece if scale is None else piece * scale for piece, scale in zip(pieces, factors, strict=True)])
 
 
 def _factor(weight: Tensor, state: State, start: str) -> Tensor | None:

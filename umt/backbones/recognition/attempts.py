@@ -44,7 +44,7 @@ class Choices:
 class Attempt:
     """A layout tried on a place of the file."""
 
-    place: Candidate
+    candidate: Candidate
     layout: Layout
     architecture: str
     options: Mapping[str, Any]
@@ -54,11 +54,11 @@ class Attempt:
     library: str = "timm"  # the library that has the architecture
 
 
-def attempts_at(place: Candidate, facts: Facts, choices: Choices) -> list[Attempt]:
+def attempts_at(candidate: Candidate, facts: Facts, choices: Choices) -> list[Attempt]:
     """Try the layouts of a place in their order, to the first that fits."""
     attempts: list[Attempt] = []
-    for layout in place.layouts:
-        tried = _attempts_with(layout, place, facts, choices)
+    for layout in candidate.layouts:
+        tried = _attempts_with(layout, candidate, facts, choices)
         fitting = [attempt for attempt in tried if not attempt.fit.problems]
         if fitting:
             return [_agreeing(fitting[0], facts)]
@@ -66,21 +66,21 @@ def attempts_at(place: Candidate, facts: Facts, choices: Choices) -> list[Attemp
     return attempts
 
 
-def _attempts_with(layout: Layout, place: Candidate, facts: Facts, choices: Choices) -> list[Attempt]:
+def _attempts_with(layout: Layout, candidate: Candidate, facts: Facts, choices: Choices) -> list[Attempt]:
     try:
         if layout.refused:
             raise WeightsError(layout.refused)
-        state = converted(place.state, layout)
-        given = [choices.architecture] if choices.architecture else list(layout.candidates)
-        if given:
+        state = converted(candidate.state, layout)
+        patterns = [choices.architecture] if choices.architecture else list(layout.candidates)
+        if patterns:
             options = dict(choices.model) if choices.architecture else {**layout.options, **choices.model}
-            return [_attempt(layout, place, state, name, options, choices) for name in _known(given)]
+            return [_attempt(layout, candidate, state, name, options, choices) for name in _known(patterns)]
         if layout.library == "open_clip":
             name, options = clip_architecture(state)
             return [
                 _attempt(
                     layout,
-                    place,
+                    candidate,
                     state,
                     name,
                     {**options, **layout.options, **_stated(layout, facts), **choices.model},
@@ -93,29 +93,29 @@ def _attempts_with(layout: Layout, place: Candidate, facts: Facts, choices: Choi
         heads = ""
         if layout.family in ATTENTIVE:
             options["num_heads"], heads = _heads(layout, options["embed_dim"], facts, choices)
-        return [replace(_attempt(layout, place, state, name, options, choices), heads=heads)]
+        return [replace(_attempt(layout, candidate, state, name, options, choices), heads=heads)]
     except ContradictionError:
         raise
     except (ArithmeticError, LookupError, UMTError) as error:
-        return [Attempt(place, layout, "", {}, WeightFit({}, problems=(f"{first_line(error)}",)))]
+        return [Attempt(candidate, layout, "", {}, WeightFit({}, problems=(f"{first_line(error)}",)))]
 
 
-def attempt_by_timm(place: Candidate, layout: Layout, choices: Choices) -> Attempt:
+def attempt_by_timm(candidate: Candidate, layout: Layout, choices: Choices) -> Attempt:
     """Try timm's own converter for the named architecture, which knows names of its authors that no layout has."""
     name = choices.architecture or ""
     model = empty_model("timm", name, choices.model)
-    found = fit(model, by_timm(model, place.state), layout, choices.allow)
-    return Attempt(place, replace(layout, name="names that timm converts"), name, choices.model, found)
+    weights = fit(model, by_timm(model, candidate.state), layout, choices.allow)
+    return Attempt(candidate, replace(layout, name="names that timm converts"), name, choices.model, weights)
 
 
 def _agreeing(attempt: Attempt, facts: Facts) -> Attempt:
     """Return an attempt that fits; with a problem if its heads are not those of the file, which no shape shows."""
     stated = facts.model.get("num_heads") or attempt.layout.heads.get(_width(attempt.fit.state), 0)
     blocks = getattr(attempt.model, "blocks", None)
-    own = getattr(getattr(blocks[0], "attn", None), "num_heads", 0) if isinstance(blocks, nn.Sequential) else 0
-    if not stated or not own or own == stated:
+    built = getattr(getattr(blocks[0], "attn", None), "num_heads", 0) if isinstance(blocks, nn.Sequential) else 0
+    if not stated or not built or built == stated:
         return attempt
-    problem = f"the file's model has {stated} heads, {attempt.architecture} {own} (num_heads={stated} sets them)"
+    problem = f"the file's model has {stated} heads, {attempt.architecture} {built} (num_heads={stated} sets them)"
     return replace(attempt, fit=replace(attempt.fit, problems=(*attempt.fit.problems, problem)))
 
 
@@ -125,25 +125,25 @@ def _width(state: State) -> int:
 
 def _name(layout: Layout, options: dict[str, Any]) -> str:
     """Return timm's name of an architecture, or of its relative of the same width."""
-    for name, own in names().get(layout.family, {}).items():
-        if all(options.get(option) == value for option, value in own.items()):
+    for name, size in names().get(layout.family, {}).items():
+        if all(options.get(option) == value for option, value in size.items()):
             options.pop("expansion", None)
             return name
     return layout.models.get(options.pop("expansion", options.get("embed_dim", 0)), layout.models[0])
 
 
 def _attempt(
-    layout: Layout, place: Candidate, state: State, name: str, options: Mapping[str, Any], choices: Choices
+    layout: Layout, candidate: Candidate, state: State, name: str, options: Mapping[str, Any], choices: Choices
 ) -> Attempt:
     options = {option: value for option, value in options.items() if value is not None}
     library = choices.library if choices.architecture else layout.library
     model = empty_model(library, name, options)
-    found = fit(model, resized(library, model, state), layout, choices.allow)
-    return Attempt(place, layout, name, options, found, model, library=library)
+    weights = fit(model, resized(library, model, state), layout, choices.allow)
+    return Attempt(candidate, layout, name, options, weights, model, library=library)
 
 
-def _known(given: Sequence[str]) -> list[str]:
-    return [name for text in given for name in (timm.list_models(text) if "*" in text else [text])]
+def _known(patterns: Sequence[str]) -> list[str]:
+    return [name for text in patterns for name in (timm.list_models(text) if "*" in text else [text])]
 
 
 def _stated(layout: Layout, facts: Facts) -> dict[str, Any]:

@@ -49,14 +49,14 @@ def tag_preprocess(library: str, name: str, options: Mapping[str, Any]) -> Prepr
 
 def resized(library: str, model: nn.Module, state: State) -> State:
     """Return a state whose positions and tables are resampled to the model's size, if they have another."""
-    wanted = model.state_dict()
-    other = [name for name in state.keys() & wanted.keys() if state[name].numel() != wanted[name].numel()]
-    if not other or not all(re.search(POSITIONS, name) for name in other):
+    model_state = model.state_dict()
+    differing = [name for name in state.keys() & model_state.keys() if state[name].numel() != model_state[name].numel()]
+    if not differing or not all(re.search(POSITIONS, name) for name in differing):
         return state
     if library == "open_clip":
         return open_clip_adapter.fit_positions(dict(state), model)
     resampled = by_timm(model, state)
-    return {name: resampled.get(name, value) if name in other else value for name, value in state.items()}
+    return {name: resampled.get(name, value) if name in differing else value for name, value in state.items()}
 
 
 def by_timm(model: nn.Module, state: State) -> State:
@@ -66,9 +66,9 @@ def by_timm(model: nn.Module, state: State) -> State:
     """
     convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     try:
-        given = convert(dict(state), model) if convert else {}
+        result = convert(dict(state), model) if convert else {}
     except Exception:  # the converters take the architecture for granted
         return {}
-    used = {value.untyped_storage().data_ptr() for value in given.values()}
+    used = {value.untyped_storage().data_ptr() for value in result.values()}
     dropped = {name: value for name, value in state.items() if value.untyped_storage().data_ptr() not in used}
-    return {**dropped, **given}
+    return {**dropped, **result}

@@ -44,40 +44,46 @@ def find_places(content: Any, known: Sequence[Layout], arguments: Set[str]) -> l
     arguments: names of what the training saved as its arguments.
     """
     fitting = [layout for layout in known if arguments >= set(layout.args)]
-    places = [place for part in parts(content) for place in _places_of(part, fitting)]
-    return sorted(places, key=lambda place: place.branch.rank)
+    candidates = [candidate for part in parts(content) for candidate in _places_of(part, fitting)]
+    return sorted(candidates, key=lambda candidate: candidate.branch.rank)
 
 
 def whole_parts(content: Any, layout: Layout) -> list[Candidate]:
     """Return all state dicts as places without a prefix, for a layout that is not known by an anchor."""
-    places = [Candidate(part, "", [layout], _branch(".".join(part.where))) for part in parts(content)]
-    return sorted(places, key=lambda place: place.branch.rank)
+    candidates = [Candidate(part, "", [layout], _branch(".".join(part.where))) for part in parts(content)]
+    return sorted(candidates, key=lambda candidate: candidate.branch.rank)
 
 
-def choose(places: Sequence[Candidate], weights_of: str | None, part: str | None) -> list[Candidate]:
+def choose(candidates: Sequence[Candidate], weights_of: str | None, part: str | None) -> list[Candidate]:
     """Return the places that are meant: those of the lowest rank, or those that the options name; UMTError if none."""
-    chosen = [place for place in places if part is None or place.title == part]
+    matches = [candidate for candidate in candidates if part is None or candidate.title == part]
     if weights_of is not None:
-        chosen = [place for place in chosen if place.branch.role == weights_of]
-    if places and not chosen:
-        asked = f"part={part}" if part is not None else f"weights_of={weights_of}"
-        there = ", ".join(f"{place.title or 'the whole file'} ({place.branch.role})" for place in places[:6])
-        raise WeightsError(f"{asked} names none of its models; there are {there}")
-    ranks = [place.branch.rank for place in chosen]
-    return [place for place in chosen if place.branch.rank == min(ranks)]
+        matches = [candidate for candidate in matches if candidate.branch.role == weights_of]
+    if candidates and not matches:
+        option = f"part={part}" if part is not None else f"weights_of={weights_of}"
+        models = ", ".join(
+            f"{candidate.title or 'the whole file'} ({candidate.branch.role})" for candidate in candidates[:6]
+        )
+        raise WeightsError(f"{option} names none of its models; there are {models}")
+    ranks = [candidate.branch.rank for candidate in matches]
+    return [candidate for candidate in matches if candidate.branch.rank == min(ranks)]
 
 
-def outside(place: Candidate, places: Sequence[Candidate]) -> tuple[dict[str, list[str]], list[str]]:
+def outside(candidate: Candidate, candidates: Sequence[Candidate]) -> tuple[dict[str, list[str]], list[str]]:
     """Sort the tensors beside the backbone by kind; return the unknown ones, too."""
-    others = [other.prefix for other in places if other.part is place.part and other.prefix not in ("", place.prefix)]
+    prefixes = [
+        rival.prefix
+        for rival in candidates
+        if rival.part is candidate.part and rival.prefix not in ("", candidate.prefix)
+    ]
     known: dict[str, list[str]] = {}
     unknown: list[str] = []
-    left = {**place.layouts[0].left, **conventions().left}
-    for name in place.part.state:
-        if name.startswith(place.prefix):
+    kinds = {**candidate.layouts[0].left, **conventions().left}
+    for name in candidate.part.state:
+        if name.startswith(candidate.prefix):
             continue
-        another = name.startswith(tuple(others))
-        kind = "another model" if another else _kind_at_any_depth(name, place.prefix, left)
+        another = name.startswith(tuple(prefixes))
+        kind = "another model" if another else _kind_at_any_depth(name, candidate.prefix, kinds)
         known.setdefault(kind, []).append(name) if kind else unknown.append(name)
     return known, unknown
 
@@ -98,12 +104,12 @@ def _kind_at_any_depth(name: str, prefix: str, kinds: Mapping[str, str]) -> str 
 
 
 def _places_of(part: StateDict, known: Sequence[Layout]) -> list[Candidate]:
-    found: dict[str, list[Layout]] = {}
+    matches: dict[str, list[Layout]] = {}
     for layout in known:
         for prefix in sorted(_prefixes(part.state, layout.anchor), key=len):
             if _matches(part, prefix, layout):
-                found.setdefault(prefix, []).append(layout)
-    return [Candidate(part, prefix, matched, _rank(part, prefix, matched[0])) for prefix, matched in found.items()]
+                matches.setdefault(prefix, []).append(layout)
+    return [Candidate(part, prefix, matched, _rank(part, prefix, matched[0])) for prefix, matched in matches.items()]
 
 
 def _prefixes(state: Mapping[str, Tensor], anchor: str) -> set[str]:

@@ -21,8 +21,8 @@ def clip_architecture(state: State) -> tuple[str, dict[str, Any]]:
     for name in sorted(open_clip.list_models(), key=lambda name: (len(name), name)):
         config = open_clip.get_model_config(name) or {}
         if _is_plain(config) and _described(config) == described:
-            own = config["vision_cfg"].get("image_size", 224)
-            return name, {} if own == size else {"force_image_size": size}
+            default_size = config["vision_cfg"].get("image_size", 224)
+            return name, {} if default_size == size else {"force_image_size": size}
     raise WeightsError(f"no image tower of open_clip has {described}; name it: open_clip:MODEL?weights=FILE")
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from umt.backbones.containers.spectral import without_spectral_norms
-from umt.backbones.recognition.layout import Join, Layout, Split
+from umt.backbones.recognition.layout import Layout, Merge, Split
 from umt.errors import WeightsError
 
 SUM = re.compile(r"<(\d+)\+(-?\d+)>")  # in a replacement: the number of a block that the model counts from elsewhere
@@ -33,8 +33,8 @@ def converted(state: State, layout: Layout) -> dict[str, Tensor]:
     for bias, weight in layout.zero.items():
         if weight in result:
             result.setdefault(bias, torch.zeros(result[weight].shape[:1], dtype=result[weight].dtype))
-    for join in layout.join:
-        result = _joined(result, join)
+    for merge in layout.join:
+        result = _joined(result, merge)
     for split in layout.split:
         result = _split(result, split)
     if layout.tokens in result:
@@ -71,23 +71,23 @@ def _merged(value: Tensor) -> Tensor:
     return value.unflatten(-1, (-1, 4))[..., [0, 2, 1, 3]].mT.flatten(-2) if value.shape[-1] % 4 == 0 else value
 
 
-def _joined(state: State, join: Join) -> dict[str, Tensor]:
-    pattern = re.compile(re.escape(join.of[0]).replace(r"\{\}", "(.*)"))
+def _joined(state: State, merge: Merge) -> dict[str, Tensor]:
+    pattern = re.compile(re.escape(merge.of[0]).replace(r"\{\}", "(.*)"))
     result = dict(state)
     for name in state:
         match = pattern.fullmatch(name)
         if match is None:
             continue
         shared = match.groups()
-        names = [_filled(of, shared) for of in join.of]
-        like = state[name]
+        names = [_filled(of, shared) for of in merge.of]
+        example = state[name]
         pieces = [result.pop(name, None) for name in names]
-        zero = [_filled(of, shared) in names and of in join.zero for of in join.of]
+        zero = [_filled(of, shared) in names and of in merge.zero for of in merge.of]
         if any(piece is None and not may for piece, may in zip(pieces, zero, strict=True)):
             result |= {name: piece for name, piece in zip(names, pieces, strict=True) if piece is not None}
             continue
-        result[_filled(join.into, shared)] = torch.cat(
-            [torch.zeros_like(like) if piece is None else piece for piece in pieces]
+        result[_filled(merge.into, shared)] = torch.cat(
+            [torch.zeros_like(example) if piece is None else piece for piece in pieces]
         )
     return result
 

@@ -38,32 +38,32 @@ def recognise_in(container: Container, choices: Choices = NO_CHOICES) -> Recogni
     """Recognise weights that are open."""
     path = container.path
     facts = read_facts(container)
-    own = _plain_layouts(choices.architecture or _timm_name(facts), choices)
+    named_layouts = _plain_layouts(choices.architecture or _timm_name(facts), choices)
     try:
-        places = find_places(container.content, _in_order(own, facts.of_timm), arguments(container))
-        chosen = choose(places, choices.weights_of, choices.part)
-        attempts = [attempt for place in chosen for attempt in attempts_at(place, facts, choices)]
+        candidates = find_places(container.content, _in_order(named_layouts, facts.of_timm), arguments(container))
+        matches = choose(candidates, choices.weights_of, choices.part)
+        attempts = [attempt for candidate in matches for attempt in attempts_at(candidate, facts, choices)]
         if choices.architecture and choices.library == "timm" and all(attempt.fit.problems for attempt in attempts):
-            chosen = choose(whole_parts(container.content, own[0]), choices.weights_of, choices.part)
-            attempts += [attempt_by_timm(place, own[0], choices) for place in chosen]
+            matches = choose(whole_parts(container.content, named_layouts[0]), choices.weights_of, choices.part)
+            attempts += [attempt_by_timm(candidate, named_layouts[0], choices) for candidate in matches]
     except UMTError as error:
         raise WeightsError(f"{path}: {error}") from error
     fits = [attempt for attempt in attempts if not attempt.fit.problems]
     if not fits:
-        raise _refused(container, attempts, own)
-    rivals = [attempt.place.title for attempt in fits if attempt.place is not fits[0].place]
+        raise _refused(container, attempts, named_layouts)
+    rivals = [attempt.candidate.title for attempt in fits if attempt.candidate is not fits[0].candidate]
     if rivals:
         raise WeightsError(
-            f"{path}: holds several models that could be meant; add part={fits[0].place.title} or part={rivals[0]}"
+            f"{path}: holds several models that could be meant; add part={fits[0].candidate.title} or part={rivals[0]}"
         )
-    return _recognised(container, fits[0], places, facts, choices)
+    return _recognised(container, fits[0], candidates, facts, choices)
 
 
-def _in_order(own: Sequence[Layout], first: bool) -> list[Layout]:
+def _in_order(named_layouts: Sequence[Layout], first: bool) -> list[Layout]:
     """Return the layouts that are tried: special ones, the names of the architecture that is named, generic ones."""
     special = [layout for layout in layouts() if not layout.generic]
     generic = [layout for layout in layouts() if layout.generic]
-    return [*own, *special, *generic] if first else [*special, *own, *generic]
+    return [*named_layouts, *special, *generic] if first else [*special, *named_layouts, *generic]
 
 
 def _plain_layouts(name: str | None, choices: Choices) -> list[Layout]:
@@ -86,16 +86,16 @@ def _timm_name(facts: Facts) -> str | None:
 
 
 def _recognised(
-    container: Container, best: Attempt, places: Sequence[Candidate], facts: Facts, choices: Choices
+    container: Container, best: Attempt, candidates: Sequence[Candidate], facts: Facts, choices: Choices
 ) -> RecognisedCheckpoint:
-    beside, unknown = outside(best.place, places)
+    beside, unknown = outside(best.candidate, candidates)
     allowed = [name for name in unknown if choices.allow and re.search(choices.allow, name)]
     unknown = [name for name in unknown if name not in allowed]
     best = replace(best, fit=replace(best.fit, allowed=(*best.fit.allowed, *allowed)))
     if unknown:
         raise WeightsError(
             f"{container.path}: refused: {len(unknown)} tensors beside the {best.layout.name} belong to nothing known: "
-            f"{fitting.named(unknown)}; if they may be left out, add allow=PATTERN"
+            f"{fitting.brief_names(unknown)}; if they may be left out, add allow=PATTERN"
         )
     preprocess, whose = preprocess_of(best, facts, choices)
     return RecognisedCheckpoint(
@@ -108,17 +108,17 @@ def _recognised(
         pooling=best.layout.pooling,
         state=best.fit.state,
         fit=best.fit,
-        part=best.place.title,
+        part=best.candidate.title,
         beside=beside,
-        evidence=evidence(container.kind, best, places, beside, whose, choices),
+        evidence=evidence(container.kind, best, candidates, beside, whose, choices),
         open_questions=questions(best, whose, choices),
     )
 
 
-def _refused(container: Container, attempts: Sequence[Attempt], own: Sequence[Layout]) -> UMTError:
+def _refused(container: Container, attempts: Sequence[Attempt], named_layouts: Sequence[Layout]) -> UMTError:
     """Return the error for a file that nothing fits: the best attempt with names of both sides, else its own names."""
     if not attempts:
-        return _unknown(container, own)
+        return _unknown(container, named_layouts)
     best = max(attempts, key=lambda attempt: len(attempt.fit.state))
     if best.layout.refused:
         return WeightsError(f"{container.path}: refused: it is {best.layout.name}, and {best.layout.refused}")
@@ -129,16 +129,18 @@ def _refused(container: Container, attempts: Sequence[Attempt], own: Sequence[La
     )
 
 
-def _unknown(container: Container, own: Sequence[Layout]) -> UMTError:
+def _unknown(container: Container, named_layouts: Sequence[Layout]) -> UMTError:
     states = [part for part in parts(container.content) if part.state]
     if not states:
         return WeightsError(
             f"{container.path}: refused: holds no state dict; save the model's state_dict() with torch.save or "
             "safetensors"
         )
-    missing = f"; '{own[0].anchor}' of {own[0].candidates[0]} is not among them" if own else ""
+    missing = (
+        f"; '{named_layouts[0].anchor}' of {named_layouts[0].candidates[0]} is not among them" if named_layouts else ""
+    )
     largest = max(states, key=lambda part: len(part.state))
     return WeightsError(
-        f"{container.path}: refused: its {len(largest.state)} tensors ({fitting.named(list(largest.state))}) are of no "
-        f"layout that is known{missing}; check the architecture's name, or give one: timm:NAME?weights=FILE"
+        f"{container.path}: refused: its {len(largest.state)} tensors ({fitting.brief_names(list(largest.state))}) are "
+        f"of no layout that is known{missing}; check the architecture's name, or give one: timm:NAME?weights=FILE"
     )

@@ -89,26 +89,26 @@ def questions(best: Attempt, whose: str, choices: Choices) -> tuple[str, ...]:
     """
     if choices.architecture:
         return ()
-    asked = []
+    lines = []
     if not whose:
-        asked.append(
+        lines.append(
             "how its images are normalised; add mean=[0.485, 0.456, 0.406]&std=[0.229, 0.224, 0.225] for ImageNet's "
             "colours, or mean=0.5&std=0.5"
         )
     if best.layout.family in ATTENTIVE and "num_heads" in best.options and not best.heads:
-        asked.append(
+        lines.append(
             f"how many heads it has; add num_heads={best.options['num_heads']} for heads of 64, or another number"
         )
     for name in best.layout.asks:
         if name not in best.options:
-            asked.append(QUESTIONS[name])
-    return tuple(asked)
+            lines.append(QUESTIONS[name])
+    return tuple(lines)
 
 
 def evidence(
     kind: str,
     best: Attempt,
-    places: Sequence[Candidate],
+    candidates: Sequence[Candidate],
     beside: Mapping[str, list[str]],
     whose: str,
     choices: Choices,
@@ -116,9 +116,9 @@ def evidence(
     """Return what the checkpoint is and why, for people, in the order in which it was found out."""
     lines = {
         "file": kind,
-        "part": best.place.title or "the whole file",
-        "weights": best.place.branch.about,
-        "also there": _others(best.place, places),
+        "part": best.candidate.title or "the whole file",
+        "weights": best.candidate.branch.about,
+        "also there": _rivals(best.candidate, candidates),
         "layout": f"{best.layout.name} ({best.layout.source})",
         "architecture": _architecture(best, choices),
         "normalisation": f"of {whose}" if whose else "unknown",
@@ -134,13 +134,13 @@ def _own_pooling(best: Attempt) -> str:
     return f"summary tokens {tokens}, one after the other" if tokens else "as the architecture pools"
 
 
-def _others(place: Candidate, places: Sequence[Candidate]) -> str:
-    others = [other for other in places if other.title != place.title and other.branch.role in ("ema", "last")]
-    if not others:
+def _rivals(candidate: Candidate, candidates: Sequence[Candidate]) -> str:
+    rivals = [rival for rival in candidates if rival.title != candidate.title and rival.branch.role in ("ema", "last")]
+    if not rivals:
         return ""
-    role = "last" if place.branch.role == "ema" else "ema"
-    switch = f"; weights_of={role} takes those" if any(other.branch.role == role for other in others) else ""
-    return ", ".join(f"part={other.title}" for other in others[:4]) + switch
+    role = "last" if candidate.branch.role == "ema" else "ema"
+    switch = f"; weights_of={role} takes those" if any(rival.branch.role == role for rival in rivals) else ""
+    return ", ".join(f"part={rival.title}" for rival in rivals[:4]) + switch
 
 
 def _architecture(best: Attempt, choices: Choices) -> str:
@@ -153,13 +153,13 @@ def _architecture(best: Attempt, choices: Choices) -> str:
     }
     for name, value in best.options.items():
         if value is not None:
-            groups[_said(name, value, best, choices)].append(f"{name} {value}")
-    told = "; ".join(f"{', '.join(options)}, {said}" for said, options in groups.items() if options)
+            groups[_origin(name, value, best, choices)].append(f"{name} {value}")
+    origins = "; ".join(f"{', '.join(options)}, {origin}" for origin, options in groups.items() if options)
     heads = f" (heads: {best.heads})" if best.heads else ""
-    return f"{best.library}:{best.architecture}" + (f" with {told}{heads}" if told else "")
+    return f"{best.library}:{best.architecture}" + (f" with {origins}{heads}" if origins else "")
 
 
-def _said(name: str, value: Any, best: Attempt, choices: Choices) -> str:
+def _origin(name: str, value: Any, best: Attempt, choices: Choices) -> str:
     if name in choices.model:
         return "as you say"
     if best.layout.options.get(name) == value:
@@ -167,11 +167,11 @@ def _said(name: str, value: Any, best: Attempt, choices: Choices) -> str:
     return "as the file states" if name in best.layout.states else "from the shapes"
 
 
-def _counts(found: WeightFit, beside: Mapping[str, list[str]]) -> str:
+def _counts(weights: WeightFit, beside: Mapping[str, list[str]]) -> str:
     kinds: dict[str, int] = {}
-    for group in (found.left, beside):
+    for group in (weights.unused, beside):
         for kind, names in group.items():
             kinds[kind] = kinds.get(kind, 0) + len(names)
-    left = ", ".join(f"{count} of {kind}" for kind, count in sorted(kinds.items()))
-    gone = "".join(f"; {len(names)} not in the file ({reason})" for reason, names in found.absent.items())
-    return f"{len(found.state)} loaded; left: {left or 'none'}{gone}"
+    unused = ", ".join(f"{count} of {kind}" for kind, count in sorted(kinds.items()))
+    absent = "".join(f"; {len(names)} not in the file ({reason})" for reason, names in weights.absent.items())
+    return f"{len(weights.state)} loaded; left: {unused or 'none'}{absent}"

@@ -53,19 +53,19 @@ def read_facts(container: Container) -> Facts:
     """Read all facts; of several places the first that states a fact is believed."""
     model: dict[str, Any] = {}
     preprocess: dict[str, Any] = {}
-    said: dict[str, str] = {}
+    sources: dict[str, str] = {}
     architecture = None
     for where, record in (*_tensor_records(container), *_records(container)):
-        for target, found in ((model, _model_facts(record)), (preprocess, _image_facts(record))):
-            for name, value in found.items():
+        for target, facts in ((model, _model_facts(record)), (preprocess, _image_facts(record))):
+            for name, value in facts.items():
                 if name not in target:
-                    target[name], said[name] = value, where
+                    target[name], sources[name] = value, where
         name = record.get("architecture", record.get("arch"))
         if architecture is None and isinstance(name, str) and len(name) < 100:
-            architecture, said["architecture"] = name, where
+            architecture, sources["architecture"] = name, where
     written = isinstance(container.content, Mapping) and container.content.keys() >= TIMM_TRAINING
     described = "pretrained_cfg" in container.facts.get("config.json", {})
-    return Facts(architecture, model, preprocess, said, written or described)
+    return Facts(architecture, model, preprocess, sources, written or described)
 
 
 def _tensor_records(container: Container) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -109,10 +109,10 @@ def _records(container: Container) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _mmengine(text: str) -> dict[str, Any]:
     """Return the normalisation in the text of an OpenMMLab configuration, if its images are RGB; it is of bytes."""
-    found = re.search(r"data_preprocessor\s*=\s*dict\(", text[:MAX_TEXT])
-    if found is None:
+    opening = re.search(r"data_preprocessor\s*=\s*dict\(", text[:MAX_TEXT])
+    if opening is None:
         return {}
-    block = text[found.end() : found.end() + BLOCK]
+    block = text[opening.end() : opening.end() + BLOCK]
     colours = {name: re.search(rf"\b{name}=\[([\d., \n]+)\]", block) for name in ("mean", "std")}
     if not all(colours.values()) or re.search(r"(bgr_to_rgb|to_rgb)=True", block) is None:
         return {}

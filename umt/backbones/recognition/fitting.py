@@ -22,7 +22,7 @@ class WeightFit:
     """The comparison of a file with a model: what is loaded, what is left, and the problems that forbid it."""
 
     state: Mapping[str, Tensor]
-    left: Mapping[str, list[str]] = field(default_factory=dict)  # kind -> names in the file
+    unused: Mapping[str, list[str]] = field(default_factory=dict)  # kind -> names in the file
     absent: Mapping[str, list[str]] = field(default_factory=dict)  # reason -> names in the model
     allowed: tuple[str, ...] = ()  # names that only allow=PATTERN lets pass
     problems: tuple[str, ...] = ()
@@ -30,19 +30,19 @@ class WeightFit:
 
 def fit(model: nn.Module, state: Mapping[str, Tensor], layout: Layout, allow: str | None) -> WeightFit:
     """Compare tensors under the model's names with the model; nothing is judged by a share."""
-    left, absent = {**layout.left, **conventions().left}, layout.absent
+    kinds, absent_kinds = {**layout.left, **conventions().left}, layout.absent
     if layout.left_if_zero:
         zeros = [name for name, value in state.items() if re.match(layout.left_if_zero, name) and not value.any()]
-        left = {"bias of zeros": "|".join(f"{re.escape(name)}$" for name in zeros) or "$^", **left}
-    wanted = {name: value.shape for name, value in model.state_dict().items()}
-    usable = {name: _shaped(value, wanted[name]) for name, value in state.items() if name in wanted}
-    over, over_unknown = _sorted_by(state.keys() - wanted.keys(), {**left, **COUNTERS})
-    gone, gone_unknown = _sorted_by(wanted.keys() - state.keys(), {**absent, **COUNTERS})
-    allowed = [name for name in (*over_unknown, *gone_unknown) if allow and re.search(allow, name)]
+        kinds = {"bias of zeros": "|".join(f"{re.escape(name)}$" for name in zeros) or "$^", **kinds}
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    usable = {name: _shaped(value, shapes[name]) for name, value in state.items() if name in shapes}
+    over, over_unknown = _sorted_by(state.keys() - shapes.keys(), {**kinds, **COUNTERS})
+    absent, absent_unknown = _sorted_by(shapes.keys() - state.keys(), {**absent_kinds, **COUNTERS})
+    allowed = [name for name in (*over_unknown, *absent_unknown) if allow and re.search(allow, name)]
     over_unknown = [name for name in over_unknown if name not in allowed]
-    gone_unknown = [name for name in gone_unknown if name not in allowed]
-    problems = (*_other_shapes(usable, wanted), *_unknown(over_unknown, gone_unknown))
-    return WeightFit(usable, over, gone, tuple(allowed), problems)
+    absent_unknown = [name for name in absent_unknown if name not in allowed]
+    problems = (*_other_shapes(usable, shapes), *_unknown(over_unknown, absent_unknown))
+    return WeightFit(usable, over, absent, tuple(allowed), problems)
 
 
 def _shaped(value: Tensor, shape: torch.Size) -> Tensor:
@@ -61,22 +61,22 @@ def _sorted_by(names: set[str], kinds: Mapping[str, str]) -> tuple[dict[str, lis
     return known, unknown
 
 
-def _other_shapes(state: Mapping[str, Tensor], wanted: Shapes) -> list[str]:
-    wrong = [name for name, value in state.items() if value.shape != wanted[name]]
+def _other_shapes(state: Mapping[str, Tensor], shapes: Shapes) -> list[str]:
+    wrong = [name for name, value in state.items() if value.shape != shapes[name]]
     return [
-        f"'{name}' is {tuple(state[name].shape)} in the file, {tuple(wanted[name])} in the model" for name in wrong[:1]
+        f"'{name}' is {tuple(state[name].shape)} in the file, {tuple(shapes[name])} in the model" for name in wrong[:1]
     ]
 
 
-def _unknown(over: list[str], gone: list[str]) -> list[str]:
-    said = []
-    if gone:
-        said.append(f"{len(gone)} tensors of the model are not in the file: {named(gone)}")
+def _unknown(over: list[str], absent: list[str]) -> list[str]:
+    lines = []
+    if absent:
+        lines.append(f"{len(absent)} tensors of the model are not in the file: {brief_names(absent)}")
     if over:
-        said.append(f"{len(over)} tensors of the file have no place in the model: {named(over)}")
-    return said
+        lines.append(f"{len(over)} tensors of the file have no place in the model: {brief_names(over)}")
+    return lines
 
 
-def named(names: list[str]) -> str:
+def brief_names(names: list[str]) -> str:
     """Return some names for a sentence."""
     return ", ".join(map(brief, names[:MAX_SHOWN])) + (", ..." if len(names) > MAX_SHOWN else "")

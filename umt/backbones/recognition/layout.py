@@ -15,7 +15,7 @@ FOLDER = Path(__file__).with_name("layouts")
 
 
 @dataclass(frozen=True)
-class Join:
+class Merge:
     """Several tensors that are one in the model, in this order along the first axis: `{}` is what they share."""
 
     into: str
@@ -48,7 +48,7 @@ class Layout:
     args: tuple[str, ...] = ()  # arguments that the training saves beside the weights
     generic: bool = False  # true for names that many trainings share: what the file states of itself comes first
     rename: tuple[tuple[str, str], ...] = ()
-    join: tuple[Join, ...] = ()
+    join: tuple[Merge, ...] = ()
     split: tuple[Split, ...] = ()
     jax: bool = False  # true for tensors as JAX has them: kernels with inputs first, heads on an axis of their own
     transpose: str = ""  # pattern of matrices that the model has the other way round

@@ -27,9 +27,9 @@ RECOGNITION = ("weights_of", "part", "allow")  # options that say which tensors 
 def load_file(spec: Spec) -> Backbone:
     """Load what a path names: a student of a UMT checkpoint, or the backbone in a checkpoint of any public layout."""
     path = Path(spec.name).expanduser()
-    other = next((option for option in FETCHING if option in spec.options), None)
-    if other:
-        raise SpecError(f"backbone '{spec.text}': a file has its own weights; leave out '{other}'")
+    fetching = next((option for option in FETCHING if option in spec.options), None)
+    if fetching:
+        raise SpecError(f"backbone '{spec.text}': a file has its own weights; leave out '{fetching}'")
     container = open_container(path)
     if path.is_file() and checkpoint.is_student(container):
         del container
@@ -49,46 +49,50 @@ def load_named(spec: Spec) -> Backbone:
 
 def _built(spec: Spec, container: Container, path: Path, architecture: str | None) -> Backbone:
     options = {name: value for name, value in spec.options.items() if name not in ("weights", "pretrained")}
-    which = {name: options.pop(name, None) for name in RECOGNITION}
+    choices_typed = {name: options.pop(name, None) for name in RECOGNITION}
     images, pool = preprocess_options(options), options.pop("pool", None)
     choices = Choices(
-        **which, model=options, image=frozenset(images), architecture=architecture, library=spec.scheme or "timm"
+        **choices_typed,
+        model=options,
+        image=frozenset(images),
+        architecture=architecture,
+        library=spec.scheme or "timm",
     )
-    found = recognise_in(container, choices)
-    if found.open_questions:
-        raise WeightsError(f"{path}: {found.layout}; no file can tell {'; nor '.join(found.open_questions)}")
-    library, _, name = found.architecture.partition(":")
-    built_as = Spec(f"{library}:{name}", library, name, {**found.options, **options})
-    with nullcontext() if found.fit.absent else uninitialised():
+    recognised = recognise_in(container, choices)
+    if recognised.open_questions:
+        raise WeightsError(f"{path}: {recognised.layout}; no file can tell {'; nor '.join(recognised.open_questions)}")
+    library, _, name = recognised.architecture.partition(":")
+    built_as = Spec(f"{library}:{name}", library, name, {**recognised.options, **options})
+    with nullcontext() if recognised.fit.absent else uninitialised():
         backbone, module = build(library, name, built_as.options)
-    adopt(module, found.state)
+    adopt(module, recognised.state)
     backbone.built_as = built_as
     size = {"size": options["img_size"]} if "img_size" in options and "size" not in images else {}
-    own = replace(found.preprocess, size_multiple=backbone.preprocess.size_multiple)
-    backbone.use_preprocess(own.override(**size, **images))
-    backbone.use_pool(pool or found.pooling or None)
+    preprocess = replace(recognised.preprocess, size_multiple=backbone.preprocess.size_multiple)
+    backbone.use_preprocess(preprocess.override(**size, **images))
+    backbone.use_pool(pool or recognised.pooling or None)
     if library == "open_clip" and pool is None:
-        backbone.language = _language(spec, built_as.with_options(weights=str(path)), found)
-    backbone.load_report = _report(found)
-    backbone.notes = (*backbone.notes, *_notes(found))
-    backbone.recognised = found.evidence
-    backbone.provenance = {"checkpoint": dict(found.evidence)}
+        backbone.language = _language(spec, built_as.with_options(weights=str(path)), recognised)
+    backbone.load_report = _report(recognised)
+    backbone.notes = (*backbone.notes, *_notes(recognised))
+    backbone.recognised = recognised.evidence
+    backbone.provenance = {"checkpoint": dict(recognised.evidence)}
     return backbone
 
 
-def _language(typed: Spec, built_as: Spec, found: RecognisedCheckpoint) -> str | None:
+def _language(typed: Spec, built_as: Spec, recognised: RecognisedCheckpoint) -> str | None:
     """Return the name of the text tower beside an image tower, in the same part of the file; None without one."""
     if typed.scheme == "open_clip":
-        return typed.with_options(part=found.part).text
-    return built_as.with_options(part=found.part).text if TEXT in found.beside else None
+        return typed.with_options(part=recognised.part).text
+    return built_as.with_options(part=recognised.part).text if TEXT in recognised.beside else None
 
 
-def _notes(found: RecognisedCheckpoint) -> tuple[str, ...]:
-    allowed = found.evidence.get("allowed")
+def _notes(recognised: RecognisedCheckpoint) -> tuple[str, ...]:
+    allowed = recognised.evidence.get("allowed")
     return (f"tensors that only allow= lets differ: {allowed}",) if allowed else ()
 
 
-def _report(found: RecognisedCheckpoint) -> LoadReport:
-    unexpected = [name for names in found.fit.left.values() for name in names]
-    missing = [name for names in found.fit.absent.values() for name in names]
-    return LoadReport(sorted(found.state), sorted(missing), sorted(unexpected))
+def _report(recognised: RecognisedCheckpoint) -> LoadReport:
+    unexpected = [name for names in recognised.fit.unused.values() for name in names]
+    missing = [name for names in recognised.fit.absent.values() for name in names]
+    return LoadReport(sorted(recognised.state), sorted(missing), sorted(unexpected))

@@ -156,17 +156,17 @@ def _patches(state: State) -> Options:
 
 def _depths(state: State, pattern: str, first: int = 0) -> list[int]:
     """Return the number of blocks in each stage; UMTError if a stage or block is missing in between."""
-    found: dict[int, set[int]] = {}
+    blocks_of: dict[int, set[int]] = {}
     for name in state:
         if match := re.match(pattern, name):
-            found.setdefault(int(match[1] or first), set()).add(int(match[2]))
-    stages = sorted(found)
+            blocks_of.setdefault(int(match[1] or first), set()).add(int(match[2]))
+    stages = sorted(blocks_of)
     if stages != list(range(first, first + len(stages))) or not stages:
         raise WeightsError(f"its stages are numbered {stages}")
-    for stage, blocks in found.items():
+    for stage, blocks in blocks_of.items():
         if blocks != set(range(len(blocks))):
             raise WeightsError(f"the blocks of stage {stage} are numbered {sorted(blocks)}")
-    return [len(found[stage]) for stage in stages]
+    return [len(blocks_of[stage]) for stage in stages]
 
 
 def _grid(positions: Tensor, prefixes: tuple[int, ...]) -> tuple[int, int]:

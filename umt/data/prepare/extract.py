@@ -245,10 +245,10 @@ def tar_entries(file: IO[bytes]) -> Iterator[ArchiveEntry]:
 def _read_tail(tar: tarfile.TarFile, file: IO[bytes]) -> None:
     """Read what is behind the last member, as the checksum of a compressed tar; TarError if that is a lot."""
     position = file.tell()
-    left = file.seek(0, os.SEEK_END) - position
+    tail = file.seek(0, os.SEEK_END) - position
     file.seek(position)
-    if left > MAX_TAIL_BYTES:
-        raise tarfile.TarError(f"{left:,} bytes follow its last member")
+    if tail > MAX_TAIL_BYTES:
+        raise tarfile.TarError(f"{tail:,} bytes follow its last member")
     assert tar.fileobj
     tar.fileobj.read(MAX_TAIL_BYTES)
 

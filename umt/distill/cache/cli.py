@@ -51,9 +51,13 @@ def teachers() -> None:
 @teachers.command(epilog=EPILOG)
 @recipe_options
 @options.out(required=True)
-@click.option("--views", "visits", type=click.IntRange(1), default=4, show_default=True, help="Views of each image.")
+@click.option(
+    "--views", "visits", type=click.IntRange(1), default=4, show_default=True, help="Views to store of each image."
+)
 @click.option("--pixels", is_flag=True, help="Store the views themselves, too: training decodes no image then.")
-@click.option("--shard", type=click.IntRange(1), help="Views in a file, which an interruption costs. Default: 256 MB.")
+@click.option(
+    "--shard", type=click.IntRange(1), help="Views in a file; an interruption loses one file. Default: views of 256 MB."
+)
 @options.batch_size(64)
 @click.option("--batch", type=click.IntRange(1), hidden=True)
 @options.YES

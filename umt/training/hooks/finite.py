@@ -40,7 +40,7 @@ class FiniteHook(Hook):
     def __init__(self, saver: ResumeHook, lr: float) -> None:
         self.saver, self.lr = saver, lr
         self.forwards: list[Forward] = []  # not looked at
-        self.look: tuple[list[Forward], HostCopy] | None = None
+        self.values_sent: tuple[list[Forward], HostCopy] | None = None
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Tensor] | None = None
@@ -50,8 +50,8 @@ class FiniteHook(Hook):
             values = torch.stack([value.detach() for value in outputs.values()])
             self.forwards.append(Forward(runner.iter + 1, tuple(outputs), values))
         if (runner.iter + 1) % LOOK_EVERY == 0:
-            self._look()
-            if self.look and not self.look[1].late:
+            self._send()
+            if self.values_sent and not self.values_sent[1].late:
                 self._judge(runner)
 
     def before_val(self, runner: Any) -> None:
@@ -68,34 +68,40 @@ class FiniteHook(Hook):
 
     def _force(self, runner: Any) -> None:
         self._judge(runner)
-        self._look()
+        self._send()
         self._judge(runner)
 
-    def _look(self) -> None:
+    def _send(self) -> None:
         """Send the values that are not looked at on their way, with the verdict of all processes."""
         if self.forwards:
             values = torch.cat([forward.values for forward in self.forwards])
             finite = values.isfinite().int()
             all_reduce(finite, op="min")
-            self.look, self.forwards = (self.forwards, HostCopy([values, finite])), []
+            self.values_sent, self.forwards = (self.forwards, HostCopy([values, finite])), []
 
     def _judge(self, runner: Any) -> None:
         """Raise UMTError if a value of the last look was not finite."""
-        if self.look is None:
+        if self.values_sent is None:
             return
-        (forwards, copy), self.look = self.look, None
+        (forwards, copy), self.values_sent = self.values_sent, None
         values, finite = (iter(numbers.tolist()) for numbers in copy.read())
         for forward in forwards:
-            bad = {name: value for name, value, good in zip(forward.names, values, finite, strict=False) if not good}
+            bad = {
+                name: value
+                for name, value, is_finite in zip(forward.names, values, finite, strict=False)
+                if not is_finite
+            }
             if bad:
                 name = next((name for name in bad if name != "loss"), "loss")  # a part says more than the sum
-                named = "loss" if name == "loss" else f"loss '{name}'"
-                self._stop(runner, forward.iteration, f"{named} is {_word(bad[name])}")
+                title = "loss" if name == "loss" else f"loss '{name}'"
+                self._stop(runner, forward.iteration, f"{title} is {_word(bad[name])}")
 
-    def _stop(self, runner: Any, iteration: int, what: str) -> None:
+    def _stop(self, runner: Any, iteration: int, problem: str) -> None:
         saved = self.saver.last_save(runner)
         last_save = f"the last good checkpoint is {saved}" if saved else "no checkpoint was saved before"
-        raise NotFiniteError(f"iteration {iteration}: {what}; {last_save}; lower lr (now {self.lr:g}) or set clip_norm")
+        raise NotFiniteError(
+            f"iteration {iteration}: {problem}; {last_save}; lower lr (now {self.lr:g}) or set clip_norm"
+        )
 
 
 def _word(number: float) -> str:

@@ -28,7 +28,7 @@ def lines(folder: Path) -> list[dict[str, float]]:
 
 
 def points(folder: Path, name: str) -> list[tuple[int, float]]:
-    """What TensorBoard shows of a scalar."""
+    """Return the points that TensorBoard shows of a scalar."""
     board = EventAccumulator(str(folder / "tensorboard"))
     board.Reload()
     return [(event.step, event.value) for event in board.Scalars(name)]
