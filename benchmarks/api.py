@@ -229,7 +229,7 @@ def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console
     from umt.data.mini.write import write_mini
 
     with console.status("Writing the embedded data"):
-        write_mini(out / "data")
+        write_mini(out / "data", names=suite.bases)
     return out / "data"
 
 

@@ -96,7 +96,7 @@ def plan(
 def _data_root(suite: Suite, out: Path) -> Path:
     if not suite.embedded_data:
         return Path("data")
-    write_mini(out / "data")
+    write_mini(out / "data", names=suite.bases)
     return out / "data"
 
 

@@ -117,6 +117,13 @@ class Suite:
         return tuple(dict.fromkeys(column for table in self.tables.values() for column in table.columns))
 
     @property
+    def bases(self) -> set[str]:
+        """The names of the data sets that it reads, without their queries."""
+        names = {column.dataset for column in self.columns}
+        names |= {table.cka.dataset for table in self.tables.values() if table.cka}
+        return {name.partition("?")[0] for name in names}
+
+    @property
     def measured(self) -> tuple[Column, ...]:
         """A column for each kind of job: two metrics of the same job are measured once."""
         jobs = {column.job: column for column in reversed(self.columns)}

@@ -4,7 +4,7 @@ A task leaves them in `Outcome.raw`, in the order of the reported split:
 - classification: `predictions` and `labels` [N]; few-shot: `hits` [draws, N], true if right, and `labels`.
 - segmentation: `areas` [K, 5], a row for each class that occurs in an image or in its prediction: the index of the
   image, the class, and the pixels of intersection, prediction and truth.
-- depth: the value of each image [N] by the name of the metric.
+- retrieval and depth: the value of each image [N] by the name of the metric, not a number if it has none.
 The job adds `image` [N], the names of the items, by which results of two backbones are paired.
 """
 
@@ -45,7 +45,7 @@ def metric_of_draw(name: str, raw: Raw, reported: str = "top1") -> tuple[MetricO
         right = raw["hits"].mean(axis=0) if "hits" in raw else raw["predictions"] == raw["labels"]
         return _accuracy(right, raw["labels"], name if name == "top1" else reported), len(right)
     if name in raw:
-        return (lambda items: float(raw[name][items].mean())), len(raw[name])
+        return (lambda items: float(np.nanmean(raw[name][items]))), len(raw[name])  # some items have no value
     return None
 
 

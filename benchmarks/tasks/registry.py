@@ -16,6 +16,7 @@ BUILT_IN = (
     "dinov2_linear",
     "fewshot",
     "knn",
+    "retrieval",
     "zeroshot",
     "ade20k_linear",
     "nyuv2_depth",

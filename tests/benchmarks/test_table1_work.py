@@ -31,7 +31,7 @@ from mmseg_configs.ade20k import model_config
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.probing import counted
-from umt.data.registry import BUILT_IN, dataset_info
+from umt.data.registry import dataset_info
 from umt.distill.cost import measure_cost
 from umt.distill.distiller import Distiller
 from umt.distill.ingredients import build_student, grid_of
@@ -157,5 +157,5 @@ def test_the_page_has_what_the_command_prints() -> None:
 
 
 def test_the_page_has_the_sizes_of_the_data() -> None:
-    sizes = dataset_gigabytes(BUILT_IN)
+    sizes = dataset_gigabytes(load_suite("paper").bases)
     assert f"take {sum(sizes.values()):.0f} GB, of which ImageNet {sizes['imagenet']:.0f}" in PAGE.read_text("utf-8")

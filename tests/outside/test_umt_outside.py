@@ -73,23 +73,23 @@ def test_its_objective_teaches_and_its_task_measures(
     assert measured.keys() == rows.keys()
     steps = [json.loads(line) for line in (tmp_path / "student/log.jsonl").read_text().splitlines()]
     assert max(step.get("step", 0) for step in steps) == 3
-    with (out / "tables/retrieval.csv").open() as file:
+    with (out / "tables/nearest.csv").open() as file:
         table = list(csv.DictReader(file))
     (column,) = [name for name in table[0] if name.endswith("precision_at_1 (%) ↑")]
     assert {row["Backbone"]: float(row[column]) for row in table} == measured
 
 
 def test_its_data_set_is_a_table(umt: Umt, package: Path, tmp_path: Path) -> None:
-    """k-NN and linear probe on Oxford Pets' layout, which the package declares in one file."""
+    """k-NN and linear probe on Stanford Dogs' layout, which the package declares in one file."""
     data, out = tmp_path / "data", tmp_path / "out"
     for split, count in (("train", 4), ("test", 2)):
-        for shade, breed in enumerate(("Abyssinian", "beagle", "Bengal")):
+        for shade, breed in enumerate(("basenji", "beagle", "borzoi")):
             for number in range(count):
-                path = data / "oxford-iiit-pet" / split / breed / f"{number}.jpg"
+                path = data / "stanford-dogs" / split / breed / f"{number}.jpg"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.new("RGB", (32, 32), (100 * shade, 20 * number, 0)).save(path)
-    assert "pets: Oxford Pets (classification, 37 classes)" in umt("data", "list")
-    named = ["--backbone", "two stages=two-stages", "--suite", str(package / "pets.yaml")]
+    assert "dogs: Stanford Dogs (classification, 120 classes)" in umt("data", "list")
+    named = ["--backbone", "two stages=two-stages", "--suite", str(package / "dogs.yaml")]
     umt("run", *named, "--data-root", str(data), "--device", "cpu", "--out", str(out))
     with (out / "tables/table1.csv").open() as file:
         (row,) = csv.DictReader(file)
@@ -100,7 +100,7 @@ def test_its_data_set_is_a_table(umt: Umt, package: Path, tmp_path: Path) -> Non
         metrics["finegrained_linear"]["accuracy"],
         metrics["knn"]["top1"],
     }
-    assert {result["data"]["title"] for result in results} == {"Oxford Pets layout, 18 items"}
+    assert {result["data"]["title"] for result in results} == {"Stanford Dogs layout, 18 items"}
 
 
 def test_its_files_are_those_of_the_documentation() -> None:

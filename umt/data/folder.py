@@ -67,7 +67,7 @@ def folder_info(text: str, path: str, options: Mapping[str, Any]) -> DatasetInfo
     if report is None:
         raise LayoutError(f"{root}: has '{train}' and neither 'val' nor 'test'; add one, or give {root / train}")
     roles = Roles(train, report, validation if test else None)
-    return _info(_name(text, root), root, roles, partial(subfolders_of, train), partial(_read_split, train))
+    return _info(_name(text, root), root, roles, partial(subfolders_of, train), partial(read_split, train))
 
 
 def _name(text: str, root: Path) -> str:
@@ -82,7 +82,7 @@ def subfolders_of(split: str, root: Path) -> list[str]:
 
 
 def _unsplit(text: str, root: Path, split: StratifiedSplit) -> DatasetInfo:
-    read = partial(_read_unsplit, split)
+    read = partial(read_unsplit, split)
     return _info(text, root, Roles("train", "test"), subfolders, read, drawn=True, footnote=split.footnote)
 
 
@@ -106,7 +106,7 @@ def _info(text: str, root: Path, roles: Roles, class_names: Any, read: Any, **mo
     )
 
 
-def _read_split(train: str, root: Path, split: str) -> list[Sample]:
+def read_split(train: str, root: Path, split: str) -> list[Sample]:
     """List the images of a split in order of class and name; classes are those of the training split."""
     known, names = subfolders(root / train), subfolders(root / split)
     for name in names:
@@ -115,7 +115,8 @@ def _read_split(train: str, root: Path, split: str) -> list[Sample]:
     return foldered_samples(root / split, names, known)
 
 
-def _read_unsplit(splitting: StratifiedSplit, root: Path, split: str) -> list[Sample]:
+def read_unsplit(splitting: StratifiedSplit, root: Path, split: str) -> list[Sample]:
+    """List the images that a seed draws for a split, in order of class and name."""
     return [
         Sample(root / name / image, label)
         for label, name in enumerate(subfolders(root))

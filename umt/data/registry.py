@@ -15,7 +15,9 @@ from umt.declarations import scalar
 from umt.errors import DeclarationError, LayoutError, UMTError, unknown_name
 
 ENTRY_POINT_GROUP = "umt.datasets"
-BUILT_IN = tuple(sorted(path.stem for path in (Path(__file__).parent / "sets").glob("[a-z]*.py")))
+SETS = Path(__file__).parent / "sets"
+MODULES = {path.stem: path.relative_to(SETS).with_suffix("") for path in sorted(SETS.rglob("[a-z]*.py"))}
+BUILT_IN = tuple(sorted(MODULES))
 RESERVED = (*BUILT_IN, folder.SCHEME)
 
 
@@ -67,7 +69,7 @@ def _unwrapped(info: DatasetInfo, root: Path) -> Path:
 def _declared(name: str) -> DatasetInfo:
     if name in BUILT_IN:
         plugins.refuse_claims(ENTRY_POINT_GROUP, RESERVED)
-        info: DatasetInfo = import_module(f"umt.data.sets.{name}").INFO
+        info: DatasetInfo = import_module(".".join(("umt.data.sets", *MODULES[name].parts))).INFO
         return info
     offered = plugins.installed(ENTRY_POINT_GROUP, RESERVED)
     if name not in offered:

@@ -74,7 +74,9 @@ STARTING = {
     "umt/training/distributed.py:_first_host": "scontrol on Slurm's own variable",
 }
 # Where a template that is no constant is filled in.
-FILLING: dict[str, str] = {}
+FILLING = {
+    "umt/data/mini/labelled.py:fill": "LAYOUTS, which is a constant",
+}
 # Where a file is opened in another way than by umt.files: one of our own package, one that was just made, or one whose
 # plain file has been opened before.
 OPENING = {
@@ -86,7 +88,12 @@ OPENING = {
     "umt/backbones/containers/files.py:_zip_kind": "the handle of open_plain",
     "umt/backbones/containers/files.py:_read_npz": "the handle of open_plain, without pickles",
     "umt/data/images.py:opened": "the handle of open_plain",
+    "umt/data/layouts.py:_gather": "an archive after refuse_odd",
+    "umt/data/layouts.py:matlab": "the handle of open_plain",
     "umt/data/mini/crops.py:_write_lines": "embedded data, in a folder that was just made",
+    "umt/data/mini/labelled.py:_save_matlab": "embedded data, in a folder that was just made",
+    "umt/data/mini/labelled.py:_write_inat2018": "embedded data, in a folder that was just made",
+    "umt/data/mini/labelled.py:_write_lines": "embedded data, in a folder that was just made",
     "umt/data/mini/write.py:_replace": "embedded data, in a folder that was just made",
     "umt/data/prepare/extract.py:tar_entries": "the handle of open_plain",
     "umt/data/prepare/extract.py:zip_entries": "the handle of open_plain",
@@ -122,8 +129,12 @@ MAKING = {
     "umt/data/mini/crops.py:write_cub": "constants",
     "umt/data/mini/dense.py:_folders": "constants",
     "umt/data/mini/digits.py:write_digits": "constants",
+    "umt/data/mini/labelled.py:_write_cars": "constants",
+    "umt/data/mini/labelled.py:_write_lines": "constants",
+    "umt/data/mini/labelled.py:write_labelled": "constants",
     "umt/data/mini/write.py:_replace": "constants",
     "umt/data/mini/write.py:write_part": "constants",
+    "umt/data/prepare/cifar.py:_write": "`component`",
     "umt/data/prepare/download.py:download": "the name of an Archive",
     "umt/data/prepare/extract.py:write_entries": "`inside`",
     "umt/data/prepare/flow.py:_build": "the target of a Part",

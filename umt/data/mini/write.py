@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from umt.data.contract import MARKER, read_marker
-from umt.data.mini import crops, dense, digits
+from umt.data.mini import crops, dense, digits, labelled
 from umt.data.registry import dataset_info
 from umt.errors import WriteError
 from umt.locks import lock
@@ -29,6 +30,7 @@ class MiniSize:
     cub: tuple[int, int] = (20, 20)  # train, test crops a photograph
     ade20k: tuple[int, int] = (64, 24)  # training, validation rooms
     nyuv2: tuple[tuple[int, int], tuple[int, int]] = ((24, 10), (8, 4))  # rooms, crops of stereo: train, test
+    labelled: tuple[int, int] = (8, 4)  # train, test crops a photograph of every other set
 
 
 MINI = MiniSize()
@@ -42,7 +44,7 @@ class MiniPart:
     title: str  # short: it stands over columns of tables, and `real` and `rendered` below them
     real: str
     rendered: str
-    write: Callable[[Path, Any], None]  # (folder, field of MiniSize under the data set's name)
+    write: Callable[[Path, Any], None]  # (folder, field of MiniSize under the data set's name, or `labelled`)
 
 
 PHOTOGRAPHS = "crops of photographs from scikit-image and scikit-learn, each photograph a class"
@@ -90,13 +92,27 @@ PARTS = (
         rendered="rooms and their depth",
         write=dense.write_nyuv2,
     ),
+    *(
+        MiniPart(
+            name,
+            f"crops {letter}",
+            real=f"{PHOTOGRAPHS}, in {dataset_info(name).title}'s layout",
+            rendered="",
+            write=partial(labelled.write_labelled, name),
+        )
+        for letter, name in zip("DEFGHIJKLMNO", labelled.LAYOUTS, strict=True)
+    ),
 )
 
 
-def write_mini(out: Path, size: MiniSize = MINI) -> None:
-    """Write all embedded data sets below the data root `out`; complete ones that exist are left alone."""
+def write_mini(out: Path, size: MiniSize = MINI, names: Container[str] | None = None) -> None:
+    """Write the embedded data sets below the data root `out`: of the many labelled ones those in `names`, or all.
+
+    Complete ones that exist are left alone. The others are few, and students are distilled from their images.
+    """
     for part in PARTS:
-        write_part(part, out, size)
+        if names is None or part.dataset in names or part.dataset not in labelled.LAYOUTS:
+            write_part(part, out, size)
 
 
 def write_part(part: MiniPart, out: Path, size: MiniSize = MINI) -> Path:
@@ -105,7 +121,7 @@ def write_part(part: MiniPart, out: Path, size: MiniSize = MINI) -> Path:
     It takes its name only when complete, and one process at a time writes below `out`.
     """
     folder = out / dataset_info(part.dataset).folder
-    counts = getattr(size, part.dataset)
+    counts = getattr(size, part.dataset, size.labelled)
     origin = {"title": part.title, "real": part.real, "rendered": part.rendered}
     marker = json.dumps({**origin, "made_by": MADE_BY, "version": VERSION, "counts": counts}, indent=1)
     try:

@@ -1,4 +1,4 @@
-"""Image retrieval: whether the most similar other image is of the same class."""
+"""The nearest image: whether the most similar other image is of the same class."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from benchmarks.tasks.workload import Workload
 
 
 @dataclass(frozen=True)
-class RetrievalSettings:
+class NearestSettings:
     """Everything that changes the number."""
 
     resolution: int  # pixels
 
 
-def run(job: Job[RetrievalSettings]) -> Outcome:
+def run(job: Job[NearestSettings]) -> Outcome:
     """Each test image looks for its nearest neighbour, by cosine similarity, among the others."""
     features, labels = frozen_features(job, job.dataset.reported_samples, job.settings.resolution, crop_pct=1.0)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
@@ -27,15 +27,15 @@ def run(job: Job[RetrievalSettings]) -> Outcome:
     return Outcome({"precision_at_1": top1(labels[similarities.argmax(axis=1)], labels)})
 
 
-def workload(settings: RetrievalSettings, sizes: Mapping[str, int]) -> Workload:
+def workload(settings: NearestSettings, sizes: Mapping[str, int]) -> Workload:
     """Count the features of the reported images."""
     return frozen_work(sizes, settings.resolution, crop_pct=1.0, splits=("reported",))
 
 
 TASK = Task(
-    name="retrieval",
+    name="nearest",
     about="precision of the most similar test image",
-    settings=RetrievalSettings,
+    settings=NearestSettings,
     metrics=(Metric("precision_at_1", "%"),),
     run=run,
     workload=workload,

@@ -1,4 +1,4 @@
-"""Oxford-IIIT Pets (Parkhi et al. 2012) as folders of images: `train` and `test`, a folder for each breed."""
+"""Stanford Dogs (Khosla et al. 2011) as folders of images: `train` and `test`, a folder for each breed."""
 
 from pathlib import Path
 
@@ -17,17 +17,17 @@ def read(root: Path, split: str) -> list[Sample]:
     return foldered_samples(root / split, names, names)
 
 
-PETS = DatasetInfo(
-    name="pets",
-    title="Oxford Pets",
+DOGS = DatasetInfo(
+    name="dogs",
+    title="Stanford Dogs",
     kind="classification",
-    folder="oxford-iiit-pet",
-    splits={"train": 3680, "test": 3669},
+    folder="stanford-dogs",
+    splits={"train": 12_000, "test": 8580},
     roles=Roles("train", "test"),
-    classes=37,
-    source="sort the images of https://www.robots.ox.ac.uk/~vgg/data/pets/ into train/BREED and test/BREED",
+    classes=120,
+    source="sort the images of http://vision.stanford.edu/aditya86/ImageNetDogs/ into train/BREED and test/BREED",
     read=read,
     class_names=class_names,
     metric="mean_per_class",
-    prompts=("a photo of a {}, a type of pet.",),
+    prompts=("a photo of a {}, a type of dog.",),
 )

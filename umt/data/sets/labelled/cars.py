@@ -1,0 +1,49 @@
+"""Stanford Cars (Krause et al. 2013), whose labels are in MATLAB files and are numbered from 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from umt.data.archives import Archive
+from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.layouts import gathered, matlab
+from umt.data.reading import listed_samples
+
+GET = "its first address is gone; get it from a copy of https://ai.stanford.edu/~jkrause/cars/car_dataset.html"
+ARCHIVES = (
+    Archive("cars_train.tgz", get=GET, files=17_000, gigabytes=2),
+    Archive("cars_test.tgz", get=GET, files=17_000, gigabytes=2),
+    Archive("car_devkit.tgz", get=GET, files=20, gigabytes=0.1),
+    Archive("cars_test_annos_withlabels.mat", get=GET),
+)
+ANNOTATIONS = {"train": "devkit/cars_train_annos.mat", "test": "cars_test_annos_withlabels.mat"}
+
+
+def class_names(root: Path) -> list[str]:
+    """Return the makes and models in the order of their numbers."""
+    return [str(name) for name in matlab(root / "devkit" / "cars_meta.mat", "class_names").reshape(-1)]
+
+
+def read(root: Path, split: str) -> list[Sample]:
+    """List the images of a split in the order of its annotations."""
+    path = root / ANNOTATIONS[split]
+    rows = matlab(path, "annotations").reshape(-1)
+    return listed_samples(root / f"cars_{split}", [(str(row["fname"]), int(row["class"]) - 1) for row in rows], path)
+
+
+INFO = DatasetInfo(
+    name="cars",
+    title="Stanford Cars",
+    kind="classification",
+    folder="stanford_cars",
+    splits={"train": 8144, "test": 8041},
+    roles=Roles("train", "test"),
+    classes=196,
+    source="put cars_train, cars_test, devkit and cars_test_annos_withlabels.mat there, from a copy of "
+    "https://ai.stanford.edu/~jkrause/cars/car_dataset.html",
+    read=read,
+    class_names=class_names,
+    ends=("AM General Hummer SUV 2000", "smart fortwo Convertible 2012"),
+    parts=(gathered("stanford_cars", *ARCHIVES),),
+    gigabytes=2,
+)
