@@ -44,8 +44,17 @@ OTHER_DATA = (
 def suite_tables(suite: Suite, measurements: Sequence[Measurement], quoted: Sequence[QuotedTable] = ()) -> list[Table]:
     """Build the tables of a suite and of students, with published numbers where they compare.
 
-    The paper suite has the paper's rows in them, and other data apart.
+    The paper suite has the paper's rows in them, and other data apart. Bold follows from paired tests.
     """
+    tables = _suite_tables(suite, measurements, quoted)
+    if not any(measurement.result.raw for measurement in measurements):
+        return tables
+    from reports.paired.best import with_paired_best  # takes scipy.stats
+
+    return [with_paired_best(table, measurements) for table in tables]
+
+
+def _suite_tables(suite: Suite, measurements: Sequence[Measurement], quoted: Sequence[QuotedTable]) -> list[Table]:
     if suite.name != PAPER_SUITE:
         return _in_order(
             [

@@ -17,7 +17,7 @@ from benchmarks.results import INTERVAL, Data, Measured, Result
 from benchmarks.suite.protocols import Protocol
 from benchmarks.suite.request import JobRequest
 from benchmarks.tasks.contract import Job, Outcome, Task
-from benchmarks.tasks.items import bootstrap_interval, item_names, metric_of_draw
+from benchmarks.tasks.items import bootstrap_interval, item_names, item_scores
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.spec import parse_spec
@@ -98,8 +98,8 @@ def _names_of_items(outcome: Outcome, dataset: Dataset) -> dict[str, np.ndarray]
 
 def _interval(task: Task, outcome: Outcome, job: Job[Any]) -> dict[str, Any]:
     """Return the interval of the first metric over the test items, if their values are there."""
-    statistic = metric_of_draw(task.metrics[0].name, outcome.raw, job.dataset.info.metric)
-    return {INTERVAL: bootstrap_interval(*statistic, job.seed)} if statistic else {}
+    scores = item_scores(task.metrics[0].name, outcome.raw, job.dataset.info.metric)
+    return {INTERVAL: bootstrap_interval(scores, job.seed)} if scores else {}
 
 
 def _backbone(request: JobRequest, model: Backbone | None) -> Backbone:

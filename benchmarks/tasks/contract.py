@@ -51,7 +51,7 @@ class Outcome:
     metrics: Mapping[str, float]  # a value for every declared metric
     global_batch: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
-    raw: Mapping[str, np.ndarray] = field(default_factory=dict)  # values of single items, see benchmarks/tasks/items.py
+    raw: Mapping[str, np.ndarray] = field(default_factory=dict)  # values of single items, see benchmarks/scores.py
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)  # for people, by name: RGB bytes [H, W, 3]
 
 

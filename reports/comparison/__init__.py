@@ -1,1 +1,1 @@
-"""Paired statistics: backbones compared on the same test items."""
+"""`umt compare`: tables, files and pictures of a comparison."""

@@ -9,6 +9,7 @@ import click
 
 from reports.building.rows import Model, model_names
 from reports.comparison.comparison import compare_backbones
+from reports.paired.best import DRAWS
 from reports.results.measurement import Measurement
 from reports.results.store import ANALYSIS, newest_store, read_measurements
 from reports.writers.files import write_files
@@ -18,7 +19,6 @@ from umt.console import Console
 from umt.errors import OptionError, ResultError, unknown_name
 from umt.text import printable
 
-DRAWS = 2000
 EPILOG = """\b
 Examples:
   umt compare                  all backbones of the newest run below runs/

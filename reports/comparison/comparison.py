@@ -10,16 +10,15 @@ from reports.building.rows import Model
 from reports.building.table import Table
 from reports.comparison.deciding import Decision, decision
 from reports.comparison.files import comparison_json, items_csv, tests_csv
-from reports.comparison.pairing import paired_columns
 from reports.comparison.pictures import deciding_images
-from reports.comparison.ranks import ColumnAgreement, OverallRanks, agreements, overall_ranks
 from reports.comparison.tables import agreement_table, backbone_table, decision_table, pair_table, power_table
-from reports.comparison.verdicts import ColumnVerdict, verdicts
 from reports.figures.critical_difference import critical_difference_diagram
+from reports.paired.best import SEED
+from reports.paired.pairing import paired_columns
+from reports.paired.ranks import ColumnAgreement, OverallRanks, agreements, overall_ranks
+from reports.paired.verdicts import ColumnVerdict, verdicts
 from reports.report import report_files
 from reports.results.measurement import Measurement
-
-SEED = 0  # of the drawn items: the same results give the same intervals
 
 
 @dataclass(frozen=True)

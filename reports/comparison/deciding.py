@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.results import read_result
-from reports.comparison.pairing import PairedColumn
+from reports.paired.pairing import PairedColumn
 
 MAX_SHOWN = 6  # items and classes for each of the two
 

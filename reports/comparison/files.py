@@ -10,9 +10,9 @@ from io import StringIO
 from typing import Any
 
 from reports.comparison.deciding import Decision
-from reports.comparison.power import PairPower, pair_powers
-from reports.comparison.ranks import ColumnAgreement, OverallRanks
-from reports.comparison.verdicts import ColumnVerdict
+from reports.paired.power import PairPower, pair_powers
+from reports.paired.ranks import ColumnAgreement, OverallRanks
+from reports.paired.verdicts import ColumnVerdict
 from reports.writers.csv import spreadsheet_text
 
 PAIR_FIELDS = (

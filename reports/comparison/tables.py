@@ -8,9 +8,9 @@ from string import ascii_lowercase
 from reports.building.metrics import ShownMetric
 from reports.building.table import Cell, Group, Row, Table, TableColumn
 from reports.comparison.deciding import Decision, DifferencePart
-from reports.comparison.power import POWER, PairPower, pair_powers
-from reports.comparison.ranks import ColumnAgreement, OverallRanks
-from reports.comparison.verdicts import ColumnVerdict, PairVerdict
+from reports.paired.power import POWER, PairPower, pair_powers
+from reports.paired.ranks import ColumnAgreement, OverallRanks
+from reports.paired.verdicts import ColumnVerdict, PairVerdict
 from umt.text import printable
 
 RANK = ShownMetric("average rank", "", higher_is_better=False, decimals=2)

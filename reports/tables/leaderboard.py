@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from benchmarks.results import Result
@@ -16,13 +16,16 @@ from reports.building.notes import column_note
 from reports.building.ranking import Rank, estimate, mean_rank, ranking
 from reports.building.rows import Model, model_names
 from reports.building.table import DASH, Cell, Group, Row, Table, TableColumn
+from reports.paired.best import verdict_of
+from reports.paired.verdicts import ColumnVerdict
 from reports.results.measurement import Measurement
 from umt.errors import ResultError
 from umt.text import printable
 
 MEAN_RANK = ShownMetric("mean place", "", higher_is_better=False, decimals=2)
 CAPTION = (
-    "Place, value and 95% interval. Over columns: the mean place, and between which means the intervals leave it open; "
+    "Places that paired tests leave open (docs/compare.md), else those that the intervals do; value and 95% interval. "
+    "Bold: not separated from the best. Over columns: the mean place, and between which means it is open; "
     "only backbones with a value in every column have one. Speed does not count in it."
 )
 Overall = tuple[float, tuple[float, float] | None]  # a mean rank, and the range of means that the intervals allow
@@ -37,6 +40,7 @@ class LeaderboardColumn:
     results: Sequence[Result]
     ranks: Mapping[str, Rank]
     runs: Mapping[str, Sequence[Measurement]]  # by backbone
+    best: frozenset[str]
 
 
 def leaderboard(measurements: Sequence[Measurement]) -> Table:
@@ -79,7 +83,23 @@ def _column(measurements: Sequence[Measurement], names: Mapping[Model, str]) -> 
     estimates = {name: estimate(runs, metric_name) for name, runs in models.items()}
     heading = printable(f"{example.data.title}, {task_words(example.key.task)}")
     results = [measurement.result for measurement in measurements]
-    return LeaderboardColumn(heading, metric, results, ranking(estimates, metric.higher_is_better), models)
+    ranks = ranking(estimates, metric.higher_is_better)
+    best = {name for name, rank in ranks.items() if rank.rank == 1}
+    verdict = verdict_of(models)
+    if verdict:
+        ranks, best = _paired_ranks(ranks, verdict), set(verdict.groups[0])
+    return LeaderboardColumn(heading, metric, results, ranks, models, frozenset(best))
+
+
+def _paired_ranks(ranks: Mapping[str, Rank], verdict: ColumnVerdict) -> dict[str, Rank]:
+    """Return the ranks with the range that paired tests leave open."""
+    return {name: replace(rank, possible=_open_ranks(name, ranks, verdict)) for name, rank in ranks.items()}
+
+
+def _open_ranks(name: str, ranks: Mapping[str, Rank], verdict: ColumnVerdict) -> tuple[int, int]:
+    rivals = [ranks[rival].rank for rival in ranks if verdict.separated.get(frozenset((name, rival)))]
+    better = sum(rank < ranks[name].rank for rank in rivals)
+    return 1 + better, len(ranks) - (len(rivals) - better)
 
 
 def _refuse_mixture(measurements: Sequence[Measurement]) -> None:
@@ -123,7 +143,7 @@ def _cell(column: LeaderboardColumn, name: str) -> Cell:
     return Cell(
         f"{ranks}. {rank.estimate.value:.{digits}f}{bounds}",
         rank.estimate.value,
-        best=rank.rank == 1,
+        best=name in column.best,
         explain=explain,
         files=tuple(run.path for run in column.runs[name]),
     )

@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.contract import Job, Outcome
-from benchmarks.tasks.items import metric_of_draw
+from benchmarks.tasks.items import item_scores
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
 from umt.data.contract import Dataset
@@ -66,9 +66,9 @@ def test_the_paper_protocol_runs(run: Callable[..., Outcome], spec: str) -> None
     present = [value for value in outcome.details["class_iou"].values() if value is not None]
     assert len(outcome.details["class_iou"]) == 150
     assert outcome.metrics["miou"] == pytest.approx(sum(present) / len(present))
-    drawn = metric_of_draw("miou", outcome.raw)
-    assert drawn is not None
-    assert drawn[0](np.arange(2)) == pytest.approx(outcome.metrics["miou"])
+    scores = item_scores("miou", outcome.raw)
+    assert scores is not None
+    assert scores.over(np.ones((2, 1)))[0] == pytest.approx(outcome.metrics["miou"])
     assert list(outcome.details["class_iou"])[:3] == ["wall", "building", "sky"]
     assert outcome.global_batch == 2
     assert {"crop": 96, "bn_batch": 1, "processes": 1}.items() <= outcome.details.items()

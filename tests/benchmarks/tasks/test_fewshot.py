@@ -12,7 +12,7 @@ from sklearn.preprocessing import normalize
 from benchmarks.suite.protocols import protocol_names
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.fewshot import TASK, _ranks, nearest_mean
-from benchmarks.tasks.items import metric_of_draw
+from benchmarks.tasks.items import item_scores
 from umt.data.contract import Dataset
 
 MakeJob = Callable[..., Job]
@@ -47,9 +47,9 @@ def test_every_protocol_runs(make_job: MakeJob, make_dataset: MakeDataset, datas
     assert list(by_shots) == ["1", "2", "4", "8", "16"]
     assert outcome.metrics["accuracy"] == pytest.approx(np.mean(by_shots["16"]))
     assert outcome.metrics["accuracy"] > 60  # colours; chance is 33
-    drawn = metric_of_draw("accuracy", outcome.raw, "mean_per_class" if dataset == "caltech101" else "top1")
-    assert drawn is not None
-    assert drawn[0](np.arange(drawn[1])) == pytest.approx(outcome.metrics["accuracy"])
+    scores = item_scores("accuracy", outcome.raw, "mean_per_class" if dataset == "caltech101" else "top1")
+    assert scores is not None
+    assert scores.effects().sum() == pytest.approx(outcome.metrics["accuracy"])
     assert outcome.details["fewest_images_of_a_class"] == (8 if dataset == "aircraft" else 4)
 
 

@@ -18,7 +18,7 @@ from benchmarks.tasks.accuracy import top1
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.finegrained_linear import TASK, LinearSettings, Scored
 from benchmarks.tasks.frozen import frozen_features
-from benchmarks.tasks.items import metric_of_draw
+from benchmarks.tasks.items import item_scores
 from umt.data.contract import Dataset, Sample
 from umt.errors import UMTError
 from umt.probes.path import Fit, penalty_path
@@ -45,9 +45,9 @@ def test_every_protocol_runs(
     assert outcome.details["penalty"] in settings.grid
     assert outcome.details["fits_not_certified"] == 0
     assert max(outcome.details["gap"], *outcome.details["validation_gap"].values()) <= settings.gap
-    drawn = metric_of_draw("accuracy", outcome.raw, "mean_per_class" if dataset == "caltech101" else "top1")
-    assert drawn is not None
-    assert drawn[0](np.arange(drawn[1])) == pytest.approx(outcome.metrics["accuracy"])
+    scores = item_scores("accuracy", outcome.raw, "mean_per_class" if dataset == "caltech101" else "top1")
+    assert scores is not None
+    assert scores.effects().sum() == pytest.approx(outcome.metrics["accuracy"])
 
 
 @pytest.mark.parametrize(("protocol", "ends"), [("paper", (-6, 5)), ("proteus", (-6, 5)), ("dinov2", (-5, 6))])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.scores import Scores
 from benchmarks.tasks.accuracy import fine_grained
-from benchmarks.tasks.items import areas_of, bootstrap_interval, item_names, metric_of_draw
+from benchmarks.tasks.items import areas_of, bootstrap_interval, item_names, item_scores
 from mmseg_configs.metric import ClassIoU
 from umt.data.contract import METRICS
 from umt.data.registry import find_dataset
@@ -18,9 +19,16 @@ RNG = np.random.default_rng(0)
 
 
 def interval(predictions: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, float]:
-    drawn = metric_of_draw("top1", {"predictions": predictions, "labels": labels})
-    assert drawn is not None
-    return bootstrap_interval(*drawn, seed)
+    scores = item_scores("top1", {"predictions": predictions, "labels": labels})
+    assert scores is not None
+    return bootstrap_interval(scores, seed)
+
+
+def of_drawn(scores: Scores | None, images: np.ndarray) -> float:
+    """Compute the metric of drawn images."""
+    assert scores is not None
+    [value] = scores.over(np.bincount(images, minlength=len(scores.effects()))[:, None].astype(float))
+    return float(value)
 
 
 def test_interval_of_top1_is_binomial() -> None:
@@ -40,19 +48,18 @@ def test_seed_decides() -> None:
 @pytest.mark.parametrize("reported", METRICS)
 def test_the_accuracy_of_drawn_images_is_the_metric(reported: str) -> None:
     labels, predictions = RNG.choice([0, 1, 4], 50), RNG.choice([0, 1, 4], 50)
-    drawn = metric_of_draw("accuracy", {"predictions": predictions, "labels": labels}, reported)
-    assert drawn is not None
-    metric, items = drawn
-    for images in (np.arange(items), RNG.integers(0, items, items)):
-        assert metric(images) == pytest.approx(fine_grained(reported, predictions[images], labels[images])["accuracy"])
+    scores = item_scores("accuracy", {"predictions": predictions, "labels": labels}, reported)
+    for images in (np.arange(50), RNG.integers(0, 50, 50)):
+        assert of_drawn(scores, images) == pytest.approx(
+            fine_grained(reported, predictions[images], labels[images])["accuracy"]
+        )
 
 
 def test_the_accuracy_of_episodes_is_their_mean() -> None:
     labels, predictions = RNG.choice([0, 1, 4], 50), RNG.choice([0, 1, 4], (3, 50))
-    drawn = metric_of_draw("accuracy", {"hits": predictions == labels, "labels": labels}, "mean_per_class")
-    assert drawn is not None
+    scores = item_scores("accuracy", {"hits": predictions == labels, "labels": labels}, "mean_per_class")
     expected = [fine_grained("mean_per_class", one, labels)["accuracy"] for one in predictions]
-    assert drawn[0](np.arange(50)) == pytest.approx(np.mean(expected))
+    assert of_drawn(scores, np.arange(50)) == pytest.approx(np.mean(expected))
 
 
 def test_the_miou_of_drawn_images_is_the_metric() -> None:
@@ -65,13 +72,12 @@ def test_the_miou_of_drawn_images_is_the_metric() -> None:
         for guess, true in zip(predicted, truth, strict=True)
     ]
     areas = areas_of(metric.compute_metrics(counts)["areas"])
-    drawn = metric_of_draw("miou", {"areas": areas})
-    assert drawn is not None
-    of_draw, items = drawn
-    assert items == 7
+    scores = item_scores("miou", {"areas": areas})
+    assert scores is not None
+    assert len(scores.effects()) == 7
     for images in (np.arange(7), np.array([0, 0, 1, 3, 6, 6, 6]), np.array([2] * 7)):
         expected = metric.compute_metrics([counts[image] for image in images])["miou"]
-        assert of_draw(images) == pytest.approx(expected)
+        assert of_drawn(scores, images) == pytest.approx(expected)
 
 
 def test_an_image_without_truth_is_an_item() -> None:
@@ -81,14 +87,13 @@ def test_an_image_without_truth_is_an_item() -> None:
 
 
 def test_the_mean_of_values_of_images_is_the_metric() -> None:
-    drawn = metric_of_draw("rmse", {"rmse": np.array([1.0, 2.0, 6.0])})
-    assert drawn is not None
-    assert drawn[0](np.array([0, 2, 2])) == pytest.approx(13 / 3)
+    scores = item_scores("rmse", {"rmse": np.array([1.0, 2.0, 6.0])})
+    assert of_drawn(scores, np.array([0, 2, 2])) == pytest.approx(13 / 3)
 
 
 def test_without_values_there_is_no_interval() -> None:
-    assert metric_of_draw("images_per_second", {}) is None
-    assert metric_of_draw("top1", {"image": np.array(["a.jpg"])}) is None
+    assert item_scores("images_per_second", {}) is None
+    assert item_scores("top1", {"image": np.array(["a.jpg"])}) is None
 
 
 def test_names_are_paths_below_the_data_set(real_data: Path) -> None:

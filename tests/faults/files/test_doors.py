@@ -111,7 +111,7 @@ OPENING = {
     "umt/feature_cache/key.py:_code_hash": "the source of a class that is loaded",
     "umt/feature_cache/lookup.py:finish": "CacheEntry.open, by open_plain",
     "benchmarks/jobs/cluster.py:_last_words": "submitit's own log",
-    "reports/comparison/values.py:_read_raw": "the handle of open_plain, without pickles; a name from `component`",
+    "reports/paired/values.py:_read_raw": "the handle of open_plain, without pickles; a name from `component`",
     "reports/tables/compare.py:_counterpart": "our package",
     "reports/export/cli.py:export": "in a folder that was just made",
     "reports/figures/figure.py:digest": "our package",

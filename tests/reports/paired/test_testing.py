@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from reports.comparison.testing import bootstrap_p, critical_difference, friedman, groups, holm, mcnemar
+from reports.paired.testing import bootstrap_p, critical_difference, friedman, groups, holm, mcnemar
 
 
 def test_mcnemar_is_the_sign_test_of_the_items_that_differ() -> None:

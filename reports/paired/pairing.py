@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import Key, Result
+from benchmarks.scores import Scores
 from benchmarks.suite.suite import COST_TASKS
 from reports.building.columns import task_words
 from reports.building.metrics import ShownMetric, get_metric
 from reports.building.rows import Model
-from reports.comparison.values import ItemScores, Scores, read_scores
+from reports.paired.values import ItemScores, read_scores
 from reports.results.measurement import Measurement
 from umt.errors import UMTError
 from umt.text import printable
@@ -68,7 +69,7 @@ def paired_columns(
     columns, reasons = [], _unpaired_lines(setups)
     for runs in (runs for runs in setups.values() if len(runs) > 1):
         try:
-            columns.append(_column(runs))
+            columns.append(paired_column(runs))
         except NotPairedError as error:
             reasons.append(str(error))
     return _distinct(columns), reasons
@@ -88,7 +89,8 @@ def _unpaired_lines(setups: Mapping[Setup, Mapping[str, Sequence[Measurement]]])
     ]
 
 
-def _column(runs: Mapping[str, Sequence[Measurement]]) -> PairedColumn:
+def paired_column(runs: Mapping[str, Sequence[Measurement]]) -> PairedColumn:
+    """Pair the results of backbones on one setup. Raises NotPairedError if their items, seeds or metrics differ."""
     first = next(iter(runs.values()))[0]
     example = first.result
     metric = next(iter(example.metrics))

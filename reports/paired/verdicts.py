@@ -11,9 +11,9 @@ from itertools import combinations
 
 import numpy as np
 
-from reports.comparison.pairing import PairedColumn
-from reports.comparison.resampling import Resampled, interval, resample
-from reports.comparison.testing import ALPHA, bootstrap_p, groups, holm, mcnemar
+from reports.paired.pairing import PairedColumn
+from reports.paired.resampling import Resampled, interval, resample
+from reports.paired.testing import ALPHA, bootstrap_p, groups, holm, mcnemar
 
 McNEMAR, BOOTSTRAP = "McNemar", "bootstrap"
 
@@ -47,7 +47,8 @@ class ColumnVerdict:
     column: PairedColumn
     draws: np.ndarray  # the metric as other items and seeds might have given it [draws, M]
     pairs: tuple[PairVerdict, ...]
-    groups: tuple[tuple[str, ...], ...]  # from the best on
+    separated: Mapping[frozenset[str], bool]  # by the two names, after Holm's correction over the pairs of the column
+    groups: tuple[tuple[str, ...], ...]  # from the best on, of names that are not separated
     best: Mapping[str, float]  # probability of being the best
 
     @property
@@ -82,7 +83,8 @@ def _verdict(column: PairedColumn, resampled: Resampled) -> ColumnVerdict:
     pairs = tuple(_pair(column, resampled, intervals, *indices) for indices in combinations(range(len(names)), 2))
     order = [names[index] for index in np.argsort(-column.means if better else column.means, kind="stable")]
     best = dict(zip(names, probability_of_best(draws, better).tolist(), strict=True))
-    return ColumnVerdict(column, draws, pairs, tuple(groups(order, _separated(pairs))), best)
+    separated = _separated(pairs)
+    return ColumnVerdict(column, draws, pairs, separated, tuple(groups(order, separated)), best)
 
 
 def _pair(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from scipy.special import ndtri
 
-from reports.comparison.pairing import PairedColumn
-from reports.comparison.testing import ALPHA
-from reports.comparison.verdicts import ColumnVerdict, PairVerdict
+from reports.paired.pairing import PairedColumn
+from reports.paired.testing import ALPHA
+from reports.paired.verdicts import ColumnVerdict, PairVerdict
 
 POWER = 0.8  # the probability that a difference of the detectable size is found
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reports.building.rows import model_names
-from reports.comparison.pairing import paired_columns
+from reports.paired.pairing import paired_columns
 from reports.results.store import read_measurements
 
 RIGHT = np.arange(40) % 4 > 0

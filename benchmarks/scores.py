@@ -1,32 +1,29 @@
-"""The values of single test items beside a result, and the metric over items that count several times or not at all.
+"""The values of single test items, and the metric over items that count several times or not at all.
 
-The arrays are those of `benchmarks/tasks/items.py`. An array of values is refused if it does not give the result's own
-number: so it is known that the metric is resampled as it is defined.
+A task leaves them in `Outcome.raw`, in the order of the reported split:
+- classification: `predictions` and `labels` [N]; few-shot: `hits` [draws, N], true if right, and `labels`.
+- segmentation: `areas` [K, 5], a row for each class that occurs in an image or in its prediction: the index of the
+  image, the class, and the pixels of intersection, prediction and truth.
+- retrieval and depth: the value of each image [N] by the name of the metric, not a number if it has none.
+The job adds `image` [N], the names of the items, by which results of two backbones are paired.
 """
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from reports.results.measurement import Measurement
 from umt.errors import ResultError
-from umt.files import component, open_plain
 
 IMAGE = "image"  # the array of the items' names
 ARRAYS = (IMAGE, "predictions", "labels", "hits", "areas")  # and the array with the name of the metric
-MAX_BYTES = 4 << 30  # of a file, and of the arrays in it
 MAX_CLASSES = 1 << 16
 MAX_AREAS = 1 << 28  # images times classes: 50,000 images of 5,000 classes
-AGREEMENT = 1e-6  # relative, of the values' metric and the result's: sums of another order, and single precision
 
 Raw = Mapping[str, np.ndarray]
 
@@ -53,7 +50,7 @@ class Scores(Protocol):
 
 @dataclass(frozen=True)
 class MeanScores:
-    """The mean over items; `labels` are there for accuracies."""
+    """The mean over items that have a value, others are NaN; `labels` are there for accuracies."""
 
     values: np.ndarray  # [N]
     labels: np.ndarray | None = None  # [N]
@@ -63,11 +60,14 @@ class MeanScores:
         return _right(self.values) if self.labels is not None else None
 
     def over(self, weights: np.ndarray) -> np.ndarray:
-        means: np.ndarray = (self.values.astype(weights.dtype) @ weights) / weights.sum(axis=0)
+        valued = ~np.isnan(self.values)
+        counts = weights.sum(axis=0) if valued.all() else valued.astype(weights.dtype) @ weights
+        means: np.ndarray = (np.nan_to_num(self.values).astype(weights.dtype) @ weights) / counts
         return means
 
     def effects(self) -> np.ndarray:
-        return self.values / len(self.values)
+        effects: np.ndarray = np.nan_to_num(self.values) / np.count_nonzero(~np.isnan(self.values))
+        return effects
 
     def by_class(self) -> np.ndarray | None:
         return None if self.labels is None else _class_means(self.values, self.labels)
@@ -90,8 +90,8 @@ class ClassMeanScores:
     @cached_property
     def _classes(self) -> tuple[csr_array, csr_array]:
         """The sums of values and of items by class, as matrices [C, N]."""
-        cells = (self.labels, np.arange(len(self.labels)))
-        return csr_array((self.values, cells)), csr_array((np.ones(len(self.labels)), cells))
+        position = (self.labels, np.arange(len(self.labels)))
+        return csr_array((self.values, position)), csr_array((np.ones(len(self.labels)), position))
 
     def over(self, weights: np.ndarray) -> np.ndarray:
         sums, counts = (part.astype(weights.dtype) @ weights for part in self._classes)
@@ -141,35 +141,17 @@ class IouScores:
         return IouScores(self.intersection[order], self.union[order])
 
 
-@dataclass(frozen=True)
-class ItemScores:
-    """The values of a result in every way that gives its number, by the name of the way, and the items' names."""
+def scores_of(metric: str, raw: Raw) -> dict[str, Scores]:
+    """Return each way in which the arrays can give a metric: `accuracy` is top-1 or the mean over classes.
 
-    names: np.ndarray  # [N]
-    ways: Mapping[str, Scores]
-
-
-def read_scores(measurement: Measurement, metric: str) -> ItemScores:
-    """Read the values of a result's items. Raises ResultError if there are none, or if they do not give the metric."""
-    raw = _read_raw(measurement, metric)
-    ways = dict(_ways(raw, metric, measurement.path))
-    if not ways:
-        raise ResultError(f"{measurement.path}: stores no values of single items for '{metric}'; run the job again")
-    value = measurement.result.metrics[metric]
-    matching = {name: scores for name, scores in ways.items() if _gives(scores, value)}
-    if not matching:
-        raise ResultError(f"{measurement.path}: its items do not give its {metric} {value:.6g}; run the job again")
-    count = len(next(iter(matching.values())).effects())
-    names = raw.get(IMAGE, np.arange(count).astype(str))
-    if len(names) != count:
-        raise ResultError(f"{measurement.path}: {len(names)} names for {count} items; run the job again")
-    return ItemScores(names, matching)
+    Raises ResultError if the areas of classes are none.
+    """
+    return dict(_ways(metric, raw))
 
 
-def _ways(raw: Raw, metric: str, path: Path) -> Iterator[tuple[str, Scores]]:
-    """Yield the ways in which the arrays can give the metric. `accuracy` is top-1 or the mean over classes."""
+def _ways(metric: str, raw: Raw) -> Iterator[tuple[str, Scores]]:
     if metric == "miou" and "areas" in raw:
-        yield "miou", _iou(raw["areas"], len(raw[IMAGE]) if IMAGE in raw else None, path)
+        yield "miou", _iou(raw["areas"], len(raw[IMAGE]) if IMAGE in raw else None)
     elif metric in raw and raw[metric].ndim == 1:
         yield "mean", MeanScores(raw[metric].astype(np.float64))
     elif metric in ("accuracy", "top1", "mean_per_class") and "labels" in raw:
@@ -190,17 +172,13 @@ def _shares(raw: Raw) -> np.ndarray | None:
     return 100.0 * right
 
 
-def _iou(areas: np.ndarray, items: int | None, path: Path) -> IouScores:
+def _iou(areas: np.ndarray, items: int | None) -> IouScores:
     if areas.ndim != 2 or areas.shape[1] != 5 or not _are_classes(areas[:, 1]) or areas.min() < 0:
-        raise ResultError(
-            f"{path}: its areas are no rows of image, class and three counts of pixels; run the job again"
-        )
+        raise ResultError("its areas are no rows of image, class and three counts of pixels; run the job again")
     image, label, *counts = areas.T
     shape = (items or int(image.max()) + 1, int(label.max()) + 1)
     if image.max() >= shape[0] or shape[0] > len(areas) or shape[0] * shape[1] > MAX_AREAS:
-        raise ResultError(
-            f"{path}: areas of {image.max() + 1} images and {shape[1]} classes do not fit; run the job again"
-        )
+        raise ResultError(f"areas of {image.max() + 1} images and {shape[1]} classes do not fit; run the job again")
     intersection, predicted, true = (
         csr_array((part.astype(np.float64), (image, label)), shape).toarray() for part in counts
     )
@@ -209,42 +187,6 @@ def _iou(areas: np.ndarray, items: int | None, path: Path) -> IouScores:
 
 def _are_classes(labels: np.ndarray) -> bool:
     return bool(len(labels) and labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() < MAX_CLASSES)
-
-
-def _gives(scores: Scores, value: float) -> bool:
-    [metric] = scores.over(np.ones((len(scores.effects()), 1)))
-    return math.isclose(metric, value, rel_tol=AGREEMENT, abs_tol=AGREEMENT)
-
-
-def _read_raw(measurement: Measurement, metric: str) -> dict[str, np.ndarray]:
-    """Read the arrays that are needed, none of them pickled."""
-    path, name = measurement.path, measurement.result.raw
-    if name is None:
-        raise ResultError(f"{path}: stores no values of single items; run the job again")
-    file = path.parent / component(name)
-    try:
-        with open_plain(file) as handle:
-            if os.fstat(handle.fileno()).st_size > MAX_BYTES:
-                raise ResultError(f"{file}: more than {MAX_BYTES >> 30} GiB; run the job again")
-            with np.load(handle, allow_pickle=False) as archive:
-                if sum(entry.file_size for entry in archive.zip.infolist()) > MAX_BYTES:
-                    raise ResultError(f"{file}: more than {MAX_BYTES >> 30} GiB of values; run the job again")
-                raw = {key: archive[key] for key in {*ARRAYS, metric} & set(archive.files)}
-                return _checked(raw, file)
-    except ResultError:
-        raise
-    except Exception as error:  # of zipfile, zlib and numpy, as many as there are ways to damage a file
-        raise ResultError(f"{file}: cannot be read ({type(error).__name__}); run the job again") from error
-
-
-def _checked(raw: dict[str, np.ndarray], file: Path) -> dict[str, np.ndarray]:
-    """Return the arrays; ResultError if names are no list of texts, or values no numbers."""
-    for key, values in raw.items():
-        if values.ndim == 0 or not len(values) or (key == IMAGE) != (values.dtype.kind == "U"):
-            raise ResultError(f"{file}: '{key}' is {values.dtype} {list(values.shape)}; run the job again")
-    if IMAGE in raw and raw[IMAGE].ndim != 1:
-        raise ResultError(f"{file}: '{IMAGE}' has {raw[IMAGE].ndim} dimensions, expected 1; run the job again")
-    return raw
 
 
 def _right(values: np.ndarray) -> np.ndarray | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from reports.comparison.pairing import PairedColumn, Seeds
+from reports.paired.pairing import PairedColumn, Seeds
 
 CHUNK_VALUES = 4_000_000  # weights in memory at a time
 LEVEL = 0.95

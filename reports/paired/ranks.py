@@ -9,10 +9,10 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import kendalltau, rankdata
 
-from reports.comparison.pairing import PairedColumn
-from reports.comparison.resampling import interval
-from reports.comparison.testing import critical_difference, friedman
-from reports.comparison.verdicts import ColumnVerdict, probability_of_best
+from reports.paired.pairing import PairedColumn
+from reports.paired.resampling import interval
+from reports.paired.testing import critical_difference, friedman
+from reports.paired.verdicts import ColumnVerdict, probability_of_best
 
 
 @dataclass(frozen=True)

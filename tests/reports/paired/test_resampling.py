@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm, ttest_1samp
 
-from reports.comparison.resampling import interval, item_weights, resample, resample_items, seed_errors
-from reports.comparison.values import ClassMeanScores, IouScores, MeanScores, Scores
-from reports.comparison.verdicts import PairVerdict, verdicts
+from benchmarks.scores import ClassMeanScores, IouScores, MeanScores, Scores
+from reports.paired.resampling import interval, item_weights, resample, resample_items, seed_errors
+from reports.paired.verdicts import PairVerdict, verdicts
 
 SIMULATIONS = 300
 DRAWS = 300

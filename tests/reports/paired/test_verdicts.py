@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
+from benchmarks.scores import ClassMeanScores, MeanScores
 from reports.comparison.deciding import decision
-from reports.comparison.power import deviations_to_detect, pair_powers
-from reports.comparison.ranks import agreements, overall_ranks
 from reports.comparison.tables import agreement_table
-from reports.comparison.testing import holm
-from reports.comparison.values import ClassMeanScores, MeanScores
-from reports.comparison.verdicts import probability_of_best, verdicts
+from reports.paired.power import deviations_to_detect, pair_powers
+from reports.paired.ranks import agreements, overall_ranks
+from reports.paired.testing import holm
+from reports.paired.verdicts import probability_of_best, verdicts
 
 LABELS = np.arange(400) % 10
 

@@ -1,0 +1,1 @@
+"""Paired statistics: results on the same test items, and the tests of their differences."""
