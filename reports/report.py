@@ -19,6 +19,7 @@ from reports.figures.figure import Sketch, finished
 from reports.figures.radar import task_radar
 from reports.figures.speed import SPEED, speed_scatter
 from reports.figures.tasks import task_bars
+from reports.figures.trainings import learning_curves
 from reports.paper import paper_numbers
 from reports.results.measurement import Measurement
 from reports.results.quoted import QuotedTable
@@ -73,10 +74,10 @@ def suite_figures(suite: Suite, tables: Sequence[Table], measurements: Sequence[
     speeds = [
         table for table in tables_by_name.values() if any(column.metric.label == SPEED for column in table.columns)
     ]
-    sketches = [draw(table) for table in scores for draw in (task_bars, task_radar)]
+    sketches: list[Sketch | None] = [draw(table) for table in scores for draw in (task_bars, task_radar)]
     if "table1" in tables_by_name and speeds:
         sketches.append(speed_scatter(tables_by_name["table1"], speeds[0]))
-    sketches.append(training_curves(students_of(measurements)))
+    sketches += [learning_curves(suite.columns, measurements), training_curves(students_of(measurements))]
     return [sketch for sketch in sketches if sketch]
 
 

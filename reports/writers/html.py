@@ -16,6 +16,7 @@ import umt
 from reports.building.facts import Fact
 from reports.building.table import Table
 from reports.figures.figure import Figure
+from reports.writers.svg import inline_svg
 from umt.text import printable
 
 MAX_INSIDE = 1 << 20  # bytes of a download inside the page; a browser takes no longer address
@@ -46,6 +47,7 @@ def html_page(
     environment.filters["lines"] = _lines
     environment.filters["links"] = lambda cell: "\n".join(filter(None, map(link, cell.files)))
     environment.filters["between"] = _between
+    environment.filters["drawn"] = lambda figure: inline_svg(figure.svg, figure.name, figure.title)
     script = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         title=title,
