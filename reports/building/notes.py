@@ -9,6 +9,11 @@ from reports.building.columns import MeasuredColumn
 from reports.building.table import DASH, Cell, Group
 from umt.text import printable
 
+BOLD = (
+    "Bold: best of its group, and what 95% intervals do not tell from it (as if measured on different images; "
+    "`umt compare` pairs them); none where that is all."
+)
+
 
 def notes_of(columns: Sequence[MeasuredColumn], groups: Sequence[Group]) -> tuple[str, ...]:
     """Return a line for each measurement that columns show, then one for each mark that the table uses."""
@@ -59,7 +64,7 @@ def _mark_notes(groups: Sequence[Group]) -> Iterator[str]:
     rows = [row for group in groups for row in group.rows]
     cells: list[Cell] = [cell for row in rows for cell in row.cells]
     if any(cell.best for cell in cells):
-        yield "Bold: best of its group, equal as printed."
+        yield BOLD if any(cell.interval for cell in cells) else "Bold: best of its group, equal as printed."
     if any(cell.std is not None for cell in cells):
         yield "±: sample standard deviation over seeds."
     if any(cell.value is None for cell in cells):

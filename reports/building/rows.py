@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -74,31 +75,55 @@ def quoted_rows(quoted: QuotedTable, columns: Sequence[MeasuredColumn], width: i
 
 
 def mark_best(rows: Sequence[Row], columns: Sequence[TableColumn]) -> tuple[Row, ...]:
-    """Mark the best cells of rows: values that are equal as printed are equal, and a lone value is not marked."""
-    targets = [_target([row.cells[index] for row in rows], column.metric) for index, column in enumerate(columns)]
+    """Mark the best cells of rows, and those that are not told from them; none if that is every cell of several.
+
+    Two values are told apart if they differ as printed, and by more than both intervals together allow.
+    """
+    marked = [_best([row.cells[index] for row in rows], column.metric) for index, column in enumerate(columns)]
     return tuple(
         replace(
             row,
-            cells=tuple(
-                replace(cell, best=True) if cell.value is not None and _printed(cell, column.metric) == target else cell
-                for cell, column, target in zip(row.cells, columns, targets, strict=True)
-            ),
+            cells=tuple(replace(cell, best=True) if best else cell for cell, best in zip(row.cells, line, strict=True)),
         )
-        for row in rows
+        for row, line in zip(rows, zip(*marked, strict=True), strict=True)
     )
 
 
-def _target(cells: Sequence[Cell], metric: ShownMetric) -> float | None:
-    """Return the best value, rounded as printed; None if fewer than two compete."""
-    values = [value for cell in cells if (value := _printed(cell, metric)) is not None]
-    if len(values) < 2:
-        return None
-    return max(values) if metric.higher_is_better else min(values)
+def _best(cells: Sequence[Cell], metric: ShownMetric) -> list[bool]:
+    """Return True for each cell that is marked."""
+    known = [(_sign(metric) * cell.value, cell) for cell in cells if cell.value is not None]
+    if len(known) < 2:
+        return [False] * len(cells)
+    _, top = max(known, key=lambda pair: pair[0])
+    marked = [cell.value is not None and not _told_apart(top, cell, metric) for cell in cells]
+    everything = sum(marked) == len(known) and any(not _equal(top, cell, metric) for _, cell in known)
+    return [False] * len(cells) if everything else marked
 
 
-def _printed(cell: Cell, metric: ShownMetric) -> float | None:
-    """Return the value of a cell, rounded as printed."""
-    return None if cell.value is None else round(cell.value, metric.decimals)
+def _told_apart(top: Cell, other: Cell, metric: ShownMetric) -> bool:
+    """Check if the best value is better than another one, of which it is not known that they share their errors."""
+    if _equal(top, other, metric):
+        return False
+    return abs(_value(top) - _value(other)) > math.hypot(_reach(top, other), _reach(other, top))
+
+
+def _reach(cell: Cell, towards: Cell) -> float:
+    """Return how far the interval of a cell reaches towards the value of another; 0 if it has none."""
+    if cell.interval is None:
+        return 0.0
+    return abs(cell.interval[_value(towards) > _value(cell)] - _value(cell))
+
+
+def _equal(one: Cell, other: Cell, metric: ShownMetric) -> bool:
+    return round(_value(one), metric.decimals) == round(_value(other), metric.decimals)
+
+
+def _value(cell: Cell) -> float:
+    return cell.value or 0.0
+
+
+def _sign(metric: ShownMetric) -> int:
+    return 1 if metric.higher_is_better else -1
 
 
 def _by_model(column: MeasuredColumn) -> dict[Model, list[Measurement]]:

@@ -29,7 +29,7 @@ def task_bars(table: Table) -> Sketch | None:
     return Sketch(
         f"{table.name}-bars",
         f"{table.heading}, as bars",
-        "Each task on its own scale. Lines: deviation over seeds. A star marks the best."
+        "Each task on its own scale. Lines: deviation over seeds. A star is the bold of the table."
         + limit_note(measured, MAX_BACKBONES),
         _draw,
         {"names": [row.name for row in rows], "panels": [_panel(table, rows, index) for index in shown]},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,9 @@ STYLES = ("-", "--", ":")  # colours repeat after seven backbones, and then line
 DIGITS = 6  # of a value: no reader sees more, and a drawing is the same on each machine
 
 
-def learning_curves(columns: Sequence[Column], measurements: Sequence[Measurement]) -> Sketch | None:
+def learning_curves(
+    columns: Sequence[Column], measurements: Sequence[Measurement], shown_name: Callable[[str], str] = str
+) -> Sketch | None:
     """Draw the trainings whose job's folder lies beside the store; None if none does.
 
     Of many backbones the first by name are drawn.
@@ -39,6 +41,7 @@ def learning_curves(columns: Sequence[Column], measurements: Sequence[Measuremen
     if not every:
         return None
     models = model_names(training.measurement.model for training in chain.from_iterable(every.values()))
+    models = {model: shown_name(name) for model, name in models.items()}
     names = sorted(models.values())[:MAX_BACKBONES]
     shown = [panel for heading, trainings in every.items() for panel in _panels(heading, trainings, models)]
     return Sketch("learning-curves", "Learning curves", CAPTION, _draw, {"names": names, "panels": shown})

@@ -23,7 +23,7 @@ from umt.text import printable
 MEAN_RANK = ShownMetric("mean place", "", higher_is_better=False, decimals=2)
 CAPTION = (
     "Place, value and 95% interval. Over columns: the mean place, and between which means the intervals leave it open; "
-    "only backbones with a value in every column have one. Speed does not count in it."
+    "only backbones with a value in every column have one. Speed does not count in it. Bold: may be the first."
 )
 Overall = tuple[float, tuple[float, float] | None]  # a mean rank, and the range of means that the intervals allow
 
@@ -123,7 +123,7 @@ def _cell(column: LeaderboardColumn, name: str) -> Cell:
     return Cell(
         f"{ranks}. {rank.estimate.value:.{digits}f}{bounds}",
         rank.estimate.value,
-        best=rank.rank == 1,
+        best=possible[0] == 1,
         explain=explain,
         files=tuple(run.path for run in column.runs[name]),
     )
