@@ -1,57 +1,75 @@
-"""A picture of one segmentation for people: image, prediction and truth in the data set's colours, with their names."""
+"""A picture of one segmentation for people: image, truth and prediction in colours that differ, with their names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-SIZE = (11.0, 2.6)  # inches
-DPI = 80
+from umt.panels import Panel, hex_colour, side_by_side
+
+TILES = ("image", "truth", "prediction")
 MAX_LEGEND_CLASSES = 12  # classes in the legend, the largest ones
-UNLABELLED = (0, 0, 0)  # a colour that ADE20K's palette does not have
+UNLABELLED = (0, 0, 0)  # a colour that no class has
+STEPS = 12  # levels of red, green and blue of which colours are chosen
+DARKEST, LIGHTEST = 25.0, 95.0  # lightness of colours: others are hard to tell from black and white
 
 
-def segmentation_panel(
-    image: np.ndarray,
-    prediction: np.ndarray,
-    truth: np.ndarray,
-    names: Sequence[str],
-    palette: Sequence[Sequence[int]],
-) -> np.ndarray:
-    """Draw three pictures side by side as RGB bytes [h, w, 3], with the names of the largest classes in the last two.
+def segmentation_panel(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> Panel:
+    """Draw three tiles, with the names of the largest classes in the last two.
 
-    image: RGB bytes [H, W, 3]. prediction, truth: class indices [H, W]; other values are black. palette: RGB bytes
-    of each class.
+    image: RGB bytes [H, W, 3]. prediction, truth: class indices [H, W]; other values are black.
     """
-    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    pictures = {"image": image, "prediction": paint(prediction, palette), "truth": paint(truth, palette)}
-    for axes, (title, pixels) in zip(figure.subplots(1, len(pictures)), pictures.items(), strict=True):
-        axes.imshow(pixels, interpolation="nearest")
-        axes.set_title(title, fontsize=9)
-        axes.set_axis_off()
-    handles = [
-        Patch(facecolor="#{:02x}{:02x}{:02x}".format(*palette[label]), label=names[label])
-        for label in largest(prediction, truth, classes=len(names))
-    ]
-    figure.legend(handles=handles, loc="outside right center", fontsize=7, frameon=False)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    colours = distinct_colours(len(names))
+    legend = {names[label]: hex_colour(colours[label]) for label in largest(prediction, truth, classes=len(names))}
+    return Panel(side_by_side(image, (paint(truth, colours), paint(prediction, colours))), legend)
 
 
-def paint(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
+def paint(labels: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Return class indices [H, W] as RGB bytes [H, W, 3]."""
-    colours = np.full((256, 3), UNLABELLED, np.uint8)
-    colours[: len(palette)] = palette
-    return colours[labels]
+    painted = np.full((256, 3), UNLABELLED, np.uint8)
+    painted[: len(colours)] = colours
+    return painted[labels]
 
 
 def largest(prediction: np.ndarray, truth: np.ndarray, classes: int) -> list[int]:
-    """Return the classes that cover most of both pictures, at most `NAMED`, largest first."""
+    """Return the classes that cover most of both pictures, at most `MAX_LEGEND_CLASSES`, largest first."""
     counts = sum(np.bincount(labels.ravel(), minlength=256)[:classes] for labels in (prediction, truth))
     order = np.argsort(-np.asarray(counts), kind="stable")[:MAX_LEGEND_CLASSES]
     return [int(label) for label in order if np.asarray(counts)[label]]
+
+
+@cache
+def distinct_colours(count: int) -> np.ndarray:
+    """Return RGB bytes [count, 3], each as far as can be from all before it, as people see colours.
+
+    Any two classes differ, also neighbours in an image, and the first classes most: data sets name the frequent first.
+    """
+    levels = np.linspace(0, 255, STEPS).round()
+    rgb = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
+    lab = cielab(rgb)
+    usable = (lab[:, 0] >= DARKEST) & (lab[:, 0] <= LIGHTEST)
+    rgb, lab = rgb[usable], lab[usable]
+    away = np.linalg.norm(lab - cielab(np.array([UNLABELLED])), axis=1)
+    chosen: list[int] = []
+    for _ in range(count):
+        chosen.append(int(away.argmax()))
+        away = np.minimum(away, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
+    return rgb[chosen].astype(np.uint8)
+
+
+def cielab(rgb: np.ndarray) -> np.ndarray:
+    """Return sRGB bytes [..., 3] as CIELAB of the white point D65, in which distances are differences that are seen."""
+    share = np.asarray(rgb, float) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    xyz = (
+        linear
+        @ np.array(
+            [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+        ).T
+    )
+    ratio = xyz / np.array([0.95047, 1.0, 1.08883])
+    root = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
+    x, y, z = np.moveaxis(root, -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)

@@ -10,7 +10,7 @@ import click
 from benchmarks.suite.suite import Suite, load_suite, suite_names
 from reports.building.sharing import anonymiser
 from reports.building.table import Table
-from reports.report import report_files, suite_figures, suite_tables
+from reports.report import report_files, suite_figures, suite_pictures, suite_tables
 from reports.results.measurement import Measurement
 from reports.results.quoted import readable_quoted
 from reports.results.store import ANALYSIS, newest_store, read_measurements
@@ -75,8 +75,10 @@ def write_report(
     for table in tables:
         if table.measured_rows:
             print_table(table, console)
-    figures = suite_figures(suite, tables, measurements)
-    write_files(report_files(tables, figures, suite.title, out, measurements, hidden), out, console, "report.html")
+    figures = suite_figures(suite, tables, measurements, hidden)
+    pictures = suite_pictures(suite, measurements, results.parent, hidden)
+    files = report_files(tables, figures, suite.title, out, measurements, hidden, pictures)
+    write_files(files, out, console, "report.html")
 
 
 @click.command(epilog=LEADERBOARD_EPILOG)

@@ -19,8 +19,11 @@ from reports.figures.figure import Sketch, finished
 from reports.figures.radar import task_radar
 from reports.figures.speed import SPEED, speed_scatter
 from reports.figures.tasks import task_bars
+from reports.figures.trainings import learning_curves
 from reports.paper import paper_numbers
+from reports.results.maps import MapSheet, map_sheets
 from reports.results.measurement import Measurement
+from reports.results.panels import PanelBlock, panel_blocks
 from reports.results.quoted import QuotedTable
 from reports.results.students import students_of
 from reports.tables.protocol_spread import protocol_spread
@@ -75,18 +78,29 @@ def _suite_tables(suite: Suite, measurements: Sequence[Measurement], quoted: Seq
     return [*_in_order(tables), *_on_other_data(suite, unofficial)]
 
 
-def suite_figures(suite: Suite, tables: Sequence[Table], measurements: Sequence[Measurement]) -> list[Sketch]:
+def suite_figures(
+    suite: Suite, tables: Sequence[Table], measurements: Sequence[Measurement], hidden: Anonymiser | None = None
+) -> list[Sketch]:
     """Return the figures of the tables and of the measurements behind them."""
     tables_by_name = {table.name: table for table in tables if table.name in suite.tables}
     scores = [table for name, table in tables_by_name.items() if _has_scores(suite.tables[name].columns)]
     speeds = [
         table for table in tables_by_name.values() if any(column.metric.label == SPEED for column in table.columns)
     ]
-    sketches = [draw(table) for table in scores for draw in (task_bars, task_radar)]
+    sketches: list[Sketch | None] = [draw(table) for table in scores for draw in (task_bars, task_radar)]
     if "table1" in tables_by_name and speeds:
         sketches.append(speed_scatter(tables_by_name["table1"], speeds[0]))
-    sketches.append(training_curves(students_of(measurements)))
+    shown_name = hidden.label if hidden else str
+    sketches += [learning_curves(suite.columns, measurements, shown_name), training_curves(students_of(measurements))]
     return [sketch for sketch in sketches if sketch]
+
+
+def suite_pictures(
+    suite: Suite, measurements: Sequence[Measurement], run: Path, hidden: Anonymiser | None = None
+) -> list[PanelBlock | MapSheet]:
+    """Return the panels of dense tasks, and the maps in folders of the run; these have names in their pixels."""
+    blocks = panel_blocks(suite.columns, measurements, hidden.label if hidden else str)
+    return [*blocks, *([] if hidden else map_sheets(run))]
 
 
 def report_files(
@@ -96,6 +110,7 @@ def report_files(
     out: Path,
     measurements: Sequence[Measurement] = (),
     hidden: Anonymiser | None = None,
+    pictures: Sequence[PanelBlock | MapSheet] = (),
 ) -> dict[str, bytes]:
     """Return by name `report.html`, `report.tex`, tables as CSV, LaTeX and Markdown, and figures as PDF and PNG.
 
@@ -110,7 +125,8 @@ def report_files(
         rows = (row for measurement in measurements for row in shared_rows(measurement, out.parent, hidden))
         downloads["results.csv"] = results_csv(rows)
     facts = facts_of(measurements, tables)
-    page = html_page(title, short, figures, facts=facts, downloads=downloads, link=partial(address_in_run, out))
+    link = (lambda path: None) if hidden else partial(address_in_run, out)
+    page = html_page(title, short, figures, pictures, facts=facts, downloads=downloads, link=link)
     texts = {"report.html": page, "report.tex": latex_document(short), **downloads}
     for table, readable in zip(tables, short, strict=True):
         texts |= {f"{table.name}{suffix}": write(readable) for suffix, write in FOR_PEOPLE.items()}

@@ -16,10 +16,11 @@ from mmseg_configs.ade20k import ADE20KSettings, build, build_model
 from mmseg_configs.datasets import ADE20K_CLASSES
 from mmseg_configs.fused.map import warm_up
 from mmseg_configs.fused.resampling import window_starts
-from mmseg_configs.panel import segmentation_panel
+from mmseg_configs.panel import TILES, segmentation_panel
 from mmseg_configs.runner import Parts, dense_forward, train_and_test
 from umt.data.contract import Dataset
 from umt.data.images import decode_rgb
+from umt.panels import Panel, panel_details
 from umt.training.engine import RunContext
 
 PICTURED = 4  # test images, evenly spaced
@@ -32,14 +33,16 @@ def run(job: Job[ADE20KSettings]) -> Outcome:
     train, test = job.dataset.training_samples, job.dataset.reported_samples
     parts = build(settings, job.backbone, train, test, job.seed, class_names(job.dataset))
     values = train_and_test(parts, settings, RunContext(job.device, job.work_dir, job.seed, job.progress, job.wandb))
-    names = parts.test_set.metainfo["classes"]
+    names, drawn = parts.test_set.metainfo["classes"], pictures(parts)
     details = {
         **parts.details,
         "class_iou": dict(zip(names, values.pop("class_iou"), strict=True)),
         **({"best_step": values.pop("best_step")} if settings.best_on_test else {}),
+        **panel_details(TILES, drawn),
     }
     raw = {"areas": areas_of(values.pop("areas"))}
-    return Outcome(values, global_batch=settings.batch, details=details, raw=raw, pictures=pictures(parts))
+    pixels = {name: panel.pixels for name, panel in drawn.items()}
+    return Outcome(values, global_batch=settings.batch, details=details, raw=raw, pictures=pixels)
 
 
 def class_names(dataset: Dataset) -> Sequence[str]:
@@ -51,7 +54,7 @@ def class_names(dataset: Dataset) -> Sequence[str]:
 
 
 @torch.no_grad()
-def pictures(parts: Parts) -> dict[str, np.ndarray]:
+def pictures(parts: Parts) -> dict[str, Panel]:
     """Draw a panel of each of a few test images, by the name of the image."""
     dataset, model = parts.test_set, parts.model.eval()
     panels = {}
@@ -61,9 +64,7 @@ def pictures(parts: Parts) -> dict[str, np.ndarray]:
         path = Path(sample.img_path)
         prediction, truth = (part.data.squeeze().cpu().numpy() for part in (sample.pred_sem_seg, sample.gt_sem_seg))
         image = np.asarray(decode_rgb(path))
-        panels[path.stem] = segmentation_panel(
-            image, prediction, truth, dataset.metainfo["classes"], dataset.metainfo["palette"]
-        )
+        panels[path.stem] = segmentation_panel(image, prediction, truth, dataset.metainfo["classes"])
     return panels
 
 

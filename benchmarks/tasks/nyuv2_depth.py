@@ -10,10 +10,11 @@ import numpy as np
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from depth.nyuv2 import NYUSettings, build, build_model
-from depth.panel import depth_panel
+from depth.panel import TILES, depth_panel
 from depth.windows import window_boxes
 from mmseg_configs.runner import dense_forward, train_and_test
 from umt.data.images import decode_rgb
+from umt.panels import Panel, panel_details
 from umt.training.engine import RunContext
 
 
@@ -28,10 +29,17 @@ def run(job: Job[NYUSettings]) -> Outcome:
     # only these images: all of them would be some 400 MB; half precision is within 4 mm at 10 m
     raw.update({f"prediction/{path.stem}": prediction.astype(np.float16) for path, (prediction, _) in shown.items()})
     details = {**parts.details, **({"best_step": values.pop("best_step")} if settings.best_on_test else {})}
-    return Outcome(values, global_batch=settings.batch, details=details, raw=raw, pictures=panels(shown))
+    drawn = panels(shown)
+    return Outcome(
+        values,
+        global_batch=settings.batch,
+        details={**details, **panel_details(TILES, drawn)},
+        raw=raw,
+        pictures={name: panel.pixels for name, panel in drawn.items()},
+    )
 
 
-def panels(shown: Mapping[Path, np.ndarray]) -> dict[str, np.ndarray]:
+def panels(shown: Mapping[Path, np.ndarray]) -> dict[str, Panel]:
     """Draw a panel of each image with its prediction and truth [2, H, W], by the name of the image."""
     images = {path: np.asarray(decode_rgb(path)) for path in shown}
     return {path.stem: depth_panel(images[path], *maps) for path, maps in shown.items()}

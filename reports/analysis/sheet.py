@@ -49,7 +49,7 @@ def sheet(name: str, title: str, caption: str, columns: Sequence[str], rows: Seq
     for axes, column in zip(every[0], columns, strict=True):
         axes.set_title(_wrapped(column), fontsize=8)
     drawing.supxlabel(caption, fontsize=6, wrap=True)
-    return rendered(name, title, caption, drawing)
+    return rendered(name, title, caption, drawing, vector=False)
 
 
 def _draw(axes: Axes, panel: SheetPanel) -> None:
@@ -74,7 +74,7 @@ def heat_map(pair: PairCka, name: str) -> Figure:
     pooled = float(pair.pooled.unbiased[0, 0])
     title = f"{pair.left.label} and {pair.right.label}: pooled features {pooled:.3f}"
     drawing.suptitle(title, fontsize=10)
-    return rendered(name, title, "Unbiased linear CKA of every pair of maps.", drawing)
+    return rendered(name, title, "Unbiased linear CKA of every pair of maps.", drawing, vector=False)
 
 
 def _layers(axes: Axes, pair: PairCka, table: CkaTable, title: str) -> AxesImage:

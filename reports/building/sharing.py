@@ -51,6 +51,10 @@ class Anonymiser:
         """Return the table without names, commits, commands and files."""
         return _rewritten(table, self.text, self.labels, public=True)
 
+    def label(self, name: str) -> str:
+        """Return the name of a backbone in place of one that names somebody."""
+        return self.labels.get(name) or self.text(name)
+
     def text(self, text: str) -> str:
         """Return text without folders and names."""
         return self.names.sub("…", without_folders(text))
@@ -70,8 +74,13 @@ def shared_rows(measurement: Measurement, folder: Path, hidden: Anonymiser | Non
     near = path.relative_to(run) if run in path.parents else Path(path.name)
     for row in result_rows(near, measurement.result):
         if hidden:
-            backbone = hidden.labels.get(row["backbone"]) or hidden.text(row["backbone"])
-            yield {**row, "backbone": backbone, "spec": "", "path": "", "dataset": hidden.text(row["dataset"])}
+            yield {
+                **row,
+                "backbone": hidden.label(row["backbone"]),
+                "spec": "",
+                "path": "",
+                "dataset": hidden.text(row["dataset"]),
+            }
         else:
             names = {name: spec_without_folders(row[name]) for name in ("spec", "dataset")}
             yield {**row, **names}

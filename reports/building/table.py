@@ -54,6 +54,15 @@ class TableColumn:
         return f"{self.metric.label}{unit} {'↑' if self.metric.higher_is_better else '↓'}"
 
 
+def cell_words(cell: Cell, column: TableColumn) -> str:
+    """Return a number with its unit and interval, for people: "81.2 %, 95% interval 80.0 to 82.1"."""
+    metric, interval = column.metric, cell.interval
+    between = (
+        f", 95% interval {interval[0]:.{metric.decimals}f} to {interval[1]:.{metric.decimals}f}" if interval else ""
+    )
+    return f"{cell.text}{f' {metric.unit}' if metric.unit and cell.value is not None else ''}{between}"
+
+
 @dataclass(frozen=True)
 class Row:
     """A model: its name and other labels, then its numbers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reports.figures.figure import Sketch
+from reports.figures.figure import Sketch, hover_line
 from reports.figures.style import colours, logarithmic, panels
 from reports.results.students import StudentMeasurement
 from umt.text import printable
@@ -46,9 +46,11 @@ def _curves(axes: Axes, curve: Mapping[str, Sequence[float]]) -> None:
     for name in names:
         space, _, part = name.rpartition(" ")
         style = "--" if part == "token" else "-"
-        axes.plot(curve["step"], curve[name], color=palette[space], ls=style, lw=1, label=printable(name))
+        (line,) = axes.plot(curve["step"], curve[name], color=palette[space], ls=style, lw=1, label=printable(name))
+        hover_line(line, printable(name))
     if SUM in curve:
-        axes.plot(curve["step"], curve[SUM], color="#888888", lw=2, label="all that is minimised")
+        (line,) = axes.plot(curve["step"], curve[SUM], color="#888888", lw=2, label="all that is minimised")
+        hover_line(line, "all that is minimised")
     logarithmic(axes, "y")
     axes.set_xlabel("step", fontsize=7)
     axes.tick_params(which="both", labelsize=7)

@@ -21,4 +21,4 @@ def image_sheet(name: str, title: str, caption: str, images: Sequence[tuple[str,
         axes.imshow(pixels)
         axes.set_axis_off()
         axes.set_title("\n".join(textwrap.wrap(text, LINE)), fontsize=7)
-    return rendered(name, title, caption, drawing)
+    return rendered(name, title, caption, drawing, vector=False)

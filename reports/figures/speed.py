@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from reports.building.table import Row, Table, TableColumn
+from reports.building.table import Row, Table, TableColumn, cell_words
 from reports.building.top_rows import limit_note, top_rows
-from reports.figures.figure import Sketch
-from reports.figures.style import MAX_BACKBONES, colours, logarithmic, markers, panels
+from reports.figures.figure import Sketch, hover
+from reports.figures.style import MAX_BACKBONES, MAX_TITLE, colours, logarithmic, markers, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ def speed_scatter(tasks: Table, costs: Table) -> Sketch | None:
         f"{tasks.name}-speed",
         "Accuracy and speed",
         "Images a second of the forward, as the suite measured them; only points of one device compare. "
-        "Named and on the dotted line: those that no other one beats in both." + limit_note(rows, MAX_BACKBONES),
+        "On the dotted line: those that no other one beats in both." + limit_note(rows, MAX_BACKBONES),
         _draw,
         {"names": sorted(names), "panels": shown},
     )
@@ -42,7 +42,14 @@ def speed_scatter(tasks: Table, costs: Table) -> Sketch | None:
 def _panel(column: TableColumn, rows: Sequence[Row], index: int, speeds: dict[str, float]) -> dict[str, Any]:
     points: list[Point] = [(name, speeds[name], value) for name, value in _values(rows, index).items()]
     higher = column.metric.higher_is_better
-    return {"heading": column.heading, "measure": column.measure, "higher": higher, "points": points}
+    words = {row.name: cell_words(row.cells[index], column) for row in rows}
+    return {
+        "heading": column.heading,
+        "measure": column.measure,
+        "higher": higher,
+        "points": points,
+        "hover": [f"{name}: {words[name]} at {speed:.4g} images a second" for name, speed, _ in points],
+    }
 
 
 def pareto_front(points: Sequence[tuple[float, float]], higher: bool) -> list[tuple[float, float]]:
@@ -55,29 +62,26 @@ def pareto_front(points: Sequence[tuple[float, float]], higher: bool) -> list[tu
 
 
 def _draw(shows: Any) -> Drawing:
-    drawing, every = panels(len(shows["panels"]), height=3.0)
+    drawing, every = panels(len(shows["panels"]), height=2.2)
     for axes, panel in zip(every, shows["panels"], strict=True):
         _scatter(axes, panel, shows["names"])
     handles, labels = every[0].get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
+    drawing.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7, frameon=False)
     return drawing
 
 
 def _scatter(axes: Axes, panel: Any, names: list[str]) -> None:
     looks = dict(zip(names, zip(colours(len(names)), markers(len(names)), strict=True), strict=True))
-    for name, speed, value in panel["points"]:
+    for (name, speed, value), words in zip(panel["points"], panel["hover"], strict=True):
         colour, marker = looks[name]
-        axes.scatter(speed, value, color=colour, marker=marker, s=36, label=name, zorder=2)
+        hover(axes.scatter(speed, value, color=colour, marker=marker, s=24, label=name, zorder=2), words)
     front = pareto_front([(speed, value) for _, speed, value in panel["points"]], panel["higher"])
     axes.plot(*zip(*front, strict=True), color="#888888", lw=1, ls=":", zorder=1)
-    for name, speed, value in panel["points"]:
-        if (speed, value) in front:
-            axes.annotate(name, (speed, value), xytext=(0, 5), textcoords="offset points", fontsize=6, ha="center")
     axes.margins(y=0.1)  # no mark is cut by an axis
     logarithmic(axes, "x")
     axes.set_xlabel("images a second", fontsize=7)
     axes.tick_params(which="both", labelsize=7)
-    axes.set_title("\n".join([*textwrap.wrap(panel["heading"], 36), panel["measure"]]), fontsize=8)
+    axes.set_title("\n".join([*textwrap.wrap(panel["heading"], MAX_TITLE), panel["measure"]]), fontsize=8)
     if not panel["higher"]:
         axes.invert_yaxis()  # better is up in every panel
 

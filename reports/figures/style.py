@@ -18,6 +18,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
 SHORT_AXIS_RATIO = 5.0  # from end to end of a logarithmic axis: a shorter one may hold only one of 1, 2 and 5
 MAX_BACKBONES = 16  # in a figure
+TEXT_WIDTH = 6.875  # inches: both columns of CVPR and ICCV; ICML has 6.75, and NeurIPS one of 5.5
+MAX_TITLE = 32  # letters of a line above a panel
+COLUMN_WIDTH = 3.25  # inches: one column there
 
 
 def colours(count: int) -> list[str]:
@@ -45,10 +48,10 @@ def drawing_canvas(width: float, height: float) -> Figure:
 
 
 def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure with up to four panels a row, or three if that leaves fewer places empty."""
-    columns = min(count, min((4, 3), key=lambda width: -count % width))
+    """Return a figure as wide as a paper's text, or for one panel its column, with three panels a row or two."""
+    columns = min(count, min((3, 2), key=lambda width: -count % width))
     rows = -(-count // columns)
-    drawing = drawing_canvas(3.2 * columns, height * rows)
+    drawing = drawing_canvas(TEXT_WIDTH if count > 1 else COLUMN_WIDTH, height * rows)
     axes = drawing.subplots(rows, columns, squeeze=False).flatten().tolist()
     for unused in axes[count:]:
         unused.set_axis_off()

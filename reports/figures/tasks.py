@@ -5,16 +5,16 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from reports.building.table import Row, Table
+from reports.building.table import Row, Table, cell_words
 from reports.building.top_rows import limit_note, top_rows
-from reports.figures.figure import Sketch
-from reports.figures.style import MAX_BACKBONES, colours, hatches, panels
+from reports.figures.figure import Sketch, hover
+from reports.figures.style import MAX_BACKBONES, MAX_TITLE, colours, hatches, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-AXIS_FACTOR = 1.6  # length of the axis over that of the longest bar: room for the numbers behind the bars
+AXIS_FACTOR, LETTER = 1.25, 0.055  # length of the axis over that of the longest bar, and more for each letter behind it
 
 
 def task_bars(table: Table) -> Sketch | None:
@@ -29,7 +29,7 @@ def task_bars(table: Table) -> Sketch | None:
     return Sketch(
         f"{table.name}-bars",
         f"{table.heading}, as bars",
-        "Each task on its own scale. Lines: deviation over seeds. A star marks the best."
+        "Each task on its own scale. Lines: deviation over seeds. A star is the bold of the table."
         + limit_note(measured, MAX_BACKBONES),
         _draw,
         {"names": [row.name for row in rows], "panels": [_panel(table, rows, index) for index in shown]},
@@ -45,6 +45,7 @@ def _panel(table: Table, rows: list[Row], index: int) -> dict[str, Any]:
         "values": [cell.value or 0.0 for cell in cells],
         "deviations": [cell.std or 0.0 for cell in cells],
         "texts": [cell.text + (" ★" if cell.best else "") for cell in cells],
+        "hover": [f"{row.name}, {column.heading}: {cell_words(row.cells[index], column)}" for row in rows],
     }
 
 
@@ -67,16 +68,18 @@ def _bars(axes: Axes, panel: Any, names: list[str]) -> None:
         xerr=deviations if any(deviations) else None,
     )
     axes.bar_label(bars, panel["texts"], padding=3, fontsize=7, fontfamily="DejaVu Sans")
+    for bar, text in zip(bars, panel["hover"], strict=True):
+        hover(bar, text)
     axes.set_yticks([])
     if axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]  # every panel has a place in the grid
         axes.set_yticks(range(count), ["\n".join(textwrap.wrap(name, 22)) for name in names], fontsize=7)
     axes.invert_yaxis()
-    low, high = min(0.0, *values), AXIS_FACTOR * max(*values, 1e-9)
+    low, high = min(0.0, *values), (AXIS_FACTOR + LETTER * max(map(len, panel["texts"]))) * max(*values, 1e-9)
     axes.set_xlim(low, high)
     if panel["percent"]:  # the part beyond is room for the numbers
         axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= min(high, 100)])
         axes.spines["bottom"].set_bounds(low, min(high, 100))
     axes.tick_params(axis="x", labelsize=7)
     axes.tick_params(axis="y", length=0)
-    heading = textwrap.wrap(panel["heading"], 36, break_on_hyphens=False)
+    heading = textwrap.wrap(panel["heading"], MAX_TITLE, break_on_hyphens=False)
     axes.set_title("\n".join([*heading, panel["measure"]]), fontsize=8)

@@ -10,7 +10,13 @@ from benchmarks.results import INTERVAL, REMEDY, Key, Result
 from umt.errors import ResultError
 from umt.text import brief
 
-SHOWN_DETAILS = ("settings", "against", "items", INTERVAL)  # a thousand values of single classes are in no table
+SHOWN_DETAILS = (
+    "settings",
+    "against",
+    "items",
+    "panels",
+    INTERVAL,
+)  # a thousand values of single classes are in no table
 MAX_VALUE = 1e30  # largest metric or loss: means and the axes of a drawing overflow long before floats do
 
 

@@ -16,8 +16,12 @@ import umt
 from reports.building.facts import Fact
 from reports.building.table import Table
 from reports.figures.figure import Figure
+from reports.results.maps import MapSheet
+from reports.results.panels import PanelBlock, PanelRow
+from reports.writers.svg import inline_svg
 from umt.text import printable
 
+MAX_PICTURES = 4 << 20  # bytes of panels and maps inside the page, which base64 makes a third more
 MAX_INSIDE = 1 << 20  # bytes of a download inside the page; a browser takes no longer address
 
 
@@ -25,6 +29,7 @@ def html_page(
     title: str,
     tables: Sequence[Table],
     figures: Sequence[Figure] = (),
+    pictures: Sequence[PanelBlock | MapSheet] = (),
     *,
     facts: Sequence[Fact] = (),
     downloads: Mapping[str, str] | None = None,
@@ -32,8 +37,8 @@ def html_page(
 ) -> str:
     """Write a self-contained HTML document that sorts and filters; a click on a number shows its origin.
 
-    downloads: CSV texts by the name of their file, `NAME.csv` of each table. link: the address of a result file, from
-    the page, if it can be reached from there.
+    downloads: CSV texts by the name of their file, `NAME.csv` of each table. link: the address of a file of the run,
+    from the page, if it can be reached from there. Pictures beyond `MAX_PICTURES` bytes are links alone.
     """
     environment = Environment(
         loader=PackageLoader("reports", "writers"),
@@ -43,21 +48,40 @@ def html_page(
         undefined=StrictUndefined,
         finalize=_printable,
     )
+    environment.filters["id"] = id
+    environment.filters["address"] = lambda picture: link(picture.file)
     environment.filters["lines"] = _lines
     environment.filters["links"] = lambda cell: "\n".join(filter(None, map(link, cell.files)))
     environment.filters["between"] = _between
+    environment.filters["drawn"] = lambda figure: inline_svg(figure.svg, figure.name, figure.title)
     script = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         title=title,
         tables=tables,
         figures=figures,
         facts=facts,
+        panels=[block for block in pictures if isinstance(block, PanelBlock)],
+        maps=[sheet for sheet in pictures if isinstance(sheet, MapSheet)],
+        inside=_inside(pictures),
         downloads={name: _address(name, text) for name, text in (downloads or {}).items()},
         with_intervals=any(map(_has_interval, tables)),
         script=Markup(script),
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",  # no other script may run
         version=umt.__version__,
     )
+
+
+def _inside(pictures: Iterable[PanelBlock | MapSheet]) -> dict[int, str]:
+    """Return the pictures as addresses inside the page, by identity; rows and sheets beyond the limit are left out."""
+    wholes = [part for block in pictures for part in (block.rows if isinstance(block, PanelBlock) else [block])]
+    addresses: dict[int, str] = {}
+    free = MAX_PICTURES
+    for whole in wholes:
+        parts = whole.tiles if isinstance(whole, PanelRow) else (whole,)
+        free -= sum(len(part.webp) for part in parts)
+        if free >= 0:
+            addresses |= {id(part): f"data:image/webp;base64,{b64encode(part.webp).decode()}" for part in parts}
+    return addresses
 
 
 def _address(name: str, text: str) -> str:

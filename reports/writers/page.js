@@ -143,6 +143,47 @@ function showIntervals(shown) {
   root.classList.toggle("intervals", Boolean(box) && shown);
 }
 
+// Figures: words of a bar or a point, and of a line the value nearest to the pointer.
+function showHover(event) {
+  const part = event.target.closest?.("[data-text], [data-x]");
+  const text = part && ("text" in part.dataset ? part.dataset.text : nearestValue(part, event));
+  const hover = byId("hover");
+  hover.hidden = !text;
+  if (!text) return;
+  hover.textContent = text;
+  const { offsetWidth: width, offsetHeight: height } = hover;
+  hover.style.left = `${Math.max(4, Math.min(event.clientX + 12, innerWidth - width - 4))}px`;
+  hover.style.top = `${event.clientY + 16 + height > innerHeight ? event.clientY - height - 8 : event.clientY + 16}px`;
+}
+
+const REACH = 24;  // pixels of the screen between the pointer and the point that it shows
+
+function nearestValue(axes, event) {
+  const box = axes.querySelector("path").getBoundingClientRect();  // the first path of a panel is its ground
+  let [best, distance] = ["", REACH];
+  for (const line of all("[data-line]", axes)) {
+    const path = line.querySelector("path");
+    const matrix = path.getScreenCTM();
+    for (const [, x, y] of path.getAttribute("d").matchAll(/[ML]\s*(-?[\d.]+) (-?[\d.]+)/g)) {
+      const point = new DOMPoint(Number(x), Number(y)).matrixTransform(matrix);
+      const away = Math.hypot(point.x - event.clientX, point.y - event.clientY);
+      if (away >= distance) continue;
+      const step = value(axes, "x", 0, (point.x - box.left) / box.width);
+      const shown = value(axes, "y", 1, (box.bottom - point.y) / box.height);
+      [best, distance] = [`${line.dataset.line}: ${shown} at ${step}`, away];
+    }
+  }
+  return best;
+}
+
+// The value at a share of an axis.
+function value(axes, name, index, share) {
+  const [low, high] = JSON.parse(axes.dataset[name]);
+  const logarithmic = JSON.parse(axes.dataset.log)[index];
+  const number = logarithmic ? low * (high / low) ** share : low + (high - low) * share;
+  return Number(number.toPrecision(name === "x" ? 6 : 3));
+}
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
@@ -153,6 +194,7 @@ document.addEventListener("click", (event) => {
 });
 byId("filter").addEventListener("input", (event) => { filterRows(event.target.value); keepState(); });
 byId("intervals")?.addEventListener("change", (event) => { showIntervals(event.target.checked); keepState(); });
+for (const name of ["pointermove", "pointerdown"]) document.addEventListener(name, showHover);
 addEventListener("hashchange", restoreState);
 all("details.columns").forEach(offerColumns);
 byId("controls").hidden = false;

@@ -1,39 +1,58 @@
-"""The panel of a segmentation."""
+"""Contents and colours of the panel of a segmentation."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from mmseg_configs.panel import MAX_LEGEND_CLASSES, largest, paint, segmentation_panel
+from mmseg_configs.panel import (
+    MAX_LEGEND_CLASSES,
+    TILES,
+    UNLABELLED,
+    cielab,
+    distinct_colours,
+    largest,
+    paint,
+    segmentation_panel,
+)
 
 NAMES = [f"class {index}" for index in range(20)]
-PALETTE = [[10 * index + 5, 255 - 10 * index, 128] for index in range(20)]
 
 
-def shares(panel: np.ndarray, colour: list[int]) -> list[float]:
-    """The share of a colour in each third of the pictures, which end where the legend starts."""
-    found = (np.abs(panel.astype(int) - colour).max(axis=2) <= 1).astype(float)
-    return [float(part.mean()) for part in np.array_split(found[:, : int(0.85 * panel.shape[1])], 3, axis=1)]
-
-
-def test_prediction_and_truth_are_in_the_colours_of_their_classes() -> None:
-    image = np.zeros((60, 80, 3), np.uint8)
+def test_prediction_and_truth_are_in_the_colours_that_the_legend_names() -> None:
+    image = np.full((60, 80, 3), 9, np.uint8)
     prediction, truth = np.full((60, 80), 3), np.full((60, 80), 7)
-    panel = segmentation_panel(image, prediction, truth, NAMES, PALETTE)
-    assert panel.dtype == np.uint8
-    predicted, true = shares(panel, PALETTE[3]), shares(panel, PALETTE[7])
-    assert predicted[1] > 0.3
-    assert predicted[0] == 0
-    assert true[2] > 0.3
-    assert true[0] == 0
+    panel = segmentation_panel(image, prediction, truth, NAMES)
+    assert panel.pixels.dtype == np.uint8
+    photo, true, predicted = np.split(panel.pixels, len(TILES), axis=1)
+    assert (photo == 9).all()
+    assert (true == distinct_colours(20)[7]).all()
+    assert (predicted == distinct_colours(20)[3]).all()
+    assert list(panel.legend) == ["class 3", "class 7"]
+    assert panel.legend["class 7"] == "#{:02x}{:02x}{:02x}".format(*true[0, 0])
 
 
 def test_what_is_no_class_is_black() -> None:
-    painted = paint(np.array([[0, 255]]), PALETTE)
-    assert painted.tolist() == [[PALETTE[0], [0, 0, 0]]]
+    painted = paint(np.array([[0, 255]]), distinct_colours(5))
+    assert painted.tolist() == [[distinct_colours(5)[0].tolist(), list(UNLABELLED)]]
 
 
 def test_the_legend_names_the_largest_classes_of_both() -> None:
     prediction, truth = np.array([[4, 4, 4, 255]]), np.array([[255, 2, 2, 9]])
     assert largest(prediction, truth, classes=20) == [4, 2, 9]
     assert len(largest(np.arange(20), np.arange(20), classes=20)) == MAX_LEGEND_CLASSES
+
+
+@pytest.mark.parametrize(("classes", "least"), [(13, 50), (150, 15)])
+def test_any_two_classes_differ_to_the_eye(classes: int, least: float) -> None:
+    """A difference of 2.3 in CIELAB is just seen; 150 classes of ADE20K have to share the colours there are."""
+    lab = cielab(np.concatenate([[UNLABELLED], distinct_colours(classes)]))
+    away = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
+    assert away[~np.eye(len(lab), dtype=bool)].min() > least
+
+
+def test_cielab_of_known_colours() -> None:
+    """The values are those of scikit-image's `rgb2lab`."""
+    color = pytest.importorskip("skimage.color")
+    colours = np.array([[255, 255, 255], [0, 0, 0], [255, 0, 0], [12, 200, 90], [3, 4, 5]], np.uint8)
+    np.testing.assert_allclose(cielab(colours), color.rgb2lab(colours[None] / 255)[0], atol=0.01)

@@ -23,6 +23,7 @@ WANDB_PROJECT = "umt-bench"  # unless the variable of this name says otherwise
 MAX_ID_BYTES = 100
 
 Scalars = Mapping[str, float]
+Curve = list[tuple[float, float]]  # steps and values
 
 
 class Curves:
@@ -121,6 +122,20 @@ def thinned(file: Path, points: int) -> dict[str, list[float]]:
     lines = [line for line in lines if lines[0].keys() <= line.keys()]
     sparse_lines = lines[:: max(1, -(-len(lines) // points))]
     return {name: [line[name] for line in sparse_lines] for name in (lines[0] if lines else {})}
+
+
+def curves_of(file: Path, points: int) -> dict[str, Curve]:
+    """Return the curve of each scalar, thinned by means over neighbours to at most so many points."""
+    lines = _lines(file)
+    names = dict.fromkeys(name for line in lines for name in line if name != "step")
+    return {name: _means([(line["step"], line[name]) for line in lines if name in line], points) for name in names}
+
+
+def _means(curve: Curve, points: int) -> Curve:
+    """Return the mean of each few neighbours, at the last one's step."""
+    size = max(1, -(-len(curve) // points))
+    parts = [curve[start : start + size] for start in range(0, len(curve), size)]
+    return [(part[-1][0], fmean(value for _, value in part)) for part in parts]
 
 
 def forget_after(file: Path, step: int) -> None:

@@ -48,12 +48,12 @@ def test_bars_are_as_long_as_the_values() -> None:
 
 def test_names_stand_once_a_row_and_numbers_inside_their_panel() -> None:
     seeds = Cell("1.111 ± 0.011", 1.111, 0.011, 3, best=True)
-    columns = tuple(TableColumn(f"set {index}", METRICS["rmse"]) for index in range(4))
-    rows = (Row(("EfficientNet-Lite0",), (seeds,) * 4),) * 2
+    columns = tuple(TableColumn(f"set {index}", METRICS["rmse"]) for index in range(3))
+    rows = (Row(("EfficientNet-Lite0",), (seeds,) * 3),) * 2
     drawing = drawing_of(tasks.task_bars(Table("t", "t", "", "", ("B",), columns, (Group("", rows),), ())))
     drawing.draw_without_rendering()
     names = [[label.get_text() for label in axes.get_yticklabels()] for axes in drawing.axes]
-    assert names == [["EfficientNet-Lite0"] * 2, *[[]] * 3]
+    assert names == [["EfficientNet-Lite0"] * 2, [], []]
     for axes in drawing.axes:
         ends = [text.get_window_extent().x1 for text in axes.texts]
         assert len(ends) == 2
@@ -181,8 +181,8 @@ def test_a_figure_that_shows_the_same_is_not_drawn_again(sketch: Sketch, draws: 
     first = finished(sketch, tmp_path)
     write(first, tmp_path)
     again = finished(replace(sketch, caption="Another."), tmp_path)
-    assert draws == ["png", "pdf"]
-    assert (again.png, again.pdf, again.caption) == (first.png, first.pdf, "Another.")
+    assert draws == ["png", "pdf", "svg"]
+    assert again == replace(first, caption="Another.")
 
 
 def test_other_values_are_drawn(sketch: Sketch, draws: list[str], tmp_path: Path) -> None:
@@ -191,10 +191,10 @@ def test_other_values_are_drawn(sketch: Sketch, draws: list[str], tmp_path: Path
     other = tasks.task_bars(made("t", ["top1", "rmse"], {"a": [80.0, 0.5], "b": [40.1, 0.4]}))
     assert other is not None
     assert finished(other, tmp_path).png != first.png
-    assert len(draws) == 4
+    assert len(draws) == 6
 
 
-@pytest.mark.parametrize("harm", ["no pdf", "no png", "cut", "another picture", "link", "pipe"])
+@pytest.mark.parametrize("harm", ["no pdf", "no svg", "no png", "cut", "another picture", "link", "pipe"])
 def test_pictures_that_are_not_those_of_a_report_are_drawn(
     sketch: Sketch, draws: list[str], tmp_path: Path, harm: str
 ) -> None:
@@ -209,9 +209,9 @@ def test_pictures_that_are_not_those_of_a_report_are_drawn(
         pdf.rename(tmp_path / "elsewhere")
         pdf.symlink_to("elsewhere") if harm == "link" else os.mkfifo(pdf)
     else:
-        (pdf if harm == "no pdf" else png).unlink()
+        (tmp_path / f"t-bars.{harm.removeprefix('no ')}").unlink()
     assert finished(sketch, tmp_path) == first
-    assert len(draws) == 4
+    assert len(draws) == 6
 
 
 def test_an_axis_of_percent_is_drawn_to_a_hundred() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from umt.errors import PackageError, UMTError
-from umt.training.curves import Curves, forget_after, mean_scalars, thinned
+from umt.training.curves import Curves, curves_of, forget_after, mean_scalars, thinned
 
 
 def test_steps_that_are_done_again_are_logged_once(tmp_path: Path) -> None:
@@ -106,3 +106,15 @@ def test_without_its_package_the_option_says_how_to_get_it(tmp_path: Path, monke
     monkeypatch.setattr("umt.training.curves.find_spec", lambda name: None)
     with pytest.raises(PackageError, match="--wandb: the package wandb is not installed; pip install wandb"):
         Curves(tmp_path, 0, wandb=True)
+
+
+def test_each_scalar_has_a_curve_of_means(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    lines = [f'{{"step": {step}, "loss": {step}}}\n' for step in range(10, 60, 10)]
+    file.write_text("".join(lines[:2]) + '{"step": 20, "test/miou": 7}\n' + "".join(lines[2:]))
+    assert curves_of(file, 9) == {
+        "loss": [(10, 10), (20, 20), (30, 30), (40, 40), (50, 50)],
+        "test/miou": [(20, 7)],
+    }
+    assert curves_of(file, 3)["loss"] == [(20, 15), (40, 35), (50, 50)]
+    assert curves_of(tmp_path / "none", 3) == {}

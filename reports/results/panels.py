@@ -1,0 +1,130 @@
+"""The panels that dense tasks drew beside their results: a block for each task, a row for each image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.suite.suite import Column
+from reports.building.columns import comparable_columns
+from reports.building.rows import model_names
+from reports.results.measurement import Measurement
+from umt.files import component, read_plain
+from umt.text import printable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PHOTO, TRUTH, PREDICTION = "image", "truth", "prediction"  # the tiles of a panel that a page shows
+MAX_FILE_BYTES = 8 << 20
+MAX_TILES = 16  # of a panel
+MAX_SIDE = 1 << 13  # pixels of a panel
+MAX_BACKBONES = 12  # beside each other
+COLOUR = re.compile(r"#[0-9a-f]{6}")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture as WebP, and the file that it was cut from."""
+
+    title: str
+    webp: bytes
+    file: Path
+
+
+@dataclass(frozen=True)
+class PanelRow:
+    """One test image: itself, its truth, and the prediction through each backbone."""
+
+    name: str
+    tiles: tuple[Tile, ...]
+    legend: Mapping[str, str]  # colours as #rrggbb by their meaning
+
+
+@dataclass(frozen=True)
+class PanelBlock:
+    """The images of a task; `name` is its anchor."""
+
+    name: str
+    title: str
+    rows: tuple[PanelRow, ...]
+
+
+@dataclass(frozen=True)
+class StoredPanel:
+    """A panel of a result: its tiles by name, and its legend."""
+
+    file: Path
+    tiles: Mapping[str, Image]
+    legend: Mapping[str, str]
+
+
+def panel_blocks(
+    columns: Sequence[Column], measurements: Sequence[Measurement], shown_name: Callable[[str], str] = str
+) -> list[PanelBlock]:
+    """Return a block for each column whose results have panels; columns that share a job have one."""
+    blocks: dict[Path, PanelBlock] = {}
+    for column in comparable_columns(columns, measurements):
+        runs = [run for run in column.measurements if "panels" in run.result.details]
+        if runs and runs[0].path not in blocks:
+            title = printable(f"Predictions: {column.heading}")
+            blocks[runs[0].path] = PanelBlock(f"panels-{len(blocks) + 1}", title, tuple(_rows(runs, shown_name)))
+    return [block for block in blocks.values() if block.rows]
+
+
+def _rows(runs: Sequence[Measurement], shown_name: Callable[[str], str]) -> Iterator[PanelRow]:
+    """Yield a row for each image that the first backbone has a panel of."""
+    panels = {name: dict(_panels(run)) for name, run in _first_seeds(runs).items()}
+    for image in next(iter(panels.values())):
+        shown = {name: own[image] for name, own in panels.items() if image in own}
+        first = next(iter(shown.values()))
+        tiles = [_tile(tile, tile, first) for tile in (PHOTO, TRUTH)]
+        tiles += [_tile(shown_name(name), PREDICTION, panel) for name, panel in shown.items()]
+        legend = {text: colour for panel in shown.values() for text, colour in panel.legend.items()}
+        yield PanelRow(printable(image), tuple(tiles), legend)
+
+
+def _first_seeds(runs: Sequence[Measurement]) -> dict[str, Measurement]:
+    """Return the first seed of each backbone, by its name in tables."""
+    names = model_names(run.model for run in runs)
+    by_name = {names[run.model]: run for run in sorted(runs, key=lambda run: -run.key.seed)}
+    return dict(sorted(by_name.items())[:MAX_BACKBONES])
+
+
+def _panels(run: Measurement) -> Iterator[tuple[str, StoredPanel]]:
+    """Yield the panels of a result by the name of the image; what is no panel is left out."""
+    stated: Any = run.result.details["panels"]
+    with suppress(TypeError, KeyError, AttributeError, ValueError, OSError, SyntaxError):
+        tiles = list(stated["tiles"])
+        for image, colours in stated["legends"].items():
+            file = run.path.with_name(f"{component(f'{run.path.stem}--{image}')}.png")
+            legend = {printable(text): colour for text, colour in colours.items() if COLOUR.fullmatch(colour)}
+            yield image, StoredPanel(file, _cut(file, tiles), legend)
+
+
+def _cut(file: Path, names: Sequence[str]) -> dict[str, Image]:
+    """Return the tiles of a panel by name; they are equally wide."""
+    from PIL import Image
+
+    picture = Image.open(BytesIO(read_plain(file, max_bytes=MAX_FILE_BYTES)), formats=["PNG"])
+    if max(picture.size) > MAX_SIDE or not {PHOTO, TRUTH, PREDICTION} <= set(names) or len(names) > MAX_TILES:
+        raise ValueError(f"{file}: not a panel")
+    width, height = picture.width // len(names), picture.height
+    whole = picture.convert("RGB")
+    return {name: whole.crop((i * width, 0, (i + 1) * width, height)) for i, name in enumerate(names)}
+
+
+def _tile(title: str, name: str, panel: StoredPanel) -> Tile:
+    return Tile(title, webp(panel.tiles[name], lossless=name != PHOTO), panel.file)
+
+
+def webp(picture: Image, *, lossless: bool) -> bytes:
+    """Return a picture as WebP; lossless for one whose colours have a meaning."""
+    buffer = BytesIO()
+    picture.save(buffer, format="WEBP", lossless=lossless, quality=80, method=4)
+    return buffer.getvalue()
