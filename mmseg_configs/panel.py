@@ -52,11 +52,11 @@ def distinct_colours(count: int) -> np.ndarray:
     usable = (lab[:, 0] >= DARKEST) & (lab[:, 0] <= LIGHTEST)
     rgb, lab = rgb[usable], lab[usable]
     away = np.linalg.norm(lab - cielab(np.array([UNLABELLED])), axis=1)
-    chosen: list[int] = []
+    indices: list[int] = []
     for _ in range(count):
-        chosen.append(int(away.argmax()))
-        away = np.minimum(away, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
-    return rgb[chosen].astype(np.uint8)
+        indices.append(int(away.argmax()))
+        away = np.minimum(away, np.linalg.norm(lab - lab[indices[-1]], axis=1))
+    return rgb[indices].astype(np.uint8)
 
 
 def cielab(rgb: np.ndarray) -> np.ndarray:

@@ -21,9 +21,9 @@ from reports.figures.speed import SPEED, speed_scatter
 from reports.figures.tasks import task_bars
 from reports.figures.trainings import learning_curves
 from reports.paper import paper_numbers
-from reports.results.maps import MapSheet, map_sheets
+from reports.pictures.maps import MapSheet, map_sheets
+from reports.pictures.panels import PanelBlock, panel_blocks
 from reports.results.measurement import Measurement
-from reports.results.panels import PanelBlock, panel_blocks
 from reports.results.quoted import QuotedTable
 from reports.results.students import students_of
 from reports.tables.protocol_spread import protocol_spread

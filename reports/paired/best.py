@@ -23,7 +23,7 @@ Best = Mapping[tuple[int, int], bool]  # by the row in its group and the column
 
 def verdict_of(runs: Mapping[str, Sequence[Measurement]]) -> ColumnVerdict | None:
     """Compare results of one setup by the names of their backbones; None if they are too many or cannot be paired."""
-    if not 2 <= len(runs) <= MAX_RIVALS or len({_setup(run) for found in runs.values() for run in found}) != 1:
+    if not 2 <= len(runs) <= MAX_RIVALS or len({_setup(run) for results in runs.values() for run in results}) != 1:
         return None
     try:
         return verdicts([paired_column(runs)], DRAWS, SEED)[0]

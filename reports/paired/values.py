@@ -52,8 +52,8 @@ def read_scores(measurement: Measurement, metric: str) -> ItemScores:
 
 
 def _gives(scores: Scores, value: float) -> bool:
-    [found] = scores.over(np.ones((len(scores.effects()), 1)))
-    return math.isclose(found, value, rel_tol=AGREEMENT, abs_tol=AGREEMENT)
+    [metric] = scores.over(np.ones((len(scores.effects()), 1)))
+    return math.isclose(metric, value, rel_tol=AGREEMENT, abs_tol=AGREEMENT)
 
 
 def _read_raw(measurement: Measurement, metric: str) -> dict[str, np.ndarray]:

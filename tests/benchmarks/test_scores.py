@@ -60,3 +60,13 @@ def test_the_effect_of_an_image_on_mean_iou_is_its_derivative() -> None:
     step = 1e-6
     moved = scores.over(1 + step * np.eye(ITEMS)) - scores.over(np.ones((ITEMS, 1)))
     assert scores.effects() == pytest.approx(moved / step, rel=1e-4, abs=1e-6)
+
+
+def test_items_without_a_value_do_not_count() -> None:
+    """A query for which nothing is right to find: the mean over the others, however often each is drawn."""
+    values = np.array([1.0, np.nan, 4.0, np.nan, 7.0])
+    draws = np.array([[0, 1, 1, 3, 4], [2, 2, 3, 4, 1]])
+    weights = np.stack([np.bincount(draw, minlength=5) for draw in draws], axis=1).astype(float)
+    scores = MeanScores(values)
+    assert scores.over(weights) == pytest.approx([np.nanmean(values[draw]) for draw in draws])
+    assert scores.effects().sum() == pytest.approx(4)

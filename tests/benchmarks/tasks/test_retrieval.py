@@ -10,10 +10,10 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
+from benchmarks.scores import scores_of
 from benchmarks.tasks import retrieval
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.frozen import frozen_features
-from benchmarks.tasks.items import metric_of_draw
 from benchmarks.tasks.retrieval import TASK, retrieval_scores
 from umt.data.contract import Dataset, Sample
 from umt.errors import UMTError
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 
 def expected(features: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """One query after the other in float64; scikit-learn's average precision."""
+    """Take one query after the other in float64; scikit-learn's average precision."""
     unit = features / np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
     rows = []
     for query in range(len(labels)):
@@ -67,9 +67,8 @@ def test_a_job_gives_the_value_of_each_image(make_job: MakeJob, make_dataset: Ma
     features, labels = frozen_features(job, job.dataset.reported_samples, 32, 1.0)
     values = expected(features, labels)
     assert outcome.metrics == pytest.approx({name: scores.mean() for name, scores in values.items()})
-    statistic = metric_of_draw("map", outcome.raw)
-    assert statistic is not None
-    assert statistic[0](np.arange(12)) == pytest.approx(outcome.metrics["map"])
+    [scores] = scores_of("map", outcome.raw).values()
+    assert scores.over(np.ones((12, 1))).item() == pytest.approx(outcome.metrics["map"])
     assert outcome.details == {"queries": 12, "gallery": 12, "feature_width": job.backbone.dim}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from reports.results.panels import MAX_FILE_BYTES, webp
+from reports.pictures.panels import MAX_FILE_BYTES, webp
 from umt.files import read_plain, visible_entries
 from umt.text import printable
 
@@ -33,8 +33,8 @@ def map_sheets(run: Path) -> list[MapSheet]:
     """Return the sheets in folders directly below a run, in order of their names; what is no sheet is left out."""
     with suppress(OSError):
         folders = [Path(entry) for entry in visible_entries(run) if entry.is_dir(follow_symlinks=False)]
-        found = ((folder, kind) for folder in folders for kind in TITLES if (folder / f"{kind}.json").is_file())
-        return [sheet for number, (folder, kind) in enumerate(found, 1) for sheet in _sheet(folder, kind, number)]
+        files = ((folder, kind) for folder in folders for kind in TITLES if (folder / f"{kind}.json").is_file())
+        return [sheet for number, (folder, kind) in enumerate(files, 1) for sheet in _sheet(folder, kind, number)]
     return []
 
 

@@ -39,7 +39,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class PanelRow:
-    """One test image: itself, its truth, and the prediction through each backbone."""
+    """A test image: itself, its truth, and the prediction through each backbone."""
 
     name: str
     tiles: tuple[Tile, ...]
@@ -81,7 +81,7 @@ def _rows(runs: Sequence[Measurement], shown_name: Callable[[str], str]) -> Iter
     """Yield a row for each image that the first backbone has a panel of."""
     panels = {name: dict(_panels(run)) for name, run in _first_seeds(runs).items()}
     for image in next(iter(panels.values())):
-        shown = {name: own[image] for name, own in panels.items() if image in own}
+        shown = {name: by_image[image] for name, by_image in panels.items() if image in by_image}
         first = next(iter(shown.values()))
         tiles = [_tile(tile, tile, first) for tile in (PHOTO, TRUTH)]
         tiles += [_tile(shown_name(name), PREDICTION, panel) for name, panel in shown.items()]
@@ -115,8 +115,8 @@ def _cut(file: Path, names: Sequence[str]) -> dict[str, Image]:
     if max(picture.size) > MAX_SIDE or not {PHOTO, TRUTH, PREDICTION} <= set(names) or len(names) > MAX_TILES:
         raise ValueError(f"{file}: not a panel")
     width, height = picture.width // len(names), picture.height
-    whole = picture.convert("RGB")
-    return {name: whole.crop((i * width, 0, (i + 1) * width, height)) for i, name in enumerate(names)}
+    image = picture.convert("RGB")
+    return {name: image.crop((i * width, 0, (i + 1) * width, height)) for i, name in enumerate(names)}
 
 
 def _tile(title: str, name: str, panel: StoredPanel) -> Tile:

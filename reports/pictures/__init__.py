@@ -1,0 +1,1 @@
+"""Pictures that jobs and analyses left, as they stand on the page."""
