@@ -14,6 +14,7 @@ BUILT_IN = (
     "finegrained_finetune",
     "finegrained_linear",
     "dinov2_linear",
+    "attentive",
     "fewshot",
     "knn",
     "retrieval",
