@@ -18,6 +18,7 @@ BUILT_IN = (
     "fewshot",
     "knn",
     "retrieval",
+    "robustness",
     "zeroshot",
     "ade20k_linear",
     "nyuv2_depth",
