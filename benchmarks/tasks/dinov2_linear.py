@@ -137,6 +137,36 @@ def run(job: Job[HeadsSettings]) -> Outcome:
     )
 
 
+@dataclass(frozen=True)
+class ChosenHead:
+    """The head that is best on held-out training images: features in, logits out."""
+
+    parts: tuple[str, ...]  # of the features, as they are concatenated
+    weights: np.ndarray  # [D, C]
+    bias: np.ndarray  # [C]
+    details: Mapping[str, Any]
+
+    def scores(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return logits [N, C] of the parts of the features of N images."""
+        scores: np.ndarray = np.concatenate([parts[part] for part in self.parts], axis=1) @ self.weights + self.bias
+        return scores
+
+
+def chosen_head(job: Job[HeadsSettings]) -> ChosenHead:
+    """Train all heads, and return the one that is best on held-out training images."""
+    choices = _choices(job.settings, job.backbone.depth)
+    train = _images(job, job.dataset.training_samples, choices)
+    held_out = _held_out(job, train.labels)
+    banks = _train(job, train, np.flatnonzero(~held_out), choices)
+    chosen_on = np.flatnonzero(held_out)
+    accuracies = _accuracies(job, _predictions(job, banks, train, chosen_on), train.labels[chosen_on])
+    name = max(accuracies, key=lambda head: accuracies[head])  # the first of equals
+    choice, head = divmod([*accuracies].index(name), len(job.settings.learning_rates))
+    weights, bias = cast(Heads, banks.banks[choice]).linear(head)
+    details = {"head": name, "selection_accuracy": accuracies[name], "training_images": int((~held_out).sum())}
+    return ChosenHead(choices[choice].parts, weights.cpu().numpy(), bias.cpu().numpy(), details)
+
+
 def _choices(settings: HeadsSettings, depth: int) -> list[Choice]:
     """Return summary tokens of the last maps, as many as there are, without and with the mean of the last map.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +61,7 @@ class DatasetInfo:
     depth_range: tuple[float, float] | None = None  # metres between which the median of any depth map lies
     ends: tuple[str, str] | None = None  # official names of the first and the last class
     metric: str = "top1"  # the accuracy that papers report, one of METRICS
+    answers: Callable[[Sequence[Sample]], list[frozenset[int]]] | None = None  # right classes, if not the target alone
     spoken: Callable[[str], str] = plain_words  # the name of a class as people say it; KeyError for an unknown one
     # Sentences around a spoken name, `{}`, or a list of open_clip's. A change needs a new version of `zeroshot/paper`.
     prompts: tuple[str, ...] = ()

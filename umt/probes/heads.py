@@ -40,6 +40,13 @@ class Heads(nn.Module):
         """Return logits [B, H, C] of features [B, D]."""
         return _logits(features, self.weights, self.bias, self.rates)
 
+    @torch.no_grad()
+    def linear(self, head: int) -> tuple[Tensor, Tensor]:
+        """Return weights [D, C] and biases [C] of one head, with its learning rate multiplied in."""
+        rate = self.rates[head, 0]
+        weights = self.weights.view(len(self.weights), len(self.rates), self.classes)[:, head]
+        return weights * rate, self.bias.view(len(self.rates), -1)[head] * rate
+
     def predict(self, features: Tensor) -> Tensor:
         """Return the class [N, H] of features [N, D] by each head."""
         return self.scores(features).argmax(dim=2)

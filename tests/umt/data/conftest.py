@@ -45,4 +45,5 @@ def tiny_size() -> MiniSize:
         ade20k=(2, 1),
         nyuv2=((1, 1), (1, 1)),
         labelled=(1, 1),
+        variants=20,
     )

@@ -30,6 +30,7 @@ class MiniSize:
     cub: tuple[int, int] = (20, 20)  # train, test crops a photograph
     ade20k: tuple[int, int] = (64, 24)  # training, validation rooms
     nyuv2: tuple[tuple[int, int], tuple[int, int]] = ((24, 10), (8, 4))  # rooms, crops of stereo: train, test
+    variants: int = 200  # scans of every variant of ImageNet
     labelled: tuple[int, int] = (8, 4)  # train, test crops a photograph of every other set
 
 
@@ -47,6 +48,7 @@ class MiniPart:
     write: Callable[[Path, Any], None]  # (folder, field of MiniSize under the data set's name, or `labelled`)
 
 
+VARIANTS = ("imagenet_a", "imagenet_r", "imagenet_sketch", "imagenet_v2")
 PHOTOGRAPHS = "crops of photographs from scikit-image and scikit-learn, each photograph a class"
 
 PARTS = (
@@ -102,6 +104,16 @@ PARTS = (
         )
         for letter, name in zip("DEFGHIJKLMNO", labelled.LAYOUTS, strict=True)
     ),
+    *(
+        MiniPart(
+            name,
+            f"digits {number}",
+            real=f"the last of these digits, black and white exchanged, in {dataset_info(name).title}'s layout",
+            rendered="",
+            write=partial(digits.write_inverted, name == "imagenet_v2"),
+        )
+        for number, name in enumerate(VARIANTS, start=2)
+    ),
 )
 
 
@@ -111,7 +123,7 @@ def write_mini(out: Path, size: MiniSize = MINI, names: Container[str] | None = 
     Complete ones that exist are left alone. The others are few, and students are distilled from their images.
     """
     for part in PARTS:
-        if names is None or part.dataset in names or part.dataset not in labelled.LAYOUTS:
+        if names is None or part.dataset in names or part.dataset not in (*labelled.LAYOUTS, *VARIANTS):
             write_part(part, out, size)
 
 
@@ -121,7 +133,7 @@ def write_part(part: MiniPart, out: Path, size: MiniSize = MINI) -> Path:
     It takes its name only when complete, and one process at a time writes below `out`.
     """
     folder = out / dataset_info(part.dataset).folder
-    counts = getattr(size, part.dataset, size.labelled)
+    counts = getattr(size, part.dataset, size.variants if part.dataset in VARIANTS else size.labelled)
     origin = {"title": part.title, "real": part.real, "rendered": part.rendered}
     marker = json.dumps({**origin, "made_by": MADE_BY, "version": VERSION, "counts": counts}, indent=1)
     try:

@@ -1,0 +1,1 @@
+"""Other test images, or other labels, for classifiers of ImageNet."""
