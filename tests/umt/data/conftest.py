@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-
-from umt.data.mini import MiniSize
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +34,13 @@ def make_image() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny_size() -> MiniSize:
+def tiny_size() -> dict[str, Any]:
     """The embedded data at its smallest that every layout admits."""
-    return MiniSize(imagenet=60, aircraft=(1, 1, 1), caltech101=1, cub=(1, 1), ade20k=(2, 1), nyuv2=((1, 1), (1, 1)))
+    return {
+        "imagenet": 60,
+        "aircraft": (1, 1, 1),
+        "caltech101": 1,
+        "cub": (1, 1),
+        "ade20k": (2, 1),
+        "nyuv2": ((1, 1), (1, 1)),
+    }
