@@ -23,10 +23,17 @@ from benchmarks.suite.plan import PlanOptions
 from benchmarks.suite.suite import load_suite
 from umt.backbones.spec import read_name
 from umt.console import Console
-from umt.data.mini.write import MiniSize, write_mini
+from umt.data.mini.write import write_mini
 
 SUITE = Path(__file__).parent / "many_backbones_suite" / "suite.yaml"
-SMALL_DATA = MiniSize(imagenet=64, aircraft=(4, 2, 4), caltech101=2, cub=(4, 4), ade20k=(8, 4), nyuv2=((2, 2), (1, 1)))
+SMALL_DATA = {
+    "imagenet": 64,
+    "aircraft": (4, 2, 4),
+    "caltech101": 2,
+    "cub": (4, 4),
+    "ade20k": (8, 4),
+    "nyuv2": ((2, 2), (1, 1)),
+}
 ARCHITECTURES = (
     *("resnet", "vit", "efficientnet", "convnext", "byobnet", "mambaout", "nfnet", "vit2", "vit3", "vit4"),
     *("convnext2", "convnext3", "efficientnet_evos", "efficientnet_ln"),

@@ -16,7 +16,7 @@ from umt.backbones import Backbone
 from umt.data.contract import Dataset
 
 Progress = Callable[[int, int, str], None]  # done, total, text ("epoch 2/3 loss 1.23")
-Settings = TypeVar("Settings")  # the frozen dataclass that a task declares; a protocol fills it
+Settings = TypeVar("Settings", covariant=True)  # the frozen dataclass that a task declares; a protocol fills it
 
 
 @dataclass(frozen=True)

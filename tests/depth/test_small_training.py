@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from umt.data.mini.dense import write_nyuv2
+from umt.data.sets.nyuv2 import write_mini as write_nyuv2
 
 SCRIPT = Path(__file__).parent / "small_training.py"
 Trained = tuple[dict[str, Any], dict[str, torch.Tensor]]

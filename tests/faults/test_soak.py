@@ -29,13 +29,13 @@ from reports.results.store import read_store
 from umt.backbones import create_backbone
 from umt.backbones.checkpoint import save_checkpoint
 from umt.cli import cli
-from umt.data.mini.write import PARTS, MiniSize, write_part
+from umt.data.mini import write_set
 from umt.errors import UMTError
 
 SUITES = int(os.environ.get("UMT_SOAK", "10"))
 SETS = {"cub": "CUB_200_2011", "aircraft": "fgvc-aircraft-2013b", "imagenet": "imagenet"}
 LISTED = ("cub", "aircraft")  # sets with lists of their images
-SIZE = MiniSize(imagenet=60, aircraft=(2, 1, 1), cub=(3, 1))
+SIZE = {"imagenet": 60, "aircraft": (2, 1, 1), "cub": (3, 1)}
 COLUMNS = [
     *({"task": "knn", "dataset": dataset, "protocol": "mini", "metric": "top1"} for dataset in SETS),
     *({"task": "fewshot", "dataset": dataset, "protocol": "mini", "metric": "accuracy"} for dataset in SETS),
@@ -254,9 +254,8 @@ def flipped(content: bytearray, place: int) -> bytes:
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small embedded data, and a checkpoint."""
     folder = tmp_path_factory.mktemp("sound")
-    for part in PARTS:
-        if part.dataset in SETS:
-            write_part(part, folder / "data", SIZE)
+    for name in SETS:
+        write_set(name, folder / "data", SIZE)
     save_checkpoint(folder / "student.pth", create_backbone("timm:test_resnet?pretrained=false"), provenance={})
     return folder
 

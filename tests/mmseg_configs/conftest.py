@@ -15,8 +15,8 @@ from mmseg_configs.ade20k import ADE20KSettings, build
 from mmseg_configs.runner import Parts
 from umt.backbones import create_backbone
 from umt.data.contract import Dataset
-from umt.data.mini.dense import write_ade20k
 from umt.data.registry import dataset_info
+from umt.data.sets.ade20k import write_mini as write_ade20k
 from umt.training.engine import RunContext
 
 CNN = "timm:test_resnet?pretrained=false"

@@ -99,13 +99,13 @@ def verify(name: str, data_root: Path) -> None:
 @options.out(required=True)
 def mini(out: Path) -> None:
     """Write the embedded data below OUT, in the official layouts, from photographs in pip packages and a renderer."""
-    from umt.data.mini import PARTS, write_part  # slow to import, and not needed to list
+    from umt.data.mini import mini_versions, write_set  # not needed to list
 
     table = Table(Column("folder", overflow="fold"), "what it is", "real", "rendered")
     with Progress(console=Console(), transient=True) as progress:
-        for part in progress.track(PARTS, description="mini data"):
-            folder = write_part(part, out)
-            table.add_row(shown(folder), part.title, part.real or "-", part.rendered or "-")
+        for name, version in progress.track(mini_versions().items(), description="mini data"):
+            folder = write_set(name, out)
+            table.add_row(shown(folder), version.title, version.real or "-", version.rendered or "-")
     Console().print(table)
 
 

@@ -42,6 +42,18 @@ def plain_words(name: str) -> str:
 
 
 @dataclass(frozen=True)
+class MiniVersion:
+    """The embedded version of a data set: a few real or rendered items in its official layout."""
+
+    title: str  # short: it stands over columns of tables, and `real` and `rendered` below them
+    counts: Any  # items to write, in the form that `write` takes
+    write: Callable[[Path, Any], None]  # (folder, counts)
+    real: str = ""  # the origin of what is real
+    rendered: str = ""  # what is rendered
+    example: bool = True  # false if it is written for suites that name it only
+
+
+@dataclass(frozen=True)
 class DatasetInfo:
     """Declaration of a data set in its official layout: everything that is known before its files are seen.
 
@@ -73,6 +85,7 @@ class DatasetInfo:
     drawn: bool = False  # true if a seed splits the set, so that a result names its training images
     footnote: str | None = None  # note that a table must show about this variant
     declared: DatasetInfo | None = None  # for a variant: the declaration whose sizes are official
+    mini: MiniVersion | None = None  # its version in the embedded data
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from umt.data.archives import Archive
-from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
 from umt.data.layouts import gathered
 from umt.data.reading import class_images, subfolders
 from umt.data.sets import imagenet
@@ -24,10 +24,12 @@ def imagenet_variant(
     archive: Archive,
     folder: str,
     images: int,
+    number: int,
     classes_of: Callable[[Sequence[str]], Sequence[str]] = tuple,
 ) -> DatasetInfo:
     """Return the declaration of a set with a folder of test images for each of ImageNet's classes, or of some.
 
+    number: tells its digits from those of other variants in the embedded data.
     classes_of: the folders of ImageNet's classes, in their order; by default they are called as ImageNet calls them.
     """
     return DatasetInfo(
@@ -45,7 +47,20 @@ def imagenet_variant(
         spoken=imagenet.spoken,
         parts=(gathered(folder, archive),),
         gigabytes=archive.gigabytes / 2,
+        mini=MiniVersion(
+            f"digits {number}",
+            200,  # scans
+            partial(_write_mini, classes_of),
+            real=f"the last of these digits, black and white exchanged, in {title}'s layout",
+            example=False,
+        ),
     )
+
+
+def _write_mini(classes_of: Callable[[Sequence[str]], Sequence[str]], folder: Path, count: int) -> None:
+    from umt.data.mini.digits import write_inverted  # slow to import
+
+    write_inverted(classes_of, folder, count)
 
 
 def class_names(root: Path) -> list[str]:

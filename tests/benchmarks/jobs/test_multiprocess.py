@@ -17,7 +17,7 @@ from benchmarks.suite.plan import PlanOptions
 from benchmarks.suite.request import JobRequest
 from benchmarks.suite.suite import load_suite
 from umt.backbones.spec import read_name
-from umt.data.mini.dense import write_ade20k
+from umt.data.sets.ade20k import write_mini as write_ade20k
 
 # No BatchNorm, and nothing that draws at random besides the augmentations, which depend on image and showing alone.
 PROTOCOL = {

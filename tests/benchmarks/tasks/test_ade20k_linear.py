@@ -18,8 +18,8 @@ from benchmarks.tasks.items import item_scores
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
 from umt.data.contract import Dataset
-from umt.data.mini.dense import write_ade20k
 from umt.data.registry import dataset_info
+from umt.data.sets.ade20k import write_mini as write_ade20k
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import load_recipe
 from umt.distill.spaces.shapes import SpaceShape

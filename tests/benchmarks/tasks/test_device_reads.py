@@ -22,8 +22,9 @@ from benchmarks.tasks.contract import Job
 from benchmarks.tasks.registry import get_task
 from umt.backbones import create_backbone
 from umt.data.contract import Dataset
-from umt.data.mini.dense import write_ade20k, write_nyuv2
 from umt.data.registry import dataset_info
+from umt.data.sets.ade20k import write_mini as write_ade20k
+from umt.data.sets.nyuv2 import write_mini as write_nyuv2
 from umt.training.hooks.finite import LOOK_EVERY
 from umt.training.hooks.progress import ProgressHook
 from umt.training.hooks.saving import ResumeHook

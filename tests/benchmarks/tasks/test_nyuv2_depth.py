@@ -18,8 +18,8 @@ from benchmarks.tasks.contract import Job, Outcome
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
 from umt.data.contract import Dataset
-from umt.data.mini.dense import write_nyuv2
 from umt.data.registry import dataset_info
+from umt.data.sets.nyuv2 import write_mini as write_nyuv2
 from umt.errors import UMTError
 
 CNN, VIT = "timm:test_resnet?pretrained=false", "timm:test_vit?pretrained=false"

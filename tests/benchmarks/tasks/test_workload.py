@@ -18,8 +18,9 @@ from benchmarks.tasks.workload import FeaturePasses, Passes, Workload, pass_gmac
 from umt.backbones import create_backbone
 from umt.backbones.probing import counted
 from umt.data.contract import Dataset
-from umt.data.mini.dense import write_ade20k, write_nyuv2
 from umt.data.registry import dataset_info
+from umt.data.sets.ade20k import write_mini as write_ade20k
+from umt.data.sets.nyuv2 import write_mini as write_nyuv2
 
 MakeJob = Callable[..., Job[Any]]
 MakeDataset = Callable[..., Dataset]

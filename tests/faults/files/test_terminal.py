@@ -14,12 +14,12 @@ from click.testing import CliRunner
 
 from benchmarks.results import SCHEMA
 from umt.cli import cli
-from umt.data.mini import PARTS, MiniSize, write_part
+from umt.data.mini import write_set
 
 HOSTILE = "[red]red[/red] [/] [link=http://a]b[/link] \x1b]0;title\x07\x1b[2J\x9b2J \u202e :boom: \\"
 SEEN = "[red]red[/red] [/] [link=http://a]b[/link] \\x1b]0;title\\x07\\x1b[2J\\x9b2J \\u202e :boom: \\"
 OURS = re.compile("\x1b\\[([\\d;]*m|\\?25[lh]|2K|1A)|\r")  # colours, and what a bar needs
-TINY = MiniSize(imagenet=60, aircraft=(1, 1, 1), caltech101=1, cub=(1, 1), ade20k=(2, 1), nyuv2=((1, 1), (1, 1)))
+TINY = {"cub": (1, 1)}
 Call = Callable[..., str]
 
 
@@ -43,7 +43,7 @@ def call(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cal
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
     """A suite of two columns, of which one has no data, over a folder whose marker is hostile, too."""
-    folder = write_part(next(part for part in PARTS if part.dataset == "cub"), tmp_path / "data", TINY)
+    folder = write_set("cub", tmp_path / "data", TINY)
     marker = folder / "umt-data.json"
     said = json.loads(marker.read_text())
     marker.write_text(json.dumps({**said, "title": HOSTILE, "real": HOSTILE, "rendered": HOSTILE}))

@@ -21,7 +21,7 @@ from PIL import Image
 from umt.backbones import create_backbone
 from umt.backbones.checkpoint import Interaction, Space, save_checkpoint
 from umt.cli import cli
-from umt.data.mini.write import PARTS, MiniSize, write_part
+from umt.data.mini import write_set
 from umt.distill.recipe import FOLDER, load_recipe
 from umt.errors import TrustError, UMTError
 
@@ -143,7 +143,7 @@ def test_a_suite_with_the_cka_of_a_table_runs_no_code_either(
     checkpoint: Callable[..., Path], marker: Path, tmp_path: Path
 ) -> None:
     """The door of the shipped suites: `umt run FILE --suite mini --tables 6`, with the images that it compares on."""
-    write_part(next(part for part in PARTS if part.dataset == "caltech101"), tmp_path / "data", MiniSize(caltech101=1))
+    write_set("caltech101", tmp_path / "data", {"caltech101": 1})
     file = checkpoint(teacher={"name": "dino", "backbone": f"os:system?command=touch {marker}"})
     places = ["--data-root", tmp_path / "data", "--out", tmp_path / "out"]
     done = run("run", file, "--suite", "mini", "--tables", "6", *places)

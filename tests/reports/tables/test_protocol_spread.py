@@ -12,7 +12,7 @@ from benchmarks.suite.suite import Column, load_suite
 from reports.report import suite_tables
 from reports.results.store import read_measurements
 from reports.tables.protocol_spread import protocol_spread
-from umt.data.mini.crops import write_cub
+from umt.data.sets.cub import write_mini as write_cub
 
 PAPER = Column("CUB", "finegrained_linear", "cub", "paper", "accuracy")
 PROTEUS, DINOV2 = replace(PAPER, protocol="proteus"), replace(PAPER, protocol="dinov2")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from umt.data.mini import MiniSize
+from umt.data.mini import mini_versions
+
+LESS = {200: 20, (8, 4): (1, 1)}  # of the counts that labelled sets and variants of ImageNet share
 
 
 @pytest.fixture(scope="session")
@@ -35,15 +38,14 @@ def make_image() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny_size() -> MiniSize:
+def tiny_size() -> dict[str, Any]:
     """The embedded data at its smallest that every layout admits."""
-    return MiniSize(
-        imagenet=60,
-        aircraft=(1, 1, 1),
-        caltech101=1,
-        cub=(1, 1),
-        ade20k=(2, 1),
-        nyuv2=((1, 1), (1, 1)),
-        labelled=(1, 1),
-        variants=20,
-    )
+    return {
+        "imagenet": 60,
+        "aircraft": (1, 1, 1),
+        "caltech101": 1,
+        "cub": (1, 1),
+        "ade20k": (2, 1),
+        "nyuv2": ((1, 1), (1, 1)),
+        **{name: LESS[version.counts] for name, version in mini_versions().items() if not version.example},
+    }

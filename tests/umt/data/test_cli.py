@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from umt.cli import main
 from umt.data import cli
-from umt.data.mini import PARTS, MiniSize, write
+from umt.data.mini import mini_versions, write
 from umt.data.registry import BUILT_IN, find_dataset
 
 
@@ -23,25 +24,25 @@ def test_list_names_every_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
         assert text in result.output
 
 
-def test_list_says_what_is_there_prepared_and_verified(tmp_path: Path, tiny_size: MiniSize) -> None:
+def test_list_says_what_is_there_prepared_and_verified(tmp_path: Path, tiny_size: dict[str, Any]) -> None:
     def states() -> list[str]:
         output = CliRunner().invoke(cli.data, ["list", "--data-root", str(tmp_path)]).output
         return [line.split(maxsplit=1)[1] for line in output.splitlines() if line.startswith("  state")]
 
     assert states() == ["not there"] * len(BUILT_IN)
-    cub = next(part for part in PARTS if part.dataset == "cub")
-    write.write_part(cub, tmp_path / "source", tiny_size)
+    write.write_set("cub", tmp_path / "source", tiny_size)
     prepared = ["prepare", "cub", "--from", str(tmp_path / "source"), "--data-root", str(tmp_path)]
     assert CliRunner().invoke(cli.data, prepared).exit_code == 0
     assert states()[BUILT_IN.index("cub")] == "there; CUB_200_2011 from a copy; not verified"
     assert CliRunner().invoke(cli.data, ["verify", "cub", "--data-root", str(tmp_path)]).exit_code == 0
-    assert states()[BUILT_IN.index("cub")].endswith(f"verified {date.today().isoformat()}: {cub.title}")
+    title = mini_versions()["cub"].title
+    assert states()[BUILT_IN.index("cub")].endswith(f"verified {date.today().isoformat()}: {title}")
     (tmp_path / ".umt-data" / "cub.json").write_text("{")
     assert "cub.json: not a record of a data set" in states()[BUILT_IN.index("cub")]
 
 
-def test_prepare_says_what_it_did_and_what_comes_next(tmp_path: Path, tiny_size: MiniSize) -> None:
-    write.write_part(next(part for part in PARTS if part.dataset == "ade20k"), tmp_path / "source", tiny_size)
+def test_prepare_says_what_it_did_and_what_comes_next(tmp_path: Path, tiny_size: dict[str, Any]) -> None:
+    write.write_set("ade20k", tmp_path / "source", tiny_size)
     command = ["prepare", "ade20k", "--from", str(tmp_path / "source"), "--data-root", str(tmp_path / "data")]
     for origin in ("made from a copy", "was there already"):
         result = CliRunner().invoke(cli.data, command)
@@ -50,8 +51,8 @@ def test_prepare_says_what_it_did_and_what_comes_next(tmp_path: Path, tiny_size:
         assert f"next: umt data verify ade20k --data-root {tmp_path / 'data'}" in result.output
 
 
-def test_verify_prints_what_is_wrong_and_fails(tmp_path: Path, tiny_size: MiniSize) -> None:
-    folder = write.write_part(next(part for part in PARTS if part.dataset == "ade20k"), tmp_path, tiny_size)
+def test_verify_prints_what_is_wrong_and_fails(tmp_path: Path, tiny_size: dict[str, Any]) -> None:
+    folder = write.write_set("ade20k", tmp_path, tiny_size)
     broken = sorted((folder / "images" / "validation").iterdir())[0]
     broken.write_bytes(b"")
     result = CliRunner().invoke(cli.data, ["verify", "ade20k", "--data-root", str(tmp_path)])
@@ -82,13 +83,13 @@ def test_help_has_an_example(command: str) -> None:
 
 
 def test_mini_writes_and_says_what_is_real(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_size: MiniSize
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_size: dict[str, Any]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.setattr(write.write_part, "__defaults__", (tiny_size,))
+    monkeypatch.setattr(write.write_set, "__defaults__", (tiny_size,))
     result = CliRunner().invoke(cli.data, ["mini", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    for part in PARTS:
-        assert find_dataset(part.dataset, tmp_path).title == part.title
-        assert part.title in result.output
+    for name, version in mini_versions().items():
+        assert find_dataset(name, tmp_path).title == version.title
+        assert version.title in result.output
     assert "rooms and their depth" in result.output

@@ -17,7 +17,7 @@ from torchvision import datasets
 from umt.data.archives import Archive
 from umt.data.contract import Dataset
 from umt.data.layouts import ImageLists, gathered, listed_names, matlab
-from umt.data.mini import MiniSize, write_mini
+from umt.data.mini import write_mini
 from umt.data.registry import dataset_info, find_dataset
 from umt.errors import UMTError
 
@@ -26,7 +26,7 @@ Read = Callable[[Path], tuple[list[str], list[int]]]
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory, tiny_size: MiniSize) -> Path:
+def written(tmp_path_factory: pytest.TempPathFactory, tiny_size: dict[str, Any]) -> Path:
     out = tmp_path_factory.mktemp("labelled")
     write_mini(out, tiny_size, names=LABELLED)
     return out

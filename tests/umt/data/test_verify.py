@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from rich.progress import Progress
 
 from umt.data import registry, verify
 from umt.data.contract import DatasetInfo
-from umt.data.mini import PARTS, MiniSize, write_part
+from umt.data.mini import mini_versions, write_set
 from umt.data.record import read_record, record_path
 from umt.data.registry import BUILT_IN
 from umt.data.sets import aircraft, nyuv2
@@ -128,12 +129,12 @@ def test_a_broken_record_is_named(root: Path, progress: Progress) -> None:
             verify.verify("aircraft", root, progress)
 
 
-@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.dataset)
-def test_embedded_data_is_sound(part: object, tmp_path: Path, tiny_size: MiniSize, progress: Progress) -> None:
-    write_part(PARTS[0], tmp_path, tiny_size)  # ImageNet, which its variants stand beside
-    write_part(part, tmp_path, tiny_size)  # type: ignore[arg-type]
-    report = verify.verify(part.dataset, tmp_path, progress)  # type: ignore[attr-defined]
-    assert (report.title, report.problems) == (part.title, ())  # type: ignore[attr-defined]
+@pytest.mark.parametrize("name", mini_versions())
+def test_embedded_data_is_sound(name: str, tmp_path: Path, tiny_size: dict[str, Any], progress: Progress) -> None:
+    write_set("imagenet", tmp_path, tiny_size)  # which its variants stand beside
+    write_set(name, tmp_path, tiny_size)
+    report = verify.verify(name, tmp_path, progress)
+    assert (report.title, report.problems) == (mini_versions()[name].title, ())
 
 
 def test_the_labelled_pairs_have_their_own_title(

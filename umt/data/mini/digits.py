@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +25,16 @@ def write_digits(folder: Path, count: int) -> None:
         grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC).convert("RGB").save(target / f"scan_{index:04d}.png")
 
 
-def write_inverted(index_names: bool, folder: Path, count: int) -> None:
+def write_inverted(folders_of: Callable[[Sequence[str]], Sequence[str]], folder: Path, count: int) -> None:
     """Write the last `count` scans with black and white exchanged, as a variant of the ImageNet folder beside them.
 
-    index_names: whether the folders of the classes are called by their indices, as in ImageNet-V2.
+    folders_of: gives the folders of the classes from their names.
     """
+    folders = folders_of([f"digit_{digit}" for digit in range(10)])
     digits = load_digits()
     last = zip(digits.images[-count:], digits.target[-count:], strict=True)
     for index, (scan, digit) in enumerate(last):
-        target = folder / (str(digit) if index_names else f"digit_{digit}")
+        target = folder / folders[digit]
         target.mkdir(parents=True, exist_ok=True)
         grey = Image.fromarray(255 - np.round(scan * (255 / 16)).astype(np.uint8))
         grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC).convert("RGB").save(target / f"scan_{index:04d}.png")

@@ -4,143 +4,49 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Container
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
-from umt.data.contract import MARKER, read_marker
-from umt.data.mini import crops, dense, digits, labelled
-from umt.data.registry import dataset_info
+from umt.data.contract import MARKER, MiniVersion, read_marker
+from umt.data.registry import BUILT_IN, dataset_info
 from umt.errors import WriteError
 from umt.locks import lock
 
 MADE_BY = "umt data mini"
 VERSION = 1  # raised whenever the content changes
+NO_COUNTS: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True)
-class MiniSize:
-    """The number of items to write of each data set."""
-
-    imagenet: int = 1797  # scanned digits, all that there are; half to train
-    aircraft: tuple[int, int, int] = (10, 5, 15)  # train, val, test crops a photograph
-    caltech101: int = 10  # test crops a photograph, beside the 30 to train
-    cub: tuple[int, int] = (20, 20)  # train, test crops a photograph
-    ade20k: tuple[int, int] = (64, 24)  # training, validation rooms
-    nyuv2: tuple[tuple[int, int], tuple[int, int]] = ((24, 10), (8, 4))  # rooms, crops of stereo: train, test
-    variants: int = 200  # scans of every variant of ImageNet
-    labelled: tuple[int, int] = (8, 4)  # train, test crops a photograph of every other set
+def mini_versions() -> dict[str, MiniVersion]:
+    """Return the embedded versions that data sets of the package declare, by the name of the set."""
+    return {name: version for name in BUILT_IN if (version := dataset_info(name).mini)}
 
 
-MINI = MiniSize()
+def write_mini(out: Path, counts: Mapping[str, Any] = NO_COUNTS, names: Container[str] | None = None) -> None:
+    """Write the embedded data of the example below the data root `out`, and of other sets those in `names`, or all.
 
-
-@dataclass(frozen=True)
-class MiniPart:
-    """An embedded data set: the data set whose layout it has, its title, and its origin."""
-
-    dataset: str
-    title: str  # short: it stands over columns of tables, and `real` and `rendered` below them
-    real: str
-    rendered: str
-    write: Callable[[Path, Any], None]  # (folder, field of MiniSize under the data set's name, or `labelled`)
-
-
-VARIANTS = ("imagenet_a", "imagenet_r", "imagenet_sketch", "imagenet_v2")
-PHOTOGRAPHS = "crops of photographs from scikit-image and scikit-learn, each photograph a class"
-
-PARTS = (
-    MiniPart(
-        "imagenet",
-        "digits",
-        real="handwritten digits from scikit-learn, scanned at 8x8, enlarged, in ImageNet's layout",
-        rendered="",
-        write=digits.write_digits,
-    ),
-    MiniPart(
-        "aircraft",
-        "crops A",
-        real=f"{PHOTOGRAPHS}, in Aircraft's layout",
-        rendered="",
-        write=crops.write_aircraft,
-    ),
-    MiniPart(
-        "caltech101",
-        "crops B",
-        real=f"{PHOTOGRAPHS}, in Caltech-101's layout",
-        rendered="",
-        write=crops.write_caltech101,
-    ),
-    MiniPart(
-        "cub",
-        "crops C",
-        real=f"{PHOTOGRAPHS}, in CUB's layout",
-        rendered="",
-        write=crops.write_cub,
-    ),
-    MiniPart(
-        "ade20k",
-        "rooms",
-        real="the photographs that surfaces are covered with, in ADE20K's layout",
-        rendered="images and class maps",
-        write=dense.write_ade20k,
-    ),
-    MiniPart(
-        "nyuv2",
-        "rooms and stereo",
-        real="crops of the Motorcycle photograph with measured depth (Middlebury 2014), in NYUv2's layout",
-        rendered="rooms and their depth",
-        write=dense.write_nyuv2,
-    ),
-    *(
-        MiniPart(
-            name,
-            f"crops {letter}",
-            real=f"{PHOTOGRAPHS}, in {dataset_info(name).title}'s layout",
-            rendered="",
-            write=partial(labelled.write_labelled, name),
-        )
-        for letter, name in zip("DEFGHIJKLMNO", labelled.LAYOUTS, strict=True)
-    ),
-    *(
-        MiniPart(
-            name,
-            f"digits {number}",
-            real=f"the last of these digits, black and white exchanged, in {dataset_info(name).title}'s layout",
-            rendered="",
-            write=partial(digits.write_inverted, name == "imagenet_v2"),
-        )
-        for number, name in enumerate(VARIANTS, start=2)
-    ),
-)
-
-
-def write_mini(out: Path, size: MiniSize = MINI, names: Container[str] | None = None) -> None:
-    """Write the embedded data sets below the data root `out`: of the many labelled ones those in `names`, or all.
-
-    Complete ones that exist are left alone. The others are few, and students are distilled from their images.
+    Complete ones that exist are left alone. `counts` has other numbers of items than the sets declare, by their names.
     """
-    for part in PARTS:
-        if names is None or part.dataset in names or part.dataset not in (*labelled.LAYOUTS, *VARIANTS):
-            write_part(part, out, size)
+    for name, version in mini_versions().items():
+        if names is None or name in names or version.example:
+            write_set(name, out, counts)
 
 
-def write_part(part: MiniPart, out: Path, size: MiniSize = MINI) -> Path:
+def write_set(name: str, out: Path, counts: Mapping[str, Any] = NO_COUNTS) -> Path:
     """Write one embedded data set and return its folder; UMTError if the folder holds other data.
 
     It takes its name only when complete, and one process at a time writes below `out`.
     """
-    folder = out / dataset_info(part.dataset).folder
-    counts = getattr(size, part.dataset, size.variants if part.dataset in VARIANTS else size.labelled)
-    origin = {"title": part.title, "real": part.real, "rendered": part.rendered}
-    marker = json.dumps({**origin, "made_by": MADE_BY, "version": VERSION, "counts": counts}, indent=1)
+    version, folder = mini_versions()[name], out / dataset_info(name).folder
+    items = counts.get(name, version.counts)
+    origin = {"title": version.title, "real": version.real, "rendered": version.rendered}
+    marker = json.dumps({**origin, "made_by": MADE_BY, "version": VERSION, "counts": items}, indent=1)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with lock(out / ".umt-mini.lock"):
             if not _is_current(folder, marker):
-                _replace(folder, part, counts, marker)
+                _replace(folder, lambda unfinished: version.write(unfinished, items), marker)
     except OSError as error:
         raise WriteError(f"{folder}: cannot be written ({error}); choose another data root") from error
     return folder
@@ -156,11 +62,11 @@ def _is_current(folder: Path, marker: str) -> bool:
     return marked == json.loads(marker)
 
 
-def _replace(folder: Path, part: MiniPart, counts: Any, marker: str) -> None:
-    partial = folder.parent / f".partial-{folder.name}"
-    shutil.rmtree(partial, ignore_errors=True)  # left by an interrupted run
-    partial.mkdir()
-    part.write(partial, counts)
-    (partial / MARKER).write_text(marker)
+def _replace(folder: Path, write: Callable[[Path], None], marker: str) -> None:
+    unfinished = folder.parent / f".partial-{folder.name}"
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by an interrupted run
+    unfinished.mkdir()
+    write(unfinished)
+    (unfinished / MARKER).write_text(marker)
     shutil.rmtree(folder, ignore_errors=True)  # left by an older version
-    partial.rename(folder)
+    unfinished.rename(folder)

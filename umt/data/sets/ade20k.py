@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 from umt.data.archives import Archive
-from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
 from umt.data.prepare.folders import whole_archive
 from umt.data.reading import annotated_samples
+
+# Seeds of rendered rooms: far apart, and from those of other sets, so that no room is in two splits or sets.
+MINI_SEEDS = {"training": 0, "validation": 10_000}
+MINI_SIZE = (160, 120)  # width, height in pixels
 
 
 def read(root: Path, split: str) -> list[Sample]:
@@ -23,6 +29,20 @@ ARCHIVE = Archive(
     gigabytes=3,
 )
 
+
+def write_mini(folder: Path, counts: tuple[int, int]) -> None:
+    """Write (training, validation) rooms of the embedded data."""
+    from umt.data.mini.dense import pair_folders, save_rgb
+    from umt.data.mini.rooms import render_room  # slow to import
+
+    for split, count in zip(MINI_SEEDS, counts, strict=True):
+        images, annotations = pair_folders(folder, split)
+        for index in range(count):
+            view = render_room(MINI_SEEDS[split] + index, *MINI_SIZE)
+            save_rgb(view.rgb, images / f"room_{index:04d}.jpg")
+            Image.fromarray(view.labels).save(annotations / f"room_{index:04d}.png")
+
+
 INFO = DatasetInfo(
     name="ade20k",
     title="ADE20K",
@@ -36,4 +56,11 @@ INFO = DatasetInfo(
     read=read,
     parts=(whole_archive("ADEChallengeData2016", ARCHIVE),),
     gigabytes=1.0,  # the archive has 967,382,037 bytes
+    mini=MiniVersion(
+        "rooms",
+        (64, 24),  # training, validation rooms
+        write_mini,
+        real="the photographs that surfaces are covered with, in ADE20K's layout",
+        rendered="images and class maps",
+    ),
 )

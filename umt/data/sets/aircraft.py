@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from umt.data.archives import Archive
-from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
 from umt.data.prepare.folders import whole_archive
 from umt.data.reading import listed_samples, read_table, refuse_twice
 from umt.errors import DataError
@@ -38,6 +38,25 @@ ARCHIVE = Archive(
     gigabytes=6,
 )
 
+
+def write_mini(folder: Path, counts: tuple[int, int, int]) -> None:
+    """Write (train, val, test) crops of each photograph in FGVC-Aircraft's layout."""
+    from umt.data.mini.crops import NAMES, TEST, TRAIN_PART, VAL, Cutter, save, write_lines  # slow to import
+
+    cutter = Cutter(side=24, saved=96, seed=1)
+    data = folder / "data"
+    (data / "images").mkdir(parents=True)
+    lists: dict[str, list[str]] = {}
+    for split, share, count in zip(("train", "val", "test"), (TRAIN_PART, VAL, TEST), counts, strict=True):
+        lists[split] = [f"{split}_{name}_{number:03d} {name}" for name in NAMES for number in range(count)]
+        crops = (crop for name in NAMES for crop in cutter.cut(name, share, count))
+        for line, crop in zip(lists[split], crops, strict=True):
+            save(crop, data / "images" / f"{line.split()[0]}.jpg")
+    write_lines(data / "variants.txt", NAMES)
+    for split, lines in {**lists, "trainval": lists["train"] + lists["val"]}.items():
+        write_lines(data / f"images_variant_{split}.txt", lines)
+
+
 INFO = DatasetInfo(
     name="aircraft",
     title="FGVC-Aircraft",
@@ -55,4 +74,10 @@ INFO = DatasetInfo(
     prompts=("a photo of a {}, a type of aircraft.", "a photo of the {}, a type of aircraft."),  # CLIP's
     parts=(whole_archive("fgvc-aircraft-2013b", ARCHIVE),),
     gigabytes=2.8,  # the archive has 2.75 GB, says its README
+    mini=MiniVersion(
+        "crops A",
+        (10, 5, 15),  # train, val, test crops a photograph
+        write_mini,
+        real="crops of photographs from scikit-image and scikit-learn, each photograph a class, in Aircraft's layout",
+    ),
 )

@@ -11,7 +11,7 @@ from typing import Any
 from rich.progress import Progress
 
 from umt.data.archives import Archive, Part
-from umt.data.contract import DatasetInfo, Roles, Sample, plain_words
+from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample, plain_words
 from umt.data.prepare.extract import ArchiveLimits, extract
 from umt.data.prepare.folders import build_folder, whole_archive
 from umt.data.reading import class_images, seeded_order, subfolders
@@ -181,6 +181,23 @@ def build_zip(files: Mapping[Archive, Path], out: Path, scratch: Path, progress:
     build_folder({INNER: nested}, out, scratch, progress, CATEGORIES)
 
 
+def write_mini(folder: Path, test: int) -> None:
+    """Write 30 crops to train and `test` to test of each photograph in Caltech-101's layout.
+
+    The layout names no split, so the crops that the usual draw takes to train are cut from the training half.
+    """
+    from umt.data.mini.crops import NAMES, TEST, TRAIN, Cutter, save  # slow to import
+
+    cutter = Cutter(side=96, saved=128, seed=2)
+    for name in NAMES:
+        (folder / name).mkdir(parents=True)
+        files = [f"image_{number:04d}.jpg" for number in range(1, USUAL.per_class + test + 1)]
+        train = set(USUAL.training_names({name: files})[name])
+        crops = {True: cutter.cut(name, TRAIN, USUAL.per_class), False: cutter.cut(name, TEST, test)}
+        for file in files:
+            save(crops[file in train].pop(), folder / name / file)
+
+
 INFO = DatasetInfo(
     name="caltech101",
     title="Caltech-101",
@@ -237,4 +254,11 @@ INFO = DatasetInfo(
     gigabytes=0.2,  # 101_ObjectCategories.tar.gz has 131,740,031 bytes
     variant=variant,
     drawn=True,
+    mini=MiniVersion(
+        "crops B",
+        10,  # test crops a photograph, beside the 30 to train
+        write_mini,
+        real="crops of photographs from scikit-image and scikit-learn, each photograph a class, in Caltech-101's "
+        "layout",
+    ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from umt.data.archives import Archive
-from umt.data.contract import DatasetInfo, Roles, Sample, plain_words
+from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample, plain_words
 from umt.data.prepare.folders import whole_archive
 from umt.data.reading import listed_samples, read_table, refuse_twice
 from umt.errors import DataError, LayoutError
@@ -65,6 +65,28 @@ ARCHIVE = Archive(
     gigabytes=3,
 )
 
+
+def write_mini(folder: Path, counts: tuple[int, int]) -> None:
+    """Write (train, test) crops of each second photograph in CUB-200-2011's layout."""
+    from umt.data.mini.crops import NAMES, TEST, TRAIN, Cutter, save, write_lines  # slow to import
+
+    cutter = Cutter(side=40, saved=96, seed=3)
+    names = NAMES[::2]
+    classes = [f"{number:03d}.{name}" for number, name in enumerate(names, start=1)]
+    images, labels, splits = [], [], []
+    for number, (name, label) in enumerate(zip(names, classes, strict=True), start=1):
+        (folder / "images" / label).mkdir(parents=True)
+        crops = [*cutter.cut(name, TRAIN, counts[0]), *cutter.cut(name, TEST, counts[1])]
+        for index, crop in enumerate(crops):
+            images.append(f"{label}/{name}_{index:04d}.jpg")
+            labels.append(str(number))
+            splits.append("1" if index < counts[0] else "0")
+            save(crop, folder / "images" / images[-1])
+    tables = {"images": images, "image_class_labels": labels, "train_test_split": splits, "classes": classes}
+    for table, values in tables.items():
+        write_lines(folder / f"{table}.txt", [f"{number} {value}" for number, value in enumerate(values, start=1)])
+
+
 INFO = DatasetInfo(
     name="cub",
     title="CUB-200-2011",
@@ -82,4 +104,10 @@ INFO = DatasetInfo(
     prompts=("a photo of a {}, a type of bird.",),  # CLIP's authors have none for CUB: their sentence for Birdsnap
     parts=(whole_archive("CUB_200_2011", ARCHIVE),),
     gigabytes=1.2,  # CUB_200_2011.tgz has 1,150,585,339 bytes
+    mini=MiniVersion(
+        "crops C",
+        (20, 20),  # train, test crops a photograph
+        write_mini,
+        real="crops of photographs from scikit-image and scikit-learn, each photograph a class, in CUB's layout",
+    ),
 )

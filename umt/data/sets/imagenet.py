@@ -15,7 +15,7 @@ from typing import Any
 from rich.progress import Progress
 
 from umt.data.archives import Archive, Part
-from umt.data.contract import DatasetInfo, Roles, Sample, plain_words
+from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample, plain_words
 from umt.data.prepare.extract import ArchiveEntry, ArchiveLimits, Budget, entries, extract, tar_entries, write_entries
 from umt.data.reading import foldered_samples, image_names, read_table, subfolders
 from umt.errors import LayoutError, SourceError, first_line
@@ -189,6 +189,13 @@ def _write_class(entry: ArchiveEntry, out: Path, budget: Budget) -> None:
         raise budget.refusal(entry.name, f"no readable tar ({first_line(error)})") from error
 
 
+def write_mini(folder: Path, count: int) -> None:
+    """Write the first `count` scanned digits."""
+    from umt.data.mini.digits import write_digits  # slow to import
+
+    write_digits(folder, count)
+
+
 INFO = DatasetInfo(
     name="imagenet",
     title="ImageNet-1k",
@@ -210,4 +217,10 @@ INFO = DatasetInfo(
         Part("imagenet/val", (VAL, DEVKIT), build_val),
     ),
     gigabytes=155,  # the archives have 147,897,477,120 and 6,744,924,160 bytes
+    mini=MiniVersion(
+        "digits",
+        1797,  # scanned digits, all that there are; half to train
+        write_mini,
+        real="handwritten digits from scikit-learn, scanned at 8x8, enlarged, in ImageNet's layout",
+    ),
 )

@@ -14,7 +14,7 @@ from PIL import Image
 from rich.progress import Progress
 
 from umt.data.archives import Archive, Part
-from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
 from umt.data.prepare.extract import ArchiveLimits, extract
 from umt.data.reading import annotated_samples, read_table
 from umt.errors import PackageError, SourceError, first_line
@@ -38,6 +38,9 @@ PAIRS = Archive(
 FRAME = (slice(7, 474), slice(7, 632))  # in 480x640; outside is the white frame that registering the Kinect left
 FIELDS = {"images": ((3, 640, 480), np.uint8), "rawDepths": ((640, 480), np.floating)}  # shape and type of an item
 SPLIT_FIELDS = {"train": "trainNdxs", "test": "testNdxs"}
+# Seeds of rendered rooms: far apart, and from those of other sets, so that no room is in two splits or sets.
+MINI_SEEDS = {"train": 20_000, "test": 30_000}
+MINI_SIZE = (640, 480)  # size of Kinect images, for which the usual evaluation crop is cut
 
 
 def read(root: Path, split: str) -> list[Sample]:
@@ -154,6 +157,23 @@ def _move(folder: Path, name: str, infix: str, target: Path) -> None:
     source.rename(target / relative.replace(infix, "").replace("/", "_"))
 
 
+def write_mini(folder: Path, counts: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    """Write (train, test) rooms, and (train, test) crops of the stereo photograph."""
+    from umt.data.mini.dense import pair_folders, save_depth, save_rgb
+    from umt.data.mini.rooms import render_room
+    from umt.data.mini.stereo import crops  # slow to import
+
+    for split, room_count, photo_count in zip(MINI_SEEDS, *counts, strict=True):
+        images, annotations = pair_folders(folder, split)
+        for index in range(room_count):
+            view = render_room(MINI_SEEDS[split] + index, *MINI_SIZE)
+            save_rgb(view.rgb, images / f"room_{index:04d}.jpg")
+            save_depth(view.depth, annotations / f"room_{index:04d}.png")
+        for index, (rgb, depth) in enumerate(crops(split, photo_count, MINI_SIZE)):
+            save_rgb(rgb, images / f"motorcycle_{index:04d}.jpg")
+            save_depth(depth, annotations / f"motorcycle_{index:04d}.png")
+
+
 INFO = DatasetInfo(
     name="nyuv2",
     title="NYUv2",
@@ -172,4 +192,11 @@ INFO = DatasetInfo(
         Part("nyu", (LABELLED, SPLITS), build_labelled),
     ),
     gigabytes=5.0,  # estimated: BTS's archive of 36,253 pairs, from which these are taken, has "around 5GB"
+    mini=MiniVersion(
+        "rooms and stereo",
+        ((24, 10), (8, 4)),  # rooms, crops of stereo: train, test
+        write_mini,
+        real="crops of the Motorcycle photograph with measured depth (Middlebury 2014), in NYUv2's layout",
+        rendered="rooms and their depth",
+    ),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,18 +12,17 @@ from PIL import Image
 
 from umt.data.check import validate
 from umt.data.contract import MARKER
-from umt.data.mini import PARTS, MiniSize, write_mini, write_part
+from umt.data.mini import mini_versions, write_mini, write_set
 from umt.data.mini.crops import Cutter
-from umt.data.mini.labelled import LAYOUTS
 from umt.data.mini.photos import NAMES
 from umt.data.mini.rooms import render_room
-from umt.data.mini.write import VARIANTS, MiniPart
 from umt.data.registry import find_dataset
+from umt.data.sets import cub
 from umt.errors import UMTError
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory, tiny_size: MiniSize) -> Path:
+def written(tmp_path_factory: pytest.TempPathFactory, tiny_size: dict[str, Any]) -> Path:
     out = tmp_path_factory.mktemp("mini")
     write_mini(out, tiny_size)
     return out
@@ -31,20 +32,16 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.dataset)
-def test_the_official_loaders_read_it(written: Path, part: MiniPart) -> None:
-    dataset = find_dataset(part.dataset, written)
+@pytest.mark.parametrize("name", mini_versions())
+def test_the_official_loaders_read_it(written: Path, name: str) -> None:
+    dataset = find_dataset(name, written)
     validate(dataset)
-    assert dataset.title == part.title
+    assert dataset.title == mini_versions()[name].title
     assert not dataset.official
 
 
 def test_splits_have_the_sizes_that_were_asked_for(written: Path) -> None:
-    sizes = {
-        part.dataset: find_dataset(part.dataset, written).sizes
-        for part in PARTS
-        if part.dataset not in LAYOUTS and part.dataset not in VARIANTS
-    }
+    sizes = {name: find_dataset(name, written).sizes for name, version in mini_versions().items() if version.example}
     photos = len(NAMES)
     assert sizes == {
         "imagenet": {"train": 30, "val": 30},
@@ -56,32 +53,33 @@ def test_splits_have_the_sizes_that_were_asked_for(written: Path) -> None:
     }
 
 
-def test_two_writes_give_equal_bytes(written: Path, tmp_path: Path, tiny_size: MiniSize) -> None:
+def test_two_writes_give_equal_bytes(written: Path, tmp_path: Path, tiny_size: dict[str, Any]) -> None:
     write_mini(tmp_path, tiny_size)
     assert contents(tmp_path) == contents(written)
 
 
-def test_what_is_complete_is_left_alone_and_the_rest_replaced(tmp_path: Path, tiny_size: MiniSize) -> None:
-    cub = next(part for part in PARTS if part.dataset == "cub")
-    marker = write_part(cub, tmp_path, tiny_size) / MARKER
+def test_what_is_complete_is_left_alone_and_the_rest_replaced(tmp_path: Path, tiny_size: dict[str, Any]) -> None:
+    marker = write_set("cub", tmp_path, tiny_size) / MARKER
     written = marker.stat().st_mtime_ns
-    write_part(cub, tmp_path, tiny_size)
+    write_set("cub", tmp_path, tiny_size)
     assert marker.stat().st_mtime_ns == written
-    write_part(cub, tmp_path, MiniSize(cub=(2, 1)))
+    write_set("cub", tmp_path, {"cub": (2, 1)})
     assert find_dataset("cub", tmp_path).sizes == {"train": 20, "test": 10}
 
 
-def test_an_interrupted_write_leaves_nothing_that_looks_complete(tmp_path: Path, tiny_size: MiniSize) -> None:
+def test_an_interrupted_write_leaves_nothing_that_looks_complete(
+    tmp_path: Path, tiny_size: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(folder: Path, counts: object) -> None:
         (folder / "half.txt").write_text("half")
         raise KeyboardInterrupt
 
-    cub = next(part for part in PARTS if part.dataset == "cub")
-    with pytest.raises(KeyboardInterrupt):
-        write_part(MiniPart("cub", cub.title, cub.real, cub.rendered, fail), tmp_path, tiny_size)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(cub, "INFO", replace(cub.INFO, mini=replace(cub.INFO.mini, write=fail)))
+        write_set("cub", tmp_path, tiny_size)
     with pytest.raises(UMTError, match="CUB-200-2011 is not there"):
         find_dataset("cub", tmp_path)
-    assert "half.txt" not in contents(write_part(cub, tmp_path, tiny_size))
+    assert "half.txt" not in contents(write_set("cub", tmp_path, tiny_size))
 
 
 @pytest.mark.parametrize("marker", [None, '{"title": "my own birds"}'])
@@ -91,14 +89,14 @@ def test_other_data_is_never_overwritten(tmp_path: Path, marker: str | None) -> 
     if marker:
         (own / MARKER).write_text(marker)
     with pytest.raises(UMTError, match="CUB_200_2011: holds other data, which is not overwritten"):
-        write_part(next(part for part in PARTS if part.dataset == "cub"), tmp_path)
+        write_set("cub", tmp_path)
     assert own.is_dir()
 
 
 def test_a_data_root_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UMTError, match=r"cannot be written .*; choose another data root"):
-        write_part(PARTS[0], tmp_path / "file")
+        write_set("imagenet", tmp_path / "file")
 
 
 def test_rooms_are_written_as_they_were_rendered(written: Path) -> None:
@@ -122,8 +120,7 @@ def test_crops_of_two_splits_share_no_pixel(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("name", [".partial-CUB_200_2011", "CUB_200_2011"])
-def test_nothing_is_written_through_a_link(tmp_path: Path, tiny_size: MiniSize, name: str) -> None:
-    cub = next(part for part in PARTS if part.dataset == "cub")
+def test_nothing_is_written_through_a_link(tmp_path: Path, tiny_size: dict[str, Any], name: str) -> None:
     elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
     elsewhere.mkdir()
     out.mkdir()
@@ -131,5 +128,5 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, tiny_size: MiniSize, 
     with pytest.raises(
         UMTError, match=r"CUB_200_2011: (cannot be written|holds other data).*; choose another data root"
     ):
-        write_part(cub, out, tiny_size)
+        write_set("cub", out, tiny_size)
     assert not [*elsewhere.iterdir()]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles, Sample
 from umt.data.layouts import gathered, matlab
+from umt.data.mini.layout import Crop, WrittenLayout, labelled_mini
 from umt.data.reading import listed_samples
 
 GET = "its first address is gone; get it from a copy of https://ai.stanford.edu/~jkrause/cars/car_dataset.html"
@@ -31,6 +35,17 @@ def read(root: Path, split: str) -> list[Sample]:
     return listed_samples(root / f"cars_{split}", [(str(row["fname"]), int(row["class"]) - 1) for row in rows], path)
 
 
+def write_annotations(folder: Path, crops: Sequence[Crop]) -> None:
+    """Write the annotations of crops, as they are in the embedded version."""
+    from umt.data.mini.labelled import CLASSES, save_matlab  # slow to import
+
+    (folder / "devkit").mkdir()
+    save_matlab(folder / "devkit" / "cars_meta.mat", {"class_names": np.array(CLASSES, dtype=object)})
+    for split, file in ANNOTATIONS.items():
+        rows = [(crop.label + 1, f"{crop.index:05d}.jpg") for crop in crops if crop.split == split]
+        save_matlab(folder / file, {"annotations": np.array(rows, dtype=[("class", object), ("fname", object)])})
+
+
 INFO = DatasetInfo(
     name="cars",
     title="Stanford Cars",
@@ -46,4 +61,10 @@ INFO = DatasetInfo(
     ends=("AM General Hummer SUV 2000", "smart fortwo Convertible 2012"),
     parts=(gathered("stanford_cars", *ARCHIVES),),
     gigabytes=2,
+    mini=labelled_mini(
+        "cars",
+        "Stanford Cars",
+        "D",
+        WrittenLayout("cars_{split}/{stem}.jpg", finish=write_annotations),
+    ),
 )

@@ -7,6 +7,7 @@ from functools import partial
 from umt.data.archives import Archive, Part
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.folder import read_split, subfolders_of
+from umt.data.mini.layout import WrittenLayout, labelled_mini
 from umt.data.prepare.cifar import Records, build
 
 ARCHIVE = Archive(
@@ -37,4 +38,10 @@ INFO = DatasetInfo(
     ends=("apple", "worm"),
     parts=(Part("cifar100", (ARCHIVE,), partial(build, RECORDS)),),
     gigabytes=0.3,
+    mini=labelled_mini(
+        "cifar100",
+        "CIFAR-100",
+        "F",
+        WrittenLayout("{split}/{name}/{stem}.png"),
+    ),
 )

@@ -8,6 +8,7 @@ from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.folder import subfolders_of
 from umt.data.layouts import ImageLists, gathered
+from umt.data.mini.layout import WrittenLayout, labelled_mini
 
 ARCHIVE = Archive(
     "dtd-r1.0.1.tar.gz",
@@ -36,4 +37,13 @@ INFO = DatasetInfo(
     ends=("banded", "zigzagged"),
     parts=(gathered("dtd", ARCHIVE),),
     gigabytes=0.65,
+    mini=labelled_mini(
+        "dtd",
+        "DTD",
+        "G",
+        WrittenLayout(
+            "images/{name}/{name}_{stem}.jpg",
+            lists={split: (file, "{name}/{name}_{stem}.jpg") for split, file in LISTS.lists.items()},
+        ),
+    ),
 )

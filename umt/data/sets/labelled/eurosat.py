@@ -11,6 +11,7 @@ from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.folder import StratifiedSplit, read_unsplit
 from umt.data.layouts import gathered
+from umt.data.mini.layout import WrittenLayout, labelled_mini
 from umt.data.reading import subfolders
 
 ARCHIVE = Archive(
@@ -36,4 +37,10 @@ INFO = DatasetInfo(
     gigabytes=0.1,
     drawn=True,
     footnote="EuroSAT: a fifth of each class tests, drawn with seed 0, because it has no official split.",
+    mini=labelled_mini(
+        "eurosat",
+        "EuroSAT",
+        "H",
+        WrittenLayout("{name}/{name}_{stem}.jpg"),
+    ),
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles, Sample
 from umt.data.layouts import gathered, matlab
+from umt.data.mini.layout import Crop, WrittenLayout, labelled_mini
 from umt.data.reading import listed_samples
 
 ADDRESS = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
@@ -37,6 +39,16 @@ def read(root: Path, split: str) -> list[Sample]:
     return listed_samples(root / "jpg", entries, root / "setid.mat")
 
 
+def write_lists(folder: Path, crops: Sequence[Crop]) -> None:
+    """Write labels and splits of crops, as they are in the embedded version."""
+    from umt.data.mini.labelled import save_matlab  # slow to import
+
+    labels = {crop.index: crop.label + 1 for crop in crops}
+    save_matlab(folder / "imagelabels.mat", {"labels": [labels[index] for index in sorted(labels)]})
+    splits = {field: [crop.index for crop in crops if crop.split == split] for split, field in FIELDS.items()}
+    save_matlab(folder / "setid.mat", splits)
+
+
 INFO = DatasetInfo(
     name="flowers102",
     title="Flowers-102",
@@ -53,4 +65,10 @@ INFO = DatasetInfo(
     metric="mean_per_class",
     parts=(gathered("flowers-102", *ARCHIVES),),
     gigabytes=0.35,  # 102flowers.tgz has 344,862,509 bytes
+    mini=labelled_mini(
+        "flowers102",
+        "Flowers-102",
+        "I",
+        WrittenLayout("jpg/image_{stem}.jpg", finish=write_lists),
+    ),
 )

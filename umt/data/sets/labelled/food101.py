@@ -7,6 +7,7 @@ from functools import partial
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.layouts import ImageLists, gathered, listed_names
+from umt.data.mini.layout import WrittenLayout, labelled_mini
 
 ARCHIVE = Archive(
     "food-101.tar.gz",
@@ -35,4 +36,14 @@ INFO = DatasetInfo(
     ends=("apple_pie", "waffles"),
     parts=(gathered("food-101", ARCHIVE),),
     gigabytes=5.1,  # food-101.tar.gz has 4,996,278,331 bytes
+    mini=labelled_mini(
+        "food101",
+        "Food-101",
+        "J",
+        WrittenLayout(
+            "images/{name}/{stem}.jpg",
+            lists={split: (file, "{name}/{stem}") for split, file in LISTS.lists.items()},
+            names=("meta/classes.txt", "{name}"),
+        ),
+    ),
 )

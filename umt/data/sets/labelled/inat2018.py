@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles, Sample
 from umt.data.layouts import gathered
+from umt.data.mini.layout import Crop, WrittenLayout, labelled_mini
 from umt.data.reading import listed_samples
 from umt.errors import LayoutError, first_line
 from umt.files import read_plain
@@ -40,6 +42,9 @@ ARCHIVES = (  # MD5 as the page of the competition has them
 )
 
 
+WRITTEN_IMAGE = "train_val2018/Photographs/{label}/{stem}.jpg"  # of the embedded version
+
+
 def class_names(root: Path) -> list[str]:
     """Return the numbers of the species, which are the names of their folders: "0" to "8141"."""
     return [str(number) for number in range(len(_list(root / "val2018.json", "categories")))]
@@ -67,6 +72,19 @@ def _list(path: Path, field: str) -> list[dict[str, Any]]:
     return rows
 
 
+def write_records(folder: Path, crops: Sequence[Crop]) -> None:
+    """Write the records of crops, as they are in the embedded version."""
+    labels = sorted({crop.label for crop in crops})
+    for split in ("train", "val"):
+        of_split = [crop for crop in crops if crop.split == split]
+        record = {
+            "categories": [{"id": label} for label in labels],
+            "annotations": [{"image_id": crop.index, "category_id": crop.label} for crop in of_split],
+            "images": [{"id": crop.index, "file_name": crop.fill(WRITTEN_IMAGE)} for crop in of_split],
+        }
+        (folder / f"{split}2018.json").write_text(json.dumps(record))
+
+
 INFO = DatasetInfo(
     name="inat2018",
     title="iNaturalist 2018",
@@ -82,4 +100,10 @@ INFO = DatasetInfo(
     ends=("0", "8141"),
     parts=(gathered("inat2018", *ARCHIVES),),
     gigabytes=125,
+    mini=labelled_mini(
+        "inat2018",
+        "iNaturalist 2018",
+        "K",
+        WrittenLayout(WRITTEN_IMAGE, finish=write_records),
+    ),
 )

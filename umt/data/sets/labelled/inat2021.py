@@ -7,6 +7,7 @@ from functools import partial
 from umt.data.archives import Archive, Part
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.folder import read_split, subfolders_of
+from umt.data.mini.layout import WrittenLayout, labelled_mini
 from umt.data.prepare.folders import whole_archive
 
 ADDRESS = "https://ml-inat-competition-datasets.s3.amazonaws.com/2021"
@@ -50,4 +51,10 @@ INFO = DatasetInfo(
     spoken=spoken,
     parts=PARTS,
     gigabytes=233,
+    mini=labelled_mini(
+        "inat2021",
+        "iNaturalist 2021",
+        "L",
+        WrittenLayout("{split}/{label:05d}_{name}/{stem}.jpg"),
+    ),
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.layouts import ImageLists, gathered
+from umt.data.mini.layout import WrittenLayout, labelled_mini
 from umt.data.reading import read_table
 
 ADDRESS = "https://www.robots.ox.ac.uk/~vgg/data/pets/data"
@@ -56,4 +57,13 @@ INFO = DatasetInfo(
     metric="mean_per_class",
     parts=(gathered("oxford-iiit-pet", IMAGES, ANNOTATIONS),),
     gigabytes=0.8,  # images.tar.gz has 791,918,971 bytes
+    mini=labelled_mini(
+        "pets",
+        "Oxford Pets",
+        "M",
+        WrittenLayout(
+            "images/{name}_{stem}.jpg",
+            lists={split: (file, "{name}_{stem} {number} 1 1") for split, file in LISTS.lists.items()},
+        ),
+    ),
 )

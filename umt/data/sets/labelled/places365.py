@@ -7,6 +7,7 @@ from functools import partial
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.layouts import ImageLists, gathered, listed_names
+from umt.data.mini.layout import WrittenLayout, labelled_mini
 from umt.data.sets.labelled.sun397 import spoken
 
 ADDRESS = "http://data.csail.mit.edu/places/places365"
@@ -56,4 +57,18 @@ INFO = DatasetInfo(
     spoken=spoken,
     parts=(gathered("places365", *ARCHIVES),),
     gigabytes=27,
+    mini=labelled_mini(
+        "places365",
+        "Places365",
+        "N",
+        WrittenLayout(
+            {"train": "data_256/{name}/{stem}.jpg", "val": "val_256/Places365_val_{stem}.jpg"},
+            lists={
+                "train": (LISTS.lists["train"], "/{name}/{stem}.jpg {label}"),
+                "val": (LISTS.lists["val"], "Places365_val_{stem}.jpg {label}"),
+            },
+            names=("categories_places365.txt", "/{name} {label}"),
+            class_name="{name[0]}/{name}",
+        ),
+    ),
 )

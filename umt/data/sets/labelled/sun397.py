@@ -7,6 +7,7 @@ from functools import partial
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.layouts import ImageLists, gathered, listed_names
+from umt.data.mini.layout import WrittenLayout, labelled_mini
 
 IMAGES = Archive(
     "SUN397.tar.gz",
@@ -49,4 +50,15 @@ INFO = DatasetInfo(
     spoken=spoken,
     parts=(gathered("SUN397", IMAGES, PARTITIONS),),
     gigabytes=39,
+    mini=labelled_mini(
+        "sun397",
+        "SUN397",
+        "O",
+        WrittenLayout(
+            "{name}/sun_{stem}.jpg",
+            lists={split: (file, "/{name}/sun_{stem}.jpg") for split, file in LISTS.lists.items()},
+            names=("ClassName.txt", "/{name}"),
+            class_name="{name[0]}/{name}",
+        ),
+    ),
 )

@@ -5,4 +5,4 @@ from umt.data.imagenet_variant import imagenet_variant
 
 GET = "get it from https://github.com/hendrycks/natural-adv-examples"
 ARCHIVE = Archive("imagenet-a.tar", get=GET, files=16_000, gigabytes=1.4)
-INFO = imagenet_variant("imagenet_a", "ImageNet-A", ARCHIVE, "imagenet-a", images=7500)
+INFO = imagenet_variant("imagenet_a", "ImageNet-A", ARCHIVE, "imagenet-a", images=7500, number=2)

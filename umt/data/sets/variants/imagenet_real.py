@@ -41,4 +41,5 @@ INFO = replace(
     title="ImageNet ReaL",
     answers=answers,
     prompts=(),
+    mini=None,
 )
