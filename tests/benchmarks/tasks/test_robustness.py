@@ -1,4 +1,4 @@
-"""One head on several sets of images, among the classes that occur, and by several right labels."""
+"""A head on several sets of images, among the classes that occur, and by several right labels."""
 
 from __future__ import annotations
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-
-from umt.data.contract import MiniVersion
 
 
 @dataclass(frozen=True)
@@ -42,23 +39,3 @@ class WrittenLayout:
     def path(self, crop: Crop) -> str:
         """Return the place of an image below the data set's folder."""
         return crop.fill(self.image if isinstance(self.image, str) else self.image[crop.split])
-
-
-def labelled_mini(name: str, title: str, letter: str, layout: WrittenLayout) -> MiniVersion:
-    """Return the embedded version of a set: crops of some photographs, each photograph a class.
-
-    name, title: the data set's. letter: tells its crops from those of other sets, in titles and by their places.
-    """
-    return MiniVersion(
-        f"crops {letter}",
-        (8, 4),  # crops a photograph to train with and to test on; as many select
-        partial(_write, name, layout, ord(letter) - ord("D") + 5),
-        real=f"crops of photographs from scikit-image and scikit-learn, each photograph a class, in {title}'s layout",
-        example=False,
-    )
-
-
-def _write(name: str, layout: WrittenLayout, seed: int, folder: Path, counts: tuple[int, int]) -> None:
-    from umt.data.mini.labelled import write_labelled  # slow to import
-
-    write_labelled(name, layout, seed, folder, counts)

@@ -10,8 +10,9 @@ import numpy as np
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles, Sample
 from umt.data.layouts import gathered, matlab
-from umt.data.mini.layout import Crop, WrittenLayout, labelled_mini
+from umt.data.mini.layout import Crop, WrittenLayout
 from umt.data.reading import listed_samples
+from umt.data.sets.labelled import labelled_mini
 
 GET = "its first address is gone; get it from a copy of https://ai.stanford.edu/~jkrause/cars/car_dataset.html"
 ARCHIVES = (

@@ -8,7 +8,8 @@ from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.folder import subfolders_of
 from umt.data.layouts import ImageLists, gathered
-from umt.data.mini.layout import WrittenLayout, labelled_mini
+from umt.data.mini.layout import WrittenLayout
+from umt.data.sets.labelled import labelled_mini
 
 ARCHIVE = Archive(
     "dtd-r1.0.1.tar.gz",

@@ -11,8 +11,9 @@ from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.folder import StratifiedSplit, read_unsplit
 from umt.data.layouts import gathered
-from umt.data.mini.layout import WrittenLayout, labelled_mini
+from umt.data.mini.layout import WrittenLayout
 from umt.data.reading import subfolders
+from umt.data.sets.labelled import labelled_mini
 
 ARCHIVE = Archive(
     "EuroSAT.zip",

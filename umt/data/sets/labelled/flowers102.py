@@ -8,8 +8,9 @@ from pathlib import Path
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles, Sample
 from umt.data.layouts import gathered, matlab
-from umt.data.mini.layout import Crop, WrittenLayout, labelled_mini
+from umt.data.mini.layout import Crop, WrittenLayout
 from umt.data.reading import listed_samples
+from umt.data.sets.labelled import labelled_mini
 
 ADDRESS = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
 ARCHIVES = (  # MD5 as torchvision has them

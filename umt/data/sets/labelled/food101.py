@@ -7,7 +7,8 @@ from functools import partial
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.layouts import ImageLists, gathered, listed_names
-from umt.data.mini.layout import WrittenLayout, labelled_mini
+from umt.data.mini.layout import WrittenLayout
+from umt.data.sets.labelled import labelled_mini
 
 ARCHIVE = Archive(
     "food-101.tar.gz",

@@ -10,8 +10,9 @@ from typing import Any
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles, Sample
 from umt.data.layouts import gathered
-from umt.data.mini.layout import Crop, WrittenLayout, labelled_mini
+from umt.data.mini.layout import Crop, WrittenLayout
 from umt.data.reading import listed_samples
+from umt.data.sets.labelled import labelled_mini
 from umt.errors import LayoutError, first_line
 from umt.files import read_plain
 

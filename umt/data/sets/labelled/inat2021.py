@@ -7,8 +7,9 @@ from functools import partial
 from umt.data.archives import Archive, Part
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.folder import read_split, subfolders_of
-from umt.data.mini.layout import WrittenLayout, labelled_mini
+from umt.data.mini.layout import WrittenLayout
 from umt.data.prepare.folders import whole_archive
+from umt.data.sets.labelled import labelled_mini
 
 ADDRESS = "https://ml-inat-competition-datasets.s3.amazonaws.com/2021"
 TRAIN = Archive(

@@ -7,8 +7,9 @@ from pathlib import Path
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, Roles
 from umt.data.layouts import ImageLists, gathered
-from umt.data.mini.layout import WrittenLayout, labelled_mini
+from umt.data.mini.layout import WrittenLayout
 from umt.data.reading import read_table
+from umt.data.sets.labelled import labelled_mini
 
 ADDRESS = "https://www.robots.ox.ac.uk/~vgg/data/pets/data"
 IMAGES = Archive(

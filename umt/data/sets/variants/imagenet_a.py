@@ -1,7 +1,7 @@
 """ImageNet-A (Hendrycks et al. 2021): photographs of 200 classes that ResNet-50 got wrong."""
 
 from umt.data.archives import Archive
-from umt.data.imagenet_variant import imagenet_variant
+from umt.data.sets.variants import imagenet_variant
 
 GET = "get it from https://github.com/hendrycks/natural-adv-examples"
 ARCHIVE = Archive("imagenet-a.tar", get=GET, files=16_000, gigabytes=1.4)

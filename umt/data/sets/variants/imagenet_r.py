@@ -1,7 +1,7 @@
 """ImageNet-R (Hendrycks et al. 2021): renditions of 200 classes, from paintings to toys."""
 
 from umt.data.archives import Archive
-from umt.data.imagenet_variant import imagenet_variant
+from umt.data.sets.variants import imagenet_variant
 
 GET = "get it from https://github.com/hendrycks/imagenet-r"
 ARCHIVE = Archive("imagenet-r.tar", get=GET, files=61_000, gigabytes=4.4)

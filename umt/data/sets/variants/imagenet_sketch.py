@@ -1,7 +1,7 @@
 """ImageNet-Sketch (Wang et al. 2019): black and white sketches of all classes."""
 
 from umt.data.archives import Archive
-from umt.data.imagenet_variant import imagenet_variant
+from umt.data.sets.variants import imagenet_variant
 
 GET = "get it from https://github.com/HaohanWang/ImageNet-Sketch"
 ARCHIVE = Archive("ImageNet-Sketch.zip", get=GET, files=105_000, gigabytes=15)

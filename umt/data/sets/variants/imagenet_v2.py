@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from umt.data.archives import Archive
-from umt.data.imagenet_variant import imagenet_variant
+from umt.data.sets.variants import imagenet_variant
 
 
 def folders(classes: Sequence[str]) -> list[str]:
