@@ -19,8 +19,8 @@ from benchmarks.tasks.dinov2_linear import ChosenHead, HeadsSettings, chosen_hea
 from benchmarks.tasks.dinov2_linear import workload as heads_work
 from benchmarks.tasks.frozen import frozen_parts
 from benchmarks.tasks.workload import Workload
-from umt.disk_cache import digest, locked
 from umt.errors import DeclarationError
+from umt.feature_cache.disk_cache import digest, locked
 from umt.feature_cache.key import NAME_DIGITS, feature_key
 from umt.features import Extraction
 from umt.files import atomic_file, missing, open_plain

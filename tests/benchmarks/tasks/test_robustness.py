@@ -10,10 +10,10 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+from benchmarks.scores import scores_of
 from benchmarks.tasks import robustness
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.frozen import frozen_parts
-from benchmarks.tasks.items import metric_of_draw
 from benchmarks.tasks.robustness import TASK
 from umt.data.contract import Dataset, Sample
 from umt.errors import UMTError
@@ -73,9 +73,8 @@ def test_images_without_a_right_label_are_left_out(make_job: MakeJob, make_datas
     outcome = TASK.run(make_job(TASK.name, dataset, "mini", **SMALL))
     assert outcome.metrics["top1"] == 100
     assert outcome.details["scored_images"] == 6
-    statistic = metric_of_draw("top1", outcome.raw)
-    assert statistic is not None
-    assert statistic[0](np.arange(12)) == 100
+    [scores] = scores_of("top1", outcome.raw).values()
+    assert scores.over(np.ones((12, 1))).item() == 100
 
 
 def test_the_head_is_not_chosen_on_reported_images(make_job: MakeJob, make_dataset: MakeDataset) -> None:

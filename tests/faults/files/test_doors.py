@@ -91,7 +91,6 @@ OPENING = {
     "umt/data/images.py:opened": "the handle of open_plain",
     "umt/data/layouts.py:_gather": "an archive after refuse_odd",
     "umt/data/layouts.py:matlab": "the handle of open_plain",
-    "umt/data/mini/crops.py:_write_lines": "embedded data, in a folder that was just made",
     "umt/data/mini/labelled.py:save_matlab": "embedded data, in a folder that was just made",
     "umt/data/sets/labelled/inat2018.py:write_records": "embedded data, in a folder that was just made",
     "umt/data/mini/labelled.py:write_list": "embedded data, in a folder that was just made",
