@@ -60,3 +60,11 @@ def test_the_effect_of_an_image_on_mean_iou_is_its_derivative() -> None:
     step = 1e-6
     moved = scores.over(1 + step * np.eye(ITEMS)) - scores.over(np.ones((ITEMS, 1)))
     assert scores.effects() == pytest.approx(moved / step, rel=1e-4, abs=1e-6)
+
+
+def test_mean_iou_without_each_image_is_that_of_the_others() -> None:
+    rng = np.random.default_rng(4)
+    intersection = rng.integers(0, 50, (ITEMS, CLASSES)).astype(float) * (rng.random((ITEMS, CLASSES)) < 0.1)
+    scores = IouScores(intersection, intersection + (intersection > 0) * rng.integers(1, 50, intersection.shape))
+    assert scores.without_each() == pytest.approx(scores.over(1 - np.eye(ITEMS)))
+    assert MeanScores(intersection[:, 0]).without_each() is None
