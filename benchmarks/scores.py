@@ -41,6 +41,9 @@ class Scores(Protocol):
     def effects(self) -> np.ndarray:
         """Return the part [N] that each item has in the metric."""
 
+    def without_each(self) -> np.ndarray | None:
+        """Return the metric [N] without each item; None for means, whose drawn items spread as their formula says."""
+
     def by_class(self) -> np.ndarray | None:
         """Return the metric [C] of each class, NaN for one that does not occur; None if there are no classes."""
 
@@ -68,6 +71,9 @@ class MeanScores:
     def effects(self) -> np.ndarray:
         effects: np.ndarray = np.nan_to_num(self.values) / np.count_nonzero(~np.isnan(self.values))
         return effects
+
+    def without_each(self) -> None:
+        return None
 
     def by_class(self) -> np.ndarray | None:
         return None if self.labels is None else _class_means(self.values, self.labels)
@@ -102,6 +108,9 @@ class ClassMeanScores:
         effects: np.ndarray = self.values / images[self.labels] / np.count_nonzero(images)
         return effects
 
+    def without_each(self) -> None:
+        return None
+
     def by_class(self) -> np.ndarray:
         return _class_means(self.values, self.labels)
 
@@ -131,6 +140,10 @@ class IouScores:
         moved = self.intersection[:, present] - self.union[:, present] * (intersection / np.maximum(union, 1))[present]
         effects: np.ndarray = 100 * (moved / union[present]).mean(axis=1)
         return effects
+
+    def without_each(self) -> np.ndarray:
+        rest = (part.sum(axis=0)[:, None] - part.T for part in (self.intersection, self.union))
+        return 100 * _mean_of_ratios(*rest)
 
     def by_class(self) -> np.ndarray:
         union = self.union.sum(axis=0)

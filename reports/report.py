@@ -20,7 +20,7 @@ from reports.figures.radar import task_radar
 from reports.figures.speed import SPEED, speed_scatter
 from reports.figures.tasks import task_bars
 from reports.figures.trainings import learning_curves
-from reports.paper import paper_numbers
+from reports.paper import paper_table
 from reports.pictures.maps import MapSheet, map_sheets
 from reports.pictures.panels import PanelBlock, panel_blocks
 from reports.results.measurement import Measurement
@@ -35,6 +35,7 @@ from reports.writers.html import address_in_run, html_page
 from reports.writers.latex import latex_document, latex_table
 from reports.writers.markdown import markdown_table
 
+PAPER_TABLES = range(1, 8)
 PAPER_SUITE = "paper"  # the one whose numbers may stand beside published ones
 FOR_PEOPLE: dict[str, Callable[[Table], str]] = {".tex": latex_table, ".md": markdown_table}
 MAX_ROWS = 100  # rows of a table that people read
@@ -62,18 +63,19 @@ def _suite_tables(suite: Suite, measurements: Sequence[Measurement], quoted: Seq
         return _in_order(
             [
                 *_tables(suite, measurements, quoted),
-                *_student_tables(suite, measurements),
-                cka_table(measurements, _caption(suite)),
+                *_student_tables(suite, measurements, quoted),
+                cka_table(measurements, _caption(suite), quoted),
                 protocol_spread(suite.columns, measurements),
             ]
         )
     official = [measurement for measurement in measurements if measurement.result.data.official]
     unofficial = [measurement for measurement in measurements if not measurement.result.data.official]
+    published = [*map(paper_table, PAPER_TABLES), *quoted]
     tables = [
-        *_tables(suite, official, (paper_numbers(), *quoted)),
-        *_student_tables(suite, official, with_paper=True),
+        *_tables(suite, official, published),
+        *_student_tables(suite, official, published),
         # takes all data: the paper does not say on which images its own table 6 is
-        cka_table(measurements, _caption(suite), with_paper=True),
+        cka_table(measurements, _caption(suite), published),
     ]
     return [*_in_order(tables), *_on_other_data(suite, unofficial)]
 
@@ -144,15 +146,16 @@ def _tables(suite: Suite, measurements: Sequence[Measurement], quoted: Sequence[
     for name, declared in suite.tables.items():
         if suite.embedded_data:
             declared = _measured_part(declared, measurements)
-        yield build_table(name, declared, measurements, _caption(suite, declared.about), quoted)
+        anywhere = [table for table in quoted if not table.stands_in]
+        yield build_table(name, declared, measurements, _caption(suite, declared.about), anywhere)
 
 
 def _student_tables(
-    suite: Suite, measurements: Sequence[Measurement], *, with_paper: bool = False
+    suite: Suite, measurements: Sequence[Measurement], quoted: Sequence[QuotedTable]
 ) -> Iterator[Table | None]:
     students, caption = students_of(measurements), _caption(suite)
     for declaration in STUDENT_TABLES:
-        yield build_student_table(declaration, suite.columns, students, caption, with_paper=with_paper)
+        yield build_student_table(declaration, suite.columns, students, caption, quoted)
 
 
 def _on_other_data(suite: Suite, measurements: Sequence[Measurement]) -> Iterator[Table]:

@@ -48,11 +48,6 @@ def mean_cell(cells: Sequence[Cell], metric: ShownMetric) -> Cell:
     return Cell(_text(mean, None, metric.decimals), mean, runs=min(cell.runs for cell in cells))
 
 
-def published_cell(text: str, number: int) -> Cell:
-    """Return a value as the paper prints it."""
-    return Cell(text, float(text), runs=1, explain=lambda: [f"table {number} of the paper"]) if text else Cell()
-
-
 def quoted_cell(quoted: QuotedTable, text: str | None) -> Cell:
     """Return a value as its source prints it, with the source; a dash if it gives none."""
     if text is None:

@@ -3,8 +3,9 @@
 Items are drawn with replacement. Seeds are few, and three of them drawn with replacement would show two thirds of their
 variance: their error is drawn from Student's distribution, jointly for all backbones, so that the difference of two has
 exactly the interval of a paired t-test over seeds. For the same reason the drawn items are spread by the small-sample
-factor of Hesterberg (2015). Noise that belongs to an item and a seed together counts in both parts, so intervals of
-several seeds are rather wide than narrow.
+factor of Hesterberg (2015), and a mean IoU, a mean of ratios of sums, to the deviation of its jackknife, which errs to
+the wide side (Efron and Stein 1981). Noise that belongs to an item and a seed together counts in both parts, so
+intervals of several seeds are rather wide than narrow.
 """
 
 from __future__ import annotations
@@ -35,9 +36,23 @@ def resample(column: PairedColumn, draws: int, seed: int) -> Resampled:
     """Return the metric of each backbone as other items and other seeds might have given it."""
     rng = np.random.default_rng(seed)
     values = resample_items(list(column.scores.values()), len(column.items), draws, rng)
-    spread = small_sample_factor(len(column.items)) * (values - values.mean(axis=0))
+    factor = small_sample_factor(len(column.items)) * _jackknife_factor(column, values)
+    spread = factor * (values - values.mean(axis=0))
     over_items = column.means + spread + _unseen_items(column, draws, rng)
     return Resampled(over_items, over_items + seed_errors(column.values, draws, rng))
+
+
+def _jackknife_factor(column: PairedColumn, resampled_values: np.ndarray) -> float:
+    """Return by how much the draws [B, M] are narrower than the jackknife, for the backbone where it is most."""
+    values = [[scores.without_each() for scores in seeds] for seeds in column.scores.values()]
+    known = [[part for part in seeds if part is not None] for seeds in values]
+    items = len(column.items)
+    if items < 2 or not all(known):
+        return 1.0
+    without = np.stack([np.mean(seeds, axis=0) for seeds in known], axis=1)
+    jackknife = np.sqrt(items - 1) * without.std(axis=0)
+    spread = np.sqrt(items / (items - 1)) * resampled_values.std(axis=0)
+    return float(np.max(jackknife / spread, where=spread > 0, initial=1.0))
 
 
 def _unseen_items(column: PairedColumn, draws: int, rng: np.random.Generator) -> np.ndarray:

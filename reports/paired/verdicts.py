@@ -13,7 +13,7 @@ import numpy as np
 
 from reports.paired.pairing import PairedColumn
 from reports.paired.resampling import Resampled, interval, resample
-from reports.paired.testing import ALPHA, bootstrap_p, groups, holm, mcnemar
+from reports.paired.testing import ALPHA, bootstrap_p, groups, holm, mcnemar, score_interval
 
 McNEMAR, BOOTSTRAP = "McNemar", "bootstrap"
 
@@ -94,31 +94,32 @@ def _pair(
     draws, over_items = resampled.values, resampled.over_items
     differences = draws[:, first] - draws[:, second]
     unpaired = draws[:, first] - np.roll(draws[:, second], 1)  # each with its own items and seeds
-    exact = _mcnemar(column, names[first], names[second])
-    sound = exact is not None and _is_top1(column)
-    p = exact if exact is not None and sound else bootstrap_p(difference, differences)
+    right = _right(column, names[first], names[second])
+    exact = mcnemar(*right) if right else None
+    sound = right is not None and _is_top1(column)
+    freedom = max(1, (len(column.seeds) if column.seeded else len(column.items)) - 1)
     (low, high), (other_low, other_high) = intervals[first], intervals[second]
     return PairVerdict(
         names[first],
         names[second],
         difference,
-        interval(differences),
+        score_interval(*right) if right and sound else interval(differences),
         float((over_items[:, first] - over_items[:, second]).std()),
-        p,
+        exact if exact is not None and sound else bootstrap_p(difference, differences, freedom),
         McNEMAR if sound else BOOTSTRAP,
         exact,
-        bootstrap_p(difference, unpaired),
+        bootstrap_p(difference, unpaired, freedom),
         low <= other_high and other_low <= high,
     )
 
 
-def _mcnemar(column: PairedColumn, first: str, second: str) -> float | None:
-    """Return the exact p; None if items are not simply right or wrong, or if seeds differ."""
+def _right(column: PairedColumn, first: str, second: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the right answers of two; None if items are not simply right or wrong, or if seeds differ."""
     seeds = [column.scores[first], column.scores[second]]
     if any(len(scores) > 1 for scores in seeds):
         return None
     right = [scores[0].right for scores in seeds]
-    return mcnemar(right[0], right[1]) if right[0] is not None and right[1] is not None else None
+    return (right[0], right[1]) if right[0] is not None and right[1] is not None else None
 
 
 def _is_top1(column: PairedColumn) -> bool:

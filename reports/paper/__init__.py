@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -35,12 +34,6 @@ FAMILIES = (
 
 
 @cache
-def paper_numbers() -> QuotedTable:
-    """Return table 1 of the paper, whose columns are those of the paper suite."""
-    return read_quoted(FOLDER / "table1.yaml")
-
-
-def published_table(number: int) -> list[dict[str, str]]:
-    """Return the rows of table 2 to 7, of students; an empty text is a value that the paper does not give."""
-    with (FOLDER / f"table{number}.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def paper_table(number: int) -> QuotedTable:
+    """Return a table of the paper, 1 to 7: the first has the columns of the paper suite, the others are of students."""
+    return read_quoted(FOLDER / f"table{number}.yaml")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,16 @@ class QuotedRow:
     architecture: str = ""
     setting: str = ""
     images: str = ""  # of the pre-training
+    words: Mapping[str, str] = field(default_factory=dict)  # by the table's further labels
     repeated: bool = False  # true if the source itself repeats a result of the method's authors
 
     @property
     def labels(self) -> tuple[str, str, str, str]:
         return self.model, self.architecture, self.setting, self.images
+
+    def label(self, name: str) -> str:
+        """Return one of the labels or the table's further ones; empty if the source gives none."""
+        return self.words.get(name) or (str(getattr(self, name)) if name in LABELS else "")
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,15 @@ class QuotedTable:
     columns: Mapping[str, QuotedColumn]
     rows: tuple[QuotedRow, ...]
     cite: str = "quoted"  # stands in brackets behind the names of its rows
+    labels: tuple[str, ...] = ()  # further columns of words
+    stands_in: str = ""  # a table of students; else it stands in every table of a suite with such a column
 
     def __post_init__(self) -> None:
         if self.cite == MEASURED:
             raise DeclarationError(f"field 'cite' is '{MEASURED}', which these numbers are not; name the source")
 
 
-LABELS = tuple(item.name for item in fields(QuotedRow) if item.name not in ("values", "repeated"))
+LABELS = tuple(item.name for item in fields(QuotedRow) if item.name not in ("values", "words", "repeated"))
 
 
 def read_quoted(path: Path, *, links: bool = False) -> QuotedTable:
@@ -94,15 +101,18 @@ def read_quoted(path: Path, *, links: bool = False) -> QuotedTable:
     columns = record.get("columns")
     if not isinstance(columns, Mapping):
         raise DeclarationError(f"{path}: field 'columns' is {brief(columns)}, expected columns by their name; {FORM}")
-    read = [_row(row, columns, f"{path}: row {number}") for number, row in enumerate(rows, 1)]
+    labels = [str(name) for name in record.get("labels") or ()]
+    read = [_row(row, columns, labels, f"{path}: row {number}") for number, row in enumerate(rows, 1)]
     return build(QuotedTable, {**record, "rows": [asdict(row) for row in read]}, path)
 
 
 def quoted_file(table: QuotedTable) -> bytes:
     """Return the YAML file of a published table, with its rows."""
     record = asdict(table)
-    rows = [{**_labels(row), **row.values} for row in table.rows]
-    return yaml.safe_dump({**record, "rows": rows}, sort_keys=False, allow_unicode=True, width=1000).encode()
+    rows = [{**_labels(row), **row.words, **row.values} for row in table.rows]
+    return yaml.safe_dump(
+        {**record, "labels": list(table.labels), "rows": rows}, sort_keys=False, allow_unicode=True, width=1000
+    ).encode()
 
 
 def quoted_beside(store: Path) -> tuple[list[QuotedTable], list[UMTError]]:
@@ -150,19 +160,20 @@ def _csv_rows(path: Path, *, links: bool) -> Iterator[Mapping[str, Any]]:
         raise DeclarationError(f"{path}: no CSV file ({first_line(error)}); save it as CSV in UTF-8") from error
 
 
-def _row(row: Any, columns: Mapping[Any, Any], source: str) -> QuotedRow:
+def _row(row: Any, columns: Mapping[Any, Any], more: Sequence[str], source: str) -> QuotedRow:
     """Return a row of labels and values; empty cells are values that the source does not give."""
     if not isinstance(row, Mapping):
         raise DeclarationError(f"{source} is {brief(row)}, expected fields; {FORM}")
     filled = {name: value for name, value in row.items() if value not in ("", None)}
     for name in filled:
-        if name not in (*LABELS, "repeated", *columns):
-            raise DeclarationError(f"{source}: {unknown_name('field', str(name)[:60], [*LABELS, *map(str, columns)])}")
+        if name not in (*LABELS, *more, "repeated", *columns):
+            known = [*LABELS, *more, *map(str, columns)]
+            raise DeclarationError(f"{source}: {unknown_name('field', str(name)[:60], known)}")
     labels = {name: str(filled[name]) for name in LABELS if name in filled}
+    words = {name: str(filled[name]) for name in more if name in filled}
     values = {str(name): _printed(filled[name], f"{source}: '{name}'") for name in columns if name in filled}
-    return build(
-        QuotedRow, {**labels, "values": values, "repeated": str(filled.get("repeated")) in ("yes", "True")}, source
-    )
+    repeated = str(filled.get("repeated")) in ("yes", "True")
+    return build(QuotedRow, {**labels, "values": values, "words": words, "repeated": repeated}, source)
 
 
 def _printed(value: Any, source: str) -> str:

@@ -15,7 +15,7 @@ from reports.building.ranking import student_quantile
 from reports.building.rows import Model, model_names
 from reports.building.spread import mean_and_deviation
 from reports.building.table import Cell, Group, Row, Table, TableColumn
-from reports.paper import paper_numbers
+from reports.paper import paper_table
 from reports.results.measurement import Measurement
 from reports.results.quoted import QuotedRow
 from reports.results.students import students_of
@@ -28,7 +28,7 @@ CAPTION = (
 
 def comparison(columns: Sequence[Column], measurements: Sequence[Measurement]) -> Table | None:
     """Build a table with a row for each backbone that the paper has too; None if there is none."""
-    published = {column.measurement: name for name, column in paper_numbers().columns.items()}
+    published = {column.measurement: name for name, column in paper_table(1).columns.items()}
     official = [measurement for measurement in measurements if measurement.result.data.official]
     models = {measurement.model: measurement for measurement in official}
     compared = [
@@ -89,7 +89,5 @@ def _counterpart(measurement: Measurement) -> QuotedRow | None:
     for entry in entries:
         if any(names[way] == entry[way] for way in names if way in entry):
             fields = ("model", "architecture", "setting")
-            return next(
-                row for row in paper_numbers().rows if all(getattr(row, name) == entry[name] for name in fields)
-            )
+            return next(row for row in paper_table(1).rows if all(getattr(row, name) == entry[name] for name in fields))
     return None

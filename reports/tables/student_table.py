@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.suite.suite import Column
-from reports.building.cells import loss_cell, mean_cell, measured_cell, published_cell
+from reports.building.cells import loss_cell, mean_cell, measured_cell, quoted_cell
 from reports.building.columns import MeasuredColumn, comparable_columns
 from reports.building.metrics import METRICS, ShownMetric
 from reports.building.notes import legend_of, notes_of
 from reports.building.rows import mark_best
 from reports.building.table import DASH, Cell, Group, Row, Table, TableColumn
-from reports.paper import published_table
 from reports.results.measurement import Measurement
+from reports.results.quoted import QuotedTable
 from reports.results.students import StudentMeasurement, StudentRecord
 from umt.text import printable
 
@@ -24,7 +24,7 @@ LOSS_NOTE = "Losses: means over the last epoch of the distillation, summed over 
 
 @dataclass(frozen=True)
 class Label:
-    """A column of words: its text for a row, and the field of the paper's CSV."""
+    """A column of words: its text for a row, and the label of a published table."""
 
     field: str
     text: Callable[[StudentMeasurement], str]
@@ -62,10 +62,15 @@ class StudentTable:
     one_group: bool = False  # True if students of all teachers compete with each other
     holds: Callable[[StudentRecord], bool] = lambda student: True
 
+    @property
+    def name(self) -> str:
+        """The stem of its files, by which published tables name it."""
+        return f"table{self.number}"
+
 
 @dataclass(frozen=True)
 class Numbers:
-    """A column of numbers: its heading, its cell for a row, and the field of the paper's CSV."""
+    """A column of numbers: its heading, its cell for a row, and the column of a published table."""
 
     column: TableColumn
     cell: Callable[[Sequence[StudentMeasurement]], Cell]
@@ -77,34 +82,34 @@ def build_student_table(
     columns: Sequence[Column],
     students: Sequence[StudentMeasurement],
     caption: str,
-    *,
-    with_paper: bool = False,
+    quoted: Sequence[QuotedTable] = (),
 ) -> Table | None:
     """Build the table of all students that the declaration holds; None if nothing could be compared in it.
 
-    `columns` are those of the suite. `with_paper` puts the paper's own rows, marked as such, in a group above.
+    `columns` are those of the suite. Rows of published tables that stand in it, marked as such, are a group above.
     """
+    published = [table for table in quoted if table.stands_in == declaration.name]
     shown_students = [
         measured
         for measured in students
         if declaration.holds(measured.student)
         and (measured.plain or measured.space if declaration.heads else measured.stands_for_student)
     ]
-    if not shown_students and not with_paper:
+    if not shown_students and not published:
         return None
     measured = _measured(declaration, columns, [student.measurement for student in shown_students])
     numbers = list(_numbers(declaration, measured))
     shown = tuple(number.column for number in numbers)
     groups = [
-        *(_published(declaration, numbers) if with_paper else ()),
+        *([Group("Published", tuple(_published(declaration, numbers, published)))] if published else ()),
         *_groups(declaration, numbers, shown_students),
     ]
-    if not numbers or (not with_paper and sum(len(group.rows) for group in groups) < 2):
+    if not numbers or (not published and sum(len(group.rows) for group in groups) < 2):
         return None
     marked = tuple(replace(group, rows=mark_best(group.rows, shown)) for group in groups)
     notes = notes_of([column for _, column in measured], marked)
     return Table(
-        name=f"table{declaration.number}",
+        name=declaration.name,
         title=declaration.title,
         caption=printable(caption),
         number=f"Table {declaration.number}",
@@ -185,18 +190,11 @@ def _groups(
     return [Group(title, tuple(group)) for title, group in groups.items()]
 
 
-def _published(declaration: StudentTable, numbers: Sequence[Numbers]) -> Iterator[Group]:
-    lines = published_table(declaration.number)
+def _published(declaration: StudentTable, numbers: Sequence[Numbers], quoted: Sequence[QuotedTable]) -> Iterator[Row]:
     fields = [number.field for number in numbers]
-    first = [field if fields.index(field) == index else "" for index, field in enumerate(fields)]
-    yield Group(
-        "Published",
-        tuple(
-            Row(
-                tuple(line[label.field] or DASH for label in declaration.labels.values()),
-                tuple(published_cell(line.get(field, ""), declaration.number) for field in first),
-                source="paper",
-            )
-            for line in lines
-        ),
-    )
+    names = [field if fields.index(field) == index else "" for index, field in enumerate(fields)]
+    for table in quoted:
+        for row in table.rows:
+            labels = (printable(row.label(label.field)) or DASH for label in declaration.labels.values())
+            cells = tuple(quoted_cell(table, row.values.get(name)) for name in names)
+            yield Row(tuple(labels), cells, source=printable(table.cite))

@@ -85,7 +85,7 @@ STUDENT_TABLES = (
         number=2,
         title="Combinations of teachers",
         labels={
-            "Recipe": Label("combination", lambda measured: measured.student.recipe),
+            "Recipe": Label("setting", lambda measured: measured.student.recipe),
             "CLS or CLIP": Label("teacher_cls", _models(*GLOBAL_KINDS)),
             "MAE": Label("teacher_mae", _models("mae")),
             "DINO": Label("teacher_dino", _models("dino")),
@@ -97,7 +97,7 @@ STUDENT_TABLES = (
     StudentTable(
         number=3,
         title="Without single modules",
-        labels={"Configuration": Label("configuration", _configuration)},
+        labels={"Configuration": Label("setting", _configuration)},
         losses=(
             LossColumn("Model token loss", "model_token_loss", TOKEN_LOSS.value),
             LossColumn("Feature loss", "feature_loss", FEATURE_LOSS.value),
@@ -106,14 +106,14 @@ STUDENT_TABLES = (
     StudentTable(
         number=4,
         title="Features of the backbone and of each head",
-        labels={"Feature": Label("feature", _feature)},
+        labels={"Feature": Label("setting", _feature)},
         tasks=(TaskColumn("finegrained_finetune", "cub", "cub_acc"),),
         heads=True,
     ),
     StudentTable(
         number=5,
         title="The objective of the DINO teacher",
-        labels={"DINO objective": Label("dino_objective", _objective)},
+        labels={"DINO objective": Label("setting", _objective)},
         tasks=FINE_GRAINED,
         average="average",
         holds=lambda student: any(teacher.kind == "dino" for teacher in student.teachers),

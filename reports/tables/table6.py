@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from reports.building.cells import measured_cell, published_cell
+from reports.building.cells import measured_cell, quoted_cell
 from reports.building.metrics import ShownMetric
 from reports.building.rows import model_names
 from reports.building.table import DASH, Cell, Group, Row, Table, TableColumn
-from reports.paper import published_table
 from reports.results.measurement import Measurement
+from reports.results.quoted import QuotedTable
 from umt.text import printable
 
 TASK = "cka"
 CKA = ShownMetric("CKA", "", decimals=2)
 LEVELS = ("global", "patch")
-PUBLISHED = {"clip": "cka_clip", "mae": "cka_mae", "dino": "cka_dinov3"}  # space -> field of the paper's CSV
+NAME = "table6"
 NOTE = "Linear CKA, unbiased; patches on the coarser of two grids. The paper does not say on which images it measured."
 
 
-def cka_table(measurements: Sequence[Measurement], caption: str, *, with_paper: bool = False) -> Table | None:
-    """Build a row for each student, level and set of images, a column for each teacher's space; None without rows."""
+def cka_table(measurements: Sequence[Measurement], caption: str, quoted: Sequence[QuotedTable] = ()) -> Table | None:
+    """Build a row for each student, level and set of images, a column for each teacher's space; None without rows.
+
+    A quoted column stands in the space that its metric names.
+    """
+    quoted = [table for table in quoted if table.stands_in == NAME]
     pairs = [pair for pair in measurements if pair.key.task == TASK and _space(pair)]
-    spaces = list(dict.fromkeys([*(PUBLISHED if with_paper else ()), *map(_space, pairs)]))
-    published = Group("Published", tuple(_published_rows(spaces))) if with_paper else None
+    published_spaces = (column.metric for table in quoted for column in table.columns.values())
+    spaces = list(dict.fromkeys([*published_spaces, *map(_space, pairs)]))
+    published = Group("Published", tuple(_published_rows(quoted, spaces))) if quoted else None
     measured = Group("Measured" if published else "", tuple(_measured_rows(pairs, spaces)))
     groups = tuple(group for group in (published, measured) if group and group.rows)
     if not groups:
         return None
     return Table(
-        name="table6",
+        name=NAME,
         title="Similarity of students and teachers",
         caption=printable(caption),
         number="Table 6",
@@ -60,15 +65,13 @@ def _measured_rows(pairs: Sequence[Measurement], spaces: Sequence[str]) -> list[
     ]
 
 
-def _published_rows(spaces: Sequence[str]) -> list[Row]:
-    return [
-        Row(
-            (line["student"], line["level"], DASH),
-            tuple(published_cell(line.get(PUBLISHED.get(space, ""), ""), 6) for space in spaces),
-            source="paper",
-        )
-        for line in published_table(6)
-    ]
+def _published_rows(quoted: Sequence[QuotedTable], spaces: Sequence[str]) -> Iterator[Row]:
+    for table in quoted:
+        names = {column.metric: name for name, column in table.columns.items()}
+        for row in table.rows:
+            cells = tuple(quoted_cell(table, row.values.get(names.get(space, ""))) for space in spaces)
+            labels = (row.architecture or row.model, row.setting or DASH, DASH)
+            yield Row(tuple(map(printable, labels)), cells, source=printable(table.cite))
 
 
 def _cell(pairs: Sequence[Measurement], level: str) -> Cell:

@@ -70,3 +70,11 @@ def test_items_without_a_value_do_not_count() -> None:
     scores = MeanScores(values)
     assert scores.over(weights) == pytest.approx([np.nanmean(values[draw]) for draw in draws])
     assert scores.effects().sum() == pytest.approx(4)
+
+
+def test_mean_iou_without_each_image_is_that_of_the_others() -> None:
+    rng = np.random.default_rng(4)
+    intersection = rng.integers(0, 50, (ITEMS, CLASSES)).astype(float) * (rng.random((ITEMS, CLASSES)) < 0.1)
+    scores = IouScores(intersection, intersection + (intersection > 0) * rng.integers(1, 50, intersection.shape))
+    assert scores.without_each() == pytest.approx(scores.over(1 - np.eye(ITEMS)))
+    assert MeanScores(intersection[:, 0]).without_each() is None

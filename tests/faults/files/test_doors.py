@@ -119,7 +119,6 @@ OPENING = {
     "reports/tables/compare.py:_counterpart": "our package",
     "reports/export/cli.py:export": "in a folder that was just made",
     "reports/figures/figure.py:digest": "our package",
-    "reports/paper/__init__.py:published_table": "our package",
     "reports/writers/html.py:html_page": "our package",
 }
 # Where a folder or file is made, and who picks its place: the user by an option, or the program below one by constants

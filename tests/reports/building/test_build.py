@@ -9,7 +9,7 @@ import pytest
 from benchmarks.suite.suite import Column, SuiteTable
 from reports.building.build import build_table
 from reports.building.table import Table
-from reports.paper import paper_numbers
+from reports.paper import paper_table
 
 
 def _table(columns, measurements, caption="About.", quoted=()) -> Table | None:
@@ -40,7 +40,7 @@ def test_measured_rows_without_the_paper(measurement, cub, nyu):
 
 def test_paper_rows_are_marked_and_stand_in_their_columns(measurement, cub, nyu):
     measurements = [measurement(cub, 80.0, architecture="vit_base_patch16_clip_224")]
-    table = _table([cub, nyu], measurements, quoted=[paper_numbers()])
+    table = _table([cub, nyu], measurements, quoted=[paper_table(1)])
     rows = [row for group in table.groups for row in group.rows]
     assert [row.source for row in rows].count("paper") == 21
     (student,) = [row for row in rows if row.labels == ("UMT", "ViT-B/16", "ViT->ViT", "1.2M")]
@@ -99,7 +99,7 @@ def test_other_weights_under_the_same_label_are_a_row_of_their_own(measurement, 
 
 
 def test_paper_values_never_stand_under_other_protocols(measurement, cub, nyu):
-    table = _table([replace(cub, protocol="mini"), nyu], [], quoted=[paper_numbers()])
+    table = _table([replace(cub, protocol="mini"), nyu], [], quoted=[paper_table(1)])
     values = [[cell.value for cell in row.cells] for group in table.groups for row in group.rows]
     assert {first for first, _ in values} == {None}
     assert 0.300 in [second for _, second in values]
@@ -143,7 +143,7 @@ def test_nothing_to_show_is_no_table(cub):
 
 @pytest.mark.parametrize("name", ["Proteus (paper)†", "RADIOv2.5 (paper)†"])
 def test_dagger_marks_official_results(cub, name):
-    table = _table([cub], [], quoted=[paper_numbers()])
+    table = _table([cub], [], quoted=[paper_table(1)])
     assert name in _groups(table)["ViT-B"]
     assert any(note.startswith("†: ") for note in table.notes)
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.building.cells import loss_cell, measured_cell, published_cell
+from reports.building.cells import loss_cell, measured_cell, quoted_cell
 from reports.building.metrics import get_metric
 from reports.building.spread import mean_and_deviation
+from reports.paper import paper_table
 
 
 def test_mean_and_sample_deviation_in_closed_form(measurement, cub):
@@ -70,8 +71,11 @@ def test_provenance_names_protocol_data_seeds_and_commit(measurement, cub):
 
 
 def test_published_value_stands_as_printed():
-    assert (published_cell("15.83", 1).text, published_cell("15.83", 1).value) == ("15.83", 15.83)
-    assert published_cell("", 1).value is None
+    cell = quoted_cell(paper_table(3), "0.20")
+    assert (cell.text, cell.value) == ("0.20", 0.2)
+    assert cell.provenance[0].endswith("table 3 of the paper")
+    assert cell.provenance[-1] == "quoted: nobody measured it here"
+    assert quoted_cell(paper_table(3), None).value is None
 
 
 def test_a_loss_names_the_commit_that_distilled_the_student(measurement, cub):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
-from scipy.stats import norm, ttest_1samp
+from scipy.stats import binom, norm, ttest_1samp
 
 from benchmarks.scores import ClassMeanScores, IouScores, MeanScores, Scores
 from reports.paired.resampling import interval, item_weights, resample, resample_items, seed_errors
@@ -99,14 +99,14 @@ def rejected(pairs: Sequence[PairVerdict]) -> float:
     return float(np.mean([pair.p < 0.05 for pair in pairs]))
 
 
-def error(simulations: int = SIMULATIONS) -> float:
-    """Three deviations of a share of simulations."""
-    return 3 * math.sqrt(0.95 * 0.05 / simulations)
+def least(simulations: int = SIMULATIONS) -> float:
+    """The share of simulations that an interval of 95% misses in one of a thousand runs."""
+    return float(binom.ppf(0.001, simulations, 0.95)) / simulations
 
 
-# What intervals of 30 items fall short of 95%, as docs/compare.md says: accuracies and means cover 92 to 95%. Of a mean
-# IoU, each class is in half of these images, some of them large: 89 to 92%.
-SMALL, SMALL_MIOU = 0.015, 0.05
+def most(simulations: int = SIMULATIONS) -> float:
+    """The share of simulations that a test of 5% exceeds in one of a thousand runs."""
+    return float(binom.ppf(0.999, simulations, 0.05)) / simulations
 
 
 @pytest.mark.slow
@@ -116,9 +116,9 @@ def test_coverage_and_size_of_accuracies(column, items: int, seeds: int) -> None
     simulations = SIMULATIONS if items < 10_000 else SIMULATIONS // 3
     for gap in (0.0, 0.3):
         pairs = simulate(column, lambda rng, gap=gap: right_answers(items, seeds, gap, rng), simulations=simulations)
-        assert covered(pairs, true_gap(seeds, gap)) >= 0.95 - error(simulations) - SMALL * (items == 30)
+        assert covered(pairs, true_gap(seeds, gap)) >= least(simulations)
         if not gap:
-            assert rejected(pairs) <= 0.05 + error(simulations)
+            assert rejected(pairs) <= most(simulations)
 
 
 @pytest.mark.slow
@@ -126,16 +126,15 @@ def test_coverage_and_size_of_accuracies(column, items: int, seeds: int) -> None
 @pytest.mark.parametrize(("make", "metric"), [(class_means, "mean_per_class"), (overlaps, "miou"), (errors, "rmse")])
 def test_coverage_and_size_of_other_metrics(column, make, metric: str, items: int) -> None:  # type: ignore[no-untyped-def]
     pairs = simulate(column, lambda rng: make(items, rng), metric)
-    short = (SMALL_MIOU if metric == "miou" else SMALL) if items == 30 else 0.0
-    assert covered(pairs, 0.0) >= 0.95 - error() - short
-    assert rejected(pairs) <= 0.05 + error() + short
+    assert covered(pairs, 0.0) >= least()
+    assert rejected(pairs) <= most()
 
 
 @pytest.mark.slow
 def test_ties_are_no_difference_and_unpaired_tests_see_less(column) -> None:  # type: ignore[no-untyped-def]
     almost = simulate(column, lambda rng: right_answers(1000, 1, 0.0, rng, own=0.02))  # some 1% of items differ
-    assert rejected(almost) <= 0.05 + error()
-    assert covered(almost, 0.0) >= 0.95 - error()
+    assert rejected(almost) <= most()
+    assert covered(almost, 0.0) >= least()
     apart = simulate(column, lambda rng: right_answers(300, 1, 0.2, rng, own=0.1))
     unpaired = float(np.mean([pair.unpaired_p < 0.05 for pair in apart]))
     assert rejected(apart) > unpaired + 0.3

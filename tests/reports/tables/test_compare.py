@@ -10,7 +10,7 @@ import yaml
 from scipy import stats
 
 from reports import paper
-from reports.paper import paper_numbers
+from reports.paper import paper_table
 from reports.tables.compare import comparison, inside_spread
 
 DINO = {"spec": "timm:vit_base_patch16_dinov3.lvd1689m", "backbone": "DINOv3"}  # CUB 90.3, NYUv2 0.293 in the paper
@@ -57,5 +57,5 @@ def test_other_data_and_other_protocols_are_not_compared(measurement, cub) -> No
 
 def test_every_counterpart_is_a_row_of_the_paper() -> None:
     entries = yaml.safe_load((Path(paper.__file__).parent / "counterparts.yaml").read_text(encoding="utf-8"))
-    rows = {(row.model, row.architecture, row.setting) for row in paper_numbers().rows}
+    rows = {(row.model, row.architecture, row.setting) for row in paper_table(1).rows}
     assert {(entry["model"], entry["architecture"], entry["setting"]) for entry in entries} <= rows

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.suite.suite import Column
 from reports.building.table import Table
+from reports.paper import paper_table
 from reports.results.students import students_of
 from reports.tables.student_table import build_student_table
 from reports.tables.student_tables import STUDENT_TABLES
@@ -122,7 +123,7 @@ def test_one_row_is_no_comparison(measurement, cub, provenance) -> None:  # type
 @pytest.mark.parametrize(("number", "expected"), [(2, 4), (3, 4), (4, 4), (5, 2), (7, 2)])
 def test_the_papers_rows_stand_above_as_printed(number: int, expected: int, cub, nyu) -> None:  # type: ignore[no-untyped-def]
     ade = Column("ADE20K", "ade20k_linear", "ade20k", "paper", "miou")
-    table = build_student_table(DECLARED[number], [*FINE_GRAINED, ade, nyu], [], "About.", with_paper=True)
+    table = build_student_table(DECLARED[number], [*FINE_GRAINED, ade, nyu], [], "About.", [paper_table(number)])
     assert table is not None
     (group,) = table.groups
     assert {row.source for row in group.rows} == {"paper"}

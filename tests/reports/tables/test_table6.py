@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.suite.suite import Column
+from reports.paper import paper_table
 from reports.report import suite_tables
 from reports.results.measurement import Measurement
 from reports.tables.table6 import cka_table
@@ -51,7 +52,7 @@ def test_other_images_and_other_settings_are_other_rows(pair: Callable[..., Meas
 
 
 def test_the_papers_values_stand_above_by_the_names_of_their_spaces(pair: Callable[..., Measurement]) -> None:
-    table = cka_table([pair("dino", 0.5)], "About.", with_paper=True)
+    table = cka_table([pair("dino", 0.5)], "About.", [paper_table(6)])
     assert table is not None
     published, measured = table.groups
     assert [column.heading for column in table.columns] == ["clip", "mae", "dino"]
