@@ -10,8 +10,8 @@ from reports.building.table import DASH, Cell, Group
 from umt.text import printable
 
 BOLD = (
-    "Bold: best of its group, and what 95% intervals do not tell from it (as if measured on different images; "
-    "`umt compare` pairs them); none where that is all."
+    "Bold: best of its group, and what 95% intervals do not tell from it (as if measured on different images; umt "
+    "compare pairs them), none where that is all; without intervals, equal as printed."
 )
 
 
