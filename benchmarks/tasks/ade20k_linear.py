@@ -33,15 +33,15 @@ def run(job: Job[ADE20KSettings]) -> Outcome:
     train, test = job.dataset.training_samples, job.dataset.reported_samples
     parts = build(settings, job.backbone, train, test, job.seed, class_names(job.dataset))
     values = train_and_test(parts, settings, RunContext(job.device, job.work_dir, job.seed, job.progress, job.wandb))
-    names, drawn = parts.test_set.metainfo["classes"], pictures(parts)
+    names, panels_by_name = parts.test_set.metainfo["classes"], pictures(parts)
     details = {
         **parts.details,
         "class_iou": dict(zip(names, values.pop("class_iou"), strict=True)),
         **({"best_step": values.pop("best_step")} if settings.best_on_test else {}),
-        **panel_details(TILES, drawn),
+        **panel_details(TILES, panels_by_name),
     }
     raw = {"areas": areas_of(values.pop("areas"))}
-    pixels = {name: panel.pixels for name, panel in drawn.items()}
+    pixels = {name: panel.pixels for name, panel in panels_by_name.items()}
     return Outcome(values, global_batch=settings.batch, details=details, raw=raw, pictures=pixels)
 
 

@@ -29,13 +29,13 @@ def run(job: Job[NYUSettings]) -> Outcome:
     # only these images: all of them would be some 400 MB; half precision is within 4 mm at 10 m
     raw.update({f"prediction/{path.stem}": prediction.astype(np.float16) for path, (prediction, _) in shown.items()})
     details = {**parts.details, **({"best_step": values.pop("best_step")} if settings.best_on_test else {})}
-    drawn = panels(shown)
+    panels_by_name = panels(shown)
     return Outcome(
         values,
         global_batch=settings.batch,
-        details={**details, **panel_details(TILES, drawn)},
+        details={**details, **panel_details(TILES, panels_by_name)},
         raw=raw,
-        pictures={name: panel.pixels for name, panel in drawn.items()},
+        pictures={name: panel.pixels for name, panel in panels_by_name.items()},
     )
 
 

@@ -100,11 +100,11 @@ def _best(cells: Sequence[Cell], metric: ShownMetric) -> list[bool]:
     return [False] * len(cells) if everything else marked
 
 
-def _told_apart(top: Cell, other: Cell, metric: ShownMetric) -> bool:
+def _told_apart(top: Cell, rival: Cell, metric: ShownMetric) -> bool:
     """Check if the best value is better than another one, of which it is not known that they share their errors."""
-    if _equal(top, other, metric):
+    if _equal(top, rival, metric):
         return False
-    return abs(_value(top) - _value(other)) > math.hypot(_reach(top, other), _reach(other, top))
+    return abs(_value(top) - _value(rival)) > math.hypot(_reach(top, rival), _reach(rival, top))
 
 
 def _reach(cell: Cell, towards: Cell) -> float:
@@ -114,8 +114,8 @@ def _reach(cell: Cell, towards: Cell) -> float:
     return abs(cell.interval[_value(towards) > _value(cell)] - _value(cell))
 
 
-def _equal(one: Cell, other: Cell, metric: ShownMetric) -> bool:
-    return round(_value(one), metric.decimals) == round(_value(other), metric.decimals)
+def _equal(first: Cell, second: Cell, metric: ShownMetric) -> bool:
+    return round(_value(first), metric.decimals) == round(_value(second), metric.decimals)
 
 
 def _value(cell: Cell) -> float:

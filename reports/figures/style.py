@@ -56,8 +56,8 @@ def drawing_canvas(width: float, height: float) -> Figure:
 
 
 def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure as wide as a paper's text, or for one panel its column, with three panels a row or two."""
-    columns = min(count, min((3, 2), key=lambda width: -count % width))
+    """Return a figure as wide as a paper's text, or for one panel its column; three panels a row, of four two."""
+    columns = 2 if count == 4 else min(count, 3)
     rows = -(-count // columns)
     drawing = drawing_canvas(TEXT_WIDTH if count > 1 else COLUMN_WIDTH, height * rows)
     axes = drawing.subplots(rows, columns, squeeze=False).flatten().tolist()

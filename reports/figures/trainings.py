@@ -56,7 +56,7 @@ def _trainings(columns: Sequence[Column], measurements: Sequence[Measurement]) -
         job = tuple(part for key in keys for part in (key.task, key.dataset, key.protocol_hash, key.data_fingerprint))
         if job and jobs.setdefault(job, column.heading) == column.heading:
             trainings[column.heading] = trainings_of(column.measurements)
-    return {heading: found for heading, found in trainings.items() if found}
+    return {heading: runs for heading, runs in trainings.items() if runs}
 
 
 def _panels(heading: str, trainings: Sequence[Training], models: Mapping[Model, str]) -> Iterator[dict[str, Any]]:

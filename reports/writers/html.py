@@ -16,8 +16,8 @@ import umt
 from reports.building.facts import Fact
 from reports.building.table import Table
 from reports.figures.figure import Figure
-from reports.results.maps import MapSheet
-from reports.results.panels import PanelBlock, PanelRow
+from reports.figures.maps import MapSheet
+from reports.figures.panels import PanelBlock, PanelRow
 from reports.writers.svg import inline_svg
 from umt.text import printable
 
@@ -73,11 +73,11 @@ def html_page(
 
 def _inside(pictures: Iterable[PanelBlock | MapSheet]) -> dict[int, str]:
     """Return the pictures as addresses inside the page, by identity; rows and sheets beyond the limit are left out."""
-    wholes = [part for block in pictures for part in (block.rows if isinstance(block, PanelBlock) else [block])]
+    units = [part for block in pictures for part in (block.rows if isinstance(block, PanelBlock) else [block])]
     addresses: dict[int, str] = {}
     free = MAX_PICTURES
-    for whole in wholes:
-        parts = whole.tiles if isinstance(whole, PanelRow) else (whole,)
+    for unit in units:
+        parts = unit.tiles if isinstance(unit, PanelRow) else (unit,)
         free -= sum(len(part.webp) for part in parts)
         if free >= 0:
             addresses |= {id(part): f"data:image/webp;base64,{b64encode(part.webp).decode()}" for part in parts}

@@ -36,8 +36,8 @@ def inline_svg(content: bytes, name: str, title: str) -> Markup:
 
 def _references(part: ET.Element) -> list[str]:
     """Return the names that an element refers to."""
-    found = REFERENCE.findall(" ".join(part.attrib.values()))
-    return [*found, part.attrib[HREF].removeprefix("#")] if HREF in part.attrib else found
+    names = REFERENCE.findall(" ".join(part.attrib.values()))
+    return [*names, part.attrib[HREF].removeprefix("#")] if HREF in part.attrib else names
 
 
 def _clean(part: ET.Element, name: str, used: set[str]) -> ET.Element:
@@ -50,9 +50,9 @@ def _clean(part: ET.Element, name: str, used: set[str]) -> ET.Element:
 
 def _attributes(part: ET.Element, name: str, used: set[str]) -> dict[str, str]:
     known = {key: _adapted(value, name) for key, value in part.attrib.items() if key in ATTRIBUTES}
-    own = known.pop("id", "")
-    if own in used:
-        known["id"] = f"{name}-{own}"
+    identifier = known.pop("id", "")
+    if identifier in used:
+        known["id"] = f"{name}-{identifier}"
     if part.attrib.get(HREF, "").startswith("#"):
         known["href"] = f"#{name}-{part.attrib[HREF][1:]}"
     return known | _hover(part.attrib.get("id", ""))

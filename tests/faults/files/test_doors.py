@@ -108,6 +108,7 @@ OPENING = {
     "reports/tables/compare.py:_counterpart": "our package",
     "reports/export/cli.py:export": "in a folder that was just made",
     "reports/figures/figure.py:digest": "our package",
+    "reports/figures/panels.py:stored_picture": "the bytes of read_plain, as PNG alone",
     "reports/paper/__init__.py:published_table": "our package",
     "reports/writers/html.py:html_page": "our package",
 }
