@@ -12,8 +12,9 @@ from umt.panels import Panel, hex_colour, side_by_side
 TILES = ("image", "truth", "prediction")
 MAX_LEGEND_CLASSES = 12  # classes in the legend, the largest ones
 UNLABELLED = (0, 0, 0)  # a colour that no class has
-STEPS = 12  # levels of red, green and blue of which colours are chosen
+STEPS = 24  # levels of red, green and blue of which colours are selected
 DARKEST, LIGHTEST = 25.0, 95.0  # lightness of colours: others are hard to tell from black and white
+MAX_CHROMA = 70.0  # beyond, colours are glaring
 
 
 def segmentation_panel(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> Panel:
@@ -49,14 +50,14 @@ def distinct_colours(count: int) -> np.ndarray:
     levels = np.linspace(0, 255, STEPS).round()
     rgb = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
     lab = cielab(rgb)
-    usable = (lab[:, 0] >= DARKEST) & (lab[:, 0] <= LIGHTEST)
+    usable = (lab[:, 0] >= DARKEST) & (lab[:, 0] <= LIGHTEST) & (np.hypot(lab[:, 1], lab[:, 2]) <= MAX_CHROMA)
     rgb, lab = rgb[usable], lab[usable]
     away = np.linalg.norm(lab - cielab(np.array([UNLABELLED])), axis=1)
-    indices: list[int] = []
+    selected: list[int] = []
     for _ in range(count):
-        indices.append(int(away.argmax()))
-        away = np.minimum(away, np.linalg.norm(lab - lab[indices[-1]], axis=1))
-    return rgb[indices].astype(np.uint8)
+        selected.append(int(away.argmax()))
+        away = np.minimum(away, np.linalg.norm(lab - lab[selected[-1]], axis=1))
+    return rgb[selected].astype(np.uint8)
 
 
 def cielab(rgb: np.ndarray) -> np.ndarray:

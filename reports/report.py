@@ -16,13 +16,13 @@ from reports.building.table import Table
 from reports.building.top_rows import shortened
 from reports.figures.curves import training_curves
 from reports.figures.figure import Sketch, finished
+from reports.figures.maps import MapSheet, map_sheets
+from reports.figures.panels import PanelBlock, panel_blocks
 from reports.figures.radar import task_radar
 from reports.figures.speed import SPEED, speed_scatter
 from reports.figures.tasks import task_bars
 from reports.figures.trainings import learning_curves
 from reports.paper import paper_table
-from reports.pictures.maps import MapSheet, map_sheets
-from reports.pictures.panels import PanelBlock, panel_blocks
 from reports.results.measurement import Measurement
 from reports.results.quoted import QuotedTable
 from reports.results.students import students_of

@@ -60,10 +60,14 @@ def token_maps(
     images: Sequence[Path],
     resolutions: Sequence[int],
     max_tokens: int,
+    index: int,
     device: torch.device,
     progress: Callable[[int, int], None],
 ) -> list[ImageMap]:
-    """Compute every backbone's map of every image at every resolution; UMTError if an image is damaged or too small."""
+    """Compute every backbone's map `index` of every image at every resolution.
+
+    Raises UMTError if an image is damaged or too small, or if a backbone has no such map.
+    """
     for image in images:
         _check_size(image)
     maps: list[ImageMap] = []
@@ -72,7 +76,8 @@ def token_maps(
         for image in images:
             for resolution in resolutions:
                 pixels = square(image, item.backbone.preprocess, resolution).to(device)
-                maps.append(ImageMap(image, resolution, item.label, token_map(item.backbone, pixels, max_tokens)))
+                tokens = token_map(item.backbone, pixels, max_tokens, index)
+                maps.append(ImageMap(image, resolution, item.label, tokens))
                 progress(len(maps), len(backbones) * len(images) * len(resolutions))
     return maps
 

@@ -26,6 +26,7 @@ EPILOG = """\b
 Examples:
   umt analyze pca ckpt.pth 'ckpt.pth#dino' --image a.jpg --out runs/pca
   umt analyze pca ckpt.pth --image a.jpg --resolution 512 --out runs/figure4
+  umt analyze pca timm:resnet50 --image a.jpg --map -2 --out runs/paper/pca
   umt analyze cosine ckpt.pth 'ckpt.pth#dino' --image a.jpg --out runs/cosine
 """
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -37,14 +38,20 @@ picture_options = options.options(
         "--max-tokens", type=click.IntRange(min=1), default=32768, show_default=True,
         help="Tokens that attend to each other at most; above, the image goes through in overlapping tiles.",
     ),
+    click.option(
+        "--map", "index", type=int, default=-1, show_default=True,
+        help="Map of the backbones: -1 is the last; a CNN's are finer, and simpler, towards 0.",
+    ),
     options.DEVICE,
     options.out(required=True),
 )  # fmt: skip
 PCA_CAPTION = (
-    "First three principal components of the last map as red, green and blue; one basis for {basis}. Tokens farther "
+    "First three principal components of {map} as red, green and blue; one basis for {basis}. Tokens farther "
     "from the mean than 99% are pulled in before the fit; colours run from the 1st to the 99th percentile."
 )
-COSINE_CAPTION = "Cosine between the tokens and the one named below, from the least (dark) to the greatest (bright)."
+COSINE_CAPTION = (
+    "Cosine between the tokens of {map} and the one named below, from the least (dark) to the greatest (bright)."
+)
 BASES = {"joint": "all pictures of a backbone", "each": "each photo"}
 
 
@@ -62,12 +69,13 @@ def pca(
     images: Sequence[Path],
     resolutions: Sequence[int],
     max_tokens: int,
+    index: int,
     device: str,
     out: Path,
     basis: str,
 ) -> None:
     """Draw the first three principal components of the tokens as colours: pca.png, pca.pdf and pca.json."""
-    backbones, maps = _maps(specs, images, resolutions, max_tokens, device)
+    backbones, maps = _maps(specs, images, resolutions, max_tokens, index, device)
     pictures: dict[int, np.ndarray] = {}
     explained: dict[str, list[float]] = {}
     for name, group in _groups(maps, basis).items():
@@ -76,8 +84,8 @@ def pca(
         coloured = colours([item.map for item in group], fitted)
         pictures |= {id(item): picture for item, picture in zip(group, coloured, strict=True)}
     panels = [SheetPanel(pictures[id(item)], item.note) for item in maps]
-    record = {"basis": basis, "explained_variance": explained, "maps": [item.record for item in maps]}
-    _finish("pca", PCA_CAPTION.format(basis=BASES[basis]), out, backbones, maps, panels, record)
+    record = {"basis": basis, "map": index, "explained_variance": explained, "maps": [item.record for item in maps]}
+    _finish("pca", PCA_CAPTION.format(basis=BASES[basis], map=_map_words(index)), out, backbones, maps, panels, record)
 
 
 @click.command(epilog=EPILOG)
@@ -87,6 +95,7 @@ def cosine(
     images: Sequence[Path],
     resolutions: Sequence[int],
     max_tokens: int,
+    index: int,
     device: str,
     out: Path,
 ) -> None:
@@ -95,7 +104,7 @@ def cosine(
     That token is the class token; without one the pooled feature, the model token of a student's space, if it is
     as wide as the map; else the mean of the map.
     """
-    backbones, maps = _maps(specs, images, resolutions, max_tokens, device)
+    backbones, maps = _maps(specs, images, resolutions, max_tokens, index, device)
     values = [cosine_map(item.map) for item in maps]
     panels = [
         SheetPanel(value, f"{item.note}\n{item.map.summary_is}, {value.min():.2f} to {value.max():.2f}")
@@ -111,18 +120,37 @@ def cosine(
         }
         for item, value in zip(maps, values, strict=True)
     ]
-    _finish("cosine", COSINE_CAPTION, out, backbones, maps, panels, {"maps": records})
+    _finish(
+        "cosine",
+        COSINE_CAPTION.format(map=_map_words(index)),
+        out,
+        backbones,
+        maps,
+        panels,
+        {"map": index, "maps": records},
+    )
 
 
 def _maps(
-    specs: Sequence[str], images: Sequence[Path], resolutions: Sequence[int], max_tokens: int, device: str
+    specs: Sequence[str],
+    images: Sequence[Path],
+    resolutions: Sequence[int],
+    max_tokens: int,
+    index: int,
+    device: str,
 ) -> tuple[list[NamedBackbone], list[ImageMap]]:
     torch_device, backbones = pick_device(device), load_named(specs)
     with Progress(console=Console(), transient=True) as progress:
         bar = progress.add_task("maps")
         report = lambda done, total: progress.update(bar, completed=done, total=total)  # noqa: E731
         sizes = sorted(set(resolutions))
-        return backbones, token_maps(backbones, list(dict.fromkeys(images)), sizes, max_tokens, torch_device, report)
+        return backbones, token_maps(
+            backbones, list(dict.fromkeys(images)), sizes, max_tokens, index, torch_device, report
+        )
+
+
+def _map_words(index: int) -> str:
+    return "the last map" if index == -1 else f"map {index}"
 
 
 def _groups(maps: Sequence[ImageMap], basis: str) -> dict[str, list[ImageMap]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reports.building.table import Row, Table, cell_words
 from reports.building.top_rows import top_rows
 from reports.figures.figure import Sketch, hover
-from reports.figures.style import TEXT_WIDTH, colours, drawing_canvas, markers
+from reports.figures.style import TEXT_WIDTH, colours, drawing_canvas, markers, short_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -80,7 +80,9 @@ def _draw(shows: Any) -> Drawing:
     axes: Any = drawing.add_subplot(projection="polar")
     count = len(shows["headings"])
     angles = [2 * math.pi * index / count for index in range(count)]
-    looks = zip(shows["names"], shows["shares"], colours(MAX_POLYGONS), markers(MAX_POLYGONS), strict=False)
+    looks = zip(
+        short_names(shows["names"]), shows["shares"], colours(MAX_POLYGONS), markers(MAX_POLYGONS), strict=False
+    )
     for name, shares, colour, marker in looks:
         axes.plot([*angles, angles[0]], [*shares, shares[0]], color=colour, marker=marker, ms=4, lw=1.2, label=name)
     for angle, share, words in _points(angles, shows):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reports.building.table import Row, Table, TableColumn, cell_words
 from reports.building.top_rows import limit_note, top_rows
 from reports.figures.figure import Sketch, hover
-from reports.figures.style import MAX_BACKBONES, MAX_TITLE, colours, logarithmic, markers, panels
+from reports.figures.style import MAX_BACKBONES, MAX_TITLE, colours, logarithmic, markers, panels, short_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,10 +71,11 @@ def _draw(shows: Any) -> Drawing:
 
 
 def _scatter(axes: Axes, panel: Any, names: list[str]) -> None:
-    looks = dict(zip(names, zip(colours(len(names)), markers(len(names)), strict=True), strict=True))
+    marks = zip(colours(len(names)), markers(len(names)), short_names(names), strict=True)
+    looks = dict(zip(names, marks, strict=True))
     for (name, speed, value), words in zip(panel["points"], panel["hover"], strict=True):
-        colour, marker = looks[name]
-        hover(axes.scatter(speed, value, color=colour, marker=marker, s=24, label=name, zorder=2), words)
+        colour, marker, label = looks[name]
+        hover(axes.scatter(speed, value, color=colour, marker=marker, s=24, label=label, zorder=2), words)
     front = pareto_front([(speed, value) for _, speed, value in panel["points"]], panel["higher"])
     axes.plot(*zip(*front, strict=True), color="#888888", lw=1, ls=":", zorder=1)
     axes.margins(y=0.1)  # no mark is cut by an axis

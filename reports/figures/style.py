@@ -5,6 +5,7 @@ matplotlib takes longer to import than a report takes to make, so only the funct
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
 SHORT_AXIS_RATIO = 5.0  # from end to end of a logarithmic axis: a shorter one may hold only one of 1, 2 and 5
 MAX_BACKBONES = 16  # in a figure
 TEXT_WIDTH = 6.875  # inches: both columns of CVPR and ICCV; ICML has 6.75, and NeurIPS one of 5.5
+MAX_NAME = 30  # letters of a backbone's name beside a mark
 MAX_TITLE = 32  # letters of a line above a panel
 COLUMN_WIDTH = 3.25  # inches: one column there
 
@@ -38,6 +40,12 @@ def hatches(count: int) -> list[str]:
     return list(islice(cycle(HATCHES), count))
 
 
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return names without their middles, which names of files have too long; whole ones if two would be equal."""
+    short = [name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 11]}…{name[-10:]}" for name in names]
+    return short if len(set(short)) == len(set(names)) else list(names)
+
+
 def drawing_canvas(width: float, height: float) -> Figure:
     """Return an empty figure of a size in inches."""
     import matplotlib
@@ -48,8 +56,8 @@ def drawing_canvas(width: float, height: float) -> Figure:
 
 
 def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure as wide as a paper's text, or for one panel its column, with three panels a row or two."""
-    columns = min(count, min((3, 2), key=lambda width: -count % width))
+    """Return a figure as wide as a paper's text, or for one panel its column; three panels a row, of four two."""
+    columns = 2 if count == 4 else min(count, 3)
     rows = -(-count // columns)
     drawing = drawing_canvas(TEXT_WIDTH if count > 1 else COLUMN_WIDTH, height * rows)
     axes = drawing.subplots(rows, columns, squeeze=False).flatten().tolist()

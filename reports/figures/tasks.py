@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reports.building.table import Row, Table, cell_words
 from reports.building.top_rows import limit_note, top_rows
 from reports.figures.figure import Sketch, hover
-from reports.figures.style import MAX_BACKBONES, MAX_TITLE, colours, hatches, panels
+from reports.figures.style import MAX_BACKBONES, MAX_TITLE, colours, hatches, panels, short_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def _panel(table: Table, rows: list[Row], index: int) -> dict[str, Any]:
 
 
 def _draw(shows: Any) -> Drawing:
-    names = shows["names"]
+    names = short_names(shows["names"])
     drawing, every = panels(len(shows["panels"]), height=1.2 + 0.28 * len(names))
     for axes, panel in zip(every, shows["panels"], strict=True):
         _bars(axes, panel, names)

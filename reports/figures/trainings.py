@@ -13,7 +13,7 @@ from reports.building.metrics import get_metric
 from reports.building.rows import Model, model_names
 from reports.building.table import TableColumn
 from reports.figures.figure import Sketch, hover_line
-from reports.figures.style import COLOURS, MAX_BACKBONES, MAX_TITLE, colours, panels
+from reports.figures.style import COLOURS, MAX_BACKBONES, MAX_TITLE, colours, panels, short_names
 from reports.results.measurement import Measurement
 from reports.results.trainings import Training, trainings_of
 from umt.text import printable
@@ -80,7 +80,8 @@ def _lines(trainings: Sequence[Training], models: Mapping[Model, str], metric: s
 def _draw(shows: Any) -> Drawing:
     names, shown = shows["names"], shows["panels"]
     drawing, every = panels(len(shown), height=2.0)
-    looks = dict(zip(names, zip(colours(len(names)), _styles(len(names)), strict=True), strict=True))
+    marks = zip(colours(len(names)), _styles(len(names)), short_names(names), strict=True)
+    looks = dict(zip(names, marks, strict=True))
     for axes, panel in zip(every, shown, strict=True):
         _panel(axes, panel, looks)
     handles = {line.get_label(): line for axes in every for line in axes.lines}
@@ -90,11 +91,11 @@ def _draw(shows: Any) -> Drawing:
     return drawing
 
 
-def _panel(axes: Axes, panel: Any, looks: Mapping[str, tuple[str, str]]) -> None:
+def _panel(axes: Axes, panel: Any, looks: Mapping[str, tuple[str, str, str]]) -> None:
     for name, points in panel["lines"]:
         if name in looks:
-            colour, style = looks[name]
-            (line,) = axes.plot(*zip(*points, strict=True), color=colour, ls=style, lw=1, label=name)
+            colour, style, label = looks[name]
+            (line,) = axes.plot(*zip(*points, strict=True), color=colour, ls=style, lw=1, label=label)
             line.set_marker("." if len(points) == 1 else "")
             hover_line(line, name)
     axes.set_title("\n".join([*textwrap.wrap(panel["heading"], MAX_TITLE), panel["measure"]]), fontsize=8)

@@ -16,8 +16,8 @@ import umt
 from reports.building.facts import Fact
 from reports.building.table import Table
 from reports.figures.figure import Figure
-from reports.pictures.maps import MapSheet
-from reports.pictures.panels import PanelBlock, PanelRow
+from reports.figures.maps import MapSheet
+from reports.figures.panels import PanelBlock, PanelRow
 from reports.writers.svg import inline_svg
 from umt.text import printable
 

@@ -16,7 +16,7 @@ OVERLAP = 8  # neighbouring tiles share about an eighth of their side, rounded t
 
 @dataclass(frozen=True)
 class TokenMap:
-    """The last map of a backbone for one image, and the token that sums it up; float32 on the CPU."""
+    """A map of a backbone for one image, and the token that sums it up; float32 on the CPU."""
 
     fmap: Tensor  # [C, H, W]
     summary: Tensor  # [C]
@@ -26,26 +26,29 @@ class TokenMap:
 
 
 @torch.no_grad()
-def token_map(backbone: Backbone, image: Tensor, max_tokens: int) -> TokenMap:
-    """Return the token map of an image [3, R, R] in [0, 1], R a multiple of the backbone's size multiple.
+def token_map(backbone: Backbone, image: Tensor, max_tokens: int, index: int = -1) -> TokenMap:
+    """Return a token map of an image [3, R, R] in [0, 1], R a multiple of the backbone's size multiple.
+
+    index: of the map, -1 for the last; those of a CNN become finer towards the first.
 
     A backbone whose maps all have one stride attends between all tokens. Beyond `max_tokens` its image is cut into
     tiles that fit and overlap; tokens in an overlap are averaged with weights that fall towards the edges of the tiles,
     and the summary tokens are averaged as well. Others, CNNs among them, take the image whole.
     Raises UMTError if a token is not finite.
     """
-    side, stride = image.shape[-1], backbone.strides[-1]
+    last = _position(backbone, index) == backbone.depth - 1
+    side, stride = image.shape[-1], backbone.strides[index]
     tile = _tile_side(backbone, side, max_tokens)
     starts = _starts(side, tile, backbone.preprocess.size_multiple)
-    total = torch.zeros(backbone.channels[-1], side // stride, side // stride)
+    total = torch.zeros(backbone.channels[index], side // stride, side // stride)
     weights, summaries = torch.zeros(total.shape[1:]), []
     hat = _hat(tile // stride)
     for top, left in ((top, left) for top in starts for left in starts):
-        features = backbone(image[None, :, top : top + tile, left : left + tile], (-1,))
+        features = backbone(image[None, :, top : top + tile, left : left + tile], (index,))
         rows, columns = (slice(start // stride, (start + tile) // stride) for start in (top, left))
         total[:, rows, columns] += hat * features.maps[0][0].float().cpu()
         weights[rows, columns] += hat
-        name, summary = _summary(features)
+        name, summary = _summary(features) if last else _early_summary(features)
         summaries.append(summary)
     fmap, token = total / weights, torch.stack(summaries).mean(dim=0)
     if not (fmap.isfinite().all() and token.isfinite().all()):
@@ -53,6 +56,13 @@ def token_map(backbone: Backbone, image: Tensor, max_tokens: int) -> TokenMap:
             f"backbone '{backbone.spec}' gives tokens that are not finite at {side} px; check its weights"
         )
     return TokenMap(fmap, token, name, side, len(summaries))
+
+
+def _position(backbone: Backbone, index: int) -> int:
+    """Return which map an index means; UMTError if the backbone has no such map."""
+    if not -backbone.depth <= index < backbone.depth:
+        raise OptionError(f"--map {index}: backbone '{backbone.spec}' has {backbone.depth} maps; the last one is -1")
+    return index % backbone.depth
 
 
 def _tile_side(backbone: Backbone, side: int, max_tokens: int) -> int:
@@ -95,3 +105,9 @@ def _summary(features: Features) -> tuple[str, Tensor]:
     if features.pooled.shape[1] == width:
         return "pooled feature", features.pooled[0].float().cpu()
     return "mean of the map", features.maps[0][0].float().mean(dim=(1, 2)).cpu()
+
+
+def _early_summary(features: Features) -> tuple[str, Tensor]:
+    """Return the token that stands for the whole image in a map before the last."""
+    name = "class token of the map" if features.map_cls is not None else "mean of the map"
+    return name, features.summary(0)[0].float().cpu()

@@ -114,11 +114,10 @@ OPENING = {
     "benchmarks/tasks/robustness.py:_read": "the handle of open_plain, without pickles",
     "benchmarks/jobs/cluster.py:_last_words": "submitit's own log",
     "reports/paired/values.py:_read_raw": "the handle of open_plain, without pickles; a name from `component`",
-    "reports/pictures/maps.py:_sheet": "the bytes of read_plain, at most MAX_PIXELS of them decoded",
-    "reports/pictures/panels.py:_cut": "the bytes of read_plain, at most MAX_SIDE pixels a side",
     "reports/tables/compare.py:_counterpart": "our package",
     "reports/export/cli.py:export": "in a folder that was just made",
     "reports/figures/figure.py:digest": "our package",
+    "reports/figures/panels.py:stored_picture": "the bytes of read_plain, as PNG alone",
     "reports/writers/html.py:html_page": "our package",
 }
 # Where a folder or file is made, and who picks its place: the user by an option, or the program below one by constants

@@ -17,7 +17,7 @@ from reports.building.metrics import METRICS
 from reports.building.table import Cell, Group, Row, Table, TableColumn
 from reports.figures import curves, figure, radar, speed, tasks
 from reports.figures.figure import Sketch, finished, rendered
-from reports.figures.style import COLOURS, logarithmic, panels
+from reports.figures.style import COLOURS, logarithmic, panels, short_names
 from reports.results.students import students_of
 
 
@@ -239,3 +239,10 @@ def test_a_radar_needs_three_axes_two_rows_and_values_above_zero() -> None:
     assert radar.task_radar(made("t", ["top1", "miou"], {"a": [1.0, 2.0], "b": [2.0, 3.0]})) is None
     assert radar.task_radar(made("t", ["top1", "miou", "rmse"], {"a": [1.0, 2.0, 3.0]})) is None
     assert radar.task_radar(made("t", ["top1", "miou", "rmse"], {"a": [0.0, 2.0, 3.0], "b": [1.0, 1.0, 1.0]})) is None
+
+
+def test_long_names_lose_their_middle_unless_two_would_be_equal() -> None:
+    long = "student_vitb16_three_teachers_epoch_300.pth"
+    assert short_names(["ViT-B", long]) == ["ViT-B", "student_vitb16_thre…ch_300.pth"]
+    other = "student_vitb16_three_other_epoch_300.pth"
+    assert short_names([long, other]) == [long, other]

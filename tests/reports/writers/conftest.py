@@ -53,7 +53,7 @@ class Tab:
             self.events.append(self._next())
 
     def value(self, expression: str) -> Any:
-        found = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
+        found = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
@@ -64,6 +64,20 @@ class Tab:
         place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+
+    def point(self, selector: str, share: float = 0.5) -> None:
+        """Move the pointer to a share of the diagonal of an element, from its left lower corner."""
+        element = f"document.querySelector({json.dumps(selector)})"
+        self.value(f"{element}.scrollIntoView({{block: 'center'}})")
+        box = self.value(f"{element}.getBoundingClientRect().toJSON()")
+        place = {"x": box["x"] + share * box["width"], "y": box["y"] + (1 - share) * box["height"]}
+        self.send("Input.dispatchMouseEvent", type="mouseMoved", **place)
+
+    def browser(self, method: str, **parameters: Any) -> None:
+        """Send a message to the browser itself."""
+        session, self.session = self.session, None
+        self.send(method, **parameters)
+        self.session = session
 
     def screenshot(self) -> bytes:
         return b64decode(self.send("Page.captureScreenshot", format="png")["data"])

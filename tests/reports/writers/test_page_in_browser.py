@@ -1,7 +1,9 @@
-"""The page in a real browser: sorting, filtering, provenance, both themes, two widths."""
+"""The page in a real browser: sorting, filtering, provenance, links, downloads, values under the pointer, themes."""
 
 from __future__ import annotations
 
+import os
+import time
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
@@ -11,6 +13,12 @@ from PIL import Image
 
 from reports.building.metrics import ShownMetric
 from reports.building.table import Cell, Group, Row, Table, TableColumn
+from reports.figures.figure import finished, hover_line, rendered
+from reports.figures.maps import MapSheet
+from reports.figures.panels import PanelBlock, PanelRow, Tile, webp
+from reports.figures.style import panels
+from reports.figures.tasks import task_bars
+from reports.writers import html
 from reports.writers.html import html_page
 
 NAMES = "[...document.querySelectorAll('tbody tr:not(.group)')].filter(r => !r.hidden).map(r => r.cells[0].textContent)"
@@ -156,3 +164,94 @@ def test_an_odd_address_shows_the_page(show, page: str, address: str) -> None:  
     tab.value(f"location.hash = {address!r}")
     assert tab.value(NAMES) == ["Ant", "Bee", "Cow", "Dog", "Elm"]
     assert tab.complaints == []
+
+
+@pytest.fixture
+def full_page(tmp_path: Path) -> str:
+    """A page with everything on it: tables, downloads, panels, a sheet of maps, and figures."""
+    columns = (TableColumn("CUB", ShownMetric("acc.")), TableColumn("NYUv2", ShownMetric("RMSE", "m", False)))
+    rows = tuple(Row((name,), (number(cub), number(nyu))) for name, cub, nyu in [("Ant", 9.0, 3.0), ("Bee", 70.0, 2.0)])
+    table = Table("t", "All", "About.", "Table 1", ("Backbone",), columns, (Group("", rows),), ("Note.",))
+    drawing, (axes,) = panels(1, height=2)
+    (line,) = axes.plot([0, 10], [1.0, 3.0])
+    hover_line(line, "Ant")
+    bars = task_bars(table)
+    assert bars
+    picture = webp(Image.new("RGB", (32, 24), "teal"), lossless=True)
+    tiles = tuple(Tile(title, picture, tmp_path / "a.png") for title in ("image", "truth", "Ant", "Bee"))
+    block = PanelBlock("panels-1", "Predictions: rooms", (PanelRow("room_1", tiles, {"wall": "#aabbcc"}),))
+    sheet = MapSheet("maps-1", "Maps", "About maps.", picture, tmp_path / "pca.png")
+    figures = [finished(bars, tmp_path), rendered("curves", "Curves", "About curves.", drawing)]
+    downloads = {"t.csv": "a,b\n1,2\n", "results.csv": "c\n3\n"}
+    return html_page("Zoo", [table], figures, [block, sheet], facts=(("On", "a GPU"),), downloads=downloads)
+
+
+def test_every_link_inside_the_page_leads_somewhere(show, full_page: str) -> None:  # type: ignore[no-untyped-def]
+    tab = show(full_page)
+    lost = (
+        "[...document.querySelectorAll('a[href^=\"#\"]')].filter(a => !document.querySelector(a.getAttribute('href')))"
+    )
+    assert tab.value(f"{lost}.length") == 0
+    assert tab.value("document.querySelectorAll('nav a[href^=\"#\"]').length") == 5
+    assert tab.value("new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size") == tab.value(
+        "document.querySelectorAll('[id]').length"
+    ), "each name stands once"
+    tab.click("nav a[href='#curves']")
+    assert tab.value("location.hash") == "#curves"
+    assert abs(tab.value("document.getElementById('curves').getBoundingClientRect().top")) < 900
+    assert tab.complaints == []
+
+
+def test_a_table_is_downloaded_from_inside_the_page(show, full_page: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    tab = show(full_page)
+    tab.browser("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path / "got"))
+    tab.click("a[download='results.csv']")
+    file = tmp_path / "got" / "results.csv"
+    for _ in range(100):
+        if file.is_file() and file.read_text():
+            break
+        time.sleep(0.05)
+    assert file.read_text() == "c\n3\n"
+    assert tab.complaints == []
+
+
+def test_the_pointer_finds_the_values_of_bars_and_lines(show, full_page: str) -> None:  # type: ignore[no-untyped-def]
+    tab = show(full_page)
+    assert tab.value("document.getElementById('hover').hidden") is True
+    tab.point("[data-text]")
+    assert tab.value("document.getElementById('hover').textContent") == "Ant, CUB: 9.0 %"
+    tab.point("[data-line] path", share=1.0)
+    assert tab.value("document.getElementById('hover').textContent") == "Ant: 3 at 10"
+    tab.point("h1")
+    assert tab.value("document.getElementById('hover').hidden") is True
+    assert tab.complaints == []
+
+
+def test_pictures_are_shown(show, full_page: str) -> None:  # type: ignore[no-untyped-def]
+    tab = show(full_page)
+    assert tab.value("[...document.images].map(image => image.naturalWidth)") == [32] * 5
+    assert tab.complaints == []
+
+
+def test_pictures_beyond_the_limit_are_links(show, full_page: str, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    picture = webp(Image.new("RGB", (32, 24), "teal"), lossless=True)
+    sheets = [MapSheet(f"maps-{i}", f"Maps {i}", "", picture, tmp_path / f"{i}.png") for i in (1, 2)]
+    monkeypatch.setattr(html, "MAX_PICTURES", len(picture))
+    tab = show(html_page("Zoo", [], [], sheets, link=lambda path: f"../{path.name}"))
+    assert tab.value("document.images.length") == 1
+    links = "[...document.querySelectorAll('figcaption a')].map(a => a.getAttribute('href'))"
+    assert tab.value(links) == ["../1.png", "../2.png"]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_in_both_themes(show, full_page: str, width: int) -> None:  # type: ignore[no-untyped-def]
+    """axe-core comes from npm: `npm install axe-core` in a folder that UMT_AXE names."""
+    script = Path(os.environ.get("UMT_AXE", ".")) / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.is_file():
+        pytest.skip("no axe-core here: npm install axe-core, and name the folder in UMT_AXE")
+    tab = show(full_page, width)
+    tab.value(f"{script.read_text(encoding='utf-8')};1")
+    for theme in ("light", "dark"):
+        tab.value(f"document.documentElement.dataset.theme = {theme!r}")
+        assert tab.value("axe.run().then(r => r.violations.map(v => [v.id, v.nodes[0].html]))") == []
+    assert tab.value("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0

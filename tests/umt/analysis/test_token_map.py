@@ -67,3 +67,28 @@ def test_tokens_that_are_not_finite_and_a_limit_of_nothing_are_errors(broken: Ba
         vit = create_backbone("timm:test_vit?pretrained=false")
         vit.preprocess = vit.preprocess.__class__(size_multiple=2 * vit.strides[-1])
         token_map(vit, image, 3)
+
+
+def test_an_earlier_map_of_a_cnn_is_finer() -> None:
+    cnn = create_backbone("timm:test_resnet?pretrained=false")
+    picture = torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = cnn.eval()(picture[None], (-2,))
+    found = token_map(cnn, picture, 1, -2)
+    torch.testing.assert_close(found.fmap, features.maps[0][0])
+    assert found.fmap.shape[1] == 2 * token_map(cnn, picture, 1).fmap.shape[1]
+    torch.testing.assert_close(found.summary, features.maps[0][0].mean(dim=(1, 2)))
+    assert found.summary_is == "mean of the map"
+
+
+def test_an_earlier_map_of_a_vit_has_its_own_class_token() -> None:
+    vit = create_backbone("timm:test_vit?pretrained=false")
+    found = token_map(vit, torch.rand(3, 128, 128), 64, 0)
+    assert found.summary_is == "class token of the map"
+    assert found.summary.shape == (found.fmap.shape[0],)
+
+
+def test_a_map_that_is_not_there_is_an_error() -> None:
+    cnn = create_backbone("timm:test_resnet?pretrained=false")
+    with pytest.raises(UMTError, match="--map 9"):
+        token_map(cnn, torch.rand(3, 128, 128), 64, 9)

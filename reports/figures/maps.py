@@ -6,15 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-from reports.pictures.panels import MAX_FILE_BYTES, webp
+from reports.figures.panels import MAX_FILE_BYTES, MAX_PIXELS, stored_picture, webp
 from umt.files import read_plain, visible_entries
 from umt.text import printable
 
 TITLES = {"pca": "Principal components of the tokens", "cosine": "Cosine of the tokens with the summary token"}
-MAX_PIXELS = 1 << 26
 MAX_WIDTH = 1600  # pixels on a page
 
 
@@ -33,22 +31,16 @@ def map_sheets(run: Path) -> list[MapSheet]:
     """Return the sheets in folders directly below a run, in order of their names; what is no sheet is left out."""
     with suppress(OSError):
         folders = [Path(entry) for entry in visible_entries(run) if entry.is_dir(follow_symlinks=False)]
-        files = ((folder, kind) for folder in folders for kind in TITLES if (folder / f"{kind}.json").is_file())
-        return [sheet for number, (folder, kind) in enumerate(files, 1) for sheet in _sheet(folder, kind, number)]
+        candidates = ((folder, kind) for folder in folders for kind in TITLES if (folder / f"{kind}.json").is_file())
+        return [sheet for number, (folder, kind) in enumerate(candidates, 1) for sheet in _sheet(folder, kind, number)]
     return []
 
 
 def _sheet(folder: Path, kind: str, number: int) -> Iterator[MapSheet]:
-    from PIL import Image
-
-    with suppress(OSError, ValueError, TypeError, KeyError, SyntaxError, RecursionError):
+    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
         stated = json.loads(read_plain(folder / f"{kind}.json", max_bytes=MAX_FILE_BYTES))
         file = folder / f"{kind}.png"
-        picture = Image.open(BytesIO(read_plain(file, max_bytes=4 * MAX_FILE_BYTES)), formats=["PNG"])
-        if picture.width * picture.height <= MAX_PIXELS:
-            small = picture.convert("RGB")
-            small.thumbnail((MAX_WIDTH, MAX_PIXELS))
-            title = printable(f"{TITLES[kind]}: {folder.name}")
-            yield MapSheet(
-                f"maps-{number}", title, printable(str(stated["caption"])), webp(small, lossless=False), file
-            )
+        picture = stored_picture(file)
+        picture.thumbnail((MAX_WIDTH, MAX_PIXELS))
+        title = TITLES[kind] if folder.name == kind else printable(f"{TITLES[kind]}: {folder.name}")
+        yield MapSheet(f"maps-{number}", title, printable(str(stated["caption"])), webp(picture, lossless=False), file)

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PHOTO, TRUTH, PREDICTION = "image", "truth", "prediction"  # the tiles of a panel that a page shows
-MAX_FILE_BYTES = 8 << 20
+MAX_FILE_BYTES, MAX_PIXELS = 32 << 20, 1 << 26  # of a picture
 MAX_TILES = 16  # of a panel
-MAX_SIDE = 1 << 13  # pixels of a panel
 MAX_BACKBONES = 12  # beside each other
 COLOUR = re.compile(r"#[0-9a-f]{6}")
 
@@ -81,7 +80,7 @@ def _rows(runs: Sequence[Measurement], shown_name: Callable[[str], str]) -> Iter
     """Yield a row for each image that the first backbone has a panel of."""
     panels = {name: dict(_panels(run)) for name, run in _first_seeds(runs).items()}
     for image in next(iter(panels.values())):
-        shown = {name: by_image[image] for name, by_image in panels.items() if image in by_image}
+        shown = {name: panels_of_run[image] for name, panels_of_run in panels.items() if image in panels_of_run}
         first = next(iter(shown.values()))
         tiles = [_tile(tile, tile, first) for tile in (PHOTO, TRUTH)]
         tiles += [_tile(shown_name(name), PREDICTION, panel) for name, panel in shown.items()]
@@ -99,7 +98,7 @@ def _first_seeds(runs: Sequence[Measurement]) -> dict[str, Measurement]:
 def _panels(run: Measurement) -> Iterator[tuple[str, StoredPanel]]:
     """Yield the panels of a result by the name of the image; what is no panel is left out."""
     stated: Any = run.result.details["panels"]
-    with suppress(TypeError, KeyError, AttributeError, ValueError, OSError, SyntaxError):
+    with suppress(TypeError, KeyError, AttributeError, ValueError, OSError):
         tiles = list(stated["tiles"])
         for image, colours in stated["legends"].items():
             file = run.path.with_name(f"{component(f'{run.path.stem}--{image}')}.png")
@@ -109,14 +108,25 @@ def _panels(run: Measurement) -> Iterator[tuple[str, StoredPanel]]:
 
 def _cut(file: Path, names: Sequence[str]) -> dict[str, Image]:
     """Return the tiles of a panel by name; they are equally wide."""
+    if not {PHOTO, TRUTH, PREDICTION} <= set(names) or len(names) > MAX_TILES:
+        raise ValueError(f"{file}: not a panel")
+    picture = stored_picture(file)
+    width, height = picture.width // len(names), picture.height
+    return {name: picture.crop((index * width, 0, (index + 1) * width, height)) for index, name in enumerate(names)}
+
+
+def stored_picture(file: Path) -> Image:
+    """Return the picture in a PNG file in RGB; ValueError if it is damaged or larger than any that this suite draws."""
     from PIL import Image
 
-    picture = Image.open(BytesIO(read_plain(file, max_bytes=MAX_FILE_BYTES)), formats=["PNG"])
-    if max(picture.size) > MAX_SIDE or not {PHOTO, TRUTH, PREDICTION} <= set(names) or len(names) > MAX_TILES:
-        raise ValueError(f"{file}: not a panel")
-    width, height = picture.width // len(names), picture.height
-    image = picture.convert("RGB")
-    return {name: image.crop((i * width, 0, (i + 1) * width, height)) for i, name in enumerate(names)}
+    content = read_plain(file, max_bytes=MAX_FILE_BYTES)
+    try:
+        picture = Image.open(BytesIO(content), formats=["PNG"])
+        if picture.width * picture.height <= MAX_PIXELS:
+            return picture.convert("RGB")
+    except Exception as error:  # each kind of damage raises its own
+        raise ValueError(f"{file}: cannot be decoded") from error
+    raise ValueError(f"{file}: {picture.width}x{picture.height} pixels")
 
 
 def _tile(title: str, name: str, panel: StoredPanel) -> Tile:

@@ -1,1 +1,0 @@
-"""Pictures that jobs and analyses left, as they stand on the page."""
