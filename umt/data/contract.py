@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from umt.data.archives import Part
+from umt.data.shards.lookup import packed_size
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 
@@ -240,7 +241,8 @@ class Dataset:
     def _describe(self, path: Path) -> str:
         name = str(path).removeprefix(self._prefix)  # a million of them: relative_to would take most of the time
         try:
-            return f"{name}:{path.stat().st_size}"
+            size = packed_size(path)
+            return f"{name}:{path.stat().st_size if size is None else size}"
         except OSError as error:  # a link that leads nowhere, or a file that has gone since it was listed
             raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file, or remove it") from error
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from umt.data.contract import DatasetInfo, Roles, Sample
 from umt.data.reading import class_images, foldered_samples, seeded_order, subfolders
+from umt.data.shards.lookup import split_names
 from umt.declarations import build
 from umt.errors import DeclarationError, LayoutError, TooFewError
 
@@ -55,7 +56,7 @@ def folder_info(text: str, path: str, options: Mapping[str, Any]) -> DatasetInfo
         raise LayoutError(
             f"data set '{text}': {root} is no folder; give the folder that holds the classes or the splits"
         )
-    names = subfolders(root)
+    names = split_names(root) or subfolders(root)
     train, validation, test = (_first(names, known) for known in (TRAIN, VALIDATION, TEST))
     if train is None:
         return _unsplit(_name(text, root), root, build(StratifiedSplit, dict(options), f"data set '{text}'"))
@@ -89,7 +90,9 @@ def _unsplit(text: str, root: Path, split: StratifiedSplit) -> DatasetInfo:
 def _info(text: str, root: Path, roles: Roles, class_names: Any, read: Any, **more: Any) -> DatasetInfo:
     names = class_names(root)
     if not names:
-        raise LayoutError(f"{root}: holds no class folders; put the images of each class into a folder of its name")
+        raise LayoutError(
+            f"{root}: holds no class folders; put the images of each class into a folder of its name, or a tar"
+        )
     splits = dict.fromkeys(filter(None, (roles.train, roles.select, roles.report)), 0)
     return DatasetInfo(
         name=text,

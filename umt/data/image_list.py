@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from umt.data.shards.lookup import packed_size
 from umt.errors import MissingFileError
 from umt.files import visible_entries
 
@@ -107,7 +108,8 @@ def _size(path: bytes) -> int:
     try:
         facts = os.stat(path)  # noqa: PTH116
     except (OSError, ValueError):
-        return -1
+        size = packed_size(Path(os.fsdecode(path)))
+        return -1 if size is None else size
     return facts.st_size if stat.S_ISREG(facts.st_mode) else -1
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from umt.data.contract import Sample
+from umt.data.shards.lookup import open_image
 from umt.errors import DataError, UMTError, first_line
-from umt.files import open_plain
 
 # Longer side over shorter, wide beyond any panorama. The shorter side is scaled to a model's resolution, and
 # nothing else limits the longer: here 512 pixels give 79 MB, while 1x20000, a file of a few bytes, would give 16 GB.
@@ -28,7 +28,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     The file stays open as long as the context does. A pipe or a device is no image, and reading a pipe would block.
     """
     try:
-        with open_plain(path, links=True) as file, Image.open(file) as image:
+        with open_image(path) as file, Image.open(file) as image:
             _check_shape(path, *image.size)
             yield image
     except UMTError:

@@ -9,22 +9,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from umt.data.contract import Sample
+from umt.data.shards.lookup import INDICES, shard_index
+from umt.data.shards.members import IMAGE_SUFFIXES
 from umt.errors import AbsentError, LayoutError, TrustError
 from umt.files import read_plain, visible_entries
 from umt.text import brief
 
 MAX_LIST_BYTES = 1 << 26  # bytes of a text list; the longest official list has two million
 MAX_LINE_CHARACTERS = 4096  # characters of a list; a path has no more bytes
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Return the names of the visible folders directly below `folder`, sorted."""
-    return [entry.name for entry in _entries(folder) if entry.is_dir()]
+    """Return the names of the visible folders directly below `folder`, or of the classes in its tars, sorted."""
+    index = shard_index(folder)
+    return index.categories if index else [entry.name for entry in _entries(folder) if entry.is_dir()]
 
 
 def image_names(folder: Path) -> list[str]:
     """Return the names of the visible image files directly in `folder`, sorted; one listing, no look at each file."""
+    if index := INDICES.get(folder.parent):
+        return index.names(folder.name)
     return [entry.name for entry in _entries(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES)]
 
 

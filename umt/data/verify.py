@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from umt.data.check import check_indices, check_item
 from umt.data.contract import Dataset, Sample
 from umt.data.record import Record, read_record, record_path, write_record
 from umt.data.registry import find_dataset
+from umt.data.shards.lookup import open_image
 from umt.errors import DataError, UMTError, WriteError
 
 SAMPLED_ITEMS = 100  # items of each split that are decoded and hashed
@@ -90,8 +90,9 @@ def _read(dataset: Dataset, checksums: dict[str, str], progress: Progress) -> It
             except UMTError as error:
                 yield str(error)
             for path in (sample.image, sample.target):
-                if isinstance(path, Path) and os.access(path, os.R_OK) and path.is_file():
-                    checksums[path.relative_to(dataset.root).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+                if isinstance(path, Path):
+                    with suppress(OSError, UMTError), open_image(path) as file:  # its error has been told
+                        checksums[path.relative_to(dataset.root).as_posix()] = hashlib.sha256(file.read()).hexdigest()
 
 
 def _sample(samples: list[Sample]) -> list[Sample]:

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import BufferedReader, FileIO
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from rich.progress import Progress
 
 from umt.console import shown
 from umt.data.archives import Archive
+from umt.data.plain_tar import PlainMember, PlainTar, tar_kind
 from umt.errors import SourceError, UMTError, first_line
 from umt.files import open_plain
 from umt.text import printable
@@ -40,10 +41,7 @@ MIN_RATIO_BYTES = 1 << 24  # bytes: a few text files may well shrink more
 MAX_PARTS = 32  # folders of a path; the official ones have five
 MAX_PATH_BYTES = 1024  # bytes of a path; file systems take 4,096, of which the folder around it needs some
 MAX_NAME_CHARACTERS = 120  # characters of a name in an error
-MAX_TAR_HEADER_BYTES = 1 << 20  # of extended headers before the first member; one holds a path and some attributes
 MAX_TAIL_BYTES = 1 << 24  # behind the last member of a tar: it is filled up to a whole record
-MEAN_TAR_HEADER_BYTES = 1 << 13  # bytes more for each member after it
-TAR_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, *tarfile.GNU_TYPES[:2])
 FOREIGN = frozenset("\\:\0")  # separators and drive marks of other systems
 ZIP_KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -185,55 +183,6 @@ def followed(members: Iterator[ArchiveEntry], file: IO[bytes], report: Callable[
         yield entry
 
 
-class PlainTar(tarfile.TarFile):
-    """A tar from anywhere: tarfile reads only a limited part of it before anyone sees a member."""
-
-    members: list[tarfile.TarInfo]
-    members_seen = 0
-    header_bytes = 0  # in extended headers so far
-
-    def __iter__(self) -> Iterator[tarfile.TarInfo]:
-        """Yield each member once, and keep none: a tar may have millions, each with all extended headers."""
-        while (member := self.next()) is not None:
-            self.members.clear()
-            self.pax_headers = {}
-            self.members_seen += 1
-            yield member
-
-    def next(self) -> tarfile.TarInfo | None:
-        """Return the next member, None at the end; TarError for headers that tarfile cannot read."""
-        try:
-            return super().next()
-        except (ValueError, OverflowError, RecursionError) as error:  # numbers that are none, headers of headers
-            raise tarfile.TarError(f"a header is damaged: {first_line(error)}") from error
-
-    def count_header(self, size: int) -> None:
-        """Count an extended header before it is read; TarError if they are too large for the members so far."""
-        self.header_bytes += tarfile.BLOCKSIZE + size
-        limit = MAX_TAR_HEADER_BYTES + MEAN_TAR_HEADER_BYTES * self.members_seen
-        if size < 0 or self.header_bytes > limit:
-            raise tarfile.TarError(
-                f"an extended header of {size:,} bytes, at most {limit:,} in all are expected so far"
-            )
-
-
-class PlainMember(tarfile.TarInfo):
-    """A member whose extended headers are counted before tarfile reads them into memory."""
-
-    def _proc_member(self, tar: PlainTar) -> tarfile.TarInfo:
-        if self.type in TAR_HEADERS:
-            tar.count_header(self.size)
-        if self.type == tarfile.GNUTYPE_SPARSE:
-            self._refuse_sparse()
-        members: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
-        return members
-
-    def _refuse_sparse(self, *_: object) -> NoReturn:
-        raise tarfile.TarError("a file is sparse; none of an official archive is")
-
-    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
-
-
 def tar_entries(file: IO[bytes]) -> Iterator[ArchiveEntry]:
     """Yield the entries of a tar, compressed or not, in one pass."""
     with PlainTar.open(fileobj=file, mode="r:*", tarinfo=PlainMember) as tar:
@@ -251,17 +200,6 @@ def _read_tail(tar: tarfile.TarFile, file: IO[bytes]) -> None:
         raise tarfile.TarError(f"{tail:,} bytes follow its last member")
     assert tar.fileobj
     tar.fileobj.read(MAX_TAIL_BYTES)
-
-
-def tar_kind(member: tarfile.TarInfo) -> str:
-    """Return the kind of a member that is neither file nor folder, else an empty text."""
-    if member.issym():
-        return "a symbolic link"
-    if member.islnk():
-        return "a hard link"
-    if member.size < 0:  # the next header would be a header that has been read
-        return "of a negative size"
-    return "" if member.isreg() or member.isdir() else "a device or pipe"
 
 
 def tar_open(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

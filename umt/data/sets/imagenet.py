@@ -18,6 +18,7 @@ from umt.data.archives import Archive, Part
 from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample, plain_words
 from umt.data.prepare.extract import ArchiveEntry, ArchiveLimits, Budget, entries, extract, tar_entries, write_entries
 from umt.data.reading import foldered_samples, image_names, read_table, subfolders
+from umt.data.shards.lookup import split_names
 from umt.errors import LayoutError, SourceError, first_line
 from umt.text import brief
 
@@ -54,7 +55,7 @@ SOLUTION = "LOC_val_solution.csv"  # Kaggle's classes of the validation images, 
 
 def class_names(root: Path) -> list[str]:
     """Return WordNet ids in the order of the class indices, which is the sorted order; of `val` if it is alone."""
-    if (root / "train").is_dir():
+    if (root / "train").is_dir() or "train" in split_names(root):
         return subfolders(root / "train")
     return subfolders(root / "val") or sorted(set(_solution(root).values()))
 
