@@ -66,10 +66,6 @@ def _split(context: click.Context, option: click.Parameter, texts: tuple[str, ..
     return tuple(name for text in texts for name in text.split(","))
 
 
-def _folder(text: str) -> Path:
-    return Path(text).resolve()
-
-
 def out(default: str | None = None, *, required: bool = False) -> Decorator[Any]:
     """Return the option of the folder to write to; `default` is shown and not set."""
     return click.option(
@@ -154,7 +150,9 @@ BACKBONE = click.option(
 COMPILE = click.option(
     "--compile", "compiled", is_flag=True, help="Use torch.compile; the first step takes a minute or more."
 )
-DATA = mapping("--data", "data", "NAME=DIR", _folder, "Folder of one data set; may be repeated.")
+DATA = mapping(
+    "--data", "data", "NAME=DIR", lambda text: Path(text).resolve(), "Folder of one data set; may be repeated."
+)
 DEVICE = click.option(
     "--device", default="auto", show_default=True, help="auto (a GPU if there is one), cpu, cuda or cuda:N."
 )
