@@ -14,9 +14,10 @@ from umt.backbones.recognition import fitting
 from umt.backbones.recognition.attempts import Attempt, Choices, attempt_by_timm, attempts_at
 from umt.backbones.recognition.builders import empty_model
 from umt.backbones.recognition.candidates import Candidate, choose, find_places, outside, whole_parts
-from umt.backbones.recognition.evidence import RecognisedCheckpoint, evidence, preprocess_of, questions
+from umt.backbones.recognition.evidence import evidence, preprocess_of, questions
 from umt.backbones.recognition.facts import Facts, arguments, read_facts
 from umt.backbones.recognition.layout import Layout, layouts
+from umt.backbones.recognition.recognised import RecognisedCheckpoint
 from umt.errors import UMTError, WeightsError
 
 NAMES = {
