@@ -45,16 +45,8 @@ class FallingWarmupLR(_ParamScheduler):
 
 def falling(curve: str, *, total: int, warmup: int, start: float) -> list[dict[str, Any]]:
     """Return mmengine's `param_scheduler` of the schedule; `start` is the factor on lr at the first step."""
-    return [
-        {
-            "type": "FallingWarmupLR",
-            "end": total,
-            "warmup": warmup,
-            "start": start,
-            "curve": curve,
-            "by_epoch": False,
-        }
-    ]
+    steps = {"end": total, "warmup": warmup, "by_epoch": False}
+    return [{"type": "FallingWarmupLR", "start": start, "curve": curve, **steps}]
 
 
 @PARAM_SCHEDULERS.register_module()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Self
 
 import rich.console
 from rich.live import Live
@@ -155,7 +155,7 @@ class LiveLines:
         self.stopped = Event()
         self.clock = Thread(target=self._every_minute, daemon=True)
 
-    def __enter__(self) -> LiveLines:
+    def __enter__(self) -> Self:
         if self.visible and self.console.is_terminal:
             self.live.start()
         elif self.visible:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,26 +67,14 @@ def _split(context: click.Context, option: click.Parameter, texts: tuple[str, ..
     return tuple(name for text in texts for name in text.split(","))
 
 
-def _folder(text: str) -> Path:
-    return Path(text).resolve()
+def _folder(option: str, text: str, default: str | None = None, *, required: bool = False) -> Decorator[Any]:
+    """Return the option of a folder; `default` is shown and not set."""
+    return click.option(option, type=FOLDER, required=required, show_default=default or False, help=text)
 
 
-def out(default: str | None = None, *, required: bool = False) -> Decorator[Any]:
-    """Return the option of the folder to write to; `default` is shown and not set."""
-    return click.option(
-        "--out", type=FOLDER, required=required, show_default=default or False, help="Folder to write to."
-    )
-
-
-def data_root(default: str | None = None, *, required: bool = False) -> Decorator[Any]:
-    """Return the option of the folder that holds all data sets; `default` is shown and not set."""
-    return click.option(
-        "--data-root",
-        type=FOLDER,
-        required=required,
-        show_default=default or False,
-        help="Folder that holds the data sets in their official layouts.",
-    )
+out = partial(_folder, "--out", "Folder to write to.")
+data_root = partial(_folder, "--data-root", "Folder that holds the data sets in their official layouts.")
+results = partial(_folder, "--results", "A result store: the folder OUT/results of a run.")
 
 
 def dataset(*, multiple: bool = False) -> Decorator[Any]:
@@ -103,13 +92,6 @@ def suite(default: str) -> Decorator[Any]:
     """Return the option of the suite; `default` is shown and not set."""
     return click.option(
         "--suite", metavar="NAME|FILE", show_default=default, help="Suite of tasks: paper, mini or a YAML file."
-    )
-
-
-def results(default: str | None = None) -> Decorator[Any]:
-    """Return the option of the result store; `default` is shown and not set."""
-    return click.option(
-        "--results", type=FOLDER, show_default=default or False, help="A result store: the folder OUT/results of a run."
     )
 
 
@@ -154,7 +136,9 @@ BACKBONE = click.option(
 COMPILE = click.option(
     "--compile", "compiled", is_flag=True, help="Use torch.compile; the first step takes a minute or more."
 )
-DATA = mapping("--data", "data", "NAME=DIR", _folder, "Folder of one data set; may be repeated.")
+DATA = mapping(
+    "--data", "data", "NAME=DIR", lambda text: Path(text).resolve(), "Folder of one data set; may be repeated."
+)
 DEVICE = click.option(
     "--device", default="auto", show_default=True, help="auto (a GPU if there is one), cpu, cuda or cuda:N."
 )

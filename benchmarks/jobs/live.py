@@ -9,24 +9,16 @@ from benchmarks.suite.request import JobReport, JobRequest
 from umt.console import Console, LiveLines, StepCounter, eta, fitted, joined, shown
 
 
-class LiveJobs:
+class LiveJobs(LiveLines):
     """Progress of the suite: a line for all jobs, a line for each running job, a line for each ended job."""
 
     def __init__(self, console: Console, total: int) -> None:
-        self.console = console
         self.total = total
         self.started = time.monotonic()
         self.running: dict[JobRequest, StepCounter] = {}
         self.newest: JobRequest | None = None  # the job that reported last
         self.reports: dict[JobRequest, JobReport] = {}
-        self.lines = LiveLines(console, self._short, self._full)
-
-    def __enter__(self) -> LiveJobs:
-        self.lines.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.lines.__exit__()
+        super().__init__(console, self._short, self._full)  # asks for the lines
 
     def start(self, request: JobRequest) -> None:
         self.running[request] = StepCounter(text="starting")

@@ -18,7 +18,7 @@ from benchmarks.tasks.contract import Task
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.check import misdeclared
-from umt.backbones.spec import BackboneName, parse_spec
+from umt.backbones.spec import BackboneName, parse_spec, refuse_namesakes
 from umt.backbones.weights import stamp_of
 from umt.data.check import validate
 from umt.data.registry import dataset_folder, dataset_info, find_dataset
@@ -82,10 +82,7 @@ def chosen_columns(options: PlanOptions) -> Sequence[Column]:
 
 
 def _check_backbones(names: Sequence[BackboneName], seconds: float | None, models: Models) -> list[BackboneCheck]:
-    labels = [name.label for name in names]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise OptionError(f"two backbones have the label '{label}'; give one another: LABEL=SPEC")
+    refuse_namesakes(names)
     return [_check_backbone(name, seconds, models.get(name.label)) for name in names]
 
 

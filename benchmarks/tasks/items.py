@@ -12,7 +12,6 @@ from umt.data.contract import Dataset
 
 DRAWS = 1000
 LEVEL = 95  # percent
-AREAS = ("intersection", "prediction", "truth")  # the pixels of a row, behind the image and the class
 CHUNK_VALUES = 4_000_000  # weights in memory at a time
 
 
@@ -51,7 +50,10 @@ def item_names(dataset: Dataset) -> np.ndarray:
 
 
 def areas_of(images: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """Return `areas` [K, 5] of the counts of each image: AREAS, [classes] each."""
+    """Return `areas` [K, 5]: image, class, and its pixels in the intersection, the prediction and the truth.
+
+    `images` has these three counts of each image, [classes] each.
+    """
     rows = []
     for index, counts in enumerate(images):
         pixels = np.stack(counts, axis=1)

@@ -55,9 +55,10 @@ def analyze() -> None:
 def cka(specs: tuple[str, ...], old_dataset: str | None, **values: Any) -> None:
     """Compute linear CKA (Kornblith et al. 2019) of the first backbone with the others, pooled and layer by layer.
 
-    Biased and unbiased in one pass; tables show the unbiased one, which is 0 for unrelated features. All backbones see
-    the same crop, and patches are compared on the coarser of two grids. It takes the reported split of a data set. OUT
-    gets cka.json and the heat maps; --results gets a result of each pair, for table 6.
+    It computes the biased and the unbiased estimate in one pass; tables show the unbiased one, which is 0 for unrelated
+    features. All backbones see the same crop, and patches are compared on the coarser of two grids. Of a data set it
+    takes the split that numbers are reported on. OUT gets cka.json and the heat maps; --results gets a result of each
+    pair, for table 6 of the paper.
     """
     if old_dataset:
         warn_old_option("--data", "take --dataset")

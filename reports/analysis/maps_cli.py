@@ -101,8 +101,8 @@ def cosine(
 ) -> None:
     """Draw the cosine between the summary token of an image and each of its patches: cosine.png, .pdf and .json.
 
-    That token is the class token; without one the pooled feature, the model token of a student's space, if it is
-    as wide as the map; else the mean of the map.
+    The summary token is the class token. Without one it is the pooled feature, which is the model token of a student's
+    space, if it is as wide as the map; else it is the mean of the map.
     """
     backbones, maps = _maps(specs, images, resolutions, max_tokens, index, device)
     values = [cosine_map(item.map) for item in maps]

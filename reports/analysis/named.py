@@ -10,7 +10,7 @@ from typing import Any
 
 from umt.backbones import Backbone, create_backbone
 from umt.backbones.checkpoint import plain_name
-from umt.backbones.spec import parse_spec, read_name
+from umt.backbones.spec import parse_spec, read_name, refuse_namesakes
 from umt.backbones.trust import name_from_file
 from umt.declarations import build
 from umt.errors import MissingFileError, OptionError
@@ -51,10 +51,7 @@ def load_named(texts: Sequence[str], *, plain: bool = False) -> list[NamedBackbo
     plain: take students without the heads that their checkpoints name, as table 6 of the paper does.
     """
     names = [read_name(text, trusted=True) for text in texts]
-    labels = [name.label for name in names]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise OptionError(f"two backbones have the label '{label}'; give one another: LABEL=SPEC")
+    refuse_namesakes(names)
     specs = [plain_name(name.spec) if plain else name.spec for name in names]
     return [
         NamedBackbone(name.label, create_backbone(spec, trusted=name.trusted))

@@ -101,13 +101,9 @@ def _entry(runs: pd.DataFrame, options: ExportOptions) -> EvalResultEntry:
     )
 
 
-def _every_eval_ever(frame: pd.DataFrame, options: ExportOptions) -> dict[str, bytes]:
-    return records(frame, options.organization)
-
-
 FORMS: Mapping[str, Callable[[pd.DataFrame, ExportOptions], dict[str, bytes]]] = {
     "parquet": _parquet,
     "csv": _csv,
     "hf": _hugging_face,
-    "eee": _every_eval_ever,
+    "eee": lambda frame, options: records(frame, options.organization),
 }

@@ -17,7 +17,7 @@ from reports.building.metrics import get_metric
 from reports.building.notes import column_note
 from reports.results.measurement import Measurement
 from reports.results.store import ANALYSIS
-from reports.results.students import StudentRecord, TeacherRecord, student_from
+from reports.results.students import StudentRecord, student_from
 from reports.writers.markdown import escape
 from umt.backbones import Backbone
 from umt.export.agreement import Exported
@@ -50,7 +50,9 @@ def model_card(backbone: Backbone, target: Target, exported: Exported, results: 
         spaces=_spaces(backbone.provenance),
         parameters=sum(value.numel() for value in backbone.parameters()),
         student=student,
-        teachers=[(teacher, _licence(teacher)) for teacher in student.teachers] if student else [],
+        teachers=[(teacher, stated_licence(teacher.backbone, teacher.weights)) for teacher in student.teachers]
+        if student
+        else [],
         recipe=_recipe(backbone, student),
         data=_data(backbone.provenance.get("data")),
         exported=exported,
@@ -75,10 +77,6 @@ def _front_matter(backbone: Backbone, student: StudentRecord | None) -> str:
         "tags": ["timm", "umt-bench", "knowledge-distillation", printable(backbone.architecture)],
     }
     return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---\n"
-
-
-def _licence(teacher: TeacherRecord) -> str:
-    return stated_licence(teacher.backbone, teacher.weights)
 
 
 def _recipe(backbone: Backbone, student: StudentRecord | None) -> Markup | None:

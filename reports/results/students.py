@@ -7,11 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from reports.results.measurement import MAX_VALUE, Measurement
 
 HEAD_FIELDS = ("space", "space_kind", "readout")  # the fields that heads add to their student's provenance
+DESCRIPTION = attrgetter("result.provenance", "result.architecture")  # of a measurement
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,10 @@ def students_of(measurements: Sequence[Measurement]) -> list[StudentMeasurement]
     """Return the measurements whose model states its distillation; the others are of no student."""
     return [
         StudentMeasurement(student, provenance.get("space"), "readout" in provenance, measurement)
-        for (provenance, architecture), runs in groupby(measurements, _description)
+        for (provenance, architecture), runs in groupby(measurements, DESCRIPTION)
         if provenance and (student := student_from(provenance, architecture))
         for measurement in runs
     ]
-
-
-def _description(measurement: Measurement) -> tuple[Mapping[str, Any], str]:
-    return measurement.result.provenance, measurement.result.architecture
 
 
 def student_from(provenance: Mapping[str, Any], architecture: str) -> StudentRecord | None:

@@ -103,7 +103,8 @@ def _batch_independent(backbone: Backbone) -> str | None:
 
 def _normalised_once(backbone: Backbone) -> str | None:
     images = _images(backbone)
-    mean, std = (_rgb(values, images) for values in (backbone.preprocess.mean, backbone.preprocess.std))
+    stated = torch.tensor((backbone.preprocess.mean, backbone.preprocess.std), device=images.device)
+    mean, std = stated.view(2, 1, 3, 1, 1)
     normalised = (images - mean) / std
     with _recorded(backbone) as recorded:
         features = _features(backbone, images)
@@ -244,10 +245,6 @@ def _images(backbone: Backbone, height: int = 0, width: int = 0) -> Tensor:
 def _features(backbone: Backbone, images: Tensor | None = None, maps: Sequence[int] | None = None) -> Features:
     features: Features = backbone(_images(backbone) if images is None else images, maps=maps)
     return features
-
-
-def _rgb(values: Sequence[float], images: Tensor) -> Tensor:
-    return torch.tensor(values, device=images.device).view(1, 3, 1, 1)
 
 
 def _second_normalisation(backbone: Backbone) -> str | None:

@@ -32,13 +32,14 @@ class Shape:
     fixed: int | None = None  # the only side that passes, None if there are more
     no_maps: str | None = None  # the reason if there are no maps, or none with a stride
 
-    def on(self, preprocess: Preprocess) -> Preprocess:
-        """Return the preprocessing with the sizes that the architecture takes."""
-        return replace(preprocess, size_multiple=self.size_multiple, size=self.fixed or preprocess.size)
 
-    def declare(self, backbone: Backbone) -> None:
-        """Set the declarations that `Backbone.__init__` does not take."""
-        backbone.fixed, backbone.no_maps = self.fixed is not None, self.no_maps
+class MeasuredBackbone(Backbone):
+    """A backbone whose declarations were measured."""
+
+    def __init__(self, shape: Shape, preprocess: Preprocess) -> None:
+        sizes = replace(preprocess, size_multiple=shape.size_multiple, size=shape.fixed or preprocess.size)
+        super().__init__(sizes, channels=shape.channels, strides=shape.strides, dim=shape.dim)
+        self.fixed, self.no_maps = shape.fixed is not None, shape.no_maps
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from umt.declarations import scalar
-from umt.errors import SpecError, UMTError
+from umt.errors import OptionError, SpecError, UMTError
 from umt.text import brief
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".tar", ".npz", ".index.json")
@@ -179,6 +179,14 @@ def _is_label(label: str, rest: str) -> bool:
     if any(mark in label for mark in ":?#"):
         return False
     return "/" not in label or ":" in rest or _is_file(parse_spec(rest).name)
+
+
+def refuse_namesakes(names: Sequence[BackboneName]) -> None:
+    """Raise UMTError if two backbones have the same label."""
+    labels = [name.label for name in names]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise OptionError(f"two backbones have the label '{label}'; give one another: LABEL=SPEC")
 
 
 def told_apart(names: Sequence[BackboneName]) -> tuple[BackboneName, ...]:

@@ -7,7 +7,8 @@ import pickle
 import re
 import zipfile
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from umt.backbones.lean import adopt
 from umt.backbones.spec import Spec
 from umt.backbones.trust import runs_code
-from umt.errors import MissingFileError, WeightsError, first_line
+from umt.errors import MissingFileError, UMTError, WeightsError, first_line
 from umt.files import open_plain, utf8_name
 from umt.text import brief
 
@@ -58,8 +59,8 @@ def stamp_of(spec: Spec) -> Stamp | None:
 
 def read_file(path: Path) -> Any:
     """Read tensors and plain values of a .safetensors or torch file; refuse code inside a pickle, never run it."""
-    _refuse_special(path)
-    try:
+    read_head(path, 0)
+    with reading(path):
         if path.suffix == ".safetensors":
             with utf8_name(path) as name:
                 return load_file(name)
@@ -67,6 +68,15 @@ def read_file(path: Path) -> Any:
         _refuse_bytearray(path)
         with torch.serialization.safe_globals([Namespace]):  # the arguments that training scripts save beside weights
             return torch.load(path, map_location="cpu", weights_only=True)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a weight file raises when it is read into a UMTError that names it."""
+    try:
+        yield
+    except UMTError:
+        raise
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path}: refused, because it is no plain weight file ({_refusal(error)}); "
@@ -76,10 +86,12 @@ def read_file(path: Path) -> Any:
         raise WeightsError(f"{path}: truncated or not a weight file ({first_line(error)}); copy it again") from error
 
 
-def _refuse_special(path: Path) -> None:
-    """Raise UMTError for a path without a plain file: a pipe would block, a device has no end."""
+def read_head(path: Path, count: int) -> bytes:
+    """Read the first bytes; UMTError for a path without a plain file: a pipe would block, a device has no end."""
     try:
-        open_plain(path, links=True).close()
+        with open_plain(path, links=True) as file:
+            head: bytes = file.read(count)
+            return head
     except FileNotFoundError as error:
         raise MissingFileError(f"{path}: no such weight file") from error
     except OSError as error:

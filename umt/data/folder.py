@@ -57,7 +57,9 @@ def folder_info(text: str, path: str, options: Mapping[str, Any]) -> DatasetInfo
             f"data set '{text}': {root} is no folder; give the folder that holds the classes or the splits"
         )
     names = split_names(root) or subfolders(root)
-    train, validation, test = (_first(names, known) for known in (TRAIN, VALIDATION, TEST))
+    train, validation, test = (
+        next((name for name in known if name in names), None) for known in (TRAIN, VALIDATION, TEST)
+    )
     if train is None:
         return _unsplit(_name(text, root), root, build(StratifiedSplit, dict(options), f"data set '{text}'"))
     if options:
@@ -125,7 +127,3 @@ def read_unsplit(splitting: StratifiedSplit, root: Path, split: str) -> list[Sam
         for label, name in enumerate(subfolders(root))
         for image in splitting.take(name, class_images(root / name), split)
     ]
-
-
-def _first(names: list[str], known: tuple[str, ...]) -> str | None:
-    return next((name for name in known if name in names), None)

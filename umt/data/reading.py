@@ -99,8 +99,12 @@ def refuse_twice(names: Iterable[str], source: Path) -> None:
         earlier_names.add(name)
 
 
-def annotated_samples(images: Path, annotations: Path) -> list[Sample]:
-    """Return every image with the PNG of the same stem in `annotations`; UMTError if an image has none."""
+def annotated_samples(root: Path, split: str) -> list[Sample]:
+    """List `images/SPLIT` in order of name, each with the PNG of the same stem in `annotations/SPLIT`.
+
+    Raises UMTError if an image has none.
+    """
+    images, annotations = root / "images" / split, root / "annotations" / split
     have = set(image_names(annotations))
     names = [(name, f"{Path(name).stem}.png") for name in image_names(images)]
     refuse_twice((annotation for _, annotation in names), images)

@@ -5,20 +5,13 @@ from __future__ import annotations
 from umt.console import Console, LiveLines, StepCounter, fitted, joined, shown
 
 
-class TrainingBar:
+class TrainingBar(LiveLines):
     """A line of the engine's reports: done, total, text. Silent unless `visible`: only the first process is visible."""
 
     def __init__(self, console: Console, title: str, visible: bool = True) -> None:
-        self.console, self.title, self.visible = console, title, visible
+        self.title = title
         self.counter = StepCounter()
-        self.lines = LiveLines(console, self._short, self._full, visible=visible)
-
-    def __enter__(self) -> TrainingBar:
-        self.lines.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.lines.__exit__()
+        super().__init__(console, self._short, self._full, visible=visible)  # asks for the lines
 
     def report(self, done: int, total: int, text: str) -> None:
         """Show the progress, the first and the last one as a line: the first tells from where a run goes on."""

@@ -20,14 +20,14 @@ Examples:
   umt cache prune --older-than 30 --keep 20 runs/paper/cache
   umt cache prune --features-of 1f0c9a runs/paper/cache --dry-run
 """
-FOLDER = click.argument("folder", type=click.Path(path_type=Path), envvar="UMT_CACHE")
+FOLDER = click.argument("folder", type=click.Path(path_type=Path), envvar="UMT_CACHE", metavar="DIR")
 
 
 @click.group(cls=options.CommandGroup, epilog=EPILOG)
 def cache() -> None:
     """List and prune the features of frozen backbones on disk.
 
-    FOLDER is OUT/cache of `umt run`, or the folder that its --cache names. Without it, UMT_CACHE names the folder.
+    DIR is OUT/cache of `umt run`, or the folder that its --cache names. Without it, UMT_CACHE names the folder.
     """
 
 

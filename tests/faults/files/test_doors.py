@@ -82,7 +82,7 @@ FILLING = {
 # plain file has been opened before.
 OPENING = {
     "umt/files.py:open_plain": "the opener itself",
-    "umt/backbones/weights.py:read_file": "after _refuse_special",
+    "umt/backbones/weights.py:read_file": "after read_head",
     "umt/backbones/weights.py:refuse_damaged_zip": "after open_plain",
     "umt/backbones/weights.py:_check_sum": "an entry of an archive that is open",
     "umt/backbones/containers/files.py:open_zip": "the handle of open_plain",

@@ -120,15 +120,15 @@ def test_a_listed_image_that_is_not_there_is_named(
 
 
 def test_an_image_without_annotation_is_named(tmp_path: Path, make_image: Callable[..., Path]) -> None:
-    images, annotations = tmp_path / "images", tmp_path / "annotations"
+    images, annotations = tmp_path / "images" / "test", tmp_path / "annotations" / "test"
     for name in ("b.jpg", "a.png"):
         make_image(images / name)
         make_image(annotations / f"{Path(name).stem}.png")
-    pairs = annotated_samples(images, annotations)
+    pairs = annotated_samples(tmp_path, "test")
     assert [(pair.image.name, Path(str(pair.target)).name) for pair in pairs] == [
         ("a.png", "a.png"),
         ("b.jpg", "b.png"),
     ]
     make_image(images / "c.jpg")
     with pytest.raises(UMTError, match=r"c\.jpg: no annotation .*c\.png"):
-        annotated_samples(images, annotations)
+        annotated_samples(tmp_path, "test")

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from umt.backbones.adapters.building import building
 from umt.backbones.adapters.module_adapter import choose_preprocess, picked
-from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
-from umt.backbones.probing import measure
+from umt.backbones.contract import Features, Preprocess, preprocess_options
+from umt.backbones.probing import MeasuredBackbone, measure
 from umt.backbones.spec import Spec
 from umt.backbones.weights import LoadReport
 from umt.errors import BackboneError, PackageError, SpecError, WeightsError
@@ -33,20 +33,14 @@ NORMS = ("layernorm", "norm", "layer_norm", "post_layernorm")  # names of the no
 UNUSED = ("pooler.", "mask_token")  # parts of a model that no feature passes through, so a file may leave them out
 
 
-class HFBackbone(Backbone):
+class HFBackbone(MeasuredBackbone):
     """A vision model of transformers; `pooled` is what its family takes for the image as a whole."""
 
     def __init__(self, model: Model, preprocess: Preprocess) -> None:
         tower = _Tower(model)
         name = type(tower.vision).__name__
         shape = measure(f"Hugging Face's {name}", tower, tower.features, _multiples(tower), preprocess.size)
-        super().__init__(
-            shape.on(preprocess),
-            channels=shape.channels,
-            strides=shape.strides,
-            dim=shape.dim,
-        )
-        shape.declare(self)
+        super().__init__(shape, preprocess)
         self.model = tower
         self.spec = self.architecture = name
         self._has_cls = bool(shape.channels) and tower.prefix > 0

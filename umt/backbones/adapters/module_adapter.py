@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from umt.backbones.contract import IMAGENET_MEAN, IMAGENET_STD, RGB, Backbone, Features, Preprocess
-from umt.backbones.probing import measure
+from umt.backbones.probing import MeasuredBackbone, measure
 from umt.errors import BackboneError, unknown_name
 
 # From a module and normalised images [B, 3, H, W] to a pooled feature [B, D], or to a mapping or an object with
@@ -69,7 +69,7 @@ def choose_preprocess(preprocess: str | Preprocess | None, default: Preprocess |
     return replace(default or Preprocess(), mean=mean, std=std)
 
 
-class ModuleBackbone(Backbone):
+class ModuleBackbone(MeasuredBackbone):
     """A module whose features are computed by a function of its owner."""
 
     def __init__(self, module: nn.Module, preprocess: Preprocess, features: FeaturesOf) -> None:
@@ -84,13 +84,7 @@ class ModuleBackbone(Backbone):
 
         multiples = [preprocess.size_multiple, preprocess.size]
         shape = measure(f"module {name}", module, probe, multiples, preprocess.size)
-        super().__init__(
-            shape.on(preprocess),
-            channels=shape.channels,
-            strides=shape.strides,
-            dim=shape.dim,
-        )
-        shape.declare(self)
+        super().__init__(shape, preprocess)
         self.model = module
         self.features = features
         self.spec = self.architecture = name
@@ -130,7 +124,7 @@ def picked(every: Features, maps: Sequence[int], has_cls: bool) -> Features:
     return Features(every.pooled, every.cls, fmaps, [every.map_cls[index] for index in maps])
 
 
-class LayersBackbone(Backbone):
+class LayersBackbone(MeasuredBackbone):
     """A model in the manner of DINOv2's and DINOv3's hub: `get_intermediate_layers` gives maps and class tokens."""
 
     def __init__(self, module: Any, preprocess: str | Preprocess | None) -> None:
@@ -142,13 +136,7 @@ class LayersBackbone(Backbone):
         shape = measure(
             f"module {name}", module, lambda images: _layers(module, images, range(blocks)), [size], known.size
         )
-        super().__init__(
-            shape.on(known),
-            channels=shape.channels,
-            strides=shape.strides,
-            dim=shape.dim,
-        )
-        shape.declare(self)
+        super().__init__(shape, known)
         self.model = module
         self.spec = self.architecture = name
 

@@ -14,13 +14,13 @@ from torch.func import functional_call
 
 from umt.backbones.adapters.building import building
 from umt.backbones.adapters.open_clip_towers import describe, resampled
-from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
-from umt.backbones.probing import measure
+from umt.backbones.contract import Features, Preprocess, preprocess_options
+from umt.backbones.probing import MeasuredBackbone, measure
 from umt.backbones.spec import Spec
 from umt.errors import SpecError, unknown_name
 
 
-class OpenClipBackbone(Backbone):
+class OpenClipBackbone(MeasuredBackbone):
     """An image tower; `pooled` is its image encoding, not yet scaled to unit length."""
 
     def __init__(self, name: str, visual: nn.Module, preprocess: Preprocess) -> None:
@@ -32,13 +32,7 @@ class OpenClipBackbone(Backbone):
             multiples=[model.tower.multiple],
             native=preprocess.size,
         )
-        super().__init__(
-            shape.on(preprocess),
-            channels=shape.channels,
-            strides=shape.strides,
-            dim=shape.dim,
-        )
-        shape.declare(self)
+        super().__init__(shape, preprocess)
         self.model = model
         self.architecture = name.removeprefix("open_clip:").partition("/")[0]
 

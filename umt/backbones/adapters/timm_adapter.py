@@ -19,8 +19,8 @@ from umt.backbones.adapters.building import building
 from umt.backbones.adapters.module_adapter import choose_preprocess
 from umt.backbones.adapters.positions import resample_as, summarise_by
 from umt.backbones.adapters.timm_sizes import Build, Sizes, native_size
-from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
-from umt.backbones.probing import Shape, measure
+from umt.backbones.contract import Features, Preprocess, preprocess_options
+from umt.backbones.probing import MeasuredBackbone, Shape, measure
 from umt.backbones.spec import Spec
 from umt.backbones.suggestions import unknown_backbone
 from umt.errors import BackboneError
@@ -33,19 +33,13 @@ DINOV3_VITS = "vit_*_dinov3*"  # evaluated on the class token by their authors, 
 SAME_LAYER = (99999,)  # in timm's group matchers: the layer of the module before
 
 
-class TimmBackbone(Backbone):
+class TimmBackbone(MeasuredBackbone):
     """A timm model without its classifier."""
 
     def __init__(self, model: Model, preprocess: Preprocess, rebuild: Build | None = None) -> None:
         """rebuild: makes the same architecture for another size of images, if this model takes one size alone."""
         sizes, shape = _measured(model, preprocess, rebuild)
-        super().__init__(
-            shape.on(preprocess),
-            channels=shape.channels,
-            strides=shape.strides,
-            dim=shape.dim,
-        )
-        shape.declare(self)
+        super().__init__(shape, preprocess)
         self.model = model
         self.sizes = sizes
         self.architecture = model.pretrained_cfg["architecture"]

@@ -18,9 +18,9 @@ from umt.backbones.adapters.building import building
 from umt.backbones.adapters.module_adapter import choose_preprocess
 from umt.backbones.containers.folders import open_container
 from umt.backbones.containers.parts import parts
-from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
+from umt.backbones.contract import Features, Preprocess, preprocess_options
 from umt.backbones.lean import uninitialised
-from umt.backbones.probing import measure
+from umt.backbones.probing import MeasuredBackbone, measure
 from umt.backbones.spec import WEIGHT_SUFFIXES, Spec
 from umt.backbones.weights import LoadReport, load_weights
 from umt.errors import BackboneError, SpecError, unknown_name
@@ -30,20 +30,14 @@ CLASSIFIERS = ("fc", "classifier", "heads", "head")
 STAGES = ("features", "trunk_output", "blocks")  # children that hold the stages of an architecture one after the other
 
 
-class TorchvisionBackbone(Backbone):
+class TorchvisionBackbone(MeasuredBackbone):
     """A model of torchvision; `pooled` is the input of its last linear layer, and a map is the last of its size."""
 
     def __init__(self, module: nn.Module, preprocess: Preprocess) -> None:
         _drop_classifier(module)
         name = type(module).__name__
         shape = measure(name, module, lambda images: extract(module, images), _multiples(module), preprocess.size)
-        super().__init__(
-            shape.on(preprocess),
-            channels=shape.channels,
-            strides=shape.strides,
-            dim=shape.dim,
-        )
-        shape.declare(self)
+        super().__init__(shape, preprocess)
         self.model = module
         self.spec = self.architecture = name
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
@@ -17,8 +16,8 @@ from safetensors.torch import load_file
 from torch import UntypedStorage
 
 from umt.backbones.containers.pickles import unpickle
-from umt.backbones.weights import refuse_damaged_zip
-from umt.errors import MissingFileError, UMTError, WeightsError, first_line
+from umt.backbones.weights import read_head, reading, refuse_damaged_zip
+from umt.errors import WeightsError
 from umt.files import open_plain, utf8_name
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -52,31 +51,11 @@ class Container:
 
 def open_file(path: Path) -> Container:
     """Open a file of weights by its content, not its name; UMTError says what it is instead, or what is wrong."""
-    head = _head(path)
-    try:
+    head = read_head(path, HEAD_BYTES)
+    with reading(path):
         kind, read = _kind(path, head)
         with utf8_name(path) as name:
             return Container(path, kind, read(name))
-    except UMTError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path}: refused, because it is no plain weight file ({first_line(error)}); "
-            "save its state_dict alone with torch.save or safetensors"
-        ) from error
-    except Exception as error:  # each format and each kind of damage raises its own
-        raise WeightsError(f"{path}: truncated or not a weight file ({first_line(error)}); copy it again") from error
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with open_plain(path, links=True) as file:
-            head: bytes = file.read(HEAD_BYTES)
-            return head
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: no such weight file") from error
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}; name a weight file") from error
 
 
 def _kind(path: Path, head: bytes) -> tuple[str, Callable[[Path], Any]]:

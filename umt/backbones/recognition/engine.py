@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import timm
 
 from umt.backbones.containers.files import Container
-from umt.backbones.containers.folders import open_container
 from umt.backbones.containers.parts import parts
 from umt.backbones.recognition import fitting
 from umt.backbones.recognition.attempts import Attempt, Choices, attempt_by_timm, attempts_at
 from umt.backbones.recognition.builders import empty_model
 from umt.backbones.recognition.candidates import Candidate, choose, find_places, outside, whole_parts
-from umt.backbones.recognition.evidence import RecognisedCheckpoint, evidence, preprocess_of, questions
+from umt.backbones.recognition.evidence import evidence, preprocess_of, questions
 from umt.backbones.recognition.facts import Facts, arguments, read_facts
 from umt.backbones.recognition.layout import Layout, layouts
+from umt.backbones.recognition.recognised import RecognisedCheckpoint
 from umt.errors import UMTError, WeightsError
 
 NAMES = {
@@ -29,13 +28,8 @@ CHUNKED, UNCHUNK = r"^blocks\.\d+\.\d+\.attn\.", ((r"^blocks\.\d+\.(\d+)\.", r"b
 NO_CHOICES = Choices()
 
 
-def recognise(path: Path, choices: Choices = NO_CHOICES) -> RecognisedCheckpoint:
-    """Recognise a file or folder of weights; UMTError names both sides' tensors if it is no known layout, or no fit."""
-    return recognise_in(open_container(path), choices)
-
-
 def recognise_in(container: Container, choices: Choices = NO_CHOICES) -> RecognisedCheckpoint:
-    """Recognise weights that are open."""
+    """Recognise open weights; UMTError names both sides' tensors if they are of no known layout, or do not fit."""
     path = container.path
     facts = read_facts(container)
     named_layouts = _plain_layouts(choices.architecture or _timm_name(facts), choices)

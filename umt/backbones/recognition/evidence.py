@@ -1,13 +1,10 @@
-"""A recognised checkpoint, and sentences about it: preprocessing and whose it is, counts, and questions that remain."""
+"""Sentences about a recognised checkpoint: preprocessing and whose it is, counts, and questions that remain."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
-
-from torch import Tensor
 
 from umt.backbones.contract import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from umt.backbones.recognition.attempts import ATTENTIVE, Attempt, Choices
@@ -36,29 +33,6 @@ QUESTIONS = {
     "force_quick_gelu": "which activation it has; add force_quick_gelu=true for those of OpenAI, or =false",
     "window_size": "how large its windows are; add window_size=8&img_size=256, or another window and size",
 }
-
-
-@dataclass(frozen=True)
-class RecognisedCheckpoint:
-    """A checkpoint that is understood: its layout, architecture, preprocessing and pooling, and why they are believed.
-
-    state: the backbone's tensors under the names of the architecture. open_questions: what no file can tell, each with
-    the text to add to the name.
-    """
-
-    path: Path
-    layout: str
-    source: str
-    architecture: str
-    options: Mapping[str, Any]
-    preprocess: Preprocess
-    pooling: str
-    state: Mapping[str, Tensor]
-    fit: WeightFit
-    part: str  # the containers and the prefix of the backbone
-    beside: Mapping[str, list[str]]  # kind -> tensors of the file outside the backbone
-    evidence: Mapping[str, str] = field(default_factory=dict)
-    open_questions: tuple[str, ...] = ()
 
 
 def preprocess_of(best: Attempt, facts: Facts, choices: Choices) -> tuple[Preprocess, str]:

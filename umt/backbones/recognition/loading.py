@@ -14,7 +14,7 @@ from umt.backbones.lean import adopt, uninitialised
 from umt.backbones.recognition.attempts import Choices
 from umt.backbones.recognition.builders import build
 from umt.backbones.recognition.engine import recognise_in
-from umt.backbones.recognition.evidence import RecognisedCheckpoint
+from umt.backbones.recognition.recognised import RecognisedCheckpoint
 from umt.backbones.spec import Spec
 from umt.backbones.trust import FETCHING
 from umt.backbones.weights import LoadReport

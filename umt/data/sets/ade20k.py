@@ -7,18 +7,13 @@ from pathlib import Path
 from PIL import Image
 
 from umt.data.archives import Archive
-from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
+from umt.data.contract import DatasetInfo, MiniVersion, Roles
 from umt.data.prepare.folders import whole_archive
 from umt.data.reading import annotated_samples
 
 # Seeds of rendered rooms: far apart, and from those of other sets, so that no room is in two splits or sets.
 MINI_SEEDS = {"training": 0, "validation": 10_000}
 MINI_SIZE = (160, 120)  # width, height in pixels
-
-
-def read(root: Path, split: str) -> list[Sample]:
-    """List images with their annotation PNG in order of name; its values are 0 (unlabelled) and class index + 1."""
-    return annotated_samples(root / "images" / split, root / "annotations" / split)
 
 
 ARCHIVE = Archive(
@@ -53,7 +48,7 @@ INFO = DatasetInfo(
     classes=150,
     source="extract ADEChallengeData2016.zip from http://sceneparsing.csail.mit.edu/ there, "
     "so that it holds images/training and annotations/training",
-    read=read,
+    read=annotated_samples,  # values of an annotation are 0 (unlabelled) and class index + 1
     parts=(whole_archive("ADEChallengeData2016", ARCHIVE),),
     gigabytes=1.0,  # the archive has 967,382,037 bytes
     mini=MiniVersion(

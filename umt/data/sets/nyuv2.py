@@ -14,7 +14,7 @@ from PIL import Image
 from rich.progress import Progress
 
 from umt.data.archives import Archive, Part
-from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
+from umt.data.contract import DatasetInfo, MiniVersion, Roles
 from umt.data.prepare.extract import ArchiveLimits, extract
 from umt.data.reading import annotated_samples, read_table
 from umt.errors import PackageError, SourceError, first_line
@@ -41,11 +41,6 @@ SPLIT_FIELDS = {"train": "trainNdxs", "test": "testNdxs"}
 # Seeds of rendered rooms: far apart, and from those of other sets, so that no room is in two splits or sets.
 MINI_SEEDS = {"train": 20_000, "test": 30_000}
 MINI_SIZE = (640, 480)  # size of Kinect images, for which the usual evaluation crop is cut
-
-
-def read(root: Path, split: str) -> list[Sample]:
-    """List images with their depth PNG in order of name; its values are millimetres, 0 if nothing was measured."""
-    return annotated_samples(root / "images" / split, root / "annotations" / split)
 
 
 def build_labelled(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
@@ -185,7 +180,7 @@ INFO = DatasetInfo(
     depth_range=(0.5, 10.0),  # that of the Kinect; other units are at least five times larger, or ten times smaller
     source="run `umt data prepare nyuv2` on nyu.zip of MMSegmentation's dataset guide, or on the labelled .mat of "
     "https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html and its splits.mat",
-    read=read,
+    read=annotated_samples,  # values of an annotation are millimetres, 0 if nothing was measured
     subsets={"NYUv2, labelled pairs only (795 to train)": {"train": 795, "test": 654}},
     parts=(
         Part("nyu", (PAIRS,), build_pairs),

@@ -56,7 +56,9 @@ def teachers() -> None:
 )
 @click.option("--pixels", is_flag=True, help="Store the views themselves, too: training decodes no image then.")
 @click.option(
-    "--shard", type=click.IntRange(1), help="Views in a file; an interruption loses one file. Default: views of 256 MB."
+    "--shard",
+    type=click.IntRange(1),
+    help="Views in a file; an interruption loses one file. Default: as many as take 256 MB.",
 )
 @options.batch_size(64)
 @click.option("--batch", type=click.IntRange(1), hidden=True)

@@ -1,0 +1,36 @@
+"""A recognised checkpoint, with the evidence for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from umt.backbones.contract import Preprocess
+from umt.backbones.recognition.fitting import WeightFit
+
+
+@dataclass(frozen=True)
+class RecognisedCheckpoint:
+    """A checkpoint that is understood: its layout, architecture, preprocessing and pooling, and why they are believed.
+
+    state: the backbone's tensors under the names of the architecture. open_questions: what no file can tell, each with
+    the text to add to the name.
+    """
+
+    path: Path
+    layout: str
+    source: str
+    architecture: str
+    options: Mapping[str, Any]
+    preprocess: Preprocess
+    pooling: str
+    state: Mapping[str, Tensor]
+    fit: WeightFit
+    part: str  # the containers and the prefix of the backbone
+    beside: Mapping[str, list[str]]  # kind -> tensors of the file outside the backbone
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    open_questions: tuple[str, ...] = ()
