@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from benchmarks.suite.suite import Suite, load_suite, suite_names
+from reports.building.intervals import with_intervals
 from reports.building.sharing import anonymiser
 from reports.building.table import Table
 from reports.report import report_files, suite_figures, suite_pictures, suite_tables
@@ -46,19 +47,28 @@ ANONYMOUS = click.option(
 @options.out("tables, beside the result store")
 @click.option("--compare", type=click.Choice(["paper"]), help="Also write the differences to the paper's numbers.")
 @options.suite("the suite of the results")
+@click.option("--intervals", is_flag=True, help="Show the 95% interval of each number, in bars too.")
 @ANONYMOUS
-def report(results: Path | None, out: Path | None, compare: str | None, suite: str | None, anonymous: bool) -> None:
+def report(
+    results: Path | None, out: Path | None, compare: str | None, suite: str | None, intervals: bool, anonymous: bool
+) -> None:
     """Write the tables and figures of a result store, and print the tables that have results."""
-    chosen_suite = load_suite(suite) if suite else None
-    write_report(results or newest_store(), out, chosen_suite, compare=bool(compare), anonymous=anonymous)
+    chosen_suite, store = load_suite(suite) if suite else None, results or newest_store()
+    write_report(store, out, chosen_suite, compare=bool(compare), intervals=intervals, anonymous=anonymous)
 
 
 def write_report(
-    results: Path, out: Path | None, suite: Suite | None, *, compare: bool = False, anonymous: bool = False
+    results: Path,
+    out: Path | None,
+    suite: Suite | None,
+    *,
+    compare: bool = False,
+    intervals: bool = False,
+    anonymous: bool = False,
 ) -> None:
     """Write and print the tables of a suite, by default the suite of the results.
 
-    compare: with the paper's numbers. anonymous: without what names people.
+    compare: with the paper's numbers. intervals: behind each number. anonymous: without what names people.
     """
     measurements = read_measurements(results)
     suite = suite or _suite_of(measurements)
@@ -68,6 +78,7 @@ def write_report(
     out = writable_folder(out or results.parent / "tables", "--out")
     if compare:
         tables.append(_compared(suite, measurements))
+    tables = list(map(with_intervals, tables)) if intervals else tables
     hidden = anonymiser(tables, measurements) if anonymous else None
     if hidden:
         tables = [hidden.table(table) for table in tables]

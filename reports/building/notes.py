@@ -9,8 +9,6 @@ from reports.building.columns import MeasuredColumn
 from reports.building.table import DASH, Cell, Group
 from umt.text import printable
 
-BOLD = "Bold: best of its group as printed, of measured and of quoted rows apart."
-
 
 def notes_of(columns: Sequence[MeasuredColumn], groups: Sequence[Group]) -> tuple[str, ...]:
     """Return a line for each measurement that columns show, then one for each mark that the table uses."""
@@ -61,7 +59,7 @@ def _mark_notes(groups: Sequence[Group]) -> Iterator[str]:
     rows = [row for group in groups for row in group.rows]
     cells: list[Cell] = [cell for row in rows for cell in row.cells]
     if any(cell.best for cell in cells):
-        yield BOLD
+        yield "Bold: best of its group, equal as printed."
     if any(cell.std is not None for cell in cells):
         yield "±: sample standard deviation over seeds."
     if any(cell.value is None for cell in cells):

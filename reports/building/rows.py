@@ -74,23 +74,14 @@ def quoted_rows(quoted: QuotedTable, columns: Sequence[MeasuredColumn], width: i
 
 
 def mark_best(rows: Sequence[Row], columns: Sequence[TableColumn]) -> tuple[Row, ...]:
-    """Mark the best cells of rows: values that are equal as printed are equal, and a lone value is not marked.
-
-    Measured and quoted rows compete apart: nobody tested these on the same images.
-    """
-    targets = {
-        quoted: [
-            _target([row.cells[index] for row in rows if row.quoted == quoted], column.metric)
-            for index, column in enumerate(columns)
-        ]
-        for quoted in (False, True)
-    }
+    """Mark the best cells of rows: values that are equal as printed are equal, and a lone value is not marked."""
+    targets = [_target([row.cells[index] for row in rows], column.metric) for index, column in enumerate(columns)]
     return tuple(
         replace(
             row,
             cells=tuple(
                 replace(cell, best=True) if cell.value is not None and _printed(cell, column.metric) == target else cell
-                for cell, column, target in zip(row.cells, columns, targets[row.quoted], strict=True)
+                for cell, column, target in zip(row.cells, columns, targets, strict=True)
             ),
         )
         for row in rows

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from reports.building.rows import Model
 from reports.building.table import Table
 from reports.comparison.deciding import Decision, decision
@@ -64,6 +66,11 @@ class Comparison:
             deciding_images(decided, data_root, f"compare-items-{index}")
             for index, decided in enumerate(self.decisions, 1)
         ]
+        for decided, figure in zip(self.decisions, figures, strict=True):
+            if not figure:
+                click.echo(
+                    f"no pictures of {decided.column.heading}: none of its images is below {data_root}", err=True
+                )
         return {f"{figure.name}.png": figure.png for figure in figures if figure}
 
 

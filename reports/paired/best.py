@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from reports.building.notes import BOLD
-from reports.building.table import Cell, Group, Row, Table
+from reports.building.rows import mark_best
+from reports.building.table import Cell, Group, Row, Table, TableColumn
 from reports.paired.pairing import NotPairedError, paired_column
 from reports.paired.verdicts import ColumnVerdict, verdicts
 from reports.results.measurement import Measurement
 
 DRAWS = 2000
 SEED = 0  # of the drawn items: the same results give the same verdicts
+BOLD = "Bold:"  # the beginning of a footnote
 MAX_RIVALS = 50  # rows that are compared in pairs; of more, bold is as printed
 
 Best = Mapping[tuple[int, int], bool]  # by the row in its group and the column
@@ -35,13 +36,13 @@ def with_paired_best(table: Table, measurements: Sequence[Measurement]) -> Table
     """Return the table with bold from paired tests, in the columns whose measured rows store values of single items.
 
     Bold are the rows that no test separates from the best measured one of their group, after Holm's correction over
-    its pairs. Other columns and quoted rows keep what is best as printed; a footnote says which.
+    its pairs; quoted rows compete apart from them. Other columns keep their bold, and a footnote names them.
     """
     by_path = {measurement.path: measurement for measurement in measurements if measurement.result.raw}
     best = [_best(group, by_path) for group in table.groups]
     if not any(best):
         return table
-    groups = tuple(_marked(group, of_group) for group, of_group in zip(table.groups, best, strict=True))
+    groups = tuple(_marked(group, of_group, table.columns) for group, of_group in zip(table.groups, best, strict=True))
     return replace(table, groups=groups, notes=_notes(table, groups, best))
 
 
@@ -75,30 +76,35 @@ def _setup(run: Measurement) -> tuple[str, ...]:
     return key.task, key.dataset, key.protocol_hash, key.data_fingerprint, next(iter(run.result.metrics))
 
 
-def _marked(group: Group, best: Best) -> Group:
-    rows = tuple(
-        replace(
-            row,
-            cells=tuple(
-                replace(cell, best=best.get((index, column), cell.best)) for column, cell in enumerate(row.cells)
-            ),
+def _marked(group: Group, best: Best, columns: Sequence[TableColumn]) -> Group:
+    plain = [replace(row, cells=tuple(replace(cell, best=False) for cell in row.cells)) for row in group.rows]
+    quoted = iter(mark_best([row for row in plain if row.quoted], columns))
+    tested = {column for _, column in best}
+    rows = []
+    for index, row in enumerate(group.rows):
+        apart = next(quoted).cells if row.quoted else row.cells
+        marks = (
+            best.get((index, column), apart[column].best) if column in tested else cell.best
+            for column, cell in enumerate(row.cells)
         )
-        for index, row in enumerate(group.rows)
-    )
-    return replace(group, rows=rows)
+        rows.append(replace(row, cells=tuple(map(_with_mark, row.cells, marks))))
+    return replace(group, rows=tuple(rows))
+
+
+def _with_mark(cell: Cell, best: bool) -> Cell:
+    return cell if cell.best == best else replace(cell, best=best)
 
 
 def _notes(table: Table, groups: Sequence[Group], best: Sequence[Best]) -> tuple[str, ...]:
     """Return the footnotes with that of bold, which names the columns without test."""
-    untested = {
-        column
-        for group, tested in zip(groups, best, strict=True)
-        for index, row in enumerate(group.rows)
-        for column, cell in enumerate(row.cells)
-        if cell.best and not row.quoted and (index, column) not in tested
-    }
-    places = [table.columns[column].heading for column in sorted(untested)]
-    places += ["quoted rows"] if any(row.quoted for group in groups for row in group.rows) else []
-    rest = f"; best as printed in {', '.join(places)}" if places else ""
-    note = f"Bold: not separated from the best measured row of its group by any paired test (docs/compare.md){rest}."
-    return (*(line for line in table.notes if line != BOLD), note)
+    tested = {column for of_group in best for _, column in of_group}
+    rows = [row for group in groups for row in group.rows]
+    marked = {column for row in rows for column, cell in enumerate(row.cells) if cell.best and not row.quoted}
+    untested = [table.columns[column].heading for column in sorted(marked - tested)]
+    without = f"; in {', '.join(untested)}, without test, the best" if untested else ""
+    note = (
+        f"{BOLD} not separated from the best measured row of its group by any paired test (docs/compare.md)"
+        f"{'; quoted rows compete apart' if any(row.quoted for row in rows) else ''}"
+        f"{without}."
+    )
+    return (*(line for line in table.notes if not line.startswith(BOLD)), note)

@@ -25,8 +25,8 @@ from umt.text import printable
 MEAN_RANK = ShownMetric("mean place", "", higher_is_better=False, decimals=2)
 CAPTION = (
     "Places that paired tests leave open (docs/compare.md), else those that the intervals do; value and 95% interval. "
-    "Bold: not separated from the best. Over columns: the mean place, and between which means it is open; "
-    "only backbones with a value in every column have one. Speed does not count in it."
+    "Over columns: the mean place, and between which means it is open; "
+    "only backbones with a value in every column have one. Speed does not count in it. Bold: may be the first."
 )
 Overall = tuple[float, tuple[float, float] | None]  # a mean rank, and the range of means that the intervals allow
 
@@ -40,7 +40,6 @@ class LeaderboardColumn:
     results: Sequence[Result]
     ranks: Mapping[str, Rank]
     runs: Mapping[str, Sequence[Measurement]]  # by backbone
-    best: frozenset[str]
 
 
 def leaderboard(measurements: Sequence[Measurement]) -> Table:
@@ -84,11 +83,8 @@ def _column(measurements: Sequence[Measurement], names: Mapping[Model, str]) -> 
     heading = printable(f"{example.data.title}, {task_words(example.key.task)}")
     results = [measurement.result for measurement in measurements]
     ranks = ranking(estimates, metric.higher_is_better)
-    best = {name for name, rank in ranks.items() if rank.rank == 1}
     verdict = verdict_of(models)
-    if verdict:
-        ranks, best = _paired_ranks(ranks, verdict), set(verdict.groups[0])
-    return LeaderboardColumn(heading, metric, results, ranks, models, frozenset(best))
+    return LeaderboardColumn(heading, metric, results, _paired_ranks(ranks, verdict) if verdict else ranks, models)
 
 
 def _paired_ranks(ranks: Mapping[str, Rank], verdict: ColumnVerdict) -> dict[str, Rank]:
@@ -143,7 +139,7 @@ def _cell(column: LeaderboardColumn, name: str) -> Cell:
     return Cell(
         f"{ranks}. {rank.estimate.value:.{digits}f}{bounds}",
         rank.estimate.value,
-        best=name in column.best,
+        best=possible[0] == 1,
         explain=explain,
         files=tuple(run.path for run in column.runs[name]),
     )

@@ -69,3 +69,11 @@ def test_a_table_of_ones_own_is_compared_with_the_paper(store, result, cub, run,
     assert outcome.exit_code == 0, outcome.exception
     assert "+1.0" in (tmp_path / "out" / "compare-paper.md").read_text(), "the paper has 90.3"
     assert (tmp_path / "out" / "birds.csv").is_file()
+
+
+def test_intervals_on_request(store, result, run, tmp_path):
+    bounds = {"interval": {"low": 85.0, "high": 95.0}}
+    store.write(result(load_suite("mini").columns[0], 90.25, suite="mini", details=bounds))
+    assert "[85.0, 95.0]" not in run().stdout
+    assert "90.2 [85.0, 95.0]" in run("--intervals").stdout
+    assert r"90.2 \[85.0, 95.0\]" in (tmp_path / "out" / "table1.md").read_text()

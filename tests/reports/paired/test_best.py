@@ -38,18 +38,18 @@ def test_quoted_rows_and_columns_without_items_are_bold_as_printed(store, answer
     first, probes = table[0], next(one for one in table if one.name == "probes")
     assert bold(first) == {"a": [True, False], "b": [True, False]}
     assert any(cell.best for group in first.groups for row in group.rows if row.quoted for cell in row.cells)
-    assert first.notes[-1].endswith("; best as printed in quoted rows.")
+    assert first.notes[-1].endswith("(docs/compare.md); quoted rows compete apart.")
     assert bold(probes) == {"a": [True, False], "b": [True, True]}
-    assert "; best as printed in Probe" in probes.notes[-1]
+    assert "; in Probe, without test, the best" in probes.notes[-1]
     assert with_paired_best(first, []) is first
-    assert BOLD not in first.notes
+    assert sum(line.startswith(BOLD) for line in first.notes) == 1
 
 
 def test_a_store_without_items_keeps_what_is_best_as_printed(measurement, cub, suite) -> None:  # type: ignore[no-untyped-def]
     found = [measurement(cub, value, backbone=name) for name, value in (("a", 80.0), ("b", 81.0))]
     (table,) = suite_tables(suite("own"), found)
     assert bold(table) == {"a": [False, False], "b": [True, False]}
-    assert BOLD in table.notes
+    assert [line for line in table.notes if line.startswith(BOLD) and "paired test" not in line]
 
 
 @pytest.mark.parametrize(("count", "places"), [(303, ["1–2", "1–2", "3"]), (340, ["2", "1", "3"])])

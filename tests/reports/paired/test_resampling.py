@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from scipy.stats import binom, norm, ttest_1samp
 
 from benchmarks.scores import ClassMeanScores, IouScores, MeanScores, Scores
 from reports.paired.resampling import interval, item_weights, resample, resample_items, seed_errors
-from reports.paired.verdicts import PairVerdict, verdicts
+from reports.paired.verdicts import ColumnVerdict, verdicts
 
 SIMULATIONS = 300
 DRAWS = 300
@@ -61,9 +61,12 @@ def right_answers(items: int, seeds: int, gap: float, rng: np.random.Generator, 
     }
 
 
-def true_gap(seeds: int, gap: float, own: float = 0.5) -> float:
-    deviation = math.sqrt(1 + own**2 + 0.05**2 * (seeds > 1))
-    return 100 * float(norm.cdf((1 + gap) / deviation) - norm.cdf(1 / deviation))
+def true_value(seeds: int, gap: float, own: float = 0.5) -> float:
+    return 100 * float(norm.cdf((1 + gap) / math.sqrt(1 + own**2 + 0.05**2 * (seeds > 1))))
+
+
+def true_gap(seeds: int, gap: float) -> float:
+    return true_value(seeds, gap) - true_value(seeds, 0.0)
 
 
 def class_means(items: int, rng: np.random.Generator) -> Drawn:
@@ -86,17 +89,29 @@ def errors(items: int, rng: np.random.Generator) -> Drawn:
 
 def simulate(  # type: ignore[no-untyped-def]
     column, make: Callable[[np.random.Generator], Drawn], metric: str = "top1", simulations: int = SIMULATIONS
-) -> list[PairVerdict]:
+) -> list[ColumnVerdict]:
     rng = np.random.default_rng(7)
-    return [verdicts([column(make(rng), metric)], DRAWS, seed)[0].pairs[0] for seed in range(simulations)]
+    return [verdicts([column(make(rng), metric)], DRAWS, seed)[0] for seed in range(simulations)]
 
 
-def covered(pairs: Sequence[PairVerdict], truth: float) -> float:
-    return float(np.mean([pair.interval[0] <= truth <= pair.interval[1] for pair in pairs]))
+def covered(found: Sequence[ColumnVerdict], truth: float) -> float:
+    return _share(pair.interval[0] <= truth <= pair.interval[1] for one in found for pair in one.pairs)
 
 
-def rejected(pairs: Sequence[PairVerdict]) -> float:
-    return float(np.mean([pair.p < 0.05 for pair in pairs]))
+def alone_covered(found: Sequence[ColumnVerdict], truth: float) -> float:
+    return _share(one.intervals["a"][0] <= truth <= one.intervals["a"][1] for one in found)
+
+
+def rejected(found: Sequence[ColumnVerdict]) -> float:
+    return _share(pair.p < 0.05 for one in found for pair in one.pairs)
+
+
+def unpaired_rejected(found: Sequence[ColumnVerdict]) -> float:
+    return _share(pair.unpaired_p < 0.05 for one in found for pair in one.pairs)
+
+
+def _share(outcomes: Iterable[bool]) -> float:
+    return float(np.mean(list(outcomes)))
 
 
 def least(simulations: int = SIMULATIONS) -> float:
@@ -115,19 +130,22 @@ def most(simulations: int = SIMULATIONS) -> float:
 def test_coverage_and_size_of_accuracies(column, items: int, seeds: int) -> None:  # type: ignore[no-untyped-def]
     simulations = SIMULATIONS if items < 10_000 else SIMULATIONS // 3
     for gap in (0.0, 0.3):
-        pairs = simulate(column, lambda rng, gap=gap: right_answers(items, seeds, gap, rng), simulations=simulations)
-        assert covered(pairs, true_gap(seeds, gap)) >= least(simulations)
+        found = simulate(column, lambda rng, gap=gap: right_answers(items, seeds, gap, rng), simulations=simulations)
+        assert covered(found, true_gap(seeds, gap)) >= least(simulations)
+        assert alone_covered(found, true_value(seeds, gap)) >= least(simulations)
         if not gap:
-            assert rejected(pairs) <= most(simulations)
+            assert rejected(found) <= most(simulations)
+            assert unpaired_rejected(found) <= most(simulations)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("items", [30, 100, 1000])
 @pytest.mark.parametrize(("make", "metric"), [(class_means, "mean_per_class"), (overlaps, "miou"), (errors, "rmse")])
 def test_coverage_and_size_of_other_metrics(column, make, metric: str, items: int) -> None:  # type: ignore[no-untyped-def]
-    pairs = simulate(column, lambda rng: make(items, rng), metric)
-    assert covered(pairs, 0.0) >= least()
-    assert rejected(pairs) <= most()
+    found = simulate(column, lambda rng: make(items, rng), metric)
+    assert covered(found, 0.0) >= least()
+    assert rejected(found) <= most()
+    assert unpaired_rejected(found) <= most()
 
 
 @pytest.mark.slow
@@ -136,8 +154,7 @@ def test_ties_are_no_difference_and_unpaired_tests_see_less(column) -> None:  # 
     assert rejected(almost) <= most()
     assert covered(almost, 0.0) >= least()
     apart = simulate(column, lambda rng: right_answers(300, 1, 0.2, rng, own=0.1))
-    unpaired = float(np.mean([pair.unpaired_p < 0.05 for pair in apart]))
-    assert rejected(apart) > unpaired + 0.3
+    assert rejected(apart) > unpaired_rejected(apart) + 0.3
 
 
 def test_equal_answers_have_p_one(column) -> None:  # type: ignore[no-untyped-def]
