@@ -38,7 +38,7 @@ class ImageList:
         return cls(root, np.array(list(map(os.fsencode, below))), origin)
 
     @classmethod
-    def of_paths(cls, paths: Iterable[Path], origin: str) -> ImageList:
+    def of_paths(cls, paths: Iterable[Path | str], origin: str) -> ImageList:
         """Return a list of files anywhere, in this order; its root is the folder that they share."""
         here = _prefix(Path.cwd())
         absolute = [text if text.startswith(os.sep) else here + text for text in map(str, paths)]
