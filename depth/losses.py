@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmseg.models.losses import SiLogLoss
 from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor, nn
@@ -15,19 +14,26 @@ LOSSES = {"silog": "MaskedSiLog", "sig": "SigLoss"}  # names of protocols -> of 
 
 
 @MODELS.register_module()
-class MaskedSiLog(SiLogLoss):
+class MaskedSiLog(nn.Module):
     """SiLog (Eigen et al. 2014) with lambda 0.5 over pixels with truth > 1e-6, mean over images [B, 1, H, W].
 
-    Depth below 1e-6 counts as 1e-6. An image without a measured pixel counts as 0: mmseg's loss takes the square root
-    of zero there, whose gradient is NaN.
+    Depth below 1e-6 counts as 1e-6. An image without a measured pixel counts as 0. All pixels take part in each sum: to
+    select the measured ones would make a GPU wait for their number.
     """
 
+    EPS = 1e-6  # metres
+    loss_name = "loss_silog"
+
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        measured = (target > 0).flatten(1).any(dim=1)
-        if not measured.any():
-            return pred.sum() * 0.0
-        mean: Tensor = super().forward(pred[measured], target[measured])
-        return mean * measured.float().mean()
+        pred, target = pred.flatten(1), target.flatten(1)
+        measured = target > self.EPS
+        counts = measured.sum(dim=1)
+        difference = target.clamp(min=self.EPS).log() - pred.clamp(min=self.EPS).log()
+        difference = torch.where(measured, difference, 0.0)
+        means = (values.sum(dim=1) / counts.clamp(min=1) for values in (difference.square(), difference))
+        variances = next(means) - 0.5 * next(means).square()
+        roots = torch.where(counts > 0, variances, 1.0).sqrt()  # the gradient of the root of 0 is no number
+        return torch.where(counts > 0, roots, 0.0).mean()
 
 
 @MODELS.register_module()
@@ -58,13 +64,13 @@ class SigLoss(nn.Module):
 
     def _of_group(self, pred: Tensor, target: Tensor) -> Tensor:
         measured = target > 0
-        if measured.sum() < 2:
-            return pred.sum() * 0.0
-        difference = (pred[measured] + self.EPS).log() - (target[measured] + self.EPS).log()
-        value = 0.15 * difference.mean() ** 2
-        if self.forwards >= self.warmup:
-            value = value + difference.var()
-        return value.clamp(min=1e-12).sqrt()  # the gradient of the root of 0 is infinite
+        count = measured.sum()
+        difference = (torch.where(measured, pred, 1.0) + self.EPS).log() - (target + self.EPS).log()
+        mean = torch.where(measured, difference, 0.0).sum() / count.clamp(min=1)
+        variance = torch.where(measured, difference - mean, 0.0).square().sum() / (count - 1).clamp(min=1)
+        value = 0.15 * mean**2 + torch.where(self.forwards >= self.warmup, variance, 0.0)
+        root = value.clamp(min=1e-12).sqrt()  # the gradient of the root of 0 is infinite
+        return torch.where(count > 1, root, 0.0)
 
 
 class DepthSupervision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from benchmarks.tasks.contract import Job
 from benchmarks.tasks.finetune_settings import FinetuneSettings
 from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from umt.backbones import Backbone
-from umt.data.contract import Sample
+from umt.data.contract import LabelledImages, Sample
 from umt.data.images import ImageSamples
 from umt.errors import TooFewError
 from umt.features import eval_images, run_over
@@ -93,13 +94,15 @@ def classifier_of(backbone: Backbone, classes: int, settings: FinetuneSettings, 
     return model, set_drop_path(backbone, settings.drop_path) if settings.drop_path else 0
 
 
-def first_of_each_class(samples: Sequence[Sample], count: int | None) -> list[Sample]:
+def first_of_each_class(samples: Sequence[Sample], count: int | None) -> Sequence[Sample]:
     """Return at most `count` samples of each class, in their order; None for all."""
-    counts: dict[Any, int] = {}
+    if count is None:
+        return samples
+    counts = Counter[Any]()
     first_samples = []
     for sample in samples:
-        counts[sample.target] = counts.get(sample.target, 0) + 1
-        if count is None or counts[sample.target] <= count:
+        counts[sample.target] += 1
+        if counts[sample.target] <= count:
             first_samples.append(sample)
     return first_samples
 
@@ -111,7 +114,7 @@ def _augmented(samples: Sequence[Sample], job: Job[FinetuneSettings], resolution
 
 def _check_classes(samples: Sequence[Sample], names: Sequence[str]) -> None:
     """Check the classes; UMTError for a class that nothing can be learnt of."""
-    empty = sorted(set(range(len(names))) - {sample.target for sample in samples})
+    empty = sorted(set(range(len(names))) - set(LabelledImages.of(samples).targets.tolist()))
     if empty:
         raise TooFewError(
             f"class '{names[empty[0]]}' has no training images ({len(empty)} of {len(names)} classes have none); "

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.tasks.contract import Job, Settings
 from benchmarks.tasks.workload import FeaturePasses, Passes, Solve, Workload, split_sizes
-from umt.data.contract import Sample
+from umt.data.contract import LabelledImages, Sample
 from umt.feature_cache.lookup import cached_features
 from umt.features import Extraction
 from umt.training.precision import pick_precision
@@ -52,7 +52,7 @@ def frozen_parts(
     batch = BATCH.get(job.device.type, 32)
     features = cached_features(job.backbone, samples, extraction, what, job.device, batch, job.progress, job.cache)
     parts = {name: values.numpy() for name, values in zip(what, features, strict=True)}
-    return parts, np.array([sample.target for sample in samples], dtype=np.int64)
+    return parts, LabelledImages.of(samples).targets
 
 
 def frozen_work(

@@ -26,13 +26,13 @@ def hold_out(labels: np.ndarray, share: float, names: Sequence[str], seed: int) 
     return held_out
 
 
-def training_samples(dataset: Dataset) -> list[Sample]:
+def training_samples(dataset: Dataset) -> Sequence[Sample]:
     """Return `dataset.training_samples`, for tasks that were written for version 0.1."""
     warnings.warn("training_samples(dataset) is now dataset.training_samples", DeprecationWarning, 2)
     return dataset.training_samples
 
 
-def report_samples(dataset: Dataset) -> list[Sample]:
+def report_samples(dataset: Dataset) -> Sequence[Sample]:
     """Return `dataset.reported_samples`, for tasks that were written for version 0.1."""
     warnings.warn("report_samples(dataset) is now dataset.reported_samples", DeprecationWarning, 2)
     return dataset.reported_samples

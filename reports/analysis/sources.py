@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.results import Data
+from umt.data.contract import pairs_of
 from umt.data.image_list import ImageList, find_images
 from umt.data.registry import find_dataset
 from umt.errors import OptionError
@@ -40,7 +41,7 @@ def thinned(images: ImageList, limit: int | None) -> ImageList:
 def _of_dataset(name: str, data_root: Path, limit: int | None) -> ImageSource:
     dataset = find_dataset(name, data_root)
     split = dataset.info.roles.report
-    all_images = ImageList.of_paths([sample.image for sample in dataset.reported_samples], dataset.title)
+    all_images = ImageList.of_paths([path for path, _ in pairs_of(dataset.reported_samples)], dataset.title)
     images = thinned(all_images, limit)
     official = dataset.official and len(images) == len(all_images)
     sizes = {split: len(images)}

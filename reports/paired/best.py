@@ -82,9 +82,9 @@ def _marked(group: Group, best: Best, columns: Sequence[TableColumn]) -> Group:
     tested = {column for _, column in best}
     rows = []
     for index, row in enumerate(group.rows):
-        apart = next(quoted).cells if row.quoted else row.cells
+        cells_marked = next(quoted).cells if row.quoted else row.cells
         marks = (
-            best.get((index, column), apart[column].best) if column in tested else cell.best
+            best.get((index, column), cells_marked[column].best) if column in tested else cell.best
             for column, cell in enumerate(row.cells)
         )
         rows.append(replace(row, cells=tuple(map(_with_mark, row.cells, marks))))

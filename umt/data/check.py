@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from umt.data.contract import Dataset, Sample
+from umt.data.contract import Dataset, LabelledImages, Sample
 from umt.data.images import decode, decode_rgb
 from umt.errors import DataError
 
@@ -54,9 +55,12 @@ def check_depth(image: Path, annotation: Path, plausible: tuple[float, float] | 
         )
 
 
-def check_indices(dataset: Dataset, samples: list[Sample]) -> None:
+def check_indices(dataset: Dataset, samples: Sequence[Sample]) -> None:
     """Compare class indices with the names, because a copy of a set may hold fewer classes than the official one."""
     classes = len(dataset.class_names)
+    if isinstance(samples, LabelledImages):
+        wrong = (samples.targets < 0) | (samples.targets >= classes)
+        samples = [samples[int(index)] for index in np.flatnonzero(wrong)[:1]]
     for sample in samples:
         if not isinstance(sample.target, int) or not 0 <= sample.target < classes:
             raise DataError(f"{sample.image}: class {sample.target}, expected 0..{classes - 1}; correct the label")

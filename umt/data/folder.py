@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.contract import DatasetInfo, LabelledImages, Roles
 from umt.data.reading import class_images, foldered_samples, seeded_order, subfolders
 from umt.data.shards.lookup import split_names
 from umt.declarations import build
@@ -111,7 +111,7 @@ def _info(text: str, root: Path, roles: Roles, class_names: Any, read: Any, **mo
     )
 
 
-def read_split(train: str, root: Path, split: str) -> list[Sample]:
+def read_split(train: str, root: Path, split: str) -> LabelledImages:
     """List the images of a split in order of class and name; classes are those of the training split."""
     known, names = subfolders(root / train), subfolders(root / split)
     for name in names:
@@ -120,10 +120,9 @@ def read_split(train: str, root: Path, split: str) -> list[Sample]:
     return foldered_samples(root / split, names, known)
 
 
-def read_unsplit(splitting: StratifiedSplit, root: Path, split: str) -> list[Sample]:
+def read_unsplit(splitting: StratifiedSplit, root: Path, split: str) -> LabelledImages:
     """List the images that a seed draws for a split, in order of class and name."""
-    return [
-        Sample(root / name / image, label)
+    return LabelledImages.of_classes(
+        (root / name, splitting.take(name, class_images(root / name), split), label)
         for label, name in enumerate(subfolders(root))
-        for image in splitting.take(name, class_images(root / name), split)
-    ]
+    )

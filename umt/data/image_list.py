@@ -39,7 +39,7 @@ class ImageList:
         return cls(root, np.array(list(map(os.fsencode, below))), origin)
 
     @classmethod
-    def of_paths(cls, paths: Iterable[Path], origin: str) -> ImageList:
+    def of_paths(cls, paths: Iterable[Path | str], origin: str) -> ImageList:
         """Return a list of files anywhere, in this order; its root is the folder that they share."""
         working_folder = _prefix(Path.cwd())
         absolute = [text if text.startswith(os.sep) else working_folder + text for text in map(str, paths)]
@@ -108,7 +108,7 @@ def _size(path: bytes) -> int:
     try:
         facts = os.stat(path)  # noqa: PTH116
     except (OSError, ValueError):
-        size = packed_size(Path(os.fsdecode(path)))
+        size = packed_size(os.fsdecode(path))
         return -1 if size is None else size
     return facts.st_size if stat.S_ISREG(facts.st_mode) else -1
 

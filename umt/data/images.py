@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from umt.data.contract import Sample
+from umt.data.contract import LabelledImages, Sample
 from umt.data.shards.lookup import open_image
 from umt.errors import DataError, UMTError, first_line
 
@@ -72,8 +72,8 @@ class ImageSamples(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, samples: Sequence[Sample], transform: Callable[[Image.Image], Tensor]) -> None:
         # Two flat arrays: a million Python objects would be copied into every worker as their reference counts change.
-        self.paths = np.array([os.fsencode(sample.image) for sample in samples])
-        self.labels = np.array([sample.target for sample in samples], dtype=np.int64)
+        images = LabelledImages.of(samples)
+        self.paths, self.labels = images.paths, images.targets
         self.transform = transform
 
     def __len__(self) -> int:

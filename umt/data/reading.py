@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from umt.data.contract import Sample
+from umt.data.contract import LabelledImages, Sample
 from umt.data.shards.lookup import INDICES, shard_index
 from umt.data.shards.members import IMAGE_SUFFIXES
 from umt.errors import AbsentError, LayoutError, TrustError
@@ -40,10 +40,10 @@ def class_images(folder: Path) -> list[str]:
     return names
 
 
-def foldered_samples(folder: Path, names: Sequence[str], known: Sequence[str]) -> list[Sample]:
+def foldered_samples(folder: Path, names: Sequence[str], known: Sequence[str]) -> LabelledImages:
     """List the images of the class folders `names` below `folder`, in order; classes are numbered as in `known`."""
     index = {name: label for label, name in enumerate(known)}
-    return [Sample(folder / name / image, index[name]) for name in names for image in class_images(folder / name)]
+    return LabelledImages.of_classes((folder / name, class_images(folder / name), index[name]) for name in names)
 
 
 def seeded_order(category: str, names: Sequence[str], seed: int) -> list[str]:

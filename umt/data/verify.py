@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,7 +13,7 @@ import numpy as np
 from rich.progress import Progress
 
 from umt.data.check import check_indices, check_item
-from umt.data.contract import Dataset, Sample
+from umt.data.contract import Dataset, LabelledImages, Sample
 from umt.data.record import Record, read_record, record_path, write_record
 from umt.data.registry import find_dataset
 from umt.data.shards.lookup import open_image
@@ -76,7 +76,7 @@ def _official(dataset: Dataset) -> Iterator[str]:
         ends = " and ".join(info.ends)
         yield f"{dataset.root}: classes run from {names[0]} to {names[-1]}, the official between {ends}; {info.source}"
     for split in info.splits if names else ():
-        missing = set(range(len(names))) - {sample.target for sample in dataset.samples(split)}
+        missing = set(range(len(names))) - set(LabelledImages.of(dataset.samples(split)).targets.tolist())
         if missing:
             yield f"{dataset.root}: {split} has no item of class {names[min(missing)]}; {info.source}"
 
@@ -95,7 +95,7 @@ def _read(dataset: Dataset, checksums: dict[str, str], progress: Progress) -> It
                         checksums[path.relative_to(dataset.root).as_posix()] = hashlib.sha256(file.read()).hexdigest()
 
 
-def _sample(samples: list[Sample]) -> list[Sample]:
+def _sample(samples: Sequence[Sample]) -> list[Sample]:
     """Return the first item, the last and evenly spaced ones between: the same in every run."""
     return [samples[index] for index in np.unique(np.linspace(0, len(samples) - 1, SAMPLED_ITEMS).astype(int))]
 

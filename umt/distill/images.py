@@ -15,6 +15,7 @@ from PIL import Image, ImageEnhance
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from umt.data.contract import pairs_of
 from umt.data.image_list import ImageList
 from umt.data.images import opened, to_rgb
 from umt.data.registry import find_dataset
@@ -31,7 +32,7 @@ MAX_DAMAGED_SHARE = 0.01  # share of the images that may be damaged
 def training_images(names: Sequence[str], data_root: Path, overrides: Mapping[str, Path]) -> ImageList:
     """Return the training images of data sets, in order."""
     datasets = [find_dataset(name, data_root, overrides) for name in names]
-    paths = [sample.image for dataset in datasets for sample in dataset.samples(dataset.info.roles.train)]
+    paths = [path for dataset in datasets for path, _ in pairs_of(dataset.samples(dataset.info.roles.train))]
     return ImageList.of_paths(paths, ", ".join(dataset.title for dataset in datasets))
 
 

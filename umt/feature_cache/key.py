@@ -14,7 +14,7 @@ import timm
 import torch
 
 from umt.backbones.contract import Backbone
-from umt.data.contract import Sample
+from umt.data.contract import Sample, pairs_of
 from umt.data.image_list import ImageList
 from umt.feature_cache.disk_cache import plain_key
 from umt.features import Extraction, part_of
@@ -42,14 +42,14 @@ def feature_key(
         "code": _code_hash(backbone),
         "preprocess": asdict(backbone.preprocess),
         "extraction": asdict(exact),
-        "images": {"count": len(samples), "fingerprint": images_fingerprint([sample.image for sample in samples])},
+        "images": {"count": len(samples), "fingerprint": images_fingerprint([path for path, _ in pairs_of(samples)])},
         "device": device.type,
         "versions": {"torch": torch.__version__, "timm": timm.__version__, "pillow": PIL.__version__},
     }
     return plain_key(key)
 
 
-def images_fingerprint(paths: Sequence[Path]) -> str:
+def images_fingerprint(paths: Sequence[Path | str]) -> str:
     """Hash sizes and names below the common folder, in order: data that moved as a whole keeps its fingerprint."""
     return ImageList.of_paths(paths, "").digest[:NAME_DIGITS]
 

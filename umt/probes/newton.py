@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from umt.probes.objective import Point
+from umt.probes.objective import Point, spans
 
 Pair = tuple[Tensor, Tensor]  # for the weights [R, C] and for the bias [C]
 
@@ -34,25 +34,29 @@ class Curvature:
     def at(cls, point: Point, rows: Tensor, targets: Tensor) -> Curvature:
         """Return the curvature at a point; vectors are in float32, or float64 with the rows."""
         dtype, true_class = torch.promote_types(rows.dtype, torch.float32), targets[:, None]
-        return cls(rows, point.probabilities.to(dtype).scatter(1, true_class, 0), true_class, point.penalty)
+        return cls(rows, point.errors.to(dtype, copy=True).scatter_(1, true_class, 0), true_class, point.penalty)
 
     def times(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         dtype = self.rows.dtype
-        moved = torch.mm(self.rows, weights.to(dtype)).to(weights.dtype).add_(bias)
-        moved.sub_(moved.gather(1, self.targets)).mul_(self.other_probabilities)
-        moved.addcmul_(self.other_probabilities, moved.sum(dim=1, keepdim=True), value=-1)
-        moved.scatter_(1, self.targets, -moved.sum(dim=1, keepdim=True))
-        pulled = torch.mm(self.rows.T, moved.to(dtype)).to(weights.dtype)
-        return pulled.add_(weights, alpha=self.penalty), moved.sum(dim=0)
+        factors, pulled = weights.to(dtype), self.penalty * weights
+        pulled_bias = torch.zeros_like(bias)
+        for span in spans(self.other_probabilities):
+            rows, chances, targets = self.rows[span], self.other_probabilities[span], self.targets[span]
+            moved = torch.mm(rows, factors).to(weights.dtype).add_(bias)
+            moved.sub_(moved.gather(1, targets)).mul_(chances)
+            moved.addcmul_(chances, moved.sum(dim=1, keepdim=True), value=-1)
+            moved.scatter_(1, targets, -moved.sum(dim=1, keepdim=True))
+            pulled += torch.mm(rows.T, moved.to(dtype))
+            pulled_bias += moved.sum(dim=0)
+        return pulled, pulled_bias
 
     def diagonal(self, energies: Tensor) -> tuple[Tensor, Tensor]:
         """Return its diagonal as if images and axes were independent; energies [R] are the axes' sums of squares."""
-        missed = self.other_probabilities.sum(dim=1, keepdim=True)  # 1 minus the probability of the true class
-        variances = (
-            (self.other_probabilities * (1 - self.other_probabilities))
-            .scatter_(1, self.targets, missed * (1 - missed))
-            .sum(dim=0)
-        )
+        variances = torch.zeros_like(self.other_probabilities[0])
+        for span in spans(self.other_probabilities):
+            chances, targets = self.other_probabilities[span], self.targets[span]
+            missed = chances.sum(dim=1, keepdim=True)  # 1 minus the probability of the true class
+            variances += (chances * (1 - chances)).scatter_(1, targets, missed * (1 - missed)).sum(dim=0)
         tiny = torch.finfo(variances.dtype).tiny
         images = len(self.other_probabilities)
         return torch.outer(energies, variances / images) + self.penalty, variances.clamp_min(tiny)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+BLOCK_VALUES = 1 << 19  # 4 MB of float64
+
 
 @dataclass(frozen=True)
 class Point:
-    """Weights [R, C] and bias [C] under a penalty: the sum of losses, its gradients, and the probabilities [N, C]."""
+    """Weights [R, C] and bias [C] under a penalty: the sum of losses, its gradients, and the errors [N, C]."""
 
     weights: Tensor
     bias: Tensor
@@ -20,7 +22,7 @@ class Point:
     loss: float
     slope: Tensor  # gradient of the losses by the weights [R, C], without the penalty's part
     bias_gradient: Tensor  # [C]
-    probabilities: Tensor
+    errors: Tensor  # [N, C], probabilities minus targets
     logits: Tensor  # [N, C], without the bias
 
     @property
@@ -69,43 +71,63 @@ class SoftmaxObjective:
         """Combine points with these shares; logits are linear in the weights, so it costs one product."""
 
         def blend(part: str) -> Tensor:
-            first, *terms = (share * getattr(point, part) for share, point in zip(shares, points, strict=True))
-            return sum(terms, start=first)
+            blended = shares[0] * getattr(points[0], part)
+            for point, share in zip(points[1:], shares[1:], strict=True):
+                blended.add_(getattr(point, part), alpha=share)
+            return blended
 
         return self._at(blend("weights"), blend("bias"), penalty, blend("logits"))
 
     def _at(self, weights: Tensor, bias: Tensor, penalty: float, logits: Tensor) -> Point:
         bias = self._balanced(logits, bias)
-        losses, probabilities, errors = cross_entropy(logits + bias, self.targets)
-        slope, bias_gradient = self.rows.T @ errors, errors.sum(dim=0)
-        return Point(weights, bias, penalty, losses.sum().item(), slope, bias_gradient, probabilities, logits)
+        errors, losses = torch.empty_like(logits), logits.new_empty(len(logits))
+        slope = torch.zeros_like(self.class_sums)
+        for span in spans(logits):
+            losses[span] = cross_entropy(logits[span], bias, self.targets[span], errors[span])
+            slope.addmm_(self.rows[span].T, errors[span])
+        return Point(weights, bias, penalty, losses.sum().item(), slope, errors.sum(dim=0), errors, logits)
 
     def _balanced(self, logits: Tensor, bias: Tensor) -> Tensor:
         """Return the bias after one Newton step on it alone, no longer than 1 in any class.
 
-        Near the optimum this leaves the gap to the weights, and conjugate gradients need a fifth of the products.
+        Near the optimum this leaves the gap to the weights, and conjugate gradients need a fifth of the products. With
+        targets Y and errors E the curvature is diag(sum E) - Y'E - E'Y - E'E: nothing cancels if E is small, so that
+        float32 is enough for the product.
         """
-        _, probabilities, errors = cross_entropy(logits + bias, self.targets)
-        curvature = torch.diag(probabilities.sum(dim=0)) - probabilities.T @ probabilities
+        by_class = logits.new_zeros((len(bias), len(bias)))
+        squares = torch.zeros_like(by_class, dtype=torch.float32)
+        for span in spans(logits):
+            errors = torch.empty_like(logits[span])
+            cross_entropy(logits[span], bias, self.targets[span], errors)
+            by_class.index_add_(0, self.targets[span], errors)
+            rounded = errors.float()
+            squares.addmm_(rounded.T, rounded)
+        residual = by_class.sum(dim=0)
+        curvature = torch.diag(residual) - by_class - by_class.T - squares
         curvature += curvature.diagonal().mean()  # along the shift of all classes, which changes nothing
-        step, _ = torch.linalg.solve_ex(curvature, errors.sum(dim=0))
+        step, _ = torch.linalg.solve_ex(curvature, residual)
         return bias - step / step.abs().max().clamp_min(1) if step.isfinite().all() else bias
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return losses [N], probabilities [N, C] and probabilities minus targets [N, C] of logits [N, C].
+def spans(rows: Tensor) -> Iterator[slice]:
+    """Yield the rows [N, C] in blocks that stay in the cache of a CPU while they are worked on; one block on a GPU."""
+    block = max(1, BLOCK_VALUES // rows.shape[1]) if rows.device.type == "cpu" else len(rows)
+    return (slice(first, first + block) for first in range(0, len(rows), block))
+
+
+def cross_entropy(logits: Tensor, bias: Tensor, targets: Tensor, errors: Tensor) -> Tensor:
+    """Return losses [N] of logits [N, C] and a bias [C]; write probabilities minus targets into `errors` [N, C].
 
     Everything is relative to the true class's logit, so that the loss and the errors of an image that is classified
     almost surely keep all their digits: neither is ever a difference of two numbers close to 1.
     """
     true_class = targets[:, None]
-    margins = (logits - logits.gather(1, true_class)).scatter_(1, true_class, -math.inf)
-    top = margins.amax(dim=1, keepdim=True).clamp_min_(0)
-    exponentials = margins.sub_(top).exp_()
-    mass = exponentials.sum(dim=1, keepdim=True)
-    losses = top + torch.log1p(mass + torch.expm1(-top))
-    own_mass = (-top).exp()
-    total = mass + own_mass
-    errors = exponentials.div_(total)
-    probabilities = errors.scatter(1, true_class, own_mass / total)
-    return losses.squeeze(1), probabilities, errors.scatter_(1, true_class, -mass / total)
+    torch.add(logits, bias, out=errors)
+    own_logits = errors.gather(1, true_class)
+    errors.scatter_(1, true_class, -math.inf)
+    highest = torch.maximum(errors.amax(dim=1, keepdim=True), own_logits)
+    mass = errors.sub_(highest).exp_().sum(dim=1, keepdim=True)
+    lead = highest - own_logits
+    total = mass + (-lead).exp()
+    errors.div_(total).scatter_(1, true_class, -mass / total)
+    return (lead + torch.log1p(mass + torch.expm1(-lead))).squeeze(1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from umt.data.contract import MARKER, Dataset, DatasetInfo, Roles, Sample
+from umt.data.contract import MARKER, Dataset, DatasetInfo, LabelledImages, Roles, Sample
 from umt.data.registry import find_dataset
 from umt.errors import UMTError
 
@@ -34,6 +36,32 @@ def data_root(tmp_path: Path, make_image: Callable[..., Path]) -> Path:
     for path in ("train/n01/a.jpg", "val/n01/b.jpg"):
         make_image(root / "imagenet" / path)
     return root
+
+
+def test_labelled_images_are_the_samples_that_a_list_would_hold(tmp_path: Path) -> None:
+    names = {"b c": ["x.jpg", os.fsdecode(b"caf\xe9.png")], "a": ["longer name.jpg"], "empty": []}
+    listed = [
+        Sample(tmp_path / folder / name, label) for label, folder in enumerate(names) for name in sorted(names[folder])
+    ]
+    classes = ((tmp_path / folder, sorted(names[folder]), label) for label, folder in enumerate(names))
+    images = LabelledImages.of_classes(classes)
+    assert images == listed
+    assert images != listed[::-1]
+    assert [images[index] for index in (-1, 0)] == [listed[-1], listed[0]]
+    assert images[1:] == listed[1:]
+    assert LabelledImages.of(listed) == images
+    assert LabelledImages.of(images) is images
+    assert list(images.pairs()) == [(str(sample.image), sample.target) for sample in listed]
+    assert pickle.loads(pickle.dumps(images)) == listed
+    with pytest.raises(IndexError):
+        images[len(images)]
+
+
+def test_a_list_of_samples_has_the_fingerprint_of_labelled_images(data_root: Path) -> None:
+    dataset = find_dataset("imagenet", data_root)
+    as_lists = replace(dataset.info, read=lambda root, split: list(dataset.samples(split)))
+    assert isinstance(dataset.samples("train"), LabelledImages)
+    assert Dataset(as_lists, dataset.root).fingerprint == dataset.fingerprint
 
 
 def test_an_unknown_split_lists_the_splits(data_root: Path) -> None:

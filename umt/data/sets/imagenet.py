@@ -60,7 +60,7 @@ def class_names(root: Path) -> list[str]:
     return subfolders(root / "val") or sorted(set(_solution(root).values()))
 
 
-def read(root: Path, split: str) -> list[Sample]:
+def read(root: Path, split: str) -> Sequence[Sample]:
     """List images in order of class and name; both splits must have the same class folders, or indices would shift."""
     names = class_names(root)
     folders = subfolders(root / split)

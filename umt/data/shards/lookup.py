@@ -61,10 +61,13 @@ def open_image(path: Path) -> IO[Any]:
     return BytesIO(content)
 
 
-def packed_size(path: Path) -> int | None:
+def packed_size(path: str) -> int | None:
     """Return the bytes of an image in a tar, None if no tar that was listed holds it."""
-    index = INDICES.get(path.parent.parent)
-    return index.size(path.parent.name, path.name) if index else None
+    if not INDICES:
+        return None
+    image = Path(path)  # only here: there may be a million plain files
+    index = INDICES.get(image.parent.parent)
+    return index.size(image.parent.name, image.name) if index else None
 
 
 def _tars(folder: Path) -> list[Path]:

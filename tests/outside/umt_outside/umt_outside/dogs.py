@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.contract import DatasetInfo, LabelledImages, Roles
 from umt.data.reading import foldered_samples, subfolders
 
 
@@ -11,7 +11,7 @@ def class_names(root: Path) -> list[str]:
     return subfolders(root / "train")
 
 
-def read(root: Path, split: str) -> list[Sample]:
+def read(root: Path, split: str) -> LabelledImages:
     """The images of a split in order of breed and name."""
     names = class_names(root)
     return foldered_samples(root / split, names, names)

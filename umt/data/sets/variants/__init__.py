@@ -68,7 +68,7 @@ def class_names(root: Path) -> list[str]:
     return imagenet.class_names(imagenet_root(root))
 
 
-def training_images(root: Path) -> list[Sample]:
+def training_images(root: Path) -> Sequence[Sample]:
     """List the images that ImageNet's classifiers train on."""
     return imagenet.read(imagenet_root(root), "train")
 
@@ -81,7 +81,7 @@ def imagenet_root(root: Path) -> Path:
     raise LayoutError(f"{root}: ImageNet-1k is not beside it; put it, or a link to it, into {root.parent / 'imagenet'}")
 
 
-def _read(classes_of: Callable[[Sequence[str]], Sequence[str]], root: Path, split: str) -> list[Sample]:
+def _read(classes_of: Callable[[Sequence[str]], Sequence[str]], root: Path, split: str) -> Sequence[Sample]:
     """List the images of a split in order of class and name; a class without a folder has no test image."""
     if split == "train":
         return training_images(root)
