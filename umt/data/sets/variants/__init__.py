@@ -71,9 +71,9 @@ def _read(classes_of: Callable[[Sequence[str]], Sequence[str]], root: Path, spli
     if split == "train":
         return training_images(root)
     labels = {folder: label for label, folder in enumerate(classes_of(class_names(root)))}
-    found = subfolders(root)
-    unknown = next((name for name in found if name not in labels), None)
+    folders = subfolders(root)
+    unknown = next((name for name in folders if name not in labels), None)
     if unknown is not None:
         raise DataError(f"{root / unknown}: is no class of ImageNet-1k beside it; complete that, or remove the folder")
-    samples = [Sample(root / name / image, labels[name]) for name in found for image in class_images(root / name)]
+    samples = [Sample(root / name / image, labels[name]) for name in folders for image in class_images(root / name)]
     return sorted(samples, key=lambda sample: (sample.target, sample.image))
