@@ -22,6 +22,7 @@ from benchmarks.results import Result, ResultStore, read_result
 from benchmarks.run_options import Backbones, PathLike, RunOptions, UsageError, named_backbones
 from benchmarks.suite.plan import PlannedJob, PlanOptions, RunPlan
 from benchmarks.suite.request import JobReport, JobRequest
+from benchmarks.suite.resolutions import name_at, suite_at
 from benchmarks.suite.suite import Suite, SuiteTable, load_suite
 from benchmarks.suite.tables import SuitePart, chosen_tables, parts_of
 from umt.backbones.spec import BackboneName
@@ -49,6 +50,7 @@ def evaluate(
     tasks: str | Sequence[str] = (),
     datasets: str | Sequence[str] = (),
     tables: str | None = None,
+    resolutions: Sequence[int] = (),
     seeds: int | None = None,
     device: str = "auto",
     workers: int | None = None,
@@ -95,6 +97,7 @@ def evaluate(
             tasks=tuple(tasks.split(",") if isinstance(tasks, str) else tasks),
             datasets=(datasets,) if isinstance(datasets, str) else tuple(datasets),
             tables=tables,
+            resolutions=tuple(resolutions),
             seeds=seeds,
             device=device,
             workers=0 if models and workers is None else workers,
@@ -201,11 +204,15 @@ def _prepare(options: RunOptions, console: Console) -> PreparedRun:
     suite = load_suite(options.suite)
     if options.datasets:
         suite = _on_data(suite, options)
+    if options.resolutions:
+        suite = replace(suite, name=name_at(suite.name, options.resolutions))
     if not options.backbones and not (suite.example or suite.example_students) and not options.train:
         raise UsageError(f"suite '{printable(suite.name)}' has no example; name a checkpoint or --backbone SPEC")
     out = (options.out or Path("runs") / component(suite.name)).resolve()
     if not options.dry_run:
         writable_folder(out, "--out")
+    if options.resolutions:
+        suite = suite_at(suite, options.resolutions, out)
     root = _data_root(options.data_root, suite, out, console)
     tables = chosen_tables(suite, options.tables) if options.tables else []
     return PreparedRun(options, suite, out, root, tables, _backbones(options, suite, tables, root, out, console))

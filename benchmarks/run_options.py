@@ -41,6 +41,7 @@ class RunOptions:
     tasks: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()  # instead of those of the suite
     tables: str | None = None
+    resolutions: tuple[int, ...] = ()  # pixels, instead of those of the protocols
     train: bool = False  # the students of the tables
     yes: bool = False  # train without asking
     trust: tuple[str, ...] = ()
@@ -63,10 +64,14 @@ class RunOptions:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise OptionError(f"{name} is {value}; take {least} or more")
+        if any(resolution < 1 for resolution in self.resolutions):
+            raise OptionError(f"resolutions are {', '.join(map(str, self.resolutions))}; take 1 pixel or more")
         if self.wandb:
             require_wandb()
         if self.datasets and self.tables:
             raise UsageError("--dataset measures other data than the tables of the suite: leave out --tables")
+        if self.resolutions and self.train:
+            raise UsageError("--resolutions measures what is trained already: leave out --train")
         if self.train and not self.tables:
             raise UsageError("--train distils the students of tables; name them with --tables")
         if self.cluster == "slurm" and not self.cluster_options.keys() & {"timeout_min", "slurm_time"}:

@@ -30,6 +30,14 @@ Examples:
 """
 
 
+def _pixels(context: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:
+    """Return the numbers of a list with commas, each once."""
+    try:
+        return tuple(dict.fromkeys(int(part) for part in text.split(",") if part))
+    except ValueError:
+        raise click.BadParameter(f"'{text}' is no list of pixels; write 224,448", context, option) from None
+
+
 @click.command(epilog=EPILOG)
 @click.argument("checkpoints", nargs=-1, metavar="[CKPT.pth ...]")
 @options.BACKBONE
@@ -43,6 +51,13 @@ Examples:
     "--tables",
     metavar="TABLE[,TABLE]",
     help="Only what these tables of the suite need: numbers of the paper's, names of others, e.g. 1,4,probes.",
+)
+@click.option(
+    "--resolutions",
+    metavar="PIXELS[,PIXELS]",
+    default="",
+    callback=_pixels,
+    help="Measure each column at these resolutions, e.g. 224,448,896; those of dense tasks are left out.",
 )
 @click.option("--train", is_flag=True, help="With --tables: first distil the students in them.")
 @options.YES

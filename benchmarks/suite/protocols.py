@@ -63,6 +63,11 @@ def load_protocol(task: str, name: str, settings: type[Settings], folder: Path =
     return Protocol(task, path.stem, header.version, header.about, values, header.footnote)
 
 
+def protocol_record(task: str, name: str) -> dict[str, Any]:
+    """Return the fields of a protocol file over those that it extends."""
+    return _resolve(protocol_path(task, name), task, FOLDER)
+
+
 def _changed_settings(settings: Any) -> dict[str, Any]:
     """Return the settings that have no default or differ from it."""
     values = asdict(settings)

@@ -17,6 +17,7 @@ BUILT_IN = (
     "attentive",
     "fewshot",
     "knn",
+    "diagnostics",
     "retrieval",
     "robustness",
     "zeroshot",

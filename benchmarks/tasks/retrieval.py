@@ -64,9 +64,9 @@ def retrieval_scores(features: np.ndarray, labels: np.ndarray, device: torch.dev
 
 def _scores_of(hits: Tensor) -> Tensor:
     """Return average precision and recalls [Q, 1 + K] in percent of ranked hits [Q, N]."""
-    hit_counts = hits.cumsum(dim=1)
-    precision = hit_counts / torch.arange(1, hits.shape[1] + 1, device=hits.device, dtype=torch.float64)
-    total = hit_counts[:, -1].double()
+    counts = hits.cumsum(dim=1)
+    precision = counts / torch.arange(1, hits.shape[1] + 1, device=hits.device, dtype=torch.float64)
+    total = counts[:, -1].double()
     average = (precision * hits).sum(dim=1) / total  # 0 / 0 without a hit
     recalls = [torch.where(total > 0, hits[:, :k].any(dim=1).double(), torch.nan) for k in RECALLS]
     return 100 * torch.stack([average, *recalls], dim=1)

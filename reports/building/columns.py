@@ -84,6 +84,7 @@ WORDS = {  # for people; a task from outside is called by its own name
     "dinov2_linear": "DINOv2's linear",
     "fewshot": "few-shot",
     "knn": "k-NN",
+    "attentive": "attentive",
     "ade20k_linear": "linear",
     "nyuv2_depth": "depth",
 }

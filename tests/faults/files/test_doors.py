@@ -164,6 +164,7 @@ MAKING = {
     "benchmarks/jobs/status.py:_write": "--out, a constant, and host and process by umt.files.component",
     "benchmarks/jobs/worker.py:open_log": "Key.stem, of `component`",
     "benchmarks/jobs/worker.py:run_job": "`below` of Key.stem",
+    "benchmarks/suite/resolutions.py:_columns": "--out, names of tasks and protocols of a suite",
     "benchmarks/tasks/robustness.py:_write": "--cache, a digest",
     "benchmarks/results.py:_write_picture": "`component`",
     "benchmarks/results.py:write": "`below` of Key.stem",

@@ -24,15 +24,15 @@ def _labels() -> list[list[int]]:
 
 
 def answers(samples: Sequence[Sample]) -> list[frozenset[int]]:
-    """Return the classes that are right for each image, none if people classes none; UMTError for another name."""
-    classes = []
+    """Return the classes that are right for each image, none if people found none; UMTError for another name."""
+    labels = []
     for sample in samples:
         name = NAME.fullmatch(sample.image.name)
         number = int(name[1]) if name else 0
         if not 0 < number <= len(_labels()):
             raise DataError(f"{sample.image}: ReaL has labels for ILSVRC2012_val_00000001 to 00050000; keep the names")
-        classes.append(frozenset(_labels()[number - 1]))
-    return classes
+        labels.append(frozenset(_labels()[number - 1]))
+    return labels
 
 
 INFO = replace(
