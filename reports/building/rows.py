@@ -91,39 +91,27 @@ def mark_best(rows: Sequence[Row], columns: Sequence[TableColumn]) -> tuple[Row,
 
 def _best(cells: Sequence[Cell], metric: ShownMetric) -> list[bool]:
     """Return True for each cell that is marked."""
-    known = [(_sign(metric) * cell.value, cell) for cell in cells if cell.value is not None]
-    if len(known) < 2:
+    sign, digits = (1 if metric.higher_is_better else -1), metric.decimals
+    values = [sign * cell.value for cell in cells if cell.value is not None]
+    if len(values) < 2:
         return [False] * len(cells)
-    _, top = max(known, key=lambda pair: pair[0])
-    marked = [cell.value is not None and not _told_apart(top, cell, metric) for cell in cells]
-    everything = sum(marked) == len(known) and any(not _equal(top, cell, metric) for _, cell in known)
-    return [False] * len(cells) if everything else marked
+    best = max(values)
+    below = next(_reach(cell, -sign) for cell in cells if cell.value is not None and sign * cell.value == best)
+    equal = [cell.value is not None and round(sign * cell.value, digits) == round(best, digits) for cell in cells]
+    marked = [
+        same or (cell.value is not None and best - sign * cell.value <= math.hypot(below, _reach(cell, sign)))
+        for same, cell in zip(equal, cells, strict=True)
+    ]
+    return equal if sum(equal) == len(values) else [False] * len(cells) if sum(marked) == len(values) else marked
 
 
-def _told_apart(top: Cell, rival: Cell, metric: ShownMetric) -> bool:
-    """Check if the best value is better than another one, of which it is not known that they share their errors."""
-    if _equal(top, rival, metric):
-        return False
-    return abs(_value(top) - _value(rival)) > math.hypot(_reach(top, rival), _reach(rival, top))
+def _reach(cell: Cell, side: int) -> float:
+    """Return how far the interval of a cell reaches up (1) or down (-1); 0 if it has none.
 
-
-def _reach(cell: Cell, towards: Cell) -> float:
-    """Return how far the interval of a cell reaches towards the value of another; 0 if it has none."""
-    if cell.interval is None:
-        return 0.0
-    return abs(cell.interval[_value(towards) > _value(cell)] - _value(cell))
-
-
-def _equal(first: Cell, second: Cell, metric: ShownMetric) -> bool:
-    return round(_value(first), metric.decimals) == round(_value(second), metric.decimals)
-
-
-def _value(cell: Cell) -> float:
-    return cell.value or 0.0
-
-
-def _sign(metric: ShownMetric) -> int:
-    return 1 if metric.higher_is_better else -1
+    Two intervals are added in squares, as if the numbers did not share their errors.
+    """
+    interval = cell.interval
+    return 0.0 if interval is None or cell.value is None else abs(interval[side > 0] - cell.value)
 
 
 def _by_model(column: MeasuredColumn) -> dict[Model, list[Measurement]]:
