@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from benchmarks.results import Result
 from reports.building.columns import MeasuredColumn
 from reports.building.table import DASH, Cell, Group
+from reports.results.students import students_of
 from umt.text import printable
 
 
 def notes_of(columns: Sequence[MeasuredColumn], groups: Sequence[Group]) -> tuple[str, ...]:
     """Return a line for each measurement that columns show, then one for each mark that the table uses."""
-    notes = (*_column_notes(columns), *_mark_notes(groups))
+    notes = (*_column_notes(columns), *_student_notes(columns), *_mark_notes(groups))
     return tuple(dict.fromkeys(map(printable, notes)))  # columns of one measurement share their note
 
 
@@ -53,6 +54,16 @@ def _footnotes(results: Sequence[Result]) -> list[str]:
         for note in notes:
             concerned.setdefault(note, {}).setdefault(label)
     return [*filter(None, general), *(f"{', '.join(labels)}: {note}" for note, labels in concerned.items())]
+
+
+def _student_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:
+    """Yield the teachers of each student, behind all labels under which it is measured."""
+    labels: dict[str, dict[str, None]] = {}
+    students = students_of([measurement for column in columns for measurement in column.measurements])
+    for item in students:
+        text = f"{item.student.lineage}, distilled by recipe {item.student.recipe}."
+        labels.setdefault(text, {}).setdefault(item.measurement.key.backbone)
+    yield from (f"{'; '.join(names)}: {text}" for text, names in labels.items())
 
 
 def _mark_notes(groups: Sequence[Group]) -> Iterator[str]:

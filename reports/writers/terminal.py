@@ -77,7 +77,8 @@ def _room(columns: Sequence[DrawnColumn]) -> int:
 def _label_column(table: Table, rows: Sequence[Row], index: int) -> DrawnColumn:
     texts = {id(row): _in_lines(row.name if index == 0 else row.labels[index]) for row in rows}
     heading = printable(table.label_headings[index])
-    lines = [heading, *(line for text in texts.values() for line in text.split("\n"))]
+    titles = [word for group in table.groups for word in printable(group.title).split()] if index == 0 else []
+    lines = [heading, *titles, *(line for text in texts.values() for line in text.split("\n"))]
     return DrawnColumn(heading, {key: Text(text) for key, text in texts.items()}, max(map(len, lines)))
 
 
@@ -101,7 +102,7 @@ def _upright(table: Table, labels: Sequence[DrawnColumn], numbers: Sequence[Draw
     for group in table.groups:
         grid.add_section()
         if group.title:
-            grid.add_row(_text(group.title, "italic"))
+            grid.add_row(Text("\n".join(_wrapped(group.title, labels[0].width)), style="italic"))
         for row in group.rows:
             cells = [column.cells[id(row)] for column in (*labels, *numbers)]
             grid.add_row(*cells, style="dim" if row.quoted else "")

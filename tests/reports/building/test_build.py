@@ -156,3 +156,15 @@ def test_columns_of_one_measurement_share_their_footnote(measurement):
     assert [note for note in table.notes if note.startswith("photos")] == [
         "photos: 20 train, 10 test; throughput, protocol mini version 1 (01234567)."
     ]
+
+
+def test_a_note_says_what_a_student_learnt_from(measurement, cub, provenance):
+    measurements = [
+        measurement(cub, 70.0, provenance=provenance()),
+        measurement(cub, 75.0, backbone="head", provenance=provenance(space="dino"), weights_hash="b" * 64),
+        measurement(cub, 80.0, backbone="plain", weights_hash="c" * 64),
+    ]
+    notes = [note for note in _table([cub], measurements).notes if "distilled" in note]
+    assert notes == [
+        "mine; head: vit_base_patch16_224 of resnet50.tv2_in1k, vit_base_patch16_dinov3, distilled by recipe mine."
+    ]

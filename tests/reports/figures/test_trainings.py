@@ -72,3 +72,13 @@ def test_a_log_that_is_a_link_is_not_read(
     log.unlink()
     log.symlink_to(elsewhere)
     assert learning_curves((cub,), measurements) is None
+
+
+def test_backbones_are_shown_by_the_names_that_a_report_gives_them(
+    trained: Callable[[str, str], list[Measurement]], cub: Column
+) -> None:
+    measurements = trained("somebody", '{"step": 10, "loss": 2}\n')
+    sketch = learning_curves((cub,), measurements, {"somebody": "Model 1"}.__getitem__)
+    assert sketch is not None
+    assert "somebody" not in json.dumps(sketch.shows)
+    assert sketch.shows["panels"][0]["lines"][0][0] == "Model 1"

@@ -115,3 +115,14 @@ def test_no_word_is_broken_at_any_width(printed, width, models):
     assert "per-class" in words
     assert text.count("81.25 ± 0.11") == 12 * models
     assert text.endswith("Caption.\nA: b.\n")
+
+
+def test_the_title_of_a_group_breaks_between_words(printed, table):
+    title = "resnet10t of tf_efficientnet_lite0, tf_efficientnet_lite2"
+    short = replace(table, groups=(Group(title, (Row(("ant", "x"), (Cell(), Cell())),)),))
+    text = printed(short, width=60)
+    assert [line.strip() for line in text.split("\n") if "efficientnet" in line or "resnet10t" in line] == [
+        "resnet10t of",
+        "tf_efficientnet_lite0,",
+        "tf_efficientnet_lite2",
+    ]
