@@ -96,7 +96,7 @@ class ClusterExecutor:
         threaded_requests = [replace(request, threads=self.threads) for request in requests]
         try:
             with _errors_to(self.log), safe_path(), _cancellable():
-                handles = self.executor.map_array(Submission(), threaded_requests, notes, repeat(self.limits))
+                handles = self.executor.map_array(RequeueableJob(), threaded_requests, notes, repeat(self.limits))
         except (UncompletedJobError, FailedSubmissionError) as error:
             raise ProcessError(f"the jobs cannot be submitted: {error}; correct --cluster-option") from error
         return [SubmittedJob(*job) for job in zip(requests, handles, notes, strict=True)]
@@ -187,7 +187,7 @@ class ProgressFile:
         return None
 
 
-class Submission:
+class RequeueableJob:
     """Runs a job on the machine that it was sent to, as on this one: in a process of its own, within its limits.
 
     A job that Slurm takes its machine from, or that is at the end of its time, is put back into the queue, and goes on
