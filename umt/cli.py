@@ -11,6 +11,7 @@ import click
 import umt
 from umt.errors import PAGE, UMTError
 from umt.surroundings import accept_all_text, leave_current_folder, safe_path, shorten_socket_folder
+from umt.text import printable
 
 COMMANDS = {
     "run": ("benchmarks.cli.run:run", "Evaluate backbones on a suite and write its tables."),
@@ -56,8 +57,8 @@ class LazyGroup(click.Group):
         """Run a command; Ctrl-C ends it with status 130 and one line."""
         try:
             return super().invoke(context)
-        except KeyboardInterrupt:
-            context.exit(_interrupted())
+        except KeyboardInterrupt as interruption:
+            context.exit(_interrupted(interruption))
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -79,9 +80,10 @@ def cli() -> None:
     """UMT-Bench: judge vision backbones with one harness, and distil better ones from several teachers."""
 
 
-def _interrupted() -> int:
-    """Tell on stderr how to go on after Ctrl-C, and return the exit status."""
-    click.echo("umt: interrupted; what is finished is kept, and the same command goes on from there", err=True)
+def _interrupted(interruption: KeyboardInterrupt) -> int:
+    """Tell on stderr how to go on after Ctrl-C, and return the exit status; a training says itself from where."""
+    message = next(map(str, interruption.args), "what is finished is kept, and the same command goes on from there")
+    click.echo(f"umt: interrupted; {printable(message)}", err=True)
     return 130
 
 
@@ -95,8 +97,8 @@ def main() -> None:
     except UMTError as error:
         click.echo(f"umt: {error} [{error.code}: {PAGE}]", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:  # before a command has begun
-        sys.exit(_interrupted())
+    except KeyboardInterrupt as interruption:  # before a command has begun
+        sys.exit(_interrupted(interruption))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +21,7 @@ from umt.errors import TrustError, WriteError
 
 DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAX_NAME_BYTES = 200  # bytes of one part of a path; file systems take 255, and suffixes are added to it
+ABANDONED_SECONDS = 60.0  # without a write; a file that is being made is not yet locked for a moment
 FLAGS = {
     "rb": os.O_RDONLY,
     "r+b": os.O_RDWR,
@@ -164,12 +168,30 @@ def free_bytes(folder: Path) -> int:
 
 def _beside(path: Path) -> IO[bytes]:
     """Open a new temporary file in the folder of another file."""
+    prefix = f".partial-{component(os.uname().nodename)}-"
+    _remove_abandoned(path.parent, prefix)
     try:
-        return tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False)
+        return _locked(tempfile.NamedTemporaryFile(dir=path.parent, prefix=prefix, delete=False))
     except OSError as error:
         raise WriteError(
             f"{path}: cannot be written ({error.strerror}); make its folder writable, and start again"
         ) from error
+
+
+def _locked(handle: IO[bytes]) -> IO[bytes]:
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return handle
+
+
+@lru_cache
+def _remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove what a killed process of this machine left in a folder: nobody writes it, and nobody holds its lock."""
+    for path in folder.glob(f"{prefix}*"):
+        with suppress(OSError), open_plain(path, "r+b") as handle:
+            if time.time() - os.fstat(handle.fileno()).st_mtime > ABANDONED_SECONDS:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def _disk_error(error: BaseException | None) -> str | None:

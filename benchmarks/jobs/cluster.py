@@ -16,7 +16,8 @@ from threading import current_thread, main_thread
 from typing import Any
 
 import submitit
-from submitit.core.utils import FailedSubmissionError, UncompletedJobError
+from submitit.core.job_environment import JobEnvironment
+from submitit.core.utils import DelayedSubmission, FailedSubmissionError, UncompletedJobError
 
 from benchmarks.jobs.forkserver import fork_server, threads_of
 from benchmarks.jobs.limits import JobLimits
@@ -29,6 +30,8 @@ from umt.surroundings import safe_path
 
 POLL_SECONDS = {"slurm": 2.0, "local": 0.25}  # between two looks at the jobs
 RESULT_SECONDS = {"slurm": 15.0, "local": 0.0}  # until a shared disk shows the result of a job that has ended
+SIGNAL_SECONDS = 1.0  # until a signal to all processes of a job has come to each
+REQUEUE_SIGNAL = JobEnvironment._usr_sig()  # SIGUSR2, unless SUBMITIT_PREEMPT_SIGNAL says otherwise
 PROGRESS_SECONDS = 1.0  # between two notes of how far a job is
 NO_TIMEOUT = {"local": {"timeout_min": 365 * 24 * 60}}  # by itself submitit ends what runs here after two minutes
 
@@ -93,7 +96,7 @@ class ClusterExecutor:
         threaded_requests = [replace(request, threads=self.threads) for request in requests]
         try:
             with _errors_to(self.log), safe_path(), _cancellable():
-                handles = self.executor.map_array(run_submitted, threaded_requests, notes, repeat(self.limits))
+                handles = self.executor.map_array(RequeueableJob(), threaded_requests, notes, repeat(self.limits))
         except (UncompletedJobError, FailedSubmissionError) as error:
             raise ProcessError(f"the jobs cannot be submitted: {error}; correct --cluster-option") from error
         return [SubmittedJob(*job) for job in zip(requests, handles, notes, strict=True)]
@@ -184,17 +187,50 @@ class ProgressFile:
         return None
 
 
-def run_submitted(request: JobRequest, note: ProgressFile, limits: JobLimits) -> JobReport:
-    """Run a job on the machine that it was sent to, as on this one: in a process of its own, within its limits."""
-    reports: list[JobReport] = []
-    note.start()
-    LocalExecutor(fork_server(), 1, limits).run(
-        [request],
-        lambda _: None,
-        lambda _, *progress: note.write(*progress),
-        lambda _, report: reports.append(report),
-    )
-    return reports[0]
+class RequeueableJob:
+    """Runs a job on the machine that it was sent to, as on this one: in a process of its own, within its limits.
+
+    A job that Slurm takes its machine from, or that is at the end of its time, is put back into the queue, and goes on
+    from its last save when it runs again.
+    """
+
+    def __call__(self, request: JobRequest, note: ProgressFile, limits: JobLimits) -> JobReport:
+        """Return the report of the job; leave none if Slurm ended it by SIGTERM: it says itself what becomes of it."""
+        reports: list[JobReport] = []
+        note.start()
+        terminations = _noted(signal.SIGTERM)
+        LocalExecutor(_requeueable_server(), 1, limits).run(
+            [request],
+            lambda _: None,
+            lambda _, *progress: note.write(*progress),
+            lambda _, report: reports.append(report),
+        )
+        if reports[0].status == "failed":
+            time.sleep(SIGNAL_SECONDS)
+            if terminations:
+                raise SystemExit(f"ended by SIGTERM: {reports[0].message}")
+        return reports[0]
+
+    def checkpoint(self, request: JobRequest, note: ProgressFile, limits: JobLimits) -> DelayedSubmission:
+        """Return the same job, by which submitit knows that it may run again: its saves are in its own folder."""
+        return DelayedSubmission(self, request, note, limits)
+
+
+def _noted(number: signal.Signals) -> list[int]:
+    """Let a signal do nothing but to be noted in the list."""
+    notes: list[int] = []
+    if current_thread() is main_thread():
+        signal.signal(number, lambda number, _: notes.append(number))
+    return notes
+
+
+def _requeueable_server() -> Any:
+    """Return a fork server whose processes never get submitit's signal, which Slurm sends to all of a job."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {REQUEUE_SIGNAL})
+    try:
+        return fork_server()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 @contextmanager

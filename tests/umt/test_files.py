@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from umt import files
 from umt.errors import TrustError, UMTError
 from umt.files import atomic_file, below, component, open_plain, read_plain
 
@@ -142,3 +145,39 @@ def test_links_of_the_user_may_lead_elsewhere_and_names_may_not(tmp_path: Path) 
     for part in ("../x", "/etc/hostname", "a/../../x"):
         with pytest.raises(TrustError, match="lies outside"):
             below(tmp_path, part, links=True)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from umt.files import atomic_file
+with atomic_file(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_nothing_that_is_written(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "result.json")], check=False)
+    (abandoned,) = tmp_path.iterdir()
+    foreign = tmp_path / ".partial-another-machine-abcd"
+    foreign.touch()
+    with atomic_file(tmp_path / "slow.json") as slow:
+        (written,) = set(tmp_path.iterdir()) - {abandoned, foreign}
+        for old in (abandoned, foreign, written):
+            os.utime(old, (1, 1))
+        files._remove_abandoned.cache_clear()  # as a new process
+        with atomic_file(tmp_path / "next.json") as file:
+            file.write(b"{}")
+        assert sorted(tmp_path.iterdir()) == sorted([foreign, written, tmp_path / "next.json"])
+        slow.write(b"whole")
+    assert (tmp_path / "slow.json").read_bytes() == b"whole"
+
+
+def test_a_fresh_file_of_another_process_is_left_alone(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "result.json")], check=False)
+    files._remove_abandoned.cache_clear()
+    with atomic_file(tmp_path / "next.json") as file:
+        file.write(b"{}")
+    assert len(list(tmp_path.glob(".partial-*"))) == 1

@@ -213,7 +213,11 @@ def training(model: BaseModel, plan: Plan, context: RunContext, extras: Extras =
         distributed_errors(),
         closed(hooks),
     ):
-        yield _runner(wrapped, groups, plan, context, saver, hooks)
+        runner = _runner(wrapped, groups, plan, context, saver, hooks)
+        try:
+            yield runner
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(saver.next_start(runner)) from error  # the command line tells it
 
 
 def warmup_then(policy: str, *, total: int, warmup: int, start_lr_factor: float = 1e-3) -> list[dict[str, Any]]:

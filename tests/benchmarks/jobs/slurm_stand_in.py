@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 ARRAY = "1000"  # the only one that there is
 STATES = Path(os.environ["SLURM_STAND_IN"])
 
@@ -39,6 +41,9 @@ def schedule(script: str) -> None:
                 del running[index]
                 if _state(index).startswith("RUNNING"):
                     _set(index, "COMPLETED" if process.returncode == 0 else "FAILED")
+                if _state(index) == "REQUEUED":
+                    _set(index, "PENDING")
+                    waiting.append(index)
         time.sleep(0.1)
 
 
@@ -67,8 +72,34 @@ def sacct(*_: str) -> None:
         print(f"{ARRAY}_{path.stem}|{'RUNNING' if state.startswith('RUNNING') else state}|here")
 
 
-def scancel(job: str) -> None:
-    """Cancel a job of the array, or all of it."""
+def scontrol(_: str, job: str) -> None:
+    """Put a job back into the queue, as `scontrol requeue JOB` does."""
+    _set(int(job.partition("_")[2]), "REQUEUED")
+
+
+def preempt(job: str) -> None:
+    """Take the machine from a job as a partition with PreemptMode=REQUEUE does: a warning, then the end."""
+    pid = int(_state(int(job.partition("_")[2])).split()[1])
+    scontrol("requeue", job)
+    _signal_step(pid, signal.SIGCONT)
+    _signal_step(pid, signal.SIGTERM)
+    time.sleep(2)
+    os.killpg(pid, signal.SIGKILL)
+
+
+def _signal_step(pid: int, number: int) -> None:
+    """Send a signal to all processes of a job but its batch shell."""
+    for process in psutil.Process(pid).children(recursive=True):
+        process.send_signal(number)
+
+
+def scancel(*arguments: str) -> None:
+    """Cancel a job of the array, or all of it; or send a signal to its step, as `scancel --signal=USR2 JOB` does."""
+    *options, job = arguments
+    if options:
+        number = signal.Signals[f"SIG{options[0].partition('=')[2]}"]
+        _signal_step(int(_state(int(job.partition("_")[2])).split()[1]), number)
+        return
     _, _, one = job.partition("_")
     for index in [int(one)] if one else [int(path.stem) for path in STATES.glob("*.state")]:
         state, _, pid = _state(index).partition(" ")
@@ -89,6 +120,5 @@ def _state(index: int) -> str:
 
 
 if __name__ == "__main__":
-    {"sbatch": sbatch, "schedule": schedule, "srun": srun, "sacct": sacct, "scancel": scancel}[sys.argv[1]](
-        *sys.argv[2:]
-    )
+    COMMANDS = (sbatch, schedule, srun, sacct, scancel, scontrol, preempt)
+    {command.__name__: command for command in COMMANDS}[sys.argv[1]](*sys.argv[2:])

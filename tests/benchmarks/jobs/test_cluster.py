@@ -349,7 +349,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     states, commands = tmp_path / "slurm", tmp_path / "bin"
     states.mkdir()
     commands.mkdir()
-    for name in ("sbatch", "srun", "sacct", "scancel"):
+    for name in ("sbatch", "srun", "sacct", "scancel", "scontrol", "preempt"):
         (commands / name).write_text(f'#!/bin/sh\nexec {sys.executable} {STAND_IN} {name} "$@"\n')
         (commands / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
@@ -394,6 +394,32 @@ def test_jobs_that_slurm_ends_are_failed_lines(
     told = run(planned(slow="ok, 300"), "slurm", Cancelling(), at_once=1, parameters={"timeout_min": 7})
     assert told.statuses == ["failed", "failed"]
     assert all("(submitit's state: CANCELLED by 0, log: " in report.message for report in told.reports.values())
+
+
+@pytest.mark.parametrize("command", [["scancel", "--signal=USR2"], ["preempt"]], ids=["submitit", "slurm"])
+def test_a_job_that_is_requeued_goes_on_from_its_save(
+    planned: Callable[..., list[JobRequest]],
+    run: Callable[..., Told],
+    slurm: Path,
+    tmp_path: Path,
+    wait_for: Callable[..., None],
+    command: list[str],
+) -> None:
+    """Submitit requeues at its signal, which comes to the job's own process, too; Slurm ends all processes itself."""
+
+    class Preempting(Told):
+        def start(self, request: JobRequest) -> None:
+            super().start(request)
+            if "slow" in request.title:
+                wait_for((request.work_dir / "save").exists)
+                subprocess.run([*command, "1000_0"], check=True)
+
+    requests = planned(slow="save, 300", good="ok")
+    pair = [next(request for request in requests if name in request.title) for name in ("slow", "good")]
+    told = run(pair, "slurm", Preempting(), at_once=1, parameters={"timeout_min": 7})
+    assert told.statuses == ["done", "done"], told.reports
+    assert said_by_jobs(tmp_path, "(goes on from the save)") == ["goes on from the save"]
+    wait_for(lambda: states_of(slurm) == ["COMPLETED", "COMPLETED"])
 
 
 def test_an_interruption_cancels_what_slurm_was_sent(

@@ -19,6 +19,16 @@ class Settings:
     seconds: float = 0.0
 
 
+def went_on(job: Job[Settings]) -> bool:
+    """Save once, if the job is to save; true if an earlier process of this job has done so."""
+    save = job.work_dir / "save"
+    if job.settings.behaviour == "save" and save.exists():
+        print("goes on from the save", flush=True)
+        return True
+    save.touch()
+    return False
+
+
 def run(job: Job[Settings]) -> Outcome:
     print(f"server {os.getppid()}, {torch.get_num_threads()} threads", flush=True)
     if job.settings.behaviour == "raise":
@@ -26,7 +36,7 @@ def run(job: Job[Settings]) -> Outcome:
     if job.settings.behaviour == "die":
         os._exit(9)
     job.progress(1, 2, "naps")
-    time.sleep(job.settings.seconds)
+    time.sleep(0 if went_on(job) else job.settings.seconds)
     values = [np.asarray(Image.open(sample.image)).mean() for sample in job.dataset.samples("val")]
     job.progress(len(values), len(values), "images")
     brightness = float("nan") if job.settings.behaviour == "nan" else float(np.mean(values)) + job.seed

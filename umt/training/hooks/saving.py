@@ -66,6 +66,15 @@ class ResumeHook(Hook):
         """Return the file that a stopped run goes on from, and its step, if there is one."""
         return f"{Path(runner.work_dir) / RESUME_FILE} (step {self.step})" if self.step else None
 
+    def next_start(self, runner: Any) -> str:
+        """Say from where the same command goes on after an interruption."""
+        saved = self.last_save(runner)
+        return (
+            f"the same command goes on from {saved}"
+            if saved
+            else "nothing was saved yet: the same command begins again"
+        )
+
     def _is_due(self, runner: Any) -> bool:
         last = runner.iter + 1 == runner.max_iters  # the next steps may fail: a test, or the file of the weights
         if last or (self.every and steps_done(runner) % self.every == 0):

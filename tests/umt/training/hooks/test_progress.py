@@ -21,7 +21,7 @@ class StopHook(Hook):
 
 def test_a_run_tells_first_from_where_it_goes_on(train: Callable[..., object], recipe: Recipe, tmp_path: Path) -> None:
     told: list[tuple[int, int, str]] = []
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"the same command goes on from .*resume\.pth \(step 2\)"):
         train(
             recipe,
             work_dir=tmp_path / "run",
