@@ -34,6 +34,20 @@ RECIPE = Recipe(
 )
 
 
+@pytest.fixture(
+    params=[
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")],
+        ),
+    ]
+)
+def device(request: pytest.FixtureRequest) -> str:
+    """A device that the machine has."""
+    return str(request.param)
+
+
 @pytest.fixture
 def recipe() -> Recipe:
     return RECIPE
@@ -75,14 +89,15 @@ def train(images: TensorDataset, tmp_path: Path) -> Callable[..., dict[str, Tens
         report: Callable[[int, int, str], None] = lambda *_: None,
         noisy: bool = False,
         dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
         **options: Any,
     ) -> dict[str, Tensor]:
-        model = tiny_classifier(noisy).to(dtype)
+        model = tiny_classifier(noisy).to(device, dtype)
         pixels, labels = images.tensors
         groups = layer_decay_groups(model.backbone, model.head, lr=recipe.lr, weight_decay=0.05, layer_decay=0.8)
-        context = RunContext(torch.device("cpu"), work_dir or tmp_path / "work", seed, report)
+        context = RunContext(torch.device(device), work_dir or tmp_path / "work", seed, report)
         views = SeededViews(TensorDataset(pixels.to(dtype), labels), seed)
         fit(model, groups, views, recipe, context, **options)
-        return model.state_dict()
+        return {name: value.cpu() for name, value in model.state_dict().items()}
 
     return run
