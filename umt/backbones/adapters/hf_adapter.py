@@ -49,7 +49,7 @@ class HFBackbone(Backbone):
         shape.declare(self)
         self.model = tower
         self.spec = self.architecture = name
-        self._has_cls = bool(shape.channels) and tower.prefix > 0
+        self._has_cls = shape.has_cls
 
     @property
     def has_cls(self) -> bool:

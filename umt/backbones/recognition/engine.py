@@ -8,18 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import timm
+from torch import Tensor
 
+from umt.backbones.build_record import keep, recall
 from umt.backbones.containers.files import Container
 from umt.backbones.containers.folders import open_container
 from umt.backbones.containers.parts import parts
 from umt.backbones.recognition import fitting
 from umt.backbones.recognition.attempts import Attempt, Choices, attempt_by_timm, attempts_at
-from umt.backbones.recognition.builders import empty_model
-from umt.backbones.recognition.candidates import Candidate, choose, find_places, outside, whole_parts
+from umt.backbones.recognition.builders import by_timm, empty_model, resized
+from umt.backbones.recognition.candidates import UNKNOWN_BRANCH, Candidate, choose, find_places, outside, whole_parts
+from umt.backbones.recognition.convert import converted
 from umt.backbones.recognition.evidence import evidence, preprocess_of, questions
 from umt.backbones.recognition.facts import Facts, arguments, read_facts
 from umt.backbones.recognition.layout import Layout, layouts
-from umt.backbones.recognition.recognised import RecognisedCheckpoint
+from umt.backbones.recognition.recognised import RecognisedCheckpoint, TensorSource
+from umt.backbones.weights import stamp_of_file
 from umt.errors import UMTError, WeightsError
 
 NAMES = {
@@ -36,7 +40,31 @@ def recognise(path: Path, choices: Choices = NO_CHOICES) -> RecognisedCheckpoint
 
 
 def recognise_in(container: Container, choices: Choices = NO_CHOICES) -> RecognisedCheckpoint:
-    """Recognise weights that are open."""
+    """Recognise weights that are open; a file that has not been touched since the plan of a run is known from there."""
+    stamp = stamp_of_file(container.path)
+    question = f"recognition of {container.path}, stamp {stamp}, {choices}, beside {container.facts}"
+    found = recall(question, RecognisedCheckpoint) if stamp else None
+    if found:
+        return found.with_state(_state_of(container, found))
+    found = _find(container, choices)
+    if stamp:
+        keep(question, found.with_state({}))
+    return found
+
+
+def _state_of(container: Container, found: RecognisedCheckpoint) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint that is known, as they were taken when it was recognised."""
+    source = found.tensors
+    library, _, name = found.architecture.partition(":")
+    part = next(part for part in parts(container.content) if part.where == source.where)
+    state = Candidate(part, source.prefix, (), UNKNOWN_BRANCH).state
+    model = empty_model(library, name, found.options)
+    if source.by_timm:
+        return fitting.fitted(model, by_timm(model, state))
+    return fitting.fitted(model, resized(library, model, converted(state, source.layout)))
+
+
+def _find(container: Container, choices: Choices) -> RecognisedCheckpoint:
     path = container.path
     facts = read_facts(container)
     own = _plain_layouts(choices.architecture or _timm_name(facts), choices)
@@ -107,7 +135,7 @@ def _recognised(
         options=best.options,
         preprocess=preprocess,
         pooling=best.layout.pooling,
-        state=best.fit.state,
+        tensors=TensorSource(best.place.part.where, best.place.prefix, best.layout, best.by_timm),
         fit=best.fit,
         part=best.place.title,
         beside=beside,

@@ -52,7 +52,7 @@ def _built(spec: Spec, container: Container, path: Path, architecture: str | Non
     which = {name: options.pop(name, None) for name in RECOGNITION}
     images, pool = preprocess_options(options), options.pop("pool", None)
     choices = Choices(
-        **which, model=options, image=frozenset(images), architecture=architecture, library=spec.scheme or "timm"
+        **which, model=options, image=tuple(images), architecture=architecture, library=spec.scheme or "timm"
     )
     found = recognise_in(container, choices)
     if found.open_questions:
