@@ -19,21 +19,21 @@ class BuildRecord:
     """
 
     entries: list[tuple[str, Any]] = field(default_factory=list)
-    asked: int = 0  # questions of this build so far
+    position: int = 0  # questions of this build so far
 
     def recall(self, question: str, kind: type[Fact]) -> Fact | None:
         """Return the next fact; None if it answers another question, from which on everything is found anew."""
-        known = self.entries[self.asked : self.asked + 1]
+        known = self.entries[self.position : self.position + 1]
         if known and known[0][0] == question and isinstance(known[0][1], kind):
-            self.asked += 1
+            self.position += 1
             return known[0][1]
-        del self.entries[self.asked :]
+        del self.entries[self.position :]
         return None
 
     def keep(self, question: str, fact: object) -> None:
         """Add a fact that was found out, after those that were recalled."""
         self.entries.append((question, fact))
-        self.asked = len(self.entries)
+        self.position = len(self.entries)
 
 
 _record: ContextVar[BuildRecord | None] = ContextVar("record", default=None)

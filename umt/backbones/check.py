@@ -272,9 +272,9 @@ def _is_added(backbone: Backbone, mean: Tensor, scale: int) -> bool:
     """Return whether a model adds the mean to its images, and so undoes the normalisation: more of it is more light."""
     images = (_images(backbone) - backbone.mean) / backbone.std
     lighter = backbone.extract(images + LIGHT / backbone.std, range(backbone.depth))
-    own = mean.clone()
+    stored_mean = mean.clone()
     mean.add_(LIGHT * scale)
     try:
         return difference(backbone.extract(images, range(backbone.depth)), lighter) is None
     finally:
-        mean.copy_(own)
+        mean.copy_(stored_mean)

@@ -58,10 +58,10 @@ def create_backbone(text: str, /, *, seed: int = 0, trusted: bool = False, **opt
     spec = parse_spec(text).with_options(**options) if options else parse_spec(text)
     if not trusted:
         refuse_untrusted(spec)
-    ours = spec.is_file or (spec.scheme in SCHEMES and not runs_code(spec))
-    if ours:
+    plain = spec.is_file or (spec.scheme in SCHEMES and not runs_code(spec))
+    if plain:
         refuse_unset(spec)
-    with torch.random.fork_rng(devices=[]), nullcontext() if ours else recorded(None):  # code of others may change
+    with torch.random.fork_rng(devices=[]), nullcontext() if plain else recorded(None):  # code of others may change
         torch.manual_seed(seed)
         backbone = _backbone(spec, _loader(spec)(spec.without("dtype")))
     backbone.spec = spec.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from umt.backbones.adapters.building import building
 from umt.backbones.adapters.module_adapter import wrap_module
 from umt.backbones.contract import Backbone, preprocess_options
+from umt.backbones.lean import with_weights
 from umt.backbones.spec import Spec
 from umt.errors import BackboneError, MissingFileError
 
@@ -26,7 +28,8 @@ def load(spec: Spec) -> Backbone:
     options = dict(spec.options)
     overrides = preprocess_options(options)
     with building(f"hub:{spec.name}", options):
-        module = torch.hub.load(str(folder), entry, source="local", **options)
+        create = partial(torch.hub.load, str(folder), entry, source="local", **options)
+        module = with_weights(create, known=False)
     if not isinstance(module, nn.Module):
         raise BackboneError(
             f"backbone '{spec.text}' gave a {type(module).__name__}, and no torch.nn.Module; name another"

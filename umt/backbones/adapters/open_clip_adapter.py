@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import isqrt
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.func import functional_call
 from umt.backbones.adapters.building import building
 from umt.backbones.adapters.open_clip_towers import describe, resampled
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
+from umt.backbones.lean import with_weights
 from umt.backbones.probing import measure
 from umt.backbones.spec import Spec
 from umt.errors import SpecError, unknown_name
@@ -136,11 +138,13 @@ def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
         raise unknown_name(f"weights of open_clip's {architecture}", tag, tags)
     hub = constants.ENDPOINT if tag and pretrained else None
     with building(f"open_clip:{name}", options, hub=hub):
-        return open_clip.create_model(
+        create = partial(
+            open_clip.create_model,
             architecture,
             pretrained=tag if tag and pretrained else None,
             **{**_belonging_to(architecture, tag), **options, "weights_only": True},
         )
+        return with_weights(create) if tag and pretrained else create()
 
 
 def _belonging_to(architecture: str, tag: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from umt.backbones.adapters.module_adapter import choose_preprocess
 from umt.backbones.containers.folders import open_container
 from umt.backbones.containers.parts import parts
 from umt.backbones.contract import Backbone, Features, Preprocess, preprocess_options
-from umt.backbones.lean import uninitialised
+from umt.backbones.lean import uninitialised, with_weights
 from umt.backbones.probing import measure
 from umt.backbones.spec import WEIGHT_SUFFIXES, Spec
 from umt.backbones.weights import LoadReport, load_weights
@@ -84,7 +85,8 @@ def load(spec: Spec) -> TorchvisionBackbone:
     entry = _weights(spec.name, str(weights or "DEFAULT")) if pretrained and file is None else None
     empty = uninitialised() if file else nullcontext()
     with building(f"torchvision:{spec.name}", {}, hub=HUB if entry else None), redirect_stderr(StringIO()), empty:
-        module = models.get_model(spec.name, weights=entry)
+        create = partial(models.get_model, spec.name, weights=entry)
+        module = with_weights(create) if entry else create()
     report = _loaded(module, file) if file else None
     backbone = TorchvisionBackbone(module, _preprocess(spec.name, entry).override(**overrides))
     backbone.load_report, backbone.architecture = report, spec.name

@@ -37,7 +37,7 @@ def build_as_planned(name: str) -> Backbone:
     job = BuildRecord(pickle.loads(pickle.dumps(plan.entries)))
     with recorded(job):
         backbone = create_backbone(name)
-    assert job.asked == len(plan.entries) >= 2  # the file and its shapes, of some at other sizes, too
+    assert job.position == len(plan.entries) >= 2  # the file and its shapes, of some at other sizes, too
     for fact in ("channels", "strides", "has_cls", "preprocess", "recognised", "load_report", "notes", "built_as"):
         assert getattr(backbone, fact) == getattr(first, fact)
     assert backbone.weights_hash() == first.weights_hash()
