@@ -33,9 +33,9 @@ from umt.backbones import create_backbone
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 
-whose, name, small, bare = sys.argv[1:]
+whose, name, small, loader = sys.argv[1:]
 create_backbone(small)
-exec(bare)
+exec(loader)
 before, started = peak(), time.perf_counter()
 model = create_backbone(name, trusted=True) if whose == "ours" else build()
 seconds = time.perf_counter() - started
@@ -50,17 +50,17 @@ class HubModel:
     """A name whose weights come from a hub, and the code of its library that loads them."""
 
     name: str
-    bare: str  # defines build()
+    loader: str  # defines build()
     write: Callable[[Path], None]  # the weights, random, where the library looks for what it has fetched
 
 
 def measure(_: torch.device) -> list[PerfRow]:
     """Measure each library: a peak of at most 1.2 times the weights, and not above that of the library."""
-    wanted = [timm_model(TIMM), torchvision_model(TORCHVISION), open_clip_model(*OPEN_CLIP)]
+    hub_models = [timm_model(TIMM), torchvision_model(TORCHVISION), open_clip_model(*OPEN_CLIP)]
     if find_spec("transformers"):
-        wanted.append(hf_model())
+        hub_models.append(hf_model())
     with tempfile.TemporaryDirectory() as folder:
-        return [row for model in wanted for row in rows(model, Path(folder) / model.name.partition(":")[0])]
+        return [row for model in hub_models for row in rows(model, Path(folder) / model.name.partition(":")[0])]
 
 
 def rows(model: HubModel, cache: Path) -> list[PerfRow]:
@@ -79,8 +79,8 @@ def rows(model: HubModel, cache: Path) -> list[PerfRow]:
 def _built(model: HubModel, cache: Path, whose: str) -> tuple[float, float]:
     """Return the peak over the weights, and seconds."""
     places = {"HF_HOME": str(cache / "hf"), "TORCH_HOME": str(cache / "torch"), "HF_HUB_OFFLINE": "1"}
-    name, bare = (text.replace("{cache}", str(cache)) for text in (model.name, model.bare))
-    command = [sys.executable, "-c", SCRIPT, whose, name, SMALL, bare]
+    name, loader = (text.replace("{cache}", str(cache)) for text in (model.name, model.loader))
+    command = [sys.executable, "-c", SCRIPT, whose, name, SMALL, loader]
     environment = {**os.environ, **places, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -95,8 +95,8 @@ def timm_model(name: str) -> HubModel:
         repository = str(getattr(timm.get_pretrained_cfg(name), "hf_hub_id", ""))
         _write_repository(cache, repository, "model.safetensors", state)
 
-    bare = f"import timm\nbuild = lambda: timm.create_model('{name}', pretrained=True, num_classes=0)"
-    return HubModel(f"timm:{name}", bare, write)
+    loader = f"import timm\nbuild = lambda: timm.create_model('{name}', pretrained=True, num_classes=0)"
+    return HubModel(f"timm:{name}", loader, write)
 
 
 def torchvision_model(name: str) -> HubModel:
@@ -105,8 +105,8 @@ def torchvision_model(name: str) -> HubModel:
         file.parent.mkdir(parents=True)
         torch.save(models.get_model(name).state_dict(), file)
 
-    bare = f"from torchvision import models\nbuild = lambda: models.get_model('{name}', weights='DEFAULT')"
-    return HubModel(f"torchvision:{name}?weights=DEFAULT", bare, write)
+    loader = f"from torchvision import models\nbuild = lambda: models.get_model('{name}', weights='DEFAULT')"
+    return HubModel(f"torchvision:{name}?weights=DEFAULT", loader, write)
 
 
 def open_clip_model(architecture: str, tag: str) -> HubModel:
@@ -115,8 +115,8 @@ def open_clip_model(architecture: str, tag: str) -> HubModel:
         state = open_clip.create_model(architecture).state_dict()
         _write_repository(cache, repository, "open_clip_model.safetensors", state)
 
-    bare = f"import open_clip\nbuild = lambda: open_clip.create_model('{architecture}', '{tag}').visual"
-    return HubModel(f"open_clip:{architecture}/{tag}", bare, write)
+    loader = f"import open_clip\nbuild = lambda: open_clip.create_model('{architecture}', '{tag}').visual"
+    return HubModel(f"open_clip:{architecture}/{tag}", loader, write)
 
 
 def hf_model() -> HubModel:
@@ -127,8 +127,8 @@ def hf_model() -> HubModel:
         Dinov2Model(config).save_pretrained(cache / "model")
         ViTImageProcessor().save_pretrained(cache / "model")
 
-    bare = "from transformers import AutoModel\nbuild = lambda: AutoModel.from_pretrained('{cache}/model')"
-    return HubModel("hf:{cache}/model", bare, write)
+    loader = "from transformers import AutoModel\nbuild = lambda: AutoModel.from_pretrained('{cache}/model')"
+    return HubModel("hf:{cache}/model", loader, write)
 
 
 def _write_repository(cache: Path, repository: str, file: str, state: Mapping[str, Tensor]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,8 +27,7 @@ def load(spec: Spec) -> Backbone:
     options = dict(spec.options)
     overrides = preprocess_options(options)
     with building(f"hub:{spec.name}", options):
-        create = partial(torch.hub.load, str(folder), entry, source="local", **options)
-        module = with_weights(create, known=False)
+        module = with_weights(lambda: torch.hub.load(str(folder), entry, source="local", **options), known=False)
     if not isinstance(module, nn.Module):
         raise BackboneError(
             f"backbone '{spec.text}' gave a {type(module).__name__}, and no torch.nn.Module; name another"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from math import isqrt
 from typing import Any
 
@@ -138,13 +137,10 @@ def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
         raise unknown_name(f"weights of open_clip's {architecture}", tag, tags)
     hub = constants.ENDPOINT if tag and pretrained else None
     with building(f"open_clip:{name}", options, hub=hub):
-        create = partial(
-            open_clip.create_model,
-            architecture,
-            pretrained=tag if tag and pretrained else None,
-            **{**_belonging_to(architecture, tag), **options, "weights_only": True},
-        )
-        return with_weights(create) if tag and pretrained else create()
+        settings = {**_belonging_to(architecture, tag), **options, "weights_only": True}
+        if not (tag and pretrained):
+            return open_clip.create_model(architecture, **settings)
+        return with_weights(lambda: open_clip.create_model(architecture, pretrained=tag, **settings))
 
 
 def _belonging_to(architecture: str, tag: str) -> dict[str, Any]:

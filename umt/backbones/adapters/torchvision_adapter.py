@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr
-from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -85,8 +84,9 @@ def load(spec: Spec) -> TorchvisionBackbone:
     entry = _weights(spec.name, str(weights or "DEFAULT")) if pretrained and file is None else None
     empty = uninitialised() if file else nullcontext()
     with building(f"torchvision:{spec.name}", {}, hub=HUB if entry else None), redirect_stderr(StringIO()), empty:
-        create = partial(models.get_model, spec.name, weights=entry)
-        module = with_weights(create) if entry else create()
+        module = (
+            with_weights(lambda: models.get_model(spec.name, weights=entry)) if entry else models.get_model(spec.name)
+        )
     report = _loaded(module, file) if file else None
     backbone = TorchvisionBackbone(module, _preprocess(spec.name, entry).override(**overrides))
     backbone.load_report, backbone.architecture = report, spec.name
