@@ -20,6 +20,7 @@ from benchmarks.tasks.contract import Job, Outcome, Task
 from benchmarks.tasks.items import bootstrap_interval, item_names, item_scores
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
+from umt.backbones.build_record import BuildRecord, recorded
 from umt.backbones.spec import parse_spec
 from umt.backbones.weights import stamp_of
 from umt.data.contract import Dataset
@@ -43,7 +44,7 @@ def measure(request: JobRequest, progress: Callable[[int, int, str], None], mode
     task = get_task(request.key.task)
     protocol = request.protocol
     dataset = Dataset(dataset_info(request.key.dataset), request.data_root)
-    backbone = _backbone(request, model)
+    backbone = build_of(request) if model is None else copy.deepcopy(model)  # a task may train it
     _check_unchanged(request, backbone)
     job = Job(
         backbone.to(device),
@@ -102,11 +103,10 @@ def _interval(task: Task, outcome: Outcome, job: Job[Any]) -> dict[str, Any]:
     return {INTERVAL: bootstrap_interval(scores, job.seed)} if scores else {}
 
 
-def _backbone(request: JobRequest, model: Backbone | None) -> Backbone:
-    """Build the backbone of a request, or copy the one that was given: a task may train it."""
-    if model is None:
+def build_of(request: JobRequest) -> Backbone:
+    """Build the backbone of a request with the facts that the plan has found out."""
+    with recorded(BuildRecord(list(request.facts))):
         return create_backbone(request.spec, trusted=request.trusted)
-    return copy.deepcopy(model)
 
 
 def limit_threads(threads: int) -> None:

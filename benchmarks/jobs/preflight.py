@@ -17,6 +17,7 @@ from benchmarks.suite.suite import Column
 from benchmarks.tasks.contract import Task
 from benchmarks.tasks.registry import get_task
 from umt.backbones import Backbone, create_backbone
+from umt.backbones.build_record import BuildRecord, recorded
 from umt.backbones.check import misdeclared
 from umt.backbones.spec import BackboneName, parse_spec, refuse_namesakes
 from umt.backbones.weights import stamp_of
@@ -87,8 +88,9 @@ def _check_backbones(names: Sequence[BackboneName], seconds: float | None, model
 
 
 def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone | None) -> BackboneCheck:
+    record = BuildRecord()
     try:
-        with deadline(seconds, f"{name.spec}: the look at it before its jobs"):
+        with deadline(seconds, f"{name.spec}: the look at it before its jobs"), recorded(record):
             stamp = stamp_of(parse_spec(name.spec)) if model is None else None
             backbone = create_backbone(name.spec, trusted=name.trusted) if model is None else model
             digest, problem = backbone.weights_hash(), misdeclared(backbone)
@@ -99,7 +101,8 @@ def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone |
     if problem:
         problem = f"{name.spec}: {problem}; `umt backbones check` says more"
     parameters = sum(value.numel() for value in backbone.parameters())
-    return BackboneCheck(name, digest, stamp, parameters, problem, backbone.no_dense, backbone.recognised)
+    facts = tuple(record.entries)
+    return BackboneCheck(name, digest, stamp, parameters, problem, backbone.no_dense, backbone.recognised, facts)
 
 
 def _check_dataset(name: str, options: PlanOptions) -> DatasetCheck:
@@ -190,6 +193,7 @@ def _request(
         spec=backbone.name.spec,
         trusted=backbone.name.trusted,
         stamp=backbone.stamp,
+        facts=backbone.facts,
         protocol=protocol,
         data_root=dataset.expected,
         suite=options.suite.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.suite.request import JobRequest
 from benchmarks.suite.suite import Suite
@@ -41,6 +42,7 @@ class BackboneCheck:
     problem: str | None = None
     no_dense: str | None = None  # the reason if dense tasks cannot use it
     evidence: Mapping[str, str] = field(default_factory=dict)  # facts of its checkpoint's recognition, and the reasons
+    facts: Sequence[tuple[str, Any]] = field(default=(), compare=False, repr=False)  # of the BuildRecord
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class JobRequest:
     processes: int = 1  # processes that share the job
     stamp: tuple[int, ...] | None = None  # of the file of weights that the plan hashed
     trusted: bool = False  # true if a person typed the spec, so that it may run code
+    facts: Sequence[tuple[str, Any]] = field(default=(), compare=False, repr=False)  # of the plan's BuildRecord
 
     @property
     def title(self) -> str:

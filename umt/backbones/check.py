@@ -15,6 +15,7 @@ from umt.errors import SizeError, first_line
 
 SIDE = 64  # pixels of a test image's side, or the next multiple that the backbone takes
 LARGER_SIDE = 128  # if its maps have no stride: some such CNNs have nothing left of a smaller image
+LIGHT = 0.1  # of images in [0, 1]
 MIN_REACHED = 0.99  # share of the trainable numbers that a gradient must reach
 
 
@@ -257,6 +258,20 @@ def _second_normalisation(backbone: Backbone) -> str | None:
             inside[name] = torch.as_tensor(module.mean)
     for name, value in inside.items():
         numbers = value.detach().float().cpu().flatten()
-        if numbers.numel() == 3 and mean.any() and any(torch.allclose(numbers, mean * scale) for scale in (1, 255)):
+        scale = next((scale for scale in (1, 255) if numbers.numel() == 3 and torch.allclose(numbers, mean * scale)), 0)
+        if scale and mean.any() and not _is_added(backbone, value, scale):
             return name
     return None
+
+
+@torch.no_grad()
+def _is_added(backbone: Backbone, mean: Tensor, scale: int) -> bool:
+    """Return whether a model adds the mean to its images, and so undoes the normalisation: more of it is more light."""
+    images = (_images(backbone) - backbone.mean) / backbone.std
+    lighter = backbone.extract(images + LIGHT / backbone.std, range(backbone.depth))
+    stored_mean = mean.clone()
+    mean.add_(LIGHT * scale)
+    try:
+        return difference(backbone.extract(images, range(backbone.depth)), lighter) is None
+    finally:
+        mean.copy_(stored_mean)

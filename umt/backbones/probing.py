@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from umt.backbones.build_record import keep, recall
 from umt.backbones.contract import Backbone, Features, Preprocess
 from umt.errors import BackboneError, first_line
 
@@ -29,6 +30,7 @@ class Shape:
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     dim: int
+    has_cls: bool = False  # true if a class token comes with every map
     fixed: int | None = None  # the only side that passes, None if there are more
     no_maps: str | None = None  # the reason if there are no maps, or none with a stride
 
@@ -42,7 +44,6 @@ class MeasuredBackbone(Backbone):
         self.fixed, self.no_maps = shape.fixed is not None, shape.no_maps
 
 
-@torch.no_grad()
 def measure(
     name: str,
     model: nn.Module,
@@ -54,8 +55,26 @@ def measure(
     """Measure shapes for the first of `multiples` whose images pass: a non-square one, one side beyond `native` pixels.
 
     If none passes, the architecture is tied to the side `only`, by default `native`. Maps without a stride are left
-    out. Raises UMTError if images of that side do not pass either.
+    out. Raises UMTError if images of that side do not pass either. Shapes that the plan of a run has measured are
+    those of its jobs.
     """
+    question = f"shapes of {name} for multiples of {list(multiples)}, {native} pixels, or {only} alone"
+    shape = recall(question, Shape)
+    if shape is None:
+        shape = _measured(name, model, extract, multiples, native, only)
+        keep(question, shape)
+    return shape
+
+
+@torch.no_grad()
+def _measured(
+    name: str,
+    model: nn.Module,
+    extract: Callable[[Tensor], Features],
+    multiples: Sequence[int],
+    native: int,
+    only: int | None,
+) -> Shape:
     training = model.training
     model.eval()
     try:
@@ -82,7 +101,7 @@ def _shape(multiple: int, features: Features, height: int, width: int) -> Shape:
     if no_maps:
         return Shape(multiple, (), (), dim, no_maps=no_maps)
     channels, strides = zip(*((fmap.shape[1], height // fmap.shape[2]) for fmap in features.maps), strict=True)
-    return Shape(multiple, channels, strides, dim)
+    return Shape(multiple, channels, strides, dim, features.map_cls is not None)
 
 
 def _fixed_shape(name: str, extract: Callable[[Tensor], Features], model: nn.Module, side: int, problem: str) -> Shape:

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint
@@ -18,6 +19,7 @@ import torch
 
 from umt import plugins
 from umt.backbones.adapters.module_adapter import wrap_module
+from umt.backbones.build_record import recorded
 from umt.backbones.contract import Backbone, is_factory
 from umt.backbones.spec import Spec, parse_spec, refuse_unset
 from umt.backbones.suggestions import unknown_backbone
@@ -56,9 +58,10 @@ def create_backbone(text: str, /, *, seed: int = 0, trusted: bool = False, **opt
     spec = parse_spec(text).with_options(**options) if options else parse_spec(text)
     if not trusted:
         refuse_untrusted(spec)
-    if spec.is_file or (spec.scheme in SCHEMES and not runs_code(spec)):
+    plain = spec.is_file or (spec.scheme in SCHEMES and not runs_code(spec))
+    if plain:
         refuse_unset(spec)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), nullcontext() if plain else recorded(None):  # code of others may change
         torch.manual_seed(seed)
         backbone = _backbone(spec, _loader(spec)(spec.without("dtype")))
     backbone.spec = spec.text

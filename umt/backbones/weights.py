@@ -51,9 +51,14 @@ Stamp = tuple[int, ...]
 def stamp_of(spec: Spec) -> Stamp | None:
     """Return numbers that change with the file of a name's weights; None for a name without a single file."""
     path = spec.name if spec.is_file or spec.scheme == "umt" else spec.options.get("weights")
-    if runs_code(spec) or not isinstance(path, str) or path.endswith(INDEX) or not Path(path).is_file():
+    return None if runs_code(spec) or not isinstance(path, str) else stamp_of_file(Path(path))
+
+
+def stamp_of_file(path: Path) -> Stamp | None:
+    """Return numbers that change with a file; None for a folder, and for an index of several files."""
+    if path.name.endswith(INDEX) or not path.is_file():
         return None
-    status = Path(path).stat()
+    status = path.stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

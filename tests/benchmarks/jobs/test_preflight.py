@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.jobs.measure import build_of
 from benchmarks.jobs.preflight import make_plan
 from benchmarks.suite.plan import PlanOptions, RunPlan
 from benchmarks.suite.suite import Column, SuiteTable, load_suite
+from umt.backbones import probing
 from umt.backbones.spec import read_name
 from umt.errors import OptionError
 
@@ -70,3 +73,24 @@ def test_only_tasks_that_train_need_training_images(plan: Callable[..., RunPlan]
 def test_a_folder_for_no_data_set_is_refused(plan: Callable[..., RunPlan], tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"--data cup=.*: unknown data set 'cup'\. Did you mean cub\?"):
         plan(data={"cup": tmp_path})
+
+
+def test_a_job_builds_from_what_the_plan_found_out(
+    plan: Callable[..., RunPlan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (request,) = plan().requests()
+    sent = pickle.loads(pickle.dumps(request))
+    monkeypatch.setattr(probing, "_measured", None)
+    assert build_of(sent).weights_hash() == request.key.weights_hash
+    with pytest.raises(TypeError):
+        build_of(replace(sent, facts=()))
+
+
+def test_facts_of_another_name_or_type_are_found_anew(plan: Callable[..., RunPlan]) -> None:
+    (request,) = plan().requests()
+    ((question, shape),) = request.facts
+    declared = build_of(request).channels
+    for facts in ((("other", shape),), ((question, "shape"),)):
+        assert build_of(replace(request, facts=facts)).channels == declared
+    other = replace(shape, channels=(1, *declared[1:]))
+    assert build_of(replace(request, facts=((question, other),))).channels == other.channels

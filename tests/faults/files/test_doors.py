@@ -24,7 +24,7 @@ TRUSTING = {
     "umt/distill/teachers/teacher.py:load_teacher": "`trusted` of load_recipe: --trust",
     "benchmarks/jobs/preflight.py:_check_backbone": "BackboneName.trusted",
     "benchmarks/cost/estimate.py:estimates_of": "BackboneName.trusted",
-    "benchmarks/jobs/measure.py:_backbone": "JobRequest.trusted, which is BackboneName.trusted",
+    "benchmarks/jobs/measure.py:build_of": "JobRequest.trusted, which is BackboneName.trusted",
     "reports/analysis/named.py:load_named": "BackboneName.trusted",
 }
 # Where a name is read as one that a person typed.

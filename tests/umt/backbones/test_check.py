@@ -158,6 +158,22 @@ def test_normalising_twice(two_stages, scale: int) -> None:
     assert problems(Twice()) == {"normalised once": "pixel_mean holds the mean again: are images normalised twice?"}
 
 
+@pytest.mark.parametrize("scale", [1, 255])
+def test_undoing_the_normalisation(two_stages, scale: int) -> None:
+    class Undone(two_stages):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("pixel_mean", scale * torch.tensor(self.preprocess.mean).view(3, 1, 1), False)
+
+        def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
+            return super().extract((scale * images * self.std + self.pixel_mean) / scale, maps)
+
+    backbone = Undone()
+    before = backbone.pixel_mean.clone()
+    assert problems(backbone) == {}
+    torch.testing.assert_close(backbone.pixel_mean, before, rtol=0, atol=0)
+
+
 def test_a_normalising_transform_inside(two_stages) -> None:
     from torchvision.transforms import Normalize
 

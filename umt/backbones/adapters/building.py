@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import urllib.request
@@ -19,6 +20,7 @@ from umt.errors import BackboneError, TrustError, UMTError, WeightsError, first_
 
 CONNECT_SECONDS = 3.0  # for a hub to accept a connection; its libraries try for most of a minute
 HTTPS = 443
+FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch looks at it in every load
 
 
 @contextmanager
@@ -33,7 +35,7 @@ def building(
     logging.disable(logging.ERROR)
     online = hub is None or constants.HF_HUB_OFFLINE or answers(hub)
     try:
-        with refusing(UNPICKLING), nullcontext() if online else _offline():
+        with refusing(UNPICKLING), _weights_only(), nullcontext() if online else _offline():
             yield
     except Exception as error:  # an architecture may fail on its options in any way, a hub on its network
         if online and isinstance(error, UMTError):
@@ -69,6 +71,19 @@ def _connect(hub: str, answer: Queue[bool]) -> None:
         answer.put(True)
     except OSError:
         answer.put(False)
+
+
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """Let torch read tensors and plain values alone, also where a library asks for everything, as torchvision does."""
+    before = os.environ.get(FORCE_WEIGHTS_ONLY)
+    os.environ[FORCE_WEIGHTS_ONLY] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(FORCE_WEIGHTS_ONLY)
+        if before is not None:
+            os.environ[FORCE_WEIGHTS_ONLY] = before
 
 
 @contextmanager

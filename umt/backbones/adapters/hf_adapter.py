@@ -43,7 +43,7 @@ class HFBackbone(MeasuredBackbone):
         super().__init__(shape, preprocess)
         self.model = tower
         self.spec = self.architecture = name
-        self._has_cls = bool(shape.channels) and tower.prefix > 0
+        self._has_cls = shape.has_cls
 
     @property
     def has_cls(self) -> bool:

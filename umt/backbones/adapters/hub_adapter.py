@@ -10,6 +10,7 @@ from torch import nn
 from umt.backbones.adapters.building import building
 from umt.backbones.adapters.module_adapter import wrap_module
 from umt.backbones.contract import Backbone, preprocess_options
+from umt.backbones.lean import with_weights
 from umt.backbones.spec import Spec
 from umt.errors import BackboneError, MissingFileError
 
@@ -26,7 +27,7 @@ def load(spec: Spec) -> Backbone:
     options = dict(spec.options)
     overrides = preprocess_options(options)
     with building(f"hub:{spec.name}", options):
-        module = torch.hub.load(str(folder), entry, source="local", **options)
+        module = with_weights(lambda: torch.hub.load(str(folder), entry, source="local", **options), known=False)
     if not isinstance(module, nn.Module):
         raise BackboneError(
             f"backbone '{spec.text}' gave a {type(module).__name__}, and no torch.nn.Module; name another"

@@ -74,21 +74,19 @@ class ModuleBackbone(MeasuredBackbone):
 
     def __init__(self, module: nn.Module, preprocess: Preprocess, features: FeaturesOf) -> None:
         name = type(module).__name__
-        has_cls = False
-
-        def probe(images: Tensor) -> Features:
-            nonlocal has_cls
-            outputs = features_of(name, features(module, images))
-            has_cls = outputs.map_cls is not None
-            return outputs
-
         multiples = [preprocess.size_multiple, preprocess.size]
-        shape = measure(f"module {name}", module, probe, multiples, preprocess.size)
+        shape = measure(
+            f"module {name}",
+            module,
+            lambda images: features_of(name, features(module, images)),
+            multiples,
+            preprocess.size,
+        )
         super().__init__(shape, preprocess)
         self.model = module
         self.features = features
         self.spec = self.architecture = name
-        self._has_cls = has_cls and bool(shape.channels)
+        self._has_cls = shape.has_cls
 
     @property
     def has_cls(self) -> bool:

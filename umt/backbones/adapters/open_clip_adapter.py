@@ -15,6 +15,7 @@ from torch.func import functional_call
 from umt.backbones.adapters.building import building
 from umt.backbones.adapters.open_clip_towers import describe, resampled
 from umt.backbones.contract import Features, Preprocess, preprocess_options
+from umt.backbones.lean import with_weights
 from umt.backbones.probing import MeasuredBackbone, measure
 from umt.backbones.spec import Spec
 from umt.errors import SpecError, unknown_name
@@ -130,11 +131,10 @@ def create(name: str, pretrained: bool, options: Mapping[str, Any]) -> Any:
         raise unknown_name(f"weights of open_clip's {architecture}", tag, tags)
     hub = constants.ENDPOINT if tag and pretrained else None
     with building(f"open_clip:{name}", options, hub=hub):
-        return open_clip.create_model(
-            architecture,
-            pretrained=tag if tag and pretrained else None,
-            **{**_belonging_to(architecture, tag), **options, "weights_only": True},
-        )
+        settings = {**_belonging_to(architecture, tag), **options, "weights_only": True}
+        if not (tag and pretrained):
+            return open_clip.create_model(architecture, **settings)
+        return with_weights(lambda: open_clip.create_model(architecture, pretrained=tag, **settings))
 
 
 def _belonging_to(architecture: str, tag: str) -> dict[str, Any]:

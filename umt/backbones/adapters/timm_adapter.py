@@ -20,6 +20,7 @@ from umt.backbones.adapters.module_adapter import choose_preprocess
 from umt.backbones.adapters.positions import resample_as, summarise_by
 from umt.backbones.adapters.timm_sizes import Build, Sizes, native_size
 from umt.backbones.contract import Features, Preprocess, preprocess_options
+from umt.backbones.lean import with_weights
 from umt.backbones.probing import MeasuredBackbone, Shape, measure
 from umt.backbones.spec import Spec
 from umt.backbones.suggestions import unknown_backbone
@@ -160,7 +161,8 @@ def _adjusted(name: str, options: Mapping[str, Any]) -> Model:
     """Create a model with what its authors' code has and timm's does not: their resampling, their epsilon of norms."""
     rest = dict(options)
     positions, eps, summary = (rest.pop(option, None) for option in ("positions", "layer_norm_eps", "summary_tokens"))
-    model = _create(name, rest)
+    create = partial(_create, name, rest)
+    model = with_weights(create) if rest.get("pretrained") else create()
     if positions is not None:
         resample_as(model, positions)
     if summary is not None:

@@ -19,7 +19,7 @@ from umt.backbones.adapters.module_adapter import choose_preprocess
 from umt.backbones.containers.folders import open_container
 from umt.backbones.containers.parts import parts
 from umt.backbones.contract import Features, Preprocess, preprocess_options
-from umt.backbones.lean import uninitialised
+from umt.backbones.lean import uninitialised, with_weights
 from umt.backbones.probing import MeasuredBackbone, measure
 from umt.backbones.spec import WEIGHT_SUFFIXES, Spec
 from umt.backbones.weights import LoadReport, load_weights
@@ -78,7 +78,9 @@ def load(spec: Spec) -> TorchvisionBackbone:
     entry = _weights(spec.name, str(weights or "DEFAULT")) if pretrained and file is None else None
     empty = uninitialised() if file else nullcontext()
     with building(f"torchvision:{spec.name}", {}, hub=HUB if entry else None), redirect_stderr(StringIO()), empty:
-        module = models.get_model(spec.name, weights=entry)
+        module = (
+            with_weights(lambda: models.get_model(spec.name, weights=entry)) if entry else models.get_model(spec.name)
+        )
     report = _loaded(module, file) if file else None
     backbone = TorchvisionBackbone(module, _preprocess(spec.name, entry).override(**overrides))
     backbone.load_report, backbone.architecture = report, spec.name

@@ -35,7 +35,7 @@ class Choices:
     part: str | None = None
     allow: str | None = None
     model: Mapping[str, Any] = field(default_factory=dict)  # options of the architecture
-    image: frozenset[str] = frozenset()  # fields of the preprocessing that the name overrides
+    image: tuple[str, ...] = ()  # fields of the preprocessing that the name overrides
     architecture: str | None = None  # its name, if the user names it
     library: str = "timm"  # the library that has the named architecture
 
@@ -52,6 +52,7 @@ class Attempt:
     model: nn.Module | None = None  # the architecture, without memory for weights
     heads: str = ""  # who says how many heads there are; empty if nobody does
     library: str = "timm"  # the library that has the architecture
+    by_timm: bool = False  # true if timm's own converter turned the tensors
 
 
 def attempts_at(candidate: Candidate, facts: Facts, choices: Choices) -> list[Attempt]:
@@ -105,7 +106,9 @@ def attempt_by_timm(candidate: Candidate, layout: Layout, choices: Choices) -> A
     name = choices.architecture or ""
     model = empty_model("timm", name, choices.model)
     weights = fit(model, by_timm(model, candidate.state), layout, choices.allow)
-    return Attempt(candidate, replace(layout, name="names that timm converts"), name, choices.model, weights)
+    return Attempt(
+        candidate, replace(layout, name="names that timm converts"), name, choices.model, weights, model, by_timm=True
+    )
 
 
 def _agreeing(attempt: Attempt, facts: Facts) -> Attempt:

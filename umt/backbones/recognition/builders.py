@@ -13,6 +13,7 @@ from torch import nn
 
 from umt.backbones.adapters import open_clip_adapter, timm_adapter
 from umt.backbones.contract import Backbone, Preprocess
+from umt.backbones.lean import uninitialised
 from umt.backbones.recognition.convert import State
 
 POSITIONS = r"pos_embed|positional_embedding|relative_position|rel_pos|patch_embed"  # what another size resamples
@@ -20,7 +21,7 @@ POSITIONS = r"pos_embed|positional_embedding|relative_position|rel_pos|patch_emb
 
 def empty_model(library: str, name: str, options: Mapping[str, Any]) -> nn.Module:
     """Build an architecture without memory for its weights."""
-    with torch.device("meta"):
+    with torch.device("meta"), uninitialised():
         if library == "open_clip":
             visual: nn.Module = open_clip_adapter.create(name, False, {**options, "device": "meta"}).visual
             return visual

@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import timm
+from torch import Tensor
 
+from umt.backbones.build_record import keep, recall
 from umt.backbones.containers.files import Container
 from umt.backbones.containers.parts import parts
 from umt.backbones.recognition import fitting
 from umt.backbones.recognition.attempts import Attempt, Choices, attempt_by_timm, attempts_at
-from umt.backbones.recognition.builders import empty_model
-from umt.backbones.recognition.candidates import Candidate, choose, find_places, outside, whole_parts
+from umt.backbones.recognition.builders import by_timm, empty_model, resized
+from umt.backbones.recognition.candidates import UNKNOWN_BRANCH, Candidate, choose, find_places, outside, whole_parts
+from umt.backbones.recognition.convert import converted
 from umt.backbones.recognition.evidence import evidence, preprocess_of, questions
 from umt.backbones.recognition.facts import Facts, arguments, read_facts
 from umt.backbones.recognition.layout import Layout, layouts
-from umt.backbones.recognition.recognised import RecognisedCheckpoint
+from umt.backbones.recognition.recognised import RecognisedCheckpoint, TensorSource
+from umt.backbones.weights import stamp_of_file
 from umt.errors import UMTError, WeightsError
 
 NAMES = {
@@ -29,7 +33,31 @@ NO_CHOICES = Choices()
 
 
 def recognise_in(container: Container, choices: Choices = NO_CHOICES) -> RecognisedCheckpoint:
-    """Recognise open weights; UMTError names both sides' tensors if they are of no known layout, or do not fit."""
+    """Recognise weights that are open; a file that has not been touched since the plan of a run is known from there."""
+    stamp = stamp_of_file(container.path)
+    question = f"recognition of {container.path}, stamp {stamp}, {choices}, beside {container.facts}"
+    recognised = recall(question, RecognisedCheckpoint) if stamp else None
+    if recognised:
+        return recognised.with_state(_state_of(container, recognised))
+    recognised = _recognise(container, choices)
+    if stamp:
+        keep(question, recognised.with_state({}))
+    return recognised
+
+
+def _state_of(container: Container, recognised: RecognisedCheckpoint) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint that is known, as they were taken when it was recognised."""
+    source = recognised.tensors
+    library, _, name = recognised.architecture.partition(":")
+    part = next(part for part in parts(container.content) if part.where == source.where)
+    state = Candidate(part, source.prefix, (), UNKNOWN_BRANCH).state
+    model = empty_model(library, name, recognised.options)
+    if source.by_timm:
+        return fitting.fitted(model, by_timm(model, state))
+    return fitting.fitted(model, resized(library, model, converted(state, source.layout)))
+
+
+def _recognise(container: Container, choices: Choices) -> RecognisedCheckpoint:
     path = container.path
     facts = read_facts(container)
     named_layouts = _plain_layouts(choices.architecture or _timm_name(facts), choices)
@@ -100,7 +128,7 @@ def _recognised(
         options=best.options,
         preprocess=preprocess,
         pooling=best.layout.pooling,
-        state=best.fit.state,
+        tensors=TensorSource(best.candidate.part.where, best.candidate.prefix, best.layout, best.by_timm),
         fit=best.fit,
         part=best.candidate.title,
         beside=beside,

@@ -34,8 +34,7 @@ def fit(model: nn.Module, state: Mapping[str, Tensor], layout: Layout, allow: st
     if layout.left_if_zero:
         zeros = [name for name, value in state.items() if re.match(layout.left_if_zero, name) and not value.any()]
         kinds = {"bias of zeros": "|".join(f"{re.escape(name)}$" for name in zeros) or "$^", **kinds}
-    shapes = {name: value.shape for name, value in model.state_dict().items()}
-    usable = {name: _shaped(value, shapes[name]) for name, value in state.items() if name in shapes}
+    shapes, usable = shapes_of(model), fitted(model, state)
     over, over_unknown = _sorted_by(state.keys() - shapes.keys(), {**kinds, **COUNTERS})
     absent, absent_unknown = _sorted_by(shapes.keys() - state.keys(), {**absent_kinds, **COUNTERS})
     allowed = [name for name in (*over_unknown, *absent_unknown) if allow and re.search(allow, name)]
@@ -43,6 +42,16 @@ def fit(model: nn.Module, state: Mapping[str, Tensor], layout: Layout, allow: st
     absent_unknown = [name for name in absent_unknown if name not in allowed]
     problems = (*_other_shapes(usable, shapes), *_unknown(over_unknown, absent_unknown))
     return WeightFit(usable, over, absent, tuple(allowed), problems)
+
+
+def shapes_of(model: nn.Module) -> Shapes:
+    return {name: value.shape for name, value in model.state_dict().items()}
+
+
+def fitted(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that a model has a place for."""
+    shapes = shapes_of(model)
+    return {name: _shaped(value, shapes[name]) for name, value in state.items() if name in shapes}
 
 
 def _shaped(value: Tensor, shape: torch.Size) -> Tensor:

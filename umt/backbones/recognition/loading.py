@@ -54,7 +54,7 @@ def _built(spec: Spec, container: Container, path: Path, architecture: str | Non
     choices = Choices(
         **choices_typed,
         model=options,
-        image=frozenset(images),
+        image=tuple(images),
         architecture=architecture,
         library=spec.scheme or "timm",
     )

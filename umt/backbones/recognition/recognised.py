@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,17 @@ from torch import Tensor
 
 from umt.backbones.contract import Preprocess
 from umt.backbones.recognition.fitting import WeightFit
+from umt.backbones.recognition.layout import Layout
+
+
+@dataclass(frozen=True)
+class TensorSource:
+    """The place of a backbone's tensors in a file, and the way from their names to the model's."""
+
+    where: tuple[str, ...]  # containers around them
+    prefix: str
+    layout: Layout
+    by_timm: bool = False  # true if timm's own converter turns them, and not the layout
 
 
 @dataclass(frozen=True)
@@ -28,9 +39,17 @@ class RecognisedCheckpoint:
     options: Mapping[str, Any]
     preprocess: Preprocess
     pooling: str
-    state: Mapping[str, Tensor]
+    tensors: TensorSource
     fit: WeightFit
     part: str  # the containers and the prefix of the backbone
     beside: Mapping[str, list[str]]  # kind -> tensors of the file outside the backbone
     evidence: Mapping[str, str] = field(default_factory=dict)
     open_questions: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> Mapping[str, Tensor]:
+        return self.fit.state
+
+    def with_state(self, state: Mapping[str, Tensor]) -> RecognisedCheckpoint:
+        """Return the same checkpoint with other tensors: with none, it is a record in plain values."""
+        return replace(self, fit=replace(self.fit, state=state))

@@ -478,7 +478,7 @@ HUGGING_FACE: Mapping[str, tuple[str, str, dict[str, Any], int]] = {
 
 
 @pytest.mark.parametrize("name", HUGGING_FACE)
-def test_hugging_face(tmp_path: Path, name: str) -> None:
+def test_hugging_face(planned: Callable[[str], Backbone], tmp_path: Path, name: str) -> None:
     transformers = pytest.importorskip("transformers")
     model_class, feature, options, side = HUGGING_FACE[name]
     kind = getattr(transformers, model_class)
@@ -487,7 +487,7 @@ def test_hugging_face(tmp_path: Path, name: str) -> None:
     model.save_pretrained(tmp_path / "model")
     processor = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4], "resample": 2, "crop_size": side}
     (tmp_path / "model/preprocessor_config.json").write_text(json.dumps(processor))
-    backbone = create_backbone(str(tmp_path / "model"))
+    backbone = planned(str(tmp_path / "model"))
     assert backbone.preprocess.mean == (0.4, 0.5, 0.6), "what the folder says comes before what the family has"
     assert (backbone.preprocess.interpolation, backbone.preprocess.size) == ("bilinear", side)
 
@@ -708,7 +708,7 @@ def test_jax_vit(tmp_path: Path) -> None:
         torch.testing.assert_close(value, own.state_dict()[name])
 
 
-def test_hugging_face_clip_with_its_projection(tmp_path: Path) -> None:
+def test_hugging_face_clip_with_its_projection(planned: Callable[[str], Backbone], tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     vision = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "intermediate_size": 1536}
     text = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
@@ -716,7 +716,7 @@ def test_hugging_face_clip_with_its_projection(tmp_path: Path) -> None:
     config = transformers.CLIPConfig(vision_config=vision, text_config=text, projection_dim=256)
     model = shaken(transformers.CLIPModel(config))
     model.save_pretrained(tmp_path / "model")
-    backbone = create_backbone(str(tmp_path / "model"))
+    backbone = planned(str(tmp_path / "model"))
     assert (backbone.architecture, backbone.preprocess.mean[0]) == ("ViT-S-32-alt", CLIP)
 
     def reference(images: Tensor) -> Tensor:
@@ -728,20 +728,20 @@ def test_hugging_face_clip_with_its_projection(tmp_path: Path) -> None:
     assert_same(backbone, reference, 224, 224)
 
 
-def test_hugging_face_siglip_with_its_text_tower(tmp_path: Path) -> None:
+def test_hugging_face_siglip_with_its_text_tower(planned: Callable[[str], Backbone], tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     vision = {**SMALL, **MLP, "image_size": 64, "patch_size": 16}
     text = {**SMALL, **MLP, "projection_size": 128}
     torch.manual_seed(0)
     model = shaken(transformers.SiglipModel(transformers.SiglipConfig(vision_config=vision, text_config=text)))
     model.save_pretrained(tmp_path / "model")
-    backbone = create_backbone(str(tmp_path / "model"))
+    backbone = planned(str(tmp_path / "model"))
     assert "of text tower" in evidence(backbone)["tensors"]
     assert backbone.preprocess.mean[0] == HALF
     assert_same(backbone, lambda images: model.vision_model(pixel_values=images).pooler_output)
 
 
-def test_names_that_only_timm_converts(tmp_path: Path) -> None:
+def test_names_that_only_timm_converts(planned: Callable[[str], Backbone], tmp_path: Path) -> None:
     """XCiT's authors have one matrix for queries, keys and values; what timm's converter drops needs a reason, too."""
     torch.manual_seed(0)
     model = shaken(timm.create_model("xcit_nano_12_p16_224", num_classes=0))
@@ -751,7 +751,7 @@ def test_names_that_only_timm_converts(tmp_path: Path) -> None:
             names = [f"cls_attn_blocks.{block}.attn.{letter}.{part}" for letter in "qkv"]
             state[f"cls_attn_blocks.{block}.attn.qkv.{part}"] = torch.cat([state.pop(name) for name in names])
     torch.save({"model": state}, tmp_path / "w.pth")
-    backbone = create_backbone(f"timm:xcit_nano_12_p16_224?weights={tmp_path}/w.pth")
+    backbone = planned(f"timm:xcit_nano_12_p16_224?weights={tmp_path}/w.pth")
     assert_same(backbone, timm_pooled(model))
     torch.save({"model": {**state, **zeros("gadget.weight")}}, tmp_path / "w.pth")
     with pytest.raises(UMTError, match=r"no place in the model: 'gadget\.weight'"):
