@@ -24,7 +24,7 @@ QUESTIONS = {
     "act_layer": "which activation it has; add act_layer=quick_gelu for OpenAI's weights, or act_layer=gelu",
     "positions": (
         "if its table of positions is used; add positions=vjepa2 for V-JEPA 2, which rotates instead; V-JEPA, which "
-        "adds the table, is not supported"
+        "adds the table, is not supported: wrap its code in a backbone of your own (docs/backbones.md)"
     ),
     "summary_tokens": (
         "which of its tokens are the summary of an image; add summary_tokens=[0, 1, 2] with the numbers of those whose "
