@@ -99,8 +99,8 @@ def _best(cells: Sequence[Cell], metric: ShownMetric) -> list[bool]:
     below = next(_reach(cell, -sign) for cell in cells if cell.value is not None and sign * cell.value == best)
     equal = [cell.value is not None and round(sign * cell.value, digits) == round(best, digits) for cell in cells]
     marked = [
-        same or (cell.value is not None and best - sign * cell.value <= math.hypot(below, _reach(cell, sign)))
-        for same, cell in zip(equal, cells, strict=True)
+        match or (cell.value is not None and best - sign * cell.value <= math.hypot(below, _reach(cell, sign)))
+        for match, cell in zip(equal, cells, strict=True)
     ]
     return equal if sum(equal) == len(values) else [False] * len(cells) if sum(marked) == len(values) else marked
 
