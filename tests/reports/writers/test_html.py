@@ -10,9 +10,12 @@ from html.parser import HTMLParser
 
 import pytest
 from matplotlib.figure import Figure as Drawing
+from PIL import Image
 
 from reports.building.table import Cell, Group, Row
 from reports.figures.figure import rendered
+from reports.figures.maps import MapSheet
+from reports.figures.panels import PanelBlock, PanelRow, Tile, webp
 from reports.writers import html
 from reports.writers.html import address_in_run, html_page
 
@@ -138,3 +141,15 @@ def test_intervals_stand_beside_their_numbers(table):
     assert '<span class="interval">[80.0, 82.1]</span>' in text
     assert 'id="intervals"' in text
     assert 'id="intervals"' not in html_page("x", [table])
+
+
+def test_panels_and_maps_are_text_where_they_hold_text(hostile, tmp_path):
+    picture = webp(Image.new("RGB", (4, 4)), lossless=True)
+    row = PanelRow(hostile, (Tile(hostile, picture, tmp_path),), {hostile: "#aabbcc"})
+    sheet = MapSheet("maps-1", hostile, hostile, picture, tmp_path)
+    page = Page(html_page("x", [], [], [PanelBlock("panels-1", hostile, (row,)), sheet]))
+    assert page.open == []
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    images = [attributes for tag, attributes in page.elements if tag == "img"]
+    assert [image["alt"] for image in images] == [f"{hostile}: {hostile}", hostile]
+    assert all((image["src"] or "").startswith("data:image/webp;base64,") for image in images)
