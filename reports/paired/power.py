@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy.special import ndtri
+from scipy.special import nctdtrinc, stdtrit
 
 from reports.paired.pairing import PairedColumn
 from reports.paired.testing import ALPHA
 from reports.paired.verdicts import ColumnVerdict, PairVerdict
 
+MOST = 1_000_000_000  # items or seeds
 POWER = 0.8  # the probability that a difference of the detectable size is found
 
 
@@ -29,20 +32,37 @@ def pair_powers(verdict: ColumnVerdict) -> list[PairPower]:
     return [_power(verdict.column, pair) for pair in verdict.pairs]
 
 
-def deviations_to_detect() -> float:
-    """Return the difference that is found with probability POWER, in its own deviations."""
-    return float(ndtri(1 - ALPHA / 2) + ndtri(POWER))
+def deviations_to_detect(freedom: float) -> float:
+    """Return the difference that is found with probability POWER, in deviations that are known with so much freedom."""
+    return float(nctdtrinc(freedom, 1 - POWER, stdtrit(freedom, 1 - ALPHA / 2)))
+
+
+@dataclass(frozen=True)
+class DifferenceNoise:
+    """The variance of a difference over one item, and over one seed."""
+
+    of_item: float
+    of_seed: float
+
+    def detectable(self, items: int, seeds: int) -> float:
+        """Return the difference that so many items and seeds detect; few seeds tell little of their own noise."""
+        over_items, over_seeds = self.of_item / items, self.of_seed / seeds
+        variance = over_items + over_seeds
+        if variance == 0:
+            return 0.0
+        spread = over_items**2 / max(items - 1, 1) + over_seeds**2 / max(seeds - 1, 1)
+        return deviations_to_detect(variance**2 / spread) * math.sqrt(variance)
 
 
 def _power(column: PairedColumn, pair: PairVerdict) -> PairPower:
-    seeds, deviation = len(column.values), abs(pair.difference) / deviations_to_detect()
-    over_seeds = _variance_of_a_seed(column, pair)
-    over_items = pair.deviation**2
+    seeds, items = len(column.values), len(column.items)
+    noise = DifferenceNoise(pair.deviation**2 * items, _variance_of_a_seed(column, pair))
+    difference = abs(pair.difference)
     return PairPower(
         pair,
-        deviations_to_detect() * math.sqrt(over_items + over_seeds / seeds),
-        _needed(over_items * len(column.items), deviation**2 - over_seeds / seeds),
-        _needed(over_seeds, deviation**2 - over_items),
+        noise.detectable(items, seeds),
+        _needed(lambda count: noise.detectable(count, seeds) <= difference, 1),
+        _needed(lambda count: noise.detectable(items, count) <= difference, 2 if noise.of_seed else 1),
     )
 
 
@@ -53,8 +73,8 @@ def _variance_of_a_seed(column: PairedColumn, pair: PairVerdict) -> float:
     return float(differences.var(ddof=1)) if len(differences) > 1 else 0.0
 
 
-def _needed(variance_of_one: float, allowed: float) -> int | None:
-    """Return how many reduce a variance to what is allowed, None if nothing is allowed."""
-    if allowed <= 0:
+def _needed(detects: Callable[[int], bool], fewest: int) -> int | None:
+    """Return the smallest number that detects, from the fewest on; None if MOST do not."""
+    if not detects(MOST):
         return None
-    return max(1, math.ceil(variance_of_one / allowed))
+    return bisect_left(range(MOST), True, fewest, key=detects)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, nct
+from scipy.stats import t as student
 
 from benchmarks.scores import ClassMeanScores, MeanScores
 from reports.comparison.deciding import decision
@@ -85,7 +86,7 @@ def test_power_of_one_seed_is_that_of_the_normal_formula(column) -> None:  # typ
     [power] = pair_powers(verdict)
     deviation = (values[0] - values[1]).std() / np.sqrt(2000)
     assert power.detectable == pytest.approx(2.80 * deviation, rel=0.05)
-    assert deviations_to_detect() == pytest.approx(2.8016, abs=1e-3)
+    assert deviations_to_detect(1e5) == pytest.approx(2.8016, abs=1e-3)
     assert power.items_needed == pytest.approx(2000 * (power.detectable / verdict.pairs[0].difference) ** 2, rel=0.01)
 
 
@@ -94,8 +95,17 @@ def test_noise_of_training_needs_seeds_and_no_number_of_items(column) -> None:  
     seeds = {"a": [MeanScores(items + shift) for shift in (0.9, 0.0, 0.3)], "b": [MeanScores(items)] * 3}
     [power] = pair_powers(verdicts([column(seeds, "rmse")], 1000, 0)[0])
     assert power.items_needed is None
-    variance = np.var([0.9, 0.0, 0.3], ddof=1)
-    assert power.seeds_needed == pytest.approx(variance / (0.4 / deviations_to_detect()) ** 2, abs=1)
+    deviation = np.std([0.9, 0.0, 0.3], ddof=1)
+    assert power.seeds_needed is not None
+    for seeds, found in ((power.seeds_needed, True), (power.seeds_needed - 1, False)):
+        share = power_of_t_test(0.4 / deviation * np.sqrt(seeds), seeds - 1)
+        assert (share >= 0.8) == found
+    assert power_of_t_test(power.detectable / deviation * np.sqrt(3), 2) == pytest.approx(0.8, abs=1e-3)
+
+
+def power_of_t_test(shift: float, freedom: int) -> float:
+    """The share of t-tests that find a difference of so many deviations of its mean, on the side where it is."""
+    return float(nct.sf(student.ppf(0.975, freedom), freedom, shift))
 
 
 def test_deciding_items_and_classes_add_up_to_the_difference(column, monkeypatch) -> None:  # type: ignore[no-untyped-def]
