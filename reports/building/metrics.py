@@ -39,6 +39,7 @@ METRICS = {
     "outlier_share": ShownMetric("outlier tokens", higher_is_better=False, decimals=2),
     "norm_ratio": ShownMetric("norm ratio", "", higher_is_better=False, decimals=2),
     "position_r2": ShownMetric("position R²", higher_is_better=False),
+    "mce": ShownMetric("mCE", higher_is_better=False),
     "latency": ShownMetric("latency", "ms", higher_is_better=False, decimals=2),
     "memory": ShownMetric("memory", "MB", higher_is_better=False, decimals=0),
     "images_per_second": ShownMetric("images a second", "img/s", decimals=0),

@@ -129,6 +129,7 @@ MAKING = {
     "umt/data/mini/crops.py:write_caltech101": "constants",
     "umt/data/mini/crops.py:write_cub": "constants",
     "umt/data/mini/dense.py:_folders": "constants",
+    "umt/data/mini/digits.py:write_corruptions": "constants",
     "umt/data/mini/digits.py:write_digits": "constants",
     "umt/data/mini/digits.py:write_inverted": "constants",
     "umt/data/mini/labelled.py:_write_cars": "constants",

@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from umt.data.sets.variants.imagenet_c import CORRUPTIONS, SEVERITIES
+
 SIDE = 64  # pixels; the scans have 8
 
 
@@ -36,3 +38,17 @@ def write_inverted(index_names: bool, folder: Path, count: int) -> None:
         target.mkdir(parents=True, exist_ok=True)
         grey = Image.fromarray(255 - np.round(scan * (255 / 16)).astype(np.uint8))
         grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC).convert("RGB").save(target / f"scan_{index:04d}.png")
+
+
+def write_corruptions(folder: Path, count: int) -> None:
+    """Write the last scans in ImageNet-C's layout, `count` for all of it: a grey veil that grows with severity."""
+    digits = load_digits()
+    scans = max(1, count // 75)
+    for corruption in (name for group in CORRUPTIONS.values() for name in group):
+        for severity in SEVERITIES:
+            for index in range(-scans, 0):
+                target = folder / corruption / severity / f"digit_{digits.target[index]}"
+                target.mkdir(parents=True, exist_ok=True)
+                grey = digits.images[index] * (255 / 16) * (1 - int(severity) / 6) + 255 * int(severity) / 12
+                image = Image.fromarray(np.round(grey).astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+                image.convert("RGB").save(target / f"scan_{-index:04d}.png")

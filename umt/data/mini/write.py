@@ -48,7 +48,14 @@ class MiniPart:
     write: Callable[[Path, Any], None]  # (folder, field of MiniSize under the data set's name, or `labelled`)
 
 
-VARIANTS = ("imagenet_a", "imagenet_r", "imagenet_sketch", "imagenet_v2")
+INVERTED = "black and white exchanged"
+VARIANTS: dict[str, tuple[str, Callable[[Path, Any], None]]] = {
+    "imagenet_a": (INVERTED, partial(digits.write_inverted, False)),
+    "imagenet_c": ("under a grey veil", digits.write_corruptions),
+    "imagenet_r": (INVERTED, partial(digits.write_inverted, False)),
+    "imagenet_sketch": (INVERTED, partial(digits.write_inverted, False)),
+    "imagenet_v2": (INVERTED, partial(digits.write_inverted, True)),
+}
 PHOTOGRAPHS = "crops of photographs from scikit-image and scikit-learn, each photograph a class"
 
 PARTS = (
@@ -108,11 +115,11 @@ PARTS = (
         MiniPart(
             name,
             f"digits {number}",
-            real=f"the last of these digits, black and white exchanged, in {dataset_info(name).title}'s layout",
+            real=f"the last of these digits, {change}, in {dataset_info(name).title}'s layout",
             rendered="",
-            write=partial(digits.write_inverted, name == "imagenet_v2"),
+            write=write,
         )
-        for number, name in enumerate(VARIANTS, start=2)
+        for number, (name, (change, write)) in enumerate(VARIANTS.items(), start=2)
     ),
 )
 
