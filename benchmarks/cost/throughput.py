@@ -16,7 +16,7 @@ from benchmarks.tasks.throughput import ThroughputSettings, measure_speed
 from umt.backbones import Backbone
 from umt.errors import UMTError
 
-SHORT_TIMING = {"warmup": 1, "forwards": 3}
+SHORT_TIMING = (1, 3)  # forwards that warm up, and that count
 MAX_CPU_BATCH = 8  # images at most: on a CPU more are no faster, and take long
 
 
@@ -47,19 +47,25 @@ def readable_results(folders: Iterable[Path]) -> Iterator[Result]:
 
 
 def _stored(weights: str, device: torch.device, results: Iterable[Result]) -> dict[str, float]:
-    """Return the speeds, by precision, of results of these weights on such a device with as many threads."""
+    """Return the speeds, by precision, of results of these weights on such a device with as many threads.
+
+    Forwards of one image, and compiled ones, are no measure of a job.
+    """
     machine = describe(device).device, torch.get_num_threads()
     speeds: dict[str, float] = {}
     for result in results:
         same_machine = (result.environment.device, result.details.get("threads")) == machine
         gmacs = math.prod(result.metrics.get(name, 0.0) for name in ("images_per_second", "gmacs"))  # a second
-        if result.key.task == "throughput" and result.key.weights_hash == weights and same_machine and gmacs > 0:
+        unlike = result.details.get("batch", MAX_CPU_BATCH) == 1 or result.details.get("compiled", False)
+        same_weights = result.key.task == "throughput" and result.key.weights_hash == weights
+        if same_weights and same_machine and gmacs > 0 and not unlike:
             speeds.setdefault(str(result.details.get("precision")), 1 / gmacs)
     return speeds
 
 
 def _measured(backbone: Backbone, precision: str, settings: ThroughputSettings, device: torch.device) -> float:
     batch = min(settings.batch, MAX_CPU_BATCH) if device.type == "cpu" else settings.batch
-    short = replace(settings, **SHORT_TIMING, batch=batch, precision=precision)
+    warmup, forwards = SHORT_TIMING
+    short = replace(settings, warmup=warmup, forwards=forwards, batch=batch, precision=precision, compiled=False)
     speed = measure_speed(backbone.to(device), short, device)
     return 1 / (speed.images_per_second * speed.gmacs)

@@ -20,6 +20,7 @@ BUILT_IN = (
     "diagnostics",
     "retrieval",
     "robustness",
+    "corruption",
     "zeroshot",
     "ade20k_linear",
     "nyuv2_depth",

@@ -40,7 +40,7 @@ class RobustnessSettings(HeadsSettings):
 
 def run(job: Job[RobustnessSettings]) -> Outcome:
     """Score the reported images, among the classes that occur in them: for ImageNet-A and -R their official 200."""
-    head = _kept_head(cast(Job[HeadsSettings], job))
+    head = kept_head(cast(Job[HeadsSettings], job))
     samples = job.dataset.reported_samples
     view = (job.settings.resolution, job.settings.crop_pct)
     parts, labels = frozen_parts(job, samples, *view, what=head.parts)
@@ -65,7 +65,7 @@ def _right(job: Job[RobustnessSettings], predictions: np.ndarray, labels: np.nda
     return np.array(rights, dtype=np.float64)
 
 
-def _kept_head(job: Job[HeadsSettings]) -> ChosenHead:
+def kept_head(job: Job[HeadsSettings]) -> ChosenHead:
     """Return the head of this backbone and these settings from the cache, or train it and keep it there."""
     if job.cache is None:
         return chosen_head(job)

@@ -13,7 +13,7 @@ from reports.paired.pairing import PairedColumn
 from reports.paired.testing import ALPHA
 from reports.paired.verdicts import ColumnVerdict, PairVerdict
 
-MOST = 1_000_000_000  # items or seeds
+MAX_NEEDED = 1_000_000_000  # items or seeds
 POWER = 0.8  # the probability that a difference of the detectable size is found
 
 
@@ -73,8 +73,8 @@ def _variance_of_a_seed(column: PairedColumn, pair: PairVerdict) -> float:
     return float(differences.var(ddof=1)) if len(differences) > 1 else 0.0
 
 
-def _needed(detects: Callable[[int], bool], fewest: int) -> int | None:
-    """Return the smallest number that detects, from the fewest on; None if MOST do not."""
-    if not detects(MOST):
+def _needed(detects: Callable[[int], bool], minimum: int) -> int | None:
+    """Return the smallest number that detects, from the minimum on; None if MAX_NEEDED do not."""
+    if not detects(MAX_NEEDED):
         return None
-    return bisect_left(range(MOST), True, fewest, key=detects)
+    return bisect_left(range(MAX_NEEDED), True, minimum, key=detects)

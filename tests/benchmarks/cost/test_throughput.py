@@ -42,7 +42,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[ThroughputSettings]:
 
     def measure(backbone: Backbone, given: ThroughputSettings, device: torch.device) -> object:
         settings.append(given)
-        return Speed(given.resolution, given.precision, [2.0], given.batch, gmacs=1.0)
+        return Speed(given.resolution, given.precision, [2.0], given.batch, gmacs=1.0, memory=0)
 
     monkeypatch.setattr(throughput, "measure_speed", measure)
     return settings
@@ -63,6 +63,8 @@ def test_a_result_of_this_backbone_and_machine_counts(
         {"details": {"precision": "bf16", "threads": torch.get_num_threads()}},
         {"details": {"precision": "fp32", "threads": 99}},
         {"details": {}},
+        {"details": {"precision": "fp32", "threads": torch.get_num_threads(), "batch": 1}},
+        {"details": {"precision": "fp32", "threads": torch.get_num_threads(), "compiled": True}},
         {"metrics": {**GIVEN, "gmacs": 0.0}},
         {"metrics": {"images_per_second": 8.0}},
     ],

@@ -128,6 +128,7 @@ MAKING = {
     "umt/backbones/checkpoint.py:save_checkpoint": "its caller",
     "umt/data/cli.py:prepare": "--data-root",
     "umt/data/mini/dense.py:pair_folders": "constants",
+    "umt/data/mini/digits.py:write_corruptions": "constants",
     "umt/data/mini/digits.py:write_digits": "constants",
     "umt/data/mini/digits.py:write_inverted": "constants",
     "umt/data/sets/labelled/cars.py:write_annotations": "constants",

@@ -38,3 +38,17 @@ def write_inverted(folders_of: Callable[[Sequence[str]], Sequence[str]], folder:
         target.mkdir(parents=True, exist_ok=True)
         grey = Image.fromarray(255 - np.round(scan * (255 / 16)).astype(np.uint8))
         grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC).convert("RGB").save(target / f"scan_{index:04d}.png")
+
+
+def write_corruptions(corruptions: Sequence[str], severities: Sequence[str], folder: Path, count: int) -> None:
+    """Write the last scans in ImageNet-C's layout, `count` for all of it: a grey veil that grows with severity."""
+    digits = load_digits()
+    scans = max(1, count // (len(corruptions) * len(severities)))
+    for corruption in corruptions:
+        for severity in severities:
+            for index in range(-scans, 0):
+                target = folder / corruption / severity / f"digit_{digits.target[index]}"
+                target.mkdir(parents=True, exist_ok=True)
+                grey = digits.images[index] * (255 / 16) * (1 - int(severity) / 6) + 255 * int(severity) / 12
+                image = Image.fromarray(np.round(grey).astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+                image.convert("RGB").save(target / f"scan_{-index:04d}.png")

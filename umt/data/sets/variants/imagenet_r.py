@@ -5,4 +5,4 @@ from umt.data.sets.variants import imagenet_variant
 
 GET = "get it from https://github.com/hendrycks/imagenet-r"
 ARCHIVE = Archive("imagenet-r.tar", get=GET, files=61_000, gigabytes=4.4)
-INFO = imagenet_variant("imagenet_r", "ImageNet-R", ARCHIVE, "imagenet-r", images=30_000, number=3)
+INFO = imagenet_variant("imagenet_r", "ImageNet-R", ARCHIVE, "imagenet-r", images=30_000, number=4)

@@ -16,5 +16,5 @@ def folders(classes: Sequence[str]) -> list[str]:
 GET = "get it from https://huggingface.co/datasets/vaishaal/ImageNetV2"
 ARCHIVE = Archive("imagenetv2-matched-frequency.tar.gz", get=GET, files=22_000, gigabytes=2.6)
 INFO = imagenet_variant(
-    "imagenet_v2", "ImageNet-V2", ARCHIVE, "imagenetv2-matched-frequency-format-val", 10_000, 5, folders
+    "imagenet_v2", "ImageNet-V2", ARCHIVE, "imagenetv2-matched-frequency-format-val", 10_000, 6, folders
 )
