@@ -18,6 +18,7 @@ BUILT_IN = (
     "knn",
     "zeroshot",
     "ade20k_linear",
+    "knn_segmentation",
     "nyuv2_depth",
     "throughput",
 )

@@ -19,7 +19,9 @@ from umt.data.mini import PARTS, MiniSize, write_part
 HOSTILE = "[red]red[/red] [/] [link=http://a]b[/link] \x1b]0;title\x07\x1b[2J\x9b2J \u202e :boom: \\"
 SEEN = "[red]red[/red] [/] [link=http://a]b[/link] \\x1b]0;title\\x07\\x1b[2J\\x9b2J \\u202e :boom: \\"
 OURS = re.compile("\x1b\\[([\\d;]*m|\\?25[lh]|2K|1A)|\r")  # colours, and what a bar needs
-TINY = MiniSize(imagenet=60, aircraft=(1, 1, 1), caltech101=1, cub=(1, 1), ade20k=(2, 1), nyuv2=((1, 1), (1, 1)))
+TINY = MiniSize(
+    imagenet=60, aircraft=(1, 1, 1), caltech101=1, cub=(1, 1), voc2012=(2, 1), ade20k=(2, 1), nyuv2=((1, 1), (1, 1))
+)
 Call = Callable[..., str]
 
 

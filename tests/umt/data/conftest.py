@@ -37,4 +37,6 @@ def make_image() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def tiny_size() -> MiniSize:
     """The embedded data at its smallest that every layout admits."""
-    return MiniSize(imagenet=60, aircraft=(1, 1, 1), caltech101=1, cub=(1, 1), ade20k=(2, 1), nyuv2=((1, 1), (1, 1)))
+    return MiniSize(
+        imagenet=60, aircraft=(1, 1, 1), caltech101=1, cub=(1, 1), voc2012=(2, 1), ade20k=(2, 1), nyuv2=((1, 1), (1, 1))
+    )

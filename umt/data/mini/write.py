@@ -27,6 +27,7 @@ class MiniSize:
     aircraft: tuple[int, int, int] = (10, 5, 15)  # train, val, test crops a photograph
     caltech101: int = 10  # test crops a photograph, beside the 30 to train
     cub: tuple[int, int] = (20, 20)  # train, test crops a photograph
+    voc2012: tuple[int, int] = (32, 12)  # train, val rooms
     ade20k: tuple[int, int] = (64, 24)  # training, validation rooms
     nyuv2: tuple[tuple[int, int], tuple[int, int]] = ((24, 10), (8, 4))  # rooms, crops of stereo: train, test
 
@@ -75,6 +76,13 @@ PARTS = (
         real=f"{PHOTOGRAPHS}, in CUB's layout",
         rendered="",
         write=crops.write_cub,
+    ),
+    MiniPart(
+        "voc2012",
+        "rooms V",
+        real="the photographs that surfaces are covered with, in VOC 2012's layout",
+        rendered="images and class maps",
+        write=dense.write_voc2012,
     ),
     MiniPart(
         "ade20k",

@@ -46,6 +46,7 @@ def test_splits_have_the_sizes_that_were_asked_for(written: Path) -> None:
         "aircraft": {"train": photos, "val": photos, "test": photos},
         "caltech101": {"train": 30 * photos, "test": photos},
         "cub": {"train": (photos + 1) // 2, "test": (photos + 1) // 2},
+        "voc2012": {"train": 2, "val": 1},
         "ade20k": {"training": 2, "validation": 1},
         "nyuv2": {"train": 2, "test": 2},
     }
