@@ -13,6 +13,7 @@ from mmseg.registry import MODELS
 from mmseg_configs.backbone import PADDING_COLOURS, data_preprocessor, padding_colour
 from mmseg_configs.best import Best
 from mmseg_configs.datasets import ADE20K_CLASSES, SegmentationSamples
+from mmseg_configs.loading import ADE20K_LABELS
 from mmseg_configs.runner import Parts, TrainingSettings, check
 from mmseg_configs.schedules import falling
 from mmseg_configs.scope import mmseg_scope
@@ -21,6 +22,7 @@ from mmseg_configs.transforms import IMAGING
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
 from umt.data.contract import Sample
+from umt.data.labels import Labels
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def build(
     test: Sequence[Sample],
     seed: int,
     classes: Sequence[str] = ADE20K_CLASSES,
+    labels: Labels = ADE20K_LABELS,
 ) -> Parts:
     """Build the linear probe of a backbone with optimiser, data and metric; the head's weights depend on the seed."""
     multiple = backbone.preprocess.size_multiple
@@ -89,9 +92,9 @@ def build(
         return Parts(
             model,
             optimizer,
-            SegmentationSamples(train, classes, pipeline=train_pipeline(settings, crop, len(classes))),
+            SegmentationSamples(train, classes, pipeline=train_pipeline(settings, crop, labels)),
             SegmentationSamples(
-                test, classes, pipeline=evaluation_pipeline(settings, multiple, len(classes)), test_mode=True
+                test, classes, pipeline=evaluation_pipeline(settings, multiple, labels), test_mode=True
             ),
             {"type": "ClassIoU"},
             {"crop": crop, "padded_crop": padded, **settings.recorded()},
@@ -156,13 +159,13 @@ def evaluation_config(settings: ADE20KSettings, size_multiple: int) -> ConfigDic
     return ConfigDict(mode=settings.test_mode, crop_size=(window, window), stride=(stride, stride))
 
 
-def train_pipeline(settings: ADE20KSettings, crop: int, classes: int = len(ADE20K_CLASSES)) -> list[dict[str, Any]]:
+def train_pipeline(settings: ADE20KSettings, crop: int, labels: Labels = ADE20K_LABELS) -> list[dict[str, Any]]:
     """Return mmseg's transforms of a training image."""
     resize, distortion = IMAGING[settings.imaging]
     scale = {"scale": settings.scale, "ratio_range": settings.scale_range, "keep_ratio": True}
     return [
         {"type": "LoadCheckedImage"},
-        {"type": "LoadCheckedLabels", "classes": classes},
+        {"type": "LoadCheckedLabels", "labels": labels},
         {"type": "RandomResize", "resize_type": resize, **scale},
         {"type": "RandomCrop", "crop_size": (crop, crop), "cat_max_ratio": settings.cat_max_ratio},
         {"type": "RandomFlip", "prob": settings.flip},
@@ -172,7 +175,7 @@ def train_pipeline(settings: ADE20KSettings, crop: int, classes: int = len(ADE20
 
 
 def evaluation_pipeline(
-    settings: ADE20KSettings, size_multiple: int, classes: int = len(ADE20K_CLASSES)
+    settings: ADE20KSettings, size_multiple: int, labels: Labels = ADE20K_LABELS
 ) -> list[dict[str, Any]]:
     """Return mmseg's transforms of a test image; labels keep their own size, and are compared at it."""
     return [
@@ -180,7 +183,7 @@ def evaluation_pipeline(
         {"type": IMAGING[settings.imaging][0], "scale": settings.scale, "keep_ratio": True},
         # padded here and not by the preprocessor, mmseg takes the padding for a part of the image
         *([{"type": "Pad", "size_divisor": size_multiple}] if settings.padding == "stretched" else []),
-        {"type": "LoadCheckedLabels", "classes": classes},
+        {"type": "LoadCheckedLabels", "labels": labels},
         {"type": "PackSegInputs"},
     ]
 

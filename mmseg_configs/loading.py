@@ -10,7 +10,10 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from umt.data.images import decode, decode_rgb
+from umt.data.labels import Labels
 from umt.errors import DataError
+
+ADE20K_LABELS = Labels.after_zero(150)
 
 
 @TRANSFORMS.register_module()
@@ -25,18 +28,19 @@ class LoadCheckedImage(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadCheckedLabels(BaseTransform):
-    """`gt_seg_map`: uint8 [H, W] from labels 0..classes; 0 (unlabelled) becomes 255, class k becomes k - 1."""
+    """`gt_seg_map`: class indices uint8 [H, W] from the values of a data set; unlabelled pixels become 255."""
 
-    def __init__(self, classes: int = 150) -> None:
-        self.classes = classes
+    def __init__(self, labels: Labels = ADE20K_LABELS) -> None:
+        self.labels = labels
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        labels = read_annotation(results, "seg_map_path")
-        if labels.max() > self.classes:
+        values = read_annotation(results, "seg_map_path")
+        unknown = self.labels.unknown(values)
+        if unknown is not None:
             raise DataError(
-                f"{results['seg_map_path']}: label {labels.max()}, expected 0..{self.classes}; replace the file"
+                f"{results['seg_map_path']}: label {unknown}, expected {self.labels.expected}; replace the file"
             )
-        results["gt_seg_map"] = labels.astype(np.uint8) - np.uint8(1)
+        results["gt_seg_map"] = self.labels.indices(values)
         results["seg_fields"].append("gt_seg_map")
         return results
 

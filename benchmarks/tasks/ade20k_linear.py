@@ -31,7 +31,9 @@ def run(job: Job[ADE20KSettings]) -> Outcome:
     """Train the head on the training split, and test the weights that the protocol chooses on the validation split."""
     settings = job.settings
     train, test = job.dataset.training_samples, job.dataset.reported_samples
-    parts = build(settings, job.backbone, train, test, job.seed, class_names(job.dataset))
+    parts = build(
+        settings, job.backbone, train, test, job.seed, class_names(job.dataset), job.dataset.info.pixel_labels
+    )
     values = train_and_test(parts, settings, RunContext(job.device, job.work_dir, job.seed, job.progress, job.wandb))
     names, pictures_by_name = parts.test_set.metainfo["classes"], pictures(parts)
     details = {
@@ -47,6 +49,8 @@ def run(job: Job[ADE20KSettings]) -> Outcome:
 
 def class_names(dataset: Dataset) -> Sequence[str]:
     """Return the names of the classes: the data set's own, those of ADE20K as mmseg has them, or numbers."""
+    if dataset.info.label_names:
+        return dataset.info.label_names
     count = dataset.info.classes or len(ADE20K_CLASSES)
     return dataset.class_names or (
         ADE20K_CLASSES if count == len(ADE20K_CLASSES) else [f"class {index}" for index in range(1, count + 1)]

@@ -9,6 +9,7 @@ import numpy as np
 
 from umt.data.contract import Dataset, LabelledImages, Sample
 from umt.data.images import decode, decode_rgb
+from umt.data.labels import Labels
 from umt.errors import DataError
 
 MILLIMETRES = 1000.0  # a metre, in the values of a depth map
@@ -32,12 +33,15 @@ def check_image(path: Path) -> tuple[int, int]:
     return decode_rgb(path).size
 
 
-def check_annotation(image: Path, annotation: Path, max_label: int) -> None:
-    """Check a class map: one channel, as large as its image, labels at most `max_label`."""
-    labels = _same_size(image, annotation)
-    if labels.ndim != 2 or labels.max() > max_label:
-        description = f"label {labels.max()}" if labels.ndim == 2 else f"{labels.shape[2]} channels"
-        raise DataError(f"{annotation}: {description}, expected one channel of labels 0..{max_label}; replace the file")
+def check_annotation(image: Path, annotation: Path, labels: Labels) -> None:
+    """Check a class map: one channel, as large as its image, known labels."""
+    values = _same_size(image, annotation)
+    unknown = labels.unknown(values) if values.ndim == 2 else None
+    if values.ndim != 2 or unknown is not None:
+        description = f"label {unknown}" if values.ndim == 2 else f"{values.shape[2]} channels"
+        raise DataError(
+            f"{annotation}: {description}, expected one channel of labels {labels.expected}; replace the file"
+        )
 
 
 def check_depth(image: Path, annotation: Path, plausible: tuple[float, float] | None = None) -> None:
@@ -73,7 +77,7 @@ def check_item(dataset: Dataset, sample: Sample) -> None:
     elif dataset.info.classes is None:
         check_depth(sample.image, sample.target, dataset.info.depth_range)
     else:
-        check_annotation(sample.image, sample.target, dataset.info.classes)
+        check_annotation(sample.image, sample.target, dataset.info.pixel_labels)
 
 
 def _same_size(image: Path, annotation: Path) -> np.ndarray:

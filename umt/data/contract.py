@@ -13,6 +13,7 @@ from typing import Any, overload
 import numpy as np
 
 from umt.data.archives import Part
+from umt.data.labels import Labels
 from umt.data.shards.lookup import packed_size
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
@@ -124,6 +125,8 @@ class DatasetInfo:
     source: str  # its source and the place of each file: the remedy of an error, so no capital and no full stop
     read: Callable[[Path, str], Sequence[Sample]]  # (folder, split) -> items in a stable order
     class_names: Callable[[Path], list[str]] | None = None
+    labels: Labels | None = None  # of a segmentation set, if they are not 0 for unlabelled and class index + 1
+    label_names: tuple[str, ...] = ()  # of a segmentation set, in order of the class index; no file holds them
     depth_range: tuple[float, float] | None = None  # metres between which the median of any depth map lies
     ends: tuple[str, str] | None = None  # official names of the first and the last class
     metric: str = "top1"  # the accuracy that papers report, one of METRICS
@@ -154,6 +157,11 @@ class DatasetInfo:
     def sized(self) -> bool:
         """True if the splits have official sizes."""
         return any(self.splits.values())
+
+    @property
+    def pixel_labels(self) -> Labels:
+        """The values of the pixels of a segmentation set's annotations."""
+        return self.labels or Labels.after_zero(self.classes or 0)
 
     @property
     def base(self) -> str:

@@ -20,6 +20,7 @@ from umt.backbones import create_backbone
 from umt.data.contract import Dataset
 from umt.data.registry import dataset_info
 from umt.data.sets.ade20k import write_mini as write_ade20k
+from umt.data.sets.voc2012 import write_mini as write_voc2012
 from umt.distill.distiller import Distiller
 from umt.distill.recipe import load_recipe
 from umt.distill.spaces.shapes import SpaceShape
@@ -74,6 +75,22 @@ def test_the_paper_protocol_runs(run: Callable[..., Outcome], spec: str) -> None
     assert {"crop": 96, "bn_batch": 1, "processes": 1}.items() <= outcome.details.items()
     assert list(outcome.pictures) == ["room_0000", "room_0001"]
     assert all(panel.dtype == np.uint8 and panel.shape[2] == 3 for panel in outcome.pictures.values())
+
+
+def test_a_set_with_labels_of_its_own(tmp_path: Path) -> None:
+    """VOC 2012: background is a class, void is none, and both keep their values."""
+    root = tmp_path / "VOCdevkit" / "VOC2012"
+    write_voc2012(root, (3, 2))
+    task = get_task("ade20k_linear")
+    settings = dataclasses.replace(load_protocol(task.name, "mini", task.settings).settings, **SHORT, **SMALL)
+    dataset = Dataset(dataset_info("voc2012"), root)
+    backbone = create_backbone(CNN)
+    outcome = task.run(Job(backbone, dataset, settings, 0, torch.device("cpu"), tmp_path / "w", lambda *_: None))
+    assert list(outcome.details["class_iou"])[:2] == ["background", "aeroplane"]
+    masks = [np.asarray(Image.open(str(sample.target))) for sample in dataset.reported_samples]
+    areas = outcome.raw["areas"]
+    for label in (0, 11, 18):
+        assert areas[areas[:, 1] == label, 4].sum() == sum(int((mask == label).sum()) for mask in masks)
 
 
 COMMON = {

@@ -11,9 +11,11 @@ from PIL import Image
 
 from umt.data.check import check_annotation, check_depth, check_image, validate
 from umt.data.contract import Dataset, DatasetInfo, Roles, Sample
+from umt.data.labels import Labels
 from umt.errors import UMTError
 
 Maker = Callable[..., Path]
+LABELS = Labels.after_zero(150)
 
 
 def save(path: Path, values: np.ndarray) -> Path:
@@ -39,13 +41,13 @@ def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
 def test_annotations_fit_or_are_named(tmp_path: Path, make_image: Maker) -> None:
     image = make_image(tmp_path / "a.jpg", (12, 8))
     labels = np.full((8, 12), 150, dtype=np.uint8)
-    check_annotation(image, save(tmp_path / "good.png", labels), 150)
+    check_annotation(image, save(tmp_path / "good.png", labels), LABELS)
     with pytest.raises(UMTError, match=r"high\.png: label 151, expected one channel of labels 0..150"):
-        check_annotation(image, save(tmp_path / "high.png", labels + 1), 150)
+        check_annotation(image, save(tmp_path / "high.png", labels + 1), LABELS)
     with pytest.raises(UMTError, match=r"turned\.png: 8x12 pixels, its image a\.jpg has 12x8"):
-        check_annotation(image, save(tmp_path / "turned.png", labels.T.copy()), 150)
+        check_annotation(image, save(tmp_path / "turned.png", labels.T.copy()), LABELS)
     with pytest.raises(UMTError, match=r"rgb\.png: 3 channels, expected one"):
-        check_annotation(image, save(tmp_path / "rgb.png", np.zeros((8, 12, 3), dtype=np.uint8)), 150)
+        check_annotation(image, save(tmp_path / "rgb.png", np.zeros((8, 12, 3), dtype=np.uint8)), LABELS)
 
 
 def test_depth_fits_or_is_named(tmp_path: Path, make_image: Maker) -> None:

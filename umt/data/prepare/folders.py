@@ -25,6 +25,14 @@ def build_folder(files: Mapping[Archive, Path], out: Path, scratch: Path, progre
     _take(scratch / "raw" / folder, out, path)
 
 
+def build_folders(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
+    """Extract all archives, and move the folders at their top to `out`; license texts beside them are left."""
+    for archive, path in files.items():
+        extract(path, scratch / archive.name, ArchiveLimits.of(archive), progress)
+        for folder in filter(Path.is_dir, (scratch / archive.name).iterdir()):
+            folder.rename(out / folder.name)
+
+
 def _take(folder: Path, out: Path, archive: Path) -> None:
     """Move the content of `folder` to `out`; UMTError if the archive has no such folder."""
     if not folder.is_dir():
