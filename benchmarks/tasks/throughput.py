@@ -108,8 +108,8 @@ def _seconds(forward: Callable[[], object], device: torch.device) -> float:
 
 
 def workload(settings: ThroughputSettings, sizes: Mapping[str, int]) -> Workload:
-    """Count the forwards, warm-up included."""
-    images = settings.batch * (settings.warmup + settings.forwards)
+    """Count the forwards, with those of the warm-up and the one whose memory is counted."""
+    images = settings.batch * (settings.warmup + settings.forwards + 1)
     size = (settings.resolution, settings.resolution)
     return Workload(tested=Passes(images, size, precision=settings.precision))
 

@@ -47,7 +47,7 @@ def work_of(task: str, dataset: str, protocol: str = "paper") -> Workload:
         ("ade20k_linear", "ade20k", "paper", 80_000 * 16, 2000),
         ("ade20k_linear", "ade20k", "dinov3", 40_000 * 16, 9 * 2000),  # tested every 5 000 steps, and the best
         ("nyuv2_depth", "nyuv2", "paper", 25_000 * 16, 654),
-        ("throughput", "imagenet", "paper", 0, 64 * 23),
+        ("throughput", "imagenet", "paper", 0, 64 * 24),
     ],
 )
 def test_images_of_published_protocols(task: str, dataset: str, protocol: str, trained: int, tested: int) -> None:
@@ -128,6 +128,9 @@ def declared_of(job: Job[Any]) -> Counter[tuple[int, int]]:
         ("fewshot", {"resolution": 64}),
         ("finegrained_linear", {"resolution": 64, "penalties": 2}),
         ("dinov2_linear", {"resolution": 32, "steps": 2, "batch": 4}),
+        ("robustness", {"resolution": 32, "steps": 2, "batch": 4}),
+        ("attentive", {"resolution": 32, "epochs": 1, "batch": 4}),
+        ("retrieval", {"resolution": 32}),
         ("imagenet_finetune", FINETUNING),
     ],
 )
