@@ -55,16 +55,16 @@ class Channels:
     """The labels that patches vote for: the classes, and behind them one for unlabelled pixels if it is their own."""
 
     labels: Labels
-    own: bool
+    has_unlabelled: bool
 
     @property
     def count(self) -> int:
         """The number of labels."""
-        return len(self.labels.classes) + self.own
+        return len(self.labels.classes) + self.has_unlabelled
 
     def votes(self, indices: np.ndarray) -> np.ndarray:
         """Return the labels that pixels of these class indices vote for."""
-        rest = len(self.labels.classes) if self.own else 0
+        rest = len(self.labels.classes) if self.has_unlabelled else 0
         return np.where(indices == UNLABELLED, rest, indices).astype(np.int64)
 
 

@@ -124,7 +124,7 @@ def test_an_image_finds_its_own_labels(make_job: Callable[..., Job]) -> None:
 
 def test_the_memory_is_bounded(make_job: Callable[..., Job]) -> None:
     job = make_job("ade20k", VIT, memory=30)
-    memory = remember(job, Channels(Labels.after_zero(150), own=True))
+    memory = remember(job, Channels(Labels.after_zero(150), has_unlabelled=True))
     assert memory.features.shape == (30, job.backbone.channels[-1])
     np.testing.assert_allclose(np.asarray(memory.shares.sum(axis=1)).ravel(), 1, rtol=1e-6)
 
