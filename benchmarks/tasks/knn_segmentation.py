@@ -23,6 +23,7 @@ from umt.data.images import decode
 from umt.data.labels import UNLABELLED, Labels
 from umt.errors import DataError, DeclarationError
 
+PATCH = 16  # pixels a side of a patch, by which the cost is estimated; a backbone has its own
 UNLABELLED_RULES = ("first", "own")
 
 
@@ -255,7 +256,12 @@ def workload(settings: KnnSegmentationSettings, sizes: Mapping[str, int]) -> Wor
     """Count a pass of each image, and the similarities of the reported patches to the memory."""
     training, reported = split_sizes(sizes)
     size = (settings.resolution, settings.resolution)
-    return Workload(tested=Passes(training + reported, size))
+    patches = (settings.resolution // PATCH) ** 2
+
+    def solve(width: int, classes: int) -> float:
+        return float(min(settings.memory, training * patches)) * reported * patches * width
+
+    return Workload(tested=Passes(training + reported, size), solve=solve)
 
 
 TASK = Task(

@@ -112,6 +112,18 @@ def test_all_of_it_equals_the_formula(make_job: Callable[..., Job], dataset: str
     assert len(outcome.details["class_iou"]) == classes
 
 
+def test_it_takes_the_passes_that_it_declares(make_job: Callable[..., Job]) -> None:
+    job = make_job("voc2012")
+    sizes: list[tuple[int, ...]] = []
+    job.backbone.register_forward_pre_hook(lambda _, inputs: sizes.extend([inputs[0].shape[2:]] * len(inputs[0])))
+    TASK.run(job)
+    assert TASK.workload is not None
+    work = TASK.workload(job.settings, job.dataset.sizes)
+    assert sizes == [work.tested.size] * work.tested.images == [(128, 128)] * 5
+    assert work.solve is not None
+    assert work.solve(10, 21) == (3 * 64) * (2 * 64) * 10
+
+
 def test_an_image_finds_its_own_labels(make_job: Callable[..., Job]) -> None:
     """Reported images that are in the memory are segmented by themselves, up to the borders within a patch."""
     job = make_job("voc2012", VIT, k=1)
