@@ -63,6 +63,7 @@ class ClusterExecutor:
             raise OptionError(f"--cluster {kind}: {error} Type it where jobs are submitted, or leave it out") from error
         defaults = {"name": "umt-bench", "slurm_array_parallelism": at_once} | NO_TIMEOUT.get(kind, {})
         self.executor.update_parameters(**defaults | parameters)
+        self.job = RequeueableJob() if kind == "slurm" else run_submitted
         self.room = at_once if kind == "local" else None
         self.threads = threads_of(at_once) if at_once and kind == "local" else 0  # a cluster's job has its own cores
         self.limits = limits
@@ -96,7 +97,7 @@ class ClusterExecutor:
         threaded_requests = [replace(request, threads=self.threads) for request in requests]
         try:
             with _errors_to(self.log), safe_path(), _cancellable():
-                handles = self.executor.map_array(RequeueableJob(), threaded_requests, notes, repeat(self.limits))
+                handles = self.executor.map_array(self.job, threaded_requests, notes, repeat(self.limits))
         except (UncompletedJobError, FailedSubmissionError) as error:
             raise ProcessError(f"the jobs cannot be submitted: {error}; correct --cluster-option") from error
         return [SubmittedJob(*job) for job in zip(requests, handles, notes, strict=True)]
@@ -187,33 +188,36 @@ class ProgressFile:
         return None
 
 
-class RequeueableJob:
-    """Runs a job on the machine that it was sent to, as on this one: in a process of its own, within its limits.
+def run_submitted(request: JobRequest, note: ProgressFile, limits: JobLimits) -> JobReport:
+    """Run a job on the machine that it was sent to, as on this one: in a process of its own, within its limits.
 
-    A job that Slurm takes its machine from, or that is at the end of its time, is put back into the queue, and goes on
-    from its last save when it runs again.
+    It leaves no report if Slurm ended it by SIGTERM: Slurm says itself what becomes of it.
     """
+    reports: list[JobReport] = []
+    note.start()
+    terminations = _noted(signal.SIGTERM)
+    LocalExecutor(_requeueable_server(), 1, limits).run(
+        [request],
+        lambda _: None,
+        lambda _, *progress: note.write(*progress),
+        lambda _, report: reports.append(report),
+    )
+    if reports[0].status == "failed":
+        time.sleep(SIGNAL_SECONDS)
+        if terminations:
+            raise SystemExit(f"ended by SIGTERM: {reports[0].message}")
+    return reports[0]
+
+
+class RequeueableJob:
+    """Runs a job of Slurm, and goes back into the queue at the end of its time, or when it loses its machine."""
 
     def __call__(self, request: JobRequest, note: ProgressFile, limits: JobLimits) -> JobReport:
-        """Return the report of the job; leave none if Slurm ended it by SIGTERM: it says itself what becomes of it."""
-        reports: list[JobReport] = []
-        note.start()
-        terminations = _noted(signal.SIGTERM)
-        LocalExecutor(_requeueable_server(), 1, limits).run(
-            [request],
-            lambda _: None,
-            lambda _, *progress: note.write(*progress),
-            lambda _, report: reports.append(report),
-        )
-        if reports[0].status == "failed":
-            time.sleep(SIGNAL_SECONDS)
-            if terminations:
-                raise SystemExit(f"ended by SIGTERM: {reports[0].message}")
-        return reports[0]
+        return run_submitted(request, note, limits)
 
-    def checkpoint(self, request: JobRequest, note: ProgressFile, limits: JobLimits) -> DelayedSubmission:
+    def checkpoint(self, *arguments: Any) -> DelayedSubmission:
         """Return the same job, by which submitit knows that it may run again: its saves are in its own folder."""
-        return DelayedSubmission(self, request, note, limits)
+        return DelayedSubmission(self, *arguments)
 
 
 def _noted(number: signal.Signals) -> list[int]:
