@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from mmseg_configs.loading import read_annotation
-from umt.data.check import MILLIMETRES
+from umt.data.checks.items import MILLIMETRES
 from umt.errors import DataError
 
 

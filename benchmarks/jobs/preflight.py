@@ -21,7 +21,7 @@ from umt.backbones.build_record import BuildRecord, recorded
 from umt.backbones.check import misdeclared
 from umt.backbones.spec import BackboneName, parse_spec, refuse_namesakes
 from umt.backbones.weights import stamp_of
-from umt.data.check import validate
+from umt.data.checks.items import validate
 from umt.data.registry import dataset_folder, dataset_info, find_dataset
 from umt.errors import (
     DeclarationError,

@@ -11,8 +11,8 @@ from rich.table import Column, Table
 
 from umt import options
 from umt.console import Console, shown
+from umt.data.checks.record import read_record
 from umt.data.contract import DatasetInfo
-from umt.data.record import read_record
 from umt.data.registry import dataset_info, dataset_names
 from umt.errors import UMTError
 from umt.files import writable_folder
@@ -84,7 +84,7 @@ def verify(name: str, data_root: Path) -> None:
 
     Prints one line for each problem, with its remedy, and then exits with status 1.
     """
-    from umt.data.verify import verify as run  # decodes images: brings torch
+    from umt.data.checks.verify import verify as run  # decodes images: brings torch
 
     with _progress() as progress:
         report = run(name, data_root, progress)

@@ -149,7 +149,7 @@ MAKING = {
     "umt/data/sets/imagenet.py:_write_class": "an alphanumeric name",
     "umt/data/sets/imagenet.py:build_val": "WordNet ids, which are checked",
     "umt/data/sets/nyuv2.py:_make_folders": "constants",
-    "umt/data/record.py:write_record": "a data set that is known",
+    "umt/data/checks/record.py:write_record": "a data set that is known",
     "umt/data/shards/index.py:_store": "the user's cache folder, a digest",
     "umt/distill/cache/cache.py:write": "--out",
     "umt/distill/cache/writer.py:_write": "--out, a number",

@@ -19,7 +19,7 @@ from torch import Tensor
 from depth.loading import LoadCheckedDepth
 from mmseg_configs.loading import LoadCheckedImage, LoadCheckedLabels
 from umt.backbones.contract import Preprocess
-from umt.data.check import check_image
+from umt.data.checks.items import check_image
 from umt.data.contract import Sample
 from umt.data.image_list import find_images
 from umt.data.images import MAX_SIDE_RATIO, ImageSamples

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from umt.data.checks.record import read_record, record_path
 from umt.data.contract import Dataset, read_marker
-from umt.data.record import read_record, record_path
 from umt.data.sets import aircraft, cub
 from umt.data.sets.imagenet import read_truth
 from umt.data.sets.nyuv2 import read_splits

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress
 
-from umt.data.check import validate
+from umt.data.checks.items import validate
+from umt.data.checks.record import read_record, record_path
+from umt.data.checks.verify import verify
 from umt.data.contract import Roles
-from umt.data.record import read_record, record_path
 from umt.data.registry import find_dataset
-from umt.data.verify import verify
 from umt.errors import UMTError
 
 Maker = Callable[..., Path]

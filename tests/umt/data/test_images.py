@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import to_tensor
 
-from umt.data.check import check_image
+from umt.data.checks.items import check_image
 from umt.data.contract import Sample
 from umt.data.images import ImageSamples, decode, decode_rgb, opened
 from umt.errors import UMTError

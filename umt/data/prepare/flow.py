@@ -13,11 +13,11 @@ from rich.progress import Progress
 
 from umt.console import shown
 from umt.data.archives import Archive, Part
+from umt.data.checks.record import FOLDER, read_record, write_record
 from umt.data.contract import Dataset, DatasetInfo
 from umt.data.prepare.download import download
 from umt.data.prepare.plain import copy_plain, refuse_odd
 from umt.data.reading import class_images, subfolders
-from umt.data.record import FOLDER, read_record, write_record
 from umt.data.registry import dataset_info
 from umt.errors import LayoutError, MissingFileError, SourceError, UMTError, WriteError
 from umt.locks import lock

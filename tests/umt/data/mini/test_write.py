@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from umt.data.check import validate
+from umt.data.checks.items import validate
 from umt.data.contract import MARKER
 from umt.data.mini import mini_versions, write_mini, write_set
 from umt.data.mini.crops import Cutter

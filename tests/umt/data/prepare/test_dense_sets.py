@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from rich.progress import Progress
 
-from umt.data.check import validate
+from umt.data.checks.items import validate
 from umt.data.prepare import prepare
 from umt.data.registry import find_dataset
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress
 
+from umt.data.checks.record import FOLDER, read_record
 from umt.data.prepare import extract, flow, prepare
-from umt.data.record import FOLDER, read_record
 from umt.data.registry import BUILT_IN, dataset_info, find_dataset
 from umt.errors import UMTError
 

@@ -9,7 +9,7 @@ import pytest
 from mmseg.datasets import CityscapesDataset
 from PIL import Image
 
-from umt.data.check import validate
+from umt.data.checks.items import validate
 from umt.data.registry import find_dataset
 from umt.data.sets.cityscapes import INFO
 from umt.errors import UMTError

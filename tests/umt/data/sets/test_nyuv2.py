@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from umt.data.check import validate
+from umt.data.checks.items import validate
 from umt.data.registry import find_dataset
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from torchvision.datasets import VOCSegmentation
 
-from umt.data.check import validate
+from umt.data.checks.items import validate
 from umt.data.registry import Dataset, dataset_info, find_dataset
 from umt.data.sets.voc2012 import write_mini as write_voc2012
 from umt.errors import UMTError

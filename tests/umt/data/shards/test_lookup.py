@@ -19,13 +19,13 @@ from torchvision.transforms.functional import pil_to_tensor, resize
 from benchmarks.results import ResultStore, read_result
 from umt.backbones import Backbone, create_backbone
 from umt.cli import cli
-from umt.data.check import validate
+from umt.data.checks.items import validate
+from umt.data.checks.verify import verify
 from umt.data.contract import Dataset
 from umt.data.image_list import ImageList
 from umt.data.images import ImageSamples
 from umt.data.registry import find_dataset
 from umt.data.shards import lookup
-from umt.data.verify import verify
 from umt.errors import UMTError
 from umt.features import eval_images, run_over
 

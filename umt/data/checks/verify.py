@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from umt.data.check import check_indices, check_item
+from umt.data.checks.items import check_indices, check_item
+from umt.data.checks.record import Record, read_record, record_path, write_record
 from umt.data.contract import Dataset, LabelledImages, Sample
-from umt.data.record import Record, read_record, record_path, write_record
 from umt.data.registry import find_dataset
 from umt.data.shards.lookup import open_image
 from umt.errors import DataError, UMTError, WriteError

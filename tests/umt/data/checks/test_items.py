@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from umt.data.check import check_annotation, check_depth, check_image, validate
+from umt.data.checks.items import check_annotation, check_depth, check_image, validate
 from umt.data.contract import Dataset, DatasetInfo, Roles, Sample
 from umt.data.labels import Labels
 from umt.errors import UMTError

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 from rich.progress import Progress
 
-from umt.data import registry, verify
+from umt.data import registry
+from umt.data.checks import verify
+from umt.data.checks.record import read_record, record_path
 from umt.data.contract import DatasetInfo
 from umt.data.mini import mini_versions, write_set
-from umt.data.record import read_record, record_path
 from umt.data.registry import BUILT_IN
 from umt.data.sets import aircraft, nyuv2
 from umt.errors import UMTError
