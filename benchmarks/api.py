@@ -151,8 +151,9 @@ def run_suite(options: RunOptions, console: Console) -> RunOutcome:
     workers = options.workers or default_workers(plan.device)
     outcome = RunOutcome(plan, prepared.suite, prepared.out, workers, preparing=preparing)
     if options.dry_run:
+        plan = plan.with_later()
         print_plan(console, plan, prepared.suite, prepared.out)
-        return outcome
+        return replace(outcome, plan=plan)
     note = StatusFile(prepared.out, prepared.suite.name, plan)
     reports = execute(plan, _executor(prepared, server, workers), console, note)
     failed = analyse(

@@ -16,7 +16,6 @@ from umt import options
 from umt.backbones.spec import read_name, told_apart
 from umt.console import Console
 from umt.declarations import scalar
-from umt.errors import MissingFileError
 
 EPILOG = """\b
 Examples:
@@ -143,16 +142,9 @@ def _print_times(console: Console, outcome: RunOutcome, wall: float) -> None:
 
 def _summary(console: Console, outcome: RunOutcome, *, dry_run: bool = False) -> int:
     """Say what is missing; return the exit status."""
-    awaited = _awaited(outcome) if dry_run else set()
-    blocked = sum(job.state == "blocked" and job.problem not in awaited for job in outcome.plan.jobs)
+    blocked = sum(job.state == "blocked" for job in outcome.plan.jobs)
     failed = sum(report.status != "done" for report in outcome.reports.values())
     if blocked or failed:
         remedy = "" if dry_run else "; the same command runs them again"
         console.print(f"[red]{blocked} jobs blocked, {failed} without a result[/]{remedy}")
     return 1 if blocked or failed or outcome.uncompared else 0
-
-
-def _awaited(outcome: RunOutcome) -> set[str | None]:
-    """Return the problems of students of the suite that a run would distil first."""
-    suites_own = [check for check in outcome.plan.backbones if not check.name.trusted]
-    return {check.problem for check in suites_own if MissingFileError.code in (check.problem or "")}

@@ -6,13 +6,20 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.suite.plan import BackboneCheck, DatasetCheck, PlannedJob, RunPlan
+from benchmarks.suite.plan import LATER, BackboneCheck, DatasetCheck, PlannedJob, RunPlan
 from benchmarks.suite.suite import Suite
 from umt.backbones.spec import parse_spec
 from umt.backbones.trust import runs_code
 from umt.console import Console, print_whole, shown
 
-COLOURS = {"done": "green", "to run": "cyan", "blocked": "red", "failed": "red", "elsewhere": "yellow"}
+COLOURS = {
+    "later": "yellow",
+    "done": "green",
+    "to run": "cyan",
+    "blocked": "red",
+    "failed": "red",
+    "elsewhere": "yellow",
+}
 
 
 def print_plan(console: Console, plan: RunPlan, suite: Suite, out: Path) -> None:
@@ -27,9 +34,11 @@ def print_plan(console: Console, plan: RunPlan, suite: Suite, out: Path) -> None
     section("Backbones", map(_backbone_line, plan.backbones))
     section("Data sets", map(_dataset_line, plan.datasets))
     section("Jobs, with the hashes of their protocols", map(_job_line, plan.jobs))
+    later = sum(job.state == "later" for job in plan.jobs)
+    rest = f", {later} later, of students that are distilled first" if later else ""
     free = shutil.disk_usage(next(folder for folder in (out, *out.parents) if folder.exists())).free
     section(
-        f"{len(plan.requests())} of {len(plan.jobs)} jobs to run on {plan.device}",
+        f"{len(plan.requests())} of {len(plan.jobs)} jobs to run on {plan.device}{rest}",
         [f"results go to {shown(out)}, where {free / 1e9:.0f} GB are free"],
     )
 
@@ -43,7 +52,8 @@ def print_blocked(console: Console, plan: RunPlan) -> None:
 
 def _backbone_line(item: BackboneCheck) -> str:
     if item.problem:
-        return f"[red]{shown(item.name.label)}[/]  {shown(item.problem)}"
+        colour = "yellow" if item.problem == LATER else "red"
+        return f"[{colour}]{shown(item.name.label)}[/]  {shown(item.problem)}"
     spec = parse_spec(item.name.spec)
     name = shown(f"{item.name.label}  {item.name.spec}")
     code = f", [yellow]runs code[/] of {shown(spec.scheme)}" if runs_code(spec) else ""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.suite.request import JobRequest
 from benchmarks.suite.suite import Suite
 from umt.backbones.spec import BackboneName
+from umt.errors import MissingFileError
+
+LATER = "is distilled first"  # of a student that has no file yet
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class DatasetCheck:
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job that is 'done', 'to run' or 'blocked' for a reason."""
+    """A job that is 'done', 'to run', 'blocked' for a reason, or comes 'later', when its student has been distilled."""
 
     title: str
     protocol_hash: str
@@ -88,6 +91,23 @@ class RunPlan:
             tuple({(check.name, check.fingerprint): check for plan in plans for check in plan.datasets}.values()),
             tuple({job.title: job for plan in plans for job in plan.jobs}.values()),
         )
+
+    def with_later(self) -> RunPlan:
+        """Return the plan of a dry run: students of the suite that a run distils first block nothing.
+
+        They have no file yet, and are the only names that a suite and not a person has given.
+        """
+        awaited = {
+            check.problem
+            for check in self.backbones
+            if not check.name.trusted and MissingFileError.code in (check.problem or "")
+        }
+        backbones = (replace(check, problem=LATER) if check.problem in awaited else check for check in self.backbones)
+        jobs = (
+            replace(job, state="later", problem=None) if job.problem and job.problem in awaited else job
+            for job in self.jobs
+        )
+        return replace(self, backbones=tuple(backbones), jobs=tuple(jobs))
 
     def requests(self) -> list[JobRequest]:
         """Return the jobs that are still to run."""
