@@ -11,6 +11,7 @@ from reports.comparison.data import dataset_of
 from reports.comparison.deciding import Decision
 from reports.figures.figure import Figure
 from reports.figures.image_sheet import image_sheet
+from reports.figures.style import short_names
 from umt.data.images import decode_rgb
 from umt.errors import UMTError
 from umt.files import below
@@ -30,9 +31,10 @@ def _images(decision: Decision, data_root: Path) -> Iterator[tuple[str, np.ndarr
     dataset = dataset_of(decision.column.example, data_root)
     if dataset is None:
         return
-    for part in decision.top_items:
+    names = short_names([part.name for part in decision.top_items])  # a whole one would break inside a word
+    for part, name in zip(decision.top_items, names, strict=True):
         try:
             pixels = np.asarray(decode_rgb(below(dataset.root, part.name, links=True)))
         except UMTError:
             continue
-        yield f"{part.effect:+.3f} {part.name}", pixels
+        yield f"{part.effect:+.3f} {name}", pixels
