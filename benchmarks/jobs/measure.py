@@ -6,13 +6,14 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from benchmarks.environment import describe, peak_memory_mb
+from benchmarks.environment import Environment, describe, peak_memory_mb
 from benchmarks.results import INTERVAL, Data, Measured, Result
 from benchmarks.suite.protocols import Protocol
 from benchmarks.suite.request import JobRequest
@@ -42,25 +43,61 @@ def measure(request: JobRequest, progress: Callable[[int, int, str], None], mode
     device = pick_device(request.device)
     environment = describe(device)
     task = get_task(request.key.task)
-    protocol = request.protocol
-    dataset = Dataset(dataset_info(request.key.dataset), request.data_root)
     backbone = build_of(request) if model is None else copy.deepcopy(model)  # a task may train it
     _check_unchanged(request, backbone)
-    job = Job(
-        backbone.to(device),
-        dataset,
-        protocol.settings,
+    # an object changes, and its features with it
+    job = _job(request, backbone.to(device), device, progress, request.cache_dir if model is None else request.cache)
+    outcome = task.run(job)
+    raw = {**outcome.raw, **_names_of_items(outcome, job.dataset)}
+    result = _result(request, task, job, outcome, scored_items(outcome.metrics, raw), environment, started)
+    return result, {**raw, **_training_draw(job.dataset)}, outcome.pictures
+
+
+def scored_items(metrics: Iterable[str], raw: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """Count the items behind each metric: its own values that are finite, else the values that each item has.
+
+    A metric that leaves no values of single items is not counted.
+    """
+    lengths = {len(values) for values in raw.values() if values.ndim == 1}
+    common = lengths.pop() if len(lengths) == 1 else None
+    counts = {name: int(np.isfinite(raw[name]).sum()) if name in raw else common for name in metrics}
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def _job(
+    request: JobRequest,
+    backbone: Backbone,
+    device: torch.device,
+    progress: Callable[[int, int, str], None],
+    cache: Path | None,
+) -> Job[Any]:
+    """Return the job of a request; its features lie in `cache`."""
+    return Job(
+        backbone,
+        Dataset(dataset_info(request.key.dataset), request.data_root),
+        request.protocol.settings,
         request.key.seed,
         device,
         request.work_dir,
         progress,
-        request.cache_dir if model is None else request.cache,  # an object changes, and its features with it
+        cache,
         request.compiled,
         request.wandb,
     )
-    outcome = task.run(job)
-    raw = {**outcome.raw, **_names_of_items(outcome, dataset)}
-    result = Result(
+
+
+def _result(
+    request: JobRequest,
+    task: Task,
+    job: Job[Any],
+    outcome: Outcome,
+    items: dict[str, int],
+    environment: Environment,
+    started: float,
+) -> Result:
+    """Return the result of an outcome, with its origin; `started` is the time at which the job began."""
+    protocol, backbone, dataset = request.protocol, job.backbone, job.dataset
+    return Result(
         key=request.key,
         spec=request.spec,
         architecture=backbone.architecture,
@@ -73,23 +110,11 @@ def measure(request: JobRequest, progress: Callable[[int, int, str], None], mode
         environment=environment,
         wall_seconds=time.perf_counter() - started,
         global_batch=outcome.global_batch,
-        peak_memory_mb=peak_memory_mb(device),
+        peak_memory_mb=peak_memory_mb(job.device),
         footnote=_footnote(protocol, dataset, request.key.backbone, backbone.notes),
-        details={**outcome.details, **_interval(task, outcome, job), "items": scored_items(outcome.metrics, raw)},
+        details={**outcome.details, **_interval(task, outcome, job), "items": items},
         provenance=backbone.provenance,
     )
-    return result, {**raw, **_training_draw(dataset)}, outcome.pictures
-
-
-def scored_items(metrics: Iterable[str], raw: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """Count the items behind each metric: its own values that are finite, else the values that each item has.
-
-    A metric that leaves no values of single items is not counted.
-    """
-    lengths = {len(values) for values in raw.values() if values.ndim == 1}
-    common = lengths.pop() if len(lengths) == 1 else None
-    counts = {name: int(np.isfinite(raw[name]).sum()) if name in raw else common for name in metrics}
-    return {name: count for name, count in counts.items() if count is not None}
 
 
 def _names_of_items(outcome: Outcome, dataset: Dataset) -> dict[str, np.ndarray]:

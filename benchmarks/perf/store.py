@@ -9,10 +9,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks.perf.row import PerfRow
@@ -22,6 +23,7 @@ from benchmarks.suite.suite import load_suite
 COUNTS = (10, 1_000, 10_000, 100_000)  # results
 LIMIT_S, LIMIT_MB = 2.0, 200  # limits of each command
 COMMAND_LIMITS = {10_000: (5.0, 500)}  # results -> seconds and MB of a command that does not draw figures
+PAIRED_RESULTS, ITEMS, PAIRED_LIMIT_S = 180, 5_794, 5.0  # a report with values of as many items as CUB tests
 SEEDS = 3
 COMMANDS = ("leaderboard", "report")
 PROGRAM = """
@@ -38,7 +40,8 @@ ENVIRONMENT = Environment("c0ffee" * 6, False, {"torch": "2.6.0"}, "GPU", "3.11.
 def measure(_: torch.device) -> list[PerfRow]:
     """Run each command twice, because the first report draws the figures, which takes seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        return [row for count in COUNTS for row in rows(Path(folder) / str(count) / "results", count)]
+        by_count = [row for count in COUNTS for row in rows(Path(folder) / str(count) / "results", count)]
+        return [*by_count, paired_row(Path(folder) / "paired" / "results", PAIRED_RESULTS)]
 
 
 def rows(folder: Path, count: int) -> list[PerfRow]:
@@ -57,6 +60,28 @@ def rows(folder: Path, count: int) -> list[PerfRow]:
             perf_rows.append(PerfRow(job, "at most", most_seconds, seconds, limit=1))
             perf_rows.append(PerfRow(job, "at most", most_megabytes, megabytes, limit=1, unit="MB"))
     return perf_rows
+
+
+def paired_row(folder: Path, count: int) -> PerfRow:
+    """Measure a report whose bold takes paired tests, after the run that draws its figures."""
+    draw, store = np.random.default_rng(0), ResultStore(folder)
+    for result in islice(results(), count):
+        store.write(*_with_items(result, draw) if "accuracy" in result.metrics else (result, {}))
+    arguments = ["report", "--results", str(folder), "--out", str(folder.with_name("out"))]
+    (_, (seconds, megabytes)) = [cost_of(arguments, folder.with_name("status")) for _ in range(2)]
+    job = f"umt report of {count} results with values of {ITEMS} items, again"
+    return PerfRow(job, "at most", PAIRED_LIMIT_S, seconds, limit=1, note=f"{megabytes:.0f} MB")
+
+
+def _with_items(result: Result, draw: np.random.Generator) -> tuple[Result, dict[str, np.ndarray]]:
+    """Return a result of drawn answers, and these."""
+    right, labels = draw.random(ITEMS) < 0.8, np.arange(ITEMS) % 200
+    raw = {
+        "image": np.array([f"{index:05}.jpg" for index in range(ITEMS)]),
+        "labels": labels,
+        "predictions": np.where(right, labels, labels + 1),
+    }
+    return replace(result, metrics={"accuracy": 100 * float(right.mean())}), raw
 
 
 def look_up(folder: Path, count: int) -> PerfRow:

@@ -58,7 +58,7 @@ def compare(
     """
     results = results or newest_store()
     measurements = [run for run in read_measurements(results) if _is_compared(run, tasks)]
-    comparison = compare_backbones(measurements, chosen_names(measurements, backbones), resamples)
+    comparison = compare_backbones(measurements, chosen_names(measurements, backbones), resamples, data_root)
     for reason in comparison.left_out:
         click.echo(f"left out: {printable(reason)}", err=True)
     if not comparison.verdicts:

@@ -74,12 +74,17 @@ class Comparison:
         return {f"{figure.name}.png": figure.png for figure in figures if figure}
 
 
-def compare_backbones(measurements: Iterable[Measurement], names: Mapping[Model, str], draws: int) -> Comparison:
-    """Compare these backbones on the items that they share; `draws` of the paired bootstrap."""
+def compare_backbones(
+    measurements: Iterable[Measurement], names: Mapping[Model, str], draws: int, data_root: Path | None = None
+) -> Comparison:
+    """Compare these backbones on the items that they share; `draws` of the paired bootstrap.
+
+    data_root: tells the names of classes that result files do not keep.
+    """
     columns, left_out = paired_columns((run for run in measurements if run.model in names), names)
     column_verdicts = verdicts(columns, draws, SEED)
     two = list(dict.fromkeys(names.values()))
-    decisions = tuple(decision(column, *two) for column in columns) if len(two) == 2 else ()
+    decisions = tuple(decision(column, *two, data_root=data_root) for column in columns) if len(two) == 2 else ()
     return Comparison(
         tuple(column_verdicts),
         overall_ranks(column_verdicts, SEED),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.results import read_result
+from reports.comparison.data import class_names
 from reports.paired.pairing import PairedColumn
 
 MAX_SHOWN = 6  # items and classes for each of the two
@@ -42,29 +44,32 @@ class Decision:
         return [*_largest(self.classes, 1), *_largest(self.classes, -1)]
 
 
-def decision(column: PairedColumn, first: str, second: str) -> Decision:
-    """Return every item's and class's part in the difference of two backbones, means over seeds."""
+def decision(column: PairedColumn, first: str, second: str, *, data_root: Path | None = None) -> Decision:
+    """Return every item's and class's part in the difference of two backbones, means over seeds.
+
+    Classes have the names that the result file keeps, or those of its data set below the data root, else numbers.
+    """
     effects = [np.mean([scores.effects() for scores in column.scores[name]], axis=0) for name in (first, second)]
     items = _parts(column.items.tolist(), effects[0] - effects[1])
-    return Decision(column, first, second, items, _classes(column, first, second))
+    return Decision(column, first, second, items, _classes(column, first, second, data_root))
 
 
-def _classes(column: PairedColumn, first: str, second: str) -> tuple[DifferencePart, ...]:
+def _classes(column: PairedColumn, first: str, second: str, data_root: Path | None) -> tuple[DifferencePart, ...]:
     by_backbone = [[scores.by_class() for scores in column.scores[name]] for name in (first, second)]
     values = [[class_scores for class_scores in seeds if class_scores is not None] for seeds in by_backbone]
     if not all(values):
         return ()
     length = min(len(class_scores) for seeds in values for class_scores in seeds)
     means = [np.mean([class_scores[:length] for class_scores in seeds], axis=0) for seeds in values]
-    return _parts(_class_names(column, length), np.nan_to_num(means[0] - means[1]))
+    return _parts(_class_names(column, length, data_root), np.nan_to_num(means[0] - means[1]))
 
 
-def _class_names(column: PairedColumn, count: int) -> list[str]:
-    """Return the names that the result file has for its classes, else their numbers."""
+def _class_names(column: PairedColumn, count: int, data_root: Path | None) -> Sequence[str]:
     details = read_result(column.path).details.get("class_iou")  # reports leave it out of what they keep
     if isinstance(details, dict) and len(details) >= count:
         return list(details)[:count]
-    return [f"class {index}" for index in range(count)]
+    known = class_names(column.example, data_root) if data_root else ()
+    return known if len(known) >= count else [f"class {index}" for index in range(count)]
 
 
 def _parts(names: Sequence[str], effects: np.ndarray) -> tuple[DifferencePart, ...]:

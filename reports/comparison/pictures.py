@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from reports.comparison.data import dataset_of
 from reports.comparison.deciding import Decision
 from reports.figures.figure import Figure
 from reports.figures.image_sheet import image_sheet
+from reports.figures.style import short_names
 from umt.data.images import decode_rgb
-from umt.data.registry import find_dataset
 from umt.errors import UMTError
 from umt.files import below
 
@@ -27,14 +28,13 @@ def deciding_images(decision: Decision, data_root: Path, name: str) -> Figure | 
 
 def _images(decision: Decision, data_root: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the images that are there and can be read: names and data sets come out of result files."""
-    dataset = decision.column.example.key.dataset
-    try:
-        root = find_dataset(dataset.partition(":")[0], data_root).root  # below the data root, and nowhere else
-    except UMTError:
+    dataset = dataset_of(decision.column.example, data_root)
+    if dataset is None:
         return
-    for part in decision.top_items:
+    names = short_names([part.name for part in decision.top_items])  # a whole one would break inside a word
+    for part, name in zip(decision.top_items, names, strict=True):
         try:
-            pixels = np.asarray(decode_rgb(below(root, part.name, links=True)))
+            pixels = np.asarray(decode_rgb(below(dataset.root, part.name, links=True)))
         except UMTError:
             continue
-        yield f"{part.effect:+.3f} {part.name}", pixels
+        yield f"{part.effect:+.3f} {name}", pixels

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reports.building.table import DASH
+from reports.paper import paper_table
 from reports.results.students import StudentMeasurement, StudentRecord
 from reports.tables.student_table import Label, LossColumn, StudentTable, TaskColumn
 
+MEAN = "mean"  # in place of a task
 GLOBAL_KINDS = ("classification", "clip")
 SWITCHES = {
     "model_token": "w/o model token",
@@ -74,11 +76,14 @@ def _complete(student: StudentRecord) -> bool:
     return student.interaction.get("method") == "umt" and all(map(student.interaction.get, SWITCHES))
 
 
+def _published_tasks(number: int) -> tuple[TaskColumn, ...]:
+    """Return the columns of the paper's table, but a mean over them."""
+    columns = paper_table(number).columns.items()
+    return tuple(TaskColumn(column.task, column.dataset, name) for name, column in columns if column.task != MEAN)
+
+
 FEATURE_LOSS = LossColumn("Feature loss", "feature_loss_sum", _loss_sum("feature"))
 TOKEN_LOSS = LossColumn("Model token loss", "model_token_loss_sum", _loss_sum("token"))
-FINE_GRAINED = tuple(
-    TaskColumn("finegrained_finetune", name, f"{name}_acc") for name in ("aircraft", "caltech101", "cub")
-)
 
 STUDENT_TABLES = (
     StudentTable(
@@ -107,14 +112,14 @@ STUDENT_TABLES = (
         number=4,
         title="Features of the backbone and of each head",
         labels={"Feature": Label("setting", _feature)},
-        tasks=(TaskColumn("finegrained_finetune", "cub", "cub_acc"),),
+        tasks=_published_tasks(4),
         heads=True,
     ),
     StudentTable(
         number=5,
         title="The objective of the DINO teacher",
         labels={"DINO objective": Label("setting", _objective)},
-        tasks=FINE_GRAINED,
+        tasks=_published_tasks(5),
         average="average",
         holds=lambda student: any(teacher.kind == "dino" for teacher in student.teachers),
     ),
@@ -122,10 +127,7 @@ STUDENT_TABLES = (
         number=7,
         title="Teachers trained on different and on equal data",
         labels={f"Teacher {number}": Label(f"teacher_{number}", _position(number - 1)) for number in (1, 2, 3)},
-        tasks=(
-            TaskColumn("ade20k_linear", "ade20k", "ade20k_miou"),
-            TaskColumn("nyuv2_depth", "nyuv2", "nyuv2_rmse"),
-        ),
+        tasks=_published_tasks(7),
         one_group=True,
         holds=_complete,
     ),

@@ -29,6 +29,13 @@ def test_what_is_promised_is_measured_in_seconds_and_megabytes(tmp_path: Path, m
     assert f"{megabytes.ours:.0f} MB of 200" == again.note
 
 
+def test_a_report_with_values_of_items_takes_paired_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "ITEMS", 300)
+    row = store.paired_row(tmp_path / "results", 60)
+    assert (row.theirs, row.job) == (5.0, "umt report of 60 results with values of 300 items, again")
+    assert "Bold: not separated from the best" in (tmp_path / "out" / "table1.md").read_text(encoding="utf-8")
+
+
 def test_all_hostile_files_are_left_out_and_all_sound_ones_read(tmp_path: Path) -> None:
     count = 2 * len(hostile_store.HOSTILE)
     assert hostile_store.row(tmp_path, count).note == f"0 and {count} left out"

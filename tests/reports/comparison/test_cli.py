@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from benchmarks.suite.suite import Column
 from reports.cli import report as report_command
 from reports.comparison.cli import compare
+from umt.data.registry import find_dataset
 from umt.errors import OptionError, ResultError, UnknownNameError
 
 KNN = Column("CUB", "knn", "cub", "paper", "accuracy")
@@ -82,6 +84,39 @@ def test_images_that_decide_are_shown(filled, tmp_path) -> None:  # type: ignore
         assert sheet.width > 300
         colours = np.asarray(sheet.convert("RGB")).reshape(-1, 3)
         assert (colours == (254, 0, 0)).all(axis=1).any() or (colours == (255, 0, 0)).all(axis=1).any()
+
+
+@pytest.fixture
+def birds(tmp_path: Path) -> Path:
+    """A data root with a small CUB of ten classes, whose lists are there."""
+    folder = tmp_path / "data" / "CUB_200_2011"
+    (folder / "images").mkdir(parents=True)
+    for name in NAMES:
+        Image.new("RGB", (8, 8)).save(folder / name)
+    lists = {
+        "classes": [f"{label + 1} {label + 1:03}.Bird_{label}" for label in range(10)],
+        "images": [f"{index} {Path(name).name}" for index, name in enumerate(NAMES)],
+        "image_class_labels": [f"{index} {index % 10 + 1}" for index in range(200)],
+        "train_test_split": [f"{index} {index // 100}" for index in range(200)],
+    }
+    for name, lines in lists.items():
+        (folder / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
+    return folder.parent
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_classes_have_the_names_of_the_data_set_that_was_measured(same, birds, store, answers, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    dataset = find_dataset("cub", birds)
+    sizes = dataset.sizes if same else {**dataset.sizes, "test": 7}
+    for name, hard in (("a", 3), ("b", 5)):
+        answers(name, np.arange(200) % 10 != hard, title=dataset.title, sizes=sizes)
+    done = run("a", "b", "--results", str(store.folder), "--data-root", str(birds), "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    lines = csv.DictReader((tmp_path / "out" / "compare-items.csv").open(encoding="utf-8"))
+    classes = {line["name"]: float(line["effect"]) for line in lines if line["kind"] == "class"}
+    names = ("004.Bird_3", "006.Bird_5") if same else ("class 3", "class 5")
+    assert classes == dict(zip(names, (-100, 100), strict=True))
+    assert names[0] in done.output
 
 
 def test_a_name_that_is_not_there_and_a_single_backbone_are_refused(filled) -> None:  # type: ignore[no-untyped-def]
