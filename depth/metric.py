@@ -13,16 +13,7 @@ from mmseg.registry import METRICS
 from umt.errors import DataError
 
 EIGEN_SHAPE = (480, 640)  # on which the crop [45:471, 41:601] is defined (Eigen et al. 2014)
-# ours -> mmseg's
-NAMES = {
-    "rmse": "rmse",
-    "absrel": "abs_rel",
-    "delta1": "d1",
-    "delta2": "d2",
-    "delta3": "d3",
-    "log10": "log10",
-    "silog": "silog",
-}
+NAMES = ("rmse", "absrel", "delta1", "delta2", "delta3", "log10", "silog")
 
 
 @METRICS.register_module()
@@ -41,21 +32,34 @@ class PerImageDepth(DepthMetric):
         self.pictured = frozenset(pictured)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keep the values of each image as a tensor, because a read would let a GPU wait."""
         for sample in data_samples:
             truth = sample["gt_depth_map"]["data"].squeeze().double()
-            mask = self._mask(truth, sample["img_path"])
-            depth = sample["pred_depth_map"]["data"].squeeze().to(truth)
-            values = {**self._calc_all_metrics(truth[mask], depth[mask]), "pixels": int(mask.sum())}
             path = sample["img_path"]
-            shown = {path: torch.stack([depth, truth]).float().cpu().numpy()} if path in self.pictured else {}
-            self.results.append({**values, "pictures": shown})
+            mask = self._mask(truth, path)
+            depth = sample["pred_depth_map"]["data"].squeeze().to(truth)
+            shown = {path: torch.stack([depth, truth]).float()} if path in self.pictured else {}
+            self.results.append({"path": path, "values": _values(depth, truth, mask), "pictures": shown})
+
+    def evaluate(self, size: int) -> dict[str, Any]:
+        """Compute the metrics of all processes; the values of this one leave their device only now."""
+        if self.results:
+            values = torch.stack([result["values"] for result in self.results]).cpu()
+            for result, row in zip(self.results, values, strict=True):
+                result["values"] = row
+                result["pictures"] = {path: maps.cpu() for path, maps in result["pictures"].items()}
+        metrics: dict[str, Any] = super().evaluate(size)
+        return metrics
 
     def compute_metrics(self, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        images = {name: [result[theirs] for result in results] for name, theirs in NAMES.items()}
-        pixels = [result["pixels"] for result in results]
+        *columns, pixels = torch.stack([result["values"] for result in results]).T.tolist()
+        if 0.0 in pixels:
+            path = results[pixels.index(0.0)]["path"]
+            raise DataError(f"{path}: no valid depth where it is evaluated; remove it and its depth")
+        images = dict(zip(NAMES, columns, strict=True))
         squares = sum(rmse**2 * count for rmse, count in zip(images["rmse"], pixels, strict=True))
         means = {name: sum(values) / len(values) for name, values in images.items()}
-        pictures = {path: maps for result in results for path, maps in result["pictures"].items()}
+        pictures = {path: maps.numpy() for result in results for path, maps in result["pictures"].items()}
         pooled = math.sqrt(squares / sum(pixels))
         return {**means, "rmse_pooled": pooled, "images": images, "pictures": pictures}
 
@@ -64,6 +68,27 @@ class PerImageDepth(DepthMetric):
             height, width = truth.shape
             raise DataError(f"{path}: {width}x{height} pixels, the Eigen crop needs 640x480; resize it and its depth")
         mask: torch.Tensor = self._get_eval_mask(truth)
-        if not mask.any():
-            raise DataError(f"{path}: no valid depth where it is evaluated; remove it and its depth")
         return mask
+
+
+def _values(depth: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Compute the metrics of an image in the order of NAMES, and the number of its pixels, float64 [8].
+
+    Sums over a mask need no value of the device, as a selection would: masked pixels become equal, without any error.
+    """
+    depth, truth = depth.masked_fill(~mask, 1.0), truth.masked_fill(~mask, 1.0)
+    pixels = mask.sum().double()
+    difference, logarithms = depth - truth, depth.log() - truth.log()
+    ratio = torch.maximum(depth / truth, truth / depth)
+    deltas = [(mask & (ratio < 1.25**power)).sum() / pixels for power in (1, 2, 3)]
+    mean_square = logarithms.square().sum() / pixels
+    return torch.stack(
+        [
+            (difference.square().sum() / pixels).sqrt(),
+            (difference.abs() / truth).sum() / pixels,
+            *deltas,
+            logarithms.abs().sum() / pixels / math.log(10),
+            (mean_square - 0.5 * (logarithms.sum() / pixels).square()).sqrt(),
+            pixels,
+        ]
+    )

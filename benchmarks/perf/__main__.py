@@ -1,4 +1,4 @@
-"""`python -m benchmarks.perf [NAME ...] [--device cuda]`: run benchmarks (all by default) and print their rows."""
+"""`python -m benchmarks.perf [NAME ...] [--device cuda]`: run benchmarks (all by default), or `--list` them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ BENCHMARKS = sorted({module.name for module in pkgutil.iter_modules(benchmarks.p
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--list", "listed", is_flag=True, help="Print the benchmarks, and run none.")
 @click.option("--device", "device_name", default="cpu", show_default=True, help="auto, cpu, cuda or cuda:N.")
-def main(names: tuple[str, ...], device_name: str) -> None:
+def main(names: tuple[str, ...], listed: bool, device_name: str) -> None:
     """Print peer, ours, ratio, limit and note of each row."""
+    if listed:
+        Console().print(catalogue())
+        return
     try:
         device = pick_device(device_name)
         for name in names:
@@ -35,6 +39,14 @@ def main(names: tuple[str, ...], device_name: str) -> None:
     except UMTError as error:
         raise click.ClickException(error.coded) from error
     Console().print(table(rows, about(device)))
+
+
+def catalogue() -> Table:
+    """Return the benchmarks with the first line of their docstrings."""
+    printed = Table("name", "benchmark")
+    for name in BENCHMARKS:
+        printed.add_row(name, (import_module(f"benchmarks.perf.{name}").__doc__ or "").partition("\n")[0])
+    return printed
 
 
 def table(rows: list[PerfRow], caption: str) -> Table:

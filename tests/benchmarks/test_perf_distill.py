@@ -104,6 +104,18 @@ def test_names_are_checked_before_anything_runs() -> None:
     assert "distill_memory" in done.output
 
 
+def test_the_list_describes_each_benchmark_and_runs_none() -> None:
+    module = import_module("benchmarks.perf.__main__")
+    names, texts = (list(column.cells) for column in module.catalogue().columns)
+    assert names == module.BENCHMARKS
+    assert all(text.endswith(".") for text in texts)
+    assert texts[names.index("knn")] == "The k-NN classifier, against its matrix products alone."
+    done = CliRunner().invoke(module.main, ["--list"])
+    assert done.exit_code == 0
+    assert "knn_segmentation" in done.output
+    assert "ratio" not in done.output.splitlines()[1]
+
+
 def test_rows_are_printed_with_the_machine() -> None:
     module = import_module("benchmarks.perf.__main__")
     table = module.table([PerfRow("a", "b", theirs=3.0, ours=2.0, limit=1.6)], "a CPU")

@@ -12,6 +12,7 @@ from mmseg.evaluation import DepthMetric
 from depth.metric import NAMES, PerImageDepth
 from umt.errors import UMTError
 
+THEIRS = {"absrel": "abs_rel", "delta1": "d1", "delta2": "d2", "delta3": "d3"}  # mmseg's names that differ
 OPTIONS = {"min_depth_eval": 1e-3, "max_depth_eval": 10.0, "crop_type": "nyu_crop"}
 
 
@@ -74,8 +75,30 @@ def test_equal_to_numpy(maps: tuple[np.ndarray, np.ndarray]) -> None:
 def test_equal_to_mmseg(maps: tuple[np.ndarray, np.ndarray]) -> None:
     ours = evaluate(PerImageDepth(**OPTIONS), *maps)
     theirs = evaluate(DepthMetric(prefix="depth", **OPTIONS), *maps)
-    for name, their_name in NAMES.items():
-        assert ours[name] == pytest.approx(theirs[their_name], rel=1e-6)
+    for name in NAMES:
+        assert ours[name] == pytest.approx(theirs[THEIRS.get(name, name)], rel=1e-6)
+
+
+def test_values_that_leave_the_device_together_are_the_same(maps: tuple[np.ndarray, np.ndarray]) -> None:
+    expected = evaluate(PerImageDepth(pictured=["1.jpg"], **OPTIONS), *maps)
+    metric = PerImageDepth(pictured=["1.jpg"], **OPTIONS)
+    metric.process({}, samples(*maps))
+    values = {name.removeprefix("depth/"): value for name, value in metric.evaluate(len(maps[0])).items()}
+    pictures, expected_pictures = values.pop("pictures"), expected.pop("pictures")
+    assert values == expected
+    assert pictures.keys() == expected_pictures.keys() == {"1.jpg"}
+    np.testing.assert_array_equal(pictures["1.jpg"], expected_pictures["1.jpg"])
+
+
+def test_a_prediction_that_is_no_number_shows(maps: tuple[np.ndarray, np.ndarray]) -> None:
+    predicted, truth = maps[0].copy(), maps[1]
+    predicted[0, 0, 0] = predicted[2, 0, 0] = np.nan  # outside the crop
+    row, column = np.argwhere(truth[2, 45:471, 41:601] > 1)[0] + (45, 41)
+    assert truth[2, row, column] < 10
+    predicted[2, row, column] = np.nan
+    values = evaluate(PerImageDepth(**OPTIONS), predicted, truth)["images"]
+    assert np.isnan(values["rmse"]).tolist() == [False, False, True]
+    assert values["rmse"][:2] == evaluate(PerImageDepth(**OPTIONS), *maps)["images"]["rmse"][:2]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +111,13 @@ def test_equal_to_mmseg(maps: tuple[np.ndarray, np.ndarray]) -> None:
 def test_truth_that_gives_nothing_to_measure(truth: np.ndarray, message: str) -> None:
     with pytest.raises(UMTError, match=message):
         evaluate(PerImageDepth(**OPTIONS), np.ones_like(truth), truth)
+
+
+def test_the_first_image_without_depth_is_named(maps: tuple[np.ndarray, np.ndarray]) -> None:
+    predicted, truth = maps[0], maps[1].copy()
+    truth[1:] = 0
+    with pytest.raises(UMTError, match=r"^1\.jpg: no valid depth"):
+        evaluate(PerImageDepth(**OPTIONS), predicted, truth)
 
 
 def test_maps_of_the_pictured_images_are_kept(maps: tuple[np.ndarray, np.ndarray]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from mmengine.runner import loops
 from mmengine.runner.loops import IterBasedTrainLoop
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -20,6 +22,8 @@ import umt
 from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.contract import Job
 from benchmarks.tasks.registry import get_task
+from mmseg_configs import metric
+from mmseg_configs.fused import map as fused_map
 from umt.backbones import create_backbone
 from umt.data.contract import Dataset
 from umt.data.registry import dataset_info
@@ -93,6 +97,33 @@ def place() -> str | None:
     return first
 
 
+@contextmanager
+def noted(found: Reads, step: int) -> Iterator[None]:
+    """Notes the places that read in a step."""
+    places = found[step] = Counter()
+
+    def note() -> None:
+        if where := place():
+            places[where] += 1
+
+    with Calls(note), Operators(note):
+        yield
+
+
+@pytest.fixture
+def tested_reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    """The reads in each batch of an evaluation, from the forward to the last hook."""
+    found: Reads = {}
+    run = loops.TestLoop.run_iter
+
+    def watched(loop: loops.TestLoop, index: int, batch: Any) -> None:
+        with noted(found, index):
+            run(loop, index, batch)
+
+    monkeypatch.setattr(loops.TestLoop, "run_iter", watched)
+    return found
+
+
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
     """The reads in each iteration, from the forward to the last hook, without progress, which the clock asks for."""
@@ -100,13 +131,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
     run = IterBasedTrainLoop.run_iter
 
     def watched(loop: IterBasedTrainLoop, batch: Any) -> None:
-        places = found[loop._iter + 1] = Counter()
-
-        def note() -> None:
-            if where := place():
-                places[where] += 1
-
-        with Calls(note), Operators(note):
+        with noted(found, loop._iter + 1):
             run(loop, batch)
 
     monkeypatch.setattr(IterBasedTrainLoop, "run_iter", watched)
@@ -184,6 +209,25 @@ def test_no_step_reads_a_value_of_the_device(train: Callable[[str], None], reads
             assert not places, f"step {step}"
     hooks = {place.partition(":")[0] for place in reads[LOOK_EVERY]}
     assert hooks <= {"umt/training/hooks/finite.py", "umt/training/hooks/curves.py"}
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("ade20k_linear", {"mmseg_configs/segmentor.py"}),  # logits that are not finite go mmseg's way
+        ("nyuv2_depth", set()),
+    ],
+)
+def test_no_tested_image_reads_a_value_of_the_device(
+    train: Callable[[str], None], tested_reads: Reads, monkeypatch: pytest.MonkeyPatch, name: str, known: set[str]
+) -> None:
+    """But for one decision; the values of all images are read together after the last."""
+    for module in (fused_map, metric):
+        monkeypatch.setattr(module, "kernel", lambda: None)  # compiled loops are for the CPU alone
+    train(name)
+    assert sorted(tested_reads) == [0, 1]
+    for index, places in tested_reads.items():
+        assert {place.partition(":")[0] for place in places} == known, f"batch {index}"
 
 
 @pytest.mark.gpu
