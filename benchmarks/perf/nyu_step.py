@@ -9,6 +9,7 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from benchmarks.perf.distill_memory import peak_bytes
 from benchmarks.perf.machine import clock_of
 from benchmarks.perf.row import PerfRow, interleaved
 from benchmarks.suite.protocols import load_protocol
@@ -18,7 +19,9 @@ from umt.backbones import create_backbone
 from umt.training.precision import make_optim_wrapper, pick_precision
 
 BACKBONES = ("resnet50", "vit_small_patch16_224")
+PEER = "forward and backward alone"
 LIMIT = 1 / 1.1
+MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,11 @@ class StepSetting:
 
 def measure(device: torch.device) -> list[PerfRow]:
     """Measure without loading; random weights, and the precision of training."""
-    return [row(name, StepSetting.on(device)) for name in BACKBONES]
+    return [row for name in BACKBONES for row in rows(name, StepSetting.on(device))]
 
 
-def row(name: str, setting: StepSetting) -> PerfRow:
-    """Compare the step, which also moves the batch, takes the loss and updates the weights."""
+def rows(name: str, setting: StepSetting) -> list[PerfRow]:
+    """Compare seconds and peak memory; the step also moves the batch, takes the loss and updates the weights."""
     settings, device = setting.settings, setting.device
     with mmseg_scope(0):
         model = build_model(settings, create_backbone(f"timm:{name}?pretrained=false"))
@@ -70,10 +73,14 @@ def row(name: str, setting: StepSetting) -> PerfRow:
         depth.float().sum().backward()
         optimiser.zero_grad()
 
-    clock = clock_of(device)
-    floor, ours = interleaved(
-        forward_backward, lambda: model.train_step(batch, optimiser), repeats=setting.repeats, clock=clock
-    )
+    def step() -> None:
+        model.train_step(batch, optimiser)
+
+    floor, ours = interleaved(forward_backward, step, repeats=setting.repeats, clock=clock_of(device))
+    floor_peak, peak = (peak_bytes(work, device) / MIB for work in (forward_backward, step))
     job = f"NYUv2 training step, {name}, {settings.batch} crops of {settings.crop[0]} px, {settings.precision}"
     speed = f"{settings.batch / ours:.3g} images/s"
-    return PerfRow(job, "forward and backward alone", floor, ours, LIMIT, speed)
+    return [
+        PerfRow(job, PEER, floor, ours, LIMIT, speed),
+        PerfRow(f"{job}, peak memory", PEER, floor_peak, peak, LIMIT, unit="MiB"),
+    ]

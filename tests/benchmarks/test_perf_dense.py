@@ -31,10 +31,12 @@ def test_a_step_is_compared_with_forward_and_backward(
         return models[0]
 
     monkeypatch.setattr(nyu_step, "build_model", noted)
-    row = nyu_step.row("test_resnet", setting)
+    row, memory = nyu_step.rows("test_resnet", setting)
     assert row.job == f"NYUv2 training step, test_resnet, 2 crops of 64 px, {setting.settings.precision}"
     assert row.theirs > 0
     assert float(row.note.split()[0]) == pytest.approx(2 / row.ours, rel=0.01)
+    assert (memory.job, memory.unit) == (f"{row.job}, peak memory", "MiB")
+    assert 0 < memory.theirs < 1.1 * memory.ours
     model, before = models
     moved = [name for name, value in model.named_parameters() if not torch.equal(value, before[name])]
     assert moved, "ours is a whole step"
