@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "checkpoints.md"
-HEADING = "| layout | recognised from the file alone | checked | to add |"
+HEADING = "| layout | recognised from the file alone | checked | largest difference | to add |"
 LAYOUTS = [
     "timm",
     "Lightning",
@@ -72,8 +72,10 @@ def test_every_layout_has_a_row(name: str) -> None:
 
 
 def test_every_row_says_how_it_was_checked_and_what_to_add() -> None:
-    checks = re.compile(r"(code|names|timm|torchvision|transformers|open_clip|MMSegmentation)\b")
+    checks = re.compile(r"(authors' code|timm|torchvision|transformers|open_clip|MMSegmentation)\b")
+    difference = re.compile(r"(below 1e-\d|\d\.\de-\d|0$)")
     assert len(rows()) > 30
     for row in rows():
-        assert len(row) == 4, row
+        assert len(row) == 5, row
         assert checks.match(row[2]), row
+        assert difference.match(row[3]), row
