@@ -125,6 +125,7 @@ VITS: Mapping[str, tuple[str, Callable[[nn.Module], object], dict[str, Any]]] = 
     "DINO": ("DINO or iBOT, training", dino, {}),
     "I-JEPA": ("I-JEPA", i_jepa, {"class_token": False, "global_pool": "avg", "fc_norm": False}),
     "MSN": ("MSN", msn, {}),
+    "UNIC": ("UNIC, without LayerScale", lambda model: unic(model), {}),
 }
 
 
