@@ -19,7 +19,7 @@ from torch import Tensor
 from torchvision import models
 
 from benchmarks.perf.row import PerfRow
-from umt.errors import UMTError
+from umt.errors import ProcessError
 
 TIMM, TORCHVISION = "vit_large_patch16_224.augreg_in21k_ft_in1k", "vit_l_16"
 OPEN_CLIP = ("ViT-L-14", "laion2b_s32b_b82k")
@@ -84,7 +84,7 @@ def _built(model: HubModel, cache: Path, whose: str) -> tuple[float, float]:
     environment = {**os.environ, **places, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UMTError(f"{name}: the process that builds it ended with: {done.stderr.strip().splitlines()[-1]}")
+        raise ProcessError(f"{name}: the process that builds it ended with: {done.stderr.strip().splitlines()[-1]}")
     peak, seconds = map(float, done.stdout.split())
     return peak, seconds
 

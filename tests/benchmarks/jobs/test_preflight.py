@@ -39,7 +39,7 @@ def plan(image_folder: Callable[..., Path], tmp_path: Path) -> Callable[..., Run
     ("changes", "reason"),
     [
         ({"dataset": "nyuv2"}, "task 'knn' takes data for classification, and data set 'nyuv2' is for depth"),
-        ({"dataset": "imagenett"}, "unknown data set 'imagenett'. Did you mean imagenet?"),
+        ({"dataset": "imagenett"}, "unknown data set 'imagenett'. Did you mean imagenet or "),
         ({"metric": "miou", "protocol": "paper"}, "unknown metric of task 'knn' 'miou'"),
         ({"task": "knnn"}, "unknown task 'knnn'. Did you mean knn?"),
         ({"protocol": "no-such"}, "unknown protocol for knn 'no-such'"),

@@ -15,7 +15,7 @@ from benchmarks.tasks.contract import Job
 from benchmarks.tasks.corruption import ALEXNET, TASK, mean_corruption_error
 from benchmarks.tasks.registry import get_task
 from umt.data.contract import Dataset
-from umt.data.mini import MiniSize, write_mini
+from umt.data.mini import write_set
 from umt.data.registry import find_dataset
 from umt.data.sets.variants.imagenet_c import CORRUPTIONS, SEVERITIES
 from umt.errors import UMTError
@@ -28,7 +28,8 @@ SMALL = {"resolution": 32, "steps": 40, "batch": 32}
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("corrupted")
-    write_mini(out, MiniSize(imagenet=120, variants=150, ade20k=(1, 1), nyuv2=((1, 0), (1, 0))), ("imagenet_c",))
+    for name, count in (("imagenet", 120), ("imagenet_c", 150)):
+        write_set(name, out, {name: count})
     return out
 
 

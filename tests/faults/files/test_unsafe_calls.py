@@ -40,7 +40,8 @@ METHODS = ("extractall", "read_pickle", "load_or_resume")  # of whatever object
 MUST_SAY = {"torch.load": ("weights_only", True), "numpy.load": ("allow_pickle", False)}
 # The one place that runs code on purpose: a local checkout that a person has typed the name of.
 TYPED = {"umt/backbones/adapters/hub_adapter.py": ["torch.hub.load"]}
-IMAGES = "umt/data/images.py"  # the one door for images, where damage gets its file's name
+# The door for images, where damage gets its file's name, and that for pictures which jobs drew: limited, and PNG alone.
+IMAGES = {"umt/data/images.py", "reports/figures/panels.py"}
 
 
 def calls(source: str) -> list[tuple[str, ast.Call]]:
@@ -108,7 +109,7 @@ def test_images_have_one_door() -> None:
         for path in modules()
         if "PIL.Image.open" in [name for name, _ in calls(path.read_text(encoding="utf-8"))]
     }
-    assert {path for path in opening if not path.startswith("benchmarks/perf/")} == {IMAGES}
+    assert {path for path in opening if not path.startswith("benchmarks/perf/")} == IMAGES
 
 
 @pytest.mark.parametrize(
