@@ -68,7 +68,7 @@ def rows(model: HubModel, cache: Path) -> list[PerfRow]:
     cache.mkdir(parents=True)
     model.write(cache)
     (peak, seconds), (bare_peak, bare_seconds) = (_built(model, cache, whose) for whose in ("ours", "bare"))
-    job = f"build {model.name}"
+    job = f"build {model.name.replace('{cache}/', '')}"
     return [
         PerfRow(f"{job}: peak memory", "1.2 times the weights", 1.2, peak, 1.0, unit="x weights"),
         PerfRow(f"{job}: peak memory", "the library alone", bare_peak, peak, 0.95, unit="x weights"),
