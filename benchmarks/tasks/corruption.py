@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import numpy as np
 
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
-from benchmarks.tasks.dinov2_linear import HeadsSettings
-from benchmarks.tasks.dinov2_linear import workload as heads_work
+from benchmarks.tasks.dinov2_linear import workload
 from benchmarks.tasks.frozen import frozen_parts
 from benchmarks.tasks.robustness import RobustnessSettings, kept_head
-from benchmarks.tasks.workload import Workload
 from umt.data.contract import Dataset
 from umt.errors import LayoutError
 
@@ -36,14 +33,10 @@ ALEXNET = {  # mean error over the severities, as the authors of ImageNet-C publ
 WHOLE_IMAGE = 1.0  # share of the shorter side: ImageNet-C is cropped already
 
 
-class CorruptionSettings(RobustnessSettings):
-    """Everything that changes the number: the settings of `dinov2_linear`."""
-
-
-def run(job: Job[CorruptionSettings]) -> Outcome:
+def run(job: Job[RobustnessSettings]) -> Outcome:
     """Score the images of every corruption and severity, and compare the errors with AlexNet's."""
     corruptions = _corruptions(job.dataset)
-    head = kept_head(cast(Job[HeadsSettings], job))
+    head = kept_head(job)
     samples = job.dataset.reported_samples
     parts, labels = frozen_parts(job, samples, job.settings.resolution, WHOLE_IMAGE, what=head.parts)
     right = head.scores(parts).argmax(axis=1) == labels
@@ -72,16 +65,11 @@ def _corruptions(dataset: Dataset) -> np.ndarray:
     return names
 
 
-def workload(settings: CorruptionSettings, sizes: Mapping[str, int]) -> Workload:
-    """Count the work of the head, which the jobs of a backbone share, and the passes of the reported images."""
-    return heads_work(settings, sizes)
-
-
 TASK = Task(
     name="corruption",
     about="mean corruption error of a linear ImageNet head",
-    settings=CorruptionSettings,
+    settings=RobustnessSettings,
     metrics=(Metric("mce", "%", higher_is_better=False), Metric("top1", "%")),
     run=run,
-    workload=workload,
+    workload=workload,  # of the head, which the jobs of a backbone share, and the passes of the reported images
 )

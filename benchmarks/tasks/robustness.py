@@ -6,19 +6,15 @@ All variants of ImageNet share one head: it lies beside the cached features, so 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from filelock import Timeout
 
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
-from benchmarks.tasks.dinov2_linear import ChosenHead, HeadsSettings, chosen_head
-from benchmarks.tasks.dinov2_linear import workload as heads_work
+from benchmarks.tasks.dinov2_linear import ChosenHead, HeadsSettings, chosen_head, workload
 from benchmarks.tasks.frozen import frozen_parts
-from benchmarks.tasks.workload import Workload
 from umt.errors import DeclarationError
 from umt.feature_cache.disk_cache import digest, locked
 from umt.feature_cache.key import NAME_DIGITS, feature_key
@@ -40,7 +36,7 @@ class RobustnessSettings(HeadsSettings):
 
 def run(job: Job[RobustnessSettings]) -> Outcome:
     """Score the reported images, among the classes that occur in them: for ImageNet-A and -R their official 200."""
-    head = kept_head(cast(Job[HeadsSettings], job))
+    head = kept_head(job)
     samples = job.dataset.reported_samples
     view = (job.settings.resolution, job.settings.crop_pct)
     parts, labels = frozen_parts(job, samples, *view, what=head.parts)
@@ -98,16 +94,11 @@ def _read(path: Path) -> ChosenHead:
         return ChosenHead(tuple(texts["parts"]), stored["weights"], stored["bias"], texts["details"])
 
 
-def workload(settings: RobustnessSettings, sizes: Mapping[str, int]) -> Workload:
-    """Count the work of the head, which the jobs of a backbone share, and the passes of the reported images."""
-    return heads_work(settings, sizes)
-
-
 TASK = Task(
     name="robustness",
     about="a linear ImageNet head on other images, or by other labels",
     settings=RobustnessSettings,
     metrics=(Metric("top1", "%"),),
     run=run,
-    workload=workload,
+    workload=workload,  # of the head, which the jobs of a backbone share, and the passes of the reported images
 )

@@ -66,10 +66,8 @@ def relational(student: Tensor, teacher: Tensor) -> Tensor:
 
 def _relations(values: Tensor) -> Tensor:
     """Return the distances between rows [B, B] over their mean; the diagonal is zero."""
-    squares = values.square().sum(dim=1)
-    products = values @ values.T
-    squared = (squares[:, None] + squares - 2 * products).clamp(min=1e-12)
-    distances = squared.sqrt() * (1 - torch.eye(len(values), device=values.device))
+    # not by a matrix product, which autocast would take in half precision
+    distances = torch.cdist(values, values, compute_mode="donot_use_mm_for_euclid_dist")
     return distances * (len(values) * (len(values) - 1) / distances.sum())
 
 

@@ -100,6 +100,12 @@ def test_relational_ignores_scale_rotation_and_width(pair: tuple[Tensor, Tensor]
     assert relational(student @ rotation, student).max().item() < 1e-9
 
 
+def test_relational_keeps_float32_under_autocast(pair: tuple[Tensor, Tensor]) -> None:
+    expected = relational(*pair)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(relational(*pair), expected)
+
+
 def test_relational_of_one_image_is_zero_and_has_a_gradient() -> None:
     student = torch.ones(1, 3, requires_grad=True)
     relational(student, torch.ones(1, 4)).sum().backward()
