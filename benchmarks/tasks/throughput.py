@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmarks.memory import peak_bytes
 from benchmarks.tasks.contract import Job, Metric, Outcome, Progress, Task
 from benchmarks.tasks.workload import Passes, Workload
 from umt.backbones import Backbone, Features
-from umt.backbones.memory import peak_bytes
 from umt.backbones.probing import counted
 from umt.training.precision import pick_precision
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from umt.backbones.memory import peak_bytes
+from benchmarks.memory import peak_bytes
 
 CPU = torch.device("cpu")
 KILO = torch.zeros(256)  # a thousand bytes
