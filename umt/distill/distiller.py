@@ -27,8 +27,8 @@ from umt.distill.objectives import objective_of
 from umt.distill.recipe import AlignmentSpec, DistillRecipe, InteractionSpec, TeacherSpec
 from umt.distill.spaces.interaction import InteractionModules
 from umt.distill.spaces.projectors import Projectors
-from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape, Targets
-from umt.distill.teachers.teacher import Teacher, all_targets
+from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape, Targets, check_size
+from umt.distill.teachers.teacher import Teacher, all_targets, resampled, resized
 from umt.errors import DeclarationError, unknown_name
 
 Spaces = InteractionModules | Projectors
@@ -52,7 +52,7 @@ class Distiller(BaseModel):
         super().__init__(BaseDataPreprocessor(non_blocking=True))
         self.student = student
         self.spaces = make_spaces(recipe.interaction, StudentShape.of(student), shapes)
-        self.alignment = check_alignment(recipe)
+        self.alignment = check_alignment(recipe, student)
         self.standardisers = Standardisers.of(self.alignment.standardise, self.alignment.standardise_summary, shapes)
         angular = tuple(teacher.name for teacher in recipe.teachers if teacher.summary_loss == ANGULAR)
         self.dispersions = Dispersions(angular) if angular else None
@@ -70,8 +70,8 @@ class Distiller(BaseModel):
         teacher_targets = (
             self._targets(images) if targets is None else {name: Targets(*pair) for name, pair in targets.items()}
         )
-        shift = Shift.draw(self.alignment.shift)
-        features = self.student(shift.move(images, self.student.strides[-1]), maps=(-1,))
+        shift, view = Shift.draw(self.alignment.shift), self._student_view(images)
+        features = self.student(shift.move(view, self.student.strides[-1]), maps=(-1,))
         spaces: dict[str, SpaceFeatures] = self.spaces(features)
         parts: dict[str, Tensor] = {}
         losses = [
@@ -91,6 +91,11 @@ class Distiller(BaseModel):
             part.compile(dynamic=False)
         for teacher in self.teachers:
             teacher.compile()
+
+    def _student_view(self, images: Tensor) -> Tensor:
+        """Return the views in a size that is drawn for this batch, if the recipe has several."""
+        sizes = self.alignment.student_sizes
+        return resized(images, sizes[int(torch.randint(len(sizes), ()))]) if sizes else images
 
     def _targets(self, images: Tensor) -> dict[str, Targets]:
         with self.clock.part(images.device):
@@ -123,8 +128,8 @@ class Distiller(BaseModel):
         return losses if self.dispersions is None else self.dispersions(name, losses)
 
 
-def check_alignment(recipe: DistillRecipe) -> AlignmentSpec:
-    """Return the recipe's alignment; DeclarationError for a schedule, weight or shift that cannot be used."""
+def check_alignment(recipe: DistillRecipe, student: Backbone) -> AlignmentSpec:
+    """Return the recipe's alignment; UMTError for a schedule, weight, shift or size that cannot be used."""
     alignment = recipe.alignment
     check_schedule(f"recipe {recipe.name}: alignment.token_weight", alignment.token_weight)
     check_schedule(f"recipe {recipe.name}: alignment.relation", alignment.relation)
@@ -132,6 +137,8 @@ def check_alignment(recipe: DistillRecipe) -> AlignmentSpec:
         check_schedule(f"recipe {recipe.name}: teachers.{teacher.name}.weight", teacher.weight)
     if alignment.shift < 0:
         raise DeclarationError(f"recipe {recipe.name}: alignment.shift is {alignment.shift}; take 0 or more cells")
+    for size in alignment.student_sizes:
+        check_size(f"recipe {recipe.name}: alignment.student_sizes", size, student)
     return alignment
 
 
@@ -166,10 +173,10 @@ def loss_name(teacher: TeacherSpec) -> str:
 
 
 def distance_of(loss: FeatureLoss, fmap: Tensor, target: Tensor, shift: Shift) -> Tensor:
-    """Compare the student's map [B, C, H, W] with the target of its space; losses [B, ...]."""
+    """Compare the student's map [B, C, H, W] with the target of its space, on the student's cells; losses [B, ...]."""
     if loss.pooled:
         return loss.distance(fmap.mean(dim=(2, 3)), target)
-    return loss.distance(*shift.common(fmap, target))
+    return loss.distance(*shift.common(fmap, resampled(target, (fmap.shape[2], fmap.shape[3]))))
 
 
 def as_floats(images: Tensor) -> Tensor:

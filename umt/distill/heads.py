@@ -10,7 +10,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from umt.backbones.checkpoint import PLAIN, Checkpoint, Interaction, Readout, Space, plain_student
+from umt.backbones.checkpoint import (
+    PLAIN,
+    Checkpoint,
+    Interaction,
+    Readout,
+    Space,
+    plain_student,
+    read_checkpoint,
+)
 from umt.backbones.contract import Backbone, Features
 from umt.backbones.spec import Spec, parse_spec
 from umt.backbones.trust import refuse_untrusted
@@ -136,6 +144,27 @@ def _language(path: Path, checkpoint: Checkpoint, space: Space) -> str | None:
     spec = parse_spec(space.teacher).with_options(**weights)
     refuse_untrusted(spec)
     return spec.text
+
+
+def begin_from(path: Path, model: Distiller) -> None:
+    """Give a distiller the weights of a checkpoint: student, spaces and standardisers.
+
+    Raises UMTError if they do not fit, with the names that differ.
+    """
+    checkpoint = read_checkpoint(path)
+    if checkpoint.interaction is None:
+        raise WeightsError(
+            f"{path}: field 'interaction' is missing, so it has no spaces to begin with; leave out 'start'"
+        )
+    load_weights(model.student, checkpoint.state_dict, source=str(path))
+    names, recipe_names = [[space.name for space in spaces] for spaces in (checkpoint.spaces, model.spaces.spaces)]
+    if names != recipe_names:
+        raise WeightsError(
+            f"{path}: has the spaces {', '.join(names)}, the recipe the teachers {', '.join(recipe_names)}; name the "
+            "same ones in the same order"
+        )
+    modules = _modules_of(model.spaces, model.standardisers)
+    load_weights(modules, checkpoint.interaction.state_dict, source=str(path))
 
 
 def stored_interaction(recipe: DistillRecipe, model: Distiller) -> Interaction:

@@ -24,9 +24,9 @@ from umt.distill.recipe import (
     other_recipe,
     recipe_path,
 )
-from umt.distill.spaces.shapes import Grid
+from umt.distill.spaces.shapes import Grid, check_size
 from umt.distill.teachers.teacher import Teacher, load_teacher
-from umt.errors import DeclarationError, MissingFileError, SizeError
+from umt.errors import DeclarationError, MissingFileError
 
 Announce = Callable[[str], None]  # takes rich markup
 
@@ -161,11 +161,6 @@ def build_student(recipe: DistillRecipe, *, trusted: bool = False) -> Backbone:
 
 def grid_of(student: Backbone, view_size: int) -> Grid:
     """Return rows and columns of the last map for a view; UMTError if the student cannot take its size."""
-    multiple = student.preprocess.size_multiple
-    if view_size % multiple:
-        nearest = max(1, round(view_size / multiple)) * multiple
-        raise SizeError(
-            f"recipe: views.size {view_size} is not a multiple of {multiple}, which the student needs; take {nearest}"
-        )
+    check_size("recipe: views.size", view_size, student)
     side = view_size // student.strides[-1]
     return side, side

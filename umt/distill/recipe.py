@@ -65,6 +65,7 @@ class AlignmentSpec:
     token_weight: Schedule = 1.0  # of the model token's loss beside the feature loss
     relation: float = 0.0  # weight of the relational loss of summaries, without a token of pooled features (SigLino)
     shift: int = 0  # cells by which the student's view moves at most against the teachers' (C-RADIOv4, equation 1)
+    student_sizes: tuple[int, ...] = ()  # pixels of the student's view, drawn for a batch; none: the view's own size
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class DistillRecipe:
     datasets: tuple[str, ...] = ("imagenet",)  # data sets whose training images are used, without labels
     ema: float | None = None  # decay of the student's average over steps, null for the last weights
     seed: int = 0
+    start: str | None = None  # a UMT checkpoint whose student and spaces it begins with: a stage after another one
     otherwise: str | None = None  # the recipe to take if weight files of this one are missing
 
     def __post_init__(self) -> None:
@@ -187,6 +189,8 @@ def _make_names_safe(record: dict[str, Any], path: Path) -> None:
     """Replace backbones by names that a file may choose; TrustError for any other name."""
     if isinstance(record.get("student"), str):
         record["student"] = name_from_file(record["student"], path, "student")
+    if isinstance(record.get("start"), str):
+        record["start"] = str(below(path.parent, record["start"]))
     teachers = record.get("teachers")
     for teacher in teachers if isinstance(teachers, list) else ():
         if isinstance(teacher, dict) and isinstance(teacher.get("backbone"), str):

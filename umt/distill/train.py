@@ -24,7 +24,7 @@ from umt.backbones.contract import Backbone
 from umt.declarations import build, read_mapping
 from umt.distill.cost import CostPart, measure_cost, step_seconds
 from umt.distill.distiller import Distiller, as_floats, loss_name
-from umt.distill.heads import stored_interaction
+from umt.distill.heads import begin_from, stored_interaction
 from umt.distill.recipe import DistillRecipe, differences, rename_kind
 from umt.distill.spaces.shapes import SpaceShape, Targets
 from umt.distill.teachers.teacher import Teacher, all_targets
@@ -139,10 +139,12 @@ def estimate(
 
 
 def build_distiller(recipe: DistillRecipe, ingredients: Ingredients, device: torch.device) -> Distiller:
-    """Build student and spaces with weights drawn from the recipe's seed, and the teachers, all on the device."""
+    """Build student and spaces, with weights drawn from the recipe's seed or of its start, and the teachers."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = Distiller(recipe, ingredients.student, ingredients.shapes, ingredients.teachers)
+    if recipe.start:
+        begin_from(Path(recipe.start), model)
     for teacher in ingredients.teachers:
         teacher.to(device)
     return model.to(device)
@@ -243,9 +245,13 @@ def _costs(model: Distiller, ingredients: Ingredients, images: int) -> list[Cost
 
 @torch.no_grad()
 def _fit_statistics(model: Distiller, recipe: DistillRecipe, ingredients: Ingredients) -> None:
-    """Fit standardisers, and dispersions of standardised summaries; the targets pass once and are not kept."""
+    """Fit standardisers, and dispersions of standardised summaries; the targets pass once and are not kept.
+
+    The standardisers of a start stay as they are, because its spaces are in their units.
+    """
     standardisers, dispersions = model.standardisers, model.dispersions
-    if standardisers is None and dispersions is None:
+    to_fit = None if recipe.start else standardisers
+    if to_fit is None and dispersions is None:
         return
     summaries: dict[str, list[Tensor]] = {name: [] for name, _ in dispersions.named_buffers()} if dispersions else {}
 
@@ -255,8 +261,8 @@ def _fit_statistics(model: Distiller, recipe: DistillRecipe, ingredients: Ingred
                 values.append(batch[name].summary)
             yield batch
 
-    if standardisers is not None:
-        standardisers.fit(noted())
+    if to_fit is not None:
+        to_fit.fit(noted())
     else:
         deque(noted(), maxlen=0)
     if dispersions is not None:

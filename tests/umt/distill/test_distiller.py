@@ -171,6 +171,7 @@ def test_token_weight_and_teacher_weights_follow_their_schedules(
         ("teachers.lite2.weight=-1", r"teachers.lite2.weight holds -1.0"),
         ("alignment.relation=-0.5", r"alignment.relation holds -0.5"),
         ("alignment.shift=-1", r"alignment.shift is -1"),
+        ("alignment.student_sizes=[64, 40]", r"alignment.student_sizes 40 is not a multiple of 32.*take 32"),
         ("alignment.standardise_summary=phis", r"unknown alignment.standardise 'phis'.*phi_s"),
         ("teachers.lite2.summary_loss=angle", r"unknown summary loss 'angle'.*angular"),
     ],
@@ -214,6 +215,37 @@ def test_a_shift_compares_cells_of_the_same_place(recipe: Recipes, distiller: Di
     target = model.teachers[1](floats).features
     expected = (1 - F.cosine_similarity(*Shift(down, right).common(fmap, target))).mean()
     assert out["lite2 feature"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_drawn_size_is_the_students_alone(recipe: Recipes, distiller: Distillers, images: Tensor) -> None:
+    """The loss by hand: the student sees a smaller view, and the teacher's cells are brought onto its own."""
+    model = distiller(recipe("alignment.student_sizes=[32]")).eval()
+    small = F.interpolate(as_floats(images), (32, 32), mode="bicubic", antialias=True).clamp(0, 1)
+    fmap = model.spaces(model.student(small))["lite2"].fmap
+    cells = F.interpolate(model.teachers[1](as_floats(images)).features, (1, 1), mode="bilinear", antialias=True)
+    expected = (1 - F.cosine_similarity(fmap, cells)).mean()
+    assert model(images)["lite2 feature"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_every_size_of_the_student_is_drawn(recipe: Recipes, distiller: Distillers, images: Tensor) -> None:
+    model, seen = distiller(recipe("alignment.student_sizes=[32, 64, 96]")).eval(), set()
+    model.student.register_forward_pre_hook(lambda module, inputs: seen.add(inputs[0].shape[-1]))
+    for _ in range(30):
+        model(images)
+    assert seen == {32, 64, 96}
+
+
+def test_register_tokens_and_stochastic_depth_are_the_students(recipe: Recipes, distiller: Distillers) -> None:
+    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    student = "timm:test_vit?img_size=64&reg_tokens=4&drop_path_rate=0.5"
+    model = distiller(recipe("interaction.heads=2", student=student)).train()
+    losses = {model(images)["loss"].item() for _ in range(4)}
+    assert len(losses) > 1
+    model(images)["loss"].backward()
+    gradient = model.student.get_parameter("model.reg_token").grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0
+    assert len({model.eval()(images)["loss"].item() for _ in range(2)}) == 1
 
 
 @pytest.mark.parametrize("balance", ["gradient", "uncertainty"])

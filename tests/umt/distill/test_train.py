@@ -130,12 +130,48 @@ def test_one_command_gives_a_checkpoint_with_its_heads(finished: tuple[Path, str
 BEYOND_THE_PAPER = (
     "alignment.balance=gradient",
     "alignment.shift=1",
+    "alignment.student_sizes=[32, 64]",
     "alignment.teacher_drop=0.3",
     "alignment.relation=0.5",
     "alignment.standardise=mean_std",
     "alignment.token_weight=[[0, 1], [1, 0.1]]",
     "teachers.cls.summary_loss=angular",
 )
+
+
+def test_a_second_stage_begins_with_the_first_ones_weights(
+    finished: tuple[Path, str], command: Command, tmp_path: Path
+) -> None:
+    """A step so small that nothing moves keeps the weights of the start, at a higher resolution than it had."""
+    start = finished[0] / "student.pth"
+    changes = (
+        f"start={start}",
+        "views.size=96",
+        "training.lr=1e-30",
+        "training.epochs=0.5",
+        "training.warmup_epochs=0",
+    )
+    done = run(command(tmp_path, *(part for change in changes for part in ("--set", change))))
+    assert done.returncode == 0, done.stderr
+    before, after = weights(finished[0]), weights(tmp_path)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert read_checkpoint(tmp_path / "student.pth").provenance["recipe"]["start"] == str(start)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("teachers.dino.name=dense", "has the spaces cls, dino, the recipe the teachers cls, dense"),
+        ("student=timm:test_resnet", "the model"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_one_line(
+    change: str, message: str, finished: tuple[Path, str], command: Command, tmp_path: Path
+) -> None:
+    changes = ("--set", f"start={finished[0] / 'student.pth'}", "--set", change)
+    with pytest.raises(UMTError, match=message):
+        distill_command.main(command(tmp_path, *changes)[4:], standalone_mode=False)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from umt.backbones.contract import Backbone
+from umt.errors import SizeError
 
 Grid = tuple[int, int]  # rows and columns of a feature map
 
@@ -31,6 +32,14 @@ class StudentShape:
     @classmethod
     def of(cls, student: Backbone) -> StudentShape:
         return cls(student.channels[-1], student.dim, student.has_cls)
+
+
+def check_size(field: str, pixels: int, student: Backbone) -> None:
+    """Raise SizeError if the student cannot see views of so many pixels."""
+    multiple = student.preprocess.size_multiple
+    if pixels < multiple or pixels % multiple:
+        nearest = max(1, round(pixels / multiple)) * multiple
+        raise SizeError(f"{field} {pixels} is not a multiple of {multiple}, which the student needs; take {nearest}")
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Teacher:
     def __call__(self, images: Tensor) -> Targets:
         """Compute the targets of views [B, 3, R, R] in [0, 1]; they share no memory with the teacher's activations."""
         with _constant_weights() if self.frozen else nullcontext():
-            features = self.backbone(self._resized(images), maps=(-1,))
+            features = self.backbone(resized(images, self.size), maps=(-1,))
         return Targets(_owned(self.objective.summary(features)), _owned(self._features(features)))
 
     def widths(self) -> tuple[int, int]:
@@ -66,11 +66,6 @@ class Teacher:
         device = next(self.backbone.parameters()).device
         targets = self(torch.zeros(1, 3, self.size, self.size, device=device))
         return targets.summary.shape[1], targets.features.shape[1]
-
-    def _resized(self, images: Tensor) -> Tensor:
-        if images.shape[-1] == self.size:
-            return images
-        return F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True).clamp(0, 1)
 
     def _features(self, features: Features) -> Tensor:
         last = features.maps[-1]
@@ -101,6 +96,13 @@ def load_teacher(spec: TeacherSpec, weights: Path, view_size: int, grid: Grid, *
 def all_targets(teachers: Sequence[Teacher], images: Tensor) -> dict[str, Targets]:
     """Compute targets by the teacher's name; one teacher at a time, so that only one has activations in memory."""
     return {teacher.name: teacher(images) for teacher in teachers}
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """Resize square images in [0, 1] to `size` pixels; bicubic, and antialiased if they shrink."""
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def resampled(fmap: Tensor, grid: Grid) -> Tensor:
