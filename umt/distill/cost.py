@@ -37,9 +37,9 @@ def measure_cost(model: Distiller, teachers: Sequence[Teacher], images: Tensor) 
     training = model.training
     model.eval()
     with torch.no_grad():
-        features = student(images, maps=(-1,))
+        features = student(images, maps=model.spaces.maps)
         parts = [
-            _part("student", _shape(student), student, lambda: student(images, maps=(-1,)), len(images)),
+            _part("student", _shape(student), student, lambda: student(images, maps=model.spaces.maps), len(images)),
             *(_teacher_part(teacher, images) for teacher in teachers),
             _part("interaction", str(model.spaces.about), model.spaces, lambda: model.spaces(features), len(images)),
         ]

@@ -26,13 +26,14 @@ from umt.distill.alignment.standardise import Standardisers
 from umt.distill.objectives import objective_of
 from umt.distill.recipe import AlignmentSpec, DistillRecipe, InteractionSpec, TeacherSpec
 from umt.distill.spaces.interaction import InteractionModules
+from umt.distill.spaces.ladder import Ladder
 from umt.distill.spaces.projectors import Projectors
-from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape, Targets, check_size
-from umt.distill.teachers.teacher import Teacher, all_targets, resampled, resized
+from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape, Targets, check_size, resampled
+from umt.distill.teachers.teacher import Teacher, all_targets, resized
 from umt.errors import DeclarationError, unknown_name
 
 Spaces = InteractionModules | Projectors
-METHODS: dict[str, type[Spaces]] = {"umt": InteractionModules, "projectors": Projectors}
+METHODS: dict[str, type[Spaces]] = {"umt": InteractionModules, "projectors": Projectors, "ladder": Ladder}
 Cached = Mapping[str, Sequence[Tensor]]  # summary and features of each space
 
 
@@ -71,7 +72,7 @@ class Distiller(BaseModel):
             self._targets(images) if targets is None else {name: Targets(*pair) for name, pair in targets.items()}
         )
         shift, view = Shift.draw(self.alignment.shift), self._student_view(images)
-        features = self.student(shift.move(view, self.student.strides[-1]), maps=(-1,))
+        features = self.student(shift.move(view, self.student.strides[-1]), maps=self.spaces.maps)
         spaces: dict[str, SpaceFeatures] = self.spaces(features)
         parts: dict[str, Tensor] = {}
         losses = [

@@ -50,7 +50,7 @@ class HeadBackbone(Backbone):
         super().__init__(
             student.preprocess,
             channels=(*student.channels[:-1], shapes[readout.dense].features),
-            strides=student.strides,
+            strides=(*student.strides[:-1], student.strides[spaces.map_of_cells(readout.dense)]),
             dim=pooled.summary if self.summarises else pooled.features,
         )
         spaces.keep_only(summary=readout.classification, features=readout.dense)
@@ -69,8 +69,12 @@ class HeadBackbone(Backbone):
     def extract(self, images: Tensor, maps: Sequence[int]) -> Features:
         """Compute features of normalised images in the spaces."""
         last = self.depth - 1
-        features = self.student.extract(images, [*(index for index in maps if index != last), last])
-        spaces: dict[str, SpaceFeatures] = self.spaces(features)
+        own_maps, space_maps = (
+            [index for index in maps if index != last],
+            [self.depth + index for index in self.spaces.maps],
+        )
+        features = self.student.extract(images, [*own_maps, *space_maps])
+        spaces: dict[str, SpaceFeatures] = self.spaces(_from(features, len(own_maps)))
         classifying, dense = spaces[self.readout.classification], spaces[self.readout.dense]
         space = self._in_units(self.readout.dense, replace(dense, summary=classifying.summary))
         pooled = space.summary
@@ -203,6 +207,12 @@ def _modules(path: Path, checkpoint: Checkpoint) -> tuple[Spaces, Standardisers 
 def _modules_of(spaces: nn.Module, standardisers: Standardisers | None) -> nn.ModuleDict:
     """Collect both in one module, with the names that their weights have in a file."""
     return nn.ModuleDict({"spaces": spaces} | ({} if standardisers is None else {"standardisers": standardisers}))
+
+
+def _from(features: Features, position: int) -> Features:
+    """Return features without the maps before a position."""
+    tokens = features.map_cls
+    return replace(features, maps=features.maps[position:], map_cls=None if tokens is None else tokens[position:])
 
 
 def _features(student: Features, pooled: Tensor, space: SpaceFeatures, maps: Sequence[int], last: int) -> Features:

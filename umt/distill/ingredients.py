@@ -24,7 +24,7 @@ from umt.distill.recipe import (
     other_recipe,
     recipe_path,
 )
-from umt.distill.spaces.shapes import Grid, check_size
+from umt.distill.spaces.shapes import Grid, check_map, check_size
 from umt.distill.teachers.teacher import Teacher, load_teacher
 from umt.errors import DeclarationError, MissingFileError
 
@@ -79,9 +79,13 @@ class Prepared:
 
     def teachers(self) -> list[Teacher]:
         """Load all teachers with their weights."""
-        size = self.recipe.views.size
+        recipe = self.recipe
+        grids = [
+            grid_of(self.student, recipe.views.size, recipe.interaction.map_of(spec.name)) for spec in recipe.teachers
+        ]
         return [
-            load_teacher(spec, self.weights, size, self.grid, trusted=self.trusted) for spec in self.recipe.teachers
+            load_teacher(spec, self.weights, recipe.views.size, grid, trusted=self.trusted)
+            for spec, grid in zip(recipe.teachers, grids, strict=True)
         ]
 
 
@@ -159,8 +163,9 @@ def build_student(recipe: DistillRecipe, *, trusted: bool = False) -> Backbone:
     return create_backbone(plain_name(recipe.student), seed=recipe.seed, trusted=trusted, **random)
 
 
-def grid_of(student: Backbone, view_size: int) -> Grid:
-    """Return rows and columns of the last map for a view; UMTError if the student cannot take its size."""
+def grid_of(student: Backbone, view_size: int, index: int = -1) -> Grid:
+    """Return rows and columns of a map for a view; UMTError if the student has no such map or cannot take the size."""
     check_size("recipe: views.size", view_size, student)
-    side = view_size // student.strides[-1]
+    check_map("recipe: interaction.maps", index, student.depth)
+    side = view_size // student.strides[index]
     return side, side

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class TeacherSpec:
     feature_loss: str | None = None  # instead of the objective's own (table 5)
     summary_loss: str = "mse"  # of the model token: mse (the paper's), smooth_l1, cosine, cosine_l1, angular
     weight: Schedule = 1.0  # of this teacher's losses in the sum
+    map: int = -1  # the map whose cells are the target: -1 for the last stage or block, -2 for the one before it
     size: int | str | None = None  # pixels of its input; 'grid' for as many cells as the student has; null: the view's
 
 
@@ -39,7 +40,8 @@ class TeacherSpec:
 class InteractionSpec:
     """Interaction of spaces that are made from the student's features (paper sections 3.2, 3.3 and A.2)."""
 
-    method: str = "umt"  # or projectors: plain one-to-many alignment, the baseline
+    method: str = "umt"  # or projectors: plain one-to-many alignment, the baseline; or ladder: on every map (UNIC)
+    maps: dict[str, int] = field(default_factory=dict)  # space -> the student's map that it is made of; -1, the last
     blocks: str = "auto"  # cnn, vit, or auto: vit if the student has a class token
     rounds: int = 1  # N, alternating cross-space and intra-space modules
     model_token: bool = True
@@ -51,6 +53,10 @@ class InteractionSpec:
     groups: int = 32  # G of the 1x1 convolutions in CNN modules
     heads: int = 12  # heads of a ViT module; cross-space modules have M times as many
     ffn_ratio: float = 4.0  # hidden width of a ViT module's FFN over its width
+
+    def map_of(self, space: str) -> int:
+        """Return the student's map that a space is made of, counted from its last one."""
+        return self.maps.get(space, -1)
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,9 @@ class DistillRecipe:
         for part, head in asdict(self.readout).items() if self.readout else ():
             if head not in names:
                 raise unknown_name(f"readout.{part} of recipe '{self.name}'", head, names)
+        for name in self.interaction.maps:
+            if name not in names:
+                raise unknown_name(f"interaction.maps of recipe '{self.name}'", name, names)
         _refuse_twice(
             self.name, "backbone", [f"{item.backbone} {item.weights or ''}".strip() for item in self.teachers]
         )

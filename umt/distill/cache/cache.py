@@ -256,7 +256,8 @@ def _targets(shard: Shard, shape: SpaceShape, row: int) -> list[Tensor]:
 
 
 def _teacher_key(teacher: Teacher) -> dict[str, Any]:
-    return {
+    other_map = {} if teacher.spec.map == -1 else {"map": teacher.spec.map}
+    return other_map | {
         "backbone": teacher.spec.backbone,
         "weights": teacher.backbone.weights_hash(),
         "preprocess": asdict(teacher.backbone.preprocess),

@@ -10,7 +10,16 @@ from torch import Tensor, nn
 from umt.backbones.contract import Features
 from umt.distill.recipe import InteractionSpec
 from umt.distill.spaces.cnn_blocks import ConvBlock
-from umt.distill.spaces.shapes import Grid, SpaceFeatures, SpaceShape, StudentShape
+from umt.distill.spaces.shapes import (
+    Grid,
+    SpaceFeatures,
+    SpaceShape,
+    StudentShape,
+    from_end,
+    needed_maps,
+    resampled,
+    token_of,
+)
 from umt.distill.spaces.vit_blocks import AttentionBlock
 from umt.errors import unknown_name
 
@@ -32,7 +41,7 @@ class InteractionModules(nn.Module):
         self.has_cls = student.has_cls and not self.convolves
         self.width = spec.width or student.width
         self.token_width = (spec.token_width or self.width) if spec.model_token else 0
-        self.project = nn.Linear(student.width, len(spaces) * self.width)  # all projections of equation 1 in one layer
+        self.maps, self.project = self._projections(spec, student)
         self.model_token = nn.Parameter(torch.zeros(self.token_width)) if spec.model_token else None
         self.cross_space = nn.ModuleList(self._block(spec, len(spaces)) for _ in range(spec.rounds * spec.cross_space))
         self.intra_space = nn.ModuleList(self._block(spec, 1) for _ in range(spec.rounds * spec.intra_space))
@@ -48,16 +57,19 @@ class InteractionModules(nn.Module):
 
     def forward(self, features: Features) -> dict[str, SpaceFeatures]:
         """Compute every space of a batch, by name."""
-        fmap, cls = features.maps[-1], features.cls if self.has_cls else None
-        grid: Grid = (fmap.shape[2], fmap.shape[3])
-        tokens = fmap.flatten(2).transpose(1, 2)
-        state = self._enter(tokens if cls is None else torch.cat([cls[:, None], tokens], dim=1))
+        last = features.maps[-1]
+        grid: Grid = (last.shape[2], last.shape[3])
+        state = self._enter([self._tokens(features, index, grid) for index in range(-len(self.maps), 0)])
         for index in range(self.rounds):
             if self.cross_space:
                 state = self.cross_space[index](state.flatten(2), grid).view_as(state)
             if self.intra_space:
                 state = _in_each_space(self.intra_space[index], state, grid)
         return self._leave(state, grid)
+
+    def map_of_cells(self, name: str) -> int:
+        """Return the student's map whose cells a space has: its last one, where the spaces meet."""
+        return -1
 
     @property
     def about(self) -> str:
@@ -90,9 +102,33 @@ class InteractionModules(nn.Module):
             self.summary_adapters = _adapters(common, [space.summary for space in self.spaces])
         self.feature_adapters = _adapters(self.width, [space.features for space in self.spaces])
 
-    def _enter(self, tokens: Tensor) -> Tensor:
-        """Project tokens into the spaces: [B, T, C] -> [B, T, M, d + d_m]."""
-        state = self.project(tokens).unflatten(2, (len(self.spaces), self.width))
+    def _projections(self, spec: InteractionSpec, student: StudentShape) -> tuple[tuple[int, ...], nn.Module]:
+        """Return the student's maps, and the projections of equation 1: all in one layer if they have the same map."""
+        self.map_indices = [spec.map_of(space.name) for space in self.spaces]
+        if set(self.map_indices) == {-1}:
+            return (-1,), nn.Linear(student.width, len(self.spaces) * self.width)
+        layers = nn.ModuleList(nn.Linear(student.width_of(index), self.width) for index in self.map_indices)
+        return needed_maps(self.map_indices), layers
+
+    def _tokens(self, features: Features, position: int, grid: Grid) -> Tensor:
+        """Return a map's tokens [B, T, C] on the cells of the last map, the class token first if there is one."""
+        tokens = resampled(features.maps[position], grid).flatten(2).transpose(1, 2)
+        cls = token_of(features, position) if self.has_cls else None
+        return tokens if cls is None else torch.cat([cls[:, None], tokens], dim=1)
+
+    def _project(self, tokens: Sequence[Tensor]) -> Tensor:
+        """Project the tokens [B, T, C] of each map into the spaces: [B, T, M, d]."""
+        if isinstance(self.project, nn.ModuleList):
+            tokens_of_spaces = [tokens[from_end(self.maps, index)] for index in self.map_indices]
+            return torch.stack(
+                [layer(value) for layer, value in zip(self.project, tokens_of_spaces, strict=True)], dim=2
+            )
+        projected: Tensor = self.project(tokens[0])
+        return projected.unflatten(2, (len(self.spaces), self.width))
+
+    def _enter(self, tokens: Sequence[Tensor]) -> Tensor:
+        """Make the state [B, T, M, d + d_m] of the tokens [B, T, C] of each map."""
+        state = self._project(tokens)
         if self.model_token is None:
             return state
         return torch.cat([state, self.model_token.expand(*state.shape[:3], -1).to(state.dtype)], dim=3)

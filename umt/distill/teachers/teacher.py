@@ -16,7 +16,7 @@ from umt.backbones.contract import Backbone, Features, round_up
 from umt.distill.alignment.losses import FEATURE_LOSSES, feature_loss
 from umt.distill.objectives import objective_of
 from umt.distill.recipe import TeacherSpec
-from umt.distill.spaces.shapes import Grid, Targets
+from umt.distill.spaces.shapes import Grid, Targets, resampled
 from umt.errors import BackboneError, SizeError
 from umt.files import below
 
@@ -24,7 +24,7 @@ from umt.files import below
 class Teacher:
     """A frozen backbone. It is no Module: it must not be trained, averaged, wrapped or saved.
 
-    `grid` is the student's, onto which the maps are resampled (bilinear, antialiased when shrinking).
+    `grid` is that of the student's map, onto which the maps are resampled (bilinear, antialiased when shrinking).
     """
 
     def __init__(self, spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> None:
@@ -58,7 +58,7 @@ class Teacher:
     def __call__(self, images: Tensor) -> Targets:
         """Compute the targets of views [B, 3, R, R] in [0, 1]; they share no memory with the teacher's activations."""
         with _constant_weights() if self.frozen else nullcontext():
-            features = self.backbone(resized(images, self.size), maps=(-1,))
+            features = self.backbone(resized(images, self.size), maps=(self.spec.map,))
         return Targets(_owned(self.objective.summary(features)), _owned(self._features(features)))
 
     def widths(self) -> tuple[int, int]:
@@ -68,10 +68,10 @@ class Teacher:
         return targets.summary.shape[1], targets.features.shape[1]
 
     def _features(self, features: Features) -> Tensor:
-        last = features.maps[-1]
+        fmap = features.maps[-1]
         if self.feature_loss.pooled:
-            return last.mean(dim=(2, 3))
-        return resampled(last, self.grid)
+            return fmap.mean(dim=(2, 3))
+        return resampled(fmap, self.grid)
 
     @torch.no_grad()
     def _check_objective(self) -> None:
@@ -103,13 +103,6 @@ def resized(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] == size:
         return images
     return F.interpolate(images, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
-
-
-def resampled(fmap: Tensor, grid: Grid) -> Tensor:
-    """Resample [B, C, h, w] -> [B, C, *grid]; bilinear, and antialiased if it shrinks."""
-    if fmap.shape[2:] == grid:
-        return fmap
-    return F.interpolate(fmap.float(), grid, mode="bilinear", antialias=True)
 
 
 def _owned(values: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from umt.backbones import create_backbone
 from umt.distill.objectives import Objective, objective_of, summary_token
 from umt.distill.recipe import TeacherSpec
-from umt.distill.teachers.teacher import Teacher, resampled
+from umt.distill.spaces.shapes import resampled
+from umt.distill.teachers.teacher import Teacher
 from umt.errors import UMTError
 
 VIT = "timm:test_vit?pretrained=false&img_size=64"
@@ -41,6 +42,16 @@ def test_the_summary_is_a_vits_class_token_and_a_cnns_pooled_feature(
 ) -> None:
     features = create_backbone(backbone)(images)
     assert torch.equal(teacher(kind, backbone)(images).summary, features.cls if cls else features.pooled)
+
+
+@pytest.mark.parametrize("backbone", [CNN, VIT])
+def test_the_target_is_the_map_that_the_recipe_names(
+    backbone: str, teacher: Callable[..., Teacher], images: Tensor
+) -> None:
+    made = teacher("dino", backbone, grid=(4, 4), map=-2)
+    early = create_backbone(backbone)(images, maps=(-2,)).maps[0]
+    assert torch.equal(made(images).features, resampled(early, (4, 4)))
+    assert made.widths()[1] == early.shape[1]
 
 
 def test_a_clip_stand_in_is_held_to_its_image_encoding(images: Tensor) -> None:
