@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,32 @@ MAX_DAMAGED = 10  # damaged images that are always allowed
 MAX_DAMAGED_SHARE = 0.01  # share of the images that may be damaged
 
 
-def training_images(names: Sequence[str], data_root: Path, overrides: Mapping[str, Path]) -> ImageList:
-    """Return the training images of data sets, in order."""
-    datasets = [find_dataset(name, data_root, overrides) for name in names]
-    paths = [path for dataset in datasets for path, _ in pairs_of(dataset.samples(dataset.info.roles.train))]
-    return ImageList.of_paths(paths, ", ".join(dataset.title for dataset in datasets))
+def training_images(
+    names: Sequence[str],
+    data_root: Path,
+    overrides: Mapping[str, Path],
+    weights: Mapping[str, float] = MappingProxyType({}),
+) -> ImageList:
+    """Return the training images of data sets, in order; with a weight of 2.5, each set's twice and half of them again.
+
+    An image that comes again has an index of its own, and so other views.
+    """
+    datasets = {name: find_dataset(name, data_root, overrides) for name in names}
+    paths = [
+        path
+        for name, dataset in datasets.items()
+        for path in weighted(
+            [path for path, _ in pairs_of(dataset.samples(dataset.info.roles.train))], weights.get(name, 1)
+        )
+    ]
+    return ImageList.of_paths(paths, ", ".join(dataset.title for dataset in datasets.values()))
+
+
+def weighted(paths: Sequence[str], weight: float) -> list[str]:
+    """Return paths `weight` times in all: whole rounds, and a share of the last round that is spread evenly."""
+    count = max(1, round(len(paths) * weight))
+    rounds, rest = divmod(count, len(paths))
+    return [*rounds * list(paths), *(paths[index * len(paths) // rest] for index in range(rest))]
 
 
 class Skipped:

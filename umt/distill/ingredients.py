@@ -148,7 +148,7 @@ def prepare(choice: RecipeChoice, sources: Sources) -> Prepared:
     images = (
         find_images(sources.images)
         if sources.images
-        else training_images(recipe.datasets, sources.data_root, sources.data)
+        else training_images(recipe.datasets, sources.data_root, sources.data, recipe.dataset_weights)
     )
     return Prepared(recipe, images, student, grid, sources.weights, choice.trusted)
 

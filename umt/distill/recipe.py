@@ -99,6 +99,7 @@ class DistillRecipe:
     readout: Readout | None = None  # heads that the student is evaluated through, null for the plain student
     views: ViewSpec = ViewSpec()
     datasets: tuple[str, ...] = ("imagenet",)  # data sets whose training images are used, without labels
+    dataset_weights: dict[str, float] = field(default_factory=dict)  # times that an epoch shows a set's images; else 1
     ema: float | None = None  # decay of the student's average over steps, null for the last weights
     seed: int = 0
     start: str | None = None  # a UMT checkpoint whose student and spaces it begins with: a stage after another one
@@ -114,6 +115,11 @@ class DistillRecipe:
         for part, head in asdict(self.readout).items() if self.readout else ():
             if head not in names:
                 raise unknown_name(f"readout.{part} of recipe '{self.name}'", head, names)
+        for name, weight in self.dataset_weights.items():
+            if name not in self.datasets:
+                raise unknown_name(f"dataset_weights of recipe '{self.name}'", name, self.datasets)
+            if weight <= 0:
+                raise DeclarationError(f"recipe '{self.name}': dataset_weights.{name} is {weight}; take more than 0")
         for name in self.interaction.maps:
             if name not in names:
                 raise unknown_name(f"interaction.maps of recipe '{self.name}'", name, names)

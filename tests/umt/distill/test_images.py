@@ -28,6 +28,7 @@ from umt.distill.images import (
     draw_view,
     render,
     training_images,
+    weighted,
 )
 from umt.distill.recipe import ViewSpec
 from umt.errors import UMTError
@@ -48,11 +49,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("weight", "expected"), [(1, "abcd"), (2, "abcdabcd"), (2.5, "abcdabcdac"), (0.5, "ac"), (0.75, "abc"), (0.1, "a")]
+)
+def test_a_weight_repeats_whole_rounds_and_spreads_the_rest(weight: float, expected: str) -> None:
+    assert "".join(weighted("abcd", weight)) == expected
+
+
 def test_training_images_of_several_sets_are_those_of_their_first_splits(tmp_path: Path) -> None:
     write_mini(tmp_path)
     images = training_images(["cub", "nyuv2"], tmp_path, {})
     assert len(images) == 200 + 32
     assert images.origin == "crops C, rooms and stereo"
+    assert len(training_images(["cub", "nyuv2"], tmp_path, {}, {"nyuv2": 0.5})) == 200 + 16
 
 
 def test_a_view_is_that_of_its_key_whatever_its_mode(folder: Path, tmp_path: Path) -> None:

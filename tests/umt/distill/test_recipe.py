@@ -233,3 +233,15 @@ def test_spaces_have_the_width_of_teachers_that_share_one(name: str) -> None:
     widths = {1024 if "large" in item.backbone or "ViT-L" in item.backbone else 768 for item in recipe.teachers}
     student = {"timm:convnext_base": 1024, "timm:vit_base_patch16_224": 768, "timm:vit_large_patch16_224": 1024}
     assert {recipe.interaction.width or student[recipe.student]} == widths
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("dataset_weights.cub=2", r"dataset_weights of recipe.*'cub'"),
+        ("dataset_weights.imagenet=0", r"dataset_weights.imagenet is 0.0; take more than 0"),
+    ],
+)
+def test_a_weight_belongs_to_a_data_set_and_is_positive(change: str, message: str) -> None:
+    with pytest.raises(UMTError, match=message):
+        load_recipe("resnet50", [change])
