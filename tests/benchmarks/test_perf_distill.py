@@ -15,6 +15,7 @@ from benchmarks.perf import (
     distill_losses,
     distill_memory,
     distill_step,
+    distill_together,
 )
 from benchmarks.perf.distilling import DistillSetting, build_distiller
 from benchmarks.perf.row import PerfRow
@@ -70,6 +71,13 @@ def test_other_losses_are_compared_with_the_plain_sum(setting: DistillSetting) -
     rows = distill_losses.rows(setting)
     assert len(rows) == len(distill_losses.ALIGNMENTS)
     assert {row.limit for row in rows} == {1 / 1.05}
+
+
+def test_two_students_are_compared_with_one_and_the_seconds_own_part(setting: DistillSetting) -> None:
+    [row] = distill_together.rows(setting)
+    assert row.limit == 1 / 1.15
+    assert "two students" in row.job
+    assert min(row.ours, row.theirs) > 0
 
 
 def test_loading_is_compared_with_the_step(setting: DistillSetting, model: Distiller) -> None:

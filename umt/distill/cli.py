@@ -19,12 +19,19 @@ Examples:
   umt distill --recipe mini-cnn-pypi --images photos
   umt distill --recipe resnet50 --data-root /data --weights /weights
   umt distill --recipe resnet50 --set interaction.cross_space=false
+  umt distill --recipe mini-cnn --also mini-vit --images photos
   torchrun --nproc-per-node 8 --no-python umt distill --recipe vit-b
 """
 
 
 @click.command("distill", epilog=EPILOG)
 @recipe_options
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Another recipe, whose student learns from the same pass of the teachers, each into OUT/RECIPE; repeatable.",
+)
 @options.out("runs/distill/RECIPE")
 @click.option(
     "--targets", type=options.FOLDER, help="Folder of targets that `umt teachers cache` stored; no teacher runs then."

@@ -129,6 +129,58 @@ class Distiller(BaseModel):
         return losses if self.dispersions is None else self.dispersions(name, losses)
 
 
+class DistillerGroup(BaseModel):
+    """Several distillers, by the names of their recipes, that learn from one pass of the teachers (as DINOv3's family).
+
+    `teachers` holds each student's own teachers, of the same names and with shared backbones: they differ in cells and
+    losses alone. The students share nothing else, and learn what each would by itself.
+    """
+
+    def __init__(self, students: Mapping[str, Distiller], teachers: Mapping[str, Sequence[Teacher]]) -> None:
+        super().__init__(BaseDataPreprocessor(non_blocking=True))
+        self.names = tuple(students)
+        self.students = torch.nn.ModuleList(students.values())
+        self.by_student = [{teacher.name: teacher for teacher in teachers[name]} for name in self.names]
+        self.teachers = tuple(self.by_student[0].values())  # those that run
+        self.clock = Clock()
+
+    def forward(self, images: Tensor, mode: str = "loss") -> dict[str, Tensor]:
+        """Compute the losses of views [B, 3, R, R], uint8 or in [0, 1], each with its student's name before it."""
+        images = as_floats(images)
+        targets: list[dict[str, tuple[Tensor, Tensor]]] = [{} for _ in self.names]
+        with self.clock.part(images.device):
+            for teacher in self.teachers:
+                features = teacher.features(images)
+                for teachers, own_targets in zip(self.by_student, targets, strict=True):
+                    of_student = teachers[teacher.name].targets(features)
+                    own_targets[teacher.name] = (of_student.summary, of_student.features)
+                del features  # only one teacher has activations in memory
+        parts: dict[str, Tensor] = {}
+        for name, student, own_targets in zip(self.names, self.students, targets, strict=True):
+            parts |= {f"{name} {part}": value for part, value in student(images, own_targets).items()}
+        return {"loss": torch.stack([parts[f"{name} loss"] for name in self.names]).sum(), **_detached(parts)}
+
+    def at_step(self, step: int, steps: int) -> None:
+        """Tell every student the training's step."""
+        for student in self.distillers():
+            student.at_step(step, steps)
+
+    def compile_parts(self) -> None:
+        """Let torch.compile speed up students, spaces and teachers."""
+        for student in self.distillers():
+            student.compile_parts()
+        for teacher in self.teachers:
+            teacher.compile()
+
+    def distillers(self) -> list[Distiller]:
+        """Return the students' distillers, in order."""
+        return [student for student in self.students if isinstance(student, Distiller)]
+
+
+def _detached(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach() for name, value in losses.items()}
+
+
 def check_alignment(recipe: DistillRecipe, student: Backbone) -> AlignmentSpec:
     """Return the recipe's alignment; UMTError for a schedule, weight, shift or size that cannot be used."""
     alignment = recipe.alignment

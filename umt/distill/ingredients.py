@@ -80,12 +80,22 @@ class Prepared:
     def teachers(self) -> list[Teacher]:
         """Load all teachers with their weights."""
         recipe = self.recipe
-        grids = [
-            grid_of(self.student, recipe.views.size, recipe.interaction.map_of(spec.name)) for spec in recipe.teachers
-        ]
         return [
             load_teacher(spec, self.weights, recipe.views.size, grid, trusted=self.trusted)
-            for spec, grid in zip(recipe.teachers, grids, strict=True)
+            for spec, grid in zip(recipe.teachers, self.grids(), strict=True)
+        ]
+
+    def teachers_beside(self, teachers: Sequence[Teacher]) -> list[Teacher]:
+        """Return this recipe's teachers with the backbones of another one's, which has the same in any order."""
+        by_name, size = {teacher.name: teacher for teacher in teachers}, self.recipe.views.size
+        pairs = zip(self.recipe.teachers, self.grids(), strict=True)
+        return [by_name[spec.name].beside(spec, size, grid) for spec, grid in pairs]
+
+    def grids(self) -> list[Grid]:
+        """Return rows and columns of the student's map that each teacher meets."""
+        recipe = self.recipe
+        return [
+            grid_of(self.student, recipe.views.size, recipe.interaction.map_of(spec.name)) for spec in recipe.teachers
         ]
 
 

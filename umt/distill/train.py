@@ -23,7 +23,7 @@ from umt.backbones.checkpoint import Space, save_checkpoint
 from umt.backbones.contract import Backbone
 from umt.declarations import build, read_mapping
 from umt.distill.cost import CostPart, measure_cost, step_seconds
-from umt.distill.distiller import Distiller, as_floats, loss_name
+from umt.distill.distiller import Distiller, DistillerGroup, as_floats, loss_name
 from umt.distill.heads import begin_from, stored_interaction
 from umt.distill.recipe import DistillRecipe, differences, rename_kind
 from umt.distill.spaces.shapes import SpaceShape, Targets
@@ -35,7 +35,7 @@ from umt.revision import revision
 from umt.training.curves import LOG_FILE, mean_scalars, thinned
 from umt.training.engine import Extras, RunContext, fit
 from umt.training.hooks.saving import RESUME_FILE
-from umt.training.param_groups import layer_decay_groups
+from umt.training.param_groups import Group, layer_decay_groups
 
 STUDENT_FILE = "student.pth"
 RECIPE_FILE = "recipe.yaml"
@@ -46,10 +46,13 @@ MIN_COST_SECONDS = (
 CURVE_POINTS = 60  # points of each loss's curve, in the checkpoint and in every result of the student
 
 
+Announce = Callable[[list[CostPart], float], None]  # costs, and the seconds of all steps
+
+
 class StepHook(Hook):
     """Tell the model at which step of the training it is."""
 
-    def __init__(self, model: Distiller) -> None:
+    def __init__(self, model: Distiller | DistillerGroup) -> None:
         self.model = model
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
@@ -90,7 +93,7 @@ def distill(
     recipe: DistillRecipe,
     ingredients: Ingredients,
     settings: RunSettings,
-    announce: Callable[[list[CostPart], float], None],
+    announce: Announce,
 ) -> Path:
     """Train the student and write its checkpoint; started again, it goes on from the last save.
 
@@ -99,20 +102,21 @@ def distill(
     context = settings.context
     model = build_distiller(recipe, ingredients, context.device)
     if not (context.work_dir / RESUME_FILE).is_file():
-        _fit_statistics(model, recipe, ingredients)
-    _announce(model, recipe, ingredients, announce)
-    if (
-        settings.compile
-    ):  # not before: the costs are measured on other batch sizes, and each size is compiled separately
+        fit_statistics(model, recipe, ingredients)
+    announce_cost(model, recipe, ingredients, announce)
+    train_model(model, optimiser_groups(model, recipe), recipe, ingredients.views, settings)
+    path = context.work_dir / STUDENT_FILE
+    if settings.main:
+        save_student(path, recipe, model, ingredients.data, history(recipe, ingredients, context.work_dir / LOG_FILE))
+    return path
+
+
+def train_model(
+    model: Distiller | DistillerGroup, groups: list[Group], recipe: DistillRecipe, views: Views, settings: RunSettings
+) -> None:
+    """Run the training of a recipe on a model, with the note of the teachers' time in the progress line."""
+    if settings.compile:  # not before: the costs are measured on other batch sizes, each of which is compiled apart
         model.compile_parts()
-    training = recipe.training
-    groups = layer_decay_groups(
-        model.student,
-        torch.nn.ModuleList([model.spaces, model.balance]),
-        lr=training.lr,
-        weight_decay=training.weight_decay,
-        layer_decay=1.0,
-    )
     extras = Extras(
         save_every=settings.save_every,
         ema=recipe.ema,
@@ -120,22 +124,29 @@ def distill(
         hooks=(StepHook(model),),
         note=lambda: f"teachers {model.clock.share():.0%} of the time" if model.teachers else "cached teachers",
     )
-    views: Dataset[Any] = ingredients.views  # type: ignore[assignment]
-    fit(model, groups, views, training, context, extras=extras)
-    path = context.work_dir / STUDENT_FILE
-    if settings.main:
-        save_student(path, recipe, model, ingredients.data, _history(recipe, ingredients, context.work_dir))
-    return path
+    dataset: Dataset[Any] = views  # type: ignore[assignment]
+    fit(model, groups, dataset, recipe.training, settings.context, extras=extras)
+
+
+def optimiser_groups(model: Distiller, recipe: DistillRecipe) -> list[Group]:
+    """Return the optimiser's groups of student, spaces and balance."""
+    return layer_decay_groups(
+        model.student,
+        torch.nn.ModuleList([model.spaces, model.balance]),
+        lr=recipe.training.lr,
+        weight_decay=recipe.training.weight_decay,
+        layer_decay=1.0,
+    )
 
 
 def estimate(
     recipe: DistillRecipe,
     ingredients: Ingredients,
     device: torch.device,
-    announce: Callable[[list[CostPart], float], None],
+    announce: Announce,
 ) -> None:
     """Announce the costs and the estimated seconds, and do nothing else."""
-    _announce(build_distiller(recipe, ingredients, device), recipe, ingredients, announce)
+    announce_cost(build_distiller(recipe, ingredients, device), recipe, ingredients, announce)
 
 
 def build_distiller(recipe: DistillRecipe, ingredients: Ingredients, device: torch.device) -> Distiller:
@@ -207,29 +218,36 @@ def save_student(
     )
 
 
-def _history(recipe: DistillRecipe, ingredients: Ingredients, folder: Path) -> dict[str, Any]:
-    """Return the training history for reports: the last epoch's losses, and a curve of each."""
-    curve = thinned(folder / LOG_FILE, CURVE_POINTS)
-    losses = {name: values for name, values in curve.items() if name in ("step", "loss") or " " in name}
-    return {"losses": _last_losses(recipe, ingredients, folder), "curve": losses}
+def history(recipe: DistillRecipe, ingredients: Ingredients, log: Path, prefix: str = "") -> dict[str, Any]:
+    """Return the training history for reports: the last epoch's losses, and a curve of each.
+
+    prefix: of the losses' names in the log, if it has those of several students.
+    """
+    curve = thinned(log, CURVE_POINTS)
+    own_losses = {name.removeprefix(prefix): values for name, values in curve.items() if name.startswith(prefix)}
+    losses = {name: values for name, values in own_losses.items() if name == "loss" or " " in name}
+    steps = {"step": curve["step"]} if "step" in curve else {}
+    return {"losses": _last_losses(recipe, ingredients, log, prefix), "curve": steps | losses}
 
 
-def _last_losses(recipe: DistillRecipe, ingredients: Ingredients, folder: Path) -> dict[str, dict[str, float]]:
+def _last_losses(
+    recipe: DistillRecipe, ingredients: Ingredients, log: Path, prefix: str
+) -> dict[str, dict[str, float]]:
     """Return feature and model token loss of each space, mean over the last epoch (tables 2 and 3 of the paper)."""
     images = len(ingredients.views)
     epoch = max(1, round(images / recipe.training.batch))
-    means = mean_scalars(folder / LOG_FILE, recipe.training.steps(images) - epoch)
+    means = mean_scalars(log, recipe.training.steps(images) - epoch)
     names = {
-        shape.name: {part: f"{shape.name} {part}" for part in ("feature", "token")} for shape in ingredients.shapes
+        shape.name: {part: f"{prefix}{shape.name} {part}" for part in ("feature", "token")}
+        for shape in ingredients.shapes
     }
     return {
         space: {part: means[name] for part, name in parts.items() if name in means} for space, parts in names.items()
     }
 
 
-def _announce(
-    model: Distiller, recipe: DistillRecipe, ingredients: Ingredients, announce: Callable[[list[CostPart], float], None]
-) -> None:
+def announce_cost(model: Distiller, recipe: DistillRecipe, ingredients: Ingredients, announce: Announce) -> None:
+    """Measure the cost of a distillation, and announce it with the seconds of all steps."""
     training = recipe.training
     parts = _costs(model, ingredients, COST_IMAGES)
     if sum(part.seconds for part in parts) * training.device_batch < MIN_COST_SECONDS:
@@ -244,7 +262,7 @@ def _costs(model: Distiller, ingredients: Ingredients, images: int) -> list[Cost
 
 
 @torch.no_grad()
-def _fit_statistics(model: Distiller, recipe: DistillRecipe, ingredients: Ingredients) -> None:
+def fit_statistics(model: Distiller, recipe: DistillRecipe, ingredients: Ingredients) -> None:
     """Fit standardisers, and dispersions of standardised summaries; the targets pass once and are not kept.
 
     The standardisers of a start stay as they are, because its spaces are in their units.

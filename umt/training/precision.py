@@ -20,17 +20,25 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 class NormOptimWrapper(OptimWrapper):
     """An optimiser wrapper that leaves the norm of a clipped gradient on its device, as `grad_norm`.
 
-    mmengine's makes it a number in every step, for which the device has to wait.
+    mmengine's makes it a number in every step, for which the device has to wait. Groups of the optimiser that have
+    another `clipped_with` are clipped apart: models that train side by side do not know of each other.
     """
 
     grad_norm: Tensor | None = None
 
     def _clip_grad(self) -> None:
-        values = [value for group in self.optimizer.param_groups for value in group["params"]]
-        with_gradient = [value for value in values if value.grad is not None]
-        if with_gradient:
-            norm = self.clip_func(with_gradient, **self.clip_grad_kwargs)
-            self.grad_norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        parts: dict[Any, list[Tensor]] = {}
+        for group in self.optimizer.param_groups:
+            with_gradient = [value for value in group["params"] if value.grad is not None]
+            parts.setdefault(group.get("clipped_with"), []).extend(with_gradient)
+        norms = [self._clipped(values) for values in parts.values() if values]
+        if norms:
+            self.grad_norm = norms[0] if len(norms) == 1 else torch.stack(norms).square().sum().sqrt()
+
+    def _clipped(self, values: list[Tensor]) -> Tensor:
+        """Clip the gradients of these weights together, and return the norm that they had."""
+        norm: Tensor = self.clip_func(values, **self.clip_grad_kwargs)
+        return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
 
 class ScaledOptimWrapper(NormOptimWrapper, AmpOptimWrapper):

@@ -54,12 +54,30 @@ class Teacher:
         self.backbone.compile(dynamic=False)
         self.frozen = next(self.backbone.parameters()).device.type == "cpu"
 
-    @torch.no_grad()
     def __call__(self, images: Tensor) -> Targets:
         """Compute the targets of views [B, 3, R, R] in [0, 1]; they share no memory with the teacher's activations."""
+        return self.targets(self.features(images))
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Features:
+        """Compute the backbone's features of views [B, 3, R, R] in [0, 1]."""
         with _constant_weights() if self.frozen else nullcontext():
-            features = self.backbone(resized(images, self.size), maps=(self.spec.map,))
+            return self.backbone(resized(images, self.size), maps=(self.spec.map,))
+
+    @torch.no_grad()
+    def targets(self, features: Features) -> Targets:
+        """Return the targets of a student in features; several students can share them."""
         return Targets(_owned(self.objective.summary(features)), _owned(self._features(features)))
+
+    def beside(self, spec: TeacherSpec, view_size: int, grid: Grid) -> Teacher:
+        """Return this teacher as another student's recipe has it, with the same backbone; UMTError for another size."""
+        teacher = Teacher(spec, self.backbone, view_size, grid)
+        if teacher.size != self.size:
+            raise SizeError(
+                f"teacher '{self.name}' sees {self.size} pixels for one student and {teacher.size} for another; give "
+                "both the same 'size' to share a pass"
+            )
+        return teacher
 
     def widths(self) -> tuple[int, int]:
         """Return the widths of the summary and of the features."""
