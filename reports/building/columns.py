@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.results import Result
-from benchmarks.suite.suite import Column
+from benchmarks.suite.suite import COST_TASKS, Column
 from reports.building.metrics import ShownMetric, get_metric
 from reports.results.measurement import Measurement
 from umt.text import printable
@@ -67,11 +67,11 @@ def _split(column: Column, measurements: Sequence[Measurement]) -> list[Measured
 
 
 def _heading(column: Column, result: Result) -> str:
-    """Return the heading: the suite's is the official name, so it stands over official data only.
+    """Return the heading: the suite's is the official name, so it stands over official data and over costs only.
 
     Over other data stands its title, and the method if the suite's heading names it.
     """
-    if result.data.official:
+    if result.data.official or column.task in COST_TASKS:
         return column.heading
     title, words = printable(result.data.title), task_words(column.task)
     return f"{title}, {words}" if words in column.heading and words not in title else title

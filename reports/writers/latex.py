@@ -39,7 +39,7 @@ LATIN = "À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ"  # letters that every LaTeX engine se
 
 
 def latex_table(table: Table) -> str:
-    """Write a `table` environment; it needs the packages booktabs and graphicx."""
+    """Write a `table*`, as wide as both columns of a paper; it needs the packages booktabs and graphicx."""
     return _environment().get_template("table.tex.j2").render(table=table)
 
 

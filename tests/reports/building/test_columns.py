@@ -17,6 +17,12 @@ def test_official_data_takes_the_suite_heading_and_other_data_its_own_title(meas
     assert [one.result.metrics["accuracy"] for one in other.measurements] == [70.0]
 
 
+def test_costs_keep_the_suite_heading_which_names_no_data(measurement):
+    speed = Column("Speed", "throughput", "imagenet", "mini", "images_per_second")
+    (column,) = comparable_columns([speed], [measurement(speed, 80.0, title="digits", official=False)])
+    assert column.heading == "Speed"
+
+
 def test_nothing_measured_keeps_the_asked_column(cub):
     (column,) = comparable_columns([cub], [])
     assert (column.heading, column.measurements) == ("CUB", ())
