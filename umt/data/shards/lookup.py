@@ -75,7 +75,7 @@ def packed_size(path: str) -> int | None:
 def _tars(folder: Path) -> list[Path]:
     """Return the tars of a folder that holds nothing else to read."""
     entries = _entries(folder)
-    if any(entry.is_dir() or entry.name.lower().endswith(IMAGE_SUFFIXES) for entry in entries):
+    if any(is_folder(entry) or entry.name.lower().endswith(IMAGE_SUFFIXES) for entry in entries):
         return []
     return [Path(entry.path) for entry in entries if entry.name.endswith(".tar")]
 
@@ -95,6 +95,14 @@ def _split_shards(root: Path) -> dict[str, list[Path]]:
         if split := match[1] if match else official.get(path.name):
             shards.setdefault(split, []).append(path)
     return shards
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return True for a folder, or a link to one; a link that leads to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
