@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -161,9 +162,26 @@ def _suite_of(measurements: Sequence[Measurement]) -> Suite:
         raise ResultError("the results are of analyses alone; choose the suite to report on with --suite")
     if len(names) > 1:
         raise ResultError(f"the results are of suites {', '.join(names)}; choose one with --suite")
-    if names[0] not in suite_names():
+    suite = load_suite(names[0]) if names[0] in suite_names() else _suite_on_data(names[0], measurements)
+    if suite is None:
         raise ResultError(
             f"the results are of suite '{names[0]}', which does not come with umt-bench; "
             f"name its file, e.g. --suite {names[0]}.yaml"
         )
-    return load_suite(names[0])
+    return suite
+
+
+def _suite_on_data(name: str, measurements: Sequence[Measurement]) -> Suite | None:
+    """Return the suite of `umt run --dataset` from its results; its name begins with that of the suite it was made of.
+
+    Raises UMTError if its data are no longer there.
+    """
+    base = max((known for known in suite_names() if name.startswith(f"{known}-")), key=len, default=None)
+    if base is None:
+        return None
+    from benchmarks.suite.on_data import suite_on  # takes torch
+
+    keys = [measurement.key for measurement in measurements if measurement.result.suite == name]
+    datasets = list(dict.fromkeys(key.dataset for key in keys))
+    suite = suite_on(load_suite(base), datasets, [key.task for key in keys])
+    return replace(suite, name=name) if sorted(suite.name) == sorted(name) else None  # data sets in any order

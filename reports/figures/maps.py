@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reports.figures.panels import MAX_FILE_BYTES, MAX_PIXELS, stored_picture, webp
+from reports.figures.panels import MAX_FILE_BYTES, MAX_PIXELS, left_out, stored_picture, webp
 from umt.files import read_plain, visible_entries
 from umt.text import printable
 
@@ -29,18 +28,20 @@ class MapSheet:
 
 def map_sheets(run: Path) -> list[MapSheet]:
     """Return the sheets in folders directly below a run, in order of their names; what is no sheet is left out."""
+    folders = list[Path]()
     with suppress(OSError):
         folders = [Path(entry) for entry in visible_entries(run) if entry.is_dir(follow_symlinks=False)]
-        candidates = ((folder, kind) for folder in folders for kind in TITLES if (folder / f"{kind}.json").is_file())
-        return [sheet for number, (folder, kind) in enumerate(candidates, 1) for sheet in _sheet(folder, kind, number)]
-    return []
+    sheets = [sheet for folder in folders for kind in TITLES if (sheet := _sheet(folder, kind))]
+    return [replace(sheet, name=f"maps-{number}") for number, sheet in enumerate(sheets, 1)]
 
 
-def _sheet(folder: Path, kind: str, number: int) -> Iterator[MapSheet]:
-    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-        stated = json.loads(read_plain(folder / f"{kind}.json", max_bytes=MAX_FILE_BYTES))
-        file = folder / f"{kind}.png"
-        picture = stored_picture(file)
-        picture.thumbnail((MAX_WIDTH, MAX_PIXELS))
-        title = TITLES[kind] if folder.name == kind else printable(f"{TITLES[kind]}: {folder.name}")
-        yield MapSheet(f"maps-{number}", title, printable(str(stated["caption"])), webp(picture, lossless=False), file)
+def _sheet(folder: Path, kind: str) -> MapSheet | None:
+    with left_out(folder / f"{kind}.json"):
+        record = read_plain(folder / f"{kind}.json", max_bytes=MAX_FILE_BYTES)
+        caption = printable(str(json.loads(record)["caption"]))
+        with left_out(folder / f"{kind}.png"):
+            picture = stored_picture(folder / f"{kind}.png")
+            picture.thumbnail((MAX_WIDTH, MAX_PIXELS))
+            title = TITLES[kind] if folder.name == kind else printable(f"{TITLES[kind]}: {folder.name}")
+            return MapSheet("", title, caption, webp(picture, lossless=False), folder / f"{kind}.png")
+    return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from benchmarks.suite.suite import Column
 from reports.building.columns import comparable_columns
 from reports.building.rows import model_names
 from reports.results.measurement import Measurement
+from umt.errors import first_line
 from umt.files import component, read_plain
 from umt.text import printable
 
@@ -24,6 +27,7 @@ PHOTO, TRUTH, PREDICTION = "image", "truth", "prediction"  # the tiles of a pane
 MAX_FILE_BYTES, MAX_PIXELS = 32 << 20, 1 << 26  # of a picture
 MAX_TILES = 16  # of a panel
 MAX_BACKBONES = 12  # beside each other
+log = logging.getLogger(__name__)
 COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -77,9 +81,9 @@ def panel_blocks(
 
 
 def _rows(runs: Sequence[Measurement], shown_name: Callable[[str], str]) -> Iterator[PanelRow]:
-    """Yield a row for each image that the first backbone has a panel of."""
+    """Yield a row for each image that a backbone has a panel of."""
     panels = {name: dict(_panels(run)) for name, run in _first_seeds(runs).items()}
-    for image in next(iter(panels.values())):
+    for image in dict.fromkeys(chain.from_iterable(panels.values())):
         shown = {name: panels_of_run[image] for name, panels_of_run in panels.items() if image in panels_of_run}
         first = next(iter(shown.values()))
         tiles = [_tile(tile, tile, first) for tile in (PHOTO, TRUTH)]
@@ -98,18 +102,34 @@ def _first_seeds(runs: Sequence[Measurement]) -> dict[str, Measurement]:
 def _panels(run: Measurement) -> Iterator[tuple[str, StoredPanel]]:
     """Yield the panels of a result by the name of the image; what is no panel is left out."""
     stated: Any = run.result.details["panels"]
-    with suppress(TypeError, KeyError, AttributeError, ValueError, OSError):
+    with suppress(TypeError, KeyError, AttributeError):
         tiles = list(stated["tiles"])
         for image, colours in stated["legends"].items():
             file = run.path.with_name(f"{component(f'{run.path.stem}--{image}')}.png")
             legend = {printable(text): colour for text, colour in colours.items() if COLOUR.fullmatch(colour)}
-            yield image, StoredPanel(file, _cut(file, tiles), legend)
+            cut: dict[str, Image] = {}
+            with left_out(file):
+                cut = _cut(file, tiles)
+            if cut:
+                yield image, StoredPanel(file, cut, legend)
+
+
+@contextmanager
+def left_out(file: Path) -> Iterator[None]:
+    """Tell in a line that a picture cannot be read; say nothing of a missing one: a store may be copied without it."""
+    try:
+        yield
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = getattr(error, "strerror", "") or first_line(error)
+        log.warning("%s", printable(f"{file}: is left out of the page ({reason}); remove it"))
 
 
 def _cut(file: Path, names: Sequence[str]) -> dict[str, Image]:
     """Return the tiles of a panel by name; they are equally wide."""
     if not {PHOTO, TRUTH, PREDICTION} <= set(names) or len(names) > MAX_TILES:
-        raise ValueError(f"{file}: not a panel")
+        raise ValueError("no panel")
     picture = stored_picture(file)
     width, height = picture.width // len(names), picture.height
     return {name: picture.crop((index * width, 0, (index + 1) * width, height)) for index, name in enumerate(names)}
@@ -125,8 +145,8 @@ def stored_picture(file: Path) -> Image:
         if picture.width * picture.height <= MAX_PIXELS:
             return picture.convert("RGB")
     except Exception as error:  # each kind of damage raises its own
-        raise ValueError(f"{file}: cannot be decoded") from error
-    raise ValueError(f"{file}: {picture.width}x{picture.height} pixels")
+        raise ValueError("cannot be decoded") from error
+    raise ValueError(f"{picture.width}x{picture.height} pixels")
 
 
 def _tile(title: str, name: str, panel: StoredPanel) -> Tile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from reports.results.measurement import MAX_VALUE, Measurement
 from umt.errors import UMTError
 from umt.training.curves import LOG_FILE, Curve, curves_of
 
+log = logging.getLogger(__name__)
 LOSS = "loss"  # all that is minimised
 TESTED = "test/"  # begins the name of a metric that is measured between the steps
 MAX_POINTS = 200  # of a curve, which no screen shows more of
@@ -49,7 +51,8 @@ def _curves(result: Path) -> dict[str, Curve]:
         return {}
     try:
         curves = curves_of(log_of(result), MAX_POINTS)
-    except UMTError:
+    except UMTError as error:
+        log.warning("%s; its curves are left out", error)
         return {}
     return {name: curve for name, curve in curves.items() if _drawable(curve)}
 

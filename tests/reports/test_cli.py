@@ -48,6 +48,20 @@ def test_results_of_a_suite_of_ones_own_need_its_file(store, result, cub, run):
     )
 
 
+def test_results_on_another_data_set_are_of_the_suite_that_they_were_made_of(store, result, cub, run, tmp_path):
+    store.write(result(cub, 90.5, suite="paper-cub-200-2011"))
+    outcome = run()
+    assert outcome.exit_code == 0, outcome.exception
+    assert "CUB-200-2011" in outcome.stdout
+    assert "90.5" in outcome.stdout
+    store.write(result(cub, 90.0, suite="paper-at-224", backbone="other"))
+    assert "suites paper-at-224, paper-cub-200-2011; choose one" in str(run().exception)
+    for path in store.paths():
+        path.unlink()
+    store.write(result(cub, 90.0, suite="paper-at-224"))
+    assert "suite 'paper-at-224', which does not come with umt-bench" in str(run().exception)
+
+
 def test_results_of_no_column_are_an_error(store, result, cub, run):
     store.write(result(cub, 90.0))
     assert "no result belongs to suite 'mini'" in str(run("--suite", "mini").exception)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from umt.data.contract import LabelledImages, Sample
-from umt.data.shards.lookup import INDICES, shard_index
+from umt.data.shards.lookup import INDICES, is_folder, shard_index
 from umt.data.shards.members import IMAGE_SUFFIXES
 from umt.errors import AbsentError, LayoutError, TrustError
 from umt.files import read_plain, visible_entries
@@ -22,7 +22,7 @@ MAX_LINE_CHARACTERS = 4096  # characters of a list; a path has no more bytes
 def subfolders(folder: Path) -> list[str]:
     """Return the names of the visible folders directly below `folder`, or of the classes in its tars, sorted."""
     index = shard_index(folder)
-    return index.categories if index else [entry.name for entry in _entries(folder) if entry.is_dir()]
+    return index.categories if index else [entry.name for entry in _entries(folder) if is_folder(entry)]
 
 
 def image_names(folder: Path) -> list[str]:

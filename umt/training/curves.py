@@ -21,6 +21,7 @@ TENSORBOARD_FOLDER = "tensorboard"
 WANDB_ID_FILE = "wandb-id.txt"
 WANDB_PROJECT = "umt-bench"  # unless the variable of this name says otherwise
 MAX_ID_BYTES = 100
+MAX_LOG_BYTES = 1 << 28  # a million lines have half of it
 
 Scalars = Mapping[str, float]
 Curve = list[tuple[float, float]]  # steps and values
@@ -160,7 +161,7 @@ def _wandb_id(path: Path, done: int) -> str:
 def _lines(file: Path) -> list[dict[str, float]]:
     """Return the lines of a log that hold the scalars of a step; UMTError if it is a link or the like."""
     try:
-        content = read_plain(file)
+        content = read_plain(file, max_bytes=MAX_LOG_BYTES)
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from matrix.cells import AsBefore, Either, Elsewhere, Named
-from matrix.doors import DOORS, Door
+from matrix.cells import AsBefore, Cell, Door, Either, Elsewhere, LeftOut, Named
+from matrix.doors import DOORS
 from matrix.faults import FAULTS, Fault
 from matrix.page import TESTS, cell, page
 
@@ -32,7 +32,7 @@ CASES = [
     for door in DOORS
     for fault in FAULTS
     for variant in fault.variants
-    if isinstance(cell(door, fault, variant), (Named, AsBefore, Either))
+    if isinstance(cell(door, fault, variant), (Named, AsBefore, LeftOut, Either))
 ]
 
 
@@ -74,11 +74,15 @@ def restored(path: Path, content: bytes, facts: os.stat_result) -> None:
 
 
 @pytest.mark.parametrize(("door", "fault", "variant"), CASES)
-def test_a_fault_at_a_door(open_folder: Path, door: Door, fault: Fault, variant: str) -> None:
+def test_a_fault_at_a_door(
+    open_folder: Path, caplog: pytest.LogCaptureFixture, door: Door, fault: Fault, variant: str
+) -> None:
     path = door.make(open_folder)
     sound, content, facts = door.read(path), path.read_bytes(), path.stat()
     expected = cell(door, fault, variant)
+    harmless = outcomes_without_error(door, path, expected, sound)
     found, error = None, None
+    caplog.clear()
     with watched(), fault.variants[variant](path) as damaged:
         try:
             found = door.read(damaged)
@@ -86,14 +90,29 @@ def test_a_fault_at_a_door(open_folder: Path, door: Door, fault: Fault, variant:
             error = caught
     if error is None:
         assert not isinstance(expected, Named), "the fault went unnoticed"
-        assert found == sound
+        assert found in harmless
     else:
-        assert not isinstance(expected, AsBefore), error
+        assert not isinstance(expected, (AsBefore, LeftOut)), error
         assert str(error).isprintable()
         assert str(UMTError(damaged.name)) in str(error) or str(damaged.parent) in str(error)
+    if isinstance(expected, LeftOut):
+        lines = [record.getMessage() for record in caplog.records]
+        assert bool(lines) == expected.told
+        assert all(path.name in line or str(path.parent) in line for line in lines)
     damaged.unlink(missing_ok=True) if damaged != path else None
     restored(path, content, facts)
     assert door.read(path) == sound
+
+
+def outcomes_without_error(door: Door, path: Path, expected: Cell, sound: Any) -> list[Any]:
+    """Return what may be read without an error: the same as before, or what is read if there is no such file."""
+    if not isinstance(expected, LeftOut) and not (isinstance(expected, Either) and expected.or_left_out):
+        return [sound]
+    elsewhere = path.rename(path.with_name("elsewhere"))
+    absent = door.read(path)
+    elsewhere.rename(path)
+    assert absent != sound
+    return [absent] if isinstance(expected, LeftOut) else [absent, sound]
 
 
 def test_every_cell_is_a_test_or_a_sentence() -> None:

@@ -1,9 +1,11 @@
-"""The outcomes that a cell of the matrix can have."""
+"""The doors of the matrix, and the outcomes that a cell can have."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,19 @@ class AsBefore:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Read as if there were no such file; a line in the log names it if `told`, and the rest is as before."""
+
+    reason: str = "left out, in a line"
+    told: bool = True
+
+
+@dataclass(frozen=True)
 class Either:
     """Depending on the moment: named, or read as before."""
 
     reason: str = "named, or read as it was"
+    or_left_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class Never:
     reason: str
 
 
-Cell: TypeAlias = Named | AsBefore | Either | Elsewhere | Never
+Cell: TypeAlias = Named | AsBefore | LeftOut | Either | Elsewhere | Never
 
 DEFAULTS: dict[str, Cell] = {
     "missing": Named(),
@@ -57,3 +68,16 @@ DEFAULTS: dict[str, Cell] = {
     "huge": Named(),
     "changing": Either(),
 }
+
+
+@dataclass(frozen=True)
+class Door:
+    """A door for files; `make` gives the sound file in an empty folder, `read` a plain value of what is read of it."""
+
+    name: str
+    opened_by: str  # for the page
+    make: Callable[[Path], Path]
+    read: Callable[[Path], Any]
+    cells: Mapping[str, Cell] = field(
+        default_factory=dict
+    )  # that differ from the usual ones, by fault or fault/variant

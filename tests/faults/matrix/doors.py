@@ -6,26 +6,26 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from click.testing import CliRunner
-from PIL import Image
 from safetensors.torch import save_file
 from torchvision.transforms.functional import to_tensor
 
-from benchmarks.results import Data, Environment, Key, Result, ResultStore, read_result
+from benchmarks.results import ResultStore, read_result
 from benchmarks.suite.protocols import load_protocol
 from benchmarks.suite.suite import FOLDER as SUITES
 from benchmarks.suite.suite import load_suite
 from benchmarks.tasks.finetune_settings import FinetuneSettings
-from matrix.cells import AsBefore, Cell, Either, Elsewhere, Named, Never
+from matrix.cells import AsBefore, Door, Either, Elsewhere, Named, Never
+from matrix.run_doors import RUN_DOORS
+from matrix.samples import OWN_NAME, a_result, picture
 from reports.results.store import read_store
 from umt.backbones import create_backbone, registry
 from umt.backbones.checkpoint import save_checkpoint
@@ -57,27 +57,6 @@ def make() -> Backbone:
 """
 FRESH = count()
 OWN = {"name": "", "source": ""}  # what is called after its file
-OWN_NAME = "its name is chosen by the program or the data set"
-
-
-@dataclass(frozen=True)
-class Door:
-    """A door for files; `make` gives the sound file in an empty folder, `read` a plain value of what is read of it."""
-
-    name: str
-    opened_by: str  # for the page
-    make: Callable[[Path], Path]
-    read: Callable[[Path], Any]
-    cells: Mapping[str, Cell] = field(
-        default_factory=dict
-    )  # that differ from the usual ones, by fault or fault/variant
-
-
-def picture(path: Path, seed: int = 0, side: int = 40) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 def make_checkpoint(folder: Path) -> Path:
@@ -134,22 +113,6 @@ def prepare(path: Path) -> Any:
         assert not [name for name in found if not name.startswith(".")]
         raise done.exception or AssertionError(done.output)
     return found
-
-
-def a_result(backbone: str) -> Result:
-    return Result(
-        key=Key(backbone, "ab" * 32, "knn", "cub", "paper", "0123456789ab", "fedcba9876543210", seed=0),
-        spec="timm:resnet50",
-        architecture="resnet50",
-        suite="é",
-        protocol_version=1,
-        metrics={"top1": 80.5},
-        units={"top1": "%"},
-        lower_is_better=[],
-        data=Data("CUB-200-2011", "", True, {"train": 5994, "test": 5794}, "data/CUB_200_2011"),
-        environment=Environment("c0ffee", False, {"torch": "2.14"}, "cpu", "3.11", "2026-01-01T00:00:00+00:00"),
-        wall_seconds=1.5,
-    )
 
 
 def make_result(folder: Path) -> Path:
@@ -354,4 +317,5 @@ DOORS = (
             "hostile": Elsewhere("umt/backbones/test_trust.py::test_code_is_refused_by_default", "needs to be trusted"),
         },
     ),
+    *RUN_DOORS,
 )

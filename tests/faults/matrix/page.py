@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matrix.cells import DEFAULTS, AsBefore, Cell, Either, Elsewhere, Named, Never
-from matrix.doors import DOORS, Door
+from matrix.cells import DEFAULTS, AsBefore, Cell, Door, Either, Elsewhere, LeftOut, Named, Never
+from matrix.doors import DOORS
 from matrix.faults import FAULTS, Fault
 
-SIGNS = {Named: "N", AsBefore: "B", Either: "N/B", Elsewhere: "T", Never: "-"}
-LEGEND = "N: named. B: read as before, or computed again. T: another test has it. -: cannot happen. The reasons follow."
+SIGNS = {Named: "N", AsBefore: "B", LeftOut: "L", Either: "N/B", Elsewhere: "T", Never: "-"}
+LEGEND = (
+    "N: named. B: read as before, or computed again. L: left out, the rest is read. T: another test has it. "
+    "-: cannot happen. The reasons follow."
+)
 TESTS = Path(__file__).resolve().parents[2]
 HEAD = """# Robustness
 

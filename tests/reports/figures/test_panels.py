@@ -60,6 +60,17 @@ def test_predictions_of_all_backbones_stand_beside_the_image_and_its_truth(
     assert row.tiles[-1].file.is_file()
 
 
+def test_a_backbone_without_its_picture_hides_no_other(
+    stored: Callable[..., Path], blocks: Callable[[], list[PanelBlock]], caplog: pytest.LogCaptureFixture
+) -> None:
+    stored("bee")
+    (picture,) = stored("ant").parent.glob("*.png")
+    picture.write_text("<svg/>")
+    ((row,),) = (block.rows for block in blocks())
+    assert [tile.title for tile in row.tiles] == ["image", "truth", "Bee"]
+    assert f"{picture}: is left out of the page (cannot be decoded); remove it" in caplog.messages
+
+
 @pytest.mark.parametrize(
     "details",
     [

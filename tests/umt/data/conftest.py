@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from umt.data.mini import mini_versions
 
 LESS = {200: 20, (8, 4): (1, 1), (32, 12): (2, 1)}  # instead of the counts of sets outside the example
+# As in ImageNet's devkit, the numbers are in another order than the ids, and inner nodes follow the classes.
+SYNSETS = ((1, "n02119789", 0), (2, "n01440764", 0), (3, "n00001740", 2))
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +54,31 @@ def tiny_size() -> dict[str, Any]:
         "nyuv2": ((1, 1), (1, 1)),
         **{name: LESS[version.counts] for name, version in mini_versions().items() if not version.example},
     }
+
+
+@pytest.fixture
+def make_devkit() -> Callable[..., Path]:
+    """Writes ImageNet's devkit, with the numbers of the validation images' classes and what they stand for."""
+
+    def make(path: Path, truth: bytes, synsets: Sequence[tuple[int, str, int]] | bytes = SYNSETS) -> Path:
+        meta = synsets if isinstance(synsets, bytes) else meta_mat(synsets)
+        with tarfile.open(path, "w:gz") as tar:
+            for name, content in {
+                "readme.txt": b"",
+                "data/ILSVRC2012_validation_ground_truth.txt": truth,
+                "data/meta.mat": meta,
+            }.items():
+                member = tarfile.TarInfo(f"ILSVRC2012_devkit_t12/{name}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        return path
+
+    return make
+
+
+def meta_mat(synsets: Sequence[tuple[int, str, int]]) -> bytes:
+    fields = ("ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children")
+    rows = [(float(number), wnid, "name", "gloss", float(children), 0.0) for number, wnid, children in synsets]
+    out = io.BytesIO()
+    savemat(out, {"synsets": np.array([[row] for row in rows], dtype=[(field, object) for field in fields])})
+    return out.getvalue()

@@ -19,6 +19,7 @@ from umt.data.prepare.download import download
 from umt.data.prepare.plain import copy_plain, refuse_odd
 from umt.data.reading import class_images, subfolders
 from umt.data.registry import dataset_info
+from umt.data.shards.lookup import shard_index
 from umt.errors import LayoutError, MissingFileError, SourceError, UMTError, WriteError
 from umt.locks import lock
 
@@ -64,7 +65,7 @@ def _prepare_target(
 ) -> PreparedFolder | None:
     """Prepare one folder; return None if `origin` has nothing for it."""
     target_folder = data_root / target
-    if target_folder.is_dir():
+    if target_folder.is_dir() or (origin is None and shard_index(target_folder)):
         return PreparedFolder(target_folder, _count_there(info, target, target_folder), ())
     if origin is not None and (layout := _find_layout(origin, target)):
         return _build(info, data_root, Part(target, (), partial(_copy, layout, origin)), {}, progress)

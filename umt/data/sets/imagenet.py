@@ -10,7 +10,6 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from rich.progress import Progress
 
@@ -18,44 +17,41 @@ from umt.data.archives import Archive, Part
 from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample, plain_words
 from umt.data.prepare.extract import ArchiveEntry, ArchiveLimits, Budget, entries, extract, tar_entries, write_entries
 from umt.data.reading import foldered_samples, image_names, read_table, subfolders
-from umt.data.shards.lookup import split_names
-from umt.errors import LayoutError, SourceError, first_line
+from umt.data.shards import devkit
+from umt.data.shards.devkit import TRAINING, VALIDATION
+from umt.data.shards.lookup import shard_index
+from umt.errors import LayoutError, first_line
 from umt.text import brief
 
 REGISTER = "register at https://www.image-net.org/download.php"
 # MD5 as torchvision has them.
 TRAIN = Archive(
-    "ILSVRC2012_img_train.tar",
+    TRAINING,
     md5="1d675b47d978889d74fa0da5fadfb00e",
     get=REGISTER,
     files=1_300_000,
     gigabytes=300,
 )
 VAL = Archive(
-    "ILSVRC2012_img_val.tar",
+    VALIDATION,
     md5="29b22e2961454d5413ddabcf34fc5622",
     get=REGISTER,
     files=60_000,
     gigabytes=14,
 )
 DEVKIT = Archive(
-    "ILSVRC2012_devkit_t12.tar.gz",
+    devkit.DEVKIT,
     md5="fa75699e90414af021442c21a62c3abf",
     get=REGISTER,
     files=200,
     gigabytes=0.1,
 )
-TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
-META = "data/meta.mat"
-WNID = re.compile(r"n\d{1,8}")
-
-
 SOLUTION = "LOC_val_solution.csv"  # Kaggle's classes of the validation images, which lie flat there
 
 
 def class_names(root: Path) -> list[str]:
     """Return WordNet ids in the order of the class indices, which is the sorted order; of `val` if it is alone."""
-    if (root / "train").is_dir() or "train" in split_names(root):
+    if (root / "train").is_dir() or shard_index(root / "train"):
         return subfolders(root / "train")
     return subfolders(root / "val") or sorted(set(_solution(root).values()))
 
@@ -81,22 +77,29 @@ def _flat(root: Path, names: Sequence[str]) -> list[Sample]:
     for image in image_names(root / "val"):
         wnid = classes.get(image.partition(".")[0])
         if wnid not in index:
-            description = f"class {brief(wnid)}, which train lacks," if wnid else "no line"
-            raise LayoutError(f"{root / 'val' / image}: {SOLUTION} has {description} for it; get both again")
+            reason = f"its class {brief(wnid)} is not in train" if wnid else f"{SOLUTION} has no line for it"
+            raise LayoutError(f"{root / 'val' / image}: {reason}; get both again")
         listed.append(Sample(root / "val" / image, index[wnid]))
     return sorted(listed, key=lambda sample: (sample.target, sample.image))
 
 
 def _solution(root: Path) -> dict[str, str]:
-    """Read Kaggle's classes by the names of the images; the list is beside the images, or above Kaggle's own tree."""
-    path = next((path for folder in (root, *root.parents[:3]) if (path := folder / SOLUTION).is_file()), None)
-    if path is None:
-        raise LayoutError(
-            f"{root / 'val'}: no class folders; put Kaggle's {SOLUTION} into {root}, or build them: "
-            "umt data prepare imagenet --from ARCHIVES"
-        )
-    rows = [line.partition(",") for (line,) in read_table(path, 1)[1:]]
-    return {name: boxes.partition(" ")[0] for name, _, boxes in rows}
+    """Return the class of each validation image by its name, of Kaggle's list or of the devkit.
+
+    The list is beside the images, or above Kaggle's own tree.
+    """
+    solution = next((path for folder in (root, *root.parents[:3]) if (path := folder / SOLUTION).is_file()), None)
+    if solution:
+        rows = [line.partition(",") for (line,) in read_table(solution, 1)[1:]]
+        return {name: boxes.partition(" ")[0] for name, _, boxes in rows}
+    folder = root / "val"
+    if archive := devkit.find_devkit(folder):
+        classes = devkit.classes_by_name(image_names(folder), devkit.read_classes(archive), folder)
+        return {name.partition(".")[0]: wnid for name, wnid in classes.items()}
+    raise LayoutError(
+        f"{folder}: no class folders; put Kaggle's {SOLUTION} or the official {DEVKIT.name} into {root}, "
+        "or build them: umt data prepare imagenet --from ARCHIVES"
+    )
 
 
 def spoken(name: str) -> str:
@@ -125,56 +128,12 @@ def build_train(files: Mapping[Archive, Path], out: Path, scratch: Path, progres
 
 def build_val(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
     """Build a folder for each class; the n-th image in order of name has the n-th class of the devkit."""
-    flat, devkit = scratch / "flat", scratch / "devkit"
-    extract(files[DEVKIT], devkit, ArchiveLimits.of(DEVKIT), progress)
-    wnids = read_truth(devkit / "ILSVRC2012_devkit_t12")
+    flat, classes = scratch / "flat", devkit.read_classes(files[DEVKIT])
     extract(files[VAL], flat, ArchiveLimits.of(VAL), progress)
-    images = sorted(flat.iterdir())
-    if len(images) != len(wnids):
-        raise SourceError(
-            f"{files[VAL]}: {len(images):,} images, {DEVKIT.name} has the classes of {len(wnids):,}; "
-            "get both archives again"
-        )
-    for image, wnid in zip(images, wnids, strict=True):
+    names = [image.name for image in flat.iterdir()]
+    for name, wnid in devkit.classes_by_name(names, classes, files[VAL]).items():
         (out / wnid).mkdir(exist_ok=True)
-        image.rename(out / wnid / image.name)
-
-
-def read_truth(devkit: Path) -> list[str]:
-    """Return the WordNet id of each validation image, in order of the images' names.
-
-    The ground truth numbers the classes as `meta.mat` does, which is another order than that of the WordNet ids.
-    """
-    numbers = [number for (number,) in read_table(devkit / TRUTH, 1)]
-    wnids = _read_synsets(devkit / META)
-    for line, number in enumerate(numbers, start=1):
-        if number not in wnids:
-            raise SourceError(
-                f"{DEVKIT.name}: {TRUTH} line {line} is '{number}', no class of meta.mat; get the devkit again"
-            )
-    return [wnids[number] for number in numbers]
-
-
-def _read_synsets(path: Path) -> dict[str, str]:
-    """Return the WordNet ids of the 1000 classes by number, without the tree's inner nodes, which have children."""
-    from scipy.io import loadmat  # slow to import
-
-    try:
-        synsets: Any = loadmat(path, squeeze_me=True)["synsets"]
-        leaves = synsets[synsets["num_children"] == 0]
-        wnids = {
-            str(int(number)): str(wnid) for number, wnid in zip(leaves["ILSVRC2012_ID"], leaves["WNID"], strict=True)
-        }
-    except Exception as error:  # scipy raises many kinds on a damaged file
-        raise SourceError(
-            f"{DEVKIT.name}: {META} cannot be read ({first_line(error)}); get the devkit again"
-        ) from error
-    for wnid in wnids.values():  # it becomes the name of a folder
-        if not WNID.fullmatch(wnid):
-            raise SourceError(
-                f"{DEVKIT.name}: {META} names a class {brief(wnid)}, expected n01440764; get the devkit again"
-            )
-    return wnids
+        (flat / name).rename(out / wnid / name)
 
 
 def _write_class(entry: ArchiveEntry, out: Path, budget: Budget) -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from umt.data.shards.devkit import VALIDATION, classify, find_devkit
 from umt.data.shards.members import TarScan, refuse_twice
 from umt.errors import ChangedError, DataError, WriteError
 from umt.files import atomic_file, open_plain, read_plain
 
-VERSION = 1  # of the file of an index
+VERSION = 2  # of the file of an index
 CATEGORIES = "classes.txt"  # beside the tars: a class a line, in the order of the numbers in labels
 MAX_CATEGORIES_BYTES = 1 << 24
 MAX_HEADER_BYTES = 1 << 26
@@ -121,7 +122,8 @@ def load_index(folder: Path, tars: Sequence[TarFile]) -> ShardIndex:
     folder: the class folders' own folder, if the tars were extracted.
     """
     categories = _categories(tars[0].path.parent)
-    key = json.dumps([VERSION, [[str(tar.path), tar.size, tar.changed] for tar in tars], categories]).encode()
+    sources = [[str(tar.path), tar.size, tar.changed] for tar in (*tars, *_devkits(tars))]
+    key = json.dumps([VERSION, sources, categories]).encode()
     path = _cache_folder() / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}.index"
     rows = _stored(path, key)
     if rows is None:
@@ -141,6 +143,12 @@ def _categories(folder: Path) -> list[str]:
     return []
 
 
+def _devkits(tars: Iterable[TarFile]) -> list[TarFile]:
+    """Return the devkit that tells the classes of the images in the official validation tar, if that is there."""
+    paths = [find_devkit(tar.path.parent) for tar in tars if tar.path.name == VALIDATION]
+    return [TarFile.of(path) for path in paths if path]
+
+
 def _rows(folder: Path, tars: Sequence[TarFile], categories: Sequence[str]) -> np.ndarray:
     images = sorted(_images(tars, categories))
     refuse_twice((image[0] for image in images), folder)
@@ -150,7 +158,7 @@ def _rows(folder: Path, tars: Sequence[TarFile], categories: Sequence[str]) -> n
 
 def _images(tars: Sequence[TarFile], categories: Sequence[str]) -> Iterator[tuple[bytes, int, int, int]]:
     for number, tar in enumerate(tars):
-        for image in TarScan(tar.path, categories).images():
+        for image in classify(tar.path, TarScan(tar.path, categories).images()):
             yield os.fsencode(f"{image.category}/{image.name}"), number, image.offset, image.size
 
 

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
+from umt.data.shards.devkit import TRAINING, VALIDATION
 from umt.data.shards.index import ShardIndex, TarFile, load_index
 from umt.data.shards.members import IMAGE_SUFFIXES
 from umt.errors import DataError
@@ -18,6 +19,7 @@ from umt.files import open_plain, visible_entries
 
 # `train-000000.tar`, `imagenet1k-validation-00.tar`: shards of all splits in one folder
 SPLIT_SHARD = re.compile(r"(?:.*[-_.])?(train|training|val|valid|validation|test|testing)[-_.]\d+\.tar")
+OFFICIAL_TARS = {"train": TRAINING, "val": VALIDATION}  # they count beside folders, too
 INDICES: dict[Path, ShardIndex] = {}  # of this process, by the folder that the tars would be extracted to
 
 
@@ -26,7 +28,7 @@ def shard_index(folder: Path) -> ShardIndex | None:
 
     It is None if there are none. Raises UMTError if a tar cannot be read.
     """
-    paths = _tars(folder) if folder.is_dir() else _split_shards(folder.parent).get(folder.name, [])
+    paths = _tars(folder) if folder.is_dir() else _shards_beside(folder)
     if not paths:
         INDICES.pop(folder, None)
         return None
@@ -73,18 +75,34 @@ def packed_size(path: str) -> int | None:
 def _tars(folder: Path) -> list[Path]:
     """Return the tars of a folder that holds nothing else to read."""
     entries = _entries(folder)
-    if any(entry.is_dir() or entry.name.lower().endswith(IMAGE_SUFFIXES) for entry in entries):
+    if any(is_folder(entry) or entry.name.lower().endswith(IMAGE_SUFFIXES) for entry in entries):
         return []
     return [Path(entry.path) for entry in entries if entry.name.endswith(".tar")]
+
+
+def _shards_beside(folder: Path) -> list[Path]:
+    """Return the shards of the split that `folder` is called by, where that is not there."""
+    official = folder.parent / OFFICIAL_TARS.get(folder.name, "")
+    return [official] if official.is_file() else _split_shards(folder.parent).get(folder.name, [])
 
 
 def _split_shards(root: Path) -> dict[str, list[Path]]:
     """Return the shards in a folder by the split that their names tell."""
     shards: dict[str, list[Path]] = {}
+    official = {name: split for split, name in OFFICIAL_TARS.items()}
     for path in _tars(root):
-        if match := SPLIT_SHARD.fullmatch(path.name):
-            shards.setdefault(match[1], []).append(path)
+        match = SPLIT_SHARD.fullmatch(path.name)
+        if split := match[1] if match else official.get(path.name):
+            shards.setdefault(split, []).append(path)
     return shards
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return True for a folder, or a link to one; a link that leads to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -18,6 +18,7 @@ from umt.text import brief, printable
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 LABELS = ("cls", "json")  # extensions of a WebDataset's labels; the first one that a sample has counts
 JSON_FIELDS = ("cls", "label")  # that hold the class in a sample's JSON
+MAX_IMAGE_BYTES = 1 << 28  # of an image, which is read whole; photographs have a hundredth of it
 MAX_LABEL_BYTES = 1 << 16  # of a label; a JSON may hold captions
 NUMBER_DIGITS = 5  # of a class that only has a number, so that names are in the order of the numbers
 
@@ -66,7 +67,8 @@ class TarScan:
         members = []
         with PlainTar.open(fileobj=file, mode="r:", tarinfo=PlainMember) as tar:
             for info in tar:
-                if kind := tar_kind(info):
+                kind = tar_kind(info) or ("a path outside the tar" if ".." in info.name.split("/") else "")
+                if kind:
                     raise self._refusal(f"entry '{printable(info.name[:MAX_NAME_BYTES])}' is {kind}")
                 member = Member(info.name, start + info.offset_data, info.size)
                 if not start and member.name.endswith(".tar"):
@@ -112,6 +114,10 @@ class TarScan:
         return self.categories[number] if self.categories else f"{number:0{NUMBER_DIGITS}d}"
 
     def _image(self, category: str, name: str, member: Member) -> PackedImage:
+        if member.size > MAX_IMAGE_BYTES:
+            raise self._refusal(
+                f"{brief(member.path)} has {member.size:,} bytes, at most {MAX_IMAGE_BYTES:,} are expected of an image"
+            )
         for part in (category, name):
             if hidden(part) or "\0" in part or "/" in part or not 0 < len(os.fsencode(part)) <= MAX_NAME_BYTES:
                 raise self._refusal(f"{brief(member.path)} gives the name {brief(part)}, which no file could have")

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 from rich.progress import Progress
-from scipy.io import savemat
 
 from umt.data.prepare import prepare
 from umt.data.registry import find_dataset
 from umt.data.sets.imagenet import DEVKIT, TRAIN, VAL
 from umt.errors import UMTError
 
-# As in the devkit, the numbers are in another order than the ids, and inner nodes follow the classes.
-SYNSETS = [(1, "n02119789", 0), (2, "n01440764", 0), (3, "n00001740", 2)]
-
-
-def meta(synsets: Sequence[tuple[int, str, int]] = SYNSETS) -> bytes:
-    fields = ("ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children")
-    rows = [(float(number), wnid, "name", "gloss", float(children), 0.0) for number, wnid, children in synsets]
-    out = io.BytesIO()
-    savemat(out, {"synsets": np.array([[row] for row in rows], dtype=[(field, object) for field in fields])})
-    return out.getvalue()
-
-
-def devkit(truth: bytes, meta_mat: bytes) -> dict[str, bytes]:
-    folder = "ILSVRC2012_devkit_t12"
-    return {
-        f"{folder}/data/ILSVRC2012_validation_ground_truth.txt": truth,
-        f"{folder}/data/meta.mat": meta_mat,
-        f"{folder}/readme.txt": b"",
-    }
-
 
 @pytest.fixture
-def archives(tmp_path: Path, make_tar: Callable[..., Path], tar_of: Callable[..., bytes], picture: bytes) -> Path:
+def archives(
+    tmp_path: Path,
+    make_tar: Callable[..., Path],
+    make_devkit: Callable[..., Path],
+    tar_of: Callable[..., bytes],
+    picture: bytes,
+) -> Path:
     folder = tmp_path / "downloads"
     folder.mkdir()
     names = {"n02119789": ["n02119789_1.JPEG", "n02119789_2.JPEG"], "n01440764": ["n01440764_3.JPEG"]}
@@ -48,7 +32,7 @@ def archives(tmp_path: Path, make_tar: Callable[..., Path], tar_of: Callable[...
     )
     # Not in order of name, which is what the ground truth follows.
     make_tar(folder / VAL.name, {f"ILSVRC2012_val_0000000{n}.JPEG": picture for n in (3, 1, 2)})
-    make_tar(folder / DEVKIT.name, devkit(b"2\n1\n2\n", meta()))
+    make_devkit(folder / DEVKIT.name, b"2\n1\n2\n")
     return folder
 
 
@@ -78,25 +62,24 @@ def test_validation_images_need_the_devkit(tmp_path: Path, archives: Path, progr
 
 
 @pytest.mark.parametrize(
-    ("truth", "meta_mat", "reason"),
+    ("content", "reason"),
     [
-        (b"2\n1\n", None, r"3 images, .* has the classes of 2; get both"),
-        (b"2\n3\n1\n", None, r"line 2 is '3', no class of meta\.mat"),
-        (b"2\n1\n2\n", b"no mat", r"meta\.mat cannot be read"),
-        (b"1\n1\n1\n", meta([(1, "../../evil", 0), (2, "n2", 0)]), r"names a class '\.\./\.\./evil', expected n0"),
-        (b"1\n1\n1\n", meta([(1, "/elsewhere", 0), (2, "n2", 0)]), "names a class '/elsewhere', expected n0"),
+        ((b"2\n1\n",), r"3 images, .* has the classes of 2; get both"),
+        ((b"2\n3\n1\n",), r"line 2 is '3', no class of meta\.mat"),
+        ((b"2\n1\n2\n", b"no mat"), r"meta\.mat cannot be read"),
+        ((b"1\n1\n1\n", [(1, "../../evil", 0), (2, "n2", 0)]), r"names a class '\.\./\.\./evil', expected n0"),
+        ((b"1\n1\n1\n", [(1, "/elsewhere", 0), (2, "n2", 0)]), "names a class '/elsewhere', expected n0"),
     ],
 )
 def test_a_devkit_that_does_not_fit_is_named(
     tmp_path: Path,
     archives: Path,
-    make_tar: Callable[..., Path],
+    make_devkit: Callable[..., Path],
     progress: Progress,
-    truth: bytes,
-    meta_mat: bytes | None,
+    content: tuple[Any, ...],
     reason: str,
 ) -> None:
-    make_tar(archives / DEVKIT.name, devkit(truth, meta_mat or meta()))
+    make_devkit(archives / DEVKIT.name, *content)
     with pytest.raises(UMTError, match=reason):
         prepare("imagenet", tmp_path / "data", archives / VAL.name, progress)
     assert not (tmp_path / "data" / "imagenet").exists()

@@ -71,7 +71,9 @@ def test_flat_images_of_no_known_class_are_named(kaggle: Path, tmp_path: Path, m
         find_dataset("imagenet", tmp_path).samples("val")
     (kaggle / "val" / "V_4.JPEG").unlink()
     (tmp_path / "imagenet" / "LOC_val_solution.csv").unlink()
-    with pytest.raises(UMTError, match=r"val: no class folders; put Kaggle's LOC_val_solution\.csv into"):
+    with pytest.raises(
+        UMTError, match=r"val: no class folders; put Kaggle's LOC_val_solution\.csv or the official ILSVRC2012_devkit"
+    ):
         find_dataset("imagenet", tmp_path).samples("val")
 
 

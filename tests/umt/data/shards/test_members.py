@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,7 @@ def make_tar(tmp_path: Path) -> Callable[..., Path]:
         ({"a.jpg": b"x", "a.cls": b"2"}, ("cat", "dog"), "'a.cls' holds no number of a class below 2"),
         ({"a.jpg": b"x", "a.json": b'{"caption": "cat"}'}, (), "'a.json' holds no number"),
         ({"a.jpg": b"x", "a.json": b"[" * 60000}, (), "'a.json' holds no number"),
+        ({"../cat/a.jpg": b"x"}, (), "entry '../cat/a.jpg' is a path outside the tar"),
         ({"cat/" + "a" * 250 + ".jpg": b"x"}, (), "which no file could have"),
     ],
 )  # fmt: skip
@@ -56,6 +58,16 @@ def test_links_and_devices_are_refused(make_tar: Callable[..., Path], kind: byte
         list(TarScan(make_tar({"a.jpg": b""}, kind=kind)).images())
 
 
+def test_an_image_that_would_fill_memory_is_refused(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("cat/a.jpg")
+    info.size = 64 << 30
+    path = tmp_path / "cats.tar"
+    path.write_bytes(info.tobuf(tarfile.GNU_FORMAT))
+    os.truncate(path, info.size + 10240)  # holes, which take no disk
+    with pytest.raises(UMTError, match=r"'cat/a\.jpg' has 68,719,476,736 bytes, at most 268,435,456 are expected"):
+        list(TarScan(path).images())
+
+
 @pytest.mark.parametrize("mode", ["w:gz", "w:xz"])
 def test_a_compressed_tar_has_no_offsets(make_tar: Callable[..., Path], mode: str) -> None:
     with pytest.raises(UMTError, match="is no plain tar that can be read"):
@@ -71,7 +83,7 @@ def test_a_tar_that_ends_early_is_refused(make_tar: Callable[..., Path], left: i
 
 
 def test_names_that_desktops_leave_are_no_images(make_tar: Callable[..., Path]) -> None:
-    path = make_tar({"../a.jpg": b"x", "._a.jpg": b"x", "__MACOSX/a.jpg": b"x", "a.jpg": b"yz", "readme.txt": b"read"})
+    path = make_tar({"._a.jpg": b"x", "__MACOSX/a.jpg": b"x", "a.jpg": b"yz", "readme.txt": b"read"})
     (image,) = TarScan(path).images()
     assert (image.category, image.name, image.size) == ("n01440764", "a.jpg", 2)
     assert path.read_bytes()[image.offset :][:2] == b"yz"
