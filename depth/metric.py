@@ -76,16 +76,19 @@ def _values(depth: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor) -> tor
 
     Sums over a mask need no value of the device, as a selection would: masked pixels become equal, without any error.
     """
-    depth, truth = depth.masked_fill(~mask, 1.0), truth.masked_fill(~mask, 1.0)
-    pixels = mask.sum().double()
-    difference, logarithms = depth - truth, depth.log() - truth.log()
-    ratio = torch.maximum(depth / truth, truth / depth)
-    deltas = [(mask & (ratio < 1.25**power)).sum() / pixels for power in (1, 2, 3)]
+    depth, truth = depth.where(mask, 1.0), truth.where(mask, 1.0)
+    pixels = mask.count_nonzero().double()
+    difference = depth - truth
+    mean_squared_error = difference.square().sum() / pixels
+    relative_error = difference.abs_().div_(truth).sum() / pixels
+    ratio = torch.maximum(depth / truth, truth / depth).where(mask, math.inf)
+    deltas = [(ratio < 1.25**power).count_nonzero() / pixels for power in (1, 2, 3)]
+    logarithms = depth.log_().sub_(truth.log_())
     mean_square = logarithms.square().sum() / pixels
     return torch.stack(
         [
-            (difference.square().sum() / pixels).sqrt(),
-            (difference.abs() / truth).sum() / pixels,
+            mean_squared_error.sqrt(),
+            relative_error,
             *deltas,
             logarithms.abs().sum() / pixels / math.log(10),
             (mean_square - 0.5 * (logarithms.sum() / pixels).square()).sqrt(),

@@ -27,8 +27,13 @@ class WindowedDepthEstimator(DepthEstimator):
         height, width = inputs.shape[2:]
         inputs = self._fitted(inputs)
         boxes = window_boxes(inputs.shape[2:], self.test_cfg.crop_size, self.test_cfg.stride)
-        windows = torch.cat([inputs[..., top:bottom, left:right] for top, bottom, left, right in boxes])
-        depths = self.encode_decode(torch.cat([windows, windows.flip(3)]), [{"img_shape": windows.shape[2:]}])
+        windows = [inputs[..., top:bottom, left:right] for top, bottom, left, right in boxes]
+        mirrored_inputs, end = inputs.flip(3), inputs.shape[3]
+        mirrored_windows = [
+            mirrored_inputs[..., top:bottom, end - right : end - left] for top, bottom, left, right in boxes
+        ]
+        batch = torch.cat(windows + mirrored_windows)
+        depths = self.encode_decode(batch, [{"img_shape": batch.shape[2:]}])
         straight, mirrored = depths.chunk(2)
         total = inputs.new_zeros((len(inputs), 1, *inputs.shape[2:]))
         count = torch.zeros_like(total)

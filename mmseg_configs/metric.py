@@ -13,6 +13,7 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from mmseg_configs.fused.map import kernel
+from umt.errors import NotFiniteError
 
 Areas = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -22,7 +23,8 @@ class ClassIoU(IoUMetric):
     """miou, macc, aacc in percent, unrounded, class_iou in percent, and `areas` of each image.
 
     A class that occurs neither in the truth nor in the predictions has no IoU: it is None, and left out of the mean.
-    `areas` are the pixels of intersection, prediction and truth of each image, int64 [classes] each.
+    `areas` are the pixels of intersection, prediction and truth of each image, int64 [classes] each. Raises UMTError if
+    an image has pixels without a predicted class: its logits are not finite.
     """
 
     default_prefix = "iou"
@@ -46,6 +48,9 @@ class ClassIoU(IoUMetric):
         return values
 
     def compute_metrics(self, results: Sequence[Areas]) -> dict[str, Any]:
+        broken = sum(bool(predicted.sum() < true.sum()) for _, _, predicted, true in results)
+        if broken:
+            raise NotFiniteError(f"logits of {broken} of {len(results)} test images are not finite; check the backbone")
         totals = [sum(part.double() for part in parts) for parts in zip(*results, strict=True)]
         values = self.total_area_to_metrics(*totals, metrics=["mIoU"])
         percent = {name: 100.0 * np.asarray(value) for name, value in values.items()}

@@ -51,8 +51,8 @@ class FusedEncoderDecoder(EncoderDecoder):
 
     Losses of its decode head are `fused_loss`; predictions in mode whole and slide have `pred_sem_seg`, and mmseg's
     `seg_logits` only once somebody asks for them, as its test-time augmentation does. A head with its own
-    `loss_by_feat` or `predict_by_feat`, one output channel, flipped images and logits that are not finite go mmseg's
-    way, and so do auxiliary heads.
+    `loss_by_feat` or `predict_by_feat`, one output channel and flipped images go mmseg's way, and so do auxiliary
+    heads. Logits that are not finite predict class -1 everywhere, for which `ClassIoU` raises an error.
     """
 
     def _decode_head_forward_train(self, inputs: list[Tensor], data_samples: Samples) -> dict[str, Tensor]:
@@ -69,8 +69,6 @@ class FusedEncoderDecoder(EncoderDecoder):
             return super().predict(inputs, data_samples)
         rows, columns = (self._starts(axis, inputs.shape[2 + axis]) for axis in (0, 1))
         logits = self._window_logits(inputs, rows, columns)
-        if not torch.isfinite(logits.sum()):
-            return super().predict(inputs, data_samples)
         for index, (sample, values) in enumerate(zip(data_samples, logits, strict=True)):
             compute_on_demand(sample, partial(self._seg_logits, inputs[index : index + 1], sample.metainfo))
             sample.pred_sem_seg = PixelData(data=self._class_map(values, sample.metainfo, inputs, rows, columns)[None])

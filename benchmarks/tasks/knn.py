@@ -15,7 +15,9 @@ from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features, frozen_work
 from benchmarks.tasks.workload import Workload, split_sizes
 
-TEST_ROWS, TRAIN_ROWS = 1024, 65536  # images at a time: 256 MiB of similarities for any number of images
+TEST_ROWS, TRAIN_ROWS = 1024, 64_800  # images at a time; rows of 2^16 similarities would share lines of the caches
+UNIT_ROWS = 1024  # features that are normalised at a time, in the caches
+GROUP = 32  # training images whose most similar one is looked at first
 RANK_ROWS = 25_600  # training images whose features are ranked, as many as RankMe's authors take
 RANK_EPSILON = 1e-7  # of RankMe's formula
 RANKS = (Metric("rankme", ""), Metric("effective_rank", ""))
@@ -69,17 +71,38 @@ def knn_votes(
     """
     queries = F.normalize(torch.from_numpy(test).to(device), dim=1).split(TEST_ROWS)
     nearest = [Neighbours.none(len(chunk), device) for chunk in queries]
-    for block, targets in zip(
-        torch.from_numpy(train).split(TRAIN_ROWS), torch.from_numpy(labels).split(TRAIN_ROWS), strict=True
-    ):
-        known, targets = F.normalize(block.to(device), dim=1), targets.to(device)
-        nearest = [
-            neighbours.joined(chunk @ known.T, targets, max(ks))
-            for neighbours, chunk in zip(nearest, queries, strict=True)
-        ]
+    blocks = torch.from_numpy(train).split(TRAIN_ROWS)
+    unit = queries[0].new_empty(len(blocks[0]), train.shape[1])
+    products = unit.new_empty(len(queries[0]) * len(unit))
+    for block, targets in zip(blocks, torch.from_numpy(labels).to(device).split(TRAIN_ROWS), strict=True):
+        known = _normalise(block.to(device), out=unit[: len(block)])
+        for index, chunk in enumerate(queries):
+            similarities = products[: len(chunk) * len(known)].view(len(chunk), len(known))
+            torch.mm(chunk, known.T, out=similarities)
+            nearest[index] = nearest[index].joined(similarities, targets, max(ks))
     return {
         k: torch.cat([neighbours.votes(k, classes, temperature) for neighbours in nearest]).cpu().numpy() for k in ks
     }
+
+
+def nearest_columns(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k largest values of each row of [N, M], or all M, and their columns, the largest first.
+
+    All of them are in the k groups of columns with the largest maxima, but for columns of the same value.
+    """
+    columns = similarities.shape[1]
+    if columns % GROUP or columns // GROUP <= k:
+        return similarities.topk(min(k, columns), dim=1)
+    groups = similarities.unflatten(1, (-1, GROUP))
+    largest = groups.amax(dim=2).topk(k, dim=1).indices
+    values, places = groups.gather(1, largest[..., None].expand(-1, -1, GROUP)).flatten(1).topk(k, dim=1)
+    return values, largest.gather(1, places // GROUP) * GROUP + places % GROUP
+
+
+def _normalise(rows: Tensor, out: Tensor) -> Tensor:
+    for piece, into in zip(rows.split(UNIT_ROWS), out.split(UNIT_ROWS), strict=True):
+        F.normalize(piece, dim=1, out=into)
+    return out
 
 
 def ranks(features: np.ndarray) -> dict[str, float]:
@@ -117,7 +140,7 @@ class Neighbours:
 
     def joined(self, similarities: Tensor, targets: Tensor, k: int) -> Neighbours:
         """Return the nearest k among these and a block of M more: similarities [N, M], classes [M]."""
-        values, indices = similarities.topk(min(k, len(targets)), dim=1)
+        values, indices = nearest_columns(similarities, k)
         values = torch.cat([self.similarities, values], dim=1)
         classes = torch.cat([self.classes, targets[indices]], dim=1)
         values, indices = values.topk(min(k, values.shape[1]), dim=1)

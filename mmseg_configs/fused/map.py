@@ -16,6 +16,7 @@ from mmseg_configs.fused.resampling import Operator, resize
 from umt.errors import first_line
 
 log = logging.getLogger(__name__)
+NO_CLASS = -1  # of every pixel of an image whose logits are not finite
 CHUNK_LOGITS = {"cpu": 2**20, "cuda": 2**25}  # resized logits held at one time
 
 
@@ -42,11 +43,13 @@ def warm_up(device: torch.device) -> None:
 def class_map(logits: Tensor, rows: Operator, columns: Operator) -> Tensor:
     """Return int64 [H, W]: the first class with the largest value of rows @ logits @ columns', in float64.
 
-    logits: finite, [C, h, w]; rows: [H, h]; columns: [W, w].
+    logits: [C, h, w]; rows: [H, h]; columns: [W, w]. Without a wait for a GPU, logits that are not finite are NO_CLASS.
     """
-    compiled = kernel() if logits.device.type == "cpu" else None
+    compiled, finite = kernel() if logits.device.type == "cpu" else None, logits.sum().isfinite()
     if compiled is None:
-        return chunked_class_map(logits, rows, columns)
+        return chunked_class_map(logits, rows, columns).where(finite, NO_CLASS)
+    if not finite:
+        return torch.full((rows.size, columns.size), NO_CLASS)
     return _compiled_class_map(compiled, logits, rows, columns)
 
 

@@ -13,8 +13,11 @@ from mmseg.models.segmentors import EncoderDecoder, SegTTAModel
 from mmseg.structures import SegDataSample
 
 from mmseg_configs.backbone import data_preprocessor
+from mmseg_configs.fused import map as fused_map
+from mmseg_configs.metric import ClassIoU
 from mmseg_configs.scope import mmseg_scope
 from mmseg_configs.segmentor import FusedEncoderDecoder
+from umt.errors import UMTError
 
 CLASSES = 7
 SLIDE = {"mode": "slide", "crop_size": (64, 64), "stride": (43, 43)}
@@ -83,19 +86,36 @@ def test_the_same_losses(head: dict[str, Any]) -> None:
         torch.testing.assert_close(found[name], value, rtol=1e-5, atol=0, check_dtype=False)
 
 
-def test_a_flipped_image_and_broken_logits_go_mmsegs_way() -> None:
+def test_a_flipped_image_goes_mmsegs_way() -> None:
     theirs, ours = pair({"mode": "whole"}, HEADS[0])
     with torch.no_grad():
         flipped = {"flip": True, "flip_direction": "horizontal"}
         [expected], [found] = (
             model.predict(**samples(model, (64, 96), (64, 96), **flipped)) for model in (theirs, ours)
         )
-        assert torch.equal(expected.pred_sem_seg.data, found.pred_sem_seg.data)
-        for model in (theirs, ours):
-            model.decode_head.conv_seg.bias[2] = torch.nan
-        [expected], [found] = (model.predict(**samples(model, (64, 96), (64, 96))) for model in (theirs, ours))
     assert torch.equal(expected.pred_sem_seg.data, found.pred_sem_seg.data)
-    assert (found.pred_sem_seg.data == 2).all()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_logits_that_are_not_finite_predict_no_class(
+    monkeypatch: pytest.MonkeyPatch, value: float, is_compiled: bool
+) -> None:
+    """And the metric says so, after the last image."""
+    if not is_compiled:
+        monkeypatch.setattr(fused_map, "kernel", lambda: None)
+    _, ours = pair({"mode": "whole"}, HEADS[0])
+    metric = ClassIoU()
+    metric.dataset_meta = {"classes": list("abcdefg")}
+    for bias in (0.0, value):
+        with torch.no_grad():
+            ours.decode_head.conv_seg.bias[2] = bias
+            [sample] = ours.predict(**samples(ours, (64, 96), (64, 96)))
+        assert (sample.pred_sem_seg.data == -1).all() == (bias != 0)
+        sample.gt_sem_seg = PixelData(data=torch.zeros(1, 64, 96, dtype=torch.int64))
+        metric.process({}, [sample.to_dict()])
+    with pytest.raises(UMTError, match="logits of 1 of 2 test images are not finite"):
+        metric.evaluate(2)
 
 
 @pytest.mark.parametrize("scales", [(64,), (48, 64, 96)])

@@ -211,23 +211,15 @@ def test_no_step_reads_a_value_of_the_device(train: Callable[[str], None], reads
     assert hooks <= {"umt/training/hooks/finite.py", "umt/training/hooks/curves.py"}
 
 
-@pytest.mark.parametrize(
-    ("name", "known"),
-    [
-        ("ade20k_linear", {"mmseg_configs/segmentor.py"}),  # logits that are not finite go mmseg's way
-        ("nyuv2_depth", set()),
-    ],
-)
+@pytest.mark.parametrize("name", ["ade20k_linear", "nyuv2_depth"])
 def test_no_tested_image_reads_a_value_of_the_device(
-    train: Callable[[str], None], tested_reads: Reads, monkeypatch: pytest.MonkeyPatch, name: str, known: set[str]
+    train: Callable[[str], None], tested_reads: Reads, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """But for one decision; the values of all images are read together after the last."""
+    """The values of all images are read together after the last."""
     for module in (fused_map, metric):
         monkeypatch.setattr(module, "kernel", lambda: None)  # compiled loops are for the CPU alone
     train(name)
-    assert sorted(tested_reads) == [0, 1]
-    for index, places in tested_reads.items():
-        assert {place.partition(":")[0] for place in places} == known, f"batch {index}"
+    assert tested_reads == {0: Counter(), 1: Counter()}
 
 
 @pytest.mark.gpu

@@ -57,6 +57,18 @@ def test_chunks_change_nothing(
         np.testing.assert_allclose(chunked[k], whole[k], rtol=1e-5)
 
 
+@pytest.mark.parametrize("columns", [1, 33, 640, 641, 6400])
+@pytest.mark.parametrize("k", [1, 20])
+@pytest.mark.parametrize("levels", [5, 1_000_000])
+def test_the_nearest_columns_are_those_of_a_sort(columns: int, k: int, levels: int) -> None:
+    """With few levels almost all similarities are equal to others."""
+    similarities = np.random.default_rng(0).integers(0, levels, (7, columns)).astype(np.float32)
+    values, indices = knn.nearest_columns(torch.from_numpy(similarities), k)
+    np.testing.assert_array_equal(values, -np.sort(-similarities, axis=1)[:, :k])
+    np.testing.assert_array_equal(np.take_along_axis(similarities, indices.numpy(), axis=1), values)
+    assert all(len(set(row)) == min(k, columns) for row in indices.tolist())
+
+
 @pytest.mark.parametrize("k", [10, 20, 100, 200])
 def test_predictions_on_real_features_are_those_of_dinos_rule(make_job: MakeJob, photographs: Dataset, k: int) -> None:
     """Written out in float64 by sorting, as DINO's eval_knn.py does it: the k nearest vote with exp(s / T)."""
