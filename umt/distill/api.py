@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 
@@ -138,7 +138,7 @@ def _learners(prepared: Sequence[Prepared], folders: Sequence[Path], targets: Pa
 def _ingredients(prepared: Prepared, out: Path, targets: Path | None) -> Ingredients:
     """Return views with stored targets, or views and the teachers that give them."""
     recipe, skipped = prepared.recipe, Skipped(out / "skipped.txt", len(prepared.images))
-    data = {
+    data: dict[str, Any] = {
         "images": len(prepared.images),
         "fingerprint": prepared.images.fingerprint,
         "origin": prepared.images.origin,
@@ -147,7 +147,8 @@ def _ingredients(prepared: Prepared, out: Path, targets: Path | None) -> Ingredi
         from umt.distill.cache.cache import open_cache
 
         cached = open_cache(targets, prepared, skipped)
-        return Ingredients(prepared.student, (), cached.shapes, cached, {**data, "views": cached.visits})
+        data |= {"views": cached.visits, "targets": cached.manifest.format}
+        return Ingredients(prepared.student, (), cached.shapes, cached, data)
     teachers = prepared.teachers()
     shapes = [SpaceShape(teacher.name, *teacher.widths()) for teacher in teachers]
     views = ViewImages(prepared.images, recipe.views, recipe.seed, skipped)

@@ -152,6 +152,7 @@ MAKING = {
     "umt/data/sets/nyuv2.py:_make_folders": "constants",
     "umt/data/checks/record.py:write_record": "a data set that is known",
     "umt/data/shards/index.py:_store": "the user's cache folder, a digest",
+    "umt/distill/cache/pca.py:write_bases": "a constant in --out, which `writable_folder` has made",
     "umt/distill/cache/cache.py:write": "--out",
     "umt/distill/cache/writer.py:_write": "--out, a number",
     "umt/distill/cache/writer.py:fill": "--out",

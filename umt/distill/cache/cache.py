@@ -16,17 +16,19 @@ from torch.utils.data import Dataset
 
 from umt.data.image_list import ImageList
 from umt.declarations import build, read_json
+from umt.distill.cache.pca import PCA8, Bases, PcaRecord, read_bases
 from umt.distill.images import Skipped, View, circle, decode_view, nothing_left
 from umt.distill.ingredients import Prepared
 from umt.distill.recipe import DistillRecipe, differences
 from umt.distill.spaces.shapes import SpaceShape
 from umt.distill.teachers.teacher import Teacher
-from umt.errors import CacheError, UMTError, first_line
+from umt.errors import CacheError, UMTError, first_line, unknown_name
 from umt.feature_cache.disk_cache import Key, checksum, digest, plain_key
 from umt.files import atomic_file, open_plain, utf8_name
 from umt.text import brief
 
 SCHEMA = 3
+FORMATS = ("fp16", PCA8)
 MAX_VISITS = 1 << 20  # views of an image
 MAX_IMAGES = 1 << 40
 MAX_SHARD = 1 << 24  # items in a file
@@ -34,6 +36,7 @@ MAX_SHARDS = 1 << 22  # files; the reader looks for each of them
 MANIFEST = "manifest.json"
 SUMS = ".crc32"  # suffix of a tensor's name for its checksums
 SUM_BYTES = 8  # bytes of a checksum
+TARGET_PARTS = ("summary", "features")
 REMEDY = "remove it if it is there, and run the same `umt teachers cache` again, which makes what is missing"
 
 
@@ -46,11 +49,14 @@ class Manifest:
     visits: int  # views of each image
     shard: int  # items in a shard; item = image * visits + visit
     seed: int  # seed that the views were drawn from; a student may have another seed
+    pca: PcaRecord | None = None  # of the format pca8, as soon as its bases are fitted
 
     def __post_init__(self) -> None:
         teachers = self.key.get("teachers")
         if not isinstance(teachers, Mapping) or set(teachers) != {shape.name for shape in self.shapes}:
             raise CacheError("fields 'shapes' and 'key.teachers' name different spaces")
+        if self.format not in FORMATS:
+            raise unknown_name("key.format", self.format, FORMATS)
         for name, value, limit in (
             ("visits", self.visits, MAX_VISITS),
             ("shard", self.shard, MAX_SHARD),
@@ -71,6 +77,23 @@ class Manifest:
 
     def items_of(self, shard: int) -> range:
         return range(shard * self.shard, min((shard + 1) * self.shard, self.items()))
+
+    @property
+    def format(self) -> str:
+        return str(self.key.get("format", FORMATS[0]))
+
+    def bases(self, folder: Path) -> Bases:
+        """Read the bases of the format pca8; none for fp16. Raises UMTError if they are damaged."""
+        if self.format == FORMATS[0]:
+            return {}
+        if self.pca is None:
+            raise CacheError(f"{folder / MANIFEST}: field 'pca' is missing; remove {folder} and make the cache again")
+        widths = {
+            f"{shape.name}.{part}": width
+            for shape in self.shapes
+            for part, width in zip(TARGET_PARTS, (shape.summary, shape.features), strict=True)
+        }
+        return read_bases(folder, self.pca, widths)
 
     def missing(self, folder: Path) -> list[int]:
         """Return the numbers of the shards that have not been written yet."""
@@ -101,7 +124,10 @@ class Manifest:
         return images.get("count") if isinstance(images, Mapping) else None
 
     def _record(self) -> dict[str, Any]:
-        return {**asdict(self), "key": dict(self.key)}
+        record = {**asdict(self), "key": dict(self.key)}
+        if self.pca is None:
+            del record["pca"]  # so that the marks of caches without it stay
+        return record
 
 
 def shard_bytes(tensors: Mapping[str, Tensor], mark: str) -> bytes:
@@ -121,6 +147,7 @@ class Shard:
             if (opened.metadata() or {}).get("mark") != mark:
                 raise ValueError("it belongs to another cache")
             self.tensors = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
+            self.is_checked = {name: bytearray(rows.get_shape()[0]) for name, rows in self.tensors.items()}
         except Exception as error:  # safetensors raises its own errors, the system others
             raise CacheError(f"{path}: cannot be read ({first_line(error)}); {REMEDY}") from error
 
@@ -128,9 +155,11 @@ class Shard:
         return name in self.tensors
 
     def row(self, name: str, index: int) -> Tensor:
-        """Read a full row of a tensor."""
+        """Read a full row of a tensor; its checksum is compared once, because that takes longer than to read it."""
         try:
             row: Tensor = self.tensors[name][index]
+            if self.is_checked[name][index]:
+                return row
             written = int(self.tensors[f"{name}{SUMS}"][index])
         except Exception as error:  # there is no such tensor or row
             raise CacheError(f"{self.path}: has no row {index} of '{name}' ({first_line(error)}); {REMEDY}") from error
@@ -138,6 +167,7 @@ class Shard:
             raise CacheError(
                 f"{self.path}: row {index} of '{name}' is damaged, it does not match its checksum; {REMEDY}"
             )
+        self.is_checked[name][index] = True
         return row
 
 
@@ -160,6 +190,7 @@ class CachedViews(Dataset[dict[str, Any]]):
         """Open a cache; `shapes` selects its spaces and their order, all of them by default."""
         self.folder, self.manifest, self.images, self.size, self.skipped = folder, manifest, images, size, skipped
         self.shapes = tuple(shapes or manifest.shapes)
+        self.bases = manifest.bases(folder)
         self.shards: dict[int, Shard] = {}
 
     @property
@@ -176,11 +207,24 @@ class CachedViews(Dataset[dict[str, Any]]):
             shard = self._shard(number)
             pixels = shard.row("pixels", row) if "pixels" in shard else self._decoded(shard, row)
             if pixels is not None:
-                return {"images": pixels, "targets": {shape.name: _targets(shard, shape, row) for shape in self.shapes}}
+                return {
+                    "images": pixels,
+                    "targets": {shape.name: self._targets(shard, shape.name, row) for shape in self.shapes},
+                }
         raise nothing_left(self.images)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "shards": {}}  # open files stay with their process
+
+    def _targets(self, shard: Shard, space: str, row: int) -> list[Tensor]:
+        """Return summary and features of a view in fp16."""
+        stored = {f"{space}.{part}": shard.row(f"{space}.{part}", row) for part in TARGET_PARTS}
+        if not self.bases:
+            return list(stored.values())
+        try:
+            return [self.bases[name].decode(codes[None])[0] for name, codes in stored.items()]
+        except CacheError as error:
+            raise CacheError(f"{shard.path}: row {row}: {error}; {REMEDY}") from error
 
     def _decoded(self, shard: Shard, row: int) -> Tensor | None:
         """Return the pixels of a view, None if its image cannot be decoded any more."""
@@ -211,7 +255,9 @@ def open_cache(folder: Path, prepared: Prepared, skipped: Skipped) -> CachedView
     teachers = prepared.teachers()  # only for the hashes of their weights; the teachers are not kept
     names = [teacher.name for teacher in teachers]
     pixels = bool(manifest.key.get("pixels"))
-    requested = cache_key(prepared.recipe, prepared.images, teachers, manifest.visits, pixels=pixels)
+    requested = cache_key(
+        prepared.recipe, prepared.images, teachers, manifest.visits, pixels=pixels, stored_as=manifest.format
+    )
     stored = {name: value for name, value in manifest.key.get("teachers", {}).items() if name in names}
     check_key(folder, {**manifest.key, "teachers": stored}, requested)
     missing = manifest.missing(folder)
@@ -226,9 +272,15 @@ def open_cache(folder: Path, prepared: Prepared, skipped: Skipped) -> CachedView
 
 
 def cache_key(
-    recipe: DistillRecipe, images: ImageList, teachers: Sequence[Teacher], visits: int, *, pixels: bool
+    recipe: DistillRecipe,
+    images: ImageList,
+    teachers: Sequence[Teacher],
+    visits: int,
+    *,
+    pixels: bool,
+    stored_as: str = FORMATS[0],
 ) -> dict[str, Any]:
-    """Return the plain values of everything that decides the content of a cache."""
+    """Return the plain values of everything that decides the content of a cache; `stored_as`: one of FORMATS."""
     key = {
         "schema": SCHEMA,
         "views": asdict(recipe.views),
@@ -237,6 +289,7 @@ def cache_key(
         "precision": recipe.training.precision,
         "images": {"count": len(images), "fingerprint": images.fingerprint},
         "teachers": {teacher.name: _teacher_key(teacher) for teacher in teachers},
+        **({} if stored_as == FORMATS[0] else {"format": stored_as}),  # keys of the first caches have none
     }
     return plain_key(key)
 
@@ -249,10 +302,6 @@ def check_key(folder: Path, stored: Key, requested: Key) -> None:
             f"{folder}: this cache is for something else ({'; '.join(changed)}); give the cache's own recipe and data, "
             "or make another cache"
         )
-
-
-def _targets(shard: Shard, shape: SpaceShape, row: int) -> list[Tensor]:
-    return [shard.row(f"{shape.name}.{part}", row) for part in ("summary", "features")]
 
 
 def _teacher_key(teacher: Teacher) -> dict[str, Any]:

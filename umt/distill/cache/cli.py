@@ -12,7 +12,7 @@ from rich.table import Table
 
 from umt import options
 from umt.console import Console, shown, warn_old_option
-from umt.distill.cache.cache import Manifest
+from umt.distill.cache.cache import FORMATS, Manifest
 from umt.distill.cache.writer import Size, check_room, fill, plan_cache, size_of_view
 from umt.distill.images import Skipped, ViewImages
 from umt.distill.ingredients import (
@@ -56,6 +56,14 @@ def teachers() -> None:
 )
 @click.option("--pixels", is_flag=True, help="Store the views themselves, too: training decodes no image then.")
 @click.option(
+    "--format",
+    "stored_as",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    show_default=True,
+    help="pca8: principal components of 8 bits, in a sixth of the space, with an error that is printed.",
+)
+@click.option(
     "--shard",
     type=click.IntRange(1),
     help="Views in a file; an interruption loses one file. Default: as many as take 256 MB.",
@@ -75,6 +83,7 @@ def cache(
     out: Path,
     visits: int,
     pixels: bool,
+    stored_as: str,
     shard: int | None,
     batch_size: int,
     batch: int | None,
@@ -94,14 +103,15 @@ def cache(
     with console.status("Building teachers, looking at the images"):
         prepared = prepare(choice, sources)
         built = prepared.teachers()
-        view_size = size_of_view(built, recipe.views.size if pixels else None)
-        manifest = plan_cache(prepared, built, out, visits, shard or view_size.shard(), pixels)
+        view_size = size_of_view(built, recipe.views.size if pixels else None, stored_as)
+        manifest = plan_cache(prepared, built, out, visits, shard or view_size.shard(), pixels, stored_as)
     if manifest.missing(out):
         _agree(console, out, manifest, view_size.times(manifest.items()), yes)
         skipped = Skipped(out / "skipped.txt", len(prepared.images))
         views = ViewImages(prepared.images, recipe.views, manifest.seed, skipped)
         with TrainingBar(console, "cache") as bar:
             fill(prepared, built, manifest, views, out, pick_device(device), batch or batch_size, _Pace(bar))
+    _tell_errors(console, Manifest.read(out))
     console.print(
         f"{shown(out)} is complete; train with the same options and --targets: umt distill ... --targets {shown(out)}",
         soft_wrap=True,
@@ -159,6 +169,14 @@ def _agree(console: Console, out: Path, manifest: Manifest, size: Size, yes: boo
     if not _attended():
         raise OptionError("no terminal to ask on; add --yes to agree to this size")
     click.confirm("Go on?", abort=True)
+
+
+def _tell_errors(console: Console, manifest: Manifest) -> None:
+    """Print what was lost by fitted components, if any were."""
+    for name, error in manifest.pca.errors.items() if manifest.pca else ():
+        console.print(
+            f"  {shown(name)}: squared error {error:.1%} of its variance, on views that nothing was fitted on"
+        )
 
 
 def _attended() -> bool:

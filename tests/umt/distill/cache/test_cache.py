@@ -10,65 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader
 
-from umt.data.image_list import find_images
+import umt.distill.cache.cache as cache_module
 from umt.distill.cache.cache import MANIFEST, CachedViews, open_cache, shard_bytes, shard_path
-from umt.distill.cache.writer import fill, plan_cache
 from umt.distill.distiller import as_floats
 from umt.distill.images import VIEW_NUMBERS, Skipped, View, ViewImages
-from umt.distill.ingredients import Prepared, build_student, grid_of
-from umt.distill.recipe import DistillRecipe
+from umt.distill.ingredients import Prepared
 from umt.distill.teachers.teacher import all_targets
 from umt.errors import UMTError
 
 Make = Callable[..., CachedViews]
-
-
-@pytest.fixture
-def prepare(recipe: Callable[..., DistillRecipe], tmp_path: Path) -> Callable[..., Prepared]:
-    """The mini recipe with stand-ins, on nine pictures that are half as high again as they are wide."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for index in range(9):
-        coarse = np.random.default_rng(index).integers(0, 256, (9, 6, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((80, 120), Image.Resampling.BICUBIC).save(folder / f"{index}.jpg")
-
-    def make(*changes: str) -> Prepared:
-        changed = recipe(*changes)
-        student = build_student(changed)
-        return Prepared(changed, find_images(folder), student, grid_of(student, changed.views.size), tmp_path)
-
-    return make
-
-
-@pytest.fixture
-def cached(tmp_path: Path) -> Make:
-    """The cache of a recipe, made and opened."""
-
-    def make(prepared: Prepared, folder: str = "cache", visits: int = 2, pixels: bool = False) -> CachedViews:
-        out, teachers = tmp_path / folder, prepared.teachers()
-        skipped = Skipped(tmp_path / "skipped.txt", len(prepared.images))
-        manifest = plan_cache(prepared, teachers, out, visits, shard=5, pixels=pixels)
-        views = ViewImages(prepared.images, prepared.recipe.views, prepared.recipe.seed, skipped)
-        fill(prepared, teachers, manifest, views, out, torch.device("cpu"), 4, lambda done, total: None)
-        return open_cache(out, prepared, skipped)
-
-    return make
-
-
-@pytest.fixture
-def online(tmp_path: Path) -> Callable[[Prepared], ViewImages]:
-    """The same images, without a cache."""
-
-    def make(prepared: Prepared) -> ViewImages:
-        return ViewImages(prepared.images, prepared.recipe.views, prepared.recipe.seed, Skipped(tmp_path / "no", 9))
-
-    return make
 
 
 def assert_as_asked(item: dict[str, object], prepared: Prepared) -> None:
@@ -261,6 +215,21 @@ def test_one_bit_of_a_value_is_named_with_its_row(
         views[1, 0]
     path.unlink()
     assert_as_asked(cached(prepared, pixels=tensor == "pixels")[1, 0], prepared)
+
+
+def test_checksums_are_compared_once_a_process(
+    prepare: Callable[..., Prepared], cached: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views, rows = cached(prepare()), []
+    plain = cache_module._row_checksum
+    monkeypatch.setattr(cache_module, "_row_checksum", lambda row: rows.append(row) or plain(row))
+    first = views[0, 0]
+    assert len(rows) == 6, "numbers, image, and two targets of each teacher"
+    again = views[0, 0]
+    assert len(rows) == 6
+    assert all(map(torch.equal, first["targets"]["lite2"], again["targets"]["lite2"]))
+    unopened(views)[0, 0]
+    assert len(rows) == 12, "another process knows nothing of it"
 
 
 def test_a_shard_of_another_cache_is_not_taken_for_its_own(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,6 +88,14 @@ def test_it_says_what_it_takes_before_it_starts(finished: tuple[Path, Result]) -
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["visits"] == 3
     assert manifest["key"]["teachers"]["dino"]["grid"] == [2, 2]
+
+
+def test_a_sixth_of_the_space_says_its_error(cache: list[str], tmp_path: Path) -> None:
+    result = invoke(*cache, "--out", str(tmp_path / "cache"), "--yes", "--format", "pca8")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"dino\.features: squared error \d+\.\d% of its variance", result.output)
+    size = int(re.search(r"\((\d+) bytes\)", result.output)[1])  # type: ignore[index]
+    assert size * 6 <= ITEMS * ONE
 
 
 def test_a_complete_cache_is_left_alone(finished: tuple[Path, Result], cache: list[str]) -> None:

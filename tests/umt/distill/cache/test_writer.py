@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -70,6 +72,30 @@ def test_a_full_disk_keeps_what_was_finished(
     first = (tmp_path / "cache" / "shard-00000.safetensors").stat().st_mtime_ns
     assert write(tmp_path / "cache").missing(tmp_path / "cache") == []
     assert (tmp_path / "cache" / "shard-00000.safetensors").stat().st_mtime_ns == first
+
+
+def test_teachers_go_on_while_a_shard_is_written(
+    write: Callable[[Path], Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let the first shard wait for a teacher's call of the second one: in turns they would wait for ever."""
+    images_by_teacher: Counter[str] = Counter()
+    second = Event()
+    plain_call, plain_write = Teacher.__call__, cache_writer._write
+
+    def counted(teacher: Teacher, images: torch.Tensor) -> object:
+        images_by_teacher[teacher.name] += len(images) if len(images) > 1 else 0  # but for the look at its widths
+        if images_by_teacher[teacher.name] > 2:
+            second.set()
+        return plain_call(teacher, images)
+
+    def waiting(folder: Path, number: int, *arguments: Any) -> None:
+        assert number or second.wait(20), "the teachers did not go on"
+        plain_write(folder, number, *arguments)
+        assert len(list(folder.glob("shard-*"))) == number + 1, "one behind the other"
+
+    monkeypatch.setattr(Teacher, "__call__", counted)
+    monkeypatch.setattr(cache_writer, "_write", waiting)
+    assert write(tmp_path / "cache").missing(tmp_path / "cache") == []
 
 
 @pytest.fixture
