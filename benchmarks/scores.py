@@ -4,6 +4,7 @@ A task leaves them in `Outcome.raw`, in the order of the reported split:
 - classification: `predictions` and `labels` [N]; few-shot: `hits` [draws, N], true if right, and `labels`.
 - segmentation: `areas` [K, 5], a row for each class that occurs in an image or in its prediction: the index of the
   image, the class, and the pixels of intersection, prediction and truth.
+- keypoints: `areas`, a row for each pair: right keypoints as intersection and prediction, all of them as truth.
 - retrieval and depth: the value of each image [N] by the name of the metric, not a number if it has none.
 The job adds `image` [N], the names of the items, by which results of two backbones are paired.
 """
@@ -163,8 +164,8 @@ def scores_of(metric: str, raw: Raw) -> dict[str, Scores]:
 
 
 def _ways(metric: str, raw: Raw) -> Iterator[tuple[str, Scores]]:
-    if metric == "miou" and "areas" in raw:
-        yield "miou", _iou(raw["areas"], len(raw[IMAGE]) if IMAGE in raw else None)
+    if metric in ("miou", "pck") and "areas" in raw:
+        yield metric, _iou(raw["areas"], len(raw[IMAGE]) if IMAGE in raw else None)
     elif metric in raw and raw[metric].ndim == 1:
         yield "mean", MeanScores(raw[metric].astype(np.float64))
     elif metric in ("accuracy", "top1", "mean_per_class") and "labels" in raw:

@@ -118,8 +118,8 @@ def _result(
 
 
 def _names_of_items(outcome: Outcome, dataset: Dataset) -> dict[str, np.ndarray]:
-    """Return the names of the items whose values the outcome holds, if it holds any."""
-    return {"image": item_names(dataset)} if outcome.raw else {}
+    """Return the names of the items whose values the outcome holds, if it holds any and does not name them itself."""
+    return {"image": item_names(dataset)} if outcome.raw and "image" not in outcome.raw else {}
 
 
 def _interval(task: Task, outcome: Outcome, job: Job[Any]) -> dict[str, Any]:

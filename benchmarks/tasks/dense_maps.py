@@ -20,6 +20,7 @@ from umt.features import each_batch
 BATCH = {"cpu": 8, "cuda": 64}  # images a forward; the size changes no number
 
 Consume = Callable[[int, Tensor], None]  # of the index of the first image, and maps [B, C, H, W] on the CPU
+Square = Callable[[Image.Image, int], Tensor]  # of an image and a side in pixels: uint8 [3, side, side]
 
 
 def squeezed(image: Image.Image, side: int) -> Tensor:
@@ -27,9 +28,16 @@ def squeezed(image: Image.Image, side: int) -> Tensor:
     return pil_to_tensor(image.resize((side, side), Image.Resampling.BILINEAR))
 
 
-def each_map(job: Job[Settings], samples: Sequence[Sample], side: int, consume: Consume, index: int = -1) -> None:
+def each_map(
+    job: Job[Settings],
+    samples: Sequence[Sample],
+    side: int,
+    consume: Consume,
+    index: int = -1,
+    square: Square = squeezed,
+) -> None:
     """Pass a map of the frozen backbone to `consume`, batch by batch in order of the samples."""
-    images = ImageSamples([replace(sample, target=0) for sample in samples], lambda image: squeezed(image, side))
+    images = ImageSamples([replace(sample, target=0) for sample in samples], lambda image: square(image, side))
     backbone = job.backbone.to(job.device).eval()
     done = 0
 

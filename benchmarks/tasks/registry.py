@@ -24,6 +24,7 @@ BUILT_IN = (
     "zeroshot",
     "ade20k_linear",
     "knn_segmentation",
+    "correspondence",
     "nyuv2_depth",
     "throughput",
 )

@@ -14,11 +14,12 @@ import numpy as np
 
 from umt.data.archives import Part
 from umt.data.labels import Labels
+from umt.data.pairs import Pair
 from umt.data.shards.lookup import packed_size
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 
-KINDS = ("classification", "segmentation", "depth")
+KINDS = ("classification", "segmentation", "depth", "keypoints")
 METRICS = ("top1", "mean_per_class")
 MARKER = "umt-data.json"  # beside data in the layout of an official set that is not that set
 
@@ -142,6 +143,7 @@ class DatasetInfo:
     drawn: bool = False  # true if a seed splits the set, so that a result names its training images
     footnote: str | None = None  # note that a table must show about this variant
     declared: DatasetInfo | None = None  # for a variant: the declaration whose sizes are official
+    pair: Callable[[Sample], Pair] | None = None  # reads all of a pair of images, if the items are pairs
     mini: MiniVersion | None = None  # its version in the embedded data
 
     def __post_init__(self) -> None:

@@ -74,6 +74,9 @@ def check_item(dataset: Dataset, sample: Sample) -> None:
     """Check an image, and its annotation if it has one; UMTError names the file that is wrong."""
     if isinstance(sample.target, int):
         check_image(sample.image)
+    elif dataset.info.pair:
+        for image in dataset.info.pair(sample).images:
+            check_image(image)
     elif dataset.info.classes is None:
         check_depth(sample.image, sample.target, dataset.info.depth_range)
     else:

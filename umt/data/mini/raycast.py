@@ -28,9 +28,17 @@ class Camera:
         u = (np.arange(self.width) + 0.5 - self.width / 2) / self.focal
         v = (self.height / 2 - np.arange(self.height) - 0.5) / self.focal
         camera_rays = np.stack([*np.meshgrid(u, v), np.ones((self.height, self.width))], axis=-1)
-        return camera_rays @ self._axes()
+        return camera_rays @ self.axes()
 
-    def _axes(self) -> Array:
+    def project(self, points: Array) -> Array:
+        """Return column, row (pixels from the image's corner) and z-depth [N, 3] of points [N, 3] of the world."""
+        right, up, forward = self.axes() @ (points - self.position).T
+        return np.stack(
+            [self.width / 2 + self.focal * right / forward, self.height / 2 - self.focal * up / forward, forward],
+            axis=1,
+        )
+
+    def axes(self) -> Array:
         """Return the rows: the camera's right, up and forward in world coordinates."""
         sin_y, cos_y, sin_p, cos_p = np.sin(self.yaw), np.cos(self.yaw), np.sin(self.pitch), np.cos(self.pitch)
         return np.array(

@@ -90,12 +90,12 @@ def _place_camera(rng: np.random.Generator, size: Array, width: int, height: int
 
 
 def _furnish(rng: np.random.Generator, size: Array, camera: Camera) -> Scene:
-    boxes = [*_shell(rng, size), *_rug(rng, size), *_panels(rng, size), *_furniture(rng, size, camera)]
+    boxes = [*shell(rng, size), *_rug(rng, size), *_panels(rng, size), *_furniture(rng, size, camera)]
     lamp = size * rng.uniform((0.3, 0.85, 0.3), (0.7, 0.95, 0.7))
     return Scene(boxes, lamp)
 
 
-def _shell(rng: np.random.Generator, size: Array) -> Iterator[Box]:
+def shell(rng: np.random.Generator, size: Array) -> Iterator[Box]:
     """Yield floor, ceiling and four walls: slabs around the room, so that a room is boxes only."""
     wall = _cover(rng, WALL)
     covers = {(1, 0): _cover(rng, FLOOR), (1, 1): _cover(rng, CEILING)}

@@ -42,7 +42,7 @@ MAX_PARTS = 32  # folders of a path; the official ones have five
 MAX_PATH_BYTES = 1024  # bytes of a path; file systems take 4,096, of which the folder around it needs some
 MAX_NAME_CHARACTERS = 120  # characters of a name in an error
 MAX_TAIL_BYTES = 1 << 24  # behind the last member of a tar: it is filled up to a whole record
-FOREIGN = frozenset("\\:\0")  # separators and drive marks of other systems
+FOREIGN = frozenset("\\\0")  # separators of other systems; a colon is a drive mark of one, in the first part alone
 ZIP_KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFBLK: "a device",
@@ -144,7 +144,8 @@ def inside(entry: ArchiveEntry, budget: Budget) -> PurePosixPath:
     if len(entry.name.encode(errors="surrogatepass")) > MAX_PATH_BYTES or entry.name.count("/") >= MAX_PARTS:
         raise budget.refusal(entry.name, f"a path of more than {MAX_PARTS} folders or {MAX_PATH_BYTES:,} bytes")
     path = PurePosixPath(entry.name)
-    if path.is_absolute() or ".." in path.parts or FOREIGN & set(entry.name):
+    drive = any(":" in part for part in path.parts[:1])
+    if path.is_absolute() or ".." in path.parts or drive or FOREIGN & set(entry.name):
         raise budget.refusal(entry.name, "a path outside the folder")
     return path
 

@@ -19,7 +19,7 @@ from umt.data.prepare.extract import ArchiveLimits, extract
 from umt.errors import UMTError
 
 AMPLE = ArchiveLimits(files=100, size=1 << 26)
-OUTSIDE = ["../evil", "a/../../evil", "/evil", "..\\evil", "C:/evil", "..", "a/.."]
+OUTSIDE = ["../evil", "a/../../evil", "/evil", "..\\evil", "C:/evil", "C:evil", "..", "a/.."]
 
 
 def tar_of_member(path: Path, member: tarfile.TarInfo, content: bytes = b"") -> Path:

@@ -1,0 +1,1 @@
+"""Correspondences between images by the nearest neighbours of their dense features."""
