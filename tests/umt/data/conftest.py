@@ -13,7 +13,8 @@ from PIL import Image
 
 from umt.data.mini import mini_versions
 
-LESS = {200: 20, (8, 4): (1, 1), (32, 12): (2, 1)}  # instead of the counts of sets outside the example
+# instead of the counts of sets outside the example
+LESS = {200: 20, (8, 4): (1, 1), (32, 12): (2, 1), (8, 3): (2, 1)}
 
 
 @pytest.fixture(scope="session")
