@@ -22,6 +22,7 @@ from umt.backbones.check import misdeclared
 from umt.backbones.spec import BackboneName, parse_spec, refuse_namesakes
 from umt.backbones.weights import stamp_of
 from umt.data.checks.items import validate
+from umt.data.contract import WHOLE_IMAGES
 from umt.data.registry import dataset_folder, dataset_info, find_dataset
 from umt.errors import (
     DeclarationError,
@@ -180,7 +181,7 @@ def _refuse_metrics(task: Task, columns: Sequence[Column]) -> None:
 
 def _no_maps(backbone: BackboneCheck, column: Column) -> str | None:
     """Return the reason if a column needs maps that the backbone does not give."""
-    if backbone.no_dense is None or dataset_info(column.dataset).kind == "classification":
+    if backbone.no_dense is None or dataset_info(column.dataset).kind in WHOLE_IMAGES:
         return None
     return f"{backbone.name.label}: {backbone.no_dense}, so no dense task can use it; its other columns are measured"
 

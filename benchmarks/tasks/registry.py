@@ -19,6 +19,7 @@ BUILT_IN = (
     "knn",
     "diagnostics",
     "retrieval",
+    "landmarks",
     "robustness",
     "corruption",
     "zeroshot",

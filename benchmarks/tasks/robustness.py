@@ -6,6 +6,7 @@ All variants of ImageNet share one head: it lies beside the cached features, so 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,14 +36,15 @@ class RobustnessSettings(HeadsSettings):
 
 
 def run(job: Job[RobustnessSettings]) -> Outcome:
-    """Score the reported images, among the classes that occur in them: for ImageNet-A and -R their official 200."""
+    """Score the reported images, among the classes that are right for any: for ImageNet-A and -R their 200."""
     head = kept_head(job)
     samples = job.dataset.reported_samples
     view = (job.settings.resolution, job.settings.crop_pct)
     parts, labels = frozen_parts(job, samples, *view, what=head.parts)
-    scored = np.unique(labels)
+    answers = job.dataset.info.answers(samples) if job.dataset.info.answers else None
+    scored = np.unique([*labels, *(index for classes in answers or () for index in classes)])
     predictions = scored[head.scores(parts)[:, scored].argmax(axis=1)]
-    values = 100 * _right(job, predictions, labels)
+    values = 100 * _right(predictions, labels, answers)
     return Outcome(
         metrics={"top1": float(np.nanmean(values))},
         details={**head.details, "scored_classes": len(scored), "scored_images": int(np.isfinite(values).sum())},
@@ -50,11 +52,10 @@ def run(job: Job[RobustnessSettings]) -> Outcome:
     )
 
 
-def _right(job: Job[RobustnessSettings], predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _right(predictions: np.ndarray, labels: np.ndarray, answers: Sequence[frozenset[int]] | None) -> np.ndarray:
     """Return 1 for a right prediction and 0 for a wrong one [N], not a number for an image without a right class."""
-    if job.dataset.info.answers is None:
+    if answers is None:
         return (predictions == labels).astype(np.float64)
-    answers = job.dataset.info.answers(job.dataset.reported_samples)
     rights = [
         prediction in classes if classes else np.nan for prediction, classes in zip(predictions, answers, strict=True)
     ]

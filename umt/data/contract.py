@@ -19,28 +19,36 @@ from umt.data.shards.lookup import packed_size
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 
-KINDS = ("classification", "segmentation", "depth", "keypoints")
+KINDS = ("classification", "landmarks", "segmentation", "depth", "keypoints")
+WHOLE_IMAGES = ("classification", "landmarks")  # kinds that are about whole images: no task needs a map for them
 METRICS = ("top1", "mean_per_class")
 MARKER = "umt-data.json"  # beside data in the layout of an official set that is not that set
 
 
 @dataclass(frozen=True, slots=True)  # ImageNet has 1.3 million samples
 class Sample:
-    """An image file and its target: a class index from 0, or the file of its annotation."""
+    """An image file and its target: a class index from 0, or the file of its annotation.
+
+    box: the part of the image to take, in pixels: left, upper, right and lower edge. The last two count from the
+    opposite edges of the image if they are not positive, as in a slice.
+    """
 
     image: Path
     target: int | Path
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages(Sequence[Sample]):
     """Samples with classes in two flat arrays: a million Path objects take six seconds and half a gigabyte.
 
-    paths [N]: bytes as the file system has them. targets [N]: int64. A `Sample` is built when it is asked for.
+    paths [N]: bytes as the file system has them. targets [N]: int64. boxes [N, 4]: as in `Sample`, None for whole
+    images. A `Sample` is built when it is asked for.
     """
 
     paths: np.ndarray
     targets: np.ndarray
+    boxes: np.ndarray | None = None
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> LabelledImages:
@@ -48,7 +56,8 @@ class LabelledImages(Sequence[Sample]):
         if isinstance(samples, cls):
             return samples
         paths = [os.fsencode(sample.image) for sample in samples]
-        return cls(np.array(paths, dtype=bytes), np.array([sample.target for sample in samples], dtype=np.int64))
+        targets = np.array([sample.target for sample in samples], dtype=np.int64)
+        return cls(np.array(paths, dtype=bytes), targets, boxes_of(samples))
 
     @classmethod
     def of_classes(cls, classes: Iterable[tuple[Path, Sequence[str], int]]) -> LabelledImages:
@@ -71,9 +80,11 @@ class LabelledImages(Sequence[Sample]):
     def __getitem__(self, index: slice) -> LabelledImages: ...
 
     def __getitem__(self, index: int | slice) -> Sample | LabelledImages:
+        boxes = None if self.boxes is None else self.boxes[index]
         if isinstance(index, slice):
-            return LabelledImages(self.paths[index], self.targets[index])
-        return Sample(Path(os.fsdecode(self.paths[index])), int(self.targets[index]))
+            return LabelledImages(self.paths[index], self.targets[index], boxes)
+        box = None if boxes is None else tuple(boxes.tolist())
+        return Sample(Path(os.fsdecode(self.paths[index])), int(self.targets[index]), box)
 
     def __eq__(self, candidate: object) -> bool:
         return isinstance(candidate, Sequence) and list(self) == list(candidate)
@@ -319,6 +330,14 @@ def pairs_of(samples: Sequence[Sample]) -> Iterator[tuple[str, int | Path]]:
     if isinstance(samples, LabelledImages):
         return samples.pairs()
     return ((str(sample.image), sample.target) for sample in samples)
+
+
+def boxes_of(samples: Sequence[Sample]) -> np.ndarray | None:
+    """Return the boxes [N, 4] of samples, None if none has one; that of a whole image is 0, 0, 0, 0."""
+    if isinstance(samples, LabelledImages):
+        return samples.boxes
+    boxes = [sample.box for sample in samples]
+    return np.array([box or (0.0, 0.0, 0.0, 0.0) for box in boxes]) if any(boxes) else None
 
 
 def read_marker(root: Path) -> dict[str, object]:

@@ -44,10 +44,10 @@ def decode(path: Path) -> Image.Image:
         return image
 
 
-def decode_rgb(path: Path) -> Image.Image:
-    """Return the decoded image in RGB; UMTError as `opened` gives it."""
+def decode_rgb(path: Path, box: Sequence[float] | None = None) -> Image.Image:
+    """Return the decoded image in RGB, or the part that a box names as in `Sample`; UMTError as `opened` gives it."""
     with opened(path) as image:
-        return to_rgb(image)
+        return to_rgb(image if box is None else _boxed(image, *box))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -73,15 +73,26 @@ class ImageSamples(Dataset[tuple[Tensor, int]]):
     def __init__(self, samples: Sequence[Sample], transform: Callable[[Image.Image], Tensor]) -> None:
         # Two flat arrays: a million Python objects would be copied into every worker as their reference counts change.
         images = LabelledImages.of(samples)
-        self.paths, self.labels = images.paths, images.targets
+        self.paths, self.labels, self.boxes = images.paths, images.targets, images.boxes
         self.transform = transform
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = decode_rgb(Path(os.fsdecode(self.paths[index])))
+        box = None if self.boxes is None else self.boxes[index].tolist()
+        image = decode_rgb(Path(os.fsdecode(self.paths[index])), box)
         return self.transform(image), int(self.labels[index])
+
+
+def _boxed(image: Image.Image, left: float, upper: float, right: float, lower: float) -> Image.Image:
+    """Return the part of an image in a box, as far as it lies in the image; ValueError if nothing of it does."""
+    width, height = image.size
+    edges = (left, upper, right if right > 0 else width + right, lower if lower > 0 else height + lower)
+    x0, y0, x1, y1 = (min(max(round(edge), 0), side) for edge, side in zip(edges, 2 * image.size, strict=True))
+    if x0 >= x1 or y0 >= y1:
+        raise ValueError(f"nothing of it lies in the box {left:g}, {upper:g}, {right:g}, {lower:g}")
+    return image.crop((x0, y0, x1, y1))
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ import timm
 import torch
 
 from umt.backbones.contract import Backbone
-from umt.data.contract import Sample, pairs_of
+from umt.data.contract import Sample, boxes_of, pairs_of
 from umt.data.image_list import ImageList
 from umt.feature_cache.disk_cache import plain_key
 from umt.features import Extraction, part_of
@@ -42,11 +42,21 @@ def feature_key(
         "code": _code_hash(backbone),
         "preprocess": asdict(backbone.preprocess),
         "extraction": asdict(exact),
-        "images": {"count": len(samples), "fingerprint": images_fingerprint([path for path, _ in pairs_of(samples)])},
+        "images": _images(samples),
         "device": device.type,
         "versions": {"torch": torch.__version__, "timm": timm.__version__, "pillow": PIL.__version__},
     }
     return plain_key(key)
+
+
+def _images(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return the count of images, a hash of their files, and their boxes if they have some."""
+    boxes = boxes_of(samples)
+    return {
+        "count": len(samples),
+        "fingerprint": images_fingerprint([path for path, _ in pairs_of(samples)]),
+        **({} if boxes is None else {"boxes": hashlib.sha256(boxes.tobytes()).hexdigest()[:NAME_DIGITS]}),
+    }
 
 
 def images_fingerprint(paths: Sequence[Path | str]) -> str:

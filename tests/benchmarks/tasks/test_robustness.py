@@ -77,6 +77,20 @@ def test_images_without_a_right_label_are_left_out(make_job: MakeJob, make_datas
     assert scores.over(np.ones((12, 1))).item() == 100
 
 
+def test_each_class_that_is_right_for_an_image_is_scored(make_job: MakeJob, make_dataset: MakeDataset) -> None:
+    """Two classes of ImageNet are one object, and an image names the first of them alone."""
+
+    def answers(samples: Sequence[Sample]) -> list[frozenset[int]]:
+        return [frozenset((0, 2)) for _ in samples]
+
+    dataset = with_test(
+        make_dataset("imagenet"), lambda samples: [sample for sample in samples if sample.target == 0], answers=answers
+    )
+    outcome = TASK.run(make_job(TASK.name, dataset, "mini", **SMALL))
+    assert outcome.details["scored_classes"] == 2
+    assert outcome.metrics["top1"] == 100
+
+
 def test_the_head_is_not_chosen_on_reported_images(make_job: MakeJob, make_dataset: MakeDataset) -> None:
     with pytest.raises(UMTError, match="robustness chooses its head on 'held_out' images"):
         make_job(TASK.name, make_dataset("imagenet"), "mini", selection="reported")

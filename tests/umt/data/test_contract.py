@@ -57,6 +57,15 @@ def test_labelled_images_are_the_samples_that_a_list_would_hold(tmp_path: Path) 
         images[len(images)]
 
 
+def test_labelled_images_keep_boxes() -> None:
+    listed = [Sample(Path(f"{index}.jpg"), 0, (index, 0.5, -2, 7)) for index in range(3)]
+    images = LabelledImages.of(listed)
+    assert images == listed
+    assert images[1:] == listed[1:]
+    some = LabelledImages.of([listed[2], Sample(Path("whole.jpg"), 0)])
+    assert [sample.box for sample in some] == [(2, 0.5, -2, 7), (0, 0, 0, 0)]
+
+
 def test_a_list_of_samples_has_the_fingerprint_of_labelled_images(data_root: Path) -> None:
     dataset = find_dataset("imagenet", data_root)
     as_lists = replace(dataset.info, read=lambda root, split: list(dataset.samples(split)))

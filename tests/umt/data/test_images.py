@@ -78,3 +78,30 @@ def test_files_are_open_while_they_are_decoded_and_no_longer(tmp_path: Path, suf
     assert np.array_equal(decode_rgb(path), expected)
     assert decode(path).convert("RGB").tobytes() == expected.tobytes()
     assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
+@pytest.mark.parametrize(
+    ("box", "part"),
+    [
+        ((2, 2, -2, -2), (2, 2, 10, 6)),
+        ((1.4, 2.6, 8.5, 7), (1, 3, 8, 7)),
+        ((0, 0, 0, 0), (0, 0, 12, 8)),
+        ((-3, 4, 400, 8), (0, 4, 12, 8)),
+    ],
+)
+def test_a_box_is_the_part_of_an_image(
+    tmp_path: Path, make_image: Callable[..., Path], box: tuple[float, ...], part: tuple[int, ...]
+) -> None:
+    """Edges are rounded as Pillow's `crop` does, and the last two count from the end if they are not positive."""
+    path = make_image(tmp_path / "a.png")
+    [(image, _)] = ImageSamples([Sample(path, 0, box)], to_tensor)
+    assert torch.equal(image, to_tensor(Image.open(path).crop(part)))
+    assert check_image(path, box) == (part[2] - part[0], part[3] - part[1])
+
+
+@pytest.mark.parametrize("box", [(12, 0, 20, 8), (4, 0, 4, 8), (0, 5, 12, -4)])
+def test_a_box_without_a_pixel_is_named(
+    tmp_path: Path, make_image: Callable[..., Path], box: tuple[float, ...]
+) -> None:
+    with pytest.raises(UMTError, match=r"a\.png: image cannot be decoded \(nothing of it lies in the box"):
+        decode_rgb(make_image(tmp_path / "a.png"), box)

@@ -54,6 +54,7 @@ CHANGES: dict[str, Callable[[Any], Extraction]] = {
     "normalisation": lambda ask: ask.backbone.use_preprocess(replace(ask.backbone.preprocess, mean=(0.1, 0.1, 0.1))),
     "interpolation": lambda ask: ask.backbone.use_preprocess(replace(ask.backbone.preprocess, interpolation="nearest")),
     "order": lambda ask: ask.samples.reverse(),
+    "box": lambda ask: ask.samples.append(replace(ask.samples.pop(), box=(1, 1, -1, -1))),
     "fewer images": lambda ask: ask.samples.pop(),
     "another file": lambda ask: ask.samples[0].image.write_bytes(ask.samples[1].image.read_bytes()),
     "spec": lambda ask: setattr(ask.backbone, "spec", "timm:test_resnet?pretrained=false&global_pool=max"),

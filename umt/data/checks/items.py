@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from umt.data.contract import Dataset, LabelledImages, Sample
+from umt.data.contract import WHOLE_IMAGES, Dataset, LabelledImages, Sample
 from umt.data.images import decode, decode_rgb
 from umt.data.labels import Labels
 from umt.errors import DataError
@@ -28,9 +28,9 @@ def validate(dataset: Dataset) -> None:
             check_item(dataset, sample)
 
 
-def check_image(path: Path) -> tuple[int, int]:
-    """Decode an image and return its (width, height) in pixels; UMTError names a file that cannot be decoded."""
-    return decode_rgb(path).size
+def check_image(path: Path, box: Sequence[float] | None = None) -> tuple[int, int]:
+    """Decode an image, or its part in a box, and return (width, height) in pixels; UMTError names a damaged file."""
+    return decode_rgb(path, box).size
 
 
 def check_annotation(image: Path, annotation: Path, labels: Labels) -> None:
@@ -72,8 +72,8 @@ def check_indices(dataset: Dataset, samples: Sequence[Sample]) -> None:
 
 def check_item(dataset: Dataset, sample: Sample) -> None:
     """Check an image, and its annotation if it has one; UMTError names the file that is wrong."""
-    if isinstance(sample.target, int):
-        check_image(sample.image)
+    if isinstance(sample.target, int) or dataset.info.kind in WHOLE_IMAGES:
+        check_image(sample.image, sample.box)
     elif dataset.info.pair:
         for image in dataset.info.pair(sample).images:
             check_image(image)

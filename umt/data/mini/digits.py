@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
 
 SIDE = 64  # pixels; the scans have 8
@@ -25,10 +25,12 @@ def write_digits(folder: Path, count: int) -> None:
         grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC).convert("RGB").save(target / f"scan_{index:04d}.png")
 
 
-def write_inverted(folders_of: Callable[[Sequence[str]], Sequence[str]], folder: Path, count: int) -> None:
+def write_inverted(
+    folders_of: Callable[[Sequence[str]], Sequence[str]], folder: Path, count: int, border: int = 0
+) -> None:
     """Write the last `count` scans with black and white exchanged, as a variant of the ImageNet folder beside them.
 
-    folders_of: gives the folders of the classes from their names.
+    folders_of: gives the folders of the classes from their names. border: pixels of a red border around each scan.
     """
     folders = folders_of([f"digit_{digit}" for digit in range(10)])
     digits = load_digits()
@@ -37,7 +39,8 @@ def write_inverted(folders_of: Callable[[Sequence[str]], Sequence[str]], folder:
         target = folder / folders[digit]
         target.mkdir(parents=True, exist_ok=True)
         grey = Image.fromarray(255 - np.round(scan * (255 / 16)).astype(np.uint8))
-        grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC).convert("RGB").save(target / f"scan_{index:04d}.png")
+        scan = grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC).convert("RGB")
+        ImageOps.expand(scan, border, fill=(255, 0, 0)).save(target / f"scan_{index:04d}.png")
 
 
 def write_corruptions(corruptions: Sequence[str], severities: Sequence[str], folder: Path, count: int) -> None:
