@@ -74,7 +74,7 @@ def check_item(dataset: Dataset, sample: Sample) -> None:
     """Check an image, and its annotation if it has one; UMTError names the file that is wrong."""
     if isinstance(sample.target, int):
         check_image(sample.image)
-    elif dataset.info.classes is None:
+    elif dataset.info.kind == "depth":
         check_depth(sample.image, sample.target, dataset.info.depth_range)
     else:
         check_annotation(sample.image, sample.target, dataset.info.pixel_labels)
