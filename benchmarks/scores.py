@@ -5,8 +5,10 @@ A task leaves them in `Outcome.raw`, in the order of the reported split:
 - segmentation: `areas` [K, 5], a row for each class that occurs in an image or in its prediction: the index of the
   image, the class, and the pixels of intersection, prediction and truth.
 - keypoints: `areas`, a row for each pair: right keypoints as intersection and prediction, all of them as truth.
-- retrieval and depth: the value of each image [N] by the name of the metric, not a number if it has none.
-The job adds `image` [N], the names of the items, by which results of two backbones are paired.
+- retrieval, depth and video: the value of each image or object [N] by the name of the metric, not a number if it has
+  none.
+The job adds `image` [N], the names of the items, by which results of two backbones are paired. A task whose items are
+no images names them itself.
 """
 
 from __future__ import annotations

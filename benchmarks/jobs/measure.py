@@ -48,7 +48,7 @@ def measure(request: JobRequest, progress: Callable[[int, int, str], None], mode
     # an object changes, and its features with it
     job = _job(request, backbone.to(device), device, progress, request.cache_dir if model is None else request.cache)
     outcome = task.run(job)
-    raw = {**outcome.raw, **_names_of_items(outcome, job.dataset)}
+    raw = {**_names_of_items(outcome, job.dataset), **outcome.raw}
     result = _result(request, task, job, outcome, scored_items(outcome.metrics, raw), environment, started)
     return result, {**raw, **_training_draw(job.dataset)}, outcome.pictures
 

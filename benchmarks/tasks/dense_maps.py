@@ -1,4 +1,4 @@
-"""Feature maps of whole images squeezed into a square, one batch after the other: too many to be kept."""
+"""Feature maps of whole images, one batch after the other: too many to be kept."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from umt.features import each_batch
 
 BATCH = {"cpu": 8, "cuda": 64}  # images a forward; the size changes no number
 
+Resize = Callable[[Image.Image], Tensor]  # to uint8 [3, H, W]
 Consume = Callable[[int, Tensor], None]  # of the index of the first image, and maps [B, C, H, W] on the CPU
 Square = Callable[[Image.Image, int], Tensor]  # of an image and a side in pixels: uint8 [3, side, side]
 
@@ -36,8 +37,18 @@ def each_map(
     index: int = -1,
     square: Square = squeezed,
 ) -> None:
-    """Pass a map of the frozen backbone to `consume`, batch by batch in order of the samples."""
-    images = ImageSamples([replace(sample, target=0) for sample in samples], lambda image: square(image, side))
+    """Pass a map of whole images made square, by default squeezed, to `consume`, as `each_resized_map` does."""
+    each_resized_map(job, samples, lambda image: square(image, side), consume, index)
+
+
+def each_resized_map(
+    job: Job[Settings], samples: Sequence[Sample], resize: Resize, consume: Consume, index: int = -1
+) -> None:
+    """Pass a map of the frozen backbone to `consume`, batch by batch in order of the samples.
+
+    `resize` gives all of these images one size.
+    """
+    images = ImageSamples([replace(sample, target=0) for sample in samples], resize)
     backbone = job.backbone.to(job.device).eval()
     done = 0
 

@@ -27,6 +27,7 @@ BUILT_IN = (
     "knn_segmentation",
     "correspondence",
     "nyuv2_depth",
+    "video_propagation",
     "throughput",
 )
 

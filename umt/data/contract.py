@@ -19,7 +19,7 @@ from umt.data.shards.lookup import packed_size
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 
-KINDS = ("classification", "landmarks", "segmentation", "depth", "keypoints")
+KINDS = ("classification", "landmarks", "segmentation", "depth", "keypoints", "video")
 WHOLE_IMAGES = ("classification", "landmarks")  # kinds that are about whole images: no task needs a map for them
 METRICS = ("top1", "mean_per_class")
 MARKER = "umt-data.json"  # beside data in the layout of an official set that is not that set
@@ -133,7 +133,7 @@ class DatasetInfo:
     folder: str  # the official folder below the data root: "fgvc-aircraft-2013b"
     splits: Mapping[str, int]  # items in each official split; 0 if there is no official number
     roles: Roles
-    classes: int | None  # number of classes, None for depth
+    classes: int | None  # number of classes, None for depth and video
     source: str  # its source and the place of each file: the remedy of an error, so no capital and no full stop
     read: Callable[[Path, str], Sequence[Sample]]  # (folder, split) -> items in a stable order
     class_names: Callable[[Path], list[str]] | None = None

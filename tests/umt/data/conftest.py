@@ -52,7 +52,11 @@ def tiny_size() -> dict[str, Any]:
         "cub": (1, 1),
         "ade20k": (2, 1),
         "nyuv2": ((1, 1), (1, 1)),
-        **{name: LESS[version.counts] for name, version in mini_versions().items() if not version.example},
+        **{
+            name: LESS.get(version.counts, version.counts)
+            for name, version in mini_versions().items()
+            if not version.example
+        },
     }
 
 

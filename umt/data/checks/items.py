@@ -77,7 +77,7 @@ def check_item(dataset: Dataset, sample: Sample) -> None:
     elif dataset.info.pair:
         for image in dataset.info.pair(sample).images:
             check_image(image)
-    elif dataset.info.classes is None:
+    elif dataset.info.kind == "depth":
         check_depth(sample.image, sample.target, dataset.info.depth_range)
     else:
         check_annotation(sample.image, sample.target, dataset.info.pixel_labels)

@@ -1,4 +1,4 @@
-"""Segmentation sets from archives in the structure of the official ones."""
+"""Dense sets from archives in the structure of the official ones."""
 
 from __future__ import annotations
 
@@ -54,3 +54,16 @@ def test_cityscapes(tmp_path: Path, picture: bytes, mask: bytes, progress: Progr
     (outcome,) = prepare("cityscapes", tmp_path / "data", downloads, progress)
     assert outcome.sizes == {"train": 1, "val": 1}
     validate(find_dataset("cityscapes", tmp_path / "data"))
+
+
+def test_davis2017(tmp_path: Path, picture: bytes, mask: bytes, progress: Progress) -> None:
+    archive = tmp_path / "DAVIS-2017-trainval-480p.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for split, video in (("train", "bear"), ("val", "bike-packing")):
+            file.writestr(f"DAVIS/ImageSets/2017/{split}.txt", f"{video}\n")
+            for frame in range(3):
+                file.writestr(f"DAVIS/JPEGImages/480p/{video}/{frame:05d}.jpg", picture)
+                file.writestr(f"DAVIS/Annotations/480p/{video}/{frame:05d}.png", mask)
+    (outcome,) = prepare("davis2017", tmp_path / "data", archive, progress)
+    assert outcome.sizes == {"train": 3, "val": 3}
+    validate(find_dataset("davis2017", tmp_path / "data"))
