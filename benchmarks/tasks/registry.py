@@ -23,6 +23,7 @@ BUILT_IN = (
     "corruption",
     "zeroshot",
     "ade20k_linear",
+    "segmentation_linear",
     "knn_segmentation",
     "nyuv2_depth",
     "throughput",

@@ -131,6 +131,7 @@ MAKING = {
     "umt/data/mini/dense.py:pair_folders": "constants",
     "umt/data/mini/digits.py:write_corruptions": "constants",
     "umt/data/sets/voc2012.py:write_mini": "constants",
+    "umt/data/sets/cityscapes.py:write_mini": "constants",
     "umt/data/mini/digits.py:write_digits": "constants",
     "umt/data/mini/digits.py:write_inverted": "constants",
     "umt/data/sets/labelled/cars.py:write_annotations": "constants",
