@@ -45,6 +45,7 @@ class ADE20KSettings(TrainingSettings):
     dropout_first: bool = False  # before BatchNorm, not between it and the convolution
     imaging: str = "opencv"  # resizing and colours: mmseg's, or torchvision: antialiased, any hue (DINOv3)
     padding_colour: str = "black"  # of what is padded below and right; or mean, which is 0 after normalisation
+    maps: int = 1  # how many of the backbone's last maps the head reads side by side
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,6 +54,7 @@ class ADE20KSettings(TrainingSettings):
         check("imaging", self.imaging, self.imaging in IMAGING, " or ".join(IMAGING))
         known = self.padding_colour in PADDING_COLOURS
         check("padding_colour", self.padding_colour, known, " or ".join(PADDING_COLOURS))
+        check("maps", self.maps, self.maps > 0, "at least 1")
         check("test_mode", self.test_mode, self.test_mode in ("whole", "slide"), "whole or slide")
         covers = self.test_mode == "whole" or 0 < self.test_stride <= self.test_window
         check("test_stride", self.test_stride, covers, f"1 to test_window = {self.test_window}")
@@ -83,7 +85,7 @@ def build(
     """Build the linear probe of a backbone with optimiser, data and metric; the head's weights depend on the seed."""
     multiple = backbone.preprocess.size_multiple
     crop, padded = crop_of(settings, multiple), padded_crop_of(settings, multiple)
-    _check_cells(settings, backbone, padded)
+    _check_maps(settings, backbone, padded)
     with mmseg_scope(seed):
         model = build_model(settings, backbone, len(classes))
         optimizer = torch.optim.AdamW(
@@ -123,8 +125,9 @@ def padded_crop_of(settings: ADE20KSettings, size_multiple: int) -> int:
 
 
 def model_config(settings: ADE20KSettings, backbone: Backbone, classes: int = len(ADE20K_CLASSES)) -> dict[str, Any]:
-    """Return the configuration of mmseg's EncoderDecoder: the frozen backbone and the linear head on its last map."""
+    """Return the configuration of mmseg's EncoderDecoder: the frozen backbone and the linear head on its last maps."""
     multiple = backbone.preprocess.size_multiple
+    channels = backbone.channels[-settings.maps :]
     centred = settings.padding == "centred"
     return {
         "type": "FusedEncoderDecoder",
@@ -136,13 +139,13 @@ def model_config(settings: ADE20KSettings, backbone: Backbone, classes: int = le
         "backbone": {
             "type": "UMTBackbone",
             "backbone": backbone,
-            "out_indices": (-1,),
+            "out_indices": tuple(range(-len(channels), 0)),
             "frozen": True,
             "centred": centred,
         },
         "decode_head": {
             "type": "LinearHead",
-            "in_channels": backbone.channels[-1],
+            "in_channels": channels,
             "num_classes": classes,
             "dropout_ratio": settings.dropout,
             "dropout_first": settings.dropout_first,
@@ -192,8 +195,10 @@ def _falling(curve: str, settings: ADE20KSettings) -> list[dict[str, Any]]:
     return falling(curve, total=settings.iterations, warmup=settings.warmup, start=settings.warmup_start)
 
 
-def _check_cells(settings: ADE20KSettings, backbone: Backbone, side: int) -> None:
-    """Raise UMTError if BatchNorm has fewer than two values a channel."""
+def _check_maps(settings: ADE20KSettings, backbone: Backbone, side: int) -> None:
+    """Raise UMTError if the backbone has too few maps, or BatchNorm fewer than two values a channel."""
+    count = len(backbone.channels)
+    check("maps", settings.maps, settings.maps <= count, f"at most {count}: '{backbone.spec}' has no more")
     cells = settings.bn_batch * (-(-side // backbone.strides[-1])) ** 2
     expected = f"larger: '{backbone.spec}' has stride {backbone.strides[-1]}, and one cell is too little for BatchNorm"
     check("crop", settings.crop, cells > 1, expected)

@@ -1,4 +1,4 @@
-"""The linear head of RADIO, DINOv2 and DINOv3: BatchNorm and a 1x1 convolution on one map."""
+"""The linear head of RADIO, DINOv2 and DINOv3: BatchNorm and a 1x1 convolution on one map, or on several."""
 
 from __future__ import annotations
 
@@ -15,15 +15,23 @@ from mmseg_configs.fused.head import fused_loss, softmax_loss
 
 @MODELS.register_module()
 class LinearHead(BaseDecodeHead):
-    """Logits [B, classes, H, W] of the map `in_index` (default: the last).
+    """Logits [B, classes, H, W] of the map `in_index` (default: the last), or of maps with the `in_channels` of a list.
+
+    Several maps are laid side by side as channels, all as large as the first one.
 
     A softmax cross-entropy, mmseg's default, is computed without upsampled logits (`fused_loss`).
     dropout_first: dropout is before BatchNorm, as in DINOv3's probe, instead of after it, as in mmseg's heads.
     """
 
-    def __init__(self, in_channels: int, num_classes: int, dropout_first: bool = False, **options: Any) -> None:
-        super().__init__(in_channels, in_channels, num_classes=num_classes, **options)
-        self.norm = nn.BatchNorm2d(in_channels)
+    def __init__(
+        self, in_channels: int | Sequence[int], num_classes: int, dropout_first: bool = False, **options: Any
+    ) -> None:
+        widths = [in_channels] if isinstance(in_channels, int) else list(in_channels)
+        if len(widths) > 1:
+            options |= {"in_index": list(range(len(widths))), "input_transform": "resize_concat"}
+        of_head = widths if len(widths) > 1 else widths[0]
+        super().__init__(of_head, sum(widths), num_classes=num_classes, **options)
+        self.norm = nn.BatchNorm2d(sum(widths))
         self.dropout_first = dropout_first and self.dropout is not None
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:

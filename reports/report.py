@@ -19,6 +19,7 @@ from reports.figures.figure import Sketch, finished
 from reports.figures.maps import MapSheet, map_sheets
 from reports.figures.panels import PanelBlock, panel_blocks
 from reports.figures.radar import task_radar
+from reports.figures.resolutions import resolution_curves
 from reports.figures.speed import SPEED, speed_scatter
 from reports.figures.tasks import task_bars
 from reports.figures.trainings import learning_curves
@@ -93,7 +94,8 @@ def suite_figures(
     if "table1" in tables_by_name and speeds:
         sketches.append(speed_scatter(tables_by_name["table1"], speeds[0]))
     shown_name = hidden.label if hidden else str
-    sketches += [learning_curves(suite.columns, measurements, shown_name), training_curves(students_of(measurements))]
+    sketches += [draw(suite.columns, measurements, shown_name) for draw in (resolution_curves, learning_curves)]
+    sketches.append(training_curves(students_of(measurements)))
     return [sketch for sketch in sketches if sketch]
 
 

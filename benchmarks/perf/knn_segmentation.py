@@ -16,6 +16,7 @@ from benchmarks.tasks.knn_segmentation import Memory, confusion, kept_patches, m
 from benchmarks.tasks.patch_search import Search, exact_search
 
 BLOB = 64  # pixels a side of a region of one label
+MEMORIES = (10_240, 20_480)  # patches; with more, the exact search that both need takes a larger share
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Scenes:
 
 def measure(device: torch.device) -> list[PerfRow]:
     """Measure everything behind the features: memory, search, votes, masks and confusion, at least 5 times as fast."""
-    return [row(Scenes(), device)]
+    return [row(Scenes(memory=memory), device) for memory in MEMORIES]
 
 
 def row(scenes: Scenes, device: torch.device) -> PerfRow:

@@ -47,4 +47,4 @@ def _columns(column: Column, resolutions: Sequence[int], out: Path) -> Iterator[
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as file:
             file.write(yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
-        yield replace(column, heading=f"{column.heading} {resolution}", protocol=str(path))
+        yield replace(column, heading=f"{column.heading} {resolution}", protocol=str(path), resolution=resolution)

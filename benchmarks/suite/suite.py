@@ -33,6 +33,7 @@ class Column:
     dataset: str
     protocol: str  # a name, or a YAML file
     metric: str
+    resolution: int | None = None  # pixels a side, if columns of other resolutions make a curve with it
 
     @property
     def protocol_name(self) -> str:

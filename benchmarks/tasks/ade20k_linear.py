@@ -16,14 +16,13 @@ from mmseg_configs.ade20k import ADE20KSettings, build, build_model
 from mmseg_configs.datasets import ADE20K_CLASSES
 from mmseg_configs.fused.map import warm_up
 from mmseg_configs.fused.resampling import window_starts
-from mmseg_configs.panel import TILES, segmentation_panel
 from mmseg_configs.runner import Parts, dense_forward, train_and_test
 from umt.data.contract import Dataset
 from umt.data.images import decode_rgb
 from umt.panels import Panel, panel_details
+from umt.segmentation_panels import TILES, pictured, segmentation_panel
 from umt.training.engine import RunContext
 
-PICTURED = 4  # test images, evenly spaced
 PHOTOGRAPH = 4 / 3  # width over height of test images, whose sizes no protocol declares
 
 
@@ -62,7 +61,7 @@ def pictures(parts: Parts) -> dict[str, Panel]:
     """Draw a panel of each of a few test images, by the name of the image."""
     dataset, model = parts.test_set, parts.model.eval()
     panels = {}
-    for index in range(0, len(dataset), max(1, len(dataset) // PICTURED))[:PICTURED]:
+    for index in pictured(len(dataset)):
         item: dict[str, Any] = dataset[index]
         [sample] = model.test_step({name: [value] for name, value in item.items()})
         path = Path(sample.img_path)

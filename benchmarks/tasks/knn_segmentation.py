@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from torch import Tensor
@@ -19,9 +20,11 @@ from benchmarks.tasks.items import areas_of
 from benchmarks.tasks.patch_search import Search, exact_search, faiss_search
 from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from umt.data.contract import Dataset, Sample
-from umt.data.images import decode
+from umt.data.images import decode, decode_rgb
 from umt.data.labels import UNLABELLED, Labels
 from umt.errors import DataError, DeclarationError
+from umt.panels import Panel, panel_details
+from umt.segmentation_panels import TILES, pictured, segmentation_panel
 
 PATCH = 16  # pixels a side of a patch, by which the cost is estimated; a backbone has its own
 UNLABELLED_RULES = ("first", "own")
@@ -74,13 +77,18 @@ def run(job: Job[KnnSegmentationSettings]) -> Outcome:
     settings, dataset = job.settings, job.dataset
     channels = Channels(dataset.info.pixel_labels, settings.unlabelled == "own")
     memory = remember(job, channels)
-    confusions = segment(job, memory, search_of(memory, settings, job.device), channels)
+    confusions, panels = segment(job, memory, search_of(memory, settings, job.device), channels)
     classes = len(channels.labels.classes)
     total = confusions.sum(axis=0)
     return Outcome(
         metrics={**miou_of(total, classes), "miou_matched": matched_miou(total)},
-        details={"patches": len(memory.features), "class_iou": class_iou(total, dataset)},
+        details={
+            "patches": len(memory.features),
+            "class_iou": class_iou(total, dataset),
+            **panel_details(TILES, panels),
+        },
         raw={"areas": areas_of([areas(confusion, classes) for confusion in confusions])},
+        pictures={name: panel.pixels for name, panel in panels.items()},
     )
 
 
@@ -160,21 +168,35 @@ def stacked(shares: list[csr_array]) -> csr_array:
     )
 
 
-def segment(job: Job[KnnSegmentationSettings], memory: Memory, search: Search, channels: Channels) -> np.ndarray:
-    """Return the confusion of each reported image [N, labels, labels] in the square: rows of truth."""
+def segment(
+    job: Job[KnnSegmentationSettings], memory: Memory, search: Search, channels: Channels
+) -> tuple[np.ndarray, dict[str, Panel]]:
+    """Return the confusion of each reported image [N, labels, labels], rows of truth, and panels of a few."""
     samples, settings = job.dataset.reported_samples, job.settings
     side = job.backbone.side(settings.resolution)
-    confusions = []
+    shown, names = pictured(len(samples)), label_names(job.dataset)
+    confusions, panels = [], {}
 
     def compare(start: int, maps: Tensor) -> None:
-        for sample, labels in zip(
-            samples[start:], segmented(maps, memory, search, settings.temperature, side), strict=False
-        ):
-            truth = labels_of(sample, channels.labels, side)
-            confusions.append(confusion(truth, labels, channels.count))
+        predictions = segmented(maps, memory, search, settings.temperature, side)
+        for index, predicted in enumerate(predictions, start):
+            truth = labels_of(samples[index], channels.labels, side)
+            confusions.append(confusion(truth, predicted, channels.count))
+            if index in shown:
+                panels[samples[index].image.stem] = panel_of(samples[index].image, predicted, truth, names)
 
     each_map(job, samples, side, compare)
-    return np.stack(confusions)
+    return np.stack(confusions), panels
+
+
+def panel_of(path: Path, predicted: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> Panel:
+    """Draw a photograph, and the labels of the square [S, S] stretched over it again."""
+    photo = decode_rgb(path)
+    prediction, mask = (
+        np.asarray(Image.fromarray(labels.astype(np.uint8)).resize(photo.size, Image.Resampling.NEAREST))
+        for labels in (predicted, truth)
+    )
+    return segmentation_panel(np.asarray(photo), prediction, mask, names)
 
 
 def segmented(maps: Tensor, memory: Memory, search: Search, temperature: float, side: int) -> Iterator[np.ndarray]:
@@ -198,7 +220,8 @@ def upsampled(scores: np.ndarray, side: int) -> np.ndarray:
     """Return the label [side, side] of the largest score, interpolated between the patches [P, labels] of a square."""
     cells = round(len(scores) ** 0.5)
     (present,) = np.nonzero(scores.any(axis=0))  # others can nowhere be the largest
-    grid = torch.from_numpy(scores[:, present].T.reshape(1, len(present), cells, cells))
+    # labels of a pixel side by side in memory, as argmax reads them
+    grid = torch.from_numpy(scores[:, present].reshape(1, cells, cells, len(present))).permute(0, 3, 1, 2)
     labels = F.interpolate(grid, size=(side, side), mode="bilinear").argmax(dim=1)[0].numpy()
     picked: np.ndarray = present[labels]
     return picked
@@ -242,14 +265,19 @@ def matched_miou(counts: np.ndarray) -> float:
 
 def class_iou(counts: np.ndarray, dataset: Dataset) -> dict[str, float | None]:
     """Return the IoU of each class by its name, in percent; None if the class does not occur."""
-    classes = len(dataset.info.pixel_labels.classes)
-    names = dataset.info.label_names or [f"class {index}" for index in range(1, classes + 1)]
-    intersection, predicted, true = areas(counts, classes)
+    names = label_names(dataset)
+    intersection, predicted, true = areas(counts, len(names))
     union = predicted + true - intersection
     return {
         name: 100 * float(intersection[index] / union[index]) if union[index] else None
         for index, name in enumerate(names)
     }
+
+
+def label_names(dataset: Dataset) -> Sequence[str]:
+    """Return the names of the classes, or numbers if the data set has none."""
+    count = len(dataset.info.pixel_labels.classes)
+    return dataset.info.label_names or [f"class {index}" for index in range(1, count + 1)]
 
 
 def workload(settings: KnnSegmentationSettings, sizes: Mapping[str, int]) -> Workload:

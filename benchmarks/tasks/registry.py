@@ -24,6 +24,7 @@ BUILT_IN = (
     "corruption",
     "zeroshot",
     "ade20k_linear",
+    "segmentation_linear",
     "knn_segmentation",
     "correspondence",
     "nyuv2_depth",

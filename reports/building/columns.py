@@ -86,6 +86,7 @@ WORDS = {  # for people; a task from outside is called by its own name
     "knn": "k-NN",
     "attentive": "attentive",
     "ade20k_linear": "linear",
+    "segmentation_linear": "linear",
     "nyuv2_depth": "depth",
     "video_propagation": "propagation",
 }

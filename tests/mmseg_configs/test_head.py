@@ -37,6 +37,15 @@ def test_logits_are_an_affine_map_of_standardised_channels() -> None:
     np.testing.assert_allclose(logits.detach().numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_several_maps_are_laid_side_by_side_at_the_size_of_the_first() -> None:
+    torch.manual_seed(0)
+    head = LinearHead([8, 4], num_classes=5, dropout_ratio=0.0).eval()
+    fine, coarse = torch.randn(2, 8, 6, 8), torch.randn(2, 4, 3, 4)
+    enlarged = nn.functional.interpolate(coarse, size=(6, 8), mode="bilinear", align_corners=False)
+    expected = head.conv_seg(head.norm(torch.cat([fine, enlarged], dim=1)))
+    torch.testing.assert_close(head([fine, coarse]), expected)
+
+
 def test_it_starts_as_radio_does() -> None:
     torch.manual_seed(0)
     head = LinearHead(512, num_classes=150)

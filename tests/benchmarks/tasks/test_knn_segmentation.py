@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.scores import scores_of
@@ -37,6 +38,7 @@ from umt.data.registry import dataset_info
 from umt.data.sets.ade20k import write_mini as write_ade20k
 from umt.data.sets.voc2012 import write_mini as write_voc2012
 from umt.errors import DeclarationError, PackageError
+from umt.segmentation_panels import distinct_colours, paint
 
 CNN, VIT = "timm:test_resnet?pretrained=false", "timm:test_vit?pretrained=false"
 CPU = torch.device("cpu")
@@ -110,6 +112,20 @@ def test_all_of_it_equals_the_formula(make_job: Callable[..., Job], dataset: str
     [scores] = scores_of("miou", outcome.raw).values()
     assert scores.over(np.ones((2, 1))).item() == pytest.approx(outcome.metrics["miou"])
     assert len(outcome.details["class_iou"]) == classes
+
+
+def test_panels_show_the_truth_and_the_prediction_over_the_photograph(make_job: Callable[..., Job]) -> None:
+    job = make_job("voc2012")
+    outcome: Outcome = TASK.run(job)
+    assert outcome.details["panels"]["tiles"] == ["image", "truth", "prediction"]
+    assert list(outcome.pictures) == [sample.image.stem for sample in job.dataset.reported_samples]
+    colours = distinct_colours(len(job.dataset.info.pixel_labels.classes))
+    for sample in job.dataset.reported_samples:
+        photo, truth, _ = np.split(outcome.pictures[sample.image.stem], 3, axis=1)
+        assert photo.shape == (120, 160, 3), "not the square that is compared"
+        mask = np.asarray(Image.open(str(sample.target)))
+        agree = (truth == paint(mask, colours)).all(axis=2).mean()
+        assert agree > 0.95, "but for borders, which were drawn in the square"
 
 
 def test_it_takes_the_passes_that_it_declares(make_job: Callable[..., Job]) -> None:

@@ -142,6 +142,7 @@ MAKING = {
     "umt/data/sets/variants/objectnet.py:write_mini": "constants",
     "umt/data/sets/landmarks/__init__.py:_build": "constants",
     "umt/data/sets/davis2017.py:write_mini": "constants",
+    "umt/data/sets/cityscapes.py:write_mini": "constants",
     "umt/data/mini/digits.py:write_digits": "constants",
     "umt/data/mini/digits.py:write_inverted": "constants",
     "umt/data/sets/labelled/cars.py:write_annotations": "constants",

@@ -9,7 +9,18 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from umt.data.mini.furniture import CEILING, FLOOR, FURNITURE, PANELS, RUG, SURFACES, WALL, Furniture, WallPanel
+from umt.data.mini.furniture import (
+    CEILING,
+    FLOOR,
+    FURNITURE,
+    PANELS,
+    RUG,
+    SURFACES,
+    WALL,
+    Furniture,
+    Surface,
+    WallPanel,
+)
 from umt.data.mini.photos import NAMES, photo
 from umt.data.mini.raycast import Array, Camera, Hits, cast
 
@@ -155,8 +166,11 @@ def _overlap(low: Array, high: Array, other_low: Array, other_high: Array) -> bo
 
 
 def _cover(rng: np.random.Generator, label: int) -> tuple[int, int, float, Array]:
+    return cover(rng, label, SURFACES[label])
+
+
+def cover(rng: np.random.Generator, label: int, surface: Surface) -> tuple[int, int, float, Array]:
     """Draw label, texture, its size and tint for a class: the fields of a Box except its place."""
-    surface = SURFACES[label]
     name = surface.photos[rng.integers(len(surface.photos))]
     return label, NAMES.index(name), surface.metres, rng.uniform(0.75, 1.1, 3)
 

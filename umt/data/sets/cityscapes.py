@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 from umt.data.archives import Archive, Part
-from umt.data.contract import DatasetInfo, Roles, Sample
+from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
 from umt.data.labels import Labels
 from umt.data.prepare.folders import build_folders
 from umt.data.reading import image_names, subfolders
@@ -25,6 +27,24 @@ IMAGES = Archive(
 ANNOTATIONS = Archive(
     "gtFine_trainvaltest.zip", get="register at https://www.cityscapes-dataset.com", files=50_000, gigabytes=6
 )
+MINI_CITY = "rendered"
+MINI_SEEDS = {"train": 0, "val": 10_000}  # of the first street of a split
+MINI_SIZE = (192, 96)  # width, height in pixels
+
+
+def write_mini(folder: Path, counts: tuple[int, int]) -> None:
+    """Write (train, val) streets of the embedded data."""
+    from umt.data.mini.streets import render_street  # slow to import
+
+    for split, count in zip(MINI_SEEDS, counts, strict=True):
+        images, annotations = (folder / kind / split / MINI_CITY for kind in ("leftImg8bit", "gtFine"))
+        for created in (images, annotations):
+            created.mkdir(parents=True)
+        for index in range(count):
+            view = render_street(MINI_SEEDS[split] + index, *MINI_SIZE)
+            name = f"{MINI_CITY}_{index:06d}_000019"
+            Image.fromarray(view.rgb).save(images / f"{name}{IMAGE_END}")
+            Image.fromarray(view.labels).save(annotations / f"{name}{LABEL_END}")
 
 
 def read(root: Path, split: str) -> list[Sample]:
@@ -61,4 +81,12 @@ INFO = DatasetInfo(
     label_names=tuple(IDS),
     parts=(Part("cityscapes", (IMAGES, ANNOTATIONS), build_folders),),
     gigabytes=12.0,  # the two archives have 11 GB and 241 MB
+    mini=MiniVersion(
+        "streets",
+        (32, 12),  # train, val streets
+        write_mini,
+        real="the photographs that surfaces are covered with, in Cityscapes' layout",
+        rendered="images and class maps",
+        example=False,
+    ),
 )

@@ -11,7 +11,7 @@ from PIL import Image
 
 from umt.data.checks.items import validate
 from umt.data.registry import find_dataset
-from umt.data.sets.cityscapes import INFO
+from umt.data.sets.cityscapes import INFO, write_mini
 from umt.errors import UMTError
 
 # trainId of each id from 0, official labels.py (cityscapesScripts)
@@ -52,3 +52,12 @@ def test_a_frame_without_annotation_is_named(root: Path) -> None:
     (root / "cityscapes/gtFine/val/ulm/ulm_000000_000019_gtFine_labelIds.png").unlink()
     with pytest.raises(UMTError, match=r"ulm_000000_000019_leftImg8bit\.png: no annotation"):
         find_dataset("cityscapes", root).samples("val")
+
+
+def test_the_embedded_version_has_the_official_layout(tmp_path: Path) -> None:
+    write_mini(tmp_path / "cityscapes", (3, 2))
+    dataset = find_dataset("cityscapes", tmp_path)
+    validate(dataset)
+    assert [len(dataset.samples(split)) for split in ("train", "val")] == [3, 2]
+    seen = {int(value) for sample in dataset.samples("val") for value in np.unique(Image.open(str(sample.target)))}
+    assert {7, 8, 11, 23} <= seen, "road, sidewalk, building and sky"
