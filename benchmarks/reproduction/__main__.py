@@ -14,7 +14,7 @@ import click
 
 from benchmarks.reproduction.experiment import Arm, Experiment, load_experiment
 from benchmarks.reproduction.split import DISTIL, make_split
-from benchmarks.reproduction.table import collect, insert, markdown
+from benchmarks.reproduction.table import collect, insert, markdown, units_of
 from benchmarks.results import ResultStore
 from benchmarks.suite.suite import load_suite
 from umt.console import Console
@@ -64,7 +64,7 @@ def main(data: Path, weights: Path, out: Path, workers: int, document: Path | No
     run_all(console, [judge_command(experiment, folders, workers)], 1)
     columns = load_suite(experiment.suite).measured
     values = collect(ResultStore(folders.judged(experiment.part) / "results"), columns)
-    table = markdown(values, row_names(experiment), [column.heading for column in columns])
+    table = markdown(values, row_names(experiment), units_of(columns))
     console.print(table, soft_wrap=True, markup=False)
     if document:
         insert(document, table)
@@ -79,7 +79,7 @@ def cache_command(experiment: Experiment, folders: Folders) -> list[str]:
 
 def training_commands(experiment: Experiment, folders: Folders) -> list[list[str]]:
     """Return a command for each arm and seed that is not finished."""
-    pairs = [(arm, seed) for seed in range(experiment.seeds) for arm in experiment.arms]
+    pairs = [(arm, seed) for seed in range(experiment.seeds) for arm in experiment.trained_arms]
     return [_train(experiment, folders, arm, seed) for arm, seed in pairs if not folders.student(arm, seed).is_file()]
 
 
@@ -100,7 +100,9 @@ def judge_command(experiment: Experiment, folders: Folders, workers: int) -> lis
 
 def row_names(experiment: Experiment) -> list[str]:
     """Return the rows of the table, in order."""
-    students = [name for arm in experiment.arms for name in (arm.name, *(_head(arm, head) for head in arm.heads))]
+    students = [
+        name for arm in experiment.trained_arms for name in (arm.name, *(_head(arm, head) for head in arm.heads))
+    ]
     return [*students, "Random weights", *(f"Teacher {name}" for name in experiment.teachers)]
 
 
@@ -122,7 +124,7 @@ def run_all(console: Console, commands: Sequence[list[str]], workers: int) -> No
 
 def _students(experiment: Experiment, folders: Folders, seed: int) -> list[tuple[str, str]]:
     backbones = []
-    for arm in experiment.arms:
+    for arm in experiment.trained_arms:
         path = str(folders.student(arm, seed))
         backbones += [(arm.name, f"{path}#backbone"), *((_head(arm, head), f"{path}#{head}") for head in arm.heads)]
     return backbones
@@ -135,7 +137,7 @@ def _head(arm: Arm, head: str) -> str:
 def _train(experiment: Experiment, folders: Folders, arm: Arm, seed: int) -> list[str]:
     out = folders.student(arm, seed).parent
     if arm.recipe is None:
-        plain = [folders.images, seed, out, "--experiment", experiment.source]
+        plain = [folders.images, seed, out, arm.name, "--experiment", experiment.source]
         return [sys.executable, "-m", "benchmarks.reproduction.supervised", *map(str, plain)]
     return _umt("distill", "--recipe", arm.recipe, *experiment.changed(arm=arm), "--set", f"seed={seed}", "--images",
                 folders.images, "--weights", folders.weights, "--targets", folders.cache, "--out", out,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from umt.declarations import build, read_mapping
+from umt.declarations import build, read_mapping, scalar
+from umt.errors import unknown_name
 from umt.files import component
 from umt.training.engine import Recipe
 
@@ -20,6 +21,7 @@ class Arm:
     recipe: str | None = None
     heads: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()  # of the recipe, beside those of all arms
+    budgets: tuple[str, ...] | None = None  # those that it is trained with, null for all
 
     def folder(self, seed: int) -> str:
         """Return a name of its own for every arm and seed."""
@@ -49,6 +51,30 @@ class Experiment:
     supervised: Recipe
     view: int  # pixels
     teachers: dict[str, str]  # label -> backbone; {weights} is the folder of weight files
+    budgets: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"": ()})  # name -> changes, trained with each
+
+    def __post_init__(self) -> None:
+        for arm in self.arms:
+            for budget in arm.budgets or ():
+                if budget not in self.budgets:
+                    raise unknown_name(f"budget of arm '{arm.name}' in {self.source}", budget, self.budgets)
+
+    @property
+    def trained_arms(self) -> list[Arm]:
+        """The rows to train: each arm with each of its budgets."""
+        return [
+            replace(arm, name=f"{arm.name}, {budget}" if budget else arm.name, changes=(*arm.changes, *changes))
+            for budget, changes in self.budgets.items()
+            for arm in self.arms
+            if arm.budgets is None or budget in arm.budgets
+        ]
+
+    def training_of_labels(self, arm: Arm) -> Recipe:
+        """Return the training of the student without teachers, with the arm's changes of `training`."""
+        texts = [
+            change.removeprefix("training.").partition("=") for change in arm.changes if change.startswith("training.")
+        ]
+        return replace(self.supervised, **{name: scalar(value) for name, _, value in texts})
 
     def changed(self, fields: str = "", arm: Arm | None = None) -> list[str]:
         """Return the changes of fields that begin so, and those of an arm, as options of `umt`."""

@@ -12,18 +12,22 @@ from umt.errors import MissingFileError
 DISTIL = "distil"  # a folder for each class
 PARTS = ("development", "test")  # data roots of the judging data; no class or photograph is in two of them
 NEEDED_FOLDERS = ("caltech101/101_ObjectCategories", "imagenet_1k_samples/val", "imagenet_det200_mini/train",
-          "cub10_2010_photos/CUB_200_2011", "cifar10_mini/train", "cifar10_mini/test")  # fmt: skip
+          "cub10_2010_photos/CUB_200_2011", "cifar10_mini/train", "cifar10_mini/test",
+          "nyuv2_mini/images/train", "nyu_as_ade150/images/training")  # fmt: skip
 TITLES = {
     "caltech101/101_ObjectCategories": "Caltech-101, every fourth class",
     "CUB_200_2011": "CUB-200 (2010), 5 species",
     "imagenet": "CIFAR-10, 750 images",
+    "nyu": "NYUv2, half of 240 pairs",
+    "ADEChallengeData2016": "rooms of NYUv2, 33 classes",
 }
 
 
 def make_split(source: Path, out: Path) -> None:
     """Link every first class of Caltech-101 and all ImageNet photos into `distil`, halves of the rest into `PARTS`.
 
-    The halves are other classes of Caltech-101, other species of birds, and other images of CIFAR-10's classes.
+    The halves are other classes of Caltech-101, other species of birds, other images of CIFAR-10's classes, and other
+    rooms: the first and the second half of NYUv2's numbers, in which frames of one scene follow each other.
     """
     for name in NEEDED_FOLDERS:
         if not (source / name).is_dir():
@@ -44,6 +48,10 @@ def make_split(source: Path, out: Path) -> None:
         _link_birds(source / "cub10_2010_photos" / "CUB_200_2011", root / "CUB_200_2011", half)
         for split, source_split in (("train", "train"), ("val", "test")):
             _link_images(source / "cifar10_mini" / source_split, root / "imagenet" / split, half)
+        for split in ("train", "test"):
+            _link_half(source / "nyuv2_mini", root / "nyu", split, half)
+        for split in ("training", "validation"):
+            _link_half(source / "nyu_as_ade150", root / "ADEChallengeData2016", split, half)
         for folder, title in TITLES.items():
             (root / folder / MARKER).write_text(json.dumps({"title": title}) + "\n", encoding="utf-8")
 
@@ -53,6 +61,15 @@ def _link_images(source: Path, target: Path, half: int) -> None:
     for name in subfolders(source):
         for file in class_images(source / name)[half::2]:
             _link(source / name / file, target / name / file)
+
+
+def _link_half(source: Path, target: Path, split: str, half: int) -> None:
+    """Link the first or the second half of a split's images and annotations, in order of their names."""
+    for kind in ("images", "annotations"):
+        names = sorted(path.name for path in (source / kind / split).iterdir())
+        middle = len(names) // 2
+        for name in (names[:middle], names[middle:])[half]:
+            _link(source / kind / split / name, target / kind / split / name)
 
 
 def _link_birds(source: Path, target: Path, half: int) -> None:

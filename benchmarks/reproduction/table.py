@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.results import Result
 from benchmarks.suite.suite import Column
+from benchmarks.tasks.registry import get_task
 from umt.errors import WriteError
 
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
@@ -29,12 +30,22 @@ def collect(results: Iterable[Result], columns: Iterable[Column]) -> Values:
     return values
 
 
-def markdown(values: Values, rows: Iterable[str], headings: Sequence[str]) -> str:
-    """Write the table; a missing measurement is a dash, a single run has no deviation."""
-    lines = [["", *headings, "mean"], ["---", *["---:"] * (len(headings) + 1)]]
+def units_of(columns: Iterable[Column]) -> dict[str, str]:
+    """Return the unit of each heading: "%" or, for a share, nothing."""
+    return {
+        column.heading: next(metric.unit for metric in get_task(column.task).metrics if metric.name == column.metric)
+        for column in columns
+    }
+
+
+def markdown(values: Values, rows: Iterable[str], units: Mapping[str, str]) -> str:
+    """Write the table; a missing measurement is a dash, a single run has no deviation, the mean is that of percents."""
+    percents = [heading for heading, unit in units.items() if unit == "%"]
+    lines = [["", *units, "mean"], ["---", *["---:"] * (len(units) + 1)]]
     for row in rows:
-        row_values = [values.get(row, {}).get(heading, {}) for heading in headings]
-        lines.append([row, *(_cell(seeds.values()) for seeds in row_values), _cell(_means(row_values))])
+        of_row = {heading: values.get(row, {}).get(heading, {}) for heading in units}
+        cells = [_cell(seeds.values(), 1 if heading in percents else 3) for heading, seeds in of_row.items()]
+        lines.append([row, *cells, _cell(_means([of_row[heading] for heading in percents]), 1)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -47,10 +58,11 @@ def insert(path: Path, table: str) -> None:
     path.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
-def _cell(values: Collection[float]) -> str:
+def _cell(values: Collection[float], decimals: int) -> str:
     if not values:
         return "-"
-    return f"{statistics.mean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
+    deviation = f" ± {statistics.stdev(values):.{decimals}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{decimals}f}{deviation}"
 
 
 def _means(row_values: Sequence[Mapping[str, float]]) -> list[float]:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from benchmarks.reproduction.__main__ import Folders, cache_command, judge_command, row_names, training_commands
-from benchmarks.reproduction.experiment import load_experiment
+from benchmarks.reproduction.experiment import FILE, Arm, load_experiment
 from benchmarks.reproduction.supervised import train
 from umt.backbones import create_backbone
 from umt.backbones.spec import read_name
 from umt.distill.recipe import load_recipe
+from umt.errors import UMTError
 
 
 @pytest.fixture
@@ -50,9 +52,28 @@ def test_every_row_is_judged_for_every_seed(folders: Folders) -> None:
     assert sorted(labels) == sorted([*once, *(f"{name} seed {seed}" for name in students for seed in range(3))])
 
 
+def test_each_arm_is_trained_with_each_of_its_budgets(folders: Folders, tmp_path: Path) -> None:
+    declared = yaml.safe_load(FILE.read_text())
+    budgets = {"275 steps": [], "550 steps": ["training.epochs=10"]}
+    arms = [{"name": "UMT", "recipe": "mini-cnn"}, {"name": "Labels"}, {"name": "Plain", "budgets": ["550 steps"]}]
+    path = tmp_path / "experiment.yaml"
+    path.write_text(yaml.safe_dump({**declared, "seeds": 2, "budgets": budgets, "arms": arms}))
+    experiment = load_experiment(path)
+    names = [arm.name for arm in experiment.trained_arms]
+    assert names == ["UMT, 275 steps", "Labels, 275 steps", "UMT, 550 steps", "Labels, 550 steps", "Plain, 550 steps"]
+    commands = training_commands(experiment, folders)
+    assert len(commands) == 10
+    assert ["training.epochs=10" in command for command in commands[:4]] == [False, False, True, False]
+    labels = {arm.name: experiment.training_of_labels(arm).epochs for arm in experiment.trained_arms}
+    assert (labels["Labels, 275 steps"], labels["Labels, 550 steps"]) == (5, 10)
+    path.write_text(yaml.safe_dump({**declared, "arms": [{"name": "UMT", "budgets": ["long"]}]}))
+    with pytest.raises(UMTError, match="budget of arm 'UMT'"):
+        load_experiment(path)
+
+
 def test_the_student_without_teachers_learns_the_labels(image_folder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     images = image_folder(tmp_path / "images", classes=2, train=8) / "train"
-    path = train(images, 3, tmp_path / "run", load_experiment())
+    path = train(images, 3, tmp_path / "run", load_experiment(), Arm("No distillation"))
     trained, fresh = create_backbone(str(path)), create_backbone("timm:resnet10t", seed=3, pretrained=False)
     assert trained.architecture == fresh.architecture
     first = next(iter(fresh.state_dict()))

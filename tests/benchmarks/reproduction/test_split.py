@@ -17,7 +17,7 @@ def test_three_parts_are_real_images_and_share_none(real_data: Path, tmp_path: P
     seen = {path.resolve() for path in (tmp_path / DISTIL).glob("*/*")}
     assert len(seen) > 3000
     for part in PARTS:
-        for name in ("caltech101", "cub", "imagenet"):
+        for name in ("caltech101", "cub", "imagenet", "ade20k", "nyuv2"):
             dataset = find_dataset(name, tmp_path / part)
             judged = {sample.image.resolve() for split in dataset.info.splits for sample in dataset.samples(split)}
             assert judged

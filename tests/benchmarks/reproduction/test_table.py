@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reproduction.table import collect, insert, markdown
+from benchmarks.reproduction.table import collect, insert, markdown, units_of
 from benchmarks.results import Result
 from benchmarks.suite.suite import Column
 from umt.errors import UMTError
 
 LINEAR = Column("linear", "finegrained_linear", "cub", "small", "accuracy")
 KNN = Column("k-NN", "knn", "cub", "small", "top1")
+UNITS = {"linear": "%", "k-NN": "%"}
 
 
 def cells(values: dict[str, dict[str, dict[str, float]]], row: str = "UMT") -> list[str]:
     """The row's cells behind its name."""
-    line = markdown(values, [row], ["linear", "k-NN"]).splitlines()[-1]
+    line = markdown(values, [row], UNITS).splitlines()[-1]
     return line.removeprefix(f"| {row} | ").removesuffix(" |").split(" | ")
 
 
@@ -67,3 +68,12 @@ def test_the_table_replaces_the_one_before(tmp_path: Path) -> None:
     path.write_text("no marks")
     with pytest.raises(UMTError, match="marks"):
         insert(path, "| new |")
+
+
+def test_the_mean_is_that_of_percents_and_a_share_has_three_decimals() -> None:
+    depth = Column("depth", "nyuv2_depth", "nyuv2", "mini", "delta1")
+    units = units_of([LINEAR, KNN, depth])
+    assert units == {**UNITS, "depth": ""}
+    values = {"UMT": {"linear": {"a": 40.0, "b": 42.0}, "k-NN": {"a": 60.0, "b": 62.0}, "depth": {"a": 0.5, "b": 0.6}}}
+    line = markdown(values, ["UMT"], units).splitlines()[-1]
+    assert line == "| UMT | 41.0 ± 1.4 | 61.0 ± 1.4 | 0.550 ± 0.071 | 51.0 ± 1.4 |"
