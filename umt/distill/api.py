@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import torch
 
-from umt.console import Console, shown
+from umt.console import Console, print_whole, shown
 from umt.distill import train
 from umt.distill.cost import CostPart, cost_table
 from umt.distill.images import Skipped, ViewImages
@@ -64,7 +64,7 @@ def distill(
     choice = choose_recipe(os.fspath(recipe), _texts(changes), sources.weights, _texts(trust), console.print)
     run_folder = Path(out or Path("runs/distill") / component(choice.recipe.name)).resolve()
     if not dry_run and claim_folder(run_folder, choice.recipe):
-        console.print(f"{shown(run_folder / STUDENT_FILE)} is complete; nothing to do")
+        print_whole(console, f"{shown(run_folder / STUDENT_FILE)} is complete; nothing to do")
         return run_folder / STUDENT_FILE
     with console.status("Building student and teachers, looking at the images"):
         prepared = prepare(choice, sources)
@@ -77,7 +77,7 @@ def distill(
         context = RunContext(_device(device, processes), run_folder, choice.recipe.seed, bar.report, wandb)
         settings = RunSettings(context, save_every, parallel, compiled, processes.main)
         path = train.distill(choice.recipe, ingredients, settings, announce)
-    console.print(f"wrote {shown(path)}; evaluate it with: umt run {shown(path)}")
+    print_whole(console, f"wrote {shown(path)}; evaluate it with: umt run {shown(path)}")
     return path
 
 
