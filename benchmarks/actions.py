@@ -19,7 +19,7 @@ from benchmarks.suite.suite import FOLDER, CkaRun, StudentRun, Suite, SuiteTable
 from benchmarks.suite.tables import checkpoints_of, head_of
 from umt.backbones.spec import BackboneName, read_name
 from umt.backbones.trust import is_trusted, name_from_file
-from umt.console import Console, shown
+from umt.console import Console, print_whole, shown
 from umt.errors import OptionError, UMTError
 from umt.files import below, component
 
@@ -43,7 +43,7 @@ def example_backbones(
     for student in suite.example_students:
         arguments = distillation(student, data_root, out, trust, wandb=wandb)
         intent = f"{'would distil' if dry_run else 'distilling'} {student.label} by recipe {student.recipe}"
-        console.print(f"{intent} into {arguments['out']}", soft_wrap=True, markup=False, highlight=False)
+        print_whole(console, shown(f"{intent} into {arguments['out']}"))
         if not dry_run:
             perform("distil", isolated=isolated, quiet=console.quiet, **arguments)
     return (*(name for student in suite.example_students for name in _with_heads(student, out)), *names)
@@ -98,7 +98,7 @@ def analyse(
                 perform("compare", isolated=isolated, **comparison(run, name, data_root, out))
             except UMTError as error:
                 failed += 1
-                console.print(f"[red]failed[/] {shown(name.label)}: {shown(error.coded)}", soft_wrap=True)
+                print_whole(console, f"[red]failed[/] {shown(name.label)}: {shown(error.coded)}")
     return failed
 
 

@@ -11,7 +11,7 @@ import click
 import psutil
 
 from benchmarks.jobs.status import FOLDER, RUNNING, JobState, RunState, counts, read_runs
-from umt.console import Console, shown
+from umt.console import Console, print_whole, shown
 from umt.errors import MissingFileError
 from umt.text import duration
 
@@ -37,7 +37,8 @@ def status(folder: Path | None) -> None:
     console, now = Console(), time.time()
     for number, run in enumerate(read_runs(folder or _newest(Path("runs")))):
         if number == 0 or not run.ended:
-            console.print(*_lines(run, now), sep="\n", soft_wrap=True, highlight=False)
+            for line in _lines(run, now):
+                print_whole(console, line)
 
 
 def _newest(runs: Path) -> Path:

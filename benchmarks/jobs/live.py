@@ -6,7 +6,7 @@ import time
 
 from benchmarks.jobs.progress import COLOURS
 from benchmarks.suite.request import JobReport, JobRequest
-from umt.console import Console, LiveLines, StepCounter, eta, fitted, joined, shown
+from umt.console import Console, LiveLines, StepCounter, eta, fitted, joined, print_whole, shown
 
 
 class LiveJobs(LiveLines):
@@ -34,7 +34,7 @@ class LiveJobs(LiveLines):
         if self.newest == request:
             self.newest = next(iter(self.running), None)
         head = f"[{COLOURS[report.status]}]{report.status}[/] {shown(request.title)} ({report.seconds:.0f} s)"
-        self.console.print(f"{head}{': ' if report.message else ''}{shown(report.message)}", soft_wrap=True)
+        print_whole(self.console, f"{head}{': ' if report.message else ''}{shown(report.message)}")
 
     def _short(self, width: int) -> list[str]:
         """Return the line of all jobs, which shows its ends at any width, then the running jobs if there is room."""

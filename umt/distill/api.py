@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from umt.console import Console, shown
+from umt.console import Console, print_whole, shown
 from umt.distill import train
 from umt.distill.cost import CostPart, cost_table
 from umt.distill.images import Skipped, ViewImages
@@ -94,7 +94,7 @@ def distill(
         settings = RunSettings(context, save_every, parallel, compiled, processes.main)
         paths = _train(learners, settings, announce)
     for path in paths:
-        console.print(f"wrote {shown(path)}; evaluate it with: umt run {shown(path)}")
+        print_whole(console, f"wrote {shown(path)}; evaluate it with: umt run {shown(path)}")
     return paths[0]
 
 
@@ -110,7 +110,7 @@ def _claimed(folders: Sequence[Path], recipes: Sequence[DistillRecipe], console:
     if not all(finished):
         return False
     for folder in folders:
-        console.print(f"{shown(folder / STUDENT_FILE)} is complete; nothing to do")
+        print_whole(console, f"{shown(folder / STUDENT_FILE)} is complete; nothing to do")
     return True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from umt.console import Console, LiveLines, StepCounter, fitted, joined, shown
+from umt.console import Console, LiveLines, StepCounter, fitted, joined, print_whole, shown
 
 
 class TrainingBar(LiveLines):
@@ -18,7 +18,7 @@ class TrainingBar(LiveLines):
         first = not self.counter.total
         self.counter = self.counter.advanced(done, total, text)
         if self.visible and (first or (done == total and not self.console.is_terminal)):
-            self.console.print(f"{shown(self.title)} {done}/{total} {shown(text)}", soft_wrap=True, highlight=False)
+            print_whole(self.console, f"{shown(self.title)} {done}/{total} {shown(text)}")
 
     def _short(self, width: int) -> list[str]:
         counter = self.counter
