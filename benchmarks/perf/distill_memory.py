@@ -93,4 +93,6 @@ def _peak_on_cpu(function: Callable[[], None]) -> int:
         path = Path(folder) / "trace.json"
         profiled.export_chrome_trace(str(path))
         events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
-    return max(event["args"]["Total Allocated"] for event in events if event["name"] == "[memory]")
+    levels = [event["args"] for event in events if event["name"] == "[memory]"]
+    held_before = levels[0]["Total Allocated"] - levels[0]["Bytes"]
+    return max(level["Total Allocated"] for level in levels) - held_before
