@@ -75,7 +75,7 @@ def _training(setting: DistillSetting, student: Backbone, views: Tensor) -> Call
     return run
 
 
-def peak_bytes(function: Callable[[], None], device: torch.device) -> int:
+def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
     """Return the largest memory of all tensors of `function` at one time, as the allocator counts."""
     if device.type != "cuda":
         return _peak_on_cpu(function)
@@ -85,7 +85,7 @@ def peak_bytes(function: Callable[[], None], device: torch.device) -> int:
     return torch.cuda.max_memory_allocated(device) - before
 
 
-def _peak_on_cpu(function: Callable[[], None]) -> int:
+def _peak_on_cpu(function: Callable[[], object]) -> int:
     """Compute the peak from the allocations that torch's profiler records."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         function()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,7 +26,11 @@ def measure(device: torch.device) -> list[PerfRow]:
         pictures(Path(folder) / "images" / "only class", IMAGES)
         setting = FinetuneSetting.on(device, MODEL, Path(folder), None)
         if device.type == "cpu":
-            sizes = {"batch": CPU_BATCH, "device_batch": CPU_BATCH, "epochs": CPU_STEPS * CPU_BATCH / IMAGES}
+            sizes: dict[str, Any] = {
+                "batch": CPU_BATCH,
+                "device_batch": CPU_BATCH,
+                "epochs": CPU_STEPS * CPU_BATCH / IMAGES,
+            }
             setting = replace(setting, settings=replace(setting.settings, **sizes))
         return [row(setting)]
 
