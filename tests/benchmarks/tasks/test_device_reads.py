@@ -202,7 +202,8 @@ def train(
 
 
 TRAININGS = (
-    "imagenet_finetune", "finegrained_finetune", "dinov2_linear", "attentive", "ade20k_linear", "nyuv2_depth", "distill",
+    "imagenet_finetune", "finegrained_finetune", "dinov2_linear", "attentive", "ade20k_linear", "nyuv2_depth",
+    "distill",
 )  # fmt: skip
 
 
