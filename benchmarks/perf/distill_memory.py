@@ -75,7 +75,7 @@ def _training(setting: DistillSetting, student: Backbone, views: Tensor) -> Call
     return run
 
 
-def peak_bytes(function: Callable[[], None], device: torch.device) -> int:
+def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
     """Return the largest memory of all tensors of `function` at one time, as the allocator counts."""
     if device.type != "cuda":
         return _peak_on_cpu(function)
@@ -85,7 +85,7 @@ def peak_bytes(function: Callable[[], None], device: torch.device) -> int:
     return torch.cuda.max_memory_allocated(device) - before
 
 
-def _peak_on_cpu(function: Callable[[], None]) -> int:
+def _peak_on_cpu(function: Callable[[], object]) -> int:
     """Compute the peak from the allocations that torch's profiler records."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         function()
@@ -93,4 +93,6 @@ def _peak_on_cpu(function: Callable[[], None]) -> int:
         path = Path(folder) / "trace.json"
         profiled.export_chrome_trace(str(path))
         events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
-    return max(event["args"]["Total Allocated"] for event in events if event["name"] == "[memory]")
+    levels = [event["args"] for event in events if event["name"] == "[memory]"]
+    held_before = levels[0]["Total Allocated"] - levels[0]["Bytes"]
+    return max(level["Total Allocated"] for level in levels) - held_before

@@ -191,14 +191,23 @@ def train(
             get_task(name).run(dense_job(name, tmp_path / name, tmp_path / "work"))
         elif name == "dinov2_linear":
             get_task(name).run(make_job(name, make_dataset("cub"), resolution=32, steps=STEPS, batch=12))
+        elif name == "attentive":
+            get_task(name).run(make_job(name, make_dataset("cub"), "mini", resolution=32, epochs=STEPS))
         else:
             changes = {"epochs": STEPS, "batch": 12, "device_batch": 12, "resolution": 32, "clip_norm": 1.0}
-            get_task(name).run(make_job(name, make_dataset("imagenet"), **changes))
+            dataset = make_dataset("imagenet" if name == "imagenet_finetune" else "cub")
+            get_task(name).run(make_job(name, dataset, **changes))
 
     return run
 
 
-@pytest.mark.parametrize("name", ["imagenet_finetune", "dinov2_linear", "ade20k_linear", "nyuv2_depth", "distill"])
+TRAININGS = (
+    "imagenet_finetune", "finegrained_finetune", "dinov2_linear", "attentive", "ade20k_linear", "nyuv2_depth",
+    "distill",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRAININGS)
 def test_no_step_reads_a_value_of_the_device(train: Callable[[str], None], reads: Reads, name: str) -> None:
     """But at the interval of looks and lines, where a GPU's values are read an iteration later."""
     train(name)
