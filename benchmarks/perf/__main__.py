@@ -25,7 +25,7 @@ BENCHMARKS = sorted({module.name for module in pkgutil.iter_modules(benchmarks.p
 @click.option("--list", "listed", is_flag=True, help="Print the benchmarks, and run none.")
 @click.option("--device", "device_name", default="cpu", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def main(names: tuple[str, ...], listed: bool, device_name: str) -> None:
-    """Print peer, ours, ratio, limit and note of each row."""
+    """Print peer, ours, ratio, limit, shares of peak and loader, and note of each row."""
     if listed:
         Console().print(catalogue())
         return
@@ -51,12 +51,18 @@ def catalogue() -> Table:
 
 def table(rows: list[PerfRow], caption: str) -> Table:
     """Return the rows as a table for people."""
-    printed = Table("job", "peer", "peer's", "ours", "ratio", "limit", "note", caption=caption)
+    headings = ("job", "peer", "peer's", "ours", "ratio", "limit", "of peak", "loader", "note")
+    printed = Table(*headings, caption=caption)
     for row in rows:
         costs = (f"{row.theirs:.4g} {row.unit}", f"{row.ours:.4g} {row.unit}")
+        shares = (_percent(row.peak_share), _percent(row.loader_share))
         verdict = "[green]" if row.ratio >= row.limit else "[red]"
-        printed.add_row(row.job, row.peer, *costs, f"{verdict}{row.ratio:.3g}", f"{row.limit:g}", row.note)
+        printed.add_row(row.job, row.peer, *costs, f"{verdict}{row.ratio:.3g}", f"{row.limit:.3g}", *shares, row.note)
     return printed
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
 
 
 if __name__ == "__main__":

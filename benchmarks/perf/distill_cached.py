@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from benchmarks.perf.distilling import DistillSetting, build_distiller, loader, pictures, step
-from benchmarks.perf.machine import clock_of
-from benchmarks.perf.row import PerfRow, interleaved
+from benchmarks.perf.machine import clock_of, peak_share, waiting_clock_of
+from benchmarks.perf.row import PerfRow, TimedBatches, interleaved
 from umt.backbones.contract import Backbone
 from umt.distill.cache.cache import CachedViews
 from umt.distill.cache.writer import fill, plan_cache
@@ -31,19 +31,24 @@ def rows(setting: DistillSetting, model: Distiller) -> list[PerfRow]:
     """Compare the three steps; loading is part of both steps that load, and JPEGs are decoded in both."""
     with tempfile.TemporaryDirectory() as folder:
         online, cached = _datasets(setting, model.student, model.teachers, Path(folder))
+        stored = TimedBatches(loader(setting, cached), waiting_clock_of(setting.device))
         at_hand = _moved(model, next(loader(setting, cached)))
         steps = (
             _reading(setting, model, loader(setting, online)),
-            _reading(setting, model, loader(setting, cached)),
+            _reading(setting, model, stored),
             step(setting, model, at_hand["images"], at_hand["targets"]),
         )
         for function in steps:
             function()
+        stored.seconds = 0.0
         teachers, ours, student = interleaved(*steps, repeats=setting.repeats, clock=clock_of(setting.device))
+        peak = peak_share(steps[2], ours, setting.device, setting.precision)
     job = f"distillation step with cached targets, {setting.batch} images, eager, {setting.precision}"
+    peers = {"teachers running": (teachers, 2.9), "the student's own, nothing to read": (student, 1 / 1.1)}
+    waited = stored.seconds / setting.repeats
     return [
-        PerfRow(job, "teachers running", teachers, ours, limit=2.9),
-        PerfRow(job, "the student's own, nothing to read", student, ours, limit=1 / 1.1),
+        PerfRow(job, peer, theirs, ours, limit, peak_share=peak, loader_share=waited / ours)
+        for peer, (theirs, limit) in peers.items()
     ]
 
 

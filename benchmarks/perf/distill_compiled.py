@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.perf.distill_step import against_parts
 from benchmarks.perf.distilling import DistillSetting, build_distiller, step
-from benchmarks.perf.machine import clock_of
+from benchmarks.perf.machine import clock_of, peak_share
 from benchmarks.perf.row import PerfRow, interleaved
 from umt.distill.distiller import Distiller
 
@@ -40,4 +40,5 @@ def _against_eager(setting: DistillSetting, model: Distiller, precision: str) ->
     )
     job = f"distillation step, {setting.batch} images, compiled, {setting.precision}"
     speed = f"{setting.batch / our_seconds:.3g} images/s"
-    return PerfRow(job, f"eager, {precision}", peer_seconds, our_seconds, LIMITS[precision], speed)
+    peak = peak_share(ours, our_seconds, setting.device, setting.precision)
+    return PerfRow(job, f"eager, {precision}", peer_seconds, our_seconds, LIMITS[precision], speed, peak_share=peak)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from benchmarks.perf.distilling import DistillSetting, build_distiller, step
-from benchmarks.perf.machine import clock_of
+from benchmarks.perf.machine import clock_of, peak_share
 from benchmarks.perf.row import PerfRow, interleaved
 from umt.distill.recipe import AlignmentSpec
 
@@ -37,8 +37,15 @@ def rows(setting: DistillSetting) -> list[PerfRow]:
     theirs, *ours = interleaved(*steps, repeats=setting.repeats, clock=clock_of(setting.device))
     job = f"distillation step, {setting.batch} images, {setting.precision}"
     return [
-        PerfRow(f"{job}: {name}", "plain sum", theirs, seconds, limit=1 / 1.05)
-        for name, seconds in zip(settings, ours, strict=True)
+        PerfRow(
+            f"{job}: {name}",
+            "plain sum",
+            theirs,
+            seconds,
+            limit=1 / 1.05,
+            peak_share=peak_share(run, seconds, setting.device, setting.precision),
+        )
+        for name, run, seconds in zip(settings, steps[1:], ours, strict=True)
     ]
 
 

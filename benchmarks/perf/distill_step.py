@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.perf.distilling import DistillSetting, build_distiller, step
-from benchmarks.perf.machine import clock_of
+from benchmarks.perf.machine import clock_of, peak_share
 from benchmarks.perf.row import PerfRow, interleaved
 from umt.backbones.contract import Features
 from umt.distill.distiller import Distiller, as_floats
@@ -34,7 +34,8 @@ def against_parts(setting: DistillSetting, model: Distiller, mode: str) -> PerfR
     names = [*(teacher.name for teacher in model.teachers), "student", "spaces"]
     note = ", ".join(f"{name} {seconds:.3g}" for name, seconds in zip(names, alone, strict=True))
     job = f"distillation step, {setting.batch} images, {mode}, {setting.precision}"
-    return PerfRow(job, "sum of its parts alone", sum(alone), ours, limit=1 / 1.10, note=note)
+    peak = peak_share(whole_step, ours, setting.device, setting.precision)
+    return PerfRow(job, "sum of its parts alone", sum(alone), ours, limit=1 / 1.10, note=note, peak_share=peak)
 
 
 def _teachers(setting: DistillSetting, model: Distiller, views: Tensor) -> list[Work]:

@@ -11,6 +11,7 @@ from typing import Any
 import timm
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from timm.data import FastCollateMixup, ImageDataset, create_loader
 from timm.loss import SoftTargetCrossEntropy
 from timm.optim import create_optimizer_v2
@@ -18,7 +19,7 @@ from timm.scheduler import create_scheduler_v2
 from timm.utils import AverageMeter, ModelEmaV3
 
 from benchmarks.perf.distilling import DRAWS, pictures
-from benchmarks.perf.machine import clock_of
+from benchmarks.perf.machine import clock_of, peak_share, waiting_clock_of
 from benchmarks.perf.row import PerfRow
 from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.finetune_settings import FinetuneSettings
@@ -87,31 +88,51 @@ def measure(device: torch.device) -> list[PerfRow]:
 
 def row(setting: FinetuneSetting) -> PerfRow:
     """Compare the seconds of a step, loading included."""
-    peer, ours = timms_loop(setting), our_loop(setting)
-    times = [(peer(), ours()) for _ in range(setting.repeats)]
-    theirs, our_seconds = (min(seconds) for seconds in zip(*times, strict=True))
+    loops = timms_loop(setting), our_loop(setting)
+    times = [[run() for run in loops] for _ in range(setting.repeats)]
+    theirs, ours = (min(watches, key=lambda watch: watch.seconds) for watches in zip(*times, strict=True))
     average = f", average {setting.settings.ema}" if setting.settings.ema else ""
     return PerfRow(
         f"fine-tuning step, {setting.model}, {setting.settings.batch} images, {setting.precision}{average}",
         "timm's training loop, channels_last",
-        theirs,
-        our_seconds,
+        theirs.seconds,
+        ours.seconds,
         limit=1,
-        note=f"{setting.settings.batch / our_seconds:.4g} images/s, {setting.workers} worker processes",
+        note=f"{setting.settings.batch / ours.seconds:.4g} images/s, {setting.workers} worker processes",
+        peak_share=peak_share(_work_alone(setting), ours.seconds, setting.device, setting.precision),
+        loader_share=ours.waited / (ours.seconds * (setting.steps - 1)),
     )
 
 
+def _work_alone(setting: FinetuneSetting) -> Callable[[], None]:
+    """Return forward and backward of the model on a batch."""
+    model, size = timm.create_model(setting.model, num_classes=CLASSES), setting.settings.resolution
+    model.to(setting.device)
+
+    def run() -> None:
+        model(torch.rand(setting.settings.batch, 3, size, size, device=setting.device)).sum().backward()
+
+    return run
+
+
 class Stopwatch(Hook):
-    """Seconds of a step, from the end of the first to the end of the last: the start is not counted."""
+    """Seconds of a step, from the end of the first to the end of the last, and those of waiting for batches between."""
 
     priority = "LOWEST"
 
     def __init__(self, setting: FinetuneSetting) -> None:
         self.clock, self.steps = clock_of(setting.device), setting.steps
         self.times: list[float] = []
+        self.waiting_clock = waiting_clock_of(setting.device)
+        self.waited, self.ended = 0.0, 0.0
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        if runner.iter:
+            self.waited += self.waiting_clock() - self.ended
 
     def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
         self.lap(runner.iter)
+        self.ended = self.waiting_clock()
 
     def lap(self, step: int) -> None:
         """Record the end of step 0, 1, ..."""
@@ -124,7 +145,7 @@ class Stopwatch(Hook):
         return (last - first) / (self.steps - 1)
 
 
-def our_loop(setting: FinetuneSetting) -> Callable[[], float]:
+def our_loop(setting: FinetuneSetting) -> Callable[[], Stopwatch]:
     """Return the engine as the task calls it, started anew each time."""
     settings = setting.settings
     backbone = create_backbone(f"timm:{setting.model}?pretrained=false")
@@ -135,18 +156,18 @@ def our_loop(setting: FinetuneSetting) -> Callable[[], float]:
     samples = [Sample(path, 0) for path in sorted(setting.folder.glob("images/*/*"))]
     views = SeededViews(ImageSamples(samples, settings.transform("bicubic")), seed=0)
 
-    def run() -> float:
+    def run() -> Stopwatch:
         watch = Stopwatch(setting)
         with tempfile.TemporaryDirectory() as folder:
             context = RunContext(setting.device, Path(folder), 0, lambda *_: None)
             model.train()
             fit(model, groups, views, settings, context, extras=replace(settings.extras(), hooks=(watch,)))
-        return watch.seconds
+        return watch
 
     return run
 
 
-def timms_loop(setting: FinetuneSetting) -> Callable[[], float]:
+def timms_loop(setting: FinetuneSetting) -> Callable[[], Stopwatch]:
     """Return an epoch of timm's train.py, with its loader, mixing, optimiser, schedule, average and meters."""
     settings, device = setting.settings, setting.device
     model = timm.create_model(setting.model, num_classes=CLASSES, drop_path_rate=settings.drop_path)
@@ -158,7 +179,7 @@ def timms_loop(setting: FinetuneSetting) -> Callable[[], float]:
     average = ModelEmaV3(model, settings.ema) if settings.ema else None
     loader = _timms_loader(setting)
 
-    def run() -> float:
+    def run() -> Stopwatch:
         watch = Stopwatch(setting)
         model.train()
         schedule, _ = create_scheduler_v2(
@@ -177,7 +198,7 @@ def timms_loop(setting: FinetuneSetting) -> Callable[[], float]:
             losses.update(loss.item(), len(images))
             schedule.step_update(step + 1, metric=losses.avg)
             watch.lap(step)
-        return watch.seconds
+        return watch
 
     return run
 

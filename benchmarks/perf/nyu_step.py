@@ -10,7 +10,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from benchmarks.perf.distill_memory import peak_bytes
-from benchmarks.perf.machine import clock_of
+from benchmarks.perf.machine import clock_of, peak_share
 from benchmarks.perf.row import PerfRow, interleaved
 from benchmarks.suite.protocols import load_protocol
 from depth.nyuv2 import NYUSettings, build_model, optimizer_of
@@ -81,6 +81,6 @@ def rows(name: str, setting: StepSetting) -> list[PerfRow]:
     job = f"NYUv2 training step, {name}, {settings.batch} crops of {settings.crop[0]} px, {settings.precision}"
     speed = f"{settings.batch / ours:.3g} images/s"
     return [
-        PerfRow(job, PEER, floor, ours, LIMIT, speed),
+        PerfRow(job, PEER, floor, ours, LIMIT, speed, peak_share=peak_share(step, ours, device, settings.precision)),
         PerfRow(f"{job}, peak memory", PEER, floor_peak, peak, LIMIT, unit="MiB"),
     ]

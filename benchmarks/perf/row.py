@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,25 @@ class PerfRow:
     limit: float  # the required ratio
     note: str = "-"  # distance between the answers, if there are answers
     unit: str = "s"
+    peak_share: float | None = None  # of the device's measured peak, that ours reaches (`machine.peak_share`)
+    loader_share: float | None = None  # of ours' time, that waits for data
 
     @property
     def ratio(self) -> float:
         return self.theirs / self.ours
+
+
+class TimedBatches(Iterator[Batch]):
+    """Count the seconds that are spent waiting for batches."""
+
+    def __init__(self, batches: Iterator[Batch], clock: Callable[[], float]) -> None:
+        self.batches, self.clock, self.seconds = batches, clock, 0.0
+
+    def __next__(self) -> Batch:
+        started = self.clock()
+        batch = next(self.batches)
+        self.seconds += self.clock() - started
+        return batch
 
 
 def interleaved(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,11 +16,13 @@ from benchmarks.perf import (
     distill_losses,
     distill_memory,
     distill_step,
+    distill_targets,
     distill_together,
 )
-from benchmarks.perf.distilling import DistillSetting, build_distiller
+from benchmarks.perf.distilling import DistillSetting, build_distiller, pictures
 from benchmarks.perf.row import PerfRow
 from umt.distill.distiller import Distiller
+from umt.distill.ingredients import Prepared, build_student, grid_of
 from umt.distill.recipe import load_recipe
 
 CPU = torch.device("cpu")
@@ -65,6 +68,8 @@ def test_cached_steps_are_compared_with_online_ones_and_with_the_students_own(
     rows = distill_cached.rows(setting, model)
     assert [row.limit for row in rows] == [2.9, 1 / 1.1]
     assert rows[0].ours == rows[1].ours > 0
+    assert 0 < rows[0].peak_share < 1
+    assert 0 < rows[0].loader_share <= 1
 
 
 def test_other_losses_are_compared_with_the_plain_sum(setting: DistillSetting) -> None:
@@ -78,6 +83,20 @@ def test_two_students_are_compared_with_one_and_the_seconds_own_part(setting: Di
     assert row.limit == 1 / 1.15
     assert "two students" in row.job
     assert min(row.ours, row.theirs) > 0
+
+
+def test_caches_are_compared_in_time_size_and_loss(setting: DistillSetting, model: Distiller, tmp_path: Path) -> None:
+    images = pictures(tmp_path / "pictures", 24)
+    writing = distill_targets.writing_row(setting, model, images, tmp_path)
+    reading = distill_targets.reading_row(setting, model, images, tmp_path)
+    assert "24 views in 12 shards" in writing.job
+    assert "GB/s, with checksums" in reading.note
+    assert distill_targets.size_row(model.teachers, 64).ratio >= 6
+    student = build_student(setting.recipe)
+    prepared = Prepared(setting.recipe, images, student, grid_of(student, 64), tmp_path)
+    loss = distill_targets.loss_row(prepared)
+    assert 0 < loss.ours < loss.theirs, "noise of random teachers, which no component holds, is easier to leave out"
+    assert 0 < float(loss.note.partition("cosine ")[2].partition(";")[0]) < 1
 
 
 def test_loading_is_compared_with_the_step(setting: DistillSetting, model: Distiller) -> None:

@@ -87,11 +87,11 @@ def plan_cache(
 
 def size_of_view(teachers: Sequence[Teacher], pixels: int | None, stored_as: str = FORMATS[0]) -> Size:
     """Return the size of one view: its targets, numbers, checksums, and its pixels if stored (`pixels` a side)."""
-    extents = _extents(teachers)
+    extents = target_extents(teachers)
     if stored_as == FORMATS[0]:
         tensors = {name: 2 * width * cells for name, (width, cells) in extents.items()}
     else:
-        tensors = {name: count * extents[name][1] for name, count in _counts(extents).items()}
+        tensors = {name: count * extents[name][1] for name, count in stored_components(extents).items()}
     parts = {
         f"teacher {teacher.name}": sum(tensors[f"{teacher.name}.{part}"] + SUM_BYTES for part in TARGET_PARTS)
         for teacher in teachers
@@ -194,20 +194,22 @@ def _begin(
     if (folder / MANIFEST).is_file():
         return manifest
     if manifest.format != FORMATS[0]:
-        bases, errors = fit_bases(_samples(teachers, manifest, views, device, batch), _counts(_extents(teachers)))
+        bases, errors = fit_bases(
+            sample_targets(teachers, manifest, views, device, batch), stored_components(target_extents(teachers))
+        )
         manifest = replace(manifest, pca=PcaRecord(write_bases(folder, bases), errors))
     manifest.write(folder)
     return manifest
 
 
-def _samples(
+def sample_targets(
     teachers: Sequence[Teacher], manifest: Manifest, views: ViewImages, device: torch.device, batch: int
 ) -> dict[str, Tensor]:
     """Return targets [views, vectors, C] of views that are spread over all images; of each map a few random cells."""
     generator, count = torch.Generator().manual_seed(0), min(SAMPLE_VIEWS, manifest.items())
     items = [index * manifest.items() // count for index in range(count)]
     batches = [items[first : first + batch] for first in range(0, count, batch)]
-    vectors: dict[str, list[Tensor]] = {name: [] for name in _extents(teachers)}
+    vectors: dict[str, list[Tensor]] = {name: [] for name in target_extents(teachers)}
     for loaded_batch in _batched(manifest, views, batches, pinned=False):
         for name, values in _tensors(all_targets(teachers, as_floats(loaded_batch["pixels"].to(device)))).items():
             flat = values.flatten(2) if values.ndim > 2 else values[..., None]
@@ -272,7 +274,7 @@ def _tensors(targets: Mapping[str, Targets]) -> dict[str, Tensor]:
     return {f"{name}.{part}": getattr(values, part) for name, values in targets.items() for part in TARGET_PARTS}
 
 
-def _extents(teachers: Sequence[Teacher]) -> dict[str, Extent]:
+def target_extents(teachers: Sequence[Teacher]) -> dict[str, Extent]:
     """Return the channels and cells of all targets."""
     extents: dict[str, Extent] = {}
     for teacher in teachers:
@@ -282,6 +284,6 @@ def _extents(teachers: Sequence[Teacher]) -> dict[str, Extent]:
     return extents
 
 
-def _counts(extents: Mapping[str, Extent]) -> dict[str, int]:
+def stored_components(extents: Mapping[str, Extent]) -> dict[str, int]:
     """Return the components of all targets; the space that a view takes beside them counts, too."""
     return component_counts(extents, SUM_BYTES * len(extents) + VIEW_BYTES)
