@@ -174,13 +174,20 @@ def execute(plan: RunPlan, executor: Executor, console: Console, note: StatusFil
     console.print(f"{len(plan.jobs)} jobs: {done} done before, {len(requests)} to run")
     print_blocked(console, plan)
     with LiveJobs(console, len(requests)) as live, note:
-        executor.run(
-            requests,
-            _in_turn(live.start, note.start),
-            _in_turn(live.advance, note.advance),
-            _in_turn(live.end, note.end),
-        )
+        for stage in _stages(requests):
+            executor.run(
+                stage,
+                _in_turn(live.start, note.start),
+                _in_turn(live.advance, note.advance),
+                _in_turn(live.end, note.end),
+            )
     return {request: _settled(request, report) for request, report in live.reports.items()}
+
+
+def _stages(requests: Sequence[JobRequest]) -> list[list[JobRequest]]:
+    """Return the jobs that have to end before others start, and these, which read models that they keep."""
+    stages = [[request for request in requests if request.reads_models == reads] for reads in (False, True)]
+    return [stage for stage in stages if stage] or [[]]
 
 
 def _settled(request: JobRequest, report: JobReport) -> JobReport:

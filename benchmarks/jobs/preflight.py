@@ -159,7 +159,9 @@ def _plan_job(
         return PlannedJob(title, protocol.hash, "blocked", problem=str(error))
     request = _request(options, key, backbone, protocol, dataset)
     processes = protocol.settings.processes(options.processes) if task.spreads else 1
-    return PlannedJob(title, protocol.hash, state, replace(request, processes=processes))
+    return PlannedJob(
+        title, protocol.hash, state, replace(request, processes=processes, reads_models=task.reads_models)
+    )
 
 
 def _refuse_misfits(task: Task, column: Column, dataset: DatasetCheck) -> None:

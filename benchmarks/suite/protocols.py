@@ -100,7 +100,9 @@ def _resolve(path: Path, task: str, folder: Path, children: tuple[Path, ...] = (
     if extended is None:
         return record
     beside = below(path.parent, extended) if extended.endswith((".yaml", ".yml")) else None
-    parent = _resolve(beside or protocol_path(task, extended, folder), task, folder, (*children, path))
+    source, _, name = extended.rpartition("/")  # a task, if it is not this one
+    shipped = protocol_path(source or task, name, folder)
+    parent = _resolve(beside or shipped, task if beside else source or task, folder, (*children, path))
     return {**{key: value for key, value in parent.items() if key != "footnote"}, **record}
 
 

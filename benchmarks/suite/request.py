@@ -27,6 +27,7 @@ class JobRequest:
     compiled: bool = False  # true if frozen backbones run through torch.compile
     wandb: bool = False  # true if the curves of trainings go to Weights & Biases, too
     processes: int = 1  # processes that share the job
+    reads_models: bool = False  # true if it reads models that other jobs keep
     stamp: tuple[int, ...] | None = None  # of the file of weights that the plan hashed
     trusted: bool = False  # true if a person typed the spec, so that it may run code
     facts: Sequence[tuple[str, Any]] = field(default=(), compare=False, repr=False)  # of the plan's BuildRecord

@@ -70,6 +70,7 @@ class Task(Generic[Settings]):
     warm_up: Callable[[torch.device], None] | None = None  # tries optional accelerators; the pre-flight calls it
     trains: bool = True  # true if it reads training images
     seeded: bool = True  # true if the seed can change its numbers; otherwise a single run is enough
+    reads_models: bool = False  # true if it reads models that other jobs keep, so that it runs after all others
     datasets: tuple[str, ...] = ()  # the names of data sets that stood in the place of `kinds`; goes with version 2
 
     def __post_init__(self) -> None:

@@ -30,8 +30,9 @@ from umt.training.precision import pick_precision
 
 @dataclass(frozen=True)
 class Finetuned:
-    """Scores [N, C] and labels [N] of the reported split, and the settings in use."""
+    """The trained model, scores [N, C] and labels [N] of the reported split, and the settings in use."""
 
+    model: Classifier
     scores: np.ndarray
     labels: np.ndarray
     details: dict[str, Any]
@@ -73,7 +74,7 @@ def finetune(job: Job[FinetuneSettings]) -> Finetuned:
         "training_images": len(samples),
         "drop_path_blocks": blocks,
     }
-    return Finetuned(scores.numpy(), test.labels, details)
+    return Finetuned(model, scores.numpy(), test.labels, details)
 
 
 def finetuning_work(settings: FinetuneSettings, sizes: Mapping[str, int]) -> Workload:

@@ -21,6 +21,7 @@ BUILT_IN = (
     "retrieval",
     "landmarks",
     "robustness",
+    "robustness_finetuned",
     "corruption",
     "zeroshot",
     "ade20k_linear",

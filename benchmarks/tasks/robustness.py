@@ -6,9 +6,10 @@ All variants of ImageNet share one head: it lies beside the cached features, so 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import Timeout
@@ -16,6 +17,7 @@ from filelock import Timeout
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.dinov2_linear import ChosenHead, HeadsSettings, chosen_head, workload
 from benchmarks.tasks.frozen import frozen_parts
+from umt.data.contract import Dataset
 from umt.errors import DeclarationError
 from umt.feature_cache.disk_cache import digest, locked
 from umt.feature_cache.key import NAME_DIGITS, feature_key
@@ -41,13 +43,18 @@ def run(job: Job[RobustnessSettings]) -> Outcome:
     samples = job.dataset.reported_samples
     view = (job.settings.resolution, job.settings.crop_pct)
     parts, labels = frozen_parts(job, samples, *view, what=head.parts)
-    answers = job.dataset.info.answers(samples) if job.dataset.info.answers else None
+    return scored_outcome(job.dataset, head.scores(parts), labels, head.details)
+
+
+def scored_outcome(dataset: Dataset, scores: np.ndarray, labels: np.ndarray, details: Mapping[str, Any]) -> Outcome:
+    """Return the accuracy of scores [N, C] of the reported images, and the value of each image."""
+    answers = dataset.info.answers(dataset.reported_samples) if dataset.info.answers else None
     scored = np.unique([*labels, *(index for classes in answers or () for index in classes)])
-    predictions = scored[head.scores(parts)[:, scored].argmax(axis=1)]
+    predictions = scored[scores[:, scored].argmax(axis=1)]
     values = 100 * _right(predictions, labels, answers)
     return Outcome(
         metrics={"top1": float(np.nanmean(values))},
-        details={**head.details, "scored_classes": len(scored), "scored_images": int(np.isfinite(values).sum())},
+        details={**details, "scored_classes": len(scored), "scored_images": int(np.isfinite(values).sum())},
         raw={"top1": values},
     )
 

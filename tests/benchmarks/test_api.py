@@ -116,6 +116,25 @@ def test_the_curves_of_a_fine_tuning_are_kept_beside_it(
     assert all(len(run.logged) == len(lines) for run in wandb.RUNS)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_kept_model_is_read_when_its_fine_tuning_has_ended(image_folder: Make, tmp_path: Path, workers: int) -> None:
+    """In whatever order the columns stand, and with a free worker beside it."""
+    image_folder(tmp_path / "data" / "imagenet")
+    suite = tmp_path / "tune.yaml"
+    columns = ", ".join(
+        f"{{heading: {task}, task: {task}, dataset: imagenet, protocol: mini, metric: top1}}"
+        for task in ("robustness_finetuned", "imagenet_finetune")
+    )
+    tables = f"{{table1: {{title: T, columns: [{columns}]}}}}"
+    suite.write_text(f"title: T\nabout: A\nseeds: 1\nembedded_data: false\ntables: {tables}\n")
+    given = {"suite": str(suite), "data_root": tmp_path / "data", "workers": workers, "quiet": True, "device": "cpu"}
+    with pytest.raises(ProcessError, match=r"no fine-tuned model of backbone .*run imagenet_finetune by"):
+        umt.evaluate({"tiny": TINY}, **given, out=tmp_path / "out", tasks="robustness_finetuned")
+    results = umt.evaluate({"tiny": TINY}, **given, out=tmp_path / "out")
+    assert results.loc[results["metric"] == "top1", "value"].nunique() == 1
+    assert set(results["task"]) == {"imagenet_finetune", "robustness_finetuned"}
+
+
 def test_wandb_that_is_not_installed_is_told_before_anything_runs(arguments: Make) -> None:
     given = arguments()
     with pytest.raises(PackageError, match="--wandb: the package wandb is not installed; pip install wandb"):

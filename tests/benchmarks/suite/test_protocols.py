@@ -45,6 +45,17 @@ def test_a_protocol_extends_another(tmp_path: Path) -> None:
     assert protocol.footnote is None, "a footnote belongs to the protocol that wrote it"
 
 
+def test_a_protocol_extends_one_of_another_task(tmp_path: Path) -> None:
+    write(tmp_path, "paper", "version: 1\nepochs: 10\nlr: 0.5")
+    (tmp_path / "reader").mkdir()
+    (tmp_path / "reader" / "paper.yaml").write_text("version: 2\nabout: a\nextends: task/paper\nlr: 0.25\n")
+    protocol = load_protocol("reader", "paper", Settings, tmp_path)
+    assert (protocol.settings, protocol.version) == (Settings(10, 0.25), 2)
+    (tmp_path / "reader" / "wrong.yaml").write_text("version: 2\nabout: a\nextends: task/papr\n")
+    with pytest.raises(UMTError, match=r"unknown protocol for task 'papr'\. Did you mean paper\?"):
+        load_protocol("reader", "wrong", Settings, tmp_path)
+
+
 def test_hash_follows_settings_alone(tmp_path: Path) -> None:
     write(tmp_path, "a", "version: 1\nepochs: 10")
     write(tmp_path, "b", "version: 1\nepochs: 10\nfrozen: true\nfootnote: other words")
