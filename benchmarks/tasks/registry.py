@@ -25,6 +25,7 @@ BUILT_IN = (
     "ade20k_linear",
     "knn_segmentation",
     "nyuv2_depth",
+    "nyuv2_normals",
     "video_propagation",
     "throughput",
 )

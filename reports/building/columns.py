@@ -87,6 +87,7 @@ WORDS = {  # for people; a task from outside is called by its own name
     "attentive": "attentive",
     "ade20k_linear": "linear",
     "nyuv2_depth": "depth",
+    "nyuv2_normals": "normals",
     "video_propagation": "propagation",
 }
 
