@@ -15,15 +15,11 @@ from depth.losses import DepthSupervision
 from umt.errors import SizeError
 
 
-@MODELS.register_module()
-class DPTDepthHead(DepthSupervision, DPTHead):
-    """Depth in metres [B, 1, H, W] from four [map, summary token] pairs, shallow to deep.
+class StridedDPTHead(DPTHead):
+    """A map of `outputs` channels from four [map, summary token] pairs, shallow to deep.
 
     in_channels, strides: of the four maps. channels: width of the fusion blocks. post_process_channels: width of each
     level before them.
-    bounded: the convolution's output goes through a sigmoid that spans (min_depth, max_depth), as in VPD: always
-    positive, so that the logarithms of SiLog and of the metrics exist, and with a gradient everywhere, which a clamp
-    does not have. Otherwise the output is the depth, as Proteus published it, and predictions are clamped to the range.
     """
 
     def __init__(
@@ -32,9 +28,7 @@ class DPTDepthHead(DepthSupervision, DPTHead):
         strides: Sequence[int],
         channels: int,
         post_process_channels: Sequence[int],
-        min_depth: float,
-        max_depth: float,
-        bounded: bool = True,
+        outputs: int = 1,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -42,13 +36,26 @@ class DPTDepthHead(DepthSupervision, DPTHead):
             channels=channels,
             in_index=list(range(len(in_channels))),
             input_transform="multiple_select",
-            num_classes=1,
-            threshold=0.0,  # of binary segmentation; mmseg warns if it is missing
+            num_classes=outputs,
+            threshold=0.0 if outputs == 1 else None,  # of binary segmentation; mmseg warns if it is missing
             post_process_channels=list(post_process_channels),
             norm_cfg={"type": "BN"},
             **options,
         )
         self.reassemble_blocks = Reassemble(in_channels, strides, post_process_channels)
+
+
+@MODELS.register_module()
+class DPTDepthHead(DepthSupervision, StridedDPTHead):
+    """Depth in metres [B, 1, H, W].
+
+    bounded: the convolution's output goes through a sigmoid that spans (min_depth, max_depth), as in VPD: always
+    positive, so that the logarithms of SiLog and of the metrics exist, and with a gradient everywhere, which a clamp
+    does not have. Otherwise the output is the depth, as Proteus published it, and predictions are clamped to the range.
+    """
+
+    def __init__(self, *maps: Any, min_depth: float, max_depth: float, bounded: bool = True, **options: Any) -> None:
+        super().__init__(*maps, **options)
         self.min_depth, self.max_depth, self.bounded = min_depth, max_depth, bounded
 
     def forward(self, inputs: Sequence[list[Tensor]]) -> Tensor:

@@ -29,6 +29,7 @@ BUILT_IN = (
     "knn_segmentation",
     "correspondence",
     "nyuv2_depth",
+    "nyuv2_normals",
     "video_propagation",
     "throughput",
 )

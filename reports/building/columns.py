@@ -88,6 +88,7 @@ WORDS = {  # for people; a task from outside is called by its own name
     "ade20k_linear": "linear",
     "segmentation_linear": "linear",
     "nyuv2_depth": "depth",
+    "nyuv2_normals": "normals",
     "video_propagation": "propagation",
 }
 
