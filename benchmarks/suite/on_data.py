@@ -15,17 +15,18 @@ from umt.files import component
 
 
 def suite_on(suite: Suite, names: Sequence[str], tasks: Sequence[str]) -> Suite:
-    """Return the suite with one table, its tasks on the named data sets, each by the protocol of its first column.
+    """Return the suite with one table, its tasks on the named data sets, each by the job of its first column.
 
     Without `tasks`, take those that leave the backbone as it is; if the kind of data has none of them, take all.
     Raises UMTError if a name is unknown, or if no task takes its kind of data.
     """
     infos = [dataset_info(name) for name in names]
-    first = {column.task: column for column in reversed(suite.columns) if column.task not in COST_TASKS}
+    first = {column.task: column.job for column in reversed(suite.columns) if column.task not in COST_TASKS}
+    shown = [column for column in suite.columns if first.get(column.task) == column.job]  # all metrics of the job
     columns = tuple(
         replace(column, heading=info.title, dataset=info.name)
         for info in infos
-        for column in _fitting(suite, list(first.values())[::-1], info, tasks)
+        for column in _fitting(suite, shown, info, tasks)
     )
     titles = list(dict.fromkeys(info.title for info in infos))
     return replace(
@@ -42,7 +43,7 @@ def _fitting(suite: Suite, columns: Sequence[Column], info: DatasetInfo, tasks: 
     frozen = [column for column in takes if not get_task(column.task).spreads]
     fitting = [column for column in takes if column.task in tasks] if tasks else frozen or takes
     if not fitting:
-        known = ", ".join(column.task for column in takes) or "none"
+        known = ", ".join(dict.fromkeys(column.task for column in takes)) or "none"
         raise OptionError(
             f"--dataset {info.name}: no task of suite '{suite.name}' for {info.kind} is chosen; it has {known}"
         )

@@ -1,4 +1,7 @@
-"""Any labelled folder as a data set: `folder:PATH`, a folder of images for each class, with or without splits."""
+"""Any labelled folder as a data set: `folder:PATH`, a folder of images for each class, with or without splits.
+
+`folder:PATH?classes=11` is one of images with masks.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from umt.data import masks
 from umt.data.contract import DatasetInfo, LabelledImages, Roles
 from umt.data.reading import class_images, foldered_samples, seeded_order, subfolders
 from umt.data.shards.lookup import split_names
@@ -56,6 +60,8 @@ def folder_info(text: str, path: str, options: Mapping[str, Any]) -> DatasetInfo
         raise LayoutError(
             f"data set '{text}': {root} is no folder; give the folder that holds the classes or the splits"
         )
+    if masks.OPTION in options:
+        return masks.masks_info(_name(text, root), root, options)
     names = split_names(root) or subfolders(root)
     train, validation, test = (
         next((name for name in known if name in names), None) for known in (TRAIN, VALIDATION, TEST)

@@ -100,11 +100,15 @@ def refuse_twice(names: Iterable[str], source: Path) -> None:
 
 
 def annotated_samples(root: Path, split: str) -> list[Sample]:
-    """List `images/SPLIT` in order of name, each with the PNG of the same stem in `annotations/SPLIT`.
+    """List `images/SPLIT` in order of name, each with the PNG of the same stem in `annotations/SPLIT`."""
+    return annotated_pairs(root / "images" / split, root / "annotations" / split)
+
+
+def annotated_pairs(images: Path, annotations: Path) -> list[Sample]:
+    """List the images of a folder in order of name, each with the PNG of the same stem in another folder.
 
     Raises UMTError if an image has none.
     """
-    images, annotations = root / "images" / split, root / "annotations" / split
     have = set(image_names(annotations))
     names = [(name, f"{Path(name).stem}.png") for name in image_names(images)]
     refuse_twice((annotation for _, annotation in names), images)
