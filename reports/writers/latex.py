@@ -35,6 +35,7 @@ SPECIAL = str.maketrans(
         "↓": r"$\downarrow$",
     }
 )
+HEADING = 12  # characters of a line of a heading, about as wide as its measure "top-1 (%) ↑"
 LATIN = "À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ"  # letters that every LaTeX engine sets in its default font
 
 
@@ -72,5 +73,5 @@ def _environment() -> Environment:
         autoescape=False,
         finalize=lambda value: escape(value) if isinstance(value, str) else value,
     )
-    environment.filters["lines"] = lambda text: textwrap.wrap(text, width=18, break_long_words=False)
+    environment.filters["lines"] = lambda text: textwrap.wrap(text, HEADING, break_long_words=False)
     return environment

@@ -18,7 +18,7 @@ from umt.text import printable
 
 WIDE_CONSOLE_CHARACTERS = 120  # characters a line, with room for more than the name of a row
 MAX_NAME = 26  # characters of a label; a longer one goes on in the next line, at the end of a word
-HEADING = 10  # characters of a line of a heading, if its words are no longer
+HEADING = 11  # characters of a line of a heading, "top-1 (%) ↑", if its words are no longer
 GAP = 2  # blanks between columns
 MAX_ROWS = 25  # rows that are printed
 MAX_ROWS_ABREAST = 4  # rows that fit beside each other on a narrow console

@@ -233,6 +233,15 @@ def test_pictures_are_shown(show, full_page: str) -> None:  # type: ignore[no-un
     assert tab.complaints == []
 
 
+def test_each_picture_has_a_sentence(show, full_page: str) -> None:  # type: ignore[no-untyped-def]
+    tab = show(full_page)
+    pictures = "[...document.querySelectorAll('main section')].filter(s => s.querySelector('img, .drawing svg'))"
+    said = "[...s.querySelectorAll('p.caption, section > figure > figcaption')].map(e => e.innerText.trim())"
+    sentences = tab.value(f"{pictures}.map(s => {said})")
+    assert len(sentences) == 4
+    assert all(len(texts) == 1 and texts[0].endswith(".") for texts in sentences), sentences
+
+
 def test_pictures_beyond_the_limit_are_links(show, full_page: str, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     picture = webp(Image.new("RGB", (32, 24), "teal"), lossless=True)
     sheets = [MapSheet(f"maps-{i}", f"Maps {i}", "", picture, tmp_path / f"{i}.png") for i in (1, 2)]
