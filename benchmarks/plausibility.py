@@ -64,7 +64,7 @@ def value_fault(metric: Metric, value: float, info: DatasetInfo) -> str | None:
     """Return the fault of a value outside the range of its metric."""
     highest = info.depth_range[1] if metric.unit == "m" and info.depth_range else None
     highest = 100.0 if metric.unit == "%" else highest
-    if value < 0 or (highest is not None and value > highest):
+    if (value < 0 and not metric.signed) or (highest is not None and value > highest):
         return (
             f"metric '{metric.name}' is {value:g}{metric.unit}, expected 0 to {'more' if highest is None else highest}"
         )

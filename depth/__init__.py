@@ -8,11 +8,12 @@ from depth.head import DPTDepthHead
 from depth.loading import LoadCheckedDepth
 from depth.losses import MaskedSiLog, SigLoss
 from depth.metric import PerImageDepth
-from depth.transforms import AdaBinsColor, BorderCrop, RandomColor
+from depth.transforms import AdaBinsColor, BenchmarkCrop, BorderCrop, RandomColor
 from depth.windows import WindowedDepthEstimator
 
 __all__ = [
     "AdaBinsColor",
+    "BenchmarkCrop",
     "BorderCrop",
     "DPTDepthHead",
     "LinearBinsHead",

@@ -13,6 +13,7 @@ from mmseg.registry import METRICS
 from umt.errors import DataError
 
 EIGEN_SHAPE = (480, 640)  # on which the crop [45:471, 41:601] is defined (Eigen et al. 2014)
+GARG = (0.40810811, 0.99189189, 0.03594771, 0.96405229)  # top, bottom, left, right as shares (Garg et al. 2016)
 NAMES = ("rmse", "absrel", "delta1", "delta2", "delta3", "log10", "silog")
 
 
@@ -23,13 +24,14 @@ class PerImageDepth(DepthMetric):
     silog is mmseg's: the root of mean(d^2) - 0.5 mean(d)^2 with d the difference of natural logarithms. rmse_pooled
     is the root over all pixels of all images, which some papers report. `images` holds the values of each image, and
     `pictures` prediction and truth [2, H, W] in metres, float32, of those whose path is in `pictured`.
+    garg: evaluate Garg's crop alone.
     """
 
     default_prefix = "depth"
 
-    def __init__(self, pictured: Sequence[str] = (), **options: Any) -> None:
+    def __init__(self, pictured: Sequence[str] = (), garg: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.pictured = frozenset(pictured)
+        self.pictured, self.garg = frozenset(pictured), garg
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keep the values of each image as a tensor, because a read would let a GPU wait."""
@@ -68,7 +70,18 @@ class PerImageDepth(DepthMetric):
             height, width = truth.shape
             raise DataError(f"{path}: {width}x{height} pixels, the Eigen crop needs 640x480; resize it and its depth")
         mask: torch.Tensor = self._get_eval_mask(truth)
-        return mask
+        return mask & garg_crop(mask) if self.garg else mask
+
+
+def garg_crop(mask: torch.Tensor) -> torch.Tensor:
+    """Return true inside Garg's crop of a map [H, W], on the device of `mask`."""
+    height, width = mask.shape
+    top, bottom, left, right = (
+        int(share * side) for share, side in zip(GARG, (height, height, width, width), strict=True)
+    )
+    inside = torch.zeros_like(mask)
+    inside[top:bottom, left:right] = True
+    return inside
 
 
 def _values(depth: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from mmseg.registry import MODELS
 from depth.heads import HEADS
 from depth.losses import LOSSES
 from depth.optim import RULES
-from depth.transforms import COLORS
+from depth.transforms import BENCHMARK, COLORS
 from depth.windows import WindowedDepthEstimator
 from mmseg_configs.backbone import PADDING_COLOURS, UMTBackbone, data_preprocessor, padding_colour
 from mmseg_configs.best import Best
@@ -24,6 +24,7 @@ from mmseg_configs.schedules import one_cycle
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
+from umt.data.checks.items import MILLIMETRES
 from umt.data.contract import Sample
 from umt.training.drop_path import set_drop_path
 
@@ -61,6 +62,8 @@ class NYUSettings(TrainingSettings):
     test_window: int  # side, with slide_flip; one window if the image is no larger
     test_stride: int  # step, with slide_flip
     eigen_crop: bool  # evaluate rows 45..470 and columns 41..600 of 480x640 only
+    kb_crop: bool = False  # of KITTI's images, in training and tests: the crop of its benchmark
+    garg_crop: bool = False  # evaluate Garg's crop only
     final_norm: bool = True  # of a ViT, applied to each map; false: maps are the outputs of blocks, as published
     far_truth: bool = False  # train on truth out of the depth range, too; tests are always within it
     loss_images: int | None = None  # number of images over which `sig` takes mean and variance; null: of a forward
@@ -74,6 +77,7 @@ class NYUSettings(TrainingSettings):
             check(field, getattr(self, field), getattr(self, field) > 0, "more than 0")
         divides = self.bn_batch % self.loss_share == 0
         check("loss_images", self.loss_images, divides, f"null, or a divisor of bn_batch = {self.bn_batch}")
+        check("test_size", self.test_size, not self.kb_crop or tuple(self.test_size) == BENCHMARK, f"{BENCHMARK}")
         check("max_depth", self.max_depth, 0 < self.min_depth < self.max_depth, f"more than min_depth {self.min_depth}")
 
     @property
@@ -106,9 +110,17 @@ CHOICES = {
 
 
 def build(
-    settings: NYUSettings, backbone: Backbone, train: Sequence[Sample], test: Sequence[Sample], seed: int
+    settings: NYUSettings,
+    backbone: Backbone,
+    train: Sequence[Sample],
+    test: Sequence[Sample],
+    seed: int,
+    scale: float = MILLIMETRES,
 ) -> Parts:
-    """Build the depth network with its optimiser, data and metric; the head's weights depend on the seed."""
+    """Build the depth network with its optimiser, data and metric; the head's weights depend on the seed.
+
+    scale: values of a metre in the depth maps.
+    """
     processes = get_dist_info()[1]
     shares_out = settings.processes(processes) == processes
     check("loss", settings.loss, shares_out, f"silog with {processes} processes, or loss_images smaller")
@@ -120,8 +132,8 @@ def build(
         return Parts(
             model,
             optimizer_of(settings, model),
-            NYUSamples(train, pipeline=train_pipeline(settings, crop)),
-            NYUSamples(test, pipeline=evaluation_pipeline(settings), test_mode=True),
+            NYUSamples(train, pipeline=train_pipeline(settings, crop, scale)),
+            NYUSamples(test, pipeline=evaluation_pipeline(settings, scale), test_mode=True),
             {**metric_config(settings), "pictured": pictured(test)},
             {"crop": list(crop), **_levels(model.backbone), **settings.recorded()},
             schedule=SCHEDULES[settings.schedule](settings),
@@ -204,17 +216,24 @@ def metric_config(settings: NYUSettings) -> dict[str, Any]:
         "min_depth_eval": settings.min_depth,
         "max_depth_eval": settings.max_depth,
         "crop_type": "nyu_crop" if settings.eigen_crop else None,
+        "garg": settings.garg_crop,
     }
 
 
-def train_pipeline(settings: NYUSettings, crop: tuple[int, int]) -> list[dict[str, Any]]:
+def train_pipeline(settings: NYUSettings, crop: tuple[int, int], scale: float = MILLIMETRES) -> list[dict[str, Any]]:
     """Return mmseg's transforms of a training image."""
     size = settings.size[::-1]
-    limits = {"min_depth": settings.min_depth, "max_depth": settings.max_depth, "far": settings.far_truth}
+    limits = {
+        "min_depth": settings.min_depth,
+        "max_depth": settings.max_depth,
+        "far": settings.far_truth,
+        "scale": scale,
+    }
     turn = {"type": "RandomRotate", "prob": 0.5, "degree": settings.rotation, "pad_val": 0, "seg_pad_val": 0}
     return [
         {"type": "LoadCheckedImage"},
         {"type": "LoadCheckedDepth", **limits},
+        *([{"type": "BenchmarkCrop"}] if settings.kb_crop else []),
         *([{"type": "BorderCrop"}] if settings.border_crop else []),
         *([turn] if settings.rotation else []),
         {"type": "RandomDepthMix", "prob": settings.depth_mix},
@@ -226,11 +245,13 @@ def train_pipeline(settings: NYUSettings, crop: tuple[int, int]) -> list[dict[st
     ]
 
 
-def evaluation_pipeline(settings: NYUSettings) -> list[dict[str, Any]]:
+def evaluation_pipeline(settings: NYUSettings, scale: float = MILLIMETRES) -> list[dict[str, Any]]:
     """Return mmseg's transforms of a test image; predictions are resized to the truth, which keeps its own size."""
+    limits = {"min_depth": settings.min_depth, "max_depth": settings.max_depth, "scale": scale}
+    load = {"type": "LoadCheckedDepth", **limits}
+    resize = {"type": "Resize", "scale": settings.test_size[::-1], "keep_ratio": False}
     return [
         {"type": "LoadCheckedImage"},
-        {"type": "Resize", "scale": settings.test_size[::-1], "keep_ratio": False},
-        {"type": "LoadCheckedDepth", "min_depth": settings.min_depth, "max_depth": settings.max_depth},
+        *([load, {"type": "BenchmarkCrop"}] if settings.kb_crop else [resize, load]),
         {"type": "PackSegInputs", "meta_keys": META_KEYS},
     ]

@@ -9,9 +9,12 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from umt.errors import DataError
+
 BYTES = np.arange(256, dtype=np.float64) / 255.0
 BORDER = (45, 472, 43, 608)  # top, bottom, left, right of the valid part of a registered 480x640 frame (AdaBins)
 FRAME = (480, 640)
+BENCHMARK = (352, 1216)  # height, width of the images of the KITTI benchmark
 
 
 @TRANSFORMS.register_module()
@@ -67,6 +70,27 @@ class BorderCrop(BaseTransform):
             left, right = (width * side // FRAME[1] for side in BORDER[2:])
             results[name] = np.ascontiguousarray(results[name][top:bottom, left:right])
         return {**results, "img_shape": results["img"].shape[:2]}
+
+
+@TRANSFORMS.register_module()
+class BenchmarkCrop(BaseTransform):
+    """Cut KITTI's benchmark crop out of image and depth: 352x1216 pixels, at the bottom and in the middle.
+
+    What is cut off is not evaluated: `ori_shape`, to which predictions are resized, is that of the crop.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        height, width = results["img"].shape[:2]
+        top, left = height - BENCHMARK[0], (width - BENCHMARK[1]) // 2
+        if top < 0 or left < 0:
+            raise DataError(
+                f"{results['img_path']}: {width}x{height} pixels, KITTI's crop needs {BENCHMARK[1]}x{BENCHMARK[0]}; "
+                "take another protocol"
+            )
+        for name in ("img", *results["seg_fields"]):
+            crop = results[name][top : top + BENCHMARK[0], left : left + BENCHMARK[1]]
+            results[name] = np.ascontiguousarray(crop)
+        return {**results, "img_shape": BENCHMARK, "ori_shape": BENCHMARK}
 
 
 COLORS = {"albumentations": "RandomColor", "adabins": "AdaBinsColor"}  # names of protocols -> of mmseg's registry

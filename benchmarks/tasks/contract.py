@@ -26,6 +26,7 @@ class Metric:
     name: str
     unit: str  # "%", "m" or "" for a plain ratio
     higher_is_better: bool = True
+    signed: bool = False  # true if it may be less than 0
 
 
 @dataclass(frozen=True)

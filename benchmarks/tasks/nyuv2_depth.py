@@ -22,7 +22,7 @@ def run(job: Job[NYUSettings]) -> Outcome:
     """Train on the training split, and test the weights that the protocol chooses on the test split."""
     settings = job.settings
     train, test = job.dataset.training_samples, job.dataset.reported_samples
-    parts = build(settings, job.backbone, train, test, job.seed)
+    parts = build(settings, job.backbone, train, test, job.seed, job.dataset.info.depth_scale)
     values = train_and_test(parts, settings, RunContext(job.device, job.work_dir, job.seed, job.progress, job.wandb))
     raw = {name: np.array(image_values) for name, image_values in values.pop("images").items()}
     shown = {Path(path): maps for path, maps in values.pop("pictures").items()}

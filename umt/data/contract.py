@@ -140,6 +140,7 @@ class DatasetInfo:
     labels: Labels | None = None  # of a segmentation set, if they are not 0 for unlabelled and class index + 1
     label_names: tuple[str, ...] = ()  # of a segmentation set, in order of the class index; no file holds them
     depth_range: tuple[float, float] | None = None  # metres between which the median of any depth map lies
+    depth_scale: float = 1000.0  # values of a metre in its depth maps
     ends: tuple[str, str] | None = None  # official names of the first and the last class
     metric: str = "top1"  # the accuracy that papers report, one of METRICS
     answers: Callable[[Sequence[Sample]], list[frozenset[int]]] | None = None  # right classes, if not the target alone

@@ -277,7 +277,7 @@ def test_a_class_map_that_is_none_is_named(tmp_path: Path, annotation: Image.Ima
 @pytest.mark.parametrize(
     ("annotation", "message"),
     [
-        (Image.new("L", (60, 40), 90), "depth of 8 bit, expected a 16-bit PNG in mm; convert it"),
+        (Image.new("L", (60, 40), 90), "depth of 8 bit, expected a 16-bit PNG, 1000 a metre; convert it"),
         (Image.new("1", (60, 40), 1), "depth of 8 bit"),
         (Image.new("I;16", (60, 40), 0), "no pixel between 0.001 and 10.0 m; remove it and its image"),
         (Image.new("I;16", (60, 40), 65_535), "no pixel between"),

@@ -44,18 +44,21 @@ def check_annotation(image: Path, annotation: Path, labels: Labels) -> None:
         )
 
 
-def check_depth(image: Path, annotation: Path, plausible: tuple[float, float] | None = None) -> None:
+def check_depth(
+    image: Path, annotation: Path, plausible: tuple[float, float] | None = None, scale: float = MILLIMETRES
+) -> None:
     """Check a depth map: 16-bit, as large as its image, some pixel measured, the median in a plausible range (m)."""
     depth = _same_size(image, annotation)
+    unit = "millimetres" if scale == MILLIMETRES else f"1/{scale:g} m"
     if depth.ndim != 2 or depth.dtype.itemsize < 2:
-        raise DataError(f"{annotation}: {_kind(depth)}, expected a 16-bit grey PNG in millimetres; convert it")
+        raise DataError(f"{annotation}: {_kind(depth)}, expected a 16-bit grey PNG in {unit}; convert it")
     if not depth.any():
         raise DataError(f"{annotation}: no valid depth (all values are 0); remove it and its image")
-    median = float(np.median(depth[depth > 0])) / MILLIMETRES
+    median = float(np.median(depth[depth > 0])) / scale
     if plausible and not plausible[0] <= median <= plausible[1]:
         raise DataError(
-            f"{annotation}: median depth {median:.2f} m if its values are millimetres, expected {plausible[0]:g} to "
-            f"{plausible[1]:g} m; convert the depth to millimetres"
+            f"{annotation}: median depth {median:.2f} m if its values are {unit}, expected {plausible[0]:g} to "
+            f"{plausible[1]:g} m; convert the depth to {unit}"
         )
 
 
@@ -78,7 +81,7 @@ def check_item(dataset: Dataset, sample: Sample) -> None:
         for image in dataset.info.pair(sample).images:
             check_image(image)
     elif dataset.info.kind == "depth":
-        check_depth(sample.image, sample.target, dataset.info.depth_range)
+        check_depth(sample.image, sample.target, dataset.info.depth_range, dataset.info.depth_scale)
     else:
         check_annotation(sample.image, sample.target, dataset.info.pixel_labels)
 
