@@ -25,7 +25,7 @@ Examples:
   umt protocols diff ade20k_linear/paper ade20k_linear/dinov3
   umt protocols diff knn/paper my/knn/mine.yaml
 
-A protocol is TASK/NAME, or a YAML file in a folder called after its task, as in benchmarks/protocols.
+A protocol is TASK/NAME, or a YAML file in a folder called after its task, as in benchmarks/tasks/protocols.
 """
 
 
