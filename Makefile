@@ -13,7 +13,7 @@ fast: ## run the tests that are not marked slow
 	bash tests/run_all.sh --fast
 lint: ## check format, style, types and the direction of imports
 	$(ENV) && ruff format --check . && ruff check . && mypy && lint-imports
-docs: ## build the documentation into site/
-	$(ENV) && mkdocs build --strict
+docs: ## make the gallery's pictures, and build the documentation into site/
+	$(ENV) && bash docs/pictures.sh && mkdocs build --strict
 example: ## run the main job on the embedded data
 	bash benchmarks/run_all.sh

