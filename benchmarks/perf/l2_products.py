@@ -17,7 +17,11 @@ from umt.probes.path import Fit, penalty_path
 
 IMAGES, WIDTH, CLASSES = 6000, 384, 1000  # a ViT-S
 PENALTIES = (1000.0, 100.0, 10.0)
-PRODUCTS = {"aten.mm.default": 0, "aten.addmm_.default": 1}  # position of the first of the two factors
+PRODUCTS = {
+    "aten.mm.default": 0,
+    "aten.mm.out": 0,
+    "aten.addmm_.default": 1,
+}  # position of the first of the two factors
 LIMIT = 1 / 1.4
 
 Product = tuple[torch.dtype, int, int, int]  # of [N, K] and [K, M]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -14,7 +15,10 @@ BLOCK_VALUES = 1 << 19  # 4 MB of float64
 
 @dataclass(frozen=True)
 class Point:
-    """Weights [R, C] and bias [C] under a penalty: the sum of losses, its gradients, and the errors [N, C]."""
+    """Weights [R, C] and bias [C] under a penalty: the sum of losses, its gradients, and the errors [N, C].
+
+    Its errors and logits are overwritten by other points once it is gone.
+    """
 
     weights: Tensor
     bias: Tensor
@@ -51,6 +55,7 @@ class SoftmaxObjective:
     targets: Tensor
     counts: Tensor
     class_sums: Tensor
+    spares: list[Tensor] = field(default_factory=list)  # [N, C] of points that are gone: fresh memory costs a sixth
 
     @classmethod
     def of(cls, rows: Tensor, targets: Tensor) -> SoftmaxObjective:
@@ -65,27 +70,32 @@ class SoftmaxObjective:
 
     def at(self, weights: Tensor, bias: Tensor, penalty: float) -> Point:
         """Return everything that is known about weights [R, C] and the best bias near `bias` [C]."""
-        return self._at(weights, bias, penalty, self.rows @ weights)
+        return self._at(weights, bias, penalty, torch.mm(self.rows, weights, out=self._spare()))
 
     def between(self, points: Sequence[Point], shares: Sequence[float], penalty: float) -> Point:
         """Combine points with these shares; logits are linear in the weights, so it costs one product."""
 
-        def blend(part: str) -> Tensor:
-            blended = shares[0] * getattr(points[0], part)
+        def blend(part: str, out: Tensor | None = None) -> Tensor:
+            blended = torch.mul(getattr(points[0], part), shares[0], out=out)
             for point, share in zip(points[1:], shares[1:], strict=True):
                 blended.add_(getattr(point, part), alpha=share)
             return blended
 
-        return self._at(blend("weights"), blend("bias"), penalty, blend("logits"))
+        return self._at(blend("weights"), blend("bias"), penalty, blend("logits", self._spare()))
 
     def _at(self, weights: Tensor, bias: Tensor, penalty: float, logits: Tensor) -> Point:
         bias = self._balanced(logits, bias)
-        errors, losses = torch.empty_like(logits), logits.new_empty(len(logits))
+        errors, losses = self._spare(), logits.new_empty(len(logits))
         slope = torch.zeros_like(self.class_sums)
         for span in spans(logits):
             losses[span] = cross_entropy(logits[span], bias, self.targets[span], errors[span])
             slope.addmm_(self.rows[span].T, errors[span])
-        return Point(weights, bias, penalty, losses.sum().item(), slope, errors.sum(dim=0), errors, logits)
+        point = Point(weights, bias, penalty, losses.sum().item(), slope, errors.sum(dim=0), errors, logits)
+        weakref.finalize(point, self.spares.extend, (errors, logits))
+        return point
+
+    def _spare(self) -> Tensor:
+        return self.spares.pop() if self.spares else self.rows.new_empty(len(self.rows), len(self.counts))
 
     def _balanced(self, logits: Tensor, bias: Tensor) -> Tensor:
         """Return the bias after one Newton step on it alone, no longer than 1 in any class.
