@@ -44,6 +44,7 @@ def distill(
     wandb: bool = False,
     parallel: str = "ddp",
     compiled: bool = False,
+    low_memory: bool = False,
     dry_run: bool = False,
     quiet: bool = False,
 ) -> Path:
@@ -75,7 +76,7 @@ def distill(
         return run_folder / STUDENT_FILE
     with TrainingBar(console, choice.recipe.name, processes.main) as bar:
         context = RunContext(_device(device, processes), run_folder, choice.recipe.seed, bar.report, wandb)
-        settings = RunSettings(context, save_every, parallel, compiled, processes.main)
+        settings = RunSettings(context, save_every, parallel, compiled, low_memory, processes.main)
         path = train.distill(choice.recipe, ingredients, settings, announce)
     console.print(f"wrote {shown(path)}; evaluate it with: umt run {shown(path)}")
     return path

@@ -10,7 +10,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor
 
-from umt.backbones.contract import Backbone
+from umt.backbones.contract import Backbone, Features
 from umt.distill.alignment.balance import Balance, check_schedule, value_at
 from umt.distill.alignment.losses import (
     ANGULAR,
@@ -26,6 +26,7 @@ from umt.distill.alignment.standardise import Standardisers
 from umt.distill.objectives import objective_of
 from umt.distill.recipe import AlignmentSpec, DistillRecipe, InteractionSpec, TeacherSpec
 from umt.distill.spaces.interaction import InteractionModules
+from umt.distill.spaces.parts import spaces_in_parts
 from umt.distill.spaces.projectors import Projectors
 from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape, Targets
 from umt.distill.teachers.teacher import Teacher, all_targets
@@ -63,6 +64,7 @@ class Distiller(BaseModel):
         self.teachers = tuple(teachers)
         self.clock = Clock()
         self.share = 0.0  # of the training that is done, for schedules
+        self.parts = 1  # of a batch; if several, each computes its spaces again for the gradient, to save memory
 
     def forward(self, images: Tensor, targets: Cached | None = None, mode: str = "loss") -> dict[str, Tensor]:
         """Compute losses of views [B, 3, R, R], uint8 or in [0, 1]; 'loss' is the minimised sum, the rest its parts."""
@@ -72,7 +74,7 @@ class Distiller(BaseModel):
         )
         shift = Shift.draw(self.alignment.shift)
         features = self.student(shift.move(images, self.student.strides[-1]), maps=(-1,))
-        spaces: dict[str, SpaceFeatures] = self.spaces(features)
+        spaces = self._spaces(features)
         parts: dict[str, Tensor] = {}
         losses = [
             self._space_losses(name, space, teacher_targets[name], shift, parts) for name, space in spaces.items()
@@ -91,6 +93,12 @@ class Distiller(BaseModel):
             part.compile(dynamic=False)
         for teacher in self.teachers:
             teacher.compile()
+
+    def _spaces(self, features: Features) -> dict[str, SpaceFeatures]:
+        if self.parts > 1:
+            return spaces_in_parts(self.spaces, features, self.parts)
+        spaces: dict[str, SpaceFeatures] = self.spaces(features)
+        return spaces
 
     def _targets(self, images: Tensor) -> dict[str, Targets]:
         with self.clock.part(images.device):

@@ -43,6 +43,7 @@ COST_IMAGES = 4  # images that the costs are measured on first
 MIN_COST_SECONDS = (
     1.0  # seconds; if a forward of all models takes less, costs are measured on a whole batch, as it will be run
 )
+LOW_MEMORY_PARTS = 4  # of a batch; more hardly save more, and make its products small
 CURVE_POINTS = 60  # points of each loss's curve, in the checkpoint and in every result of the student
 
 
@@ -83,6 +84,7 @@ class RunSettings:
     save_every: int = 1000  # optimiser steps between saves
     parallel: str = "ddp"
     compile: bool = False
+    low_memory: bool = False  # compute the spaces twice, in parts of a batch
     main: bool = True  # true if this process writes the files
 
 
@@ -105,6 +107,8 @@ def distill(
         settings.compile
     ):  # not before: the costs are measured on other batch sizes, and each size is compiled separately
         model.compile_parts()
+    if settings.low_memory:
+        model.parts = LOW_MEMORY_PARTS
     training = recipe.training
     groups = layer_decay_groups(
         model.student,
