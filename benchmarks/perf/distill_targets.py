@@ -81,12 +81,12 @@ def reading_row(setting: DistillSetting, model: Distiller, images: ImageList, fo
         for index in keys:
             default_collate([views[index, 0]])
 
-    bare = _mapped_reading(views, keys)
+    copy_mapped = _mapped_reading(views, keys)
     started = time.perf_counter()
     for index in range(len(images)):
         default_collate([views[index, 0]])
     first = (time.perf_counter() - started) / len(images)
-    theirs, ours = interleaved(bare, read, repeats=setting.repeats, clock=time.perf_counter)
+    theirs, ours = interleaved(copy_mapped, read, repeats=setting.repeats, clock=time.perf_counter)
     gigabytes = size_of_view(model.teachers, setting.recipe.views.size).total / 1e9
     note = f"{gigabytes * len(keys) / ours:.2g} GB/s, with checksums {gigabytes / first:.2g} GB/s"
     return PerfRow("reading a stored view", "mapped memory", theirs / len(keys), ours / len(keys), 1 / 1.25, note)

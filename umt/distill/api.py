@@ -49,6 +49,7 @@ def distill(
     wandb: bool = False,
     parallel: str = "ddp",
     compiled: bool = False,
+    low_memory: bool = False,
     dry_run: bool = False,
     quiet: bool = False,
 ) -> Path:
@@ -91,7 +92,7 @@ def distill(
         return folders[0] / STUDENT_FILE
     with TrainingBar(console, ", ".join(item.name for item in recipes), processes.main) as bar:
         context = RunContext(_device(device, processes), run_folder, recipes[0].seed, bar.report, wandb)
-        settings = RunSettings(context, save_every, parallel, compiled, processes.main)
+        settings = RunSettings(context, save_every, parallel, compiled, low_memory, processes.main)
         paths = _train(learners, settings, announce)
     for path in paths:
         print_whole(console, f"wrote {shown(path)}; evaluate it with: umt run {shown(path)}")

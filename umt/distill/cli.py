@@ -48,6 +48,7 @@ Examples:
     help="With several processes: each holds the whole model, or a shard of it.",
 )
 @options.COMPILE
+@click.option("--low-memory", is_flag=True, help="Compute the spaces twice, a quarter of a batch at a time.")
 @options.DRY_RUN
 def distill_command(recipe_name: str, loggers: tuple[str, ...], cache: Path | None, **values: Any) -> None:
     """Distil several teachers into one student, and write OUT/student.pth.

@@ -10,7 +10,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor
 
-from umt.backbones.contract import Backbone
+from umt.backbones.contract import Backbone, Features
 from umt.distill.alignment.balance import Balance, check_schedule, value_at
 from umt.distill.alignment.losses import (
     ANGULAR,
@@ -27,6 +27,7 @@ from umt.distill.objectives import objective_of
 from umt.distill.recipe import AlignmentSpec, DistillRecipe, InteractionSpec, TeacherSpec
 from umt.distill.spaces.interaction import InteractionModules
 from umt.distill.spaces.ladder import Ladder
+from umt.distill.spaces.parts import spaces_in_parts
 from umt.distill.spaces.projectors import Projectors
 from umt.distill.spaces.shapes import SpaceFeatures, SpaceShape, StudentShape, Targets, check_size, resampled
 from umt.distill.teachers.teacher import Teacher, all_targets, resized
@@ -34,6 +35,7 @@ from umt.errors import DeclarationError, unknown_name
 
 Spaces = InteractionModules | Projectors
 METHODS: dict[str, type[Spaces]] = {"umt": InteractionModules, "projectors": Projectors, "ladder": Ladder}
+LOW_MEMORY_PARTS = 4  # of a batch; more hardly save more, and make its products small
 Cached = Mapping[str, Sequence[Tensor]]  # summary and features of each space
 
 
@@ -64,6 +66,7 @@ class Distiller(BaseModel):
         self.teachers = tuple(teachers)
         self.clock = Clock()
         self.share = 0.0  # of the training that is done, for schedules
+        self.parts = 1  # of a batch; if several, each computes its spaces again for the gradient, to save memory
 
     def forward(self, images: Tensor, targets: Cached | None = None, mode: str = "loss") -> dict[str, Tensor]:
         """Compute losses of views [B, 3, R, R], uint8 or in [0, 1]; 'loss' is the minimised sum, the rest its parts."""
@@ -73,7 +76,7 @@ class Distiller(BaseModel):
         )
         shift, view = Shift.draw(self.alignment.shift), self._student_view(images)
         features = self.student(shift.move(view, self.student.strides[-1]), maps=self.spaces.maps)
-        spaces: dict[str, SpaceFeatures] = self.spaces(features)
+        spaces = self._spaces(features)
         parts: dict[str, Tensor] = {}
         losses = [
             self._space_losses(name, space, teacher_targets[name], shift, parts) for name, space in spaces.items()
@@ -86,6 +89,10 @@ class Distiller(BaseModel):
         """Take note of the training's step, which schedules and balance follow."""
         self.share, self.balance.step = step / steps, step
 
+    def lower_memory(self) -> None:
+        """Compute the spaces of each batch in parts, and again for the gradient; a step takes longer."""
+        self.parts = LOW_MEMORY_PARTS
+
     def compile_parts(self) -> None:
         """Let torch.compile speed up student, spaces and teachers, in place: their weights keep their names."""
         for part in (self.student, self.spaces):
@@ -97,6 +104,12 @@ class Distiller(BaseModel):
         """Return the views in a size that is drawn for this batch, if the recipe has several."""
         sizes = self.alignment.student_sizes
         return resized(images, sizes[int(torch.randint(len(sizes), ()))]) if sizes else images
+
+    def _spaces(self, features: Features) -> dict[str, SpaceFeatures]:
+        if self.parts > 1:
+            return spaces_in_parts(self.spaces, features, self.parts)
+        spaces: dict[str, SpaceFeatures] = self.spaces(features)
+        return spaces
 
     def _targets(self, images: Tensor) -> dict[str, Targets]:
         with self.clock.part(images.device):
@@ -164,6 +177,11 @@ class DistillerGroup(BaseModel):
         """Tell every student the training's step."""
         for student in self.distillers():
             student.at_step(step, steps)
+
+    def lower_memory(self) -> None:
+        """Lower the memory of every student's spaces."""
+        for student in self.distillers():
+            student.lower_memory()
 
     def compile_parts(self) -> None:
         """Let torch.compile speed up students, spaces and teachers."""

@@ -86,6 +86,7 @@ class RunSettings:
     save_every: int = 1000  # optimiser steps between saves
     parallel: str = "ddp"
     compile: bool = False
+    low_memory: bool = False  # compute the spaces twice, in parts of a batch
     main: bool = True  # true if this process writes the files
 
 
@@ -117,6 +118,8 @@ def train_model(
     """Run the training of a recipe on a model, with the note of the teachers' time in the progress line."""
     if settings.compile:  # not before: the costs are measured on other batch sizes, each of which is compiled apart
         model.compile_parts()
+    if settings.low_memory:
+        model.lower_memory()
     extras = Extras(
         save_every=settings.save_every,
         ema=recipe.ema,

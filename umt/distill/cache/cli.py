@@ -61,7 +61,7 @@ def teachers() -> None:
     type=click.Choice(FORMATS),
     default=FORMATS[0],
     show_default=True,
-    help="pca8: principal components of 8 bits, in a sixth of the space, with an error that is printed.",
+    help="pca8: 8 bits for principal components of maps, about a sixth of the space; its error is printed.",
 )
 @click.option(
     "--shard",

@@ -22,7 +22,7 @@ PARTS = ("mean", "components", "scale")
 LARGEST = 127  # code
 STEEPEST = 4  # a component's codes reach at least to so small a share of the largest value
 SMALLER = 6  # times than fp16
-VECTOR_SHARE = 4  # vectors keep all components if they take less than one part in so many
+LEAST_SHARE = 0.25  # of a map's components, also where vectors leave no room for them in a sixth
 HELD_OUT = 8  # one view in so many is not fitted on, but measures the error
 
 Extent = tuple[int, int]  # channels, and cells of a map; 1 cell for a vector
@@ -98,17 +98,14 @@ class PcaRecord:
 def component_counts(extents: Mapping[str, Extent], overhead: int) -> dict[str, int]:
     """Return the components of each tensor of a view, so that all take a sixth of fp16, `overhead` bytes included.
 
-    Vectors, which are hard to compress and small beside maps, keep all components if they are small enough.
+    Vectors keep all components: few hold them badly, and beside maps they are small. A view of large vectors and small
+    maps takes more than a sixth.
     """
     values = {name: width * cells for name, (width, cells) in extents.items()}
     vectors = sum(values[name] for name, (_, cells) in extents.items() if cells == 1)
     budget = (2 * sum(values.values()) + overhead) // SMALLER - overhead
-    is_small = vectors * VECTOR_SHARE <= budget
-    share = (budget - vectors) / (sum(values.values()) - vectors) if is_small else budget / sum(values.values())
-    return {
-        name: width if is_small and cells == 1 else max(1, int(width * share))
-        for name, (width, cells) in extents.items()
-    }
+    share = max(LEAST_SHARE, (budget - vectors) / max(1, sum(values.values()) - vectors))
+    return {name: width if cells == 1 else max(1, int(width * share)) for name, (width, cells) in extents.items()}
 
 
 def fit_bases(samples: Mapping[str, Tensor], counts: Mapping[str, int]) -> tuple[dict[str, Basis], dict[str, float]]:

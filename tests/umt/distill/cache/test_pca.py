@@ -85,8 +85,8 @@ def test_a_view_of_three_teachers_takes_a_sixth() -> None:
     assert 6 <= (2 * sum(values.values()) + 104) / stored < 6.1
     assert counts["cls.features"] == 1024, "vectors keep all components"
     assert counts["mae.features"] == counts["dino.features"] == 249
-    pooled = component_counts({"cls.summary": (1024, 1), "cls.features": (1024, 1)}, 72)
-    assert 6 <= (2 * 2048 + 72) / (sum(pooled.values()) + 72) < 6.1
+    pooled = component_counts({"cls.summary": (1024, 1), "cls.features": (512, 1), "dino.features": (384, 4)}, 72)
+    assert pooled == {"cls.summary": 1024, "cls.features": 512, "dino.features": 96}, "small maps lose no more"
 
 
 def assert_coded(views: CachedViews, key: tuple[int, int], prepared: Prepared) -> None:
@@ -118,7 +118,9 @@ def test_a_cache_holds_the_targets_of_its_views(
     headers = sum(8 + int.from_bytes(path.read_bytes()[:8], "little") for path in (tmp_path / "cache").glob("shard-*"))
     assert files - headers == 36 * size.total
     if not pixels:
-        assert size_of_view(prepared.teachers(), None).total / size.total >= 6
+        assert size_of_view(prepared.teachers(), None).total / size.total > 3, (
+            "vectors take half of fp16, maps an eighth"
+        )
     assert set(views.manifest.pca.errors) == {
         f"{name}.{part}" for name in ("lite0", "lite2") for part in ("summary", "features")
     }
