@@ -25,6 +25,7 @@ BUILT_IN = (
     "ade20k_linear",
     "knn_segmentation",
     "correspondence",
+    "view_correspondence",
     "nyuv2_depth",
     "throughput",
 )

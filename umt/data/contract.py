@@ -19,7 +19,7 @@ from umt.data.shards.lookup import packed_size
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 
-KINDS = ("classification", "segmentation", "depth", "keypoints")
+KINDS = ("classification", "segmentation", "depth", "keypoints", "views")
 METRICS = ("top1", "mean_per_class")
 MARKER = "umt-data.json"  # beside data in the layout of an official set that is not that set
 
