@@ -258,7 +258,7 @@ class Dataset:
     @cached_property
     def title(self) -> str:
         """The name in tables: the official title only for the complete official set."""
-        if self.official or not self.info.sized:
+        if self.official or not (self.info.sized or self.marked):
             return self.info.title
         subset = next((title for title, sizes in self.info.subsets.items() if sizes == self.sizes), None)
         if subset and not self.marked:

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from umt.correspondence.views import turn
 from umt.data.checks.items import validate
-from umt.data.contract import Dataset
+from umt.data.contract import MARKER, Dataset
 from umt.data.sets import navi, scannet_pairs
 from umt.errors import UMTError
 
@@ -55,6 +55,13 @@ def test_navi_pairs_are_every_fourth_photograph_and_another_of_its_object(offici
         assert 0 < turn(pair.motion) <= 120
     assert [pair.name for pair in pairs] == [navi.read_pair(sample).name for sample in dataset.info.read(
         official["navi"], "wild")]  # fmt: skip
+
+
+def test_marked_photographs_do_not_bear_the_official_name(official: dict[str, Path], tmp_path: Path) -> None:
+    root = copied(official["navi"], tmp_path)
+    assert Dataset(navi.INFO, root).title == "NAVI"
+    (root / MARKER).write_text('{"title": "rendered objects"}')
+    assert Dataset(navi.INFO, root).title == "rendered objects"
 
 
 def test_rotations_are_those_of_scipy() -> None:
