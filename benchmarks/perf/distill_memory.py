@@ -17,7 +17,7 @@ from benchmarks.perf.row import PerfRow
 from umt.backbones.contract import Backbone
 from umt.distill.distiller import Distiller, as_floats
 from umt.distill.teachers.teacher import all_targets
-from umt.distill.train import LOW_MEMORY_PARTS
+from umt.distill.distiller import LOW_MEMORY_PARTS
 
 MIB = 2**20
 CPU_BATCH = 8  # with fewer images the gradients of the weights, which no batch changes, are most of the memory

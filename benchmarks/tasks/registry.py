@@ -28,6 +28,7 @@ BUILT_IN = (
     "segmentation_linear",
     "knn_segmentation",
     "correspondence",
+    "view_correspondence",
     "nyuv2_depth",
     "nyuv2_normals",
     "video_propagation",

@@ -31,6 +31,8 @@ METRICS = {
     "pck": ShownMetric("PCK"),
     "pck_per_image": ShownMetric("PCK per image"),
     "pck_per_point": ShownMetric("PCK per point"),
+    "recall_3d": ShownMetric("recall in space"),
+    "recall_2d": ShownMetric("recall in the image"),
     "map": ShownMetric("mAP"),
     "recall_at_1": ShownMetric("R@1"),
     "recall_at_5": ShownMetric("R@5"),

@@ -19,7 +19,7 @@ from umt.data.shards.lookup import packed_size
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 
-KINDS = ("classification", "landmarks", "segmentation", "depth", "keypoints", "video")
+KINDS = ("classification", "landmarks", "segmentation", "depth", "keypoints", "views", "video")
 WHOLE_IMAGES = ("classification", "landmarks")  # kinds that are about whole images: no task needs a map for them
 METRICS = ("top1", "mean_per_class")
 MARKER = "umt-data.json"  # beside data in the layout of an official set that is not that set
@@ -270,7 +270,7 @@ class Dataset:
     @cached_property
     def title(self) -> str:
         """The name in tables: the official title only for the complete official set."""
-        if self.official or not self.info.sized:
+        if self.official or not (self.info.sized or self.marked):
             return self.info.title
         subset = next((title for title, sizes in self.info.subsets.items() if sizes == self.sizes), None)
         if subset and not self.marked:

@@ -69,8 +69,8 @@ def render_room(seed: int, width: int, height: int) -> RoomView:
     """Render the room of a seed as its camera sees it; equal arguments give equal bits."""
     rng = np.random.default_rng(seed)
     size = rng.uniform((3.5, 2.4, 4.0), (5.5, 3.0, 6.5))
-    camera = _place_camera(rng, size, width, height)
-    return render(_furnish(rng, size, camera), camera, rng)
+    camera = place_camera(rng, size, width, height)
+    return render(furnish(rng, size, camera), camera, rng)
 
 
 def render(scene: Scene, camera: Camera, rng: np.random.Generator) -> RoomView:
@@ -93,14 +93,14 @@ def _render(scene: Scene, origin: Array, rays: Array, rng: np.random.Generator) 
     return rgb, scene.stack("label")[hits.box].astype(np.uint8), hits.depth
 
 
-def _place_camera(rng: np.random.Generator, size: Array, width: int, height: int) -> Camera:
+def place_camera(rng: np.random.Generator, size: Array, width: int, height: int) -> Camera:
     """Place the camera near the front wall at eye height; it looks into the room and a little down."""
     x, z = rng.uniform(0.3, 0.7) * size[0], rng.uniform(0.2, 0.6)
     yaw, pitch = np.radians(rng.uniform((-25, -20), (25, -4)))
     return Camera((x, rng.uniform(1.2, 1.7), z), yaw, pitch, width, height, FOCAL_SHARE * width)
 
 
-def _furnish(rng: np.random.Generator, size: Array, camera: Camera) -> Scene:
+def furnish(rng: np.random.Generator, size: Array, camera: Camera) -> Scene:
     boxes = [*shell(rng, size), *_rug(rng, size), *_panels(rng, size), *_furniture(rng, size, camera)]
     lamp = size * rng.uniform((0.3, 0.85, 0.3), (0.7, 0.95, 0.7))
     return Scene(boxes, lamp)

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from umt.data.checks.items import validate
 from umt.data.prepare import prepare
 from umt.data.registry import find_dataset
+from umt.data.sets.spair import write_mini as write_spair
 
 
 @pytest.fixture
@@ -38,6 +39,18 @@ def test_voc2012(
     (outcome,) = prepare("voc2012", tmp_path / "data", archive, progress)
     assert outcome.sizes == {"train": 1, "val": 1}
     validate(find_dataset("voc2012", tmp_path / "data"))
+
+
+def test_spair(tmp_path: Path, make_tar: Callable[..., Path], progress: Progress) -> None:
+    """The names of its annotations have a colon, which no other archive may have in its first folder."""
+    write_spair(tmp_path / "SPair-71k", (2, 2, 2))
+    content = {
+        path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()
+    }
+    archive = make_tar(tmp_path / "SPair-71k.tar.gz", content)
+    (outcome,) = prepare("spair", tmp_path / "data", archive, progress)
+    assert outcome.sizes == {"trn": 6, "val": 6, "test": 6}
+    validate(find_dataset("spair", tmp_path / "data"))
 
 
 def test_cityscapes(tmp_path: Path, picture: bytes, mask: bytes, progress: Progress) -> None:
