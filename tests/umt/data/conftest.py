@@ -14,7 +14,7 @@ from PIL import Image
 from umt.data.mini import mini_versions
 
 # instead of the counts of sets outside the example
-LESS = {200: 20, (8, 4): (1, 1), (32, 12): (2, 1), (8, 3): (2, 1)}
+LESS = {200: 20, (8, 4): (1, 1), (32, 12): (2, 1), (8, 3): (2, 1), 12: 3}
 
 
 @pytest.fixture(scope="session")
