@@ -20,6 +20,7 @@ BUILT_IN = (
     "diagnostics",
     "retrieval",
     "landmarks",
+    "captions",
     "robustness",
     "robustness_finetuned",
     "corruption",

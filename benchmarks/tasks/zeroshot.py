@@ -40,7 +40,7 @@ class ZeroShotSettings:
 def run(job: Job[ZeroShotSettings]) -> Outcome:
     """Score classes by cosine similarity to the image; the mean over templates stands for a class."""
     settings = job.settings
-    language = _language_of(job.backbone)
+    language = language_of(job.backbone)
     names = job.dataset.spoken_names
     templates = sentences(settings.templates or job.dataset.prompts)
     directions = class_directions(language, names, templates, job.device, job.progress)
@@ -74,7 +74,8 @@ def sentences(declared: Sequence[str]) -> list[str]:
     return written
 
 
-def _language_of(backbone: Backbone) -> str:
+def language_of(backbone: Backbone) -> str:
+    """Return the open_clip model in whose space a backbone's feature lies; UMTError for a backbone without texts."""
     if backbone.language:
         return backbone.language
     spec = parse_spec(backbone.spec)

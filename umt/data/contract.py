@@ -19,8 +19,8 @@ from umt.data.shards.lookup import packed_size
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 
-KINDS = ("classification", "landmarks", "segmentation", "depth", "keypoints", "views", "video")
-WHOLE_IMAGES = ("classification", "landmarks")  # kinds that are about whole images: no task needs a map for them
+KINDS = ("classification", "landmarks", "captions", "segmentation", "depth", "keypoints", "views", "video")
+WHOLE_IMAGES = ("classification", "landmarks", "captions")  # kinds without maps: no task needs one for them
 METRICS = ("top1", "mean_per_class")
 MARKER = "umt-data.json"  # beside data in the layout of an official set that is not that set
 
@@ -144,6 +144,7 @@ class DatasetInfo:
     ends: tuple[str, str] | None = None  # official names of the first and the last class
     metric: str = "top1"  # the accuracy that papers report, one of METRICS
     answers: Callable[[Sequence[Sample]], list[frozenset[int]]] | None = None  # right classes, if not the target alone
+    captions: Callable[[Path], Sequence[tuple[str, ...]]] | None = None  # of each reported image
     spoken: Callable[[str], str] = plain_words  # the name of a class as people say it; KeyError for an unknown one
     # Sentences around a spoken name, `{}`, or a list of open_clip's. A change needs a new version of `zeroshot/paper`.
     prompts: tuple[str, ...] = ()
@@ -210,6 +211,11 @@ class Dataset:
     def class_names(self) -> list[str]:
         """The names of the classes in order of index; empty if the layout holds none."""
         return self.info.class_names(self.root) if self.info.class_names else []
+
+    @property
+    def captions(self) -> Sequence[tuple[str, ...]]:
+        """The captions of each reported image; none for a set without."""
+        return self.info.captions(self.root) if self.info.captions else []
 
     @property
     def spoken_names(self) -> list[str]:

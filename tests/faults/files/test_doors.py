@@ -75,6 +75,7 @@ STARTING = {
 }
 # Where a template that is no constant is filled in.
 FILLING = {
+    "umt/data/mini/captions.py:write_captions": "constants",
     "umt/data/mini/layout.py:class_name_of": "a declaration",
     "umt/data/mini/layout.py:fill": "a declaration",
 }
@@ -102,6 +103,7 @@ OPENING = {
     "umt/data/sets/scannet_pairs.py:_arrays": "the bytes of read_plain, without pickles",
     "umt/data/mini/keypoints.py:_write_image": "embedded data, in a folder that was just made",
     "umt/data/mini/landmarks.py:write_landmarks": "embedded data, in a folder that was just made",
+    "umt/data/mini/captions.py:write_captions": "embedded data, in a folder that was just made",
     "umt/data/sets/variants/objectnet.py:write_mini": "embedded data, in a folder that was just made",
     "umt/data/sets/landmarks/__init__.py:_build": "an archive after refuse_odd",
     "umt/data/sets/davis2017.py:write_mini": "embedded data, in a folder that was just made",
@@ -144,6 +146,7 @@ MAKING = {
     "umt/data/mini/digits.py:write_corruptions": "constants",
     "umt/data/sets/voc2012.py:write_mini": "constants",
     "umt/data/mini/landmarks.py:write_landmarks": "constants",
+    "umt/data/mini/captions.py:write_captions": "constants",
     "umt/data/sets/variants/objectnet.py:write_mini": "constants",
     "umt/data/sets/landmarks/__init__.py:_build": "constants",
     "umt/data/sets/davis2017.py:write_mini": "constants",

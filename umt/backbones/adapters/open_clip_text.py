@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
@@ -22,6 +23,7 @@ from umt.errors import WeightsError
 VISUAL = "visual"  # the image tower of a model
 SIZES = r"(input_resolution|context_length|vocab_size)$"  # numbers that OpenAI's archives hold as tensors
 OF_IMAGES = ("pool", "dtype", "weights_of", "allow")  # options that do not concern the text tower
+TEXTS_AT_ONCE = 256  # captions encoded at once
 CLASSES_AT_ONCE = 10  # encoded at once, in all their sentences; it changes no number
 
 
@@ -40,18 +42,37 @@ def class_directions(
     `part=` names the place of its image tower.
     templates: texts with `{}` for the name of a class. seed: of `create_backbone`, if the weights are random.
     """
-    spec = parse_spec(language)
-    refuse_untrusted(spec)
-    model = _text_tower(spec, seed).to(device).eval()
-    length = spec.options.get("text_cfg", {}).get("context_length")
-    with building(language, {}):
-        tokenizer = open_clip.get_tokenizer(spec.name.partition("/")[0], context_length=length)
+    model, tokenizer = _text_encoder(language, device, seed)
     parts = []
     for start in range(0, len(names), CLASSES_AT_ONCE):
         part = names[start : start + CLASSES_AT_ONCE]
         parts.append(open_clip.build_zero_shot_classifier(model, tokenizer, part, templates, device=device))
         progress(start + len(part), len(names), "classes")
     return torch.cat(parts, dim=1).T.float()
+
+
+def text_directions(
+    language: str, texts: Sequence[str], device: torch.device, progress: Callable[[int, int, str], None]
+) -> Tensor:
+    """Return unit vectors float32 [T, D] of texts as they are; `language` is as in `class_directions`."""
+    model, tokenizer = _text_encoder(language, device)
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            part = list(texts[start : start + TEXTS_AT_ONCE])
+            parts.append(model.encode_text(tokenizer(part).to(device), normalize=True).float())
+            progress(start + len(part), len(texts), "captions")
+    return torch.cat(parts)
+
+
+def _text_encoder(language: str, device: torch.device, seed: int = 0) -> tuple[Any, Callable[[list[str]], Tensor]]:
+    """Return the text tower, and the tokenizer before it."""
+    spec = parse_spec(language)
+    refuse_untrusted(spec)
+    model = _text_tower(spec, seed).to(device).eval()
+    length = spec.options.get("text_cfg", {}).get("context_length")
+    with building(language, {}):
+        return model, open_clip.get_tokenizer(spec.name.partition("/")[0], context_length=length)
 
 
 def _text_tower(spec: Spec, seed: int) -> nn.Module:

@@ -82,10 +82,9 @@ def write_mini(folder: Path, count: int) -> None:
     mappings = folder / "mappings"
     mappings.mkdir()
     names = [f"digit, {digit}" for digit in range(10)]
-    labels = {home: home.replace("_", " ") for home in homes.values()}
-    overlap = {
-        labels[home]: "; ".join(names[digit] for digit in digits) for home, digits in {**pairs, **single}.items()
-    }
+    labels = {path.name: path.name.replace("_", " ") for path in sorted((folder / "images").iterdir())}
+    several = {home: digits for home, digits in {**pairs, **single}.items() if home in labels}
+    overlap = {labels[home]: "; ".join(names[digit] for digit in digits) for home, digits in several.items()}
     order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]  # of the list of names
     numbers = {str(digit): line for line, digit in enumerate(order)}
     for file, content in ((FOLDERS, labels), (OVERLAP, overlap), (NUMBERS, numbers)):
