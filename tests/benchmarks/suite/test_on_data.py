@@ -44,6 +44,14 @@ def test_named_tasks_are_taken_by_their_first_protocol() -> None:
     assert suite.embedded_data
 
 
+def test_all_metrics_of_a_job_are_shown() -> None:
+    suite = suite_on(load_suite("vfm"), ["cub"], ["diagnostics", "retrieval"])
+    of_suite = {column.metric for column in load_suite("vfm").columns if column.task == "diagnostics"}
+    assert {column.metric for column in suite.columns if column.task == "diagnostics"} == of_suite
+    assert [column.metric for column in suite.columns if column.task == "retrieval"] == ["map", "recall_at_1"]
+    assert len(suite.measured) == 2
+
+
 def test_dense_data_take_the_tasks_that_there_are() -> None:
     assert jobs(suite_on(load_suite("paper"), ["ade20k"], [])) == [("ade20k_linear", "ade20k", "paper")]
 
