@@ -15,9 +15,8 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.perf.distilling import DistillSetting, build_distiller, step
 from benchmarks.perf.row import PerfRow
 from umt.backbones.contract import Backbone
-from umt.distill.distiller import Distiller, as_floats
+from umt.distill.distiller import LOW_MEMORY_PARTS, Distiller, as_floats
 from umt.distill.teachers.teacher import all_targets
-from umt.distill.distiller import LOW_MEMORY_PARTS
 
 MIB = 2**20
 CPU_BATCH = 8  # with fewer images the gradients of the weights, which no batch changes, are most of the memory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import tarfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -25,8 +26,8 @@ from mmseg_configs.loading import LoadCheckedImage, LoadCheckedLabels
 from umt.backbones import create_backbone
 from umt.cli import cli
 from umt.data.images import decode
-from umt.data.sets.imagenet import read_truth
 from umt.data.sets.nyuv2 import labelled_pairs, read_splits
+from umt.data.shards.devkit import DEVKIT, META, TRUTH, read_classes
 from umt.distill.cache.cache import Shard
 from umt.distill.recipe import TeacherSpec, load_recipe
 from umt.distill.teachers.teacher import load_teacher
@@ -143,10 +144,12 @@ def class_map(path: Path) -> None:
 
 
 def devkit(path: Path) -> None:
-    (path.parent / "data").mkdir(exist_ok=True)
-    (path.parent / "data/ILSVRC2012_validation_ground_truth.txt").write_text("1\n")
-    path.rename(path.parent / "data/meta.mat")
-    read_truth(path.parent)
+    truth = path.parent / "truth.txt"
+    truth.write_text("1\n")
+    with tarfile.open(path.parent / DEVKIT, "w:gz") as tar:
+        tar.add(truth, TRUTH)
+        tar.add(path, META)
+    read_classes(path.parent / DEVKIT)
 
 
 FILES: dict[str, tuple[str, Door]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +14,8 @@ from hypothesis import strategies as st
 from umt.data.checks.record import read_record, record_path
 from umt.data.contract import Dataset, read_marker
 from umt.data.sets import aircraft, cub
-from umt.data.sets.imagenet import read_truth
 from umt.data.sets.nyuv2 import read_splits
+from umt.data.shards.devkit import DEVKIT, META, TRUTH, read_classes
 from umt.errors import UMTError
 
 Outcome = Callable[[Callable[[], object]], None]
@@ -53,12 +55,16 @@ def test_aircraft(outcome: Outcome, tmp_path: Path, variants: bytes, images: byt
 @QUICK
 @given(CONTENT, st.binary(max_size=300))
 def test_the_devkit_and_the_splits(outcome: Outcome, tmp_path: Path, truth: bytes, mat: bytes) -> None:
-    (tmp_path / "data").mkdir(exist_ok=True)
-    (tmp_path / "data" / "ILSVRC2012_validation_ground_truth.txt").write_bytes(truth)
-    for path in ("data/meta.mat", "splits.mat"):
-        (tmp_path / path).write_bytes(mat)
-    outcome(lambda: read_truth(tmp_path))
+    (tmp_path / "splits.mat").write_bytes(mat)
+    with tarfile.open(tmp_path / DEVKIT, "w:gz") as tar:
+        for name, content in ((TRUTH, truth), (META, mat)):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    outcome(lambda: read_classes(tmp_path / DEVKIT))
     outcome(lambda: read_splits(tmp_path / "splits.mat"))
+    (tmp_path / DEVKIT).write_bytes(truth + mat)
+    outcome(lambda: read_classes(tmp_path / DEVKIT))
 
 
 @QUICK
