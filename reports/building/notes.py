@@ -25,9 +25,13 @@ def legend_of(columns: Sequence[MeasuredColumn]) -> tuple[str, ...]:
 
 
 def _column_notes(columns: Sequence[MeasuredColumn]) -> Iterator[str]:
+    """Yield each note behind all headings that it is of: metrics of one job share theirs."""
+    headings: dict[str, dict[str, None]] = {}
     for column in columns:
         if column.measurements:
-            yield column_note(column.heading, column.results)
+            note = column_note(column.heading, column.results).removeprefix(column.heading)
+            headings.setdefault(note, {}).setdefault(column.heading)
+    yield from (f"{', '.join(names)}{note}" for note, names in headings.items())
 
 
 def column_note(heading: str, results: Sequence[Result]) -> str:

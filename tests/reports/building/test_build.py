@@ -149,12 +149,13 @@ def test_dagger_marks_official_results(cub, name):
 
 
 def test_columns_of_one_measurement_share_their_footnote(measurement):
-    asked = [Column("Speed", "throughput", "imagenet", "mini", name) for name in ("images_per_second", "gmacs")]
+    metrics = {"Speed": "images_per_second", "Forward": "gmacs"}
+    asked = [Column(heading, "throughput", "imagenet", "mini", name) for heading, name in metrics.items()]
     measured = {"images_per_second": 9.0, "gmacs": 2.0}
     table = _table(asked, [measurement(asked[0], 9.0, metrics=measured, title="photos", official=False)])
     assert len(table.columns) == 2
-    assert [note for note in table.notes if note.startswith("photos")] == [
-        "photos: 20 train, 10 test; throughput, protocol mini version 1 (01234567)."
+    assert [note for note in table.notes if "photos" in note] == [
+        "Speed, Forward: photos, 20 train, 10 test; throughput, protocol mini version 1 (01234567)."
     ]
 
 
