@@ -16,7 +16,7 @@ from umt.console import Console
 from umt.errors import UMTError, unknown_name
 from umt.training.device import pick_device
 
-NOT_BENCHMARKS = {"row", "machine", "distilling", "ade_logits", "many_backbones", "table1_work", "__main__"}
+NOT_BENCHMARKS = {"row", "machine", "distilling", "ade_logits", "many_backbones", "table1_work", "sizes", "__main__"}
 BENCHMARKS = sorted({module.name for module in pkgutil.iter_modules(benchmarks.perf.__path__)} - NOT_BENCHMARKS)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,14 +28,17 @@ def measure(device: torch.device) -> list[PerfRow]:
         return [fingerprint_row(paths), index_row(Path(folder))]
 
 
-def index_row(root: Path) -> PerfRow:
+def index_row(root: Path, repeats: int = 5) -> PerfRow:
     """Compare what each job does before it opens the first image of the class folders below `root`."""
     names = subfolders(root)
     samples, paths = with_sample_objects(root, names)
     ours_first = foldered_samples(root, names, names)
     is_equal = ours_first == samples and (ours_first.paths == paths).all()
     theirs, ours = interleaved(
-        lambda: with_sample_objects(root, names), lambda: foldered_samples(root, names, names), repeats=5
+        lambda: with_sample_objects(root, names),
+        lambda: foldered_samples(root, names, names),
+        repeats=repeats,
+        clock=time.process_time,
     )
     return PerfRow(
         f"index of {len(paths):,} images", "a list of samples, then their paths", theirs, ours, 2.5, _note(is_equal)
@@ -49,10 +53,12 @@ def with_sample_objects(root: Path, names: Sequence[str]) -> tuple[list[Sample],
     return samples, np.array([os.fsencode(sample.image) for sample in samples])
 
 
-def fingerprint_row(paths: Sequence[Path]) -> PerfRow:
+def fingerprint_row(paths: Sequence[Path], repeats: int = 5) -> PerfRow:
     """Compare both on these files."""
     is_equal = images_fingerprint(paths) == with_path_objects(paths)
-    theirs, ours = interleaved(lambda: with_path_objects(paths), lambda: images_fingerprint(paths), repeats=5)
+    theirs, ours = interleaved(
+        lambda: with_path_objects(paths), lambda: images_fingerprint(paths), repeats=repeats, clock=time.process_time
+    )
     return PerfRow(f"fingerprint of {len(paths):,} images", "Path objects", theirs, ours, 2.5, _note(is_equal))
 
 
