@@ -17,15 +17,20 @@ from benchmarks.scores import IMAGE
 from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.dense_maps import each_map
 from benchmarks.tasks.workload import Passes, Workload, split_sizes
-from umt.correspondence.keypoints import Canvas, keypoint_errors
+from umt.correspondence.keypoints import Canvas, errors_at, predicted
+from umt.correspondence.panel import SIDE as TILE_SIDE
+from umt.correspondence.panel import TILES, keypoint_panel
 from umt.data.contract import Dataset, Sample
+from umt.data.images import decode_rgb
 from umt.data.pairs import KeypointPair
 from umt.errors import DeclarationError
+from umt.panels import Panel, panel_details
 
 DRAW_SEED = 20  # probe3d's
 VIEWS = (0, 1, 2)  # differences of viewpoint that SPair-71k annotates
 CATEGORIES = 18  # of SPair-71k, by which the cost is estimated
 WHITE = (255, 255, 255)
+PANELS = 6  # pairs that are drawn for people
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,15 @@ def run(job: Job[CorrespondenceSettings]) -> Outcome:
     """Look for the keypoints of drawn pairs, class by class, so that the maps of one class are in memory at a time."""
     settings = job.settings
     pairs, draws = drawn_pairs(job.dataset, settings.pairs_per_class)
-    errors = errors_of(job, pairs)
-    hits = {name: error < settings.threshold for name, error in errors.items()}
+    canvas = Canvas(job.backbone.side(settings.resolution), settings.cells)
+    positions = positions_of(job, pairs, canvas)
+    hits = {pair.name: errors_at(positions[pair.name], pair, canvas) < settings.threshold for pair in pairs}
     shown = [pair for pair in pairs if pair.name in draws[None]]
     categories = sorted({pair.category for pair in shown})
     areas = np.array([_areas(row, pair, hits, categories) for row, pair in enumerate(shown)], dtype=np.int32)
     shares = np.array([100 * hits[pair.name].mean() if len(hits[pair.name]) else np.nan for pair in shown])
     by_class = class_shares(shown, hits)
+    panels = drawn_panels(shown, positions, hits, canvas)
     return Outcome(
         metrics={
             "pck": float(np.mean(list(by_class.values()))),
@@ -65,8 +72,10 @@ def run(job: Job[CorrespondenceSettings]) -> Outcome:
             "keypoints": int(areas[:, 4].sum()),
             "class_pck": by_class,
             "pck_by_view_difference": {str(view): _view_pck(pairs, draws[view], hits) for view in VIEWS},
+            **panel_details(TILES, panels),
         },
         raw={"areas": areas, "pck_per_image": shares, IMAGE: np.array([pair.name for pair in shown])},
+        pictures={name: panel.pixels for name, panel in panels.items()},
     )
 
 
@@ -95,15 +104,13 @@ def _draw(pairs: Sequence[KeypointPair], view: int | None, count: int | None) ->
     return names[:count]
 
 
-def errors_of(job: Job[CorrespondenceSettings], pairs: Sequence[KeypointPair]) -> dict[str, np.ndarray]:
-    """Return the errors of the keypoints of each pair, by its name; the pairs are in order of class."""
-    side = job.backbone.side(job.settings.resolution)
-    canvas = Canvas(side, job.settings.cells)
+def positions_of(job: Job[CorrespondenceSettings], pairs: Sequence[KeypointPair], canvas: Canvas) -> dict[str, Tensor]:
+    """Return the predicted places of the keypoints of each pair, by its name; the pairs are in order of class."""
     groups = {category: [pair for pair in pairs if pair.category == category] for category in _categories(pairs)}
     images = {category: images_of(group) for category, group in groups.items()}
     order = [(category, image) for category, paths in images.items() for image in paths]
     maps: dict[Path, Tensor] = {}
-    errors: dict[str, np.ndarray] = {}
+    positions: dict[str, Tensor] = {}
 
     def match(start: int, batch: Tensor) -> None:
         units = F.normalize(batch.to(job.device), dim=1)
@@ -112,11 +119,27 @@ def errors_of(job: Job[CorrespondenceSettings], pairs: Sequence[KeypointPair]) -
             if image == images[category][-1]:
                 group = groups[category]
                 names = [pair.name for pair in group]
-                errors.update(zip(names, keypoint_errors(maps, group, canvas), strict=True))
+                positions.update(zip(names, predicted(maps, group, canvas), strict=True))
                 maps.clear()
 
-    each_map(job, [Sample(image, 0) for _, image in order], side, match, square=padded)
-    return errors
+    each_map(job, [Sample(image, 0) for _, image in order], canvas.side, match, square=padded)
+    return positions
+
+
+def drawn_panels(
+    pairs: Sequence[KeypointPair], positions: Mapping[str, Tensor], hits: Mapping[str, np.ndarray], canvas: Canvas
+) -> dict[str, Panel]:
+    """Draw the first pair of the first classes that has keypoints, by the names of its class and its images."""
+    firsts = {pair.category: pair for pair in reversed(pairs) if len(hits[pair.name])}
+    panels = {}
+    for category in sorted(firsts)[:PANELS]:
+        pair = firsts[category]
+        images = [padded(decode_rgb(image), TILE_SIDE).permute(1, 2, 0).numpy() for image in pair.images]
+        source, truth = (canvas.shares(*part).numpy() for part in zip(pair.points, pair.sizes, strict=True))
+        points = (source, truth, positions[pair.name].numpy())
+        name = f"{category} {pair.images[0].stem} {pair.images[1].stem}"
+        panels[name] = keypoint_panel(images[0], images[1], points, hits[pair.name])
+    return panels
 
 
 def images_of(pairs: Iterable[KeypointPair]) -> list[Path]:

@@ -62,12 +62,15 @@ def keypoint_errors(maps: dict[Path, Tensor], pairs: Sequence[KeypointPair], can
 
     maps: features [C, H, W] of all images of the pairs, of norm 1.
     """
-    truths = [canvas.shares(pair.points[1], pair.sizes[1]) for pair in pairs]
     positions = predicted(maps, pairs, canvas)
-    return [
-        (torch.linalg.vector_norm(position - truth, dim=1) / _box_share(pair)).numpy()
-        for pair, position, truth in zip(pairs, positions, truths, strict=True)
-    ]
+    return [errors_at(part, pair, canvas) for part, pair in zip(positions, pairs, strict=True)]
+
+
+def errors_at(positions: Tensor, pair: KeypointPair, canvas: Canvas) -> np.ndarray:
+    """Return the error [K] of the keypoints of a pair at such places [K, 2], as `keypoint_errors` does."""
+    truth = canvas.shares(pair.points[1], pair.sizes[1])
+    errors: np.ndarray = (torch.linalg.vector_norm(positions - truth, dim=1) / _box_share(pair)).numpy()
+    return errors
 
 
 def predicted(maps: dict[Path, Tensor], pairs: Sequence[KeypointPair], canvas: Canvas) -> list[Tensor]:

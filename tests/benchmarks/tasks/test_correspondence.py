@@ -78,6 +78,13 @@ def test_the_values_of_pairs_give_the_metrics(make_job: Callable[..., Job]) -> N
     assert len(set(outcome.raw["image"])) == outcome.details["pairs"] == 36
 
 
+def test_a_pair_of_each_class_is_drawn(make_job: Callable[..., Job]) -> None:
+    outcome = TASK.run(make_job(resolution=64))
+    assert [name.split()[0] for name in outcome.pictures] == ["bus", "chair", "tvmonitor"]
+    assert set(outcome.details["panels"]["legends"]) == set(outcome.pictures)
+    assert all(picture.shape == (256, 3 * 256, 3) for picture in outcome.pictures.values())
+
+
 def test_draws_are_those_of_probe3d_in_order_of_name(dataset: Dataset) -> None:
     pairs, draws = drawn_pairs(dataset, 5)
     every = sorted((INFO.pair(sample) for sample in dataset.reported_samples), key=lambda pair: pair.name)  # type: ignore[misc]
