@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,20 +31,25 @@ ALEXNET = {  # mean error over the severities, as the authors of ImageNet-C publ
     "pixelate": 0.717840,
     "jpeg_compression": 0.606500,
 }
+METRICS = (Metric("mce", "%", higher_is_better=False), Metric("top1", "%"))
 WHOLE_IMAGE = 1.0  # share of the shorter side: ImageNet-C is cropped already
 
 
 def run(job: Job[RobustnessSettings]) -> Outcome:
     """Score the images of every corruption and severity, and compare the errors with AlexNet's."""
-    corruptions = _corruptions(job.dataset)
+    corruptions = corruptions_of(job.dataset)
     head = kept_head(job)
     samples = job.dataset.reported_samples
     parts, labels = frozen_parts(job, samples, job.settings.resolution, WHOLE_IMAGE, what=head.parts)
-    right = head.scores(parts).argmax(axis=1) == labels
+    return corruption_outcome(corruptions, head.scores(parts).argmax(axis=1) == labels, head.details)
+
+
+def corruption_outcome(corruptions: np.ndarray, right: np.ndarray, details: Mapping[str, Any]) -> Outcome:
+    """Return the errors of predictions that are right or not [N], and the value of each image."""
     errors = {name: 1 - float(right[corruptions == name].mean()) for name in ALEXNET}
     return Outcome(
         metrics={"mce": mean_corruption_error(errors), "top1": 100 * float(right.mean())},
-        details={**head.details, "error_by_corruption": {name: 100 * error for name, error in errors.items()}},
+        details={**details, "error_by_corruption": {name: 100 * error for name, error in errors.items()}},
         raw={"top1": 100 * right.astype(np.float64)},
     )
 
@@ -53,7 +59,7 @@ def mean_corruption_error(errors: Mapping[str, float]) -> float:
     return 100 * float(np.mean([errors[name] / alexnet for name, alexnet in ALEXNET.items()]))
 
 
-def _corruptions(dataset: Dataset) -> np.ndarray:
+def corruptions_of(dataset: Dataset) -> np.ndarray:
     """Return the corruption of each reported image, which is the first folder of its path; UMTError if one is missing.
 
     The severities of a corruption have as many images each, so that the mean over images is that over severities.
@@ -69,7 +75,7 @@ TASK = Task(
     name="corruption",
     about="mean corruption error of a linear ImageNet head",
     settings=RobustnessSettings,
-    metrics=(Metric("mce", "%", higher_is_better=False), Metric("top1", "%")),
+    metrics=METRICS,
     run=run,
     workload=workload,  # of the head, which the jobs of a backbone share, and the passes of the reported images
 )

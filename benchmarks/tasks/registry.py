@@ -24,6 +24,7 @@ BUILT_IN = (
     "robustness",
     "robustness_finetuned",
     "corruption",
+    "corruption_finetuned",
     "zeroshot",
     "ade20k_linear",
     "segmentation_linear",

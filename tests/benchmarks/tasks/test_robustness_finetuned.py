@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.suite.protocols import load_protocol
-from benchmarks.tasks import imagenet_finetune, kept_models
+from benchmarks.tasks import corruption_finetuned, imagenet_finetune, kept_models
 from benchmarks.tasks.contract import Job
+from benchmarks.tasks.corruption import ALEXNET
 from benchmarks.tasks.finetuning import FinetuneSettings
 from benchmarks.tasks.robustness_finetuned import TASK
 from umt.backbones import create_backbone
@@ -20,6 +22,7 @@ from umt.data.contract import Dataset
 from umt.data.mini import write_set
 from umt.data.registry import find_dataset
 from umt.errors import UMTError
+from umt.features import eval_images
 
 MakeJob = Callable[..., Job]
 MakeDataset = Callable[..., Dataset]
@@ -38,8 +41,9 @@ def fresh(job: Job, **changes: object) -> Job:
 
 @pytest.mark.parametrize("name", ["paper", "mini"])
 def test_protocols_are_those_of_the_fine_tuning(name: str) -> None:
-    settings = [load_protocol(task, name, FinetuneSettings).settings for task in (TASK.name, "imagenet_finetune")]
-    assert settings[0] == settings[1]
+    tasks = (TASK.name, corruption_finetuned.TASK.name, "imagenet_finetune")
+    first, second, third = (load_protocol(task, name, FinetuneSettings).settings for task in tasks)
+    assert first == second == third
 
 
 @pytest.mark.parametrize("spec", ["timm:test_resnet?pretrained=false", "timm:test_vit?pretrained=false"])
@@ -62,6 +66,27 @@ def test_variants_read_the_model_of_imagenet(make_job: MakeJob, tmp_path: Path) 
     outcomes = [TASK.run(other) for other in others]
     assert [outcome.details["scored_classes"] for outcome in outcomes] == [9, 10]
     assert len(list((tmp_path / "cache" / kept_models.MODELS).glob("*.pth"))) == 1
+
+
+def test_corruptions_are_those_of_the_same_model(make_job: MakeJob, tmp_path: Path) -> None:
+    """Each of the 75 folders has one scan, and the errors are counted from the model's own predictions."""
+    for name in ("imagenet", "imagenet_c"):
+        write_set(name, tmp_path / "data", {"imagenet": 200, "imagenet_c": 75})
+    tuned, job = (
+        replace(make_job(task, find_dataset(name, tmp_path / "data"), "mini", **SHORT), cache=tmp_path / "cache")
+        for task, name in (("imagenet_finetune", "imagenet"), ("corruption_finetuned", "imagenet_c"))
+    )
+    imagenet_finetune.TASK.run(tuned)
+    outcome = corruption_finetuned.TASK.run(fresh(job))
+    model = kept_models.read_model(fresh(job))
+    images = eval_images(job.dataset.reported_samples, model.backbone.preprocess, 32, 1.0)
+    with torch.no_grad():
+        predictions = [int(model.logits(image[None] / 255).argmax()) for image, _ in images]
+    right = np.array(predictions) == images.labels
+    errors = 1 - right.reshape(15, 5).mean(axis=1)
+    assert outcome.metrics["top1"] == pytest.approx(100 * right.mean())
+    assert list(outcome.details["error_by_corruption"].values()) == pytest.approx(100 * errors)
+    assert outcome.metrics["mce"] == pytest.approx(100 * np.mean(errors / np.array(list(ALEXNET.values()))))
 
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"settings": {"lr": 1e-4}}, {"cache": None}])
