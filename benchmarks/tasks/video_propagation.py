@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
-from torchvision.transforms.v2.functional import pil_to_tensor
 
+from benchmarks.tasks.byte_resize import byte_resize
 from benchmarks.tasks.contract import Job, Metric, Outcome, Progress, Task
 from benchmarks.tasks.dense_maps import each_resized_map
 from benchmarks.tasks.propagation import Propagator, Voting, label_map, one_hot, unit_features
@@ -160,9 +159,8 @@ def map_index(backbone: Backbone, stride: int) -> int:
 
 
 def resized(image: Image.Image, size: tuple[int, int]) -> Tensor:
-    """Return an image as uint8 [3, h, w], bilinear without antialiasing, as OpenCV resizes."""
-    pixels = pil_to_tensor(image).float()[None]
-    return F.interpolate(pixels, size=size, mode="bilinear").round().to(torch.uint8)[0]
+    """Return an image as uint8 [3, h, w], as published code resizes frames."""
+    return torch.from_numpy(byte_resize(np.asarray(image), size)).permute(2, 0, 1)
 
 
 def _nearest(mask: np.ndarray, size: Sequence[int]) -> np.ndarray:

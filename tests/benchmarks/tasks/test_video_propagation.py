@@ -15,7 +15,7 @@ from PIL import Image
 from benchmarks.scores import scores_of
 from benchmarks.suite.protocols import load_protocol
 from benchmarks.tasks.contract import Job
-from benchmarks.tasks.video_propagation import TASK, follow, frame_size, map_index, resized
+from benchmarks.tasks.video_propagation import TASK, follow, frame_size, map_index
 from umt.backbones import create_backbone
 from umt.data.contract import Dataset, Sample
 from umt.data.registry import dataset_info
@@ -117,14 +117,6 @@ def test_the_map_is_the_last_that_is_fine_enough() -> None:
     cnn, vit = create_backbone(CNN), create_backbone(VIT)
     assert cnn.strides[map_index(cnn, 16)] == 16
     assert map_index(vit, 16) == map_index(vit, 8) == vit.depth - 1
-
-
-def test_frames_are_resized_without_antialiasing() -> None:
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (12, 20, 3)).astype(np.uint8)
-    small = resized(Image.fromarray(pixels), (6, 10))  # the mean of the four pixels at each new centre
-    means = pixels.reshape(6, 2, 10, 2, 3).mean(axis=(1, 3))
-    assert np.abs(small.permute(1, 2, 0).numpy() - means).max() <= 0.5
 
 
 def test_what_is_wrong_is_named(tmp_path: Path, make_job: Callable[..., Job]) -> None:
