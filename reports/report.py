@@ -66,7 +66,7 @@ def _suite_tables(suite: Suite, measurements: Sequence[Measurement], quoted: Seq
                 *_tables(suite, measurements, quoted),
                 *_student_tables(suite, measurements, quoted),
                 cka_table(measurements, _caption(suite), quoted),
-                protocol_spread(suite.columns, measurements),
+                protocol_spread([column for column in suite.columns if not column.resolution], measurements),
             ]
         )
     official = [measurement for measurement in measurements if measurement.result.data.official]

@@ -13,6 +13,8 @@ from umt.data.registry import dataset_info
 from umt.errors import OptionError
 from umt.files import component
 
+OWN_DATA = "Its tasks on data without official splits; the numbers compare backbones with each other."
+
 
 def suite_on(suite: Suite, names: Sequence[str], tasks: Sequence[str]) -> Suite:
     """Return the suite with one table, its tasks on the named data sets, each by the job of its first column.
@@ -29,11 +31,12 @@ def suite_on(suite: Suite, names: Sequence[str], tasks: Sequence[str]) -> Suite:
         for column in _fitting(suite, shown, info, tasks)
     )
     titles = list(dict.fromkeys(info.title for info in infos))
+    about = suite.about if any(info.sized for info in infos) else OWN_DATA
     return replace(
         suite,
         embedded_data=suite.embedded_data and not all(Path(info.folder).is_absolute() for info in infos),
         name="-".join([suite.name, *(component(title).lower() for title in titles)]),
-        tables={"table1": SuiteTable(title=", ".join(titles), about=suite.about, columns=columns)},
+        tables={"table1": SuiteTable(title=", ".join(titles), about=about, columns=columns)},
     )
 
 

@@ -87,6 +87,7 @@ WORDS = {  # for people; a task from outside is called by its own name
     "attentive": "attentive",
     "ade20k_linear": "linear",
     "segmentation_linear": "linear",
+    "knn_segmentation": "in context",
     "nyuv2_depth": "depth",
     "nyuv2_normals": "normals",
     "video_propagation": "propagation",
@@ -100,6 +101,7 @@ def task_words(task: str) -> str:
 
 TRAITS: tuple[Callable[[MeasuredColumn], str], ...] = (
     lambda column: task_words(column.declared.task),
+    lambda column: f"{column.declared.resolution} px" if column.declared.resolution else "",
     lambda column: f"protocol {column.declared.protocol_name}",
     lambda column: f"protocol hash {column.example.key.protocol_hash[:8]}" if column.measurements else "",
     lambda column: f"data {column.example.key.data_fingerprint[:8]}" if column.measurements else "",

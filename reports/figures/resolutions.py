@@ -103,6 +103,7 @@ def _curves(axes: Axes, panel: Any, looks: Mapping[str, tuple[str, str, str]]) -
     logarithmic(axes, "x")
     sides = sorted({pixels for _, points in panel["lines"] for pixels, _ in points})
     axes.set_xticks(sides, list(map(str, sides)))
+    axes.minorticks_off()
     axes.set_xlabel("pixels", fontsize=7)
     axes.tick_params(which="both", labelsize=7)
     axes.set_title("\n".join([*textwrap.wrap(panel["heading"], MAX_TITLE), panel["measure"]]), fontsize=8)

@@ -57,6 +57,7 @@ def masks_info(name: str, root: Path, options: Mapping[str, Any]) -> DatasetInfo
         source=f"put images and masks of the same names into {LAYOUT_WORDS}",
         read=partial(read_masks, layouts),
         labels=values.labels,
+        label_names=tuple(f"class {value}" for value in range(values.classes)),
     )
 
 

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmarks.suite.suite import Column
+from benchmarks.suite.suite import Column, Suite
+from reports.building.columns import comparable_columns
 from reports.figures.resolutions import resolution_curves
+from reports.report import suite_tables
 from reports.results.measurement import Measurement
 
 KNN = Column("CUB", "knn", "cub", "paper", "top1")
@@ -59,3 +61,19 @@ def test_names_are_those_that_a_shared_report_shows(measurement: Callable[..., M
 def test_one_resolution_is_no_curve(measurement: Callable[..., Measurement]) -> None:
     assert resolution_curves([at(224), at(448)], [measurement(at(224), 50.0)]) is None
     assert resolution_curves([KNN], [measurement(KNN, 50.0)]) is None
+
+
+def test_headings_on_other_data_say_the_resolution(measurement: Callable[..., Measurement]) -> None:
+    found = [measurement(at(pixels), 50.0, official=False, title="mine") for pixels in (224, 448)]
+    columns = comparable_columns([at(224), at(448)], found)
+    assert [column.heading for column in columns] == ["mine, 224 px", "mine, 448 px"]
+
+
+def test_resolutions_are_no_protocols_whose_spread_is_told(
+    measurement: Callable[..., Measurement], suite: Callable[..., Suite]
+) -> None:
+    columns = (at(224), at(448))
+    found = [measurement(column, value) for column, value in zip(columns, (50.0, 60.0), strict=True)]
+    assert "protocol-spread" not in [table.name for table in suite_tables(suite("mine", table1=columns), found)]
+    plain = tuple(replace(column, resolution=None) for column in columns)
+    assert "protocol-spread" in [table.name for table in suite_tables(suite("mine", table1=plain), found)]

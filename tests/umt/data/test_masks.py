@@ -37,6 +37,7 @@ def test_images_come_with_the_masks_of_their_names(tmp_path: Path, layout: str) 
     assert [sample.image.stem for sample in dataset.training_samples] == ["a", "b"]
     assert all(str(sample.target).endswith(f"{sample.image.stem}.png") for sample in dataset.reported_samples)
     assert dataset.info.roles.report == "val"
+    assert list(dataset.info.label_names) == ["class 0", "class 1", "class 2"], "the values of the masks"
 
 
 def test_other_values_are_void(tmp_path: Path) -> None:
