@@ -15,7 +15,7 @@ from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.frozen import frozen_features, frozen_work
 from benchmarks.tasks.workload import Workload, split_sizes
 
-TEST_ROWS, TRAIN_ROWS = 1024, 64_800  # images at a time; rows of 2^16 similarities would share lines of the caches
+TEST_ROWS, TRAIN_ROWS = 1024, 32_416  # images at a time; rows of 2^15 similarities would share lines of the caches
 UNIT_ROWS = 1024  # features that are normalised at a time, in the caches
 GROUP = 32  # training images whose most similar one is looked at first
 RANK_ROWS = 25_600  # training images whose features are ranked, as many as RankMe's authors take
