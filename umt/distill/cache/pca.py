@@ -113,6 +113,10 @@ def fit_bases(samples: Mapping[str, Tensor], counts: Mapping[str, int]) -> tuple
     bases: dict[str, Basis] = {}
     errors: dict[str, float] = {}
     for name, sample in samples.items():
+        if not sample.isfinite().all():
+            raise CacheError(
+                f"'{name}': the teacher gives values that are not finite; leave it out of the cache's recipe"
+            )
         is_tested = torch.arange(len(sample)) % HELD_OUT == HELD_OUT - 1
         bases[name] = Basis.fit(sample[~is_tested].flatten(0, 1), counts[name])
         errors[name] = bases[name].error(sample[is_tested if is_tested.any() else ~is_tested].flatten(0, 1))

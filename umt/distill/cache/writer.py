@@ -192,7 +192,7 @@ def _begin(
 ) -> Manifest:
     """Write the manifest of a new cache, and first its bases, if its format has them; return what was written."""
     if (folder / MANIFEST).is_file():
-        return manifest
+        return Manifest.read(folder)  # its bases may have been fitted since the plan
     if manifest.format != FORMATS[0]:
         bases, errors = fit_bases(
             sample_targets(teachers, manifest, views, device, batch), stored_components(target_extents(teachers))

@@ -12,7 +12,7 @@ import torch
 
 from umt.declarations import build
 from umt.distill.cache.cache import MANIFEST, CachedViews, Manifest, open_cache, shard_bytes, shard_path
-from umt.distill.cache.pca import BASES_FILE, Basis, component_counts
+from umt.distill.cache.pca import BASES_FILE, Basis, component_counts, fit_bases
 from umt.distill.cache.writer import size_of_view
 from umt.distill.distiller import as_floats
 from umt.distill.images import Skipped
@@ -200,6 +200,13 @@ def test_rows_that_are_no_codes_of_the_basis_are_named(
         opened = open_cache(tmp_path / "cache", prepared, Skipped(tmp_path / "skipped.txt", 9))
         with pytest.raises(UMTError, match=r"shard-00000.safetensors: row 0: codes .* are not of \d+ components"):
             opened[0, 0]
+
+
+def test_a_teacher_without_finite_values_is_named() -> None:
+    sample = correlated(50)[:, None]
+    sample[7, 0, 3] = float("inf")
+    with pytest.raises(UMTError, match=r"'dino.features': the teacher gives values that are not finite"):
+        fit_bases({"dino.features": sample}, {"dino.features": 4})
 
 
 def test_bases_of_odd_shapes_are_refused() -> None:
