@@ -13,7 +13,14 @@ from PIL import Image
 
 from umt.data.mini import mini_versions
 
-LESS = {200: 20, (8, 4): (1, 1), (32, 12): (2, 1)}  # instead of the counts of sets outside the example
+LESS = {  # instead of the counts of sets outside the example
+    200: 20,
+    (8, 4): (1, 1),
+    (32, 12): (2, 1),
+    (2, 2, 6): (2, 2, 2),
+    (3, 8): (1, 5),
+    (3, 4): (1, 2),
+}
 
 
 @pytest.fixture(scope="session")
