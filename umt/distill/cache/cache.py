@@ -146,8 +146,8 @@ class Shard:
                 opened = safe_open(name, framework="pt")
             if (opened.metadata() or {}).get("mark") != mark:
                 raise ValueError("it belongs to another cache")
-            self.tensors = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
-            self.is_checked = {name: bytearray(rows.get_shape()[0]) for name, rows in self.tensors.items()}
+            self.tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # mapped, not read
+            self.is_checked = {name: bytearray(len(rows)) for name, rows in self.tensors.items()}
         except Exception as error:  # safetensors raises its own errors, the system others
             raise CacheError(f"{path}: cannot be read ({first_line(error)}); {REMEDY}") from error
 
