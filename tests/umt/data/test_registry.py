@@ -25,9 +25,9 @@ BIRDS = replace(CUB, name="birds")
 def test_declarations_are_complete(name: str) -> None:
     info = dataset_info(name)
     assert info.name == name
-    assert info.kind in {"classification", "segmentation", "depth"}
+    assert info.kind in {"classification", "segmentation", "depth", "video"}
     assert "https://" in info.source or "http://" in info.source
-    assert (info.classes is None) == (info.kind == "depth")
+    assert (info.classes is None) == (info.kind in {"depth", "video"})
     assert info.parts
     assert info.gigabytes
 
