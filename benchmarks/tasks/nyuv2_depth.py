@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from depth.panel import TILES, depth_panel
 from depth.windows import window_boxes
 from mmseg_configs.runner import dense_forward, train_and_test
 from umt.data.images import decode_rgb
+from umt.files import component
 from umt.panels import Panel, panel_details
 from umt.training.engine import RunContext
 
@@ -27,9 +28,10 @@ def run(job: Job[NYUSettings]) -> Outcome:
     raw = {name: np.array(image_values) for name, image_values in values.pop("images").items()}
     shown = {Path(path): maps for path, maps in values.pop("pictures").items()}
     # only these images: all of them would be some 400 MB; half precision is within 4 mm at 10 m
-    raw.update({f"prediction/{path.stem}": prediction.astype(np.float16) for path, (prediction, _) in shown.items()})
+    names = picture_names(list(shown), job.dataset.root)
+    raw.update({f"prediction/{names[path]}": maps[0].astype(np.float16) for path, maps in shown.items()})
     details = {**parts.details, **({"best_step": values.pop("best_step")} if settings.best_on_test else {})}
-    panels_by_name = panels(shown)
+    panels_by_name = {names[path]: panel for path, panel in panels(shown).items()}
     return Outcome(
         values,
         global_batch=settings.batch,
@@ -39,10 +41,17 @@ def run(job: Job[NYUSettings]) -> Outcome:
     )
 
 
-def panels(shown: Mapping[Path, np.ndarray]) -> dict[str, Panel]:
-    """Draw a panel of each image with its prediction and truth [2, H, W], by the name of the image."""
+def panels(shown: Mapping[Path, np.ndarray]) -> dict[Path, Panel]:
+    """Draw a panel of each image with its prediction and truth [2, H, W]."""
     images = {path: np.asarray(decode_rgb(path)) for path in shown}
-    return {path.stem: depth_panel(images[path], *maps) for path, maps in shown.items()}
+    return {path: depth_panel(images[path], *maps) for path, maps in shown.items()}
+
+
+def picture_names(paths: Sequence[Path], root: Path) -> dict[Path, str]:
+    """Return a name of each image: its own, or with its folders below the data set's if two images share it."""
+    if len({path.stem for path in paths}) == len(paths):
+        return {path: path.stem for path in paths}
+    return {path: component(path.relative_to(root).with_suffix("").as_posix()) for path in paths}
 
 
 def workload(settings: NYUSettings, sizes: Mapping[str, int]) -> Workload:

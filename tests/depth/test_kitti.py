@@ -65,7 +65,7 @@ def test_the_benchmark_crop_is_at_the_bottom_in_the_middle() -> None:
 
 
 def test_the_task_runs_on_the_layout(tmp_path: Path) -> None:
-    write_mini(tmp_path / "kitti", (2, 1))
+    write_mini(tmp_path / "kitti", (2, 2))
     settings = load_protocol("nyuv2_depth", "kitti_mini", NYUSettings).settings
     short = dataclasses.replace(settings, iterations=3, warmup=1, batch=2, bn_batch=2)
     data = Dataset(dataset_info("kitti"), tmp_path / "kitti")
@@ -73,7 +73,8 @@ def test_the_task_runs_on_the_layout(tmp_path: Path) -> None:
     job = Job(backbone, data, short, 0, torch.device("cpu"), tmp_path / "work", lambda *_: None)
     outcome = TASK.run(job)
     assert 0 < outcome.metrics["rmse"] < 10  # metres of rooms
-    [prediction] = [values for name, values in outcome.raw.items() if name.startswith("prediction/")]
-    assert prediction.shape == (352, 1216)
+    predictions = [values for name, values in outcome.raw.items() if name.startswith("prediction/")]
+    assert [values.shape for values in predictions] == [(352, 1216)] * 2  # images of two drives with one name
+    assert len(outcome.pictures) == 2
     with pytest.raises(DeclarationError, match="'test_size' is"):
         dataclasses.replace(settings, test_size=(120, 415))

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
+from umt.data.prepare.folders import whole_archive
 from umt.data.reading import listed_samples, read_table
 
 SCALE = 256.0  # values of a metre
@@ -18,6 +20,13 @@ NO_DEPTH = "None"  # in the list, for an image of the split whose depth was neve
 MINI_SEEDS = {"train": 70_000, "test": 80_000}  # far from each other, and from those of other sets
 MINI_SIZE = (1242, 375)  # width, height in pixels, those of most images
 MINI_SHARE = 0.2  # of pixels with depth, about that of the laser scans
+# The official archives are one for each drive; only their pictures of the left camera are needed.
+ARCHIVE = Archive(
+    "kitti.zip",
+    get="pack a folder kitti with input, gt_depth and both lists, or name that folder",
+    files=200_000,
+    gigabytes=100,
+)
 DRIVE = "2011_09_26_drive_{:04d}_sync"
 
 
@@ -65,6 +74,7 @@ INFO = DatasetInfo(
     "data_depth_annotated.zip, from its train and val, into gt_depth, and the lists kitti_eigen_train.txt and "
     "kitti_eigen_test.txt of the Monocular Depth Estimation Toolbox beside them",
     read=read,
+    parts=(whole_archive("kitti", ARCHIVE),),
     gigabytes=45.0,  # estimated: the left colour images of these drives
     mini=MiniVersion(
         "wide rooms",

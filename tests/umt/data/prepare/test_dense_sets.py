@@ -80,3 +80,17 @@ def test_davis2017(tmp_path: Path, picture: bytes, mask: bytes, progress: Progre
     (outcome,) = prepare("davis2017", tmp_path / "data", archive, progress)
     assert outcome.sizes == {"train": 3, "val": 3}
     validate(find_dataset("davis2017", tmp_path / "data"))
+
+
+def test_kitti(tmp_path: Path, picture: bytes, progress: Progress) -> None:
+    depth = io.BytesIO()
+    Image.fromarray(np.full((8, 12), 5 * 256, np.uint16)).save(depth, "png")
+    with zipfile.ZipFile(tmp_path / "kitti.zip", "w") as file:
+        for split in ("train", "test"):
+            image, annotation = f"2011_09_26/{split}_sync/image_02/data/1.png", f"{split}_sync/proj_depth/1.png"
+            file.writestr(f"kitti/kitti_eigen_{split}.txt", f"{image} {annotation} 721.5377\n")
+            file.writestr(f"kitti/input/{image}", picture)
+            file.writestr(f"kitti/gt_depth/{annotation}", depth.getvalue())
+    (outcome,) = prepare("kitti", tmp_path / "data", tmp_path / "kitti.zip", progress)
+    assert outcome.sizes == {"train": 1, "test": 1}
+    validate(find_dataset("kitti", tmp_path / "data"))
