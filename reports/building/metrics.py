@@ -28,6 +28,7 @@ METRICS = {
     "rmse": ShownMetric("RMSE", "m", higher_is_better=False, decimals=3),
     "rmse_pooled": ShownMetric("pooled RMSE", "m", higher_is_better=False, decimals=3),
     "absrel": ShownMetric("AbsRel", "", higher_is_better=False, decimals=3),
+    "delta1": ShownMetric("delta 1", "", decimals=3),
     "pck": ShownMetric("PCK"),
     "pck_per_image": ShownMetric("PCK per image"),
     "pck_per_point": ShownMetric("PCK per point"),

@@ -78,6 +78,8 @@ FILLING = {
     "umt/data/mini/captions.py:write_captions": "constants",
     "umt/data/mini/layout.py:class_name_of": "a declaration",
     "umt/data/mini/layout.py:fill": "a declaration",
+    "umt/data/masks.py:read_masks": "a constant of the module",
+    "umt/data/masks.py:_present": "a constant of the module",
 }
 # Where a file is opened in another way than by umt.files: one of our own package, one that was just made, or one whose
 # plain file has been opened before.
@@ -106,6 +108,7 @@ OPENING = {
     "umt/data/mini/captions.py:write_captions": "embedded data, in a folder that was just made",
     "umt/data/sets/variants/objectnet.py:write_mini": "embedded data, in a folder that was just made",
     "umt/data/sets/landmarks/__init__.py:_build": "an archive after refuse_odd",
+    "umt/data/sets/scannet_pairs.py:build_test": "an archive after refuse_odd",
     "umt/data/sets/davis2017.py:write_mini": "embedded data, in a folder that was just made",
     "umt/data/sets/kitti.py:write_mini": "embedded data, in a folder that was just made",
     "umt/data/mini/write.py:_replace": "embedded data, in a folder that was just made",

@@ -22,7 +22,7 @@ MINI_SIZE = (320, 192)  # width, height in pixels
 MINI_FRAMES = 12  # of a video
 ARCHIVE = Archive(
     "DAVIS-2017-trainval-480p.zip",
-    url="https://data.vision.ee.ethz.ch/csergi/share/davis/DAVIS-2017-trainval-480p.zip",
+    get="download https://data.vision.ee.ethz.ch/csergi/share/davis/DAVIS-2017-trainval-480p.zip",
     files=30_000,
     gigabytes=3,
 )

@@ -34,7 +34,7 @@ MAX_BYTES = 1 << 26  # bytes of annotations
 REMEDY = "extract navi_v1.tar.gz again"
 ARCHIVE = Archive(
     "navi_v1.tar.gz",
-    url="https://storage.googleapis.com/gresearch/navi-dataset/navi_v1.tar.gz",
+    get="download https://storage.googleapis.com/gresearch/navi-dataset/navi_v1.tar.gz",
     files=60_000,
     gigabytes=40,
 )

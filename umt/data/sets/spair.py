@@ -26,7 +26,7 @@ CLASSES = (
 NAME = re.compile(r"\d+-(\w+)-(\w+):(\w+)")  # of a pair: its number, source, target and class
 ARCHIVE = Archive(
     "SPair-71k.tar.gz",
-    url="http://cvlab.postech.ac.kr/research/SPair-71k/data/SPair-71k.tar.gz",
+    get="download http://cvlab.postech.ac.kr/research/SPair-71k/data/SPair-71k.tar.gz",
     files=160_000,
     gigabytes=1,
 )

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from umt.data.checks.items import validate
 from umt.data.prepare import prepare
 from umt.data.registry import find_dataset
+from umt.data.sets.scannet_pairs import write_mini as write_scannet
 from umt.data.sets.spair import write_mini as write_spair
 
 
@@ -51,6 +52,21 @@ def test_spair(tmp_path: Path, make_tar: Callable[..., Path], progress: Progress
     (outcome,) = prepare("spair", tmp_path / "data", archive, progress)
     assert outcome.sizes == {"trn": 6, "val": 6, "test": 6}
     validate(find_dataset("spair", tmp_path / "data"))
+
+
+def test_scannet_pairs(tmp_path: Path, make_tar: Callable[..., Path], progress: Progress) -> None:
+    """The archive holds the frames alone; both lists lie beside it."""
+    folder, downloads = tmp_path / "scannet_test_1500", tmp_path / "downloads"
+    downloads.mkdir()
+    write_scannet(folder, (1, 4))
+    frames = [path for path in folder.glob("scene*/**/*") if path.is_file()]
+    content = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in frames}
+    make_tar(downloads / "scannet_test_1500.tar", content)
+    for name in ("test.npz", "intrinsics.npz"):
+        (folder / name).rename(downloads / name)
+    (outcome,) = prepare("scannet_pairs", tmp_path / "data", downloads, progress)
+    assert outcome.sizes == {"test": 5}
+    validate(find_dataset("scannet_pairs", tmp_path / "data"))
 
 
 def test_cityscapes(tmp_path: Path, picture: bytes, mask: bytes, progress: Progress) -> None:
