@@ -14,6 +14,7 @@ import yaml
 
 from benchmarks.suite.protocols import FOLDER
 from umt import plugins
+from umt.data.contract import KINDS
 from umt.data.registry import BUILT_IN, dataset_folder, dataset_info, dataset_names, find_dataset
 from umt.data.sets.cub import INFO as CUB
 from umt.errors import UMTError
@@ -25,9 +26,9 @@ BIRDS = replace(CUB, name="birds")
 def test_declarations_are_complete(name: str) -> None:
     info = dataset_info(name)
     assert info.name == name
-    assert info.kind in {"classification", "segmentation", "depth"}
+    assert info.kind in KINDS
     assert "https://" in info.source or "http://" in info.source
-    assert (info.classes is None) == (info.kind == "depth")
+    assert (info.classes is None) == (info.kind in {"depth", "keypoints", "views"})
     assert info.parts
     assert info.gigabytes
 

@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2.functional import pil_to_tensor
 
+from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
 from umt.data.images import decode, decode_rgb
+from umt.data.layouts import gathered
 from umt.data.pairs import PosedPair, PosedView
 from umt.data.reading import listed_samples
 from umt.errors import DataError, LayoutError, first_line
@@ -20,6 +22,11 @@ from umt.files import read_plain
 
 MAX_BYTES = 1 << 24  # bytes of a list, of intrinsics or of a pose
 MILLIMETRES = 1000.0  # a metre, in the values of a depth map
+FRAMES = Archive(
+    "scannet_test_1500.tar", get="the README of https://github.com/zju3dv/LoFTR links it", files=40_000, gigabytes=4
+)
+ASSETS = "https://raw.githubusercontent.com/zju3dv/LoFTR/master/assets/scannet_test_1500"
+LISTS = tuple(Archive(name, url=f"{ASSETS}/{name}") for name in ("test.npz", "intrinsics.npz"))
 REMEDY = "get scannet_test_1500 and both lists again"
 
 
@@ -119,10 +126,12 @@ INFO = DatasetInfo(
     splits={"test": 1500},
     roles=Roles("test", "test"),
     classes=None,
-    source="extract scannet_test_1500.tar, which LoFTR's README links, into the data root, and put test.npz and "
-    "intrinsics.npz of its assets into scannet_test_1500",
+    source="extract scannet_test_1500.tar, which the README of https://github.com/zju3dv/LoFTR links, into the data "
+    "root, and put test.npz and intrinsics.npz of its assets into scannet_test_1500",
     read=read,
     pair=read_pair,
+    parts=(gathered("scannet_test_1500", FRAMES, *LISTS),),
+    gigabytes=1.5,  # estimated
     mini=MiniVersion(
         "rendered rooms",
         (3, 4),  # rooms, frames of each

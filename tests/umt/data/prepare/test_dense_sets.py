@@ -15,6 +15,7 @@ from rich.progress import Progress
 from umt.data.checks.items import validate
 from umt.data.prepare import prepare
 from umt.data.registry import find_dataset
+from umt.data.sets.scannet_pairs import write_mini as write_scannet
 from umt.data.sets.spair import write_mini as write_spair
 
 
@@ -67,3 +68,17 @@ def test_cityscapes(tmp_path: Path, picture: bytes, mask: bytes, progress: Progr
     (outcome,) = prepare("cityscapes", tmp_path / "data", downloads, progress)
     assert outcome.sizes == {"train": 1, "val": 1}
     validate(find_dataset("cityscapes", tmp_path / "data"))
+
+
+def test_scannet_pairs(tmp_path: Path, make_tar: Callable[..., Path], progress: Progress) -> None:
+    folder, downloads = tmp_path / "scannet_test_1500", tmp_path / "downloads"
+    folder.mkdir()
+    downloads.mkdir()
+    write_scannet(folder, (1, 2))
+    for name in ("test.npz", "intrinsics.npz"):
+        (folder / name).rename(downloads / name)
+    content = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    make_tar(downloads / "scannet_test_1500.tar", content)
+    (outcome,) = prepare("scannet_pairs", tmp_path / "data", downloads, progress)
+    assert outcome.sizes == {"test": 1}
+    validate(find_dataset("scannet_pairs", tmp_path / "data"))
