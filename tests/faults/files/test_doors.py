@@ -108,7 +108,6 @@ OPENING = {
     "umt/data/mini/captions.py:write_captions": "embedded data, in a folder that was just made",
     "umt/data/sets/variants/objectnet.py:write_mini": "embedded data, in a folder that was just made",
     "umt/data/sets/landmarks/__init__.py:_build": "an archive after refuse_odd",
-    "umt/data/sets/scannet_pairs.py:build_test": "an archive after refuse_odd",
     "umt/data/sets/davis2017.py:write_mini": "embedded data, in a folder that was just made",
     "umt/data/sets/kitti.py:write_mini": "embedded data, in a folder that was just made",
     "umt/data/mini/write.py:_replace": "embedded data, in a folder that was just made",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
 from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
@@ -11,35 +9,25 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from rich.progress import Progress
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from umt.data.archives import Archive, Part
+from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
 from umt.data.images import decode, decode_rgb
+from umt.data.layouts import gathered
 from umt.data.pairs import PosedPair, PosedView
-from umt.data.prepare.folders import build_folder
 from umt.data.reading import listed_samples
 from umt.errors import DataError, LayoutError, first_line
 from umt.files import read_plain
 
 MAX_BYTES = 1 << 24  # bytes of a list, of intrinsics or of a pose
 MILLIMETRES = 1000.0  # a metre, in the values of a depth map
+FRAMES = Archive(
+    "scannet_test_1500.tar", get="the README of https://github.com/zju3dv/LoFTR links it", files=40_000, gigabytes=4
+)
+ASSETS = "https://raw.githubusercontent.com/zju3dv/LoFTR/master/assets/scannet_test_1500"
+LISTS = tuple(Archive(name, url=f"{ASSETS}/{name}") for name in ("test.npz", "intrinsics.npz"))
 REMEDY = "get scannet_test_1500 and both lists again"
-
-
-FOLDER = "scannet_test_1500"
-README = "https://github.com/zju3dv/LoFTR links it"
-IMAGES = Archive(f"{FOLDER}.tar", get=README, files=20_000, gigabytes=4)
-PAIRS = Archive("test.npz", get="take it from https://github.com/zju3dv/LoFTR, assets/scannet_test_1500", files=1)
-INTRINSICS = Archive("intrinsics.npz", get=PAIRS.get, files=1)
-
-
-def build_test(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
-    """Put the frames of the archive into a folder, and the list of pairs and the intrinsics beside them."""
-    build_folder({IMAGES: files[IMAGES]}, out, scratch, progress, folder=FOLDER)
-    for archive in (PAIRS, INTRINSICS):
-        shutil.copyfile(files[archive], out / archive.name)
 
 
 def write_mini(folder: Path, counts: tuple[int, int]) -> None:
@@ -134,16 +122,16 @@ INFO = DatasetInfo(
     name="scannet_pairs",
     title="ScanNet-1500",
     kind="views",
-    folder=FOLDER,
+    folder="scannet_test_1500",
     splits={"test": 1500},
     roles=Roles("test", "test"),
     classes=None,
-    source=f"extract {IMAGES.name}, which the README of https://github.com/zju3dv/LoFTR links, into the data root, and "
-    f"put {PAIRS.name} and {INTRINSICS.name} of its assets into {FOLDER}",
+    source="extract scannet_test_1500.tar, which the README of https://github.com/zju3dv/LoFTR links, into the data "
+    "root, and put test.npz and intrinsics.npz of its assets into scannet_test_1500",
     read=read,
-    parts=(Part(FOLDER, (IMAGES, PAIRS, INTRINSICS), build_test),),
-    gigabytes=1.5,
     pair=read_pair,
+    parts=(gathered("scannet_test_1500", FRAMES, *LISTS),),
+    gigabytes=1.5,  # estimated
     mini=MiniVersion(
         "rendered rooms",
         (3, 4),  # rooms, frames of each
