@@ -75,6 +75,8 @@ STARTING = {
 }
 # Where a template that is no constant is filled in.
 FILLING = {
+    "umt/data/masks.py:read_masks": "constants, filled with a split's name",
+    "umt/data/masks.py:_present": "constants, filled with constants",
     "umt/data/mini/layout.py:class_name_of": "a declaration",
     "umt/data/mini/layout.py:fill": "a declaration",
 }
