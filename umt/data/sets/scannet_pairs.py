@@ -26,7 +26,7 @@ FRAMES = Archive(
     "scannet_test_1500.tar", get="the README of https://github.com/zju3dv/LoFTR links it", files=40_000, gigabytes=4
 )
 ASSETS = "https://raw.githubusercontent.com/zju3dv/LoFTR/master/assets/scannet_test_1500"
-LISTS = tuple(Archive(name, url=f"{ASSETS}/{name}") for name in ("test.npz", "intrinsics.npz"))
+LISTS = tuple(Archive(name, get=f"download {ASSETS}/{name}", files=1) for name in ("test.npz", "intrinsics.npz"))
 REMEDY = "get scannet_test_1500 and both lists again"
 
 
