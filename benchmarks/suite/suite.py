@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.suite.protocols import protocol_path
 from benchmarks.suite.release_0_1 import with_tables
@@ -162,12 +163,33 @@ def load_suite(name: str) -> Suite:
         raise unknown_name("suite", name, suite_names())
     record = read_mapping(path)
     refuse_fields(record, ("name", "source"), path, "a suite is called after its file")
-    suite = build(Suite, {**with_tables(record, path), "name": path.stem, "source": name}, path)
+    suite = build(
+        Suite, {**with_tables(_with_shared_tables(record, path), path), "name": path.stem, "source": name}, path
+    )
     tables = {
         key: replace(table, columns=_beside(path, table.columns), students=_with_recipes(path, table.students))
         for key, table in suite.tables.items()
     }
     return replace(suite, tables=tables, example_students=_with_recipes(path, suite.example_students))
+
+
+def _with_shared_tables(record: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the record of a suite with the tables of shipped suites that it names as `SUITE/TABLE`."""
+    tables = record.get("tables")
+    if not isinstance(tables, dict):
+        return dict(record)
+    shared = {name: _shared_table(value, path) for name, value in tables.items() if isinstance(value, str)}
+    return {**record, "tables": {**tables, **shared}}
+
+
+def _shared_table(reference: str, path: Path) -> Any:
+    suite, _, table = reference.partition("/")
+    if suite not in suite_names():
+        raise unknown_name(f"suite of a table in {path}", suite, suite_names())
+    tables = read_mapping(FOLDER / f"{suite}.yaml").get("tables", {})
+    if table not in tables:
+        raise unknown_name(f"table of suite '{suite}' in {path}", table, tables)
+    return tables[table]
 
 
 def _beside(suite: Path, columns: Sequence[Column]) -> tuple[Column, ...]:

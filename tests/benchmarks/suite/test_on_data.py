@@ -45,14 +45,14 @@ def test_named_tasks_are_taken_by_their_first_protocol() -> None:
 
 
 def test_a_table_of_folders_claims_no_official_data(pets: Path) -> None:
-    suite = load_suite("vfm")
+    suite = load_suite("frozen")
     assert suite_on(suite, ["cub"], []).tables["table1"].about == suite.about
     assert "official splits" in suite_on(suite, [f"folder:{pets}"], []).tables["table1"].about
 
 
 def test_all_metrics_of_a_job_are_shown() -> None:
-    suite = suite_on(load_suite("vfm"), ["cub"], ["diagnostics", "retrieval"])
-    of_suite = {column.metric for column in load_suite("vfm").columns if column.task == "diagnostics"}
+    suite = suite_on(load_suite("frozen"), ["cub"], ["diagnostics", "retrieval"])
+    of_suite = {column.metric for column in load_suite("frozen").columns if column.task == "diagnostics"}
     assert {column.metric for column in suite.columns if column.task == "diagnostics"} == of_suite
     assert [column.metric for column in suite.columns if column.task == "retrieval"] == ["map", "recall_at_1"]
     assert len(suite.measured) == 2

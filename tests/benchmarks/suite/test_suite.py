@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from benchmarks.suite.suite import FOLDER, Suite, load_suite, suite_names
-from umt.errors import DeclarationError, TrustError
+from umt.errors import DeclarationError, TrustError, UMTError
 
 COLUMN = "{heading: H, task: knn, dataset: cub, protocol: mini, metric: top1}"
 HEAD = "title: T\nabout: A\nseeds: 1\nembedded_data: true\n"
@@ -38,6 +38,27 @@ def test_suites_name_files_beside_them_alone(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(base.replace("protocol: mini", "protocol: ../../../x", 1))
     with pytest.raises(TrustError, match="lies outside"):
         _ = load_suite(str(tmp_path / "s.yaml")).columns[0].protocol_name
+
+
+def test_a_table_may_be_that_of_a_shipped_suite(load) -> None:  # type: ignore[no-untyped-def]
+    suite = load(f"tables: {{a: {{title: A, columns: [{COLUMN}]}}, hard: robustness/robustness}}")
+    assert list(suite.tables) == ["a", "hard"]
+    assert suite.tables["hard"] == load_suite("robustness").tables["robustness"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [("robust/robustness", "unknown suite.*mine.yaml.*robustness"), ("frozen/knn", "unknown table of suite 'frozen'")],
+)
+def test_a_shared_table_that_is_not_there_is_named(reference: str, message: str, load) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UMTError, match=message):
+        load(f"tables: {{hard: {reference}}}")
+
+
+def test_the_suite_of_all_rows_holds_those_of_the_others() -> None:
+    everything = {column.job for column in load_suite("vfm").columns}
+    for part in ("frozen", "readers", "robustness", "robustness_finetuned", "proteus12", "cost"):
+        assert {column.job for column in load_suite(part).columns} <= everything
 
 
 def test_a_suite_is_called_after_its_file(tmp_path: Path) -> None:
