@@ -210,6 +210,12 @@ def check_alignment(recipe: DistillRecipe, student: Backbone) -> AlignmentSpec:
         raise DeclarationError(f"recipe {recipe.name}: alignment.shift is {alignment.shift}; take 0 or more cells")
     for size in alignment.student_sizes:
         check_size(f"recipe {recipe.name}: alignment.student_sizes", size, student)
+    smallest = min(alignment.student_sizes or (recipe.views.size,))
+    if alignment.shift * student.strides[-1] >= smallest:
+        raise DeclarationError(
+            f"recipe {recipe.name}: alignment.shift of {alignment.shift} cells moves a view of {smallest} pixels out "
+            f"of itself; take fewer than {smallest // student.strides[-1]} cells"
+        )
     return alignment
 
 

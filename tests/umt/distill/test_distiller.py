@@ -171,6 +171,7 @@ def test_token_weight_and_teacher_weights_follow_their_schedules(
         ("teachers.lite2.weight=-1", r"teachers.lite2.weight holds -1.0"),
         ("alignment.relation=-0.5", r"alignment.relation holds -0.5"),
         ("alignment.shift=-1", r"alignment.shift is -1"),
+        ("alignment.shift=2", r"alignment.shift of 2 cells moves a view of 64 pixels out of itself; take fewer than 2"),
         ("alignment.student_sizes=[64, 40]", r"alignment.student_sizes 40 is not a multiple of 32.*take 32"),
         ("alignment.standardise_summary=phis", r"unknown alignment.standardise 'phis'.*phi_s"),
         ("teachers.lite2.summary_loss=angle", r"unknown summary loss 'angle'.*angular"),

@@ -130,7 +130,7 @@ def test_one_command_gives_a_checkpoint_with_its_heads(finished: tuple[Path, str
 BEYOND_THE_PAPER = (
     "alignment.balance=gradient",
     "alignment.shift=1",
-    "alignment.student_sizes=[32, 64]",
+    "alignment.student_sizes=[64, 96]",
     "alignment.teacher_drop=0.3",
     "alignment.relation=0.5",
     "alignment.standardise=mean_std",
