@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -107,6 +108,20 @@ def _peak_on_cpu(function: Callable[[], object]) -> int:
         path = Path(folder) / "trace.json"
         profiled.export_chrome_trace(str(path))
         events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
-    levels = [event["args"] for event in events if event["name"] == "[memory]"]
-    held_before = levels[0]["Total Allocated"] - levels[0]["Bytes"]
-    return max(level["Total Allocated"] for level in levels) - held_before
+    return _peak_of([event["args"] for event in events if event["name"] == "[memory]"])
+
+
+def _peak_of(events: list[dict[str, Any]]) -> int:
+    """Return the most bytes that were held at one time of what these events allocate.
+
+    The profiler's own total also falls when memory of earlier work is freed, which garbage collection does at any time.
+    """
+    blocks: dict[int, int] = {}
+    total = peak = 0
+    for event in events:
+        freed_bytes = blocks.pop(event["Addr"], 0)
+        if event["Bytes"] > 0:
+            blocks[event["Addr"]] = event["Bytes"]
+        total += blocks.get(event["Addr"], 0) - freed_bytes
+        peak = max(peak, total)
+    return peak

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks.perf import finetune_memory
+from benchmarks.perf.distill_memory import peak_bytes
 from benchmarks.perf.distilling import pictures
 from benchmarks.perf.finetune import IMAGES, FinetuneSetting, our_loop
 from benchmarks.perf.row import PerfRow
@@ -39,6 +40,17 @@ def test_all_that_a_training_holds_counts(folder: Path) -> None:
     assert min(plain.theirs, plain.ours) > 3 * weights, "gradients and two moments"
     assert averaged.ours - plain.ours > 0.9 * weights, "the average is one more copy"
     assert plain.ratio > 0.8
+
+
+def test_memory_of_earlier_work_that_is_freed_hides_nothing() -> None:
+    tensors = []
+
+    def work() -> None:
+        tensors.clear()
+        torch.ones(2**20)
+
+    assert peak_bytes(lambda: tensors.append(torch.ones(2**22)), CPU) == 4 * 2**22
+    assert peak_bytes(work, CPU) == 4 * 2**20
 
 
 def test_a_loop_that_holds_more_is_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
