@@ -17,7 +17,7 @@ from umt.distill.cache.cache import CachedViews
 from umt.distill.cache.writer import fill, plan_cache
 from umt.distill.distiller import Distiller
 from umt.distill.images import Skipped, ViewImages
-from umt.distill.ingredients import Prepared, grid_of
+from umt.distill.ingredients import Prepared
 from umt.distill.teachers.teacher import Teacher
 
 
@@ -59,7 +59,7 @@ def _datasets(
     recipe, images = setting.recipe, pictures(folder / "pictures", setting.batch)
     skipped = Skipped(folder / "skipped.txt", len(images))
     views = ViewImages(images, recipe.views, recipe.seed, skipped)
-    prepared = Prepared(recipe, images, student, grid_of(student, recipe.views.size), folder)
+    prepared = Prepared(recipe, images, student, folder)
     manifest = plan_cache(prepared, teachers, folder / "cache", visits=1, shard=setting.batch, pixels=False)
     fill(prepared, teachers, manifest, views, folder / "cache", setting.device, setting.batch, lambda done, total: None)
     return views, CachedViews(folder / "cache", manifest, images, recipe.views.size, skipped)

@@ -30,7 +30,7 @@ from umt.distill.cache.writer import (
 )
 from umt.distill.distiller import Cached, Distiller, as_floats
 from umt.distill.images import Skipped, ViewImages
-from umt.distill.ingredients import Prepared, build_student, grid_of
+from umt.distill.ingredients import Prepared, build_student
 from umt.distill.recipe import load_recipe
 from umt.distill.teachers.teacher import Teacher, all_targets
 
@@ -107,7 +107,7 @@ def loss_rows() -> list[PerfRow]:
     recipe = load_recipe("mini-cnn")
     images = find_images(data / "imagenet_1k_samples")
     student = build_student(recipe)
-    prepared = Prepared(recipe, images, student, grid_of(student, recipe.views.size), data / "weights")
+    prepared = Prepared(recipe, images, student, data / "weights")
     return [loss_row(prepared)]
 
 
@@ -151,7 +151,7 @@ def write_cache(
 ) -> CachedViews:
     """Make a cache of one view of each image."""
     recipe, views = setting.recipe, _views(setting, images, folder.parent)
-    prepared = Prepared(recipe, images, model.student, grid_of(model.student, recipe.views.size), folder)
+    prepared = Prepared(recipe, images, model.student, folder)
     manifest = plan_cache(prepared, model.teachers, folder, visits=1, shard=setting.batch, pixels=pixels)
     fill(prepared, model.teachers, manifest, views, folder, setting.device, setting.batch, lambda done, total: None)
     return CachedViews(folder, manifest, images, recipe.views.size, views.skipped)

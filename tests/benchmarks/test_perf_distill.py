@@ -23,7 +23,7 @@ from benchmarks.perf import (
 from benchmarks.perf.distilling import DistillSetting, build_distiller, pictures
 from benchmarks.perf.row import PerfRow
 from umt.distill.distiller import Distiller
-from umt.distill.ingredients import Prepared, build_student, grid_of
+from umt.distill.ingredients import Prepared, build_student
 from umt.distill.recipe import load_recipe
 
 CPU = torch.device("cpu")
@@ -94,7 +94,7 @@ def test_caches_are_compared_in_time_size_and_loss(setting: DistillSetting, mode
     assert "GB/s, with checksums" in reading.note
     assert 1 < distill_targets.size_row(model.teachers, 64).ratio < 6, "vectors are large beside maps of four cells"
     student = build_student(setting.recipe)
-    prepared = Prepared(setting.recipe, images, student, grid_of(student, 64), tmp_path)
+    prepared = Prepared(setting.recipe, images, student, tmp_path)
     loss = distill_targets.loss_row(prepared)
     assert loss.ours > 0
     assert loss.ours != loss.theirs

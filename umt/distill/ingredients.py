@@ -73,7 +73,6 @@ class Prepared:
     recipe: DistillRecipe
     images: ImageList
     student: Backbone
-    grid: Grid
     weights: Path
     trusted: bool = False  # true if the recipe may run code
 
@@ -154,13 +153,13 @@ def prepare(choice: RecipeChoice, sources: Sources) -> Prepared:
     recipe = choice.recipe
     student = build_student(recipe, trusted=choice.trusted)
     refuse_unstorable(student)
-    grid = grid_of(student, recipe.views.size)
+    check_size("recipe: views.size", recipe.views.size, student)
     images = (
         find_images(sources.images)
         if sources.images
         else training_images(recipe.datasets, sources.data_root, sources.data, recipe.dataset_weights)
     )
-    return Prepared(recipe, images, student, grid, sources.weights, choice.trusted)
+    return Prepared(recipe, images, student, sources.weights, choice.trusted)
 
 
 def build_student(recipe: DistillRecipe, *, trusted: bool = False) -> Backbone:

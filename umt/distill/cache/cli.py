@@ -127,13 +127,14 @@ def check(recipe_name: str, changes: tuple[str, ...], weights: Path | None, trus
     """Build each teacher of a recipe and print its output; exit status 1 if a teacher cannot be built."""
     choice, folder = RecipeChoice.of(recipe_name, changes, trust), weights_folder(weights)
     recipe = choice.recipe
-    grid = grid_of(build_student(recipe, trusted=choice.trusted), recipe.views.size)
+    student = build_student(recipe, trusted=choice.trusted)
     table = Table("teacher", "objective", "backbone", "input", "widths", "parameters", "weights")
     failed = missing_weights(recipe, folder)
     for spec in recipe.teachers:
         if spec.weights and not (folder / spec.weights).is_file():
             continue
         try:
+            grid = grid_of(student, recipe.views.size, recipe.interaction.map_of(spec.name))
             table.add_row(
                 *map(shown, _row(load_teacher(spec, folder, recipe.views.size, grid, trusted=choice.trusted)))
             )

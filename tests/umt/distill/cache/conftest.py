@@ -14,7 +14,7 @@ from umt.data.image_list import find_images
 from umt.distill.cache.cache import CachedViews, open_cache
 from umt.distill.cache.writer import fill, plan_cache
 from umt.distill.images import Skipped, ViewImages
-from umt.distill.ingredients import Prepared, build_student, grid_of
+from umt.distill.ingredients import Prepared, build_student
 from umt.distill.recipe import DistillRecipe
 
 
@@ -30,7 +30,7 @@ def prepare(recipe: Callable[..., DistillRecipe], tmp_path: Path) -> Callable[..
     def make(*changes: str) -> Prepared:
         changed = recipe(*changes)
         student = build_student(changed)
-        return Prepared(changed, find_images(folder), student, grid_of(student, changed.views.size), tmp_path)
+        return Prepared(changed, find_images(folder), student, tmp_path)
 
     return make
 

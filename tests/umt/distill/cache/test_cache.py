@@ -46,7 +46,7 @@ def test_views_and_targets_are_those_of_an_uncached_run(
         assert torch.equal(views[key]["images"], plain[key]["images"])
         assert_as_asked(views[key], prepared)
     assert torch.equal(views[4, 3]["images"], views[4, 1]["images"])  # two views are stored
-    assert views[4, 1]["targets"]["lite2"][1].shape == (64, *prepared.grid)
+    assert views[4, 1]["targets"]["lite2"][1].shape == (64, *prepared.grids()[0])
 
 
 def test_targets_of_a_mirror_image_are_the_teachers_own_and_no_mirrored_map(

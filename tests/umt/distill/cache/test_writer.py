@@ -23,7 +23,7 @@ from umt.distill.cache import writer as cache_writer
 from umt.distill.cache.cache import Manifest
 from umt.distill.cache.writer import SHARD_BYTES, SHARD_VIEWS, Size, check_room, fill, plan_cache, size_of_view
 from umt.distill.images import Skipped, ViewImages
-from umt.distill.ingredients import Prepared, build_student, grid_of
+from umt.distill.ingredients import Prepared, build_student
 from umt.distill.recipe import DistillRecipe, TeacherSpec
 from umt.distill.teachers.teacher import Teacher
 from umt.errors import UMTError
@@ -41,7 +41,7 @@ def write(recipe: Callable[..., DistillRecipe], tmp_path: Path) -> Callable[[Pat
         )
     made = recipe()
     student = build_student(made)
-    prepared = Prepared(made, find_images(pictures), student, grid_of(student, made.views.size), tmp_path)
+    prepared = Prepared(made, find_images(pictures), student, tmp_path)
     teachers = prepared.teachers()
 
     def write(folder: Path) -> Manifest:
