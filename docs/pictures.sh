@@ -10,7 +10,7 @@ trap 'rm -r "$scratch"' EXIT
 python -c "
 import sys
 from PIL import Image
-from umt.data.mini.rooms import render_room
+from umt.data.mini.rendered.rooms import render_room
 for seed in (10, 31):
     Image.fromarray(render_room(seed, 640, 480).rgb).save(f'{sys.argv[1]}/room {seed}.png')" "$scratch"
 rooms=(--image "$scratch/room 10.png" --image "$scratch/room 31.png")

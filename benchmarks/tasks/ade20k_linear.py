@@ -20,7 +20,7 @@ from mmseg_configs.runner import Parts, dense_forward, train_and_test
 from umt.data.contract import Dataset
 from umt.data.images import decode_rgb
 from umt.panels import Panel, panel_details
-from umt.segmentation_panels import TILES, pictured, segmentation_panel
+from umt.panels.segmentation import TILES, pictured, segmentation_panel
 from umt.training.engine import RunContext
 
 PHOTOGRAPH = 4 / 3  # width over height of test images, whose sizes no protocol declares

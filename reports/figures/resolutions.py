@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
@@ -13,7 +12,7 @@ from reports.building.columns import MeasuredColumn, comparable_columns, task_wo
 from reports.building.rows import Model, model_names
 from reports.building.table import TableColumn
 from reports.figures.figure import Sketch, hover_line
-from reports.figures.style import MAX_BACKBONES, MAX_TITLE, colours, logarithmic, markers, panels, short_names
+from reports.figures.style import MAX_BACKBONES, Looks, line_panels, logarithmic, markers
 from reports.results.measurement import Measurement
 from umt.text import printable
 
@@ -81,20 +80,10 @@ def _panel(columns: Sequence[MeasuredColumn], models: Mapping[Model, str]) -> di
 
 
 def _draw(shows: Any) -> Drawing:
-    names, shown = shows["names"], shows["panels"]
-    drawing, every = panels(len(shown), height=2.2)
-    marks = zip(colours(len(names)), markers(len(names)), short_names(names), strict=True)
-    looks = dict(zip(names, marks, strict=True))
-    for axes, panel in zip(every, shown, strict=True):
-        _curves(axes, panel, looks)
-    handles = {line.get_label(): line for axes in every for line in axes.lines}
-    drawing.legend(
-        handles.values(), list(map(str, handles)), loc="outside lower center", ncols=3, fontsize=7, frameon=False
-    )
-    return drawing
+    return line_panels(shows, 2.2, markers(len(shows["names"])), _curves)
 
 
-def _curves(axes: Axes, panel: Any, looks: Mapping[str, tuple[str, str, str]]) -> None:
+def _curves(axes: Axes, panel: Any, looks: Looks) -> None:
     for name, points in panel["lines"]:
         if name in looks:
             colour, marker, label = looks[name]
@@ -106,4 +95,3 @@ def _curves(axes: Axes, panel: Any, looks: Mapping[str, tuple[str, str, str]]) -
     axes.minorticks_off()
     axes.set_xlabel("pixels", fontsize=7)
     axes.tick_params(which="both", labelsize=7)
-    axes.set_title("\n".join([*textwrap.wrap(panel["heading"], MAX_TITLE), panel["measure"]]), fontsize=8)

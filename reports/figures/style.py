@@ -5,14 +5,16 @@ matplotlib takes longer to import than a report takes to make, so only the funct
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Looks = Mapping[str, tuple[str, str, str]]  # backbone -> colour, mark, short name
 # Okabe and Ito 2008, without yellow, which is hard to see on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -66,6 +68,25 @@ def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
     for used in axes[:count]:
         used.spines[["top", "right"]].set_visible(False)
     return drawing, axes[:count]
+
+
+def line_panels(shows: Any, height: float, marks: Sequence[str], draw: Callable[[Axes, Any, Looks], None]) -> Figure:
+    """Draw a panel's lines by `draw` with its heading and measure above it, and one legend of all backbones below.
+
+    shows: {"names": backbones, "panels": [{"heading", "measure", "lines"}, ...]}. marks: of each backbone, beside its
+    colour.
+    """
+    names, shown = shows["names"], shows["panels"]
+    drawing, every = panels(len(shown), height)
+    looks = dict(zip(names, zip(colours(len(names)), marks, short_names(names), strict=True), strict=True))
+    for axes, panel in zip(every, shown, strict=True):
+        draw(axes, panel, looks)
+        axes.set_title("\n".join([*textwrap.wrap(panel["heading"], MAX_TITLE), panel["measure"]]), fontsize=8)
+    handles = {line.get_label(): line for axes in every for line in axes.lines}
+    drawing.legend(
+        handles.values(), list(map(str, handles)), loc="outside lower center", ncols=3, fontsize=7, frameon=False
+    )
+    return drawing
 
 
 def logarithmic(axes: Axes, direction: str) -> None:

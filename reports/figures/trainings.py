@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from reports.building.metrics import get_metric
 from reports.building.rows import Model, model_names
 from reports.building.table import TableColumn
 from reports.figures.figure import Sketch, hover_line
-from reports.figures.style import COLOURS, MAX_BACKBONES, MAX_TITLE, colours, panels, short_names
+from reports.figures.style import COLOURS, MAX_BACKBONES, Looks, line_panels
 from reports.results.measurement import Measurement
 from reports.results.trainings import Training, trainings_of
 from umt.text import printable
@@ -78,27 +77,16 @@ def _lines(trainings: Sequence[Training], models: Mapping[Model, str], metric: s
 
 
 def _draw(shows: Any) -> Drawing:
-    names, shown = shows["names"], shows["panels"]
-    drawing, every = panels(len(shown), height=2.0)
-    marks = zip(colours(len(names)), _styles(len(names)), short_names(names), strict=True)
-    looks = dict(zip(names, marks, strict=True))
-    for axes, panel in zip(every, shown, strict=True):
-        _panel(axes, panel, looks)
-    handles = {line.get_label(): line for axes in every for line in axes.lines}
-    drawing.legend(
-        handles.values(), list(map(str, handles)), loc="outside lower center", ncols=3, fontsize=7, frameon=False
-    )
-    return drawing
+    return line_panels(shows, 2.0, _styles(len(shows["names"])), _curves)
 
 
-def _panel(axes: Axes, panel: Any, looks: Mapping[str, tuple[str, str, str]]) -> None:
+def _curves(axes: Axes, panel: Any, looks: Looks) -> None:
     for name, points in panel["lines"]:
         if name in looks:
             colour, style, label = looks[name]
             (line,) = axes.plot(*zip(*points, strict=True), color=colour, ls=style, lw=1, label=label)
             line.set_marker("." if len(points) == 1 else "")
             hover_line(line, name)
-    axes.set_title("\n".join([*textwrap.wrap(panel["heading"], MAX_TITLE), panel["measure"]]), fontsize=8)
     axes.set_xlabel("step", fontsize=7)
     axes.tick_params(labelsize=7)
 

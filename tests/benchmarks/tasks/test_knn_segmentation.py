@@ -38,7 +38,7 @@ from umt.data.registry import dataset_info
 from umt.data.sets.ade20k import write_mini as write_ade20k
 from umt.data.sets.voc2012 import write_mini as write_voc2012
 from umt.errors import DeclarationError, PackageError
-from umt.segmentation_panels import distinct_colours, paint
+from umt.panels.segmentation import distinct_colours, paint
 
 CNN, VIT = "timm:test_resnet?pretrained=false", "timm:test_vit?pretrained=false"
 CPU = torch.device("cpu")

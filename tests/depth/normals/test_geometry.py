@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from depth.normals.geometry import derived_normals
-from umt.data.mini.rooms import render_room
+from umt.data.mini.rendered.rooms import render_room
 
 FOCAL, CENTRE = (60.0, 55.0), (31.0, 22.5)
 HEIGHT, WIDTH = 48, 64

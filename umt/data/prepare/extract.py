@@ -21,7 +21,7 @@ from rich.progress import Progress
 
 from umt.console import shown
 from umt.data.archives import Archive
-from umt.data.plain_tar import PlainMember, PlainTar, tar_kind
+from umt.data.shards.plain_tar import PlainMember, PlainTar, tar_kind
 from umt.errors import SourceError, UMTError, first_line
 from umt.files import open_plain
 from umt.text import printable

@@ -28,7 +28,7 @@ ARCHIVE = Archive(
 def write_mini(folder: Path, counts: tuple[int, int]) -> None:
     """Write (training, validation) rooms of the embedded data."""
     from umt.data.mini.dense import pair_folders, save_rgb
-    from umt.data.mini.rooms import render_room  # slow to import
+    from umt.data.mini.rendered.rooms import render_room  # slow to import
 
     for split, count in zip(MINI_SEEDS, counts, strict=True):
         images, annotations = pair_folders(folder, split)

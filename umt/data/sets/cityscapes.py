@@ -34,7 +34,7 @@ MINI_SIZE = (192, 96)  # width, height in pixels
 
 def write_mini(folder: Path, counts: tuple[int, int]) -> None:
     """Write (train, val) streets of the embedded data."""
-    from umt.data.mini.streets import render_street  # slow to import
+    from umt.data.mini.rendered.streets import render_street  # slow to import
 
     for split, count in zip(MINI_SEEDS, counts, strict=True):
         images, annotations = (folder / kind / split / MINI_CITY for kind in ("leftImg8bit", "gtFine"))

@@ -41,7 +41,7 @@ def read(root: Path, split: str) -> list[Sample]:
 
 def write_mini(folder: Path, counts: tuple[int, int]) -> None:
     """Write (train, test) rooms of the embedded data, as wide as KITTI's images, with depth at some pixels."""
-    from umt.data.mini.rooms import render_room  # slow to import
+    from umt.data.mini.rendered.rooms import render_room  # slow to import
 
     for split, count in zip(MINI_SEEDS, counts, strict=True):
         lines = []

@@ -51,7 +51,7 @@ class Shot:
 
 def write_mini(folder: Path, counts: tuple[int, int]) -> None:
     """Write (objects, photographs of an object)."""
-    from umt.data.mini.frames import write_objects  # slow to import
+    from umt.data.mini.rendered.frames import write_objects  # slow to import
 
     write_objects(folder, *counts)
 

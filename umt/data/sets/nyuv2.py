@@ -155,7 +155,7 @@ def _move(folder: Path, name: str, infix: str, target: Path) -> None:
 def write_mini(folder: Path, counts: tuple[tuple[int, int], tuple[int, int]]) -> None:
     """Write (train, test) rooms, and (train, test) crops of the stereo photograph."""
     from umt.data.mini.dense import pair_folders, save_depth, save_rgb
-    from umt.data.mini.rooms import render_room
+    from umt.data.mini.rendered.rooms import render_room
     from umt.data.mini.stereo import crops  # slow to import
 
     for split, room_count, photo_count in zip(MINI_SEEDS, *counts, strict=True):

@@ -32,7 +32,7 @@ REMEDY = "get scannet_test_1500 and both lists again"
 
 def write_mini(folder: Path, counts: tuple[int, int]) -> None:
     """Write (rooms, frames of a room), each frame with the two that follow it as pairs."""
-    from umt.data.mini.frames import write_rooms  # slow to import
+    from umt.data.mini.rendered.frames import write_rooms  # slow to import
 
     write_rooms(folder, *counts)
 

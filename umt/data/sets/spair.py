@@ -35,7 +35,7 @@ REMEDY = "extract the official archive again"
 
 def write_mini(folder: Path, counts: tuple[int, int, int]) -> None:
     """Write all ordered pairs of (trn, val, test) rendered images of each of some classes."""
-    from umt.data.mini.keypoints import write_pairs  # slow to import
+    from umt.data.mini.rendered.keypoints import write_pairs  # slow to import
 
     write_pairs(folder, dict(zip(INFO.splits, counts, strict=True)), VOC_CLASSES)
 

@@ -37,8 +37,8 @@ ARCHIVE = Archive(
 def write_mini(folder: Path, counts: tuple[int, int]) -> None:
     """Write (train, val) rooms of the embedded data; their tables and sofas are VOC's, other furniture is void."""
     from umt.data.mini.dense import save_rgb
-    from umt.data.mini.furniture import OTHER_FURNITURE, SOFA, TABLE
-    from umt.data.mini.rooms import render_room  # slow to import
+    from umt.data.mini.rendered.furniture import OTHER_FURNITURE, SOFA, TABLE
+    from umt.data.mini.rendered.rooms import render_room  # slow to import
 
     lists, images, masks = (folder / name for name in ("ImageSets/Segmentation", "JPEGImages", "SegmentationClass"))
     for created in (lists, images, masks):

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from umt.data.plain_tar import PlainMember, PlainTar
 from umt.data.shards.members import PackedImage, refuse_twice
+from umt.data.shards.plain_tar import PlainMember, PlainTar
 from umt.errors import LayoutError, SourceError, UMTError, first_line
 from umt.files import open_plain
 from umt.text import brief

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from umt.data.plain_tar import PlainMember, PlainTar, tar_kind
+from umt.data.shards.plain_tar import PlainMember, PlainTar, tar_kind
 from umt.errors import LayoutError, UMTError, first_line
 from umt.files import MAX_NAME_BYTES, hidden, open_plain
 from umt.text import brief, printable

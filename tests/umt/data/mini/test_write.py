@@ -15,7 +15,7 @@ from umt.data.contract import MARKER
 from umt.data.mini import mini_versions, write_mini, write_set
 from umt.data.mini.crops import Cutter
 from umt.data.mini.photos import NAMES
-from umt.data.mini.rooms import render_room
+from umt.data.mini.rendered.rooms import render_room
 from umt.data.registry import find_dataset
 from umt.data.sets import cub
 from umt.errors import UMTError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from umt.segmentation_panels import (
+from umt.panels.segmentation import (
     MAX_LEGEND_CLASSES,
     TILES,
     UNLABELLED,

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from umt.data.mini.photos import NAMES
-from umt.data.mini.streets import BUILDING, EYE, HOOD, LENGTH, ROAD, ROADSIDE, SIDEWALK, SKY, SURFACES, render_street
+from umt.data.mini.rendered.streets import (
+    BUILDING,
+    EYE,
+    HOOD,
+    LENGTH,
+    ROAD,
+    ROADSIDE,
+    SIDEWALK,
+    SKY,
+    SURFACES,
+    render_street,
+)
 from umt.data.sets.cityscapes import IDS, VOID
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from umt.data.mini import furniture
-from umt.data.mini.furniture import FLOOR, FURNITURE, PANELS, SURFACES, WALL
 from umt.data.mini.photos import NAMES
-from umt.data.mini.raycast import Camera
-from umt.data.mini.rooms import Box, Scene, render, render_room
+from umt.data.mini.rendered import furniture
+from umt.data.mini.rendered.furniture import FLOOR, FURNITURE, PANELS, SURFACES, WALL
+from umt.data.mini.rendered.raycast import Camera
+from umt.data.mini.rendered.rooms import Box, Scene, render, render_room
 
 
 def plain(low: tuple[float, float, float], high: tuple[float, float, float], label: int) -> Box:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from umt.data.mini.objects import OBJECT, SHAPES, camera_around, object_scene, on_object, render_object
+from umt.data.mini.rendered.objects import OBJECT, SHAPES, camera_around, object_scene, on_object, render_object
 
 
 @pytest.mark.parametrize("shape", SHAPES)

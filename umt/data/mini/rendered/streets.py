@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from umt.data.mini.furniture import Surface, Triple
-from umt.data.mini.raycast import Array, Camera
-from umt.data.mini.rooms import Box, RoomView, Scene, cover, render
+from umt.data.mini.rendered.furniture import Surface, Triple
+from umt.data.mini.rendered.raycast import Array, Camera
+from umt.data.mini.rendered.rooms import Box, RoomView, Scene, cover, render
 
 # Label ids of the official labels.py; the hood of the own car is not evaluated.
 HOOD, ROAD, SIDEWALK, BUILDING, POLE, SIGN, VEGETATION, SKY, PERSON, CAR, TRUCK = (

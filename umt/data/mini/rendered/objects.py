@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from umt.data.mini.furniture import Triple
 from umt.data.mini.photos import NAMES
-from umt.data.mini.raycast import Array, Camera, cast
-from umt.data.mini.rooms import Box, RoomView, Scene, render, shell
+from umt.data.mini.rendered.furniture import Triple
+from umt.data.mini.rendered.raycast import Array, Camera, cast
+from umt.data.mini.rendered.rooms import Box, RoomView, Scene, render, shell
 
 OBJECT = 200  # label of the object's pixels; those of rooms are lower
 ROOM = np.array((7.0, 3.0, 7.0))  # metres

@@ -9,7 +9,8 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from umt.data.mini.furniture import (
+from umt.data.mini.photos import NAMES, photo
+from umt.data.mini.rendered.furniture import (
     CEILING,
     FLOOR,
     FURNITURE,
@@ -21,8 +22,7 @@ from umt.data.mini.furniture import (
     Surface,
     WallPanel,
 )
-from umt.data.mini.photos import NAMES, photo
-from umt.data.mini.raycast import Array, Camera, Hits, cast
+from umt.data.mini.rendered.raycast import Array, Camera, Hits, cast
 
 FOCAL_SHARE = 518.86 / 640  # focal length over image width of the Kinect that took NYU Depth v2
 TILE = 256  # pixels a side of a photograph as texture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from umt.data.mini.raycast import Camera, cast
+from umt.data.mini.rendered.raycast import Camera, cast
 
 AHEAD = Camera((0.0, 0.0, 0.0), yaw=0.0, pitch=0.0, width=8, height=6, focal=10.0)
 

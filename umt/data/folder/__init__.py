@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from umt.data import masks
 from umt.data.contract import DatasetInfo, LabelledImages, Roles
+from umt.data.folder import masks
 from umt.data.reading import class_images, foldered_samples, seeded_order, subfolders
 from umt.data.shards.lookup import split_names
 from umt.declarations import build

@@ -14,9 +14,9 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from umt.data.mini.dense import save_depth, save_rgb
-from umt.data.mini.objects import SHAPES, camera_around, object_scene, on_object, render_object
-from umt.data.mini.raycast import Array, Camera
-from umt.data.mini.rooms import furnish, place_camera, render
+from umt.data.mini.rendered.objects import SHAPES, camera_around, object_scene, on_object, render_object
+from umt.data.mini.rendered.raycast import Array, Camera
+from umt.data.mini.rendered.rooms import furnish, place_camera, render
 
 SEED = 60_000  # far from those of other sets
 SIZE = (160, 120)  # width, height in pixels

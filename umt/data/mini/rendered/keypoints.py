@@ -14,7 +14,7 @@ from PIL import Image
 
 from umt.data.mini.crops import write_lines
 from umt.data.mini.dense import save_rgb
-from umt.data.mini.objects import OBJECT, SHAPES, ObjectView, camera_around, object_scene, render_object
+from umt.data.mini.rendered.objects import OBJECT, SHAPES, ObjectView, camera_around, object_scene, render_object
 
 SEED = 50_000  # far from those of other sets
 SIZE = (160, 120)  # width, height in pixels
