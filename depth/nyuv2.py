@@ -26,9 +26,9 @@ from umt.backbones import Backbone
 from umt.backbones.contract import round_up
 from umt.data.checks.items import MILLIMETRES
 from umt.data.contract import Sample
+from umt.panels import pictured
 from umt.training.drop_path import set_drop_path
 
-MAX_PICTURES = 4  # test images, evenly spaced, of which the prediction is kept
 META_KEYS = ("img_path", "ori_shape", "img_shape", "pad_shape", "flip", "flip_direction")
 
 
@@ -134,7 +134,7 @@ def build(
             optimizer_of(settings, model),
             NYUSamples(train, pipeline=train_pipeline(settings, crop, scale)),
             NYUSamples(test, pipeline=evaluation_pipeline(settings, scale), test_mode=True),
-            {**metric_config(settings), "pictured": pictured(test)},
+            {**metric_config(settings), "pictured": pictured_paths(test)},
             {"crop": list(crop), **_levels(model.backbone), **settings.recorded()},
             schedule=SCHEDULES[settings.schedule](settings),
             clip_norm=settings.clip_norm,
@@ -171,9 +171,9 @@ def crop_of(settings: NYUSettings, backbone: Backbone) -> tuple[int, int]:
     return height, width
 
 
-def pictured(test: Sequence[Sample]) -> list[str]:
-    """Select the test images whose predictions are kept."""
-    return [str(sample.image) for sample in test[:: max(1, len(test) // MAX_PICTURES)][:MAX_PICTURES]]
+def pictured_paths(test: Sequence[Sample]) -> list[str]:
+    """Return the paths of the test images whose predictions are kept."""
+    return [str(test[index].image) for index in pictured(len(test))]
 
 
 def model_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:

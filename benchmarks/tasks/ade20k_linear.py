@@ -19,8 +19,8 @@ from mmseg_configs.fused.resampling import window_starts
 from mmseg_configs.runner import Parts, dense_forward, train_and_test
 from umt.data.contract import Dataset
 from umt.data.images import decode_rgb
-from umt.panels import Panel, panel_details
-from umt.panels.segmentation import TILES, pictured, segmentation_panel
+from umt.panels import Panel, panel_details, pictured
+from umt.panels.segmentation import TILES, segmentation_panel
 from umt.training.engine import RunContext
 
 PHOTOGRAPH = 4 / 3  # width over height of test images, whose sizes no protocol declares

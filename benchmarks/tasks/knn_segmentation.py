@@ -23,8 +23,8 @@ from umt.data.contract import Dataset, Sample
 from umt.data.images import decode, decode_rgb
 from umt.data.labels import UNLABELLED, Labels
 from umt.errors import DataError, DeclarationError
-from umt.panels import Panel, panel_details
-from umt.panels.segmentation import TILES, pictured, segmentation_panel
+from umt.panels import Panel, panel_details, pictured
+from umt.panels.segmentation import TILES, segmentation_panel
 
 PATCH = 16  # pixels a side of a patch, by which the cost is estimated; a backbone has its own
 UNLABELLED_RULES = ("first", "own")

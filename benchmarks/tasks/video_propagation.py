@@ -24,10 +24,9 @@ from umt.data.contract import Sample
 from umt.data.images import decode, decode_rgb, opened
 from umt.data.labels import UNLABELLED
 from umt.errors import DataError, DeclarationError
-from umt.panels import Panel, hex_colour, panel_details, side_by_side
+from umt.panels import Panel, hex_colour, panel_details, pictured, side_by_side
 
 TILES = ("image", "truth", "prediction")
-MAX_PICTURES = 4  # videos, evenly spaced, of which the middle frame is drawn
 ASPECT = 16 / 9  # width over height of most official videos, by which the cost is estimated
 # Colours by Okabe and Ito, which people with any colour vision tell apart; objects beyond the last begin again.
 COLOURS = np.array([(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167)], np.uint8)
@@ -70,8 +69,7 @@ def run(job: Job[VideoPropagationSettings]) -> Outcome:
     names = [f"{video.name}/{number}" for video in followed for number in range(1, len(video.scores) + 1)]
     rows = [scores for video in followed for scores in video.scores]
     values = {metric.name: np.array([row[metric.name] for row in rows]) for metric in TASK.metrics}
-    panels = {video.name: panel(*video.shown) for video in followed[:: max(1, len(followed) // MAX_PICTURES)]}
-    panels = dict(list(panels.items())[:MAX_PICTURES])
+    panels = {followed[index].name: panel(*followed[index].shown) for index in pictured(len(followed))}
     return Outcome(
         {name: float(column.mean()) for name, column in values.items()},
         details={"map": map_index(job.backbone, job.settings.stride), **panel_details(TILES, panels)},

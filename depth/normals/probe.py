@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 import depth.normals  # noqa: F401  (registers the classes)
 from depth.levels import dpt_levels
 from depth.normals.pipeline import Size
-from depth.nyuv2 import pictured
+from depth.nyuv2 import pictured_paths
 from mmseg_configs.backbone import data_preprocessor
 from mmseg_configs.datasets import NYUSamples
 from mmseg_configs.runner import Parts, TrainingSettings, check
@@ -66,7 +66,7 @@ def build(
             torch.optim.AdamW(head, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay),
             NYUSamples(train, pipeline=pipeline(settings, training=True)),
             NYUSamples(test, pipeline=pipeline(settings, training=False), test_mode=True),
-            {"type": "PerImageNormals", "pictured": pictured(test)},
+            {"type": "PerImageNormals", "pictured": pictured_paths(test)},
             {**details, **settings.recorded()},
             schedule=[{"type": "QuarterCosineLR", "by_epoch": False, **schedule}],
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+PICTURED = 4  # test images of a result
 MAX_TILE_WIDTH = 320  # pixels: a page shows a tile no larger, and eight backbones beside each other
 
 
@@ -18,6 +19,11 @@ class Panel:
 
     pixels: np.ndarray  # RGB bytes [h, w, 3]
     legend: Mapping[str, str]
+
+
+def pictured(count: int) -> range:
+    """Return the indices of the test images that have a panel: a few of them, evenly spaced."""
+    return range(0, count, max(1, count // PICTURED))[:PICTURED]
 
 
 def side_by_side(photo: np.ndarray, maps: Sequence[np.ndarray]) -> np.ndarray:

@@ -10,17 +10,11 @@ import numpy as np
 from umt.panels import Panel, hex_colour, side_by_side
 
 TILES = ("image", "truth", "prediction")
-PICTURED = 4  # test images of a result
 MAX_LEGEND_CLASSES = 12  # classes in the legend, the largest ones
 UNLABELLED = (0, 0, 0)  # a colour that no class has
 STEPS = 24  # levels of red, green and blue of which colours are selected
 DARKEST, LIGHTEST = 25.0, 95.0  # lightness of colours: others are hard to tell from black and white
 MAX_CHROMA = 70.0  # beyond, colours are glaring
-
-
-def pictured(count: int) -> range:
-    """Return the indices of the test images that have a panel: a few of them, evenly spaced."""
-    return range(0, count, max(1, count // PICTURED))[:PICTURED]
 
 
 def segmentation_panel(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> Panel:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from umt.panels import MAX_TILE_WIDTH, side_by_side
+from umt.panels import MAX_TILE_WIDTH, pictured, side_by_side
 
 
 def test_a_large_photograph_is_averaged_and_a_map_is_not() -> None:
@@ -20,3 +21,8 @@ def test_a_large_photograph_is_averaged_and_a_map_is_not() -> None:
 def test_a_small_picture_stays_as_it_is() -> None:
     image = np.random.default_rng(0).integers(0, 255, (7, 9, 3), np.uint8)
     np.testing.assert_array_equal(side_by_side(image, [image]), np.concatenate([image, image], axis=1))
+
+
+@pytest.mark.parametrize(("count", "indices"), [(0, []), (2, [0, 1]), (4, [0, 1, 2, 3]), (2000, [0, 500, 1000, 1500])])
+def test_a_few_images_are_shown(count: int, indices: list[int]) -> None:
+    assert list(pictured(count)) == indices

@@ -13,7 +13,6 @@ from umt.panels.segmentation import (
     distinct_colours,
     largest,
     paint,
-    pictured,
     segmentation_panel,
 )
 
@@ -57,8 +56,3 @@ def test_cielab_of_known_colours() -> None:
     color = pytest.importorskip("skimage.color")
     colours = np.array([[255, 255, 255], [0, 0, 0], [255, 0, 0], [12, 200, 90], [3, 4, 5]], np.uint8)
     np.testing.assert_allclose(cielab(colours), color.rgb2lab(colours[None] / 255)[0], atol=0.01)
-
-
-@pytest.mark.parametrize(("count", "indices"), [(0, []), (2, [0, 1]), (4, [0, 1, 2, 3]), (2000, [0, 500, 1000, 1500])])
-def test_a_few_images_are_shown(count: int, indices: list[int]) -> None:
-    assert list(pictured(count)) == indices
