@@ -9,6 +9,7 @@ import click
 
 from reports.building.rows import Model, model_names
 from reports.comparison.comparison import compare_backbones
+from reports.comparison.trainings import results_by_recipe
 from reports.paired.best import DRAWS
 from reports.results.measurement import Measurement
 from reports.results.store import ANALYSIS, newest_store, read_measurements
@@ -24,6 +25,7 @@ Examples:
   umt compare                  all backbones of the newest run below runs/
   umt compare resnet50 vit_base --results runs/paper/results --out compare
   umt compare resnet50 vit_base --power --tasks knn,finegrained_linear
+  umt compare UMT Plain --trainings    recipes with several seeds
 """
 
 
@@ -31,6 +33,7 @@ Examples:
 @click.argument("backbones", nargs=-1, metavar="[BACKBONE]...")
 @options.results("the newest below runs/")
 @options.TASKS
+@click.option("--trainings", is_flag=True, help="Take backbones named 'NAME seed N' as trainings of one, NAME.")
 @click.option("--power", is_flag=True, help="Also print the difference that each column can detect.")
 @click.option(
     "--resamples",
@@ -45,6 +48,7 @@ def compare(
     backbones: tuple[str, ...],
     results: Path | None,
     tasks: tuple[str, ...],
+    trainings: bool,
     power: bool,
     resamples: int,
     data_root: Path | None,
@@ -58,6 +62,7 @@ def compare(
     """
     results = results or newest_store()
     measurements = [run for run in read_measurements(results) if _is_compared(run, tasks)]
+    measurements = results_by_recipe(measurements) if trainings else measurements
     comparison = compare_backbones(measurements, chosen_names(measurements, backbones), resamples, data_root)
     for reason in comparison.left_out:
         click.echo(f"left out: {printable(reason)}", err=True)

@@ -136,3 +136,28 @@ def test_what_cannot_be_paired_is_named(store, answers) -> None:  # type: ignore
 
 def test_the_comparison_with_the_paper_stays(filled) -> None:  # type: ignore[no-untyped-def]
     assert "--compare" in {option for parameter in report_command.params for option in parameter.opts}
+
+
+def test_trainings_of_a_recipe_are_its_seeds(store, answers, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    hard = np.random.default_rng(0).permutation(200)
+    for seed in range(3):
+        answers(f"a seed {seed}", hard < 130 + seed)
+        answers(f"b seed {seed}", hard < 141 - seed)
+    out = tmp_path / "out"
+    done = run("a", "b", "--trainings", "--results", str(store.folder), "--out", str(out))
+    assert done.exit_code == 0, done.output
+    (line,) = csv.DictReader((out / "compare-tests.csv").open(encoding="utf-8"))
+    assert float(line["difference"]) == pytest.approx(-4.5)
+    single = run("a seed 0", "b seed 0", "--results", str(store.folder), "--out", str(tmp_path / "single"))
+    assert single.exit_code == 0
+    (alone,) = csv.DictReader((tmp_path / "single" / "compare-tests.csv").open(encoding="utf-8"))
+    assert float(line["p"]) > float(alone["p"])  # noise of training is in it
+
+
+def test_a_training_with_two_results_in_a_column_is_refused(store, answers) -> None:  # type: ignore[no-untyped-def]
+    for seed in range(2):
+        answers("a seed 0", np.arange(200) < 100, seed=seed)
+        answers("b seed 0", np.arange(200) < 90, seed=seed)
+    done = run("a", "b", "--trainings", "--results", str(store.folder))
+    assert isinstance(done.exception, OptionError)
+    assert "run with --seeds 1" in str(done.exception)
