@@ -72,7 +72,7 @@ def main(data: Path, weights: Path, out: Path, workers: int, document: Path | No
 
 def cache_command(experiment: Experiment, folders: Folders) -> list[str]:
     """Return the command that stores the teachers' targets, once for all arms and seeds."""
-    return _umt("teachers", "cache", "--recipe", experiment.cache.recipe, *experiment.changed("views."), "--images",
+    return _umt("teachers", "cache", "--recipe", experiment.cache.recipe, *experiment.changed(), "--images",
                 folders.images, "--weights", folders.weights, "--views", experiment.cache.views, "--pixels", "--yes",
                 "--out", folders.cache)  # fmt: skip
 
@@ -139,7 +139,7 @@ def _train(experiment: Experiment, folders: Folders, arm: Arm, seed: int) -> lis
     if arm.recipe is None:
         plain = [folders.images, seed, out, arm.name, "--experiment", experiment.source]
         return [sys.executable, "-m", "benchmarks.reproduction.supervised", *map(str, plain)]
-    return _umt("distill", "--recipe", arm.recipe, *experiment.changed(arm=arm), "--set", f"seed={seed}", "--images",
+    return _umt("distill", "--recipe", arm.recipe, *experiment.changed(arm), "--set", f"seed={seed}", "--images",
                 folders.images, "--weights", folders.weights, "--targets", folders.cache, "--out", out,
                 "--device", "cpu")  # fmt: skip
 

@@ -76,10 +76,9 @@ class Experiment:
         ]
         return replace(self.supervised, **{name: scalar(value) for name, _, value in texts})
 
-    def changed(self, fields: str = "", arm: Arm | None = None) -> list[str]:
-        """Return the changes of fields that begin so, and those of an arm, as options of `umt`."""
-        changes = [change for change in self.changes if change.startswith(fields)] + list(arm.changes if arm else ())
-        return [part for change in changes for part in ("--set", change)]
+    def changed(self, arm: Arm | None = None) -> list[str]:
+        """Return the changes of all arms, and those of one arm, as options of `umt`."""
+        return [part for change in (*self.changes, *(arm.changes if arm else ())) for part in ("--set", change)]
 
 
 def load_experiment(path: Path = FILE) -> Experiment:

@@ -244,14 +244,15 @@ def test_modules_take_turns_and_cross_space_comes_first(student_features: Callab
 
 
 @torch.no_grad()
-def test_a_cnn_module_is_norm_depthwise_gelu_pointwise_and_residual() -> None:
+@pytest.mark.parametrize("grid", [(3, 5), (2, 2), (1, 1), (1, 4), (5, 2)])  # maps smaller than the kernel, too
+def test_a_cnn_module_is_norm_depthwise_gelu_pointwise_and_residual(grid: tuple[int, int]) -> None:
     """Paper, section A.2, by torch's own convolutions; groups take turns in the channels."""
     torch.manual_seed(0)
-    spaces, width, token_width, groups, grid = 2, 8, 4, 4, (3, 5)
+    spaces, width, token_width, groups = 2, 8, 4, 4
     module = ConvBlock(spaces, width, token_width, groups).double().eval()
     nn.init.normal_(module.norm.weight)
     channels, chunk = spaces * (width + token_width), 1  # 8 and 4 channels over 4 groups: one at a time
-    tokens = torch.randn(2, 15, channels, dtype=torch.float64)
+    tokens = torch.randn(2, grid[0] * grid[1], channels, dtype=torch.float64)
     order = [
         (turn * groups + group) * chunk + place
         for group in range(groups)
