@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from benchmarks.reproduction.experiment import Arm, Experiment, load_experiment
+from benchmarks.reproduction.growth import growth_table
 from benchmarks.reproduction.split import DISTIL, make_split
 from benchmarks.reproduction.table import collect, insert, markdown, units_of
 from benchmarks.results import ResultStore
@@ -61,13 +62,18 @@ def main(data: Path, weights: Path, out: Path, workers: int, document: Path | No
     make_split(data, folders.out / "data")
     run_all(console, [cache_command(experiment, folders)], 1)
     run_all(console, training_commands(experiment, folders), workers)
-    run_all(console, [judge_command(experiment, folders, workers)], 1)
+    run_all(console, judge_commands(experiment, folders, workers), 1)
     columns = load_suite(experiment.suite).measured
-    values = collect(ResultStore(folders.judged(experiment.part) / "results"), columns)
-    table = markdown(values, row_names(experiment), units_of(columns))
-    console.print(table, soft_wrap=True, markup=False)
-    if document:
-        insert(document, table)
+    values = collect(ResultStore(folders.judged(experiment.part) / "results"), columns, experiment.teacher_pixels)
+    units = units_of(columns)
+    tables = {
+        "table": markdown(values, row_names(experiment), units),
+        "growth": growth_table(experiment, values, [heading for heading, unit in units.items() if unit == "%"]),
+    }
+    for mark, table in tables.items():
+        console.print(table, soft_wrap=True, markup=False)
+        if document:
+            insert(document, table, mark)
 
 
 def cache_command(experiment: Experiment, folders: Folders) -> list[str]:
@@ -83,15 +89,24 @@ def training_commands(experiment: Experiment, folders: Folders) -> list[list[str
     return [_train(experiment, folders, arm, seed) for arm, seed in pairs if not folders.student(arm, seed).is_file()]
 
 
-def judge_command(experiment: Experiment, folders: Folders, workers: int) -> list[str]:
-    """Return the command that runs the suite over every student, its heads, and the teachers."""
+def judge_commands(experiment: Experiment, folders: Folders, workers: int) -> list[list[str]]:
+    """Return commands that run the suite over students, heads and teachers, and over teachers at their own pixels."""
     backbones = {
         f"{name} seed {seed}": spec
         for seed in range(experiment.seeds)
         for name, spec in _students(experiment, folders, seed)
     }
     backbones["Random weights"] = f"{experiment.student}?pretrained=false"
-    backbones |= {f"Teacher {name}": spec.format(weights=folders.weights) for name, spec in experiment.teachers.items()}
+    teachers = {name: spec.format(weights=folders.weights) for name, spec in experiment.teachers.items()}
+    backbones |= {f"Teacher {name}": spec for name, spec in teachers.items()}
+    commands = [_judge(experiment, folders, workers, backbones)]
+    if pixels := experiment.teacher_pixels:
+        larger = {_teacher_at(name, pixels): spec for name, spec in teachers.items()}
+        commands.append([*_judge(experiment, folders, workers, larger), "--resolutions", str(pixels)])
+    return commands
+
+
+def _judge(experiment: Experiment, folders: Folders, workers: int, backbones: Mapping[str, str]) -> list[str]:
     options = [part for label, spec in backbones.items() for part in ("--backbone", f"{label}={spec}")]
     data = folders.out / "data" / experiment.part
     return _umt("run", *options, "--suite", experiment.suite, "--seeds", 1, "--data-root", data, "--out",
@@ -103,7 +118,10 @@ def row_names(experiment: Experiment) -> list[str]:
     students = [
         name for arm in experiment.trained_arms for name in (arm.name, *(_head(arm, head) for head in arm.heads))
     ]
-    return [*students, "Random weights", *(f"Teacher {name}" for name in experiment.teachers)]
+    larger = (
+        [_teacher_at(name, pixels) for name in experiment.teachers] if (pixels := experiment.teacher_pixels) else []
+    )
+    return [*students, "Random weights", *(f"Teacher {name}" for name in experiment.teachers), *larger]
 
 
 def run_all(console: Console, commands: Sequence[list[str]], workers: int) -> None:
@@ -128,6 +146,10 @@ def _students(experiment: Experiment, folders: Folders, seed: int) -> list[tuple
         path = str(folders.student(arm, seed))
         backbones += [(arm.name, f"{path}#backbone"), *((_head(arm, head), f"{path}#{head}") for head in arm.heads)]
     return backbones
+
+
+def _teacher_at(name: str, pixels: int) -> str:
+    return f"Teacher {name}, {pixels} pixels"
 
 
 def _head(arm: Arm, head: str) -> str:

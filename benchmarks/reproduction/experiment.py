@@ -51,6 +51,7 @@ class Experiment:
     supervised: Recipe
     view: int  # pixels
     teachers: dict[str, str]  # label -> backbone; {weights} is the folder of weight files
+    teacher_pixels: int | None = None  # that teachers are judged at besides, those that they were trained for
     budgets: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"": ()})  # name -> changes, trained with each
 
     def __post_init__(self) -> None:

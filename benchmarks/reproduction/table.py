@@ -13,14 +13,20 @@ from benchmarks.suite.suite import Column
 from benchmarks.tasks.registry import get_task
 from umt.errors import WriteError
 
-BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 SEED = re.compile(r" seed \d+$")
 Values = Mapping[str, Mapping[str, Mapping[str, float]]]  # row -> heading -> backbone, one for each seed -> value
 
 
-def collect(results: Iterable[Result], columns: Iterable[Column]) -> Values:
-    """Collect the values of each row and column; for a backbone that was judged again, the newest."""
-    columns_by_key = {(column.task, column.dataset, column.protocol_name): column for column in columns}
+def collect(results: Iterable[Result], columns: Iterable[Column], teacher_pixels: int | None = None) -> Values:
+    """Collect the values of each row and column; for a backbone that was judged again, the newest.
+
+    Protocols at `teacher_pixels` belong to the same columns: their rows have labels of their own.
+    """
+    columns_by_key = {
+        (column.task, column.dataset, protocol): column
+        for column in columns
+        for protocol in (column.protocol_name, f"{column.protocol_name}-{teacher_pixels}")
+    }
     values: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for result in sorted(results, key=lambda result: result.environment.started):
         column = columns_by_key.get((result.key.task, result.key.dataset, result.key.protocol))
@@ -44,30 +50,32 @@ def markdown(values: Values, rows: Iterable[str], units: Mapping[str, str]) -> s
     lines = [["", *units, "mean"], ["---", *["---:"] * (len(units) + 1)]]
     for row in rows:
         of_row = {heading: values.get(row, {}).get(heading, {}) for heading in units}
-        cells = [_cell(seeds.values(), 1 if heading in percents else 3) for heading, seeds in of_row.items()]
-        lines.append([row, *cells, _cell(_means([of_row[heading] for heading in percents]), 1)])
+        cells = [cell(seeds.values(), 1 if heading in percents else 3) for heading, seeds in of_row.items()]
+        lines.append([row, *cells, cell(means_by_seed(of_row, percents), 1)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def insert(path: Path, table: str) -> None:
+def insert(path: Path, table: str, mark: str = "table") -> None:
     """Replace the text between the marks of a document; UMTError if there are none."""
+    begin, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
     text = path.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise WriteError(f"{path}: the marks '{BEGIN}' and '{END}' are missing; put them where the table belongs")
-    head, _, rest = text.partition(BEGIN)
-    path.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    if begin not in text or end not in text:
+        raise WriteError(f"{path}: the marks '{begin}' and '{end}' are missing; put them where the {mark} belongs")
+    head, _, rest = text.partition(begin)
+    path.write_text(f"{head}{begin}\n{table}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
-def _cell(values: Collection[float], decimals: int) -> str:
+def cell(values: Collection[float], decimals: int) -> str:
+    """Write mean ± deviation, the value alone if there is one, or a dash."""
     if not values:
         return "-"
     deviation = f" ± {statistics.stdev(values):.{decimals}f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.{decimals}f}{deviation}"
 
 
-def _means(row_values: Sequence[Mapping[str, float]]) -> list[float]:
-    """Return the mean over columns, for each seed; nothing if a column lacks a seed that another has."""
-    seeds = row_values[0].keys()
-    if any(column.keys() != seeds for column in row_values):
+def means_by_seed(row: Mapping[str, Mapping[str, float]], headings: Sequence[str]) -> list[float]:
+    """Return the mean over columns, for each seed in order; nothing if a column lacks a seed that another has."""
+    columns = [row.get(heading, {}) for heading in headings]
+    if not columns or any(column.keys() != columns[0].keys() for column in columns):
         return []
-    return [statistics.mean(column[seed] for column in row_values) for seed in seeds]
+    return [statistics.mean(column[seed] for column in columns) for seed in sorted(columns[0])]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
-from benchmarks.reproduction.__main__ import Folders, cache_command, judge_command, row_names, training_commands
+from benchmarks.reproduction.__main__ import Folders, cache_command, judge_commands, row_names, training_commands
 from benchmarks.reproduction.experiment import FILE, Arm, load_experiment
 from benchmarks.reproduction.supervised import train
 from umt.backbones import create_backbone
@@ -44,9 +45,16 @@ def test_each_arm_is_trained_once_a_seed_and_finished_ones_are_skipped(folders: 
 
 
 def test_every_row_is_judged_for_every_seed(folders: Folders) -> None:
-    experiment = load_experiment()
-    command = judge_command(experiment, folders, 2)
-    labels = [read_name(command[place + 1]).label for place, part in enumerate(command) if part == "--backbone"]
+    experiment = replace(load_experiment(), teacher_pixels=224)
+    commands = judge_commands(experiment, folders, 2)
+    labels = [
+        read_name(command[place + 1]).label
+        for command in commands
+        for place, part in enumerate(command)
+        if part == "--backbone"
+    ]
+    assert ["--resolutions" in command for command in commands] == [False, True]
+    assert all("224 pixels" in label for label in labels[-len(experiment.teachers) :])
     once = [name for name in row_names(experiment) if name.startswith(("Teacher", "Random"))]
     students = [name for name in row_names(experiment) if name not in once]
     assert sorted(labels) == sorted([*once, *(f"{name} seed {seed}" for name in students for seed in range(3))])
