@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,10 +226,25 @@ def _resolve(path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     beside = below(path.parent, f"{parent}.yaml")
     base = _resolve(beside if beside.is_file() else recipe_path(parent), (*children, path))
     base.pop("otherwise", None)
-    if "teachers" in record:
+    if isinstance(record.get("teachers"), dict):
+        record["teachers"] = _changed_teachers(path, base.get("teachers"), record["teachers"])
+    elif "teachers" in record:
         base.pop("readout", None)  # it names heads of other teachers
     merged = {key: {**base[key], **record[key]} for key in MERGED if _both_mappings(base.get(key), record.get(key))}
     return {**base, **record, **merged}
+
+
+def _changed_teachers(path: Path, teachers: Any, changes: Mapping[str, Any]) -> list[Any]:
+    """Return the parent's teachers with the fields that a child changes, by their names."""
+    listed = teachers if isinstance(teachers, list) else []
+    by_name = {item["name"]: item for item in listed if isinstance(item, dict) and "name" in item}
+    for name, fields in changes.items():
+        if name not in by_name:
+            raise unknown_name(f"teacher in field 'teachers' of {path}", str(name), by_name)
+        if not isinstance(fields, dict):
+            raise DeclarationError(f"{path}: field 'teachers.{name}' is {fields!r:.80}, expected fields of the teacher")
+        by_name[name] = {**by_name[name], **fields}
+    return list(by_name.values())
 
 
 def _both_mappings(*values: Any) -> bool:

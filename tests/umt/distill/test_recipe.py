@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,16 @@ def test_a_child_replaces_the_teachers_as_a_whole(base: Path) -> None:
     assert [teacher.name for teacher in recipe.teachers] == ["mae"]
 
 
+def test_a_child_changes_fields_of_single_teachers_by_their_names(base: Path) -> None:
+    base.write_text(f"{BASE}readout: {{classification: cls, dense: dino}}\n")
+    recipe = load_recipe(child(base, "teachers: {dino: {feature_loss: patch_mse, weight: 0.5}}"))
+    parent = load_recipe(str(base))
+    assert [teacher.name for teacher in recipe.teachers] == ["cls", "dino"]
+    assert recipe.teachers[0] == parent.teachers[0]
+    assert recipe.teachers[1] == replace(parent.teachers[1], feature_loss="patch_mse", weight=0.5)
+    assert recipe.readout == parent.readout
+
+
 def test_a_readout_names_heads_of_the_recipes_own_teachers(base: Path) -> None:
     text = "readout: {classification: cls, dense: dino}\n"
     other = "teachers: [{name: mae, objective: mae, backbone: timm:test_vit}]\n"
@@ -163,6 +174,9 @@ def test_wrong_changes_are_named(base: Path, change: str, message: str) -> None:
         ("interactions: {rounds: 1}", "child.yaml: unknown field 'interactions'. Did you mean interaction"),
         ("interaction: {round: 1}", "field 'interaction': unknown field 'round'. Did you mean"),
         ("student: 5", "field 'student' is 5, expected str"),
+        ("teachers: {dina: {weight: 2}}", "child.yaml 'dina'. Did you mean dino"),
+        ("teachers: {dino: 2}", "child.yaml: field 'teachers.dino' is 2, expected fields of the teacher"),
+        ("teachers: {dino: {weigth: 2}}", "field 'teachers': unknown field 'weigth'. Did you mean weight"),
         ("teachers: [{name: a, objective: dino}]", "field 'teachers': field 'backbone' is missing"),
         (
             "teachers: [{name: a, objective: dino, backbone: b}, {name: a, objective: mae, backbone: c}]",
