@@ -72,7 +72,7 @@ def main(data: Path, weights: Path, out: Path, workers: int, document: Path | No
     }
     for mark, table in tables.items():
         console.print(table, soft_wrap=True, markup=False)
-        if document:
+        if document and table:
             insert(document, table, mark)
 
 
