@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmseg_configs  # noqa: F401  (registers the backbone and the image loader)
-from depth.bins import LinearBinsHead
+from depth.bins import LinearBinsHead, TokenBinsHead
 from depth.head import DPTDepthHead
 from depth.loading import LoadCheckedDepth
 from depth.losses import MaskedSiLog, SigLoss
@@ -22,5 +22,6 @@ __all__ = [
     "PerImageDepth",
     "RandomColor",
     "SigLoss",
+    "TokenBinsHead",
     "WindowedDepthEstimator",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from depth.levels import dpt_levels
+from depth.levels import QUARTERS, dpt_levels
 from depth.losses import LOSSES, SigLoss
 from umt.backbones import Backbone
 
@@ -57,6 +57,14 @@ def bins_config(settings: HeadSettings, backbone: Backbone) -> dict[str, Any]:
     return {"backbone": {"out_indices": (backbone.depth - 1,)}, "decode_head": head}
 
 
+def token_bins_config(settings: HeadSettings, backbone: Backbone, *, four: bool) -> dict[str, Any]:
+    """Return the configuration of a linear head on the last map, or on four maps, with their summary tokens."""
+    levels = dpt_levels(backbone.strides, QUARTERS) if four else (backbone.depth - 1,)
+    channels = [backbone.channels[level] for level in levels]
+    head = {**_shared(settings), "type": "TokenBinsHead", "in_channels": channels, "bins": BINS}
+    return {"backbone": {"out_indices": levels, "with_cls": True}, "decode_head": head}
+
+
 def _shared(settings: HeadSettings) -> dict[str, Any]:
     options = {"images": settings.loss_images, "warmup": SigLoss.WARMUP * settings.accumulation}
     return {
@@ -71,4 +79,6 @@ HEADS: dict[str, Callable[..., dict[str, Any]]] = {
     "dpt": partial(dpt_config, bounded=True),
     "dpt_raw": partial(dpt_config, bounded=False),
     "bins": bins_config,
+    "token_bins": partial(token_bins_config, four=False),
+    "token_bins4": partial(token_bins_config, four=True),
 }

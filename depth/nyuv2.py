@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from mmseg_configs.backbone import PADDING_COLOURS, UMTBackbone, data_preprocess
 from mmseg_configs.best import Best
 from mmseg_configs.datasets import NYUSamples
 from mmseg_configs.runner import Parts, TrainingSettings, check
-from mmseg_configs.schedules import one_cycle
+from mmseg_configs.schedules import annealed, one_cycle
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
@@ -36,9 +37,9 @@ META_KEYS = ("img_path", "ori_shape", "img_shape", "pad_shape", "flip", "flip_di
 class NYUSettings(TrainingSettings):
     """All settings that change the RMSE. Crops and windows grow to the backbone's size multiple."""
 
-    schedule: str  # linear, or one_cycle: DINOv3's, whose warmup_start is the published floor in the warm-up
+    schedule: str  # linear; annealed: DINOv2's; one_cycle: DINOv3's, whose warmup_start is the floor in the warm-up
     clip_norm: float | None  # largest norm of the gradient, null for no limit
-    head: str  # dpt, dpt_raw (unbounded in training) or bins (linear, on the last map)
+    head: str  # dpt, dpt_raw (unbounded in training), bins (linear, DINOv3's), token_bins or token_bins4 (DINOv2's)
     loss: str  # silog, or sig: AdaBins'
     trained: str  # all; custom_keys: all as Proteus' configuration matched them; head: a frozen backbone
     backbone_scale: float  # of lr, for the backbone
@@ -68,6 +69,9 @@ class NYUSettings(TrainingSettings):
     far_truth: bool = False  # train on truth out of the depth range, too; tests are always within it
     loss_images: int | None = None  # number of images over which `sig` takes mean and variance; null: of a forward
     padding_colour: str = "black"  # of what is padded below and right; or mean, which is 0 after normalisation
+    # grown; or centred: images are padded all round inside the backbone, and its map is stretched over them (DINOv2)
+    padding: str = "grown"
+    brightness: tuple[float, float] = (0.75, 1.25)  # least and largest factor of adabins' colours
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,6 +82,8 @@ class NYUSettings(TrainingSettings):
         divides = self.bn_batch % self.loss_share == 0
         check("loss_images", self.loss_images, divides, f"null, or a divisor of bn_batch = {self.bn_batch}")
         check("test_size", self.test_size, not self.kb_crop or tuple(self.test_size) == BENCHMARK, f"{BENCHMARK}")
+        undropped = self.dropout == 0 or not self.head.startswith("token_bins")
+        check("dropout", self.dropout, undropped, f"0, because head {self.head} has none")
         check("max_depth", self.max_depth, 0 < self.min_depth < self.max_depth, f"more than min_depth {self.min_depth}")
 
     @property
@@ -91,11 +97,14 @@ class NYUSettings(TrainingSettings):
         return max(count for count in range(1, limit + 1) if groups % count == 0)
 
 
+def _published(schedule: Callable[..., list[dict[str, Any]]], settings: NYUSettings) -> list[dict[str, Any]]:
+    return schedule(total=settings.iterations, warmup=settings.warmup, start=settings.warmup_start)
+
+
 SCHEDULES: dict[str, Callable[[NYUSettings], list[dict[str, Any]]]] = {
     "linear": lambda settings: [],  # the runner's own
-    "one_cycle": lambda settings: one_cycle(
-        total=settings.iterations, warmup=settings.warmup, start=settings.warmup_start
-    ),
+    "annealed": partial(_published, annealed),
+    "one_cycle": partial(_published, one_cycle),
 }
 CHOICES = {
     "head": tuple(HEADS),
@@ -103,6 +112,7 @@ CHOICES = {
     "trained": tuple(RULES),
     "color_kind": tuple(COLORS),
     "schedule": tuple(SCHEDULES),
+    "padding": ("grown", "centred"),
     "padding_colour": PADDING_COLOURS,
     # mmseg's DepthEstimator takes 'slide' as well, and silently tests whole images then
     "test_mode": ("whole", "slide_flip"),
@@ -167,8 +177,13 @@ def optimizer_of(settings: NYUSettings, model: Any) -> torch.optim.Optimizer:
 
 def crop_of(settings: NYUSettings, backbone: Backbone) -> tuple[int, int]:
     """Return height and width of the training crop: the protocol's, grown to fit the backbone."""
-    height, width = (round_up(side, backbone.preprocess.size_multiple) for side in settings.crop)
+    height, width = (round_up(side, multiple_of(settings, backbone)) for side in settings.crop)
     return height, width
+
+
+def multiple_of(settings: NYUSettings, backbone: Backbone) -> int:
+    """Return the size multiple of crops and windows; a backbone that pads them on its own takes any."""
+    return 1 if settings.padding == "centred" else backbone.preprocess.size_multiple
 
 
 def pictured_paths(test: Sequence[Sample]) -> list[str]:
@@ -180,7 +195,7 @@ def model_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:
     """Return the configuration of mmseg's DepthEstimator with the backbone and the protocol's head."""
     parts = HEADS[settings.head](settings, backbone)
     frozen = settings.trained == "head"
-    multiple = backbone.preprocess.size_multiple
+    multiple = multiple_of(settings, backbone)
     return {
         "type": "WindowedDepthEstimator",
         # depth is padded with 0, which is invalid; mmseg's 255 would be metres
@@ -196,6 +211,7 @@ def model_config(settings: NYUSettings, backbone: Backbone) -> dict[str, Any]:
             "backbone": backbone,
             "frozen": frozen,
             "final_norm": settings.final_norm,
+            "centred": settings.padding == "centred",
             **parts["backbone"],
         },
         "decode_head": parts["decode_head"],
@@ -240,9 +256,15 @@ def train_pipeline(settings: NYUSettings, crop: tuple[int, int], scale: float = 
         {"type": "RandomFlip", "prob": settings.flip},
         {"type": "RandomResize", "scale": size, "ratio_range": settings.scale_range, "keep_ratio": True},
         {"type": "RandomCrop", "crop_size": crop},
-        {"type": COLORS[settings.color_kind], "prob": settings.color},
+        color_config(settings),
         {"type": "PackSegInputs", "meta_keys": META_KEYS},
     ]
+
+
+def color_config(settings: NYUSettings) -> dict[str, Any]:
+    """Return the configuration of the change of colours."""
+    adabins = {"brightness": settings.brightness} if settings.color_kind == "adabins" else {}
+    return {"type": COLORS[settings.color_kind], "prob": settings.color, **adabins}
 
 
 def evaluation_pipeline(settings: NYUSettings, scale: float = MILLIMETRES) -> list[dict[str, Any]]:

@@ -42,17 +42,18 @@ class RandomColor(BaseTransform):
 class AdaBinsColor(BaseTransform):
     """Gamma, brightness and the gain of each channel, with probability `prob`, as in training DINOv3's depth probe.
 
+    brightness: least and largest factor.
     The published code raises bytes, not values in [0, 1], to the power of gamma: an image becomes up to 1.7 times as
     bright or dark.
     """
 
-    def __init__(self, prob: float = 0.5) -> None:
-        self.prob = prob
+    def __init__(self, prob: float = 0.5, brightness: tuple[float, float] = (0.75, 1.25)) -> None:
+        self.prob, self.brightness = prob, brightness
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         if np.random.random() >= self.prob:
             return results
-        exponent, brightness = np.random.uniform(0.9, 1.1), np.random.uniform(0.75, 1.25)
+        exponent, brightness = np.random.uniform(0.9, 1.1), np.random.uniform(*self.brightness)
         gains = brightness * np.random.uniform(0.9, 1.1, 3)
         tables = (255 * BYTES)[:, None] ** exponent * gains / 255.0
         image = np.stack([_mapped(results["img"][..., channel], tables[:, channel]) for channel in range(3)], axis=2)

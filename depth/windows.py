@@ -45,6 +45,8 @@ class WindowedDepthEstimator(DepthEstimator):
         return (total / count)[..., :height, :width]
 
     def _fitted(self, inputs: Tensor) -> Tensor:
+        if self.backbone.centred:  # it pads on its own
+            return inputs
         multiple = self.backbone.backbone.preprocess.size_multiple
         sides = zip(inputs.shape[2:], self.test_cfg.crop_size, strict=True)
         below, right = (round_up(side, multiple) - side if side < window else 0 for side, window in sides)

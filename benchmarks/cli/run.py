@@ -56,7 +56,7 @@ def _pixels(context: click.Context, option: click.Parameter, text: str) -> tuple
     metavar="PIXELS[,PIXELS]",
     default="",
     callback=_pixels,
-    help="Measure each column at these resolutions, e.g. 224,448,896; those of dense tasks are left out.",
+    help="Measure each column at these resolutions, e.g. 224,448,896; those without a resolution are left out.",
 )
 @click.option("--train", is_flag=True, help="With --tables: first distil the students in them.")
 @options.YES

@@ -103,7 +103,17 @@ def _check_backbone(name: BackboneName, seconds: float | None, model: Backbone |
         problem = f"{name.spec}: {problem}; `umt backbones check` says more"
     parameters = sum(value.numel() for value in backbone.parameters())
     facts = tuple(record.entries)
-    return BackboneCheck(name, digest, stamp, parameters, problem, backbone.no_dense, backbone.recognised, facts)
+    return BackboneCheck(
+        name,
+        digest,
+        stamp,
+        parameters,
+        problem,
+        no_dense=backbone.no_dense,
+        only_side=backbone.preprocess.size if backbone.fixed else None,
+        evidence=backbone.recognised,
+        facts=facts,
+    )
 
 
 def _check_dataset(name: str, options: PlanOptions) -> DatasetCheck:
@@ -138,7 +148,7 @@ def _plan_job(
         _refuse_metrics(task, [shared for shared in options.suite.columns if shared.job == column.job])
     except UMTError as error:
         return PlannedJob(title, "", "blocked", problem=error.coded)
-    problem = backbone.problem or dataset.problem or _no_maps(backbone, column)
+    problem = backbone.problem or dataset.problem or _no_maps(backbone, column) or _no_point(backbone, column)
     if task.trains:
         problem = problem or dataset.untrainable
     if problem:
@@ -186,6 +196,17 @@ def _no_maps(backbone: BackboneCheck, column: Column) -> str | None:
     if backbone.no_dense is None or dataset_info(column.dataset).kind in WHOLE_IMAGES:
         return None
     return f"{backbone.name.label}: {backbone.no_dense}, so no dense task can use it; its other columns are measured"
+
+
+def _no_point(backbone: BackboneCheck, column: Column) -> str | None:
+    """Return the reason if a backbone has no point at the resolution of a curve: it would be that of another one."""
+    side = backbone.only_side
+    if side is None or column.resolution in (None, side):
+        return None
+    return (
+        f"{backbone.name.label}: it takes images of {side}x{side} only, so it has no number at {column.resolution} "
+        f"pixels; measure it at {side}"
+    )
 
 
 def _request(

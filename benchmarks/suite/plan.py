@@ -44,6 +44,7 @@ class BackboneCheck:
     parameters: int = 0
     problem: str | None = None
     no_dense: str | None = None  # the reason if dense tasks cannot use it
+    only_side: int | None = None  # pixels, if it takes images of no other size
     evidence: Mapping[str, str] = field(default_factory=dict)  # facts of its checkpoint's recognition, and the reasons
     facts: Sequence[tuple[str, Any]] = field(default=(), compare=False, repr=False)  # of the BuildRecord
 

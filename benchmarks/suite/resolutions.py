@@ -19,7 +19,7 @@ FOLDER = "protocols"  # of a run, for the files of these protocols
 def suite_at(suite: Suite, resolutions: Sequence[int], out: Path) -> Suite:
     """Return the suite with its columns at each resolution, in pixels; their protocols are written below `out`.
 
-    Columns of tasks without a resolution, those of dense tasks, are left out. Raises OptionError if none is left.
+    Columns whose protocol has no field `resolution` are left out. Raises OptionError if none is left.
     """
     tables = {
         name: replace(table, columns=tuple(at for column in table.columns for at in _columns(column, resolutions, out)))

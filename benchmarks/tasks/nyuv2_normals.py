@@ -1,4 +1,4 @@
-"""NYUv2: surface normals, derived from its depth, of a DPT head on a frozen backbone."""
+"""NYUv2: surface normals, derived from its depth or published, of a DPT head on a frozen backbone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from depth.normals.panel import TILES, normals_panel
 from depth.normals.pipeline import CentreCrop
-from depth.normals.probe import NormalsSettings, build, build_model
+from depth.normals.probe import TRUTHS, NormalsSettings, build, build_model
 from mmseg_configs.runner import dense_forward, train_and_test
+from umt.data.contract import DatasetInfo
 from umt.data.images import decode_rgb
+from umt.errors import DeclarationError
 from umt.panels import Panel, panel_details
 from umt.training.engine import RunContext
 
@@ -21,6 +23,7 @@ from umt.training.engine import RunContext
 def run(job: Job[NormalsSettings]) -> Outcome:
     """Train on the training split, and test the last weights on the test split."""
     settings = job.settings
+    _check_truth(settings, job.dataset.info)
     parts = build(settings, job.backbone, job.dataset.training_samples, job.dataset.reported_samples, job.seed)
     values = train_and_test(parts, settings, RunContext(job.device, job.work_dir, job.seed, job.progress, job.wandb))
     raw = {name: np.array(image_values) for name, image_values in values.pop("images").items()}
@@ -32,6 +35,16 @@ def run(job: Job[NormalsSettings]) -> Outcome:
         raw=raw,
         pictures={name: panel.pixels for name, panel in panels.items()},
     )
+
+
+def _check_truth(settings: NormalsSettings, info: DatasetInfo) -> None:
+    """Raise DeclarationError if the protocol's normals are not those of the data set."""
+    if TRUTHS[settings.truth] != info.kind:
+        protocols = "ladicky or ladicky_mini" if info.kind == "normals" else "paper or mini"
+        raise DeclarationError(
+            f"protocol field 'truth' is '{settings.truth}', and data set '{info.name}' holds {info.kind}; take "
+            f"protocol {protocols}, or another data set"
+        )
 
 
 def _panel(path: Path, directions: np.ndarray, settings: NormalsSettings) -> Panel:
@@ -54,9 +67,9 @@ def workload(settings: NormalsSettings, sizes: Mapping[str, int]) -> Workload:
 
 TASK = Task(
     name="nyuv2_normals",
-    about="surface normals, derived from depth, with a DPT head on a frozen backbone",
+    about="surface normals, derived from depth or published, with a DPT head on a frozen backbone",
     settings=NormalsSettings,
-    kinds=("depth",),
+    kinds=tuple(TRUTHS.values()),
     metrics=(
         Metric("angle_rmse", "°", higher_is_better=False),
         Metric("angle_mean", "°", higher_is_better=False),

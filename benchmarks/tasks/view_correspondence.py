@@ -35,12 +35,20 @@ class ViewCorrespondenceSettings:
     pixels: tuple[float, ...]  # and below this one in the image
     cell: int  # such pixels a side of a cell of the grid
     angles: tuple[float, ...]  # degrees between which pairs are averaged
+    resolution: int | None = None  # pixels of the shorter side, with the ratio of `size`; None for `size`
 
     def __post_init__(self) -> None:
         if self.upsampling not in UPSAMPLINGS:
             raise DeclarationError(f"upsampling is '{self.upsampling}'; write one of {', '.join(UPSAMPLINGS)}")
         if not self.metres or not self.pixels or self.matches < 1:
             raise DeclarationError("view_correspondence: metres, pixels and matches must not be empty")
+
+    @property
+    def passed_size(self) -> tuple[int, int]:
+        """The height and width of the images in pixels, before they grow to those that a backbone takes."""
+        height, width = self.size
+        scale = (self.resolution or min(self.size)) / min(self.size)
+        return round(height * scale), round(width * scale)
 
 
 def run(job: Job[ViewCorrespondenceSettings]) -> Outcome:
@@ -79,7 +87,7 @@ def _each_error(
     """Yield the errors of each pair; views stay in memory until the last pair that needs them."""
     settings = job.settings
     backbone = job.backbone.to(job.device).eval()
-    size = Passes(size=settings.size).fitted(backbone.preprocess)
+    size = Passes(size=settings.passed_size).fitted(backbone.preprocess)
     last = {image: number for number, pair in enumerate(pairs) for image in pair.images}
     views: dict[Path, tuple[PosedView, Tensor]] = {}
     for number, pair in enumerate(pairs):
@@ -130,7 +138,7 @@ def workload(settings: ViewCorrespondenceSettings, sizes: Mapping[str, int]) -> 
     def solve(width: int, classes: int) -> float:
         return float(pairs) * points**2 * width
 
-    return Workload(tested=Passes(2 * pairs, settings.size), solve=solve)
+    return Workload(tested=Passes(2 * pairs, settings.passed_size), solve=solve)
 
 
 TASK = Task(

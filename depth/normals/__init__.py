@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from depth.normals.head import AngularLoss, DPTNormalHead
 from depth.normals.metric import PerImageNormals
-from depth.normals.pipeline import CentreCrop, LoadDerivedNormals, PackNormals, RandomJitter, RandomSquare
+from depth.normals.pipeline import (
+    CentreCrop,
+    LoadDerivedNormals,
+    LoadPublishedNormals,
+    PackNormals,
+    RandomJitter,
+    RandomSquare,
+)
 from depth.normals.schedule import QuarterCosineLR
 
 __all__ = [
@@ -12,6 +19,7 @@ __all__ = [
     "CentreCrop",
     "DPTNormalHead",
     "LoadDerivedNormals",
+    "LoadPublishedNormals",
     "PackNormals",
     "PerImageNormals",
     "QuarterCosineLR",

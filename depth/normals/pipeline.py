@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torchvision.transforms import v2
 
 from depth.loading import LoadCheckedDepth
 from depth.normals.geometry import Pair, derived_normals
+from umt.data.normals import read_normals
 from umt.errors import DataError
 
 Size = tuple[int, int]
@@ -57,6 +59,18 @@ class LoadDerivedNormals(BaseTransform):
                 f"{results['depth_map_path']}: no part of it is flat enough for normals; remove it and its image"
             )
         return {**results, "normals": normals.astype(np.float32)}
+
+
+@TRANSFORMS.register_module()
+class LoadPublishedNormals(BaseTransform):
+    """Load `normals` from the file of a data set of normals, by the nearest pixel at `size` (height, width)."""
+
+    def __init__(self, size: Size) -> None:
+        self.size = size
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        normals = read_normals(Path(results["depth_map_path"]), results["ori_shape"])
+        return {**results, "normals": _nearest(normals, self.size)}
 
 
 @TRANSFORMS.register_module()

@@ -22,6 +22,8 @@ from umt.backbones import Backbone
 from umt.backbones.contract import round_up
 from umt.data.contract import Sample
 
+TRUTHS = {"derived": "depth", "published": "normals"}  # with the kind of data that it is read from
+
 
 @dataclass(frozen=True)
 class NormalsSettings(TrainingSettings):
@@ -44,9 +46,11 @@ class NormalsSettings(TrainingSettings):
     square_area: tuple[float, float]  # its least and largest share
     jitter: float  # probability of a change of colours
     jitter_strength: float
+    truth: str = "derived"  # from depth, or published: those of the data set, without camera and derivation
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check("truth", self.truth, self.truth in TRUTHS, " or ".join(TRUTHS))
         check("radius", self.radius, self.radius > 0, "more than 0")
         inside = all(part <= side for part, side in zip(self.crop, self.size, strict=True))
         check("crop", self.crop, inside, f"no larger than size {self.size}")
@@ -110,15 +114,22 @@ def build_model(settings: NormalsSettings, backbone: Backbone) -> Any:
 
 def pipeline(settings: NormalsSettings, *, training: bool) -> list[dict[str, Any]]:
     """Return mmseg's transforms of an image; those at random are for training."""
-    derivation = ("frame", "size", "focal", "centre", "radius", "tolerance", "min_depth", "max_depth")
     augmentation = [
         {"type": "RandomSquare", "prob": settings.square, "area": settings.square_area},
         {"type": "RandomJitter", "prob": settings.jitter, "strength": settings.jitter_strength},
     ]
     return [
         {"type": "LoadCheckedImage"},
-        {"type": "LoadDerivedNormals", **{name: getattr(settings, name) for name in derivation}},
+        loading(settings),
         {"type": "CentreCrop", "size": settings.size, "crop": settings.crop},
         *(augmentation if training else []),
         {"type": "PackNormals"},
     ]
+
+
+def loading(settings: NormalsSettings) -> dict[str, Any]:
+    """Return the transform that loads the normals."""
+    if settings.truth == "published":
+        return {"type": "LoadPublishedNormals", "size": settings.size}
+    derivation = ("frame", "size", "focal", "centre", "radius", "tolerance", "min_depth", "max_depth")
+    return {"type": "LoadDerivedNormals", **{name: getattr(settings, name) for name in derivation}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from depth.levels import dpt_levels
+from depth.levels import QUARTERS, dpt_levels
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,9 @@ from depth.levels import dpt_levels
 )
 def test_levels(strides: list[int], levels: tuple[int, ...]) -> None:
     assert dpt_levels(strides) == levels
+
+
+@pytest.mark.parametrize(("depth", "levels"), [(12, (2, 5, 8, 11)), (40, (9, 19, 29, 39))])
+def test_quarters_are_those_of_dinov2s_depth(depth: int, levels: tuple[int, ...]) -> None:
+    assert dpt_levels([14] * depth, QUARTERS) == levels
+    assert dpt_levels([4, 8, 16, 32], QUARTERS) == (0, 1, 2, 3)

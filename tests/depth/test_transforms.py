@@ -74,13 +74,14 @@ def test_probability_zero_changes_nothing(image: np.ndarray) -> None:
     assert (RandomColor(1.0).transform({"img": image})["img"] != image).any()
 
 
-def test_adabins_color_is_the_published_arithmetic(image: np.ndarray) -> None:
+@pytest.mark.parametrize("limits", [(0.75, 1.25), (0.9, 1.1)])
+def test_adabins_color_is_the_published_arithmetic(image: np.ndarray, limits: tuple[float, float]) -> None:
     """Bytes to the power of gamma, times a brightness and a gain for each channel, cut at 255."""
     np.random.seed(3)
-    found = AdaBinsColor(prob=1.0).transform({"img": image})["img"]
+    found = AdaBinsColor(prob=1.0, brightness=limits).transform({"img": image})["img"]
     np.random.seed(3)
     np.random.random()
-    exponent, brightness = np.random.uniform(0.9, 1.1), np.random.uniform(0.75, 1.25)
+    exponent, brightness = np.random.uniform(0.9, 1.1), np.random.uniform(*limits)
     expected = np.clip(image.astype(float) ** exponent * brightness * np.random.uniform(0.9, 1.1, 3), 0, 255)
     assert np.abs(found - expected).max() <= 0.5
     assert np.abs(found.astype(int) - image.astype(int)).max() > 10

@@ -76,3 +76,19 @@ def test_published_windows() -> None:
     ]
     assert len(window_boxes((480, 640), (480, 480), (80, 80))) == 3
     assert window_boxes((480, 640), (640, 640), (80, 80)) == [(0, 480, 0, 640)]
+
+
+def test_what_the_backbone_pads_all_round_is_stretched_over_the_image() -> None:
+    settings = load_protocol("nyuv2_depth", "kitti_dinov2", NYUSettings).settings
+    with mmseg_scope(0):
+        model = MODELS.build(model_config(settings, create_backbone(PATCH_14))).eval()
+    batches: list[torch.Tensor] = []
+    model.backbone.backbone.register_forward_pre_hook(lambda _, inputs: batches.append(inputs[0]))
+    image, metas = torch.rand(1, 3, 60, 66), [{"img_shape": (60, 66), "ori_shape": (60, 66)}]
+    with torch.inference_mode():
+        assert model.inference(image, metas).shape == (1, 1, 60, 66)
+    (seen,) = batches  # with its mirror image
+    assert seen.shape == (2, 3, 70, 70)
+    torch.testing.assert_close(seen[0, :, 5:65, 2:68], image[0], rtol=0, atol=1e-6)
+    border = seen[:, :, [0, -1]] - model.backbone.backbone.mean
+    assert border.abs().max() < 1e-6, "the mean colour above and below"

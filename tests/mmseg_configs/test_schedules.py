@@ -9,7 +9,7 @@ import torch
 from mmengine.registry import PARAM_SCHEDULERS
 from torch.optim.lr_scheduler import OneCycleLR
 
-from mmseg_configs.schedules import FallingWarmupLR, one_cycle
+from mmseg_configs.schedules import FallingWarmupLR, annealed, one_cycle
 
 TOTAL, WARMUP = 30, 10
 ANNEAL = OneCycleLR._annealing_cos
@@ -99,3 +99,20 @@ def test_dinov3s_is_a_cosine_after_the_same_warmup() -> None:
     scheduled = [*(mmcv_poly(step) for step in range(FALLING_WARMUP)), *cosine]
     assert rates("cosine") == pytest.approx([scheduled[0], *scheduled[:-1]])
     assert rates("cosine")[0] == rates("cosine")[1] == FALLING_LR * RATIO
+
+
+def test_dinov2s_depth_is_mmcvs_annealing_with_torchs_momentum() -> None:
+    """mmcv's CosineAnnealing under a linear warm-up, and the momentum of one cycle, which is torch's own."""
+    optimizer, reference = fresh(), fresh()
+    torchs = OneCycleLR(reference, 1.0, total_steps=TOTAL)
+    declared = annealed(total=TOTAL, warmup=WARMUP, start=1e-3)
+    schedulers = [PARAM_SCHEDULERS.build(item, default_args={"optimizer": optimizer}) for item in declared]
+    for step, (lr, beta) in enumerate(run(optimizer, schedulers, TOTAL)):
+        regular = ANNEAL(3e-4, 3e-4 * 1e-8, step / TOTAL)
+        k = (1 - step / WARMUP) * (1 - 1e-3) if step < WARMUP else 0.0
+        assert lr == pytest.approx(regular * (1 - k), rel=1e-9)
+        assert beta == pytest.approx(reference.param_groups[0]["betas"][0], rel=1e-9)
+        reference.step()
+        if step < TOTAL - 1:
+            torchs.step()
+    assert optimizer.param_groups[0]["betas"][1] == 0.99

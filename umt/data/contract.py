@@ -19,7 +19,7 @@ from umt.data.shards.lookup import packed_size
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 
-KINDS = ("classification", "landmarks", "captions", "segmentation", "depth", "keypoints", "views", "video")
+KINDS = ("classification", "landmarks", "captions", "segmentation", "depth", "normals", "keypoints", "views", "video")
 WHOLE_IMAGES = ("classification", "landmarks", "captions")  # kinds without maps: no task needs one for them
 METRICS = ("top1", "mean_per_class")
 MARKER = "umt-data.json"  # beside data in the layout of an official set that is not that set

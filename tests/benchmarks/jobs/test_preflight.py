@@ -29,8 +29,16 @@ def plan(image_folder: Callable[..., Path], tmp_path: Path) -> Callable[..., Run
     def make(*columns: Column, **options: Any) -> RunPlan:
         suite = replace(load_suite("mini"), tables={"t": SuiteTable("Title", columns=(SOUND, *columns))})
         names = (read_name("timm:test_resnet?pretrained=false"),)
-        whole = {"data": {}, "out": tmp_path / "out", "tasks": (), "seeds": 1, "device": "cpu", **options}
-        return make_plan(PlanOptions(suite=suite, backbones=names, data_root=tmp_path / "data", **whole))
+        whole = {
+            "backbones": names,
+            "data": {},
+            "out": tmp_path / "out",
+            "tasks": (),
+            "seeds": 1,
+            "device": "cpu",
+            **options,
+        }
+        return make_plan(PlanOptions(suite=suite, data_root=tmp_path / "data", **whole))
 
     return make
 
@@ -58,6 +66,16 @@ def test_the_metrics_of_columns_that_share_a_job_are_all_checked(plan: Callable[
     (job,) = plan(replace(SOUND, heading="other", metric="top2")).jobs
     assert job.state == "blocked"
     assert "unknown metric of task 'knn' 'top2'" in (job.problem or "")
+
+
+def test_a_backbone_of_one_size_has_no_point_at_another_resolution(plan: Callable[..., RunPlan]) -> None:
+    fixed = "timm:mixer_s32_224?pretrained=false&img_size=64"
+    columns = [replace(SOUND, protocol="paper", resolution=64), replace(SOUND, protocol="small", resolution=96)]
+    made = plan(*columns, backbones=(read_name("timm:test_resnet?pretrained=false"), read_name(f"one={fixed}")))
+    assert [job.state for job in made.jobs] == ["to run"] * 5 + ["blocked"]
+    assert made.jobs[-1].problem == (
+        "one: it takes images of 64x64 only, so it has no number at 96 pixels; measure it at 64"
+    )
 
 
 def test_only_tasks_that_train_need_training_images(plan: Callable[..., RunPlan], tmp_path: Path) -> None:

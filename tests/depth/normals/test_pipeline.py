@@ -9,8 +9,16 @@ import pytest
 import torch
 from PIL import Image
 
-from depth.normals.pipeline import CentreCrop, LoadDerivedNormals, PackNormals, RandomJitter, RandomSquare
+from depth.normals.pipeline import (
+    CentreCrop,
+    LoadDerivedNormals,
+    LoadPublishedNormals,
+    PackNormals,
+    RandomJitter,
+    RandomSquare,
+)
 from depth.normals.schedule import QuarterCosineLR
+from umt.data.normals import save_normals
 
 
 def test_normals_are_derived_at_another_size_with_its_camera(tmp_path: Path) -> None:
@@ -29,6 +37,16 @@ def test_normals_are_derived_at_another_size_with_its_camera(tmp_path: Path) -> 
         assert normals.shape == (*size, 3)
         # nearest pixels lie up to half a pixel off the centre of the new one
         np.testing.assert_allclose(normals[8:-8, 8:-8], np.broadcast_to(unit, normals[8:-8, 8:-8].shape), atol=0.02)
+
+
+def test_published_normals_are_the_nearest_pixels_of_the_file(tmp_path: Path) -> None:
+    normals = np.random.default_rng(0).normal(size=(4, 6, 3))
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    save_normals(normals, tmp_path / "a.png")
+    loaded = {"depth_map_path": str(tmp_path / "a.png"), "ori_shape": (4, 6)}
+    same = LoadPublishedNormals((4, 6)).transform(loaded)["normals"]
+    np.testing.assert_allclose(same, normals, atol=2e-5)
+    np.testing.assert_array_equal(LoadPublishedNormals((2, 3)).transform(loaded)["normals"], same[1::2, 1::2])
 
 
 def test_the_middle_is_cut_out_of_both() -> None:

@@ -26,7 +26,7 @@ from mmseg_configs.loading import LoadCheckedImage, LoadCheckedLabels
 from umt.backbones import create_backbone
 from umt.cli import cli
 from umt.data.images import decode
-from umt.data.sets.nyuv2 import labelled_pairs, read_splits
+from umt.data.sets.nyuv2 import FIELDS, labelled_items, read_splits
 from umt.data.shards.devkit import DEVKIT, META, TRUTH, read_classes
 from umt.distill.cache.cache import Shard
 from umt.distill.recipe import TeacherSpec, load_recipe
@@ -156,7 +156,7 @@ FILES: dict[str, tuple[str, Door]] = {
     "shard of cached teachers": ("shard-00000.safetensors", lambda path: Shard(path, "0" * 16)),
     "cached features": ("features.npy", cached_features),
     "splits of NYUv2": ("splits.mat", read_splits),
-    "pairs of NYUv2": ("labelled.mat", lambda path: list(labelled_pairs(path))),
+    "pairs of NYUv2": ("labelled.mat", lambda path: list(labelled_items(path, FIELDS))),
     "classes of ImageNet": ("meta.mat", devkit),
     "image": ("photo.jpg", decode),
     "class map": ("map.png", class_map),

@@ -10,6 +10,7 @@ import numpy as np
 from umt.data.contract import WHOLE_IMAGES, Dataset, LabelledImages, Sample
 from umt.data.images import decode, decode_rgb
 from umt.data.labels import Labels
+from umt.data.normals import read_normals
 from umt.errors import DataError
 
 MILLIMETRES = 1000.0  # a metre, in the values of a depth map
@@ -82,6 +83,9 @@ def check_item(dataset: Dataset, sample: Sample) -> None:
             check_image(image)
     elif dataset.info.kind == "depth":
         check_depth(sample.image, sample.target, dataset.info.depth_range, dataset.info.depth_scale)
+    elif dataset.info.kind == "normals":
+        width, height = check_image(sample.image)
+        read_normals(sample.target, (height, width))
     else:
         check_annotation(sample.image, sample.target, dataset.info.pixel_labels)
 

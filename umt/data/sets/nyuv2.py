@@ -5,9 +5,9 @@ It is made from the official labelled .mat, or from the archive of 24,231 + 654 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -35,8 +35,13 @@ PAIRS = Archive(
     files=120_000,
     gigabytes=30,
 )
+LABELLED_PAIRS = 1449
 FRAME = (slice(7, 474), slice(7, 632))  # in 480x640; outside is the white frame that registering the Kinect left
-FIELDS = {"images": ((3, 640, 480), np.uint8), "rawDepths": ((640, 480), np.floating)}  # shape and type of an item
+Field: TypeAlias = tuple[tuple[int, ...], type[np.generic]]  # shape and type of an item
+Fields: TypeAlias = Mapping[str, Field]
+IMAGES: Field = ((3, 640, 480), np.uint8)
+FIELDS: Fields = {"images": IMAGES, "rawDepths": ((640, 480), np.floating)}
+Item = TypeVar("Item")
 SPLIT_FIELDS = {"train": "trainNdxs", "test": "testNdxs"}
 # Seeds of rendered rooms: far apart, and from those of other sets, so that no room is in two splits or sets.
 MINI_SEEDS = {"train": 20_000, "test": 30_000}
@@ -49,26 +54,29 @@ def build_labelled(files: Mapping[Archive, Path], out: Path, scratch: Path, prog
     Depth is the raw one, 0 if nothing was measured, not the in-painted one; the white frame is blackened. Images are
     stored as PNG, without loss.
     """
-    of_split = read_splits(files[SPLITS])
-    _make_folders(out)
-    done = 0
-    pairs = progress.track(labelled_pairs(files[LABELLED]), total=len(of_split), description=f"convert {LABELLED.name}")
-    for done, (image, depth) in enumerate(pairs, start=1):
-        if done not in of_split:
-            raise SourceError(f"{files[SPLITS]}: pair {done} of {LABELLED.name} is in no split; get both files again")
-        name = f"{of_split[done]}/{done:04d}.png"
+    make_folders(out)
+    pairs = labelled_items(files[LABELLED], FIELDS)
+    tracked = progress.track(pairs, total=LABELLED_PAIRS, description=f"convert {LABELLED.name}")
+    for name, (image, depth) in split_items(files[SPLITS], files[LABELLED], tracked):
         Image.fromarray(_framed(image)).save(out / "images" / name)
         Image.fromarray(_millimetres(depth)).save(out / "annotations" / name)
-    if done != len(of_split):
-        raise SourceError(
-            f"{files[LABELLED]}: {done} pairs, {SPLITS.name} splits {len(of_split)}; get both files again"
-        )
+
+
+def split_items(splits: Path, source: Path, items: Iterable[Item]) -> Iterator[tuple[str, Item]]:
+    """Yield `SPLIT/NUMBER.png` and each item of a source; UMTError if the official splits do not fit them."""
+    of_split, number = read_splits(splits), 0
+    for number, item in enumerate(items, start=1):
+        if number not in of_split:
+            raise SourceError(f"{splits}: pair {number} of {source.name} is in no split; get both files again")
+        yield f"{of_split[number]}/{number:04d}.png", item
+    if number != len(of_split):
+        raise SourceError(f"{source}: {number} pairs, {splits.name} splits {len(of_split)}; get both files again")
 
 
 def build_pairs(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress) -> None:
     """Build 24,231 + 654 pairs: `scene/rgb_N.jpg` becomes `scene_N.jpg`, as MMSegmentation's converter names them."""
     extract(files[PAIRS], scratch, ArchiveLimits.of(PAIRS), progress)
-    _make_folders(out)
+    make_folders(out)
     for split in SPLIT_FIELDS:
         for (row,) in read_table(scratch / "nyu" / f"nyu_{split}.txt", 1):
             image, depth = _fields(row)
@@ -89,28 +97,28 @@ def read_splits(path: Path) -> dict[int, str]:
         ) from error
 
 
-def labelled_pairs(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (image 3 x W x H of uint8, raw depth W x H in metres) of each pair, in MATLAB's order of axes."""
+def labelled_items(path: Path, fields: Fields) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield the values of these fields for each labelled pair, in MATLAB's order of axes: channels x W x H."""
     try:
         import h5py
     except ImportError as error:
         raise PackageError(f"{path}: needs h5py to be read; pip install 'umt-bench[nyuv2]'") from error
     try:
         with h5py.File(path, "r") as file:
-            yield from zip(*(_own_dataset(file, name) for name in FIELDS), strict=True)
+            yield from zip(*(_own_dataset(file, name, field) for name, field in fields.items()), strict=True)
     except (OSError, KeyError, ValueError) as error:
         raise SourceError(
             f"{path}: cannot be read as the official labelled set ({first_line(error)}); get it again"
         ) from error
 
 
-def _own_dataset(file: Any, name: str) -> Any:
+def _own_dataset(file: Any, name: str, field: Field) -> Any:
     """Return a data set of an HDF5 file; ValueError if its values come from another file, or have another form."""
     import h5py
 
     if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
         raise ValueError(f"'{name}' is missing, a link or a group, not a data set")
-    dataset, (shape, kind) = file[name], FIELDS[name]
+    dataset, (shape, kind) = file[name], field
     if dataset.external is not None or dataset.is_virtual:
         raise ValueError(f"'{name}' takes its values from another file")
     if dataset.shape[1:] != shape or not np.issubdtype(dataset.dtype, kind):
@@ -130,7 +138,7 @@ def _millimetres(depth: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.rint(np.nan_to_num(depth.T) * 1000).clip(0, 65_535).astype(np.uint16))
 
 
-def _make_folders(out: Path) -> None:
+def make_folders(out: Path) -> None:
     for split in SPLIT_FIELDS:
         (out / "images" / split).mkdir(parents=True)
         (out / "annotations" / split).mkdir(parents=True)
