@@ -1,4 +1,7 @@
-"""Real images in three parts, by links: images to distil on, and data sets to choose by and to test on, once."""
+"""Real images in three parts, by links: images to distil on, and data sets to choose by and to test on, once.
+
+A fourth folder has the images to distil on as ImageNet beside the data sets to test on, for the suite in `tables/`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from umt.data.reading import class_images, subfolders
 from umt.errors import MissingFileError
 
 DISTIL = "distil"  # a folder for each class
+TABLES = "tables"
 PARTS = ("development", "test")  # data roots of the judging data; no class or photograph is in two of them
 NEEDED_FOLDERS = ("caltech101/101_ObjectCategories", "imagenet_1k_samples/val", "imagenet_det200_mini/train",
           "cub10_2010_photos/CUB_200_2011", "cifar10_mini/train", "cifar10_mini/test",
@@ -54,6 +58,10 @@ def make_split(source: Path, out: Path) -> None:
             _link_half(source / "nyu_as_ade150", root / "ADEChallengeData2016", split, half)
         for folder, title in TITLES.items():
             (root / folder / MARKER).write_text(json.dumps({"title": title}) + "\n", encoding="utf-8")
+    for split in ("train", "val"):  # the layout has both; only the first is read
+        _link(out / DISTIL, out / TABLES / "imagenet" / split)
+    for folder in TITLES.keys() - {"imagenet"}:
+        _link(out / PARTS[1] / folder, out / TABLES / folder)
 
 
 def _link_images(source: Path, target: Path, half: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reproduction.split import DISTIL, PARTS, make_split
+from benchmarks.reproduction.split import DISTIL, PARTS, TABLES, make_split
 from umt.data.registry import find_dataset
 from umt.errors import UMTError
 
@@ -36,6 +36,16 @@ def test_parts_of_caltech_and_of_the_birds_share_no_class(real_data: Path, tmp_p
     birds = [set(find_dataset("cub", tmp_path / part).class_names) for part in PARTS]
     assert [len(names) for names in birds] == [5, 5]
     assert not birds[0] & birds[1]
+
+
+def test_tables_distil_on_the_same_images_and_judge_on_the_test_part(real_data: Path, tmp_path: Path) -> None:
+    make_split(real_data, tmp_path)
+    train = {sample.image.resolve() for sample in find_dataset("imagenet", tmp_path / TABLES).samples("train")}
+    assert train == {path.resolve() for path in (tmp_path / DISTIL).glob("*/*")}
+    for name in ("caltech101", "cub", "ade20k", "nyuv2"):
+        judged, tested = (find_dataset(name, tmp_path / part) for part in (TABLES, PARTS[1]))
+        assert judged.title == tested.title
+        assert judged.fingerprint == tested.fingerprint
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
