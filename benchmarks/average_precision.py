@@ -73,11 +73,11 @@ class PrecisionScores:
     def _average(self, hits: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Return the average precision [B] of segments [T, B], not a number without an item of the class."""
         hits, items = hits.cumsum(axis=0, dtype=np.float64), items.cumsum(axis=0, dtype=np.float64)
-        found = hits[-1] if len(hits) else np.zeros(hits.shape[1])
+        positives = hits[-1] if len(hits) else np.zeros(hits.shape[1])
         precision = np.divide(hits, items, out=np.zeros_like(hits), where=items > 0)
-        recall = np.divide(hits, found, out=np.zeros_like(hits), where=found > 0)
+        recall = np.divide(hits, positives, out=np.zeros_like(hits), where=positives > 0)
         average = _at_levels if self.levels else _below
-        return np.where(found > 0, 100 * average(precision, recall), np.nan)
+        return np.where(positives > 0, 100 * average(precision, recall), np.nan)
 
 
 def _segments_of(scores: np.ndarray, truth: np.ndarray) -> tuple[csr_array, csr_array]:

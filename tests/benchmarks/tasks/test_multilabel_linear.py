@@ -58,7 +58,7 @@ def test_scores_are_those_of_scikit_learns_regressions(voc: Dataset, make_job: M
 
 
 def test_the_penalty_is_the_best_on_validation_images(voc: Dataset, make_job: MakeJob) -> None:
-    """Of equal ones the weakest, and the labels of the test split change nothing."""
+    """Take the weakest of equal ones; the labels of the test split change nothing."""
     plain = TASK.run(make_job(TASK.name, voc, "mini", resolution=32, weakest_penalty=1.0, penalties=3))
     tried = {float(penalty): value for penalty, value in plain.details["validation_map_11"].items()}
     best = min(penalty for penalty, value in tried.items() if value == max(tried.values()))

@@ -47,8 +47,8 @@ def read(root: Path, split: str) -> LabelledImages:
     names, first = _read_list(paths[0])
     columns = [first]
     for path in paths[1:]:
-        others, states = _read_list(path)
-        if others != names:
+        images, states = _read_list(path)
+        if images != names:
             raise DataError(f"{path}: lists other images than {paths[0].name}; extract the archive again")
         columns.append(states)
     codes = encode_states(np.array(columns).reshape(len(CLASSES), -1).T)
@@ -89,10 +89,10 @@ def write_mini(folder: Path, counts: tuple[int, int, int]) -> None:
 def _draw_states(number: int) -> np.ndarray:
     """Draw the classes of an image: one by its number, up to two more, and perhaps a difficult one."""
     rng = np.random.default_rng([MINI_SEED, number])
-    others = rng.permutation(np.delete(np.arange(len(CLASSES)), number % len(CLASSES)))
+    further = rng.permutation(np.delete(np.arange(len(CLASSES)), number % len(CLASSES)))
     states = np.zeros(len(CLASSES), np.int8)
-    states[[number % len(CLASSES), *others[: rng.integers(0, 3)]]] = PRESENT
-    states[others[2 : 2 + rng.integers(0, 2)]] = DIFFICULT
+    states[[number % len(CLASSES), *further[: rng.integers(0, 3)]]] = PRESENT
+    states[further[2 : 2 + rng.integers(0, 2)]] = DIFFICULT
     return states
 
 
@@ -100,11 +100,11 @@ def _draw_image(states: np.ndarray, share: tuple[float, float], number: int) -> 
     """Paste a crop of each present class over a quarter of the image, and a small one of each difficult class."""
     rng = np.random.default_rng([MINI_SEED, number, 1])
     image = Image.new("RGB", (2 * MINI_TILE, 2 * MINI_TILE), (127, 127, 127))
-    drawn = [*np.flatnonzero(states == PRESENT), *np.flatnonzero(states == DIFFICULT)]
-    for place, label in zip(rng.permutation(4).tolist(), drawn, strict=False):
+    labels = [*np.flatnonzero(states == PRESENT), *np.flatnonzero(states == DIFFICULT)]
+    for quarter, label in zip(rng.permutation(4).tolist(), labels, strict=False):
         side = MINI_TILE if states[label] == PRESENT else MINI_TILE // 3
         crop = Image.fromarray(_crop(int(label), share, rng)).resize((side, side), Image.Resampling.BICUBIC)
-        image.paste(crop, (place % 2 * MINI_TILE, place // 2 * MINI_TILE))
+        image.paste(crop, (quarter % 2 * MINI_TILE, quarter // 2 * MINI_TILE))
     return image
 
 
