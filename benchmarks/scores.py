@@ -5,6 +5,7 @@ A task leaves them in `Outcome.raw`, in the order of the reported split:
 - segmentation: `areas` [K, 5], a row for each class that occurs in an image or in its prediction: the index of the
   image, the class, and the pixels of intersection, prediction and truth.
 - keypoints: `areas`, a row for each pair: right keypoints as intersection and prediction, all of them as truth.
+- several labels: `scores` [N, C], and `truth` [N, C] as `PrecisionScores` takes it.
 - retrieval, depth and video: the value of each image or object [N] by the name of the metric, not a number if it has
   none.
 The job adds `image` [N], the names of the items, by which results of two backbones are paired. A task whose items are
@@ -21,10 +22,19 @@ from typing import Protocol
 import numpy as np
 from scipy.sparse import csr_array
 
+from benchmarks.average_precision import PrecisionScores
 from umt.errors import ResultError
 
 IMAGE = "image"  # the array of the items' names
-ARRAYS = (IMAGE, "predictions", "labels", "hits", "areas")  # and the array with the name of the metric
+ARRAYS = (
+    IMAGE,
+    "predictions",
+    "labels",
+    "hits",
+    "areas",
+    "scores",
+    "truth",
+)  # and the array with the name of the metric
 MAX_CLASSES = 1 << 16
 MAX_AREAS = 1 << 28  # images times classes: 50,000 images of 5,000 classes
 
@@ -168,6 +178,8 @@ def scores_of(metric: str, raw: Raw) -> dict[str, Scores]:
 def _ways(metric: str, raw: Raw) -> Iterator[tuple[str, Scores]]:
     if metric in ("miou", "pck") and "areas" in raw:
         yield metric, _iou(raw["areas"], len(raw[IMAGE]) if IMAGE in raw else None)
+    elif metric in ("map", "map_11") and "truth" in raw:
+        yield metric, _precision(raw, levels=metric == "map_11")
     elif metric in raw and raw[metric].ndim == 1:
         yield "mean", MeanScores(raw[metric].astype(np.float64))
     elif metric in ("accuracy", "top1", "mean_per_class") and "labels" in raw:
@@ -186,6 +198,14 @@ def _shares(raw: Raw) -> np.ndarray | None:
         return None
     right = answers.mean(axis=0) if "hits" in raw else answers == labels
     return 100.0 * right
+
+
+def _precision(raw: Raw, levels: bool) -> PrecisionScores:
+    scores, truth = raw.get("scores", np.empty(0)), raw["truth"]
+    fits = scores.ndim == 2 and scores.shape == truth.shape and scores.dtype.kind == "f"
+    if not fits or not np.isfinite(scores).all() or not np.isin(truth, (-1, 0, 1)).all():
+        raise ResultError("its scores and truth are no finite numbers and no -1, 0 or 1 alike; run the job again")
+    return PrecisionScores(scores, truth, levels)
 
 
 def _iou(areas: np.ndarray, items: int | None) -> IouScores:

@@ -70,15 +70,11 @@ class Scored:
 def run(job: Job[LinearSettings]) -> Outcome:
     """Choose the penalty on validation images, fit again with them, score the test split once."""
     settings = job.settings
-    if settings.mean_std == "clip":
-        preprocess = job.backbone.preprocess
-        job.backbone.use_preprocess(replace(preprocess, mean=OPENAI_CLIP_MEAN, std=OPENAI_CLIP_STD))
-    train, labels = frozen_features(job, job.dataset.training_samples, settings.resolution, settings.crop_pct)
-    test, answers = frozen_features(job, job.dataset.reported_samples, settings.resolution, settings.crop_pct)
-    held_out = _validation(job, labels)
+    (train, labels), (test, answers) = probe_features(job)
+    held_out = validation_mask(job, labels)
     scored = list(_validate(job, train, labels, held_out))
     best = _choose(scored, settings.ties)
-    train, test = _scaled(settings, train, test)
+    train, test = scaled(settings, train, test)
     (final,) = penalty_path(train, labels, [best.penalty], gap=settings.gap, device=job.device)
     predictions = final.predict(test)
     return Outcome(
@@ -96,7 +92,17 @@ def run(job: Job[LinearSettings]) -> Outcome:
     )
 
 
-def _validation(job: Job[LinearSettings], labels: np.ndarray) -> np.ndarray:
+def probe_features(job: Job[LinearSettings]) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return features and labels of all training images, and of the reported ones, normalised as the settings say."""
+    settings = job.settings
+    if settings.mean_std == "clip":
+        preprocess = job.backbone.preprocess
+        job.backbone.use_preprocess(replace(preprocess, mean=OPENAI_CLIP_MEAN, std=OPENAI_CLIP_STD))
+    train = frozen_features(job, job.dataset.training_samples, settings.resolution, settings.crop_pct)
+    return train, frozen_features(job, job.dataset.reported_samples, settings.resolution, settings.crop_pct)
+
+
+def validation_mask(job: Job[LinearSettings], labels: np.ndarray) -> np.ndarray:
     """Return the mask of the images to choose the penalty on: the official split, or a share drawn by the seed."""
     settings, roles = job.settings, job.dataset.info.roles
     if roles.select and settings.official_validation:
@@ -121,7 +127,7 @@ def _validate(
 ) -> Iterator[Scored]:
     """Yield every penalty's fit, from strong to weak, with its accuracy on the held images."""
     settings = job.settings
-    train, validation = _scaled(settings, features[~held_out], features[held_out])
+    train, validation = scaled(settings, features[~held_out], features[held_out])
     path = penalty_path(train, labels[~held_out], settings.grid, gap=settings.gap, device=job.device)
     for done, fit in enumerate(path, 1):
         accuracy = fine_grained(job.dataset.info.metric, fit.predict(validation), labels[held_out])["accuracy"]
@@ -135,7 +141,7 @@ def _choose(scored: list[Scored], ties: str) -> Fit:
     return max(in_order, key=lambda candidate: candidate.accuracy).fit  # max keeps the first of equals
 
 
-def _scaled(settings: LinearSettings, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def scaled(settings: LinearSettings, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scale both by mean and deviation of the first if the protocol standardises; constant features become 0."""
     if not settings.standardise:
         return train, test

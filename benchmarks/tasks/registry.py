@@ -13,6 +13,7 @@ BUILT_IN = (
     "imagenet_finetune",
     "finegrained_finetune",
     "finegrained_linear",
+    "multilabel_linear",
     "dinov2_linear",
     "attentive",
     "fewshot",

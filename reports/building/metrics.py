@@ -35,6 +35,7 @@ METRICS = {
     "recall_3d": ShownMetric("recall in space"),
     "recall_2d": ShownMetric("recall in the image"),
     "map": ShownMetric("mAP"),
+    "map_11": ShownMetric("11-point mAP"),
     "recall_at_1": ShownMetric("R@1"),
     "recall_at_5": ShownMetric("R@5"),
     "recall_at_10": ShownMetric("R@10"),

@@ -19,15 +19,20 @@ from umt.data.shards.lookup import packed_size
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 
-KINDS = ("classification", "landmarks", "captions", "segmentation", "depth", "normals", "keypoints", "views", "video")
-WHOLE_IMAGES = ("classification", "landmarks", "captions")  # kinds without maps: no task needs one for them
+WHOLE_IMAGES = (
+    "classification",
+    "multilabel",
+    "landmarks",
+    "captions",
+)  # kinds without maps: no task needs one for them
+KINDS = (*WHOLE_IMAGES, "segmentation", "depth", "normals", "keypoints", "views", "video")
 METRICS = ("top1", "mean_per_class")
 MARKER = "umt-data.json"  # beside data in the layout of an official set that is not that set
 
 
 @dataclass(frozen=True, slots=True)  # ImageNet has 1.3 million samples
 class Sample:
-    """An image file and its target: a class index from 0, or the file of its annotation.
+    """An image file and its target: a class index from 0, the file of its annotation, or a code of several labels.
 
     box: the part of the image to take, in pixels: left, upper, right and lower edge. The last two count from the
     opposite edges of the image if they are not positive, as in a slice.
@@ -138,7 +143,7 @@ class DatasetInfo:
     read: Callable[[Path, str], Sequence[Sample]]  # (folder, split) -> items in a stable order
     class_names: Callable[[Path], list[str]] | None = None
     labels: Labels | None = None  # of a segmentation set, if they are not 0 for unlabelled and class index + 1
-    label_names: tuple[str, ...] = ()  # of a segmentation set, in order of the class index; no file holds them
+    label_names: tuple[str, ...] = ()  # of a set of masks or several labels, in order of the class index
     depth_range: tuple[float, float] | None = None  # metres between which the median of any depth map lies
     depth_scale: float = 1000.0  # values of a metre in its depth maps
     ends: tuple[str, str] | None = None  # official names of the first and the last class

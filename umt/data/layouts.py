@@ -74,12 +74,12 @@ def matlab(path: Path, field: str) -> Any:
         ) from error
 
 
-def gathered(target: str, *archives: Archive) -> Part:
+def gathered(target: str, *archives: Archive, folder: str | None = None) -> Part:
     """Return the part that several official files fill together: archives are extracted, other files are copied.
 
-    An archive that holds the folder of `target` gives the content of that folder.
+    An archive that holds `folder`, the last part of `target` unless it is given, gives the content of that folder.
     """
-    return Part(target, archives, partial(_gather, folder=target.rpartition("/")[2]))
+    return Part(target, archives, partial(_gather, folder=folder or target.rpartition("/")[2]))
 
 
 def _gather(files: Mapping[Archive, Path], out: Path, scratch: Path, progress: Progress, folder: str) -> None:

@@ -40,10 +40,14 @@ class Fit:
     gap: float
     certified: bool
 
+    def logits(self, features: np.ndarray) -> Tensor:
+        """Return the logits [N, C] of features [N, D], float64 on the CPU."""
+        rows = torch.from_numpy(features).to(self.weights.device, torch.float64)
+        return torch.addmm(self.bias, rows, self.weights).cpu()
+
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Return the label [N] of features [N, D]."""
-        rows = torch.from_numpy(features).to(self.weights.device, torch.float64)
-        labels: np.ndarray = self.classes[torch.addmm(self.bias, rows, self.weights).argmax(dim=1).cpu().numpy()]
+        labels: np.ndarray = self.classes[self.logits(features).argmax(dim=1).numpy()]
         return labels
 
 

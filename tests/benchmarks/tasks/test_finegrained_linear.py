@@ -63,7 +63,7 @@ def test_standardised_features_are_scikit_learns() -> None:
     train[:, 2] = test[:, 2] = 0.1
     settings = load_protocol(TASK.name, "proteus", LinearSettings).settings
     scaler = StandardScaler().fit(train.astype(np.float64))
-    for found, raw in zip(finegrained_linear._scaled(settings, train, test), (train, test), strict=True):
+    for found, raw in zip(finegrained_linear.scaled(settings, train, test), (train, test), strict=True):
         np.testing.assert_allclose(np.delete(found, 2, 1), np.delete(scaler.transform(raw), 2, 1), rtol=1e-5)
         assert (found[:, 2] == 0).all()
 
@@ -138,7 +138,9 @@ def test_seed_0_validates_on_the_published_images(
     make_job: MakeJob, make_dataset: MakeDataset, protocol: str, published: Callable[[int], list[int]]
 ) -> None:
     masks = [
-        finegrained_linear._validation(make_job(TASK.name, make_dataset("cub"), protocol, seed=seed), np.zeros(3060))
+        finegrained_linear.validation_mask(
+            make_job(TASK.name, make_dataset("cub"), protocol, seed=seed), np.zeros(3060)
+        )
         for seed in (0, 1)
     ]
     assert np.flatnonzero(masks[0]).tolist() == published(3060)
