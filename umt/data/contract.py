@@ -19,12 +19,7 @@ from umt.data.shards.lookup import packed_size
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 
-WHOLE_IMAGES = (
-    "classification",
-    "multilabel",
-    "landmarks",
-    "captions",
-)  # kinds without maps: no task needs one for them
+WHOLE_IMAGES = ("classification", "multilabel", "landmarks", "captions")  # without maps: no task needs one for them
 KINDS = (*WHOLE_IMAGES, "segmentation", "depth", "normals", "keypoints", "views", "video")
 METRICS = ("top1", "mean_per_class")
 MARKER = "umt-data.json"  # beside data in the layout of an official set that is not that set
