@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Arm:
     heads: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()  # of the recipe, beside those of all arms
     budgets: tuple[str, ...] | None = None  # those that it is trained with, null for all
+    remedies: tuple[str, ...] = ()  # budgets with which each remedy is tried on it, alone
 
     def folder(self, seed: int) -> str:
         """Return a name of its own for every arm and seed."""
@@ -52,23 +54,31 @@ class Experiment:
     view: int  # pixels
     teachers: dict[str, str]  # label -> backbone; {weights} is the folder of weight files
     teacher_pixels: int | None = None  # that teachers are judged at besides, those that they were trained for
+    remedies: dict[str, tuple[str, ...]] = field(default_factory=dict)  # name -> changes
     budgets: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"": ()})  # name -> changes, trained with each
 
     def __post_init__(self) -> None:
         for arm in self.arms:
-            for budget in arm.budgets or ():
+            for budget in (*(arm.budgets or ()), *arm.remedies):
                 if budget not in self.budgets:
                     raise unknown_name(f"budget of arm '{arm.name}' in {self.source}", budget, self.budgets)
 
     @property
     def trained_arms(self) -> list[Arm]:
-        """The rows to train: each arm with each of its budgets."""
+        """The rows to train: each arm, alone and with each remedy, with each of its budgets."""
         return [
             replace(arm, name=f"{arm.name}, {budget}" if budget else arm.name, changes=(*arm.changes, *changes))
             for budget, changes in self.budgets.items()
-            for arm in self.arms
+            for arm in (*self.arms, *self._remedied_arms())
             if arm.budgets is None or budget in arm.budgets
         ]
+
+    def _remedied_arms(self) -> Iterator[Arm]:
+        for arm in (arm for arm in self.arms if arm.remedies):
+            for name, changes in self.remedies.items():
+                yield replace(
+                    arm, name=f"{arm.name}, {name}", heads=(), changes=(*arm.changes, *changes), budgets=arm.remedies
+                )
 
     def training_of_labels(self, arm: Arm) -> Recipe:
         """Return the training of the student without teachers, with the arm's changes of `training`."""

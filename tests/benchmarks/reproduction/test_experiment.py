@@ -23,24 +23,27 @@ def folders(tmp_path: Path) -> Folders:
     return Folders(tmp_path / "out", tmp_path / "weights")
 
 
-def test_every_arm_shares_steps_and_views(folders: Folders) -> None:
-    experiment = load_experiment()
-    recipes = [load_recipe(arm.recipe, experiment.changes) for arm in experiment.arms if arm.recipe]
-    assert len({(recipe.training, recipe.views, recipe.student) for recipe in recipes}) == 1
-    assert recipes[0].training == experiment.supervised
-    assert recipes[0].student == experiment.student
-    assert recipes[0].views.size == experiment.view
-    for arm in experiment.arms:
-        assert set(arm.heads) <= {teacher.name for teacher in recipes[0].teachers}
+@pytest.mark.parametrize("name", ["experiment.yaml", "development.yaml"])
+def test_every_arm_shares_steps_and_views(name: str) -> None:
+    experiment = load_experiment(FILE.with_name(name))
+    for changes in experiment.budgets.values():
+        steps = experiment.training_of_labels(Arm("labels", changes=changes))
+        arms = [arm for arm in experiment.trained_arms if arm.recipe and set(changes) <= set(arm.changes)]
+        for arm in arms:
+            recipe = load_recipe(str(arm.recipe), (*experiment.changes, *arm.changes))
+            assert (recipe.training, recipe.student) == (steps, experiment.student)
+            assert recipe.views.size == experiment.view
+            assert set(arm.heads) <= {teacher.name for teacher in recipe.teachers}
+        assert arms
 
 
 def test_each_arm_is_trained_once_a_seed_and_finished_ones_are_skipped(folders: Folders) -> None:
     experiment = load_experiment()
-    assert len(training_commands(experiment, folders)) == len(experiment.arms) * experiment.seeds
-    done = folders.student(experiment.arms[0], 0)
+    assert len(training_commands(experiment, folders)) == len(experiment.trained_arms) * experiment.seeds
+    done = folders.student(experiment.trained_arms[0], 0)
     done.parent.mkdir(parents=True)
     done.touch()
-    assert len(training_commands(experiment, folders)) == len(experiment.arms) * experiment.seeds - 1
+    assert len(training_commands(experiment, folders)) == len(experiment.trained_arms) * experiment.seeds - 1
     assert "--pixels" in cache_command(experiment, folders)
 
 
@@ -73,10 +76,23 @@ def test_each_arm_is_trained_with_each_of_its_budgets(folders: Folders, tmp_path
     assert len(commands) == 10
     assert ["training.epochs=10" in command for command in commands[:4]] == [False, False, True, False]
     labels = {arm.name: experiment.training_of_labels(arm).epochs for arm in experiment.trained_arms}
-    assert (labels["Labels, 275 steps"], labels["Labels, 550 steps"]) == (5, 10)
+    assert (labels["Labels, 275 steps"], labels["Labels, 550 steps"]) == (2.5, 10)
     path.write_text(yaml.safe_dump({**declared, "arms": [{"name": "UMT", "budgets": ["long"]}]}))
     with pytest.raises(UMTError, match="budget of arm 'UMT'"):
         load_experiment(path)
+
+
+def test_each_remedy_is_tried_alone_on_the_arms_that_say_so(tmp_path: Path) -> None:
+    declared = yaml.safe_load(FILE.read_text())
+    arm = {"name": "UMT", "recipe": "mini-cnn", "heads": ["cls"], "changes": ["seed=5"], "remedies": ["short"]}
+    path = tmp_path / "experiment.yaml"
+    new = {"budgets": {"short": ["training.epochs=2"], "long": ["training.epochs=20"]}, "arms": [arm]}
+    path.write_text(yaml.safe_dump({**declared, **new, "remedies": {"averaged": ["ema=0.99"]}}))
+    assert {arm.name: (arm.changes, arm.heads) for arm in load_experiment(path).trained_arms} == {
+        "UMT, short": (("seed=5", "training.epochs=2"), ("cls",)),
+        "UMT, averaged, short": (("seed=5", "ema=0.99", "training.epochs=2"), ()),
+        "UMT, long": (("seed=5", "training.epochs=20"), ("cls",)),
+    }
 
 
 def test_the_student_without_teachers_learns_the_labels(image_folder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
