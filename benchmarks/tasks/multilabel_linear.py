@@ -85,6 +85,7 @@ def run(job: Job[MultilabelSettings]) -> Outcome:
             "fits_not_certified": tried.not_certified + final.not_certified,
             "training_images": len(train),
             "validation_images": int(held_out.sum()),
+            "class_ap": _class_precision(job, scores, test_truth),
         },
         raw={"scores": scores, "truth": test_truth},
     )
@@ -98,6 +99,13 @@ def _truth(job: Job[MultilabelSettings], codes: np.ndarray) -> np.ndarray:
 
 def _mean_precision(scores: np.ndarray, truth: np.ndarray, levels: bool = True) -> float:
     return float(PrecisionScores(scores, truth, levels).over(np.ones((len(scores), 1)))[0])
+
+
+def _class_precision(job: Job[MultilabelSettings], scores: np.ndarray, truth: np.ndarray) -> dict[str, float | None]:
+    """Return the 11-point average precision of each class by its name, None for a class that no image has."""
+    values = PrecisionScores(scores, truth, levels=True).by_class()
+    known = [None if np.isnan(value) else float(value) for value in values]
+    return dict(zip(job.dataset.info.label_names, known, strict=True))
 
 
 def _fit(

@@ -12,6 +12,7 @@ from benchmarks.results import read_result
 from reports.comparison.data import class_names
 from reports.paired.pairing import PairedColumn
 
+CLASS_VALUES = ("class_iou", "class_ap")  # fields of the details, by the names of the classes
 MAX_SHOWN = 6  # items and classes for each of the two
 
 
@@ -65,9 +66,10 @@ def _classes(column: PairedColumn, first: str, second: str, data_root: Path | No
 
 
 def _class_names(column: PairedColumn, count: int, data_root: Path | None) -> Sequence[str]:
-    details = read_result(column.path).details.get("class_iou")  # reports leave it out of what they keep
-    if isinstance(details, dict) and len(details) >= count:
-        return list(details)[:count]
+    details = read_result(column.path).details  # reports leave values of classes out of what they keep
+    for values in (details.get(name) for name in CLASS_VALUES):
+        if isinstance(values, dict) and len(values) >= count:
+            return list(values)[:count]
     known = class_names(column.example, data_root) if data_root else ()
     return known if len(known) >= count else [f"class {index}" for index in range(count)]
 
