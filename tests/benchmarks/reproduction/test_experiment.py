@@ -23,7 +23,7 @@ def folders(tmp_path: Path) -> Folders:
     return Folders(tmp_path / "out", tmp_path / "weights")
 
 
-@pytest.mark.parametrize("name", ["experiment.yaml", "development.yaml"])
+@pytest.mark.parametrize("name", ["experiment.yaml", "vit.yaml", "development.yaml"])
 def test_every_arm_shares_steps_and_views(name: str) -> None:
     experiment = load_experiment(FILE.with_name(name))
     for changes in experiment.budgets.values():
