@@ -23,9 +23,10 @@ def test_parameters_and_multiply_adds_are_those_of_the_layers(
     parts = {part.name: part for part in measure_cost(model, model.teachers, images)}
     assert list(parts) == ["student", "teacher lite0", "teacher lite2", "interaction"]
     spaces, width, cells, out = 2, 96, 2 * 2, 64
+    convolved = 3 * 3  # cells: a map smaller than its kernel is enlarged
     macs = cells * 96 * spaces * width  # projections
     for count, channels in ((1, spaces * 2 * width), (spaces, 2 * width)):  # cross-space, intra-space
-        macs += count * cells * channels * (9 + channels // 8)
+        macs += count * channels * (convolved * 9 + cells * channels // 8)
     macs += 2 * spaces * cells * width * out  # head of each cell, and feature adapters, whose width is another
     assert parts["interaction"].gmacs * 1e9 == pytest.approx(macs)
     assert parts["student"].parameters == sum(value.numel() for value in model.student.parameters())

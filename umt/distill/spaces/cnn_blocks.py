@@ -42,10 +42,10 @@ class ConvBlock(nn.Module):
         """
         height, width = fmap.shape[2:]
         missing = [max(0, side - have) for side, have in zip(self.depthwise.kernel_size, (height, width), strict=True)]
-        if any(missing):
-            fmap = F.pad(fmap, (0, missing[1], 0, missing[0])).contiguous(memory_format=torch.channels_last)
-        convolved: Tensor = self.depthwise(fmap)
-        return convolved[:, :, :height, :width]
+        if not any(missing):
+            return self.depthwise(fmap)
+        enlarged = F.pad(fmap, (0, missing[1], 0, missing[0])).contiguous(memory_format=torch.channels_last)
+        return self.depthwise(enlarged)[:, :, :height, :width]
 
     def _mix(self, groups: Tensor) -> Tensor:
         """Compute the convolution on [G, N, C / G] as matrix products: half the time of a grouped convolution."""
