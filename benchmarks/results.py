@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,7 +24,14 @@ SCHEMA = 2
 INTERVAL = "interval"  # a field of the details: 95% of the first metric over the test images, low and high
 CHECKSUM = "crc32"  # the field of a file that holds the checksum of the others
 MAX_BYTES = 8 << 20  # largest result file; a file with a thousand classes has some 50 kB
+TRAINING = re.compile(r"(?P<name>.+) seed (?P<seed>\d{1,6})")
 REMEDY = "delete it and run the job again"
+
+
+def split_training(label: str) -> tuple[str, int | None]:
+    """Split the label of a training, `NAME seed N`, into its recipe and seed; None for a label of another form."""
+    parts = TRAINING.fullmatch(label)
+    return (parts["name"], int(parts["seed"])) if parts else (label, None)
 
 
 def job_title(backbone: str, task: str, dataset: str, protocol: str, seed: int) -> str:

@@ -26,15 +26,7 @@ from benchmarks.average_precision import PrecisionScores
 from umt.errors import ResultError
 
 IMAGE = "image"  # the array of the items' names
-ARRAYS = (
-    IMAGE,
-    "predictions",
-    "labels",
-    "hits",
-    "areas",
-    "scores",
-    "truth",
-)  # and the array with the name of the metric
+ARRAYS = (IMAGE, "predictions", "labels", "hits", "areas", "scores", "truth")  # and that with the metric's name
 MAX_CLASSES = 1 << 16
 MAX_AREAS = 1 << 28  # images times classes: 50,000 images of 5,000 classes
 

@@ -22,7 +22,7 @@ from mmseg_configs.transforms import IMAGING
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
 from umt.data.contract import Sample
-from umt.data.labels import Labels
+from umt.data.targets.labels import Labels
 
 
 @dataclass(frozen=True)

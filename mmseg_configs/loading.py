@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from umt.data.images import decode, decode_rgb
-from umt.data.labels import Labels
+from umt.data.targets.labels import Labels
 from umt.errors import DataError
 
 ADE20K_LABELS = Labels.after_zero(150)

@@ -70,9 +70,9 @@ def main(data: Path, weights: Path, out: Path, workers: int, document: Path | No
         "table": markdown(values, row_names(experiment), units),
         "growth": growth_table(experiment, values, [heading for heading, unit in units.items() if unit == "%"]),
     }
-    for mark, table in tables.items():
+    for mark, table in ((mark, table) for mark, table in tables.items() if table):
         console.print(table, soft_wrap=True, markup=False)
-        if document and table:
+        if document:
             insert(document, table, mark)
 
 
@@ -97,11 +97,10 @@ def judge_commands(experiment: Experiment, folders: Folders, workers: int) -> li
         for name, spec in _students(experiment, folders, seed)
     }
     backbones["Random weights"] = f"{experiment.student}?pretrained=false"
-    teachers = {name: spec.format(weights=folders.weights) for name, spec in experiment.teachers.items()}
-    backbones |= {f"Teacher {name}": spec for name, spec in teachers.items()}
-    commands = [_judge(experiment, folders, workers, backbones)]
-    if pixels := experiment.teacher_pixels:
-        larger = {_teacher_at(name, pixels): spec for name, spec in teachers.items()}
+    teachers = {_teacher(name): spec.format(weights=folders.weights) for name, spec in experiment.teachers.items()}
+    commands = [_judge(experiment, folders, workers, backbones | teachers)]
+    for pixels in experiment.teacher_pixels:
+        larger = {_at(row, pixels): spec for row, spec in teachers.items()}
         commands.append([*_judge(experiment, folders, workers, larger), "--resolutions", str(pixels)])
     return commands
 
@@ -118,10 +117,9 @@ def row_names(experiment: Experiment) -> list[str]:
     students = [
         name for arm in experiment.trained_arms for name in (arm.name, *(_head(arm, head) for head in arm.heads))
     ]
-    larger = (
-        [_teacher_at(name, pixels) for name in experiment.teachers] if (pixels := experiment.teacher_pixels) else []
-    )
-    return [*students, "Random weights", *(f"Teacher {name}" for name in experiment.teachers), *larger]
+    teachers = [_teacher(name) for name in experiment.teachers]
+    larger = [_at(row, pixels) for pixels in experiment.teacher_pixels for row in teachers]
+    return [*students, "Random weights", *teachers, *larger]
 
 
 def run_all(console: Console, commands: Sequence[list[str]], workers: int) -> None:
@@ -148,8 +146,12 @@ def _students(experiment: Experiment, folders: Folders, seed: int) -> list[tuple
     return backbones
 
 
-def _teacher_at(name: str, pixels: int) -> str:
-    return f"Teacher {name}, {pixels} pixels"
+def _teacher(name: str) -> str:
+    return f"Teacher {name}"
+
+
+def _at(row: str, pixels: int) -> str:
+    return f"{row}, {pixels} pixels"
 
 
 def _head(arm: Arm, head: str) -> str:

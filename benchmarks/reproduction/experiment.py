@@ -53,7 +53,7 @@ class Experiment:
     supervised: Recipe
     view: int  # pixels
     teachers: dict[str, str]  # label -> backbone; {weights} is the folder of weight files
-    teacher_pixels: int | None = None  # that teachers are judged at besides, those that they were trained for
+    teacher_pixels: tuple[int, ...] = ()  # that teachers are judged at besides, as those that they were trained for
     remedies: dict[str, tuple[str, ...]] = field(default_factory=dict)  # name -> changes
     budgets: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"": ()})  # name -> changes, trained with each
 

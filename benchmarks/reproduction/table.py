@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.results import Result
+from benchmarks.results import Result, split_training
+from benchmarks.suite.resolutions import protocol_name_at
 from benchmarks.suite.suite import Column
 from benchmarks.tasks.registry import get_task
 from umt.errors import WriteError
 
-SEED = re.compile(r" seed \d+$")
 Values = Mapping[str, Mapping[str, Mapping[str, float]]]  # row -> heading -> backbone, one for each seed -> value
 
 
-def collect(results: Iterable[Result], columns: Iterable[Column], teacher_pixels: int | None = None) -> Values:
+def collect(results: Iterable[Result], columns: Iterable[Column], resolutions: Iterable[int] = ()) -> Values:
     """Collect the values of each row and column; for a backbone that was judged again, the newest.
 
-    Protocols at `teacher_pixels` belong to the same columns: their rows have labels of their own.
+    Protocols at other resolutions belong to the same columns: their rows have labels of their own.
     """
     columns_by_key = {
         (column.task, column.dataset, protocol): column
         for column in columns
-        for protocol in (column.protocol_name, f"{column.protocol_name}-{teacher_pixels}")
+        for protocol in (
+            column.protocol_name,
+            *(protocol_name_at(column.protocol_name, pixels) for pixels in resolutions),
+        )
     }
     values: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for result in sorted(results, key=lambda result: result.environment.started):
         column = columns_by_key.get((result.key.task, result.key.dataset, result.key.protocol))
         if column:
             backbone = result.key.backbone
-            values[SEED.sub("", backbone)][column.heading][backbone] = result.metrics[column.metric]
+            values[split_training(backbone)[0]][column.heading][backbone] = result.metrics[column.metric]
     return values
 
 

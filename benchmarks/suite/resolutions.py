@@ -36,12 +36,17 @@ def name_at(name: str, resolutions: Sequence[int]) -> str:
     return "-".join([name, "at", *map(str, resolutions)])
 
 
+def protocol_name_at(name: str, resolution: int) -> str:
+    """Return the name of a protocol at a resolution: 'small-224'."""
+    return f"{name}-{resolution}"
+
+
 def _columns(column: Column, resolutions: Sequence[int], out: Path) -> Iterator[Column]:
     record = protocol_record(column.task, column.protocol)
     if "resolution" not in record:
         return
     for resolution in resolutions:
-        path = out / FOLDER / column.task / f"{column.protocol_name}-{resolution}.yaml"
+        path = out / FOLDER / column.task / f"{protocol_name_at(column.protocol_name, resolution)}.yaml"
         content = {**record, "about": f"{record['about']}, at {resolution} pixels", "resolution": resolution}
         content.pop("extends", None)  # its fields are in the record
         path.parent.mkdir(parents=True, exist_ok=True)

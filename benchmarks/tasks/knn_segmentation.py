@@ -21,7 +21,7 @@ from benchmarks.tasks.patch_search import Search, exact_search, faiss_search
 from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from umt.data.contract import Dataset, Sample
 from umt.data.images import decode, decode_rgb
-from umt.data.labels import UNLABELLED, Labels
+from umt.data.targets.labels import UNLABELLED, Labels
 from umt.errors import DataError, DeclarationError
 from umt.panels import Panel, panel_details, pictured
 from umt.panels.segmentation import TILES, segmentation_panel

@@ -16,7 +16,7 @@ from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.finegrained_linear import PRODUCTS, LinearSettings, probe_features, scaled, validation_mask
 from benchmarks.tasks.frozen import frozen_work
 from benchmarks.tasks.workload import Workload, split_sizes
-from umt.data.multilabel import DIFFICULT, decode_states
+from umt.data.targets.multilabel import DIFFICULT, decode_states
 from umt.errors import DeclarationError, TooFewError, unknown_name
 from umt.probes.path import Fit, penalty_path
 

@@ -22,7 +22,7 @@ from umt.backbones import Backbone
 from umt.backbones.contract import round_up
 from umt.data.contract import Sample
 from umt.data.images import decode, decode_rgb, opened
-from umt.data.labels import UNLABELLED
+from umt.data.targets.labels import UNLABELLED
 from umt.errors import DataError, DeclarationError
 from umt.panels import Panel, hex_colour, panel_details, pictured, side_by_side
 

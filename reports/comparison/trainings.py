@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from benchmarks.results import Key
+from benchmarks.results import Key, split_training
 from reports.results.measurement import Measurement
 from umt.errors import OptionError
 from umt.text import brief
-
-TRAINING = re.compile(r"(?P<name>.+) seed (?P<seed>\d{1,6})")
 
 
 def results_by_recipe(measurements: Iterable[Measurement]) -> list[Measurement]:
@@ -33,5 +30,5 @@ def results_by_recipe(measurements: Iterable[Measurement]) -> list[Measurement]:
 
 
 def _recipe_key(key: Key) -> Key:
-    label = TRAINING.fullmatch(key.backbone)
-    return replace(key, backbone=label["name"], weights_hash="", seed=int(label["seed"])) if label else key
+    name, seed = split_training(key.backbone)
+    return key if seed is None else replace(key, backbone=name, weights_hash="", seed=seed)

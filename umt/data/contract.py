@@ -13,9 +13,9 @@ from typing import Any, overload
 import numpy as np
 
 from umt.data.archives import Part
-from umt.data.labels import Labels
 from umt.data.pairs import Pair
 from umt.data.shards.lookup import packed_size
+from umt.data.targets.labels import Labels
 from umt.declarations import read_json
 from umt.errors import AbsentError, DataError, DeclarationError, LayoutError, UMTError, unknown_name
 

@@ -227,24 +227,27 @@ def _resolve(path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
     base = _resolve(beside if beside.is_file() else recipe_path(parent), (*children, path))
     base.pop("otherwise", None)
     if isinstance(record.get("teachers"), dict):
-        record["teachers"] = _changed_teachers(path, base.get("teachers"), record["teachers"])
+        _change_teachers(path, base.get("teachers"), record.pop("teachers"))
     elif "teachers" in record:
         base.pop("readout", None)  # it names heads of other teachers
     merged = {key: {**base[key], **record[key]} for key in MERGED if _both_mappings(base.get(key), record.get(key))}
     return {**base, **record, **merged}
 
 
-def _changed_teachers(path: Path, teachers: Any, changes: Mapping[str, Any]) -> list[Any]:
-    """Return the parent's teachers with the fields that a child changes, by their names."""
-    listed = teachers if isinstance(teachers, list) else []
-    by_name = {item["name"]: item for item in listed if isinstance(item, dict) and "name" in item}
+def _change_teachers(path: Path, teachers: Any, changes: Mapping[str, Any]) -> None:
+    """Set the fields that a child changes in the parent's teachers, by their names."""
+    by_name = _teachers_by_name(teachers)
     for name, fields in changes.items():
         if name not in by_name:
             raise unknown_name(f"teacher in field 'teachers' of {path}", str(name), by_name)
         if not isinstance(fields, dict):
             raise DeclarationError(f"{path}: field 'teachers.{name}' is {fields!r:.80}, expected fields of the teacher")
-        by_name[name] = {**by_name[name], **fields}
-    return list(by_name.values())
+        by_name[name].update(fields)
+
+
+def _teachers_by_name(teachers: Any) -> dict[str, dict[str, Any]]:
+    listed = teachers if isinstance(teachers, list) else []
+    return {str(item["name"]): item for item in listed if isinstance(item, dict) and "name" in item}
 
 
 def _both_mappings(*values: Any) -> bool:
@@ -269,7 +272,7 @@ def _apply(record: dict[str, Any], change: str) -> None:
 
 def _child(record: Any, part: str, change: str) -> Any:
     if isinstance(record, list):
-        teachers = {str(item["name"]): item for item in record if isinstance(item, dict) and "name" in item}
+        teachers = _teachers_by_name(record)
         if part not in teachers:
             raise OptionError(f"--set {change}: {unknown_name('teacher', part, teachers)}")
         return teachers[part]

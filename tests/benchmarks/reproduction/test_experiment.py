@@ -48,7 +48,7 @@ def test_each_arm_is_trained_once_a_seed_and_finished_ones_are_skipped(folders: 
 
 
 def test_every_row_is_judged_for_every_seed(folders: Folders) -> None:
-    experiment = replace(load_experiment(), teacher_pixels=224)
+    experiment = replace(load_experiment(), teacher_pixels=(224,))
     commands = judge_commands(experiment, folders, 2)
     labels = [
         read_name(command[place + 1]).label

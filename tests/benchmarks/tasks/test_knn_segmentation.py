@@ -33,10 +33,10 @@ from benchmarks.tasks.patch_search import exact_search, faiss_search
 from umt.backbones import create_backbone
 from umt.data.contract import Dataset
 from umt.data.images import decode_rgb
-from umt.data.labels import Labels
 from umt.data.registry import dataset_info
 from umt.data.sets.ade20k import write_mini as write_ade20k
 from umt.data.sets.voc2012 import write_mini as write_voc2012
+from umt.data.targets.labels import Labels
 from umt.errors import DeclarationError, PackageError
 from umt.panels.segmentation import distinct_colours, paint
 

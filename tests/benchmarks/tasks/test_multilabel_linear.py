@@ -18,8 +18,8 @@ from benchmarks.tasks.finegrained_linear import LinearSettings, probe_features
 from benchmarks.tasks.multilabel_linear import TASK, MultilabelSettings
 from umt.data.contract import Dataset
 from umt.data.mini import write_set
-from umt.data.multilabel import MAX_CLASSES, decode_states, encode_states
 from umt.data.registry import find_dataset
+from umt.data.targets.multilabel import MAX_CLASSES, decode_states, encode_states
 from umt.errors import UMTError
 
 MakeJob = Callable[..., Job]
@@ -59,6 +59,10 @@ def test_scores_are_those_of_scikit_learns_regressions(voc: Dataset, make_job: M
         assert found.over(np.ones((40, 1))).item() == pytest.approx(value, rel=1e-12)
 
 
+def targets_of(dataset: Dataset, split: str) -> np.ndarray:
+    return np.array([sample.target for sample in dataset.samples(split)])
+
+
 def test_the_penalty_is_the_best_on_validation_images(voc: Dataset, make_job: MakeJob) -> None:
     """Take the weakest of equal ones; the labels of the test split change nothing."""
     plain = TASK.run(make_job(TASK.name, voc, "mini", resolution=32, weakest_penalty=1.0, penalties=3))
@@ -67,11 +71,8 @@ def test_the_penalty_is_the_best_on_validation_images(voc: Dataset, make_job: Ma
     assert plain.details["penalty"] == pytest.approx(best, rel=1e-2)
     assert (plain.details["training_images"], plain.details["validation_images"]) == (60, 20)
     other = Dataset(voc.info, voc.root)
-    samples = other.samples("test")
-    turned = [
-        replace(sample, target=code) for sample, code in zip(samples, samples.targets[::-1].tolist(), strict=True)
-    ]  # type: ignore[attr-defined]
-    other._samples["test"] = turned
+    samples, codes = other.samples("test"), targets_of(other, "test")[::-1].tolist()
+    other._samples["test"] = [replace(sample, target=code) for sample, code in zip(samples, codes, strict=True)]
     wrong = TASK.run(make_job(TASK.name, other, "mini", resolution=32, weakest_penalty=1.0, penalties=3))
     assert {**wrong.details, "class_ap": 0} == {**plain.details, "class_ap": 0}
     assert (wrong.raw["scores"] == plain.raw["scores"]).all()
@@ -83,7 +84,7 @@ def test_a_trained_backbone_beats_a_random_one(voc: Dataset, make_job: MakeJob) 
     trained, random = (
         TASK.run(make_job(TASK.name, voc, "mini", spec, weakest_penalty=10.0, penalties=2)).metrics for spec in specs
     )
-    chance = 100 * np.mean(decode_states(voc.samples("test").targets, 20) == 1)  # type: ignore[attr-defined]
+    chance = 100 * np.mean(decode_states(targets_of(voc, "test"), 20) == 1)
     for metric in ("map_11", "map"):
         assert trained[metric] > random[metric] + 10
         assert trained[metric] > 3 * chance
@@ -103,7 +104,7 @@ def test_a_class_that_no_training_image_has_is_named(voc: Dataset, make_job: Mak
     other = Dataset(voc.info, voc.root)
     for split in ("train", "val", "test"):
         samples = other.samples(split)
-        states = decode_states(samples.targets, 20)  # type: ignore[attr-defined]
+        states = decode_states(targets_of(other, split), 20)
         states[:, 7] = 0
         codes = encode_states(states).tolist()
         other._samples[split] = [replace(sample, target=code) for sample, code in zip(samples, codes, strict=True)]

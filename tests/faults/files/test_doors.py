@@ -146,7 +146,7 @@ MAKING = {
     "umt/data/cli.py:prepare": "--data-root",
     "umt/data/mini/dense.py:pair_folders": "constants",
     "umt/data/mini/digits.py:write_corruptions": "constants",
-    "umt/data/sets/voc2007.py:write_mini": "constants",
+    "umt/data/sets/labelled/voc2007.py:write_mini": "constants",
     "umt/data/sets/voc2012.py:write_mini": "constants",
     "umt/data/mini/landmarks.py:write_landmarks": "constants",
     "umt/data/mini/captions.py:write_captions": "constants",

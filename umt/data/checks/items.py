@@ -9,8 +9,8 @@ import numpy as np
 
 from umt.data.contract import WHOLE_IMAGES, Dataset, LabelledImages, Sample
 from umt.data.images import decode, decode_rgb
-from umt.data.labels import Labels
 from umt.data.normals import read_normals
+from umt.data.targets.labels import Labels
 from umt.errors import DataError
 
 MILLIMETRES = 1000.0  # a metre, in the values of a depth map

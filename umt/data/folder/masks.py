@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from umt.data.contract import DatasetInfo, Roles, Sample
-from umt.data.labels import UNLABELLED, VALUES, Labels
 from umt.data.reading import annotated_pairs
+from umt.data.targets.labels import UNLABELLED, VALUES, Labels
 from umt.declarations import build
 from umt.errors import DeclarationError, LayoutError
 

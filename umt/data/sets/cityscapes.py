@@ -8,9 +8,9 @@ from PIL import Image
 
 from umt.data.archives import Archive, Part
 from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
-from umt.data.labels import Labels
 from umt.data.prepare.folders import build_folders
 from umt.data.reading import image_names, subfolders
+from umt.data.targets.labels import Labels
 from umt.errors import LayoutError
 
 IMAGE_END, LABEL_END = "_leftImg8bit.png", "_gtFine_labelIds.png"

@@ -8,9 +8,9 @@ from PIL import Image
 
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
-from umt.data.labels import UNLABELLED, Labels
 from umt.data.prepare.folders import whole_archive
 from umt.data.reading import image_names, listed_samples, read_table, refuse_twice
+from umt.data.targets.labels import UNLABELLED, Labels
 from umt.errors import LayoutError, TrustError
 from umt.files import component
 

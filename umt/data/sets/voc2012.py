@@ -13,9 +13,9 @@ from PIL import Image
 
 from umt.data.archives import Archive, Part
 from umt.data.contract import DatasetInfo, MiniVersion, Roles, Sample
-from umt.data.labels import UNLABELLED, VALUES, Labels
 from umt.data.prepare.folders import build_folder
 from umt.data.reading import listed_samples, read_table
+from umt.data.targets.labels import UNLABELLED, VALUES, Labels
 from umt.errors import DeclarationError
 
 CLASSES = (

@@ -38,7 +38,8 @@ class ConvBlock(nn.Module):
     def _depthwise(self, fmap: Tensor) -> Tensor:
         """Compute the convolution; a map smaller than its kernel is enlarged by zeros, as its padding does anyway.
 
-        CPU libraries have a fast kernel only for the others: 35 times as fast for maps [32, 3072, 2, 2].
+        CPU libraries have a fast kernel only for larger maps. Both directions of [32, 3072, 2, 2] take 0.06 of the time
+        in bf16, and 0.4 in fp32.
         """
         height, width = fmap.shape[2:]
         missing = [max(0, side - have) for side, have in zip(self.depthwise.kernel_size, (height, width), strict=True)]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from umt.data.checks.items import check_annotation, check_depth, check_image, validate
 from umt.data.contract import Dataset, DatasetInfo, Roles, Sample
-from umt.data.labels import Labels
+from umt.data.targets.labels import Labels
 from umt.errors import UMTError
 
 Maker = Callable[..., Path]

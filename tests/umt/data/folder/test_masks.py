@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from umt.data.checks.items import validate
-from umt.data.labels import UNLABELLED
 from umt.data.registry import dataset_info, find_dataset
+from umt.data.targets.labels import UNLABELLED
 from umt.errors import UMTError
 
 LAYOUTS = {"ade": ("images/{}", "annotations/{}"), "camvid": ("{}", "{}annot")}

@@ -14,9 +14,9 @@ from rich.progress import Progress
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from umt.data.checks.items import validate
-from umt.data.multilabel import ABSENT, DIFFICULT, PRESENT, decode_states
 from umt.data.registry import find_dataset
-from umt.data.sets.voc2007 import ARCHIVES, CLASSES, INFO, write_mini
+from umt.data.sets.labelled.voc2007 import ARCHIVES, CLASSES, INFO, write_mini
+from umt.data.targets.multilabel import ABSENT, DIFFICULT, PRESENT, decode_states
 from umt.errors import UMTError
 
 LISTS = "ImageSets/Main"

@@ -1,4 +1,4 @@
-"""Data sets of images with a class each, in the layouts that they share."""
+"""Data sets of images with one or several classes, in the layouts that they share."""
 
 from __future__ import annotations
 

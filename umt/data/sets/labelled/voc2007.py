@@ -11,9 +11,9 @@ from PIL import Image
 from umt.data.archives import Archive
 from umt.data.contract import DatasetInfo, LabelledImages, MiniVersion, Roles
 from umt.data.layouts import gathered
-from umt.data.multilabel import ABSENT, DIFFICULT, PRESENT, encode_states
 from umt.data.reading import listed_samples, read_table
 from umt.data.sets.voc2012 import CLASSES as SEGMENTED
+from umt.data.targets.multilabel import ABSENT, DIFFICULT, PRESENT, encode_states
 from umt.errors import DataError
 from umt.text import brief
 

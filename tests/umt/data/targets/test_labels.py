@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from umt.data.labels import Labels
+from umt.data.targets.labels import Labels
 
 VOC = Labels(tuple(range(21)), (255,))
 
