@@ -32,7 +32,7 @@ from umt.training.hooks.progress import ProgressHook
 from umt.training.hooks.saving import RESUME_FILE, ResumeHook, StepScheduleHook
 from umt.training.parallel import PARALLEL, parallelize, unsynced_batchnorm
 from umt.training.param_groups import Group
-from umt.training.precision import PRECISIONS, make_optim_wrapper
+from umt.training.precision import PRECISIONS, make_optim_wrapper, plain_attention
 from umt.training.runner import DeviceRunner
 
 SAVE_SECONDS = 300.0  # work that an interruption may cost
@@ -208,6 +208,7 @@ def training(model: BaseModel, plan: Plan, context: RunContext, extras: Extras =
     saver = ResumeHook(extras.save_seconds, extras.save_every)
     hooks = _hooks(saver, plan, context, extras)
     with (
+        plain_attention(model, plan.precision, context.device),
         parallelize(model, plan.groups, extras.parallel) as (wrapped, groups),
         worker_errors(),
         distributed_errors(),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 from torch import nn
 
 from umt.errors import UMTError
-from umt.training.precision import AutocastOptimWrapper, make_optim_wrapper, pick_precision
+from umt.training.precision import AutocastOptimWrapper, make_optim_wrapper, pick_precision, plain_attention
 
 CPU = torch.device("cpu")
 
@@ -51,3 +52,34 @@ def test_autocast_is_on_inside_the_context_only() -> None:
     with wrapper.optim_context(layer):
         assert layer(torch.rand(2, 4)).dtype == torch.bfloat16
     assert layer(torch.rand(2, 4)).dtype == torch.float32
+
+
+def fused(model: nn.Module) -> list[bool]:
+    return [part.fused_attn for part in model.modules() if hasattr(part, "fused_attn")]
+
+
+def test_attention_that_a_cpu_trains_in_bf16_takes_plain_products() -> None:
+    """They compute what the fused kernel computes, and no more than a training takes them."""
+    model = timm.create_model("test_vit", num_classes=0).requires_grad_(False)
+    model.blocks[-1].requires_grad_(True)
+    images, outputs, gradients = torch.rand(2, 3, 160, 160), [], []
+    for setting in ("fp32", "bf16"):
+        with plain_attention(model, setting, CPU):
+            assert fused(model) == [True] * (len(model.blocks) - 1) + [setting == "fp32"]
+            outputs.append(model(images))
+        outputs[-1].square().sum().backward()
+        gradients.append(model.blocks[-1].attn.qkv.weight.grad.clone())
+        model.zero_grad()
+    assert fused(model) == [True] * len(model.blocks)
+    torch.testing.assert_close(*outputs)
+    torch.testing.assert_close(*gradients)
+
+
+def test_attention_of_a_gpu_stays_fused_and_an_error_restores_it() -> None:
+    model = timm.create_model("test_vit", num_classes=0)
+    with plain_attention(model, "bf16", torch.device("cuda")):
+        assert all(fused(model))
+    with pytest.raises(KeyError), plain_attention(model, "bf16", CPU):
+        assert not any(fused(model))
+        raise KeyError
+    assert all(fused(model))
