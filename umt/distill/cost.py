@@ -10,7 +10,7 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 
-from umt.backbones.contract import Backbone
+from umt.backbones.contract import Backbone, round_up
 from umt.backbones.probing import FORWARDS_A_STEP, counted
 from umt.backbones.spec import parse_spec
 from umt.console import shown
@@ -65,7 +65,13 @@ def cost_table(parts: Sequence[CostPart]) -> Table:
 def _teacher_part(teacher: Teacher, images: Tensor) -> CostPart:
     summary, features = teacher.widths()
     about = f"{_name(teacher.backbone)}, {teacher.objective.name}, {teacher.size} px, widths {summary} and {features}"
-    return _part(f"teacher {teacher.name}", about, teacher.backbone, lambda: teacher(images), len(images))
+    return _part(
+        f"teacher {teacher.name}",
+        about,
+        teacher.backbone,
+        lambda: teacher(images),
+        round_up(len(images), teacher.spec.mosaic**2),
+    )
 
 
 def _part(name: str, about: str, module: nn.Module, forward: Callable[[], object], images: int) -> CostPart:

@@ -34,6 +34,7 @@ class TeacherSpec:
     weight: Schedule = 1.0  # of this teacher's losses in the sum
     map: int = -1  # the map whose cells are the target: -1 for the last stage or block, -2 for the one before it
     size: int | str | None = None  # pixels of its input; 'grid' for as many cells as the student has; null: the view's
+    mosaic: int = 1  # views in each direction that it sees as one picture of `size` pixels (AM-RADIO)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,19 @@ def test_parameters_and_multiply_adds_are_those_of_the_layers(
     assert all("GMACs" in str(column.header) for column in cost_table(list(parts.values())).columns[-1:])
 
 
+def test_a_picture_of_several_views_costs_each_its_share(
+    recipe: Callable[..., DistillRecipe], distiller: Callable[..., Distiller]
+) -> None:
+    """Also if the images do not fill the picture, as the batches of a training do."""
+    changes = ["teachers.lite2.mosaic=2", "teachers.lite2.size=64"]
+    model = distiller(recipe(*changes))
+    costs = [
+        {part.name: part.gmacs for part in measure_cost(model, model.teachers, torch.rand(count, 3, 64, 64))}
+        for count in (2, 4)
+    ]
+    assert costs[0] == pytest.approx(costs[1])
+
+
 def test_a_backward_counts_twice_and_teachers_have_none() -> None:
     parts = [
         CostPart("student", "", 0, 0, 1.0),

@@ -76,6 +76,12 @@ def plan_cache(
     stored_as: str = FORMATS[0],
 ) -> Manifest:
     """Return the manifest of a cache, new or begun before; UMTError if the folder holds another cache."""
+    for teacher in teachers:
+        if teacher.spec.mosaic > 1:
+            raise CacheError(
+                f"teacher '{teacher.name}': mosaic is {teacher.spec.mosaic}, so its targets depend on the views beside "
+                "each and cannot be stored; distil without --targets, or take mosaic 1"
+            )
     key = cache_key(prepared.recipe, prepared.images, teachers, visits, pixels=pixels, stored_as=stored_as)
     shapes = tuple(SpaceShape(teacher.name, *teacher.widths()) for teacher in teachers)
     if (folder / MANIFEST).is_file():

@@ -17,8 +17,11 @@ from umt.distill.alignment.losses import FEATURE_LOSSES, feature_loss
 from umt.distill.objectives import objective_of
 from umt.distill.recipe import TeacherSpec
 from umt.distill.spaces.shapes import Grid, Targets, resampled
-from umt.errors import BackboneError, SizeError
+from umt.distill.teachers.mosaic import features_of_tiles, tiled
+from umt.errors import BackboneError, DeclarationError, SizeError
 from umt.files import below
+
+MOSAIC_OBJECTIVES = ("mae", "dino")  # those whose summary may be the mean of a view's cells
 
 
 class Teacher:
@@ -36,6 +39,7 @@ class Teacher:
         self.frozen = False
         self.size = input_size(spec, backbone, view_size, grid)
         self._check_objective()
+        self._check_mosaic()
 
     @property
     def name(self) -> str:
@@ -60,9 +64,13 @@ class Teacher:
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Features:
-        """Compute the backbone's features of views [B, 3, R, R] in [0, 1]."""
+        """Compute the backbone's features of views [B, 3, R, R] in [0, 1], each alone or as a tile of a mosaic."""
+        side, maps = self.spec.mosaic, (self.spec.map,)
+        views = resized(images, self.size // side)
         with _constant_weights() if self.frozen else nullcontext():
-            return self.backbone(resized(images, self.size), maps=(self.spec.map,))
+            if side == 1:
+                return self.backbone(views, maps=maps)
+            return features_of_tiles(self.backbone(tiled(views, side), maps=maps), side, len(images))
 
     @torch.no_grad()
     def targets(self, features: Features) -> Targets:
@@ -90,6 +98,21 @@ class Teacher:
         if self.feature_loss.pooled:
             return fmap.mean(dim=(2, 3))
         return resampled(fmap, self.grid)
+
+    def _check_mosaic(self) -> None:
+        side, stride = self.spec.mosaic, self.backbone.strides[self.spec.map]
+        if side == 1:
+            return
+        if self.objective.name not in MOSAIC_OBJECTIVES:
+            raise DeclarationError(
+                f"teacher '{self.name}': a mosaic has no vector of each view for the objective {self.objective.name}; "
+                f"take {' or '.join(MOSAIC_OBJECTIVES)}"
+            )
+        if self.size % (side * stride):
+            raise SizeError(
+                f"teacher '{self.name}': size {self.size} is not a multiple of mosaic {side} x {stride} pixels of a "
+                f"cell; nearest {max(1, round(self.size / (side * stride))) * side * stride}"
+            )
 
     @torch.no_grad()
     def _check_objective(self) -> None:
@@ -138,10 +161,14 @@ def _constant_weights() -> AbstractContextManager[None]:
 
 def input_size(spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> int:
     """Return the pixels of the teacher's input; UMTError if the recipe's own size does not fit the backbone."""
+    if spec.mosaic < 1:
+        raise DeclarationError(
+            f"teacher '{spec.name}': mosaic is {spec.mosaic}; take 1 or more views in each direction"
+        )
     multiple = backbone.preprocess.size_multiple
     if spec.size is None:
-        return round_up(view_size, multiple)
-    size = grid[0] * backbone.strides[-1] if spec.size == "grid" else spec.size
+        return round_up(view_size, multiple) * spec.mosaic
+    size = grid[0] * backbone.strides[-1] * spec.mosaic if spec.size == "grid" else spec.size
     if not isinstance(size, int) or size % multiple:
         raise SizeError(f"teacher '{spec.name}': size {size} is not a multiple of {multiple}, which it needs")
     return size

@@ -139,3 +139,15 @@ def test_what_is_there_of_it_needs_no_room(tmp_path: Path, monkeypatch: pytest.M
     check_room(tmp_path, Size({"teacher": 150}))
     with pytest.raises(UMTError, match="make room"):
         check_room(tmp_path, Size({"teacher": 151}))
+
+
+def test_targets_that_depend_on_the_views_beside_them_are_not_stored(
+    recipe: Callable[..., DistillRecipe], tmp_path: Path
+) -> None:
+    Image.fromarray(np.zeros((70, 80, 3), dtype=np.uint8)).save(tmp_path / "image.png")
+    made = recipe("teachers.lite2.mosaic=2", "teachers.lite2.size=64")
+    prepared = Prepared(made, find_images(tmp_path), build_student(made), tmp_path)
+    with pytest.raises(
+        UMTError, match=r"teacher 'lite2': mosaic is 2, so .* distil without --targets, or take mosaic 1"
+    ):
+        plan_cache(prepared, prepared.teachers(), tmp_path / "cache", visits=1, shard=2, pixels=False)
