@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import timm
 import torch
 
+from benchmarks.reproduction.experiment import load_experiment
 from umt.backbones import Backbone, Features, create_backbone
 from umt.backbones.adapters.pypi_weights import PACKAGES
 from umt.backbones.spec import parse_spec
@@ -56,6 +58,14 @@ CHANGES = {
     "no-cross-space": "interaction.cross_space: True, now False",
     "no-intra-space": "interaction.intra_space: True, now False",
 }
+# Recipes with the remedies of the study, and the recipe that each extends.
+PLUS = {
+    "umt-plus": "resnet50",
+    "umt-plus-vit": "vit-b",
+    "mini-cnn-plus": "mini-cnn",
+    "mini-cnn-pypi-plus": "mini-cnn-pypi",
+    "mini-vit-plus": "mini-vit",
+}
 ONE_FIELD = [(base, variant) for variant, bases in VARIANTS.items() for base in bases]
 
 
@@ -100,7 +110,32 @@ def test_every_recipe_of_the_paper_shares_its_training(name: str) -> None:
 
 
 def test_every_recipe_is_checked_below() -> None:
-    assert {*recipe_names()} == {*WIDTHS, "vit-l-dino-mse", *(f"{base}-{variant}" for base, variant in ONE_FIELD)}
+    one_field = {f"{base}-{variant}" for base, variant in ONE_FIELD}
+    assert {*recipe_names()} == {*WIDTHS, "vit-l-dino-mse", *one_field, *PLUS}
+
+
+@pytest.mark.parametrize("name", PLUS)
+def test_plus_has_the_remedies_that_the_study_compares(name: str) -> None:
+    """Teachers of the same objective have the same losses in each of these recipes."""
+    (arm,) = (arm for arm in load_experiment().arms if arm.name == "Plain plus")
+    studied, plus, base = load_recipe("mini-cnn-projectors", arm.changes), load_recipe(name), load_recipe(PLUS[name])
+    assert (plus.alignment, plus.interaction.method) == (studied.alignment, studied.interaction.method)
+    assert plus.readout is None
+    assert replace(plus.interaction, method=base.interaction.method) == base.interaction
+    pooled = {objective_of(teacher.objective).feature_loss: teacher.feature_loss for teacher in studied.teachers}
+    for teacher, old in zip(plus.teachers, base.teachers, strict=True):
+        loss = pooled.get(objective_of(teacher.objective).feature_loss, "patch_cosine_l1")
+        assert teacher == replace(old, feature_loss=loss)
+    untouched = ("name", "about", "otherwise", "interaction", "alignment", "readout", "teachers", "ema")
+    assert {key: value for key, value in plus.record().items() if key not in untouched} == {
+        key: value for key, value in base.record().items() if key not in untouched
+    }
+
+
+def test_plus_averages_over_the_same_part_of_a_short_training_as_the_study() -> None:
+    (arm,) = (arm for arm in load_experiment().arms if arm.name == "Plain plus")
+    studied = load_recipe("mini-cnn-projectors", arm.changes).ema
+    assert {load_recipe(name).ema for name in PLUS if name.startswith("mini")} == {studied}
 
 
 @pytest.mark.parametrize(("base", "variant"), ONE_FIELD)
