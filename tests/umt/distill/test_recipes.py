@@ -132,10 +132,17 @@ def test_plus_has_the_remedies_that_the_study_compares(name: str) -> None:
     }
 
 
-def test_plus_averages_over_the_same_part_of_a_short_training_as_the_study() -> None:
+def test_plus_averages_weights_over_a_small_part_of_a_training_only() -> None:
+    """The mini recipes have about 200 steps, too few for an average; the study's longer budget has 2,750."""
     (arm,) = (arm for arm in load_experiment().arms if arm.name == "Plain plus")
     studied = load_recipe("mini-cnn-projectors", arm.changes).ema
-    assert {load_recipe(name).ema for name in PLUS if name.startswith("mini")} == {studied}
+    assert studied is not None
+    assert 1 / (1 - studied) < 0.05 * 2750
+    for name in PLUS:
+        recipe = load_recipe(name)
+        steps = recipe.training.steps(2000 if name.startswith("mini") else 1_281_167)
+        assert (recipe.ema is None) == (1 / (1 - studied) > 0.05 * steps)
+        assert recipe.ema is None or 1 / (1 - recipe.ema) < 0.05 * steps
 
 
 @pytest.mark.parametrize(("base", "variant"), ONE_FIELD)
