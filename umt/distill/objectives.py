@@ -19,12 +19,14 @@ class Objective:
     """`summary` is the global target [B, D] of the model token, `feature_loss` a name in FEATURE_LOSSES (paper A.3).
 
     `incompatible` says why a teacher cannot have this objective, from its features of a few images; None if it can.
+    `mosaics`: true if the mean of a view's cells may be its global target, as a tile of a mosaic has no other.
     """
 
     name: str
     summary: Callable[[Features], Tensor]
     feature_loss: str
     incompatible: Callable[[Features], str | None] = lambda features: None
+    mosaics: bool = False
 
 
 def summary_token(features: Features) -> Tensor:
@@ -53,8 +55,8 @@ OBJECTIVES = {
     for objective in (
         Objective("classification", summary_token, "pooled_cosine"),
         Objective("clip", image_encoding, "pooled_cosine", _no_encoding),
-        Objective("mae", summary_token, "patch_mse"),
-        Objective("dino", summary_token, "patch_cosine"),
+        Objective("mae", summary_token, "patch_mse", mosaics=True),
+        Objective("dino", summary_token, "patch_cosine", mosaics=True),
     )
 }
 

@@ -36,6 +36,12 @@ class TeacherSpec:
     size: int | str | None = None  # pixels of its input; 'grid' for as many cells as the student has; null: the view's
     mosaic: int = 1  # views in each direction that it sees as one picture of `size` pixels (AM-RADIO)
 
+    def __post_init__(self) -> None:
+        if self.mosaic < 1:
+            raise DeclarationError(
+                f"teacher '{self.name}': mosaic is {self.mosaic}; take 1 or more views in each direction"
+            )
+
 
 @dataclass(frozen=True)
 class InteractionSpec:

@@ -76,8 +76,8 @@ def make_optim_wrapper(setting: str, device: torch.device, **options: Any) -> No
 def plain_attention(model: nn.Module, setting: str, device: torch.device) -> Iterator[None]:
     """Let timm's attention compute plain matrix products where they train faster: in bf16 on a CPU.
 
-    The gradient of PyTorch's fused kernel is slow there. A training step of ViT-Ti on 36 tokens takes twice as long
-    with it, that of ViT-S on 197 tokens a quarter longer (`benchmarks.perf vit_step`); plain products take 3% and 14%
+    The gradient of PyTorch's fused kernel is slow there. A training step of ViT-Ti on 36 tokens takes 1.8 times as
+    long with it, that of ViT-S on 197 tokens 1.2 times (`benchmarks.perf vit_step`); plain products take 3% and 14%
     more memory.
     """
     slow: list[Any] = []

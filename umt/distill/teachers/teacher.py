@@ -14,14 +14,12 @@ from torch.nn import functional as F
 from umt.backbones import create_backbone
 from umt.backbones.contract import Backbone, Features, round_up
 from umt.distill.alignment.losses import FEATURE_LOSSES, feature_loss
-from umt.distill.objectives import objective_of
+from umt.distill.objectives import OBJECTIVES, objective_of
 from umt.distill.recipe import TeacherSpec
 from umt.distill.spaces.shapes import Grid, Targets, resampled
 from umt.distill.teachers.mosaic import features_of_tiles, tiled
 from umt.errors import BackboneError, DeclarationError, SizeError
 from umt.files import below
-
-MOSAIC_OBJECTIVES = ("mae", "dino")  # those whose summary may be the mean of a view's cells
 
 
 class Teacher:
@@ -100,14 +98,16 @@ class Teacher:
         return resampled(fmap, self.grid)
 
     def _check_mosaic(self) -> None:
-        side, stride = self.spec.mosaic, self.backbone.strides[self.spec.map]
+        side = self.spec.mosaic
         if side == 1:
             return
-        if self.objective.name not in MOSAIC_OBJECTIVES:
+        if not self.objective.mosaics:
+            names = " or ".join(objective.name for objective in OBJECTIVES.values() if objective.mosaics)
             raise DeclarationError(
                 f"teacher '{self.name}': a mosaic has no vector of each view for the objective {self.objective.name}; "
-                f"take {' or '.join(MOSAIC_OBJECTIVES)}"
+                f"take {names}"
             )
+        stride = self.backbone.strides[self.spec.map]
         if self.size % (side * stride):
             raise SizeError(
                 f"teacher '{self.name}': size {self.size} is not a multiple of mosaic {side} x {stride} pixels of a "
@@ -161,10 +161,6 @@ def _constant_weights() -> AbstractContextManager[None]:
 
 def input_size(spec: TeacherSpec, backbone: Backbone, view_size: int, grid: Grid) -> int:
     """Return the pixels of the teacher's input; UMTError if the recipe's own size does not fit the backbone."""
-    if spec.mosaic < 1:
-        raise DeclarationError(
-            f"teacher '{spec.name}': mosaic is {spec.mosaic}; take 1 or more views in each direction"
-        )
     multiple = backbone.preprocess.size_multiple
     if spec.size is None:
         return round_up(view_size, multiple) * spec.mosaic

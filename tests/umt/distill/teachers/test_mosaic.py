@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -35,8 +36,8 @@ Make = Callable[..., Teacher]
 
 @pytest.fixture
 def teacher() -> Make:
-    def make(objective: str = "dino", **fields: object) -> Teacher:
-        return Teacher(TeacherSpec("t", objective, "own", **fields), Patches(), 32, (4, 4))  # type: ignore[arg-type]
+    def make(objective: str = "dino", **fields: Any) -> Teacher:
+        return Teacher(TeacherSpec("t", objective, "own", **fields), Patches(), 32, (4, 4))
 
     return make
 
@@ -80,3 +81,9 @@ def test_views_shrink_into_a_picture_of_the_size_that_is_asked_for(teacher: Make
 def test_a_mosaic_that_cannot_be_is_named(fields: dict[str, object], message: str, teacher: Make) -> None:
     with pytest.raises(UMTError, match=rf"teacher 't': .*{message}"):
         teacher(**fields)
+
+
+def test_a_map_that_is_not_there_is_named_when_it_is_asked_for(teacher: Make) -> None:
+    """Checks of mosaics leave a teacher alone that has none."""
+    with pytest.raises(UMTError, match="-3"):
+        teacher(map=-3)(torch.rand(1, 3, 32, 32))
