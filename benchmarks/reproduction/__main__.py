@@ -53,7 +53,7 @@ class Folders:
 @click.option("--weights", type=FOLDER, required=True, help="Folder of the teachers' weight files.")
 @click.option("--out", type=FOLDER, default=Path("runs/reproduction"), show_default=True)
 @click.option("--workers", default=2, show_default=True, help="Trainings at a time; the cores are shared out.")
-@click.option("--document", type=FOLDER, help="A Markdown file whose table is replaced, e.g. docs/REPRODUCTION.md.")
+@click.option("--document", type=FOLDER, help="A Markdown file whose tables of this experiment are replaced, e.g. docs/REPRODUCTION.md.")
 @click.option("--experiment", "file", type=FOLDER, help="Another declaration than the shipped experiment.yaml.")
 def main(data: Path, weights: Path, out: Path, workers: int, document: Path | None, file: Path | None) -> None:
     """Run the missing parts of the experiment, and print its table."""
@@ -67,13 +67,13 @@ def main(data: Path, weights: Path, out: Path, workers: int, document: Path | No
     values = collect(ResultStore(folders.judged(experiment.part) / "results"), columns, experiment.teacher_pixels)
     units = units_of(columns)
     tables = {
-        "table": markdown(values, row_names(experiment), units),
+        "results": markdown(values, row_names(experiment), units),
         "growth": growth_table(experiment, values, [heading for heading, unit in units.items() if unit == "%"]),
     }
-    for mark, table in ((mark, table) for mark, table in tables.items() if table):
+    for name, table in ((name, table) for name, table in tables.items() if table):
         console.print(table, soft_wrap=True, markup=False)
         if document:
-            insert(document, table, mark)
+            insert(document, table, f"{Path(experiment.source).stem} {name}")
 
 
 def cache_command(experiment: Experiment, folders: Folders) -> list[str]:

@@ -57,12 +57,12 @@ def markdown(values: Values, rows: Iterable[str], units: Mapping[str, str]) -> s
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def insert(path: Path, table: str, mark: str = "table") -> None:
+def insert(path: Path, table: str, mark: str) -> None:
     """Replace the text between the marks of a document; UMTError if there are none."""
     begin, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
     text = path.read_text(encoding="utf-8")
     if begin not in text or end not in text:
-        raise WriteError(f"{path}: the marks '{begin}' and '{end}' are missing; put them where the {mark} belongs")
+        raise WriteError(f"{path}: the marks '{begin}' and '{end}' are missing; put them where the table belongs")
     head, _, rest = text.partition(begin)
     path.write_text(f"{head}{begin}\n{table}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 

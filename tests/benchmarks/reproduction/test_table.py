@@ -62,12 +62,12 @@ def test_a_single_run_has_no_deviation() -> None:
 
 def test_the_table_replaces_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
-    path.write_text("head\n<!-- table -->\nold\n<!-- end of table -->\ntail\n")
-    insert(path, "| new |")
-    assert path.read_text() == "head\n<!-- table -->\n| new |\n<!-- end of table -->\ntail\n"
+    path.write_text("head\n<!-- vit results -->\nold\n<!-- end of vit results -->\ntail\n")
+    insert(path, "| new |", "vit results")
+    assert path.read_text() == "head\n<!-- vit results -->\n| new |\n<!-- end of vit results -->\ntail\n"
     path.write_text("no marks")
     with pytest.raises(UMTError, match="marks"):
-        insert(path, "| new |")
+        insert(path, "| new |", "vit results")
 
 
 def test_the_mean_is_that_of_percents_and_a_share_has_three_decimals() -> None:
