@@ -18,6 +18,7 @@ from benchmarks.reproduction.split import DISTIL, make_split
 from benchmarks.reproduction.table import collect, insert, markdown, units_of
 from benchmarks.results import ResultStore
 from benchmarks.suite.suite import load_suite
+from umt.backbones.spec import parse_spec
 from umt.console import Console
 from umt.errors import ProcessError, UMTError
 from umt.surroundings import usable_cores
@@ -96,7 +97,7 @@ def judge_commands(experiment: Experiment, folders: Folders, workers: int) -> li
         for seed in range(experiment.seeds)
         for name, spec in _students(experiment, folders, seed)
     }
-    backbones["Random weights"] = f"{experiment.student}?pretrained=false"
+    backbones["Random weights"] = parse_spec(experiment.student).with_options(pretrained=False).text
     teachers = {_teacher(name): spec.format(weights=folders.weights) for name, spec in experiment.teachers.items()}
     commands = [_judge(experiment, folders, workers, backbones | teachers)]
     for pixels in experiment.teacher_pixels:

@@ -13,7 +13,7 @@ from benchmarks.reproduction.__main__ import Folders, cache_command, judge_comma
 from benchmarks.reproduction.experiment import FILE, Arm, load_experiment
 from benchmarks.reproduction.supervised import train
 from umt.backbones import create_backbone
-from umt.backbones.spec import read_name
+from umt.backbones.spec import parse_spec, read_name
 from umt.distill.recipe import load_recipe
 from umt.errors import UMTError
 
@@ -61,6 +61,16 @@ def test_every_row_is_judged_for_every_seed(folders: Folders) -> None:
     once = [name for name in row_names(experiment) if name.startswith(("Teacher", "Random"))]
     students = [name for name in row_names(experiment) if name not in once]
     assert sorted(labels) == sorted([*once, *(f"{name} seed {seed}" for name in students for seed in range(3))])
+
+
+@pytest.mark.parametrize("name", ["experiment.yaml", "vit.yaml"])
+def test_the_random_row_is_the_student_without_its_weights(name: str, folders: Folders) -> None:
+    experiment = load_experiment(FILE.with_name(name))
+    (command, *_) = judge_commands(experiment, folders, 2)
+    (random,) = [part.partition("=")[2] for part in command if part.startswith("Random weights=")]
+    student = parse_spec(experiment.student)
+    assert parse_spec(random).name == student.name
+    assert parse_spec(random).options == {**student.options, "pretrained": False}
 
 
 def test_each_arm_is_trained_with_each_of_its_budgets(folders: Folders, tmp_path: Path) -> None:
