@@ -54,7 +54,11 @@ class Folders:
 @click.option("--weights", type=FOLDER, required=True, help="Folder of the teachers' weight files.")
 @click.option("--out", type=FOLDER, default=Path("runs/reproduction"), show_default=True)
 @click.option("--workers", default=2, show_default=True, help="Trainings at a time; the cores are shared out.")
-@click.option("--document", type=FOLDER, help="A Markdown file whose tables of this experiment are replaced, e.g. docs/REPRODUCTION.md.")
+@click.option(
+    "--document",
+    type=FOLDER,
+    help="A Markdown file whose tables of this experiment are replaced, e.g. docs/REPRODUCTION.md.",
+)
 @click.option("--experiment", "file", type=FOLDER, help="Another declaration than the shipped experiment.yaml.")
 def main(data: Path, weights: Path, out: Path, workers: int, document: Path | None, file: Path | None) -> None:
     """Run the missing parts of the experiment, and print its table."""
