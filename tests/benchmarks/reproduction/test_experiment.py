@@ -17,6 +17,8 @@ from umt.backbones.spec import parse_spec, read_name
 from umt.distill.recipe import load_recipe
 from umt.errors import UMTError
 
+PAGE = FILE.parents[2] / "docs" / "REPRODUCTION.md"
+
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Folders:
@@ -61,6 +63,19 @@ def test_every_row_is_judged_for_every_seed(folders: Folders) -> None:
     once = [name for name in row_names(experiment) if name.startswith(("Teacher", "Random"))]
     students = [name for name in row_names(experiment) if name not in once]
     assert sorted(labels) == sorted([*once, *(f"{name} seed {seed}" for name in students for seed in range(3))])
+
+
+@pytest.mark.parametrize("name", ["experiment.yaml", "vit.yaml"])
+def test_the_page_has_a_place_for_its_tables_and_every_row(name: str) -> None:
+    page, experiment = PAGE.read_text(), load_experiment(FILE.with_name(name))
+    stem = Path(name).stem
+    for table in ("results", "growth"):
+        assert f"<!-- {stem} {table} -->" in page
+        assert f"<!-- end of {stem} {table} -->" in page
+    results = page.partition(f"<!-- {stem} results -->")[2].partition("<!-- end of")[0]
+    assert [line.split(" | ")[0].removeprefix("| ") for line in results.strip().splitlines()[2:]] == row_names(
+        experiment
+    )
 
 
 @pytest.mark.parametrize("name", ["experiment.yaml", "vit.yaml"])
