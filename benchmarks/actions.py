@@ -41,11 +41,11 @@ def example_backbones(
     """
     names = [_example_name(suite, text, trust) for text in suite.example]
     for student in suite.example_students:
-        arguments = distillation(student, data_root, out, trust, wandb=wandb)
         intent = f"{'would distil' if dry_run else 'distilling'} {student.label} by recipe {student.recipe}"
-        print_whole(console, shown(f"{intent} into {arguments['out']}"))
-        if not dry_run:
-            perform("distil", isolated=isolated, quiet=console.quiet, **arguments)
+        print_whole(console, shown(f"{intent} into {student_file(student, out).parent}"))
+    if suite.example_students and not dry_run:
+        arguments = distillation(suite.example_students, data_root, out, trust, wandb=wandb)
+        perform("distil", isolated=isolated, quiet=console.quiet, **arguments)
     return (*(name for student in suite.example_students for name in _with_heads(student, out)), *names)
 
 
@@ -60,24 +60,22 @@ def train_students(
     dry_run: bool,
     wandb: bool = False,
 ) -> tuple[BackboneName, ...]:
-    """Distil the students that the tables name, after the cost of each is printed; return the finished students.
+    """Distil the students that the tables name, with the cost of each printed before; return the finished students.
 
     Finished students are not trained again, and an interrupted training goes on. UMTError if a label means two recipes.
     """
     students = _students(tables)
     files = {label: student_file(student, out) for label, student in students.items()}
-    to_train = {
-        label: distillation(student, data_root, out, trust, wandb=wandb)
-        for label, student in students.items()
-        if not files[label].is_file()
-    }
-    for label, arguments in to_train.items():
-        console.print(f"[bold]{shown(label)}[/] would cost", highlight=False)
-        perform("distil", isolated=True, dry_run=True, **arguments)
-    if to_train and not sure and not dry_run:
-        click.confirm(f"Train {len(to_train)} students?", abort=True)
-    for arguments in () if dry_run else to_train.values():
-        perform("distil", isolated=True, **arguments)
+    to_train = [student for label, student in students.items() if not files[label].is_file()]
+    if to_train:
+        arguments = distillation(to_train, data_root, out, trust, wandb=wandb)
+        if dry_run or not sure:
+            console.print("The students would cost")
+            perform("distil", isolated=True, dry_run=True, **arguments)
+        if not (dry_run or sure):
+            click.confirm(f"Train {len(to_train)} students?", abort=True)
+        if not dry_run:
+            perform("distil", isolated=True, **arguments)
     return tuple(BackboneName(label, str(file)) for label, file in files.items() if file.is_file())
 
 
@@ -108,15 +106,16 @@ def student_file(student: StudentRun, out: Path) -> Path:
 
 
 def distillation(
-    student: StudentRun, data_root: Path, out: Path, trust: Sequence[str], *, wandb: bool = False
+    students: Sequence[StudentRun], data_root: Path, out: Path, trust: Sequence[str], *, wandb: bool = False
 ) -> dict[str, Any]:
-    """Return the arguments of `umt.distill` for a student; finished, it returns at once."""
+    """Return the arguments of the action `distil` for several students."""
     return {
-        "recipe": student.recipe,
-        "changes": student.changes,
+        "students": [
+            {"recipe": student.recipe, "changes": student.changes, "out": student_file(student, out).parent}
+            for student in students
+        ],
         "trust": tuple(trust),
         "data_root": data_root,
-        "out": student_file(student, out).parent,
         "wandb": wandb,
     }
 

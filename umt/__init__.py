@@ -37,7 +37,7 @@ _PLACES = {
 
 # Work that a suite needs of plug-ins and of the floors above it; benchmarks.actions knows it by these names alone.
 ACTIONS = {
-    "distil": "umt.distill.api:distill",
+    "distil": "umt.distill.api:distill_students",
     "compare": "reports.analysis.cka:compare_features",
     "report": "reports.cli:write_report",
 }

@@ -66,8 +66,9 @@ def performed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     def remember(action: str, **arguments: Any) -> None:
         calls.append({"action": action, **arguments})
         if action == "distil" and not arguments.get("dry_run"):
-            arguments["out"].mkdir(parents=True)
-            (arguments["out"] / "student.pth").touch()
+            for student in arguments["students"]:
+                student["out"].mkdir(parents=True)
+                (student["out"] / "student.pth").touch()
 
     monkeypatch.setattr(actions, "perform", remember)
     return calls
@@ -178,7 +179,8 @@ def test_child_processes_import_nothing_from_the_current_folder(
     (tmp_path / f"{name}.py").write_text("from pathlib import Path\nPath(__file__).with_name('it-ran').touch()\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnknownNameError):
-        perform("distil", isolated=True, recipe="no-such-recipe")
+        students = [{"recipe": "no-such-recipe", "changes": (), "out": tmp_path}]
+        perform("distil", isolated=True, students=students, data_root=tmp_path)
     code = (
         "import subprocess, sys\n"
         "from umt.surroundings import leave_current_folder, safe_path\n"
@@ -202,8 +204,9 @@ def test_costs_are_printed_before_anything_is_trained(
     plans = [SuiteTable(students=(StudentRun("A b", "r"), StudentRun("C", "r", ("seed=1",))))]
     with pytest.raises(click.Abort):  # nobody answers
         train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=False, dry_run=False)
-    assert [call["dry_run"] for call in performed] == [True, True]
-    assert (performed[1]["recipe"], performed[1]["changes"]) == ("r", ("seed=1",))
+    assert [call["dry_run"] for call in performed] == [True]
+    second = performed[0]["students"][1]
+    assert (second["recipe"], second["changes"]) == ("r", ("seed=1",))
     performed.clear()
     assert train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=False, dry_run=True) == ()
     assert all(call["dry_run"] for call in performed)
@@ -213,9 +216,9 @@ def test_finished_students_are_not_trained_again(tmp_path: Path, performed: list
     plans = [SuiteTable(students=(StudentRun("A b", "r"),)), SuiteTable(students=(StudentRun("A b", "r"),))]
     expected = (BackboneName("A b", str(tmp_path / "students" / "a-b" / "student.pth")),)
     assert train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=True, dry_run=False) == expected
-    assert len(performed) == 2
+    assert len(performed) == 1
     assert train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=True, dry_run=False) == expected
-    assert len(performed) == 2
+    assert len(performed) == 1
 
 
 def test_what_cannot_be_trained_is_said(tmp_path: Path) -> None:
@@ -265,8 +268,8 @@ def test_the_program_picks_the_place_of_a_student(tmp_path: Path, performed: lis
     for label in ("/etc", "..", "@@", "~", "{out.__class__}", "x" * 300):
         plans = [SuiteTable(students=(StudentRun(label, "r"),))]
         train_students(plans, tmp_path, tmp_path, Console(quiet=True), sure=True, dry_run=False)
-        assert performed[-1]["out"].parent == tmp_path / "students"
-    assert len({call["out"] for call in performed}) == 6
+        assert performed[-1]["students"][0]["out"].parent == tmp_path / "students"
+    assert len({call["students"][0]["out"] for call in performed}) == 6
 
 
 def test_files_that_are_trusted_are_passed_on(tmp_path: Path, performed: list[dict[str, Any]]) -> None:
@@ -279,4 +282,4 @@ def test_files_that_are_trusted_are_passed_on(tmp_path: Path, performed: list[di
 def test_curves_go_where_they_are_asked_for(tmp_path: Path, performed: list[dict[str, Any]], wandb: bool) -> None:
     tables = [SuiteTable(students=(StudentRun("A", "r"),))]
     train_students(tables, tmp_path, tmp_path, Console(quiet=True), sure=True, dry_run=False, wandb=wandb)
-    assert [call["wandb"] for call in performed] == [wandb, wandb]
+    assert [call["wandb"] for call in performed] == [wandb]

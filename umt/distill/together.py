@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,25 @@ class Learner:
     ingredients: Ingredients
     folder: Path
 
+    @property
+    def name(self) -> str:
+        """Return the student's name in the group, which is that of its folder."""
+        return self.folder.name
+
+
+def groups_of(recipes: Mapping[str, DistillRecipe], limit: int) -> list[list[str]]:
+    """Return the names of the students that can share a pass, `limit` together at most, in order."""
+    groups: list[list[str]] = []
+    for name, recipe in recipes.items():
+        fields = _shared_fields(recipe)
+        fitting = (group for group in groups if len(group) < limit and _shared_fields(recipes[group[0]]) == fields)
+        group = next(fitting, None)
+        if group is None:
+            groups.append([name])
+        else:
+            group.append(name)
+    return groups
+
 
 def check_recipes(recipes: Sequence[DistillRecipe]) -> None:
     """Raise DeclarationError if recipes differ in a field that students of one pass must share, with both values."""
@@ -57,39 +76,39 @@ def check_recipes(recipes: Sequence[DistillRecipe]) -> None:
         raise DeclarationError(f"recipe {twice} is named twice; each student needs a name of its own")
 
 
-def distill_together(learners: Sequence[Learner], settings: RunSettings, announce: Announce) -> list[Path]:
+def distill_together(
+    learners: Sequence[Learner], settings: RunSettings, announcer: Callable[[Learner], Announce]
+) -> None:
     """Train the students of all learners side by side, and write each one's checkpoint into its folder.
 
     A student learns what it would by itself. Started again, the training goes on from its last save.
     """
     context, first = settings.context, learners[0]
     models = {
-        learner.recipe.name: build_distiller(learner.recipe, learner.ingredients, context.device)
-        for learner in learners
+        learner.name: build_distiller(learner.recipe, learner.ingredients, context.device) for learner in learners
     }
     resumed = (context.work_dir / RESUME_FILE).is_file()
     for learner in learners:
-        model = models[learner.recipe.name]
+        model = models[learner.name]
         if not resumed:
             fit_statistics(model, learner.recipe, learner.ingredients)
         of_one = learner.ingredients if learner is first else replace(learner.ingredients, teachers=())
-        announce_cost(model, learner.recipe, of_one, announce)
+        announce_cost(model, learner.recipe, of_one, announcer(learner))
         model.teachers = ()
-    teachers = {learner.recipe.name: learner.ingredients.teachers for learner in learners}
+    teachers = {learner.name: learner.ingredients.teachers for learner in learners}
     group = DistillerGroup(models, teachers)
     train_model(group, _groups(learners, group), first.recipe, first.ingredients.views, settings)
     if settings.main:
         for learner in learners:
-            name = learner.recipe.name
-            past = history(learner.recipe, learner.ingredients, context.work_dir / LOG_FILE, f"{name} ")
-            save_student(learner.folder / STUDENT_FILE, learner.recipe, models[name], learner.ingredients.data, past)
-    return [learner.folder / STUDENT_FILE for learner in learners]
+            past = history(learner.recipe, learner.ingredients, context.work_dir / LOG_FILE, f"{learner.name} ")
+            model = models[learner.name]
+            save_student(learner.folder / STUDENT_FILE, learner.recipe, model, learner.ingredients.data, past)
 
 
 def _groups(learners: Sequence[Learner], group: DistillerGroup) -> list[Group]:
     """Return the optimiser's groups of all students, whose gradients are clipped student by student."""
     return [
-        {**part, "clipped_with": learner.recipe.name}
+        {**part, "clipped_with": learner.name}
         for learner, model in zip(learners, group.distillers(), strict=True)
         for part in optimiser_groups(model, learner.recipe)
     ]

@@ -11,6 +11,7 @@ import yaml
 
 import umt
 from tests.umt.distill.test_train import RECIPE, weights, write_images
+from umt.distill.api import distill_students
 from umt.distill.recipe import load_recipe
 from umt.distill.together import check_recipes
 from umt.errors import UMTError
@@ -51,6 +52,32 @@ def test_each_student_is_the_one_that_it_would_be_alone(recipes: tuple[Path, Pat
         assert ours["losses"] == theirs["losses"]
         assert ours["curve"] == theirs["curve"]
     umt.distill(recipes[0], also=str(recipes[1]), out=tmp_path / "both", **given)  # there is nothing to do any more
+
+
+def test_students_that_can_share_a_pass_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three students of two recipes, one of which has other views: each is the one that it would be alone."""
+    for part in ("train", "val"):
+        folder = tmp_path / "data" / "imagenet" / part / "n01440764"
+        folder.mkdir(parents=True)
+        write_images(folder)
+    recipe = tmp_path / "small.yaml"
+    recipe.write_text(yaml.safe_dump(RECIPE | {"datasets": ["imagenet"]}))
+    changes = {"all": (), "No token": ("interaction.model_token=false",), "large": ("views.size=96",)}
+    orders = [
+        {"recipe": str(recipe), "changes": change, "out": tmp_path / "together" / name}
+        for name, change in changes.items()
+    ]
+    distill_students(orders, data_root=tmp_path / "data", device="cpu", dry_run=True)
+    assert not (tmp_path / "together").exists()
+    assert "No token" in capsys.readouterr().out
+    paths = distill_students(orders, data_root=tmp_path / "data", device="cpu", quiet=True)
+    assert (tmp_path / "together" / "all,No token" / "log.jsonl").is_file()
+    for path, change in zip(paths, changes.values(), strict=True):
+        given = {"changes": change, "data_root": tmp_path / "data", "device": "cpu", "quiet": True}
+        alone = umt.distill(recipe, out=tmp_path / "alone" / path.parent.name, **given)
+        ours, theirs = weights(path.parent), weights(alone.parent)
+        assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+        assert umt.create_backbone(f"{path}#dino").provenance["curve"].keys() > {"loss", "dino feature"}
 
 
 def test_stored_targets_need_no_shared_pass(recipes: tuple[Path, Path], tmp_path: Path) -> None:
