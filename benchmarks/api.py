@@ -210,6 +210,8 @@ def _in_turn(first: Callable[..., None], second: Callable[..., None]) -> Callabl
 def _prepare(options: RunOptions, console: Console) -> PreparedRun:
     """Read the suite, make the folder, write the embedded data, distil the students that are asked for."""
     suite = load_suite(options.suite)
+    if options.workers != 0:
+        fork_server(suite.tasks)  # it imports, while the data is written
     if options.datasets:
         suite = _on_data(suite, options)
     if options.resolutions:
@@ -221,7 +223,7 @@ def _prepare(options: RunOptions, console: Console) -> PreparedRun:
         writable_folder(out, "--out")
     if options.resolutions:
         suite = suite_at(suite, options.resolutions, out)
-    root = _data_root(options.data_root, suite, out, console)
+    root = _data_root(options, suite, out, console)
     tables = chosen_tables(suite, options.tables) if options.tables else []
     return PreparedRun(options, suite, out, root, tables, _backbones(options, suite, tables, root, out, console))
 
@@ -236,15 +238,18 @@ def _on_data(suite: Suite, options: RunOptions) -> Suite:
     return call(fork_server(), "benchmarks.suite.on_data:suite_on", *arguments)
 
 
-def _data_root(data_root: Path | None, suite: Suite, out: Path, console: Console) -> Path:
-    if data_root:
-        return data_root.resolve()
+def _data_root(options: RunOptions, suite: Suite, out: Path, console: Console) -> Path:
+    if options.data_root:
+        return options.data_root.resolve()
     if not suite.embedded_data:
         return Path("data").resolve()
-    from umt.data.mini.write import write_mini
-
     with console.status("Writing the embedded data"):
-        write_mini(out / "data", names=suite.bases)
+        if options.workers == 0:
+            from umt.data.mini.write import write_mini
+
+            write_mini(out / "data", names=suite.bases)
+        else:
+            call(fork_server(), "umt.data.mini.write:write_mini", out / "data", names=suite.bases)
     return out / "data"
 
 

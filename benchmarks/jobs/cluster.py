@@ -196,7 +196,7 @@ def run_submitted(request: JobRequest, note: ProgressFile, limits: JobLimits) ->
     reports: list[JobReport] = []
     note.start()
     terminations = _noted(signal.SIGTERM)
-    LocalExecutor(_requeueable_server(), 1, limits).run(
+    LocalExecutor(_requeueable_server(request.key.task), 1, limits).run(
         [request],
         lambda _: None,
         lambda _, *progress: note.write(*progress),
@@ -228,11 +228,11 @@ def _noted(number: signal.Signals) -> list[int]:
     return notes
 
 
-def _requeueable_server() -> Any:
+def _requeueable_server(task: str) -> Any:
     """Return a fork server whose processes never get submitit's signal, which Slurm sends to all of a job."""
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {REQUEUE_SIGNAL})
     try:
-        return fork_server()
+        return fork_server((task,))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -21,14 +21,16 @@ from umt.surroundings import safe_path, shorten_socket_folder, usable_cores
 STARTING = threading.Lock()  # held while a process starts
 
 
-def fork_server() -> Any:
+def fork_server(tasks: Iterable[str] = ()) -> Any:
     """Return a multiprocessing context whose children start with everything that a job needs already imported.
 
-    The server starts importing at once, while the caller goes on.
+    The server starts importing at once, while the caller goes on. tasks: those of the jobs, which count where it
+    starts; the modules of others are imported by each job.
     """
     shorten_socket_folder()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.jobs.preload"])
+    of_tasks = [f"benchmarks.tasks.{name}" for name in sorted(tasks) if name.isidentifier()]  # passed over if missing
+    context.set_forkserver_preload(["benchmarks.jobs.preload", *of_tasks])
     with safe_path():
         forkserver.ensure_running()
     return context

@@ -12,7 +12,7 @@ from benchmarks.jobs.limits import deadline
 from benchmarks.results import Key, ResultStore, job_title
 from benchmarks.suite.plan import BackboneCheck, DatasetCheck, PlannedJob, PlanOptions, RunPlan
 from benchmarks.suite.protocols import Protocol, load_protocol
-from benchmarks.suite.request import JobRequest
+from benchmarks.suite.request import JobRequest, SentProtocol
 from benchmarks.suite.suite import Column
 from benchmarks.tasks.contract import Task
 from benchmarks.tasks.registry import get_task
@@ -218,7 +218,7 @@ def _request(
         trusted=backbone.name.trusted,
         stamp=backbone.stamp,
         facts=backbone.facts,
-        protocol=protocol,
+        protocol=SentProtocol.of(protocol),
         data_root=dataset.expected,
         suite=options.suite.name,
         device=options.device,

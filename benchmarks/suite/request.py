@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +13,29 @@ from benchmarks.suite.protocols import Protocol
 
 
 @dataclass(frozen=True)
+class SentProtocol:
+    """A resolved protocol on its way to a job: only who opens it imports its task, and torch with that."""
+
+    content: bytes
+
+    @classmethod
+    def of(cls, protocol: Protocol[Any]) -> SentProtocol:
+        """Pack a protocol."""
+        return cls(pickle.dumps(protocol))
+
+    def open(self) -> Protocol[Any]:
+        """Return the protocol."""
+        protocol: Protocol[Any] = pickle.loads(self.content)  # bytes of this program, as multiprocessing sends them
+        return protocol
+
+
+@dataclass(frozen=True)
 class JobRequest:
     """A planned job, in plain values, so that it can be sent to another process or machine."""
 
     key: Key
     spec: str
-    protocol: Protocol[Any]  # resolved: the job reads no file of it again
+    protocol: SentProtocol  # resolved: the job reads no file of it again
     data_root: Path  # folder of the data set itself
     suite: str
     device: str

@@ -119,6 +119,11 @@ class Suite:
         return tuple(dict.fromkeys(column for table in self.tables.values() for column in table.columns))
 
     @property
+    def tasks(self) -> set[str]:
+        """The names of the tasks that measure its columns."""
+        return {column.task for column in self.columns}
+
+    @property
     def bases(self) -> set[str]:
         """The names of the data sets that it reads, without their queries."""
         names = {column.dataset for column in self.columns}

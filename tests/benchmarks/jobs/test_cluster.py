@@ -296,7 +296,7 @@ def test_ctrl_c_ends_command_and_jobs(
 
 def test_jobs_outlive_a_command_that_is_killed(small_suite: Make, wait_for: Callable[..., None]) -> None:
     """The same command leaves to a job what that is at, and finds done what was done."""
-    suite = small_suite(first="ok", second="ok, 25")
+    suite = small_suite(first="ok", second="hold")
     process = start(suite, "--workers", "1")
     wait_for(lambda: list(suite.out.glob("work/*/*second*/lock")))
     process.kill()
@@ -305,6 +305,7 @@ def test_jobs_outlive_a_command_that_is_killed(small_suite: Make, wait_for: Call
     assert again.returncode == 1, again.stdout
     assert "1 done before, 1 to run" in again.stdout
     assert "another process is running this job" in again.stdout
+    next(suite.out.glob("work/*/*second*/lock")).with_name("go").touch()
     wait_for(lambda: len(suite.results()) == 2)
     assert "2 done before, 0 to run" in suite.run().stdout
 

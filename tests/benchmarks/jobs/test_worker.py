@@ -19,7 +19,7 @@ from benchmarks.jobs.preflight import make_plan
 from benchmarks.jobs.worker import open_log, run_job
 from benchmarks.results import ResultStore
 from benchmarks.suite.plan import PlanOptions
-from benchmarks.suite.request import JobReport, JobRequest
+from benchmarks.suite.request import JobReport, JobRequest, SentProtocol
 from benchmarks.suite.suite import load_suite
 from umt.backbones import contract
 from umt.backbones.contract import hash_tensors
@@ -80,8 +80,11 @@ def test_a_file_is_hashed_again_only_if_somebody_touched_it(
 
 def test_a_job_takes_its_protocol_from_the_plan(request_of: JobRequest) -> None:
     """A file that changes while a suite runs changes no job of it."""
-    settings = replace(request_of.protocol.settings, seconds=0.01)
-    changed = replace(request_of, protocol=replace(request_of.protocol, settings=settings, footnote="By the plan."))
+    protocol = request_of.protocol.open()
+    settings = replace(protocol.settings, seconds=0.01)
+    changed = replace(
+        request_of, protocol=SentProtocol.of(replace(protocol, settings=settings, footnote="By the plan."))
+    )
     assert run_job(changed).status == "done"
     (result,) = ResultStore(request_of.out / "results")
     assert str(result.footnote).startswith("By the plan.")

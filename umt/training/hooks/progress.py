@@ -54,10 +54,14 @@ class ProgressHook(Hook):
 
 
 class Losses(HostCopy):
-    """The losses of an iteration as text; all values come from the device at once."""
+    """The losses of an iteration as text; all values come from the device at once.
+
+    Models that train together have a sum each, `NAME loss`, which then stands for its parts.
+    """
 
     def __init__(self, outputs: Mapping[str, Tensor]) -> None:
-        self.names = ["loss", *(name for name in outputs if name != "loss")]
+        sums = [name for name in outputs if name.endswith(" loss")]
+        self.names = ["loss", *(sums or (name for name in outputs if name != "loss"))]
         super().__init__([torch.stack([torch.as_tensor(outputs.get(name, torch.nan)).float() for name in self.names])])
 
     def __str__(self) -> str:

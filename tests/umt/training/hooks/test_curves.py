@@ -95,3 +95,5 @@ def test_the_progress_line_shows_parts_and_note(train: Train, recipe: Recipe) ->
     values = {"loss": torch.tensor(1.25), "dino feature": torch.tensor(0.8), "dino token": torch.tensor(0.45)}
     assert str(Losses(values)) == "loss 1.250 (dino feature 0.800, dino token 0.450)"
     assert str(Losses({"loss": torch.tensor(1.25)})) == "loss 1.250"
+    two = {"cnn loss": torch.tensor(0.5), "cnn dino feature": torch.tensor(0.5), "vit loss": torch.tensor(0.75)}
+    assert str(Losses({"loss": torch.tensor(1.25)} | two)) == "loss 1.250 (cnn loss 0.500, vit loss 0.750)"
