@@ -211,7 +211,7 @@ def _prepare(options: RunOptions, console: Console) -> PreparedRun:
     """Read the suite, make the folder, write the embedded data, distil the students that are asked for."""
     suite = load_suite(options.suite)
     if options.workers != 0:
-        fork_server(suite.tasks)  # it imports, while the data is written
+        fork_server(options.tasks or suite.tasks)  # it imports, while the data is written
     if options.datasets:
         suite = _on_data(suite, options)
     if options.resolutions:

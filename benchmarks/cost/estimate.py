@@ -79,7 +79,7 @@ def estimates(options: PlanOptions, device: torch.device, workers: int, stores: 
     Speeds are those of results in the stores, else measured: one backbone after another, each in a process of its own
     with the threads that a job gets if `workers` run side by side.
     """
-    server, threads = fork_server(options.suite.tasks), threads_of(workers)
+    server, threads = fork_server(options.tasks or options.suite.tasks), threads_of(workers)
     speeds = [result for result in readable_results(stores) if result.key.task == "throughput"]
     rows: list[JobEstimate] = []
     for name in options.backbones:

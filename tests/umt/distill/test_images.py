@@ -17,7 +17,7 @@ from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms.v2 import functional as tv
 
 from umt.data.image_list import find_images
-from umt.data.mini import write_mini
+from umt.data.mini import write_set
 from umt.distill.images import (
     MAX_DAMAGED,
     VIEW_NUMBERS,
@@ -57,7 +57,8 @@ def test_a_weight_repeats_whole_rounds_and_spreads_the_rest(weight: float, expec
 
 
 def test_training_images_of_several_sets_are_those_of_their_first_splits(tmp_path: Path) -> None:
-    write_mini(tmp_path)
+    for name in ("cub", "nyuv2"):
+        write_set(name, tmp_path)
     images = training_images(["cub", "nyuv2"], tmp_path, {})
     assert len(images) == 200 + 32
     assert images.origin == "crops C, rooms and stereo"
