@@ -287,9 +287,9 @@ def _plan(prepared: PreparedRun, server: Any | None) -> RunPlan:
     if server is None:
         from benchmarks.jobs.preflight import make_plan
 
-        parts = parts_of(suite, tables, backbones)
+        parts = parts_of(suite, tables, backbones, trained=prepared.options.train)
         return RunPlan.merged([make_plan(_planned(prepared, part), prepared.options.models) for part in parts])
-    parts = call(server, "benchmarks.suite.tables:parts_of", suite, tables, backbones)
+    parts = call(server, "benchmarks.suite.tables:parts_of", suite, tables, backbones, trained=prepared.options.train)
     return RunPlan.merged(
         [call(server, "benchmarks.jobs.preflight:make_plan", _planned(prepared, part)) for part in parts]
     )

@@ -24,17 +24,40 @@ def chosen_tables(suite: Suite, names: str) -> list[SuiteTable]:
     return [suite.tables[name] for name in table_names]
 
 
-def parts_of(suite: Suite, tables: Sequence[SuiteTable], backbones: Sequence[BackboneName]) -> list[SuitePart]:
+def parts_of(
+    suite: Suite, tables: Sequence[SuiteTable], backbones: Sequence[BackboneName], *, trained: bool = False
+) -> list[SuitePart]:
     """Return the jobs of all tables for the backbones, and those of tables with heads for the heads of checkpoints.
 
+    trained: whether the tables' students are among the backbones; each then has the jobs of the tables that name it.
     Without tables, return the suite unchanged.
     """
     if not tables:
         return [(suite, tuple(backbones))]
-    parts = [(_with_jobs(suite, tables), tuple(backbones))]
+    parts = [
+        (_with_jobs(suite, of_some), tuple(some)) for of_some, some in _by_student(tables, backbones, trained=trained)
+    ]
     with_heads = [table for table in tables if table.heads]
     heads = heads_of(backbones) if with_heads else ()
     return [*parts, (_with_jobs(suite, with_heads), heads)] if heads else parts
+
+
+def _by_student(
+    tables: Sequence[SuiteTable], backbones: Sequence[BackboneName], *, trained: bool
+) -> list[tuple[list[SuiteTable], list[BackboneName]]]:
+    """Return the backbones in groups that have the same tables, with these; one group unless students are trained."""
+    if not (trained and backbones):
+        return [(list(tables), list(backbones))]
+    students = {student.label for table in tables for student in table.students}
+    groups: dict[tuple[int, ...], list[BackboneName]] = {}
+    for name in backbones:
+        of_name = tuple(
+            number
+            for number, table in enumerate(tables)
+            if name.label not in students or name.label in {student.label for student in table.students}
+        )
+        groups.setdefault(of_name, []).append(name)
+    return [([tables[number] for number in numbers], some) for numbers, some in groups.items()]
 
 
 def heads_of(backbones: Sequence[BackboneName]) -> tuple[BackboneName, ...]:

@@ -41,6 +41,17 @@ def test_heads_are_evaluated_only_where_a_table_shows_them(checkpoint: Path) -> 
     assert [column.heading for column in heads.measured] == ["CUB"]
 
 
+def test_a_trained_student_has_the_jobs_of_the_tables_that_name_it() -> None:
+    suite = load_suite("mini")
+    tables = chosen_tables(suite, "2,3,costs")
+    students = names("UMT=a.pth", "UMT ViT of two CNNs=b.pth", "Mine=c.pth")
+    parts = parts_of(suite, tables, students, trained=True)
+    assert [[name.label for name in some] for _, some in parts] == [["UMT"], ["UMT ViT of two CNNs"], ["Mine"]]
+    assert len({part.columns for part, _ in parts}) == 1, "all three tables show costs"
+    for one in (parts_of(suite, tables, students), parts_of(suite, tables[2:], students, trained=True)):
+        assert [some for _, some in one] == [students]
+
+
 def test_without_heads_there_is_one_part_and_without_tables_the_whole_suite(checkpoint: Path) -> None:
     suite = load_suite("mini")
     assert parts_of(suite, [], names("timm:a")) == [(suite, names("timm:a"))]
