@@ -51,7 +51,7 @@ class TableColumn:
     def measure(self) -> str:
         """Second line of the heading: "mIoU (%) ↑"."""
         unit = f" ({self.metric.unit})" if self.metric.unit else ""
-        return f"{self.metric.label}{unit} {'↑' if self.metric.higher_is_better else '↓'}"
+        return f"{self.metric.label}{unit} {'↑' if self.metric.higher_is_better else '↓'}".strip()
 
 
 def cell_words(cell: Cell, column: TableColumn) -> str:

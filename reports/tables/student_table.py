@@ -18,7 +18,7 @@ from reports.results.quoted import QuotedTable
 from reports.results.students import StudentMeasurement, StudentRecord
 from umt.text import printable
 
-LOSS = ShownMetric("loss", "", higher_is_better=False, decimals=2)
+LOSS = ShownMetric("", "", higher_is_better=False, decimals=2)
 LOSS_NOTE = "Losses: means over the last epoch of the distillation, summed over the teachers."
 
 
