@@ -35,7 +35,7 @@ def parts_of(
     if not tables:
         return [(suite, tuple(backbones))]
     parts = [
-        (_with_jobs(suite, of_some), tuple(some)) for of_some, some in _by_student(tables, backbones, trained=trained)
+        (_with_jobs(suite, subset), tuple(names)) for subset, names in _by_student(tables, backbones, trained=trained)
     ]
     with_heads = [table for table in tables if table.heads]
     heads = heads_of(backbones) if with_heads else ()
@@ -57,7 +57,7 @@ def _by_student(
             if name.label not in students or name.label in {student.label for student in table.students}
         )
         groups.setdefault(of_name, []).append(name)
-    return [([tables[number] for number in numbers], some) for numbers, some in groups.items()]
+    return [([tables[number] for number in numbers], names) for numbers, names in groups.items()]
 
 
 def heads_of(backbones: Sequence[BackboneName]) -> tuple[BackboneName, ...]:

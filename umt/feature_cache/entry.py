@@ -68,8 +68,8 @@ class CacheEntry:
             return None
         try:
             with open_plain(self.array) as handle:
-                whole = os.fstat(handle.fileno()).st_size == total_bytes(shape)  # a huge one is not even read
-                if not whole or _crc32(handle) != header.get("crc32"):
+                size = os.fstat(handle.fileno()).st_size
+                if size != total_bytes(shape) or _crc32(handle) != header.get("crc32"):  # a huge one is not even read
                     return None
                 with suppress(PermissionError):  # in the folder of another user
                     os.utime(self.header, follow_symlinks=False)  # by the last use entries are pruned
