@@ -27,7 +27,7 @@ RESOLUTION = 224  # pixels
 LIMIT = 30  # CPU minutes
 THOUSAND: Mapping[str, Any] = {  # what `write_set` takes: about 1,000 images of each kind
     "cub": (50, 50),
-    "roxford5k": (15, 66),
+    "roxford5k": (15, 19),
     "ade20k": (500, 500),
     "spair": (2, 2, 80),
     "navi": (20, 20),
