@@ -80,13 +80,11 @@ def test_numbered_classes_without_a_list_keep_their_order(packed: Pack) -> None:
 
 @pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_worker_processes_open_the_tars_themselves(folders: Path, packed: Pack, method: str) -> None:
-    batches = [
-        torch.cat(
-            [images for images, _ in DataLoader(samples(dataset), 2, num_workers=2, multiprocessing_context=method)]
-        )
-        for dataset in (imagenet(folders), imagenet(packed("classes")))
-    ]
-    assert torch.equal(*batches)
+    loaders = (
+        DataLoader(samples(imagenet(folders)), 2),
+        DataLoader(samples(imagenet(packed("classes"))), 2, num_workers=2, multiprocessing_context=method),
+    )
+    assert torch.equal(*(torch.cat([images for images, _ in loader]) for loader in loaders))
 
 
 def samples(dataset: Dataset) -> ImageSamples:
