@@ -1,4 +1,4 @@
-"""The suite of rows on real photographs: its protocols resolve, and images have sides that patches of 14 and 16 divide."""
+"""The suite of rows on real photographs: its protocols resolve, at a side that patches of 14 and 16 pixels divide."""
 
 from __future__ import annotations
 
