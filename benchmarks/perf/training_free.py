@@ -30,7 +30,7 @@ THOUSAND: Mapping[str, Any] = {  # what `write_set` takes: about 1,000 images of
     "roxford5k": (15, 19),
     "ade20k": (500, 500),
     "spair": (2, 2, 80),
-    "navi": (34, 20),
+    "navi": (3, 225),
     "scannet_pairs": (20, 4),
     "davis2017": (1, 84),
 }
