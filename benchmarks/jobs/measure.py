@@ -75,7 +75,7 @@ def _job(
     return Job(
         backbone,
         Dataset(dataset_info(request.key.dataset), request.data_root),
-        request.protocol.open().settings,
+        request.protocol.unpacked().settings,
         request.key.seed,
         device,
         request.work_dir,
@@ -96,7 +96,7 @@ def _result(
     started: float,
 ) -> Result:
     """Return the result of an outcome, with its origin; `started` is the time at which the job began."""
-    protocol, backbone, dataset = request.protocol.open(), job.backbone, job.dataset
+    protocol, backbone, dataset = request.protocol.unpacked(), job.backbone, job.dataset
     return Result(
         key=request.key,
         spec=request.spec,

@@ -14,7 +14,7 @@ from benchmarks.suite.protocols import Protocol
 
 @dataclass(frozen=True)
 class SentProtocol:
-    """A resolved protocol on its way to a job: only who opens it imports its task, and torch with that."""
+    """A resolved protocol on its way to a job: only who unpacks it imports its task, and torch with that."""
 
     content: bytes
 
@@ -23,7 +23,7 @@ class SentProtocol:
         """Pack a protocol."""
         return cls(pickle.dumps(protocol))
 
-    def open(self) -> Protocol[Any]:
+    def unpacked(self) -> Protocol[Any]:
         """Return the protocol."""
         protocol: Protocol[Any] = pickle.loads(self.content)  # bytes of this program, as multiprocessing sends them
         return protocol

@@ -80,7 +80,7 @@ def test_a_file_is_hashed_again_only_if_somebody_touched_it(
 
 def test_a_job_takes_its_protocol_from_the_plan(request_of: JobRequest) -> None:
     """A file that changes while a suite runs changes no job of it."""
-    protocol = request_of.protocol.open()
+    protocol = request_of.protocol.unpacked()
     settings = replace(protocol.settings, seconds=0.01)
     changed = replace(
         request_of, protocol=SentProtocol.of(replace(protocol, settings=settings, footnote="By the plan."))

@@ -40,6 +40,8 @@ METHODS = ("extractall", "read_pickle", "load_or_resume")  # of whatever object
 MUST_SAY = {"torch.load": ("weights_only", True), "numpy.load": ("allow_pickle", False)}
 # The one place that runs code on purpose: a local checkout that a person has typed the name of.
 TYPED = {"umt/backbones/adapters/hub_adapter.py": ["torch.hub.load"]}
+# Bytes that this program has packed itself, inside of a job that it sends to another process of its own.
+PACKED = {"benchmarks/suite/request.py": ["pickle.loads"]}
 # The door for images, where damage gets its file's name, and that for pictures which jobs drew: limited, and PNG alone.
 IMAGES = {"umt/data/images.py", "reports/figures/panels.py"}
 
@@ -99,7 +101,7 @@ def modules() -> Iterator[Path]:
 def test_nothing_that_is_read_can_run() -> None:
     found = {str(path.relative_to(ROOT)): unsafe_calls(path.read_text(encoding="utf-8")) for path in modules()}
     assert len(found) > 200  # the rooms are where this test looks for them
-    assert {path: names for path, names in found.items() if names} == TYPED
+    assert {path: names for path, names in found.items() if names} == TYPED | PACKED
 
 
 def test_images_have_one_door() -> None:

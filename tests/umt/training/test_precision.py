@@ -59,10 +59,10 @@ def fused(model: nn.Module) -> list[bool]:
 
 
 def test_attention_that_a_cpu_trains_in_bf16_takes_plain_products() -> None:
-    """They compute what the fused kernel computes, and no more than a training takes them."""
-    model = timm.create_model("test_vit", num_classes=0).requires_grad_(False)
+    """They compute what the fused kernel computes (in float64), and no more than a training takes them."""
+    model = timm.create_model("test_vit", num_classes=0).double().requires_grad_(False)
     model.blocks[-1].requires_grad_(True)
-    images, outputs, gradients = torch.rand(2, 3, 160, 160), [], []
+    images, outputs, gradients = torch.rand(2, 3, 160, 160, dtype=torch.float64), [], []
     for setting in ("fp32", "bf16"):
         with plain_attention(model, setting, CPU):
             assert fused(model) == [True] * (len(model.blocks) - 1) + [setting == "fp32"]
