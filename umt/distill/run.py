@@ -121,9 +121,9 @@ def groups(students: Sequence[StudentFolder], device: torch.device) -> list[list
         return [[student] for student in students]
     waiting = {student.folder.name: student for student in students}
     begun = (folder.name.split(JOINT) for folder in sorted(students[0].folder.parent.glob("*")) if _is_begun(folder))
-    groups = [[waiting.pop(name) for name in names] for names in begun if waiting.keys() >= set(names)]
+    resumed = [[waiting.pop(name) for name in names] for names in begun if waiting.keys() >= set(names)]
     recipes = {name: student.choice.recipe for name, student in waiting.items()}
-    return groups + [[waiting[name] for name in names] for names in groups_of(recipes, MOST_TOGETHER)]
+    return resumed + [[waiting[name] for name in names] for names in groups_of(recipes, MOST_TOGETHER)]
 
 
 def _is_begun(folder: Path) -> bool:
