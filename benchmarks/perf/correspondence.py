@@ -1,4 +1,4 @@
-"""PCK of keypoint pairs, features included, against the per-pair loop of probe3d, in one run."""
+"""Correspondence against the loops of probe3d, in one run: PCK with its forwards, and matches of two views."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ from benchmarks.perf.machine import clock_of
 from benchmarks.perf.row import PerfRow, interleaved
 from umt.backbones import create_backbone
 from umt.correspondence.keypoints import Canvas, keypoint_errors
+from umt.correspondence.views import match
 from umt.data.pairs import KeypointPair
 
 THRESHOLD = 0.1
+GRID = (120, 160)  # rows, columns of the points of ScanNet's frames that are matched
+MATCHES = 1000
+BLOCK = 2048  # points of the peer's that look at a time, so that its similarities fit into memory
 SIZE = (500, 375)  # width, height of the images that SPair-71k takes from PASCAL VOC
 
 Extract = Callable[[Tensor], Tensor]  # maps [B, C, H, W] of images [B, 3, H, W]
@@ -48,8 +52,13 @@ class Album:
 
 
 def measure(device: torch.device) -> list[PerfRow]:
-    """Measure forwards and matching of a class, and the matching alone."""
-    return [row(Album(), device), matching_row(Album(images=26, side=800), device)]
+    """Measure forwards and matching of a class, the matching alone, and that of ScanNet's views."""
+    return [
+        row(Album(), device),
+        matching_row(Album(images=26, side=800), device),
+        views_row((16, 21), device, limit=3),  # 224 pixels
+        views_row((34, 45), device, limit=2),  # 480x640 pixels
+    ]
 
 
 def row(album: Album, device: torch.device) -> PerfRow:
@@ -103,3 +112,36 @@ def _their_errors(pair: KeypointPair, inputs: Tensor, extract: Extract, side: in
     predicted = torch.stack((best % width, best // width), dim=-1).float().cpu() / width
     errors = (predicted[:, None, :] - target[None]).norm(p=2, dim=-1)
     return errors.diagonal() / ((pair.box[2] - pair.box[0]) / SIZE[0])
+
+
+def views_row(cells: tuple[int, int], device: torch.device, limit: float) -> PerfRow:
+    """Compare with similarities of enlarged features, on two maps of so many rows and columns that share a scene."""
+    generator = torch.Generator().manual_seed(0)
+    scene, *changes = torch.randn((3, 384, *cells), generator=generator).to(device)
+    maps = scene + changes[0] / 2, scene + changes[1] / 2
+    measured = torch.rand((2, *GRID), generator=generator) > 0.1
+    found: dict[str, dict[int, int]] = {}
+
+    def ours() -> None:
+        matches = match(maps, (measured[0], measured[1]), MATCHES, "bilinear")
+        found["ours"] = dict(zip(matches.source.tolist(), matches.target.tolist(), strict=True))
+
+    def theirs() -> None:
+        source, target = (_their_features(fmap, part) for fmap, part in zip(maps, measured, strict=True))
+        nearest = [(block @ target.T).topk(2) for block in source.split(BLOCK)]
+        distances = 1 - torch.cat([values for values, _ in nearest])
+        _, rows = (1 - distances[:, 0] / distances[:, 1].clamp(min=1e-9)).topk(MATCHES)
+        columns = torch.cat([indices[:, 0] for _, indices in nearest])[rows]
+        found["theirs"] = dict(zip(rows.tolist(), columns.tolist(), strict=True))
+
+    theirs_seconds, ours_seconds = interleaved(theirs, ours, repeats=3, clock=clock_of(device))
+    same = len(found["ours"].items() & found["theirs"].items())
+    title = f"ScanNet, matching of {GRID[0]}x{GRID[1]} points on maps of {cells[0]}x{cells[1]} cells"
+    note = f"{same} of {MATCHES} matches equal"
+    return PerfRow(title, "enlarged features", theirs_seconds, ours_seconds, limit=limit, note=note)
+
+
+def _their_features(fmap: Tensor, measured: Tensor) -> Tensor:
+    """Repeat evaluate_scannet_correspondence.py: enlarged maps, at the points with a depth, of norm 1."""
+    features = F.interpolate(fmap[None], size=GRID, mode="bilinear")[0]
+    return F.normalize(features[:, measured.to(fmap.device)].T, dim=1)
