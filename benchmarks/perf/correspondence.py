@@ -127,7 +127,7 @@ def views_row(cells: tuple[int, int], device: torch.device, limit: float) -> Per
         found["ours"] = dict(zip(matches.source.tolist(), matches.target.tolist(), strict=True))
 
     def theirs() -> None:
-        source, target = (_their_features(fmap, part) for fmap, part in zip(maps, measured, strict=True))
+        source, target = (_their_features(fmap, depths) for fmap, depths in zip(maps, measured, strict=True))
         nearest = [(block @ target.T).topk(2) for block in source.split(BLOCK)]
         distances = 1 - torch.cat([values for values, _ in nearest])
         _, rows = (1 - distances[:, 0] / distances[:, 1].clamp(min=1e-9)).topk(MATCHES)
@@ -135,9 +135,9 @@ def views_row(cells: tuple[int, int], device: torch.device, limit: float) -> Per
         found["theirs"] = dict(zip(rows.tolist(), columns.tolist(), strict=True))
 
     theirs_seconds, ours_seconds = interleaved(theirs, ours, repeats=3, clock=clock_of(device))
-    same = len(found["ours"].items() & found["theirs"].items())
+    common = len(found["ours"].items() & found["theirs"].items())
     title = f"ScanNet, matching of {GRID[0]}x{GRID[1]} points on maps of {cells[0]}x{cells[1]} cells"
-    note = f"{same} of {MATCHES} matches equal"
+    note = f"{common} of {MATCHES} matches equal"
     return PerfRow(title, "enlarged features", theirs_seconds, ours_seconds, limit=limit, note=note)
 
 

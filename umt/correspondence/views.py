@@ -73,9 +73,9 @@ def _weights(cells: int, points: int, mode: str) -> Tensor:
 
 def _mixed(rows: Tensor, weights: Tensor) -> Tensor:
     """Return the sum of rows [H, W, Q] with such weights [H], nearly all of them 0."""
-    first, *others = weights.nonzero()[:, 0].tolist()
+    first, *following = weights.nonzero()[:, 0].tolist()
     mixed = rows[first] * weights[first].item()
-    for row in others:
+    for row in following:
         mixed.add_(rows[row], alpha=weights[row].item())
     return mixed
 

@@ -91,8 +91,8 @@ def test_maps_are_enlarged_as_by_torch(mode: str, grid: tuple[int, int]) -> None
 def test_the_surest_match_comes_first() -> None:
     target = torch.eye(3).reshape(3, 1, 3)
     source = torch.tensor([[1.0, 0.9, 0.0], [0.0, 0.0, 5.0]]).T.reshape(3, 1, 2)  # between two, and one exactly
-    seen = torch.ones((1, 2), dtype=torch.bool), torch.ones((1, 3), dtype=torch.bool)
-    matches = match((source, target), seen, 2, "bilinear")
+    measured = torch.ones((1, 2), dtype=torch.bool), torch.ones((1, 3), dtype=torch.bool)
+    matches = match((source, target), measured, 2, "bilinear")
     assert matches.source.tolist() == [1, 0]
     assert matches.target.tolist() == [2, 0]
 
@@ -100,8 +100,8 @@ def test_the_surest_match_comes_first() -> None:
 def test_a_feature_of_zeros_is_equally_far_from_all() -> None:
     target = torch.eye(3).reshape(3, 1, 3)
     source = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 5.0]]).T.reshape(3, 1, 2)
-    seen = torch.ones((1, 2), dtype=torch.bool), torch.ones((1, 3), dtype=torch.bool)
-    assert match((source, target), seen, 1, "bilinear").source.tolist() == [1]
+    measured = torch.ones((1, 2), dtype=torch.bool), torch.ones((1, 3), dtype=torch.bool)
+    assert match((source, target), measured, 1, "bilinear").source.tolist() == [1]
 
 
 def test_turns_are_angles_of_rotations() -> None:
