@@ -120,11 +120,11 @@ def views_row(cells: tuple[int, int], device: torch.device, limit: float) -> Per
     scene, *changes = torch.randn((3, 384, *cells), generator=generator).to(device)
     maps = scene + changes[0] / 2, scene + changes[1] / 2
     measured = torch.rand((2, *GRID), generator=generator) > 0.1
-    found: dict[str, dict[int, int]] = {}
+    pairs: dict[str, dict[int, int]] = {}
 
     def ours() -> None:
         matches = match(maps, (measured[0], measured[1]), MATCHES, "bilinear")
-        found["ours"] = dict(zip(matches.source.tolist(), matches.target.tolist(), strict=True))
+        pairs["ours"] = dict(zip(matches.source.tolist(), matches.target.tolist(), strict=True))
 
     def theirs() -> None:
         source, target = (_their_features(fmap, depths) for fmap, depths in zip(maps, measured, strict=True))
@@ -132,10 +132,10 @@ def views_row(cells: tuple[int, int], device: torch.device, limit: float) -> Per
         distances = 1 - torch.cat([values for values, _ in nearest])
         _, rows = (1 - distances[:, 0] / distances[:, 1].clamp(min=1e-9)).topk(MATCHES)
         columns = torch.cat([indices[:, 0] for _, indices in nearest])[rows]
-        found["theirs"] = dict(zip(rows.tolist(), columns.tolist(), strict=True))
+        pairs["theirs"] = dict(zip(rows.tolist(), columns.tolist(), strict=True))
 
     theirs_seconds, ours_seconds = interleaved(theirs, ours, repeats=3, clock=clock_of(device))
-    common = len(found["ours"].items() & found["theirs"].items())
+    common = len(pairs["ours"].items() & pairs["theirs"].items())
     title = f"ScanNet, matching of {GRID[0]}x{GRID[1]} points on maps of {cells[0]}x{cells[1]} cells"
     note = f"{common} of {MATCHES} matches equal"
     return PerfRow(title, "enlarged features", theirs_seconds, ours_seconds, limit=limit, note=note)
