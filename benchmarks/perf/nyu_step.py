@@ -16,7 +16,8 @@ from benchmarks.suite.protocols import load_protocol
 from depth.nyuv2 import NYUSettings, build_model, optimizer_of
 from mmseg_configs.scope import mmseg_scope
 from umt.backbones import create_backbone
-from umt.training.precision import make_optim_wrapper, pick_precision
+from umt.training.optim_wrapper import make_optim_wrapper
+from umt.training.precision import pick_precision
 
 BACKBONES = ("resnet50", "vit_small_patch16_224")
 PEER = "forward and backward alone"

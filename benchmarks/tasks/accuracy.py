@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import recall_score
 
 from benchmarks.tasks.contract import Metric
 
@@ -44,5 +43,6 @@ def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
 
 def mean_per_class(predictions: np.ndarray, labels: np.ndarray) -> float:
     """Compute the mean over the classes in `labels` of the share of their images that are predicted correctly."""
-    present = np.unique(labels)
-    return 100 * float(recall_score(labels, predictions, labels=present, average="macro", zero_division=0))
+    _, rows, images = np.unique(labels, return_inverse=True, return_counts=True)
+    right = np.bincount(rows, weights=predictions == labels)
+    return 100 * float(np.mean(right / images))

@@ -20,7 +20,7 @@ from umt.errors import UMTError
 from umt.training import batches
 from umt.training.engine import Extras, RunContext
 from umt.training.hooks.saving import RESUME_FILE
-from umt.training.precision import AutocastOptimWrapper
+from umt.training.optim_wrapper import AutocastOptimWrapper
 
 
 def head_of(parts: Parts) -> dict[str, torch.Tensor]:

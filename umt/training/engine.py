@@ -30,9 +30,10 @@ from umt.training.hooks.curves import CurvesHook, closed
 from umt.training.hooks.finite import FiniteHook
 from umt.training.hooks.progress import ProgressHook
 from umt.training.hooks.saving import RESUME_FILE, ResumeHook, StepScheduleHook
+from umt.training.optim_wrapper import make_optim_wrapper
 from umt.training.parallel import PARALLEL, parallelize, unsynced_batchnorm
 from umt.training.param_groups import Group
-from umt.training.precision import PRECISIONS, make_optim_wrapper, plain_attention
+from umt.training.precision import PRECISIONS, plain_attention
 from umt.training.runner import DeviceRunner
 
 SAVE_SECONDS = 300.0  # work that an interruption may cost
