@@ -73,8 +73,9 @@ def _heading(column: Column, result: Result) -> str:
     """
     if result.data.official or column.task in COST_TASKS:
         return column.heading
-    title, words = printable(result.data.title), task_words(column.task)
-    return f"{title}, {words}" if words in column.heading and words not in title else title
+    title, known = printable(result.data.title), METHODS.get(column.task, (task_words(column.task),))
+    methods = [words for words in known if words in column.heading and words not in title]
+    return ", ".join([title, *methods])
 
 
 WORDS = {  # for people; a task from outside is called by its own name
@@ -95,6 +96,9 @@ WORDS = {  # for people; a task from outside is called by its own name
     "nyuv2_normals": "normals",
     "video_propagation": "propagation",
 }
+
+
+METHODS = {"attentive": ("efficient probe", "attention pool")}  # of a task whose protocols are methods of their own
 
 
 def task_words(task: str) -> str:

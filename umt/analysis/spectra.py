@@ -6,13 +6,14 @@ All of them are computed in float64 from features that are there already.
 from __future__ import annotations
 
 import numpy as np
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import PredefinedSplit
 from sklearn.neighbors import NearestNeighbors
 
 LIDAR_DELTA = 1e-4  # added to the scatter within classes
 LIDAR_EPSILON = 1e-8  # of the entropy's shares
 ALPHA_RANGE = (11, 100)  # eigenvalues that the power law is fitted to, counted from 1
-RIDGE = 1.0  # penalty on standardised tokens
+PENALTIES = tuple(10.0**power for power in range(7))  # of the ridge regression on standardised tokens
 HIGH = 99.9  # percentile of norms
 
 
@@ -75,10 +76,11 @@ def norm_statistics(norms: np.ndarray, factor: float) -> dict[str, float]:
 def position_r2(tokens: np.ndarray) -> float:
     """Decode the place of tokens [N, C, H, W]: R^2 in percent of a ridge regression on rows and columns.
 
-    It is fitted to every second image and scored on the others. A map of one token has no places: not a number.
+    It is fitted to every second image and scored on the others; half of the former choose the penalty, by whole images,
+    since tokens of an image know each other. A map of one token has no places: not a number, as for less than 3 images.
     """
     images, width, height, columns = tokens.shape
-    if images < 2 or height * columns < 2:
+    if images < 3 or height * columns < 2:
         return float("nan")
     rows = tokens.transpose(0, 2, 3, 1).reshape(images, -1, width).astype(np.float64)
     places = np.stack(np.meshgrid(np.arange(height), np.arange(columns), indexing="ij"), axis=-1).reshape(-1, 2)
@@ -86,5 +88,7 @@ def position_r2(tokens: np.ndarray) -> float:
     train, test = rows[::2].reshape(-1, width), rows[1::2].reshape(-1, width)
     mean, deviation = train.mean(axis=0), train.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1.0)
-    model = Ridge(alpha=RIDGE).fit((train - mean) / scale, np.tile(moving, (len(rows[::2]), 1)))
+    choosing = np.repeat(np.arange(len(rows[::2])) % 2 - 1, height * columns)  # -1: only fitted to
+    model = RidgeCV(PENALTIES, cv=PredefinedSplit(choosing))
+    model.fit((train - mean) / scale, np.tile(moving, (len(rows[::2]), 1)))
     return 100 * float(model.score((test - mean) / scale, np.tile(moving, (len(rows[1::2]), 1))))

@@ -58,3 +58,13 @@ def test_two_tasks_on_the_same_other_data_are_told_apart(measurement):
         "crops, k-NN",
         "crops, colours",
     ]
+
+
+def test_methods_of_one_task_keep_their_names_over_other_data(measurement):
+    asked = [
+        Column(f"CUB {method}", "attentive", "cub", protocol, "top1")
+        for method, protocol in (("efficient probe", "paper"), ("attention pool", "attention"))
+    ]
+    measurements = [measurement(one, 50.0, title="crops", official=False) for one in asked]
+    headings = [column.heading for column in comparable_columns(asked, measurements)]
+    assert headings == ["crops, efficient probe", "crops, attention pool"]
