@@ -23,7 +23,7 @@ SHORT_AXIS_RATIO = 5.0  # from end to end of a logarithmic axis: a shorter one m
 MAX_BACKBONES = 16  # in a figure
 TEXT_WIDTH = 6.875  # inches: both columns of CVPR and ICCV; ICML has 6.75, and NeurIPS one of 5.5
 MAX_NAME = 30  # letters of a backbone's name beside a mark
-MAX_TITLE = 32  # letters of a line above a panel
+MAX_TITLE = 28  # letters of a line above a panel
 COLUMN_WIDTH = 3.25  # inches: one column there
 
 

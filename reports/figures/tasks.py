@@ -74,7 +74,7 @@ def _bars(axes: Axes, panel: Any, names: list[str]) -> None:
     if axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]  # every panel has a place in the grid
         axes.set_yticks(range(count), ["\n".join(textwrap.wrap(name, 22)) for name in names], fontsize=7)
     axes.invert_yaxis()
-    low, high = min(0.0, *values), (AXIS_FACTOR + LETTER * max(map(len, panel["texts"]))) * max(*values, 1e-9)
+    low, high = min(0.0, *values), (AXIS_FACTOR + LETTER * max(map(len, panel["texts"]))) * (max(*values, 0.0) or 1.0)
     axes.set_xlim(low, high)
     if panel["percent"]:  # the part beyond is room for the numbers
         axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= min(high, 100)])

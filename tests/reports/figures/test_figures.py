@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,20 @@ def test_names_stand_once_a_row_and_numbers_inside_their_panel() -> None:
         ends = [text.get_window_extent().x1 for text in axes.texts]
         assert len(ends) == 2
         assert max(ends) <= axes.get_window_extent().x1
+
+
+def test_titles_beside_each_other_do_not_touch() -> None:
+    columns = tuple(TableColumn(f"Caltech-101 layout, 4722 items, {index}", METRICS["top1"]) for index in range(5))
+    rows = (Row(("EfficientNet-Lite0",), (Cell("80.0", 80.0),) * 5),) * 2
+    drawing = drawing_of(tasks.task_bars(Table("t", "t", "", "", ("B",), columns, (Group("", rows),), ())))
+    drawing.draw_without_rendering()
+    titles = [axes.title.get_window_extent() for axes in drawing.axes[:5]]
+    assert all(left.x1 < right.x0 or left.y0 > right.y1 for left, right in pairwise(titles))
+
+
+def test_bars_of_zeros_have_an_axis_of_plain_numbers() -> None:
+    drawing = drawing_of(tasks.task_bars(made("t", ["top1"], {"a": [0.0], "b": [0.0]})))
+    assert max(drawing.axes[0].get_xticks()) >= 1
 
 
 def test_no_axis_of_percent_goes_beyond_a_hundred() -> None:
