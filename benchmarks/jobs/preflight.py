@@ -125,7 +125,7 @@ def _check_dataset(name: str, options: PlanOptions) -> DatasetCheck:
         validate(dataset)
         return DatasetCheck(
             name,
-            expected,
+            dataset.root,
             dataset.title,
             dataset.fingerprint,
             dataset.sizes,
@@ -219,7 +219,7 @@ def _request(
         stamp=backbone.stamp,
         facts=backbone.facts,
         protocol=SentProtocol.of(protocol),
-        data_root=dataset.expected,
+        data_root=dataset.folder,
         suite=options.suite.name,
         device=options.device,
         out=options.out,

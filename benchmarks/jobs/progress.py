@@ -68,7 +68,7 @@ def _dataset_line(item: DatasetCheck) -> str:
     if item.problem:
         return f"[red]{shown(item.name)}[/]  {shown(item.problem)}"
     sizes = ", ".join(f"{count:,} {split}" for split, count in item.sizes.items())
-    return f"[green]{shown(item.name)}[/]  {shown(item.expected)}  {shown(item.title)}: {sizes}"
+    return f"[green]{shown(item.name)}[/]  {shown(item.folder)}  {shown(item.title)}: {sizes}"
 
 
 def _job_line(job: PlannedJob) -> str:

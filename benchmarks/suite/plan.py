@@ -54,7 +54,7 @@ class DatasetCheck:
     """A data set as it was found."""
 
     name: str
-    expected: Path
+    folder: Path  # of its layout, or where it is expected if there is a problem
     title: str = ""
     fingerprint: str = ""
     sizes: Mapping[str, int] = field(default_factory=dict)

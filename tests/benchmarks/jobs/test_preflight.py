@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.jobs.measure import build_of
+from benchmarks.jobs.measure import build_of, measure
 from benchmarks.jobs.preflight import make_plan
 from benchmarks.suite.plan import PlanOptions, RunPlan
 from benchmarks.suite.suite import Column, SuiteTable, load_suite
@@ -86,6 +86,18 @@ def test_only_tasks_that_train_need_training_images(plan: Callable[..., RunPlan]
     assert [job.state for job in made.jobs] == ["blocked", "to run", "blocked"]
     assert all("train: folder of the data set is missing" in (job.problem or "") for job in made.jobs[::2])
     assert made.datasets[0].sizes == {"val": 4}
+
+
+@pytest.mark.parametrize("inner", ["imagenet", "ILSVRC/Data/CLS-LOC"])
+def test_a_job_reads_the_folder_that_the_plan_found(plan: Callable[..., RunPlan], tmp_path: Path, inner: str) -> None:
+    """As an archive leaves it that was unpacked into a folder of its name, and as Kaggle's is."""
+    outer = (tmp_path / "data" / "imagenet").rename(tmp_path / "data" / "moved")
+    (tmp_path / "data" / "imagenet" / inner).parent.mkdir(parents=True)
+    outer.rename(tmp_path / "data" / "imagenet" / inner)
+    (request,) = plan().requests()
+    assert request.data_root == tmp_path / "data" / "imagenet" / inner
+    result, *_ = measure(request, lambda *_: None)
+    assert result.metrics["top1"] >= 0
 
 
 def test_a_folder_for_no_data_set_is_refused(plan: Callable[..., RunPlan], tmp_path: Path) -> None:
