@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from umt.data.pairs import PosedPair, PosedView
+from umt.errors import DataError
 
 SMALLEST = 1e-9  # distance, depth and length of a feature, below which a ratio means nothing
 
@@ -100,9 +101,12 @@ def _distance(similarity: Tensor) -> Tensor:
 def pair_errors(
     maps: tuple[Tensor, Tensor], views: tuple[PosedView, PosedView], pair: PosedPair, count: int, mode: str
 ) -> MatchErrors:
-    """Return the errors of the best matches of two views with maps [C, H, W]."""
+    """Return the errors of the best matches of two views with maps [C, H, W]; DataError if a view has no depth."""
     source, target = (torch.from_numpy(view.points) for view in views)
     measured = source[2] > 0, target[2] > 0
+    for image, depths in zip(pair.images, measured, strict=True):
+        if not depths.any():
+            raise DataError(f"{image}: no point of the image has a depth; get its depth map again")
     matches = match(maps, measured, count, mode)
     motion = torch.from_numpy(pair.motion)
     moved = source[:, measured[0]].T[matches.source.cpu()] @ motion[:, :3].T + motion[:, 3]

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from umt.correspondence.views import enlarged, match, pair_errors, turn
 from umt.data.pairs import PosedPair, PosedView
+from umt.errors import UMTError
 
 MOTION = np.array([[0, 0, 1, 0.5], [0, 1, 0, -0.2], [-1, 0, 0, 3.0]], np.float32)  # a quarter turn
 CAMERA = np.array([[8, 0, 3], [0, 8, 2], [0, 0, 1]], np.float32)
@@ -62,6 +63,14 @@ def test_errors_equal_the_formulas(mode: str) -> None:
     metres, pixels = zip(*reference(source, target, mode), strict=True)
     np.testing.assert_allclose(errors.metres, metres, rtol=2e-4)
     np.testing.assert_allclose(errors.pixels, pixels, rtol=2e-3)
+
+
+@pytest.mark.parametrize("blind", [0, 1])
+def test_a_view_without_a_depth_is_named(blind: int) -> None:
+    (first, source), (second, target) = drawn(1), drawn(2)
+    (source, target)[blind].points[2] = 0
+    with pytest.raises(UMTError, match=f"{'ab'[blind]}: no point of the image has a depth"):
+        pair_errors((first, second), (source, target), PAIR, COUNT, "bilinear")
 
 
 def test_features_that_know_their_point_have_no_error() -> None:
