@@ -25,7 +25,7 @@ def folders(tmp_path: Path) -> Folders:
     return Folders(tmp_path / "out", tmp_path / "weights")
 
 
-@pytest.mark.parametrize("name", ["experiment.yaml", "vit.yaml", "development.yaml"])
+@pytest.mark.parametrize("name", ["experiment.yaml", "vit.yaml", "development.yaml", "vit_rates.yaml"])
 def test_every_arm_shares_steps_and_views(name: str) -> None:
     experiment = load_experiment(FILE.with_name(name))
     for changes in experiment.budgets.values():
@@ -33,7 +33,8 @@ def test_every_arm_shares_steps_and_views(name: str) -> None:
         arms = [arm for arm in experiment.trained_arms if arm.recipe and set(changes) <= set(arm.changes)]
         for arm in arms:
             recipe = load_recipe(str(arm.recipe), (*experiment.changes, *arm.changes))
-            assert (recipe.training, recipe.student) == (steps, experiment.student)
+            lr = recipe.training.lr if "rate" in arm.name else steps.lr
+            assert (recipe.training, recipe.student) == (replace(steps, lr=lr), experiment.student)
             assert recipe.views.size == experiment.view
             assert set(arm.heads) <= {teacher.name for teacher in recipe.teachers}
         assert arms
