@@ -23,4 +23,4 @@ def test_its_protocols_resolve(column) -> None:  # type: ignore[no-untyped-def]
 
 def test_every_kind_of_row_is_in_it() -> None:
     assert SUITE.tasks > {"knn", "finegrained_linear", "attentive", "fewshot", "retrieval", "diagnostics"}
-    assert SUITE.tasks > {"knn_segmentation", "ade20k_linear", "nyuv2_depth", "nyuv2_normals"}
+    assert SUITE.tasks > {"knn_segmentation", "ade20k_linear", "nyuv2_depth", "nyuv2_normals", "view_correspondence"}
