@@ -1,4 +1,4 @@
-"""Caches of teachers' targets: writing against the teachers alone, reading against mapped memory, and pca8."""
+"""Caches of teachers' targets: writing against the teachers alone, reading against mapped memory, and components."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from benchmarks.perf.distilling import DistillSetting, build_distiller, pictures
 from benchmarks.perf.row import PerfRow, interleaved
 from umt.data.image_list import ImageList, find_images
 from umt.distill.cache.cache import FORMATS, TARGET_PARTS, CachedViews, shard_path
-from umt.distill.cache.pca import HELD_OUT, Basis, fit_bases
+from umt.distill.cache.pca import Basis
+from umt.distill.cache.pca_fit import HELD_OUT, fit_bases
 from umt.distill.cache.writer import (
+    component_bytes,
     fill,
     plan_cache,
     sample_targets,
     size_of_view,
-    stored_components,
     target_extents,
 )
 from umt.distill.distiller import Cached, Distiller, as_floats
@@ -37,7 +38,7 @@ from umt.distill.teachers.teacher import Teacher, all_targets
 SHARDS = 4  # that are written
 PASSES = 20  # over the cache that is read
 TESTED = 64  # images that losses are taken on
-FP16, PCA8 = FORMATS
+FP16, PCA = FORMATS
 
 
 def measure(device: torch.device) -> list[PerfRow]:
@@ -95,7 +96,7 @@ def reading_row(setting: DistillSetting, model: Distiller, images: ImageList, fo
 def size_row(teachers: tuple[Teacher, ...], side: int) -> PerfRow:
     """Compare the bytes of a view in both formats."""
     theirs, ours = (size_of_view(teachers, None, stored_as).total for stored_as in FORMATS)
-    job = f"targets of a view of {side} px, {len(teachers)} teachers, {PCA8}"
+    job = f"targets of a view of {side} px, {len(teachers)} teachers, {PCA}"
     return PerfRow(job, FP16, theirs / 1e3, ours / 1e3, limit=6, unit="kB")
 
 
@@ -116,9 +117,10 @@ def loss_row(prepared: Prepared) -> PerfRow:
     recipe, teachers, device = prepared.recipe, prepared.teachers(), torch.device("cpu")
     with tempfile.TemporaryDirectory() as folder:
         views = ViewImages(prepared.images, recipe.views, recipe.seed, Skipped(Path(folder) / "skipped.txt", 1))
-        manifest = plan_cache(prepared, teachers, Path(folder), visits=1, shard=1, pixels=False, stored_as=PCA8)
+        manifest = plan_cache(prepared, teachers, Path(folder), visits=1, shard=1, pixels=False, stored_as=PCA)
         samples = sample_targets(teachers, manifest, views, device, batch=32)
-        bases, errors = fit_bases(samples, stored_components(target_extents(teachers)))
+        extents = target_extents(teachers)
+        bases, errors = fit_bases(samples, extents, component_bytes(extents))
         indices = range(HELD_OUT - 1, len(views), HELD_OUT)[:TESTED]
         pixels = torch.stack([views.draw(index, 0)[0] for index in indices])
     targets = all_targets(teachers, as_floats(pixels))
@@ -131,7 +133,7 @@ def loss_row(prepared: Prepared) -> PerfRow:
         f"gradients' cosine {float(torch.cosine_similarity(expected, gradient, dim=0)):.5f}; squared errors "
         + ", ".join(f"{name} {error:.1%}" for name, error in errors.items())
     )
-    job = f"loss of a new student, {len(pixels)} images, recipe {recipe.name}, {PCA8}"
+    job = f"loss of a new student, {len(pixels)} images, recipe {recipe.name}, {PCA}"
     return PerfRow(job, FP16, theirs, ours, limit=0.98, note=note, unit="")
 
 

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from umt.data.image_list import ImageList
 from umt.declarations import build, read_json
-from umt.distill.cache.pca import PCA8, Bases, PcaRecord, read_bases
+from umt.distill.cache.pca import PCA, Bases, PcaRecord, read_bases
 from umt.distill.images import Skipped, View, circle, decode_view, nothing_left
 from umt.distill.ingredients import Prepared
 from umt.distill.recipe import DistillRecipe, differences
@@ -28,7 +28,7 @@ from umt.files import atomic_file, open_plain, utf8_name
 from umt.text import brief
 
 SCHEMA = 3
-FORMATS = ("fp16", PCA8)
+FORMATS = ("fp16", PCA)
 MAX_VISITS = 1 << 20  # views of an image
 MAX_IMAGES = 1 << 40
 MAX_SHARD = 1 << 24  # items in a file
@@ -49,7 +49,7 @@ class Manifest:
     visits: int  # views of each image
     shard: int  # items in a shard; item = image * visits + visit
     seed: int  # seed that the views were drawn from; a student may have another seed
-    pca: PcaRecord | None = None  # of the format pca8, as soon as its bases are fitted
+    pca: PcaRecord | None = None  # of the format pca, as soon as its bases are fitted
 
     def __post_init__(self) -> None:
         teachers = self.key.get("teachers")
@@ -83,7 +83,7 @@ class Manifest:
         return str(self.key.get("format", FORMATS[0]))
 
     def bases(self, folder: Path) -> Bases:
-        """Read the bases of the format pca8; none for fp16. Raises UMTError if they are damaged."""
+        """Read the bases of the format pca; none for fp16. Raises UMTError if they are damaged."""
         if self.format == FORMATS[0]:
             return {}
         if self.pca is None:

@@ -61,7 +61,7 @@ def teachers() -> None:
     type=click.Choice(FORMATS),
     default=FORMATS[0],
     show_default=True,
-    help="pca8: 8 bits for principal components of maps, about a sixth of the space; its error is printed.",
+    help="pca: principal components in 1 to 8 bits, a sixth of the space; its error is printed.",
 )
 @click.option(
     "--shard",

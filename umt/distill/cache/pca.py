@@ -1,4 +1,4 @@
-"""Targets as principal components of 8 bits: a basis for each target of a teacher, fitted once for a cache."""
+"""Targets as principal components of few bits: a basis for each target of a teacher, fitted once for a cache."""
 
 from __future__ import annotations
 
@@ -15,62 +15,72 @@ from torch import Tensor
 from umt.errors import CacheError, first_line
 from umt.files import atomic_file, read_plain
 
-PCA8 = "pca8"  # the format's name in options and keys
+PCA = "pca"  # the format's name in options and keys
 BASES_FILE = "pca.safetensors"
 MAX_BYTES = 1 << 31  # of that file
-PARTS = ("mean", "components", "scale")
-LARGEST = 127  # code
-STEEPEST = 4  # a component's codes reach at least to so small a share of the largest value
-SMALLER = 6  # times than fp16
-LEAST_SHARE = 0.25  # of a map's components, also where vectors leave no room for them in a sixth
-HELD_OUT = 8  # one view in so many is not fitted on, but measures the error
-
-Extent = tuple[int, int]  # channels, and cells of a map; 1 cell for a vector
+PARTS = ("mean", "components", "step", "bits")
+MAX_BITS = 8
 
 
 @dataclass(frozen=True)
 class Basis:
-    """A mean [C], orthonormal components [K, C], and the step [K] between two codes of each component."""
+    """A mean [C], and K orthonormal components [K, C] with the step [K] and the bits uint8 [K] of their codes.
+
+    The components with most bits are first. A vector takes `width` bytes: the highest bit of all components, then the
+    second one of those that have two, and so on.
+    """
 
     mean: Tensor
     components: Tensor
-    scale: Tensor
+    step: Tensor
+    bits: Tensor
 
     def __post_init__(self) -> None:
-        tensors = (self.mean, self.components, self.scale)
-        mean, components, scale = (tuple(values.shape) for values in tensors)
-        if (*scale, *mean) != components or len(scale) != 1:
-            raise CacheError(f"mean, components and scale have the shapes {mean}, {components} and {scale}")
+        tensors = (self.mean, self.components, self.step)
+        mean, components, step = (tuple(values.shape) for values in tensors)
+        if (*step, *mean) != components or len(step) != 1 or tuple(self.bits.shape) != step:
+            shapes = ", ".join(str(tuple(getattr(self, part).shape)) for part in PARTS)
+            raise CacheError(f"{', '.join(PARTS)} have the shapes {shapes}")
         if not all(values.dtype == torch.float32 and values.isfinite().all() for values in tensors):
-            raise CacheError("mean, components or scale hold values that are no finite float32")
+            raise CacheError("mean, components or step hold values that are no finite float32")
+        bits = self.bits.tolist()
+        if self.bits.dtype != torch.uint8 or not set(bits) <= {*range(1, MAX_BITS + 1)} or sum(bits) % 8:
+            raise CacheError(f"bits are not numbers from 1 to {MAX_BITS} that fill bytes")
+        if bits != sorted(bits, reverse=True):
+            raise CacheError("bits do not fall")
 
-    @classmethod
-    def fit(cls, vectors: Tensor, count: int) -> Basis:
-        """Fit so many components of vectors [N, C], in float64, and steps by which 8 bits reach all their values."""
-        mean = vectors.double().mean(dim=0)
-        centred = vectors.double() - mean
-        components = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)[:, :count].T
-        reach = (centred @ components.T).abs().amax(dim=0)
-        smallest = reach.max().clamp_min(torch.finfo(torch.float32).eps) / STEEPEST
-        return cls(mean.float(), components.float().contiguous(), (reach.clamp_min(smallest) / LARGEST).float())
+    @property
+    def width(self) -> int:
+        """The bytes of a vector's codes."""
+        return int(self.bits.sum()) // 8
 
     def to(self, device: torch.device) -> Basis:
-        return Basis(self.mean.to(device), self.components.to(device), self.scale.to(device))
+        return Basis(*(getattr(self, part).to(device) for part in PARTS))
 
     def encode(self, values: Tensor) -> Tensor:
-        """Return the codes int8 [B, K, ...] of values [B, C, ...]."""
+        """Return the codes uint8 [B, ..., width] of values [B, C, ...]."""
         with torch.autocast(values.device.type, enabled=False):
             centred = values.float().movedim(1, -1) - self.mean
-            codes = (centred @ self.components.T / self.scale).round().clamp(-LARGEST, LARGEST)
-        return codes.to(torch.int8).movedim(-1, 1).contiguous()
+            levels = centred @ self.components.T / self.step + self._middle
+        largest = 2 * self._middle - 1
+        codes = levels.floor().clamp(min=torch.zeros_like(largest), max=largest).to(torch.uint8)
+        planes = [
+            codes[..., :count] >> (self.bits[:count] - 1 - plane) & 1 for plane, count in enumerate(self._plane_counts)
+        ]
+        in_bytes = torch.cat(planes, dim=-1).unflatten(-1, (self.width, 8))
+        return (in_bytes << self._shifts).sum(dim=-1, dtype=torch.uint8)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Return values fp16 [B, C, ...] of codes int8 [B, K, ...]; CacheError for codes of another basis."""
-        if codes.dtype != torch.int8 or codes.shape[1:2] != self.scale.shape:
-            raise CacheError(f"codes {codes.dtype} {tuple(codes.shape)} are not of {len(self.scale)} components")
-        cells = codes.reshape(*codes.shape[:2], -1).float()
-        values = self._spread @ cells + self.mean[:, None]
-        return values.half().view(len(codes), -1, *codes.shape[2:])
+        """Return values fp16 [B, C, ...] of codes uint8 [B, ..., width]; CacheError for codes of another basis."""
+        if codes.dtype != torch.uint8 or codes.shape[-1] != self.width:
+            raise CacheError(f"codes {codes.dtype} {tuple(codes.shape)} are not of {self.width} bytes")
+        planes = (codes[..., None] >> self._shifts & 1).flatten(-2).split(self._plane_counts, dim=-1)
+        levels = torch.zeros(*codes.shape[:-1], len(self.bits), dtype=torch.uint8, device=codes.device)
+        for plane in planes:
+            started = levels[..., : plane.shape[-1]]
+            started.mul_(2).add_(plane)
+        values = (levels - self._middle + 0.5) @ self._spread + self.mean
+        return values.half().movedim(-1, 1).contiguous()
 
     def error(self, vectors: Tensor) -> float:
         """Return the squared error of vectors [N, C] that were coded, over their variance."""
@@ -79,9 +89,23 @@ class Basis:
         return float(wrong.square().sum() / variance.clamp_min(torch.finfo(torch.float32).eps))
 
     @cached_property
+    def _middle(self) -> Tensor:
+        """Half of the number of codes of each component [K]."""
+        return torch.exp2(self.bits.float() - 1)
+
+    @cached_property
     def _spread(self) -> Tensor:
-        """The components [C, K] in units of their codes."""
-        return (self.components * self.scale[:, None]).T.contiguous()
+        """The components [K, C] in units of their codes."""
+        return self.components * self.step[:, None]
+
+    @cached_property
+    def _plane_counts(self) -> list[int]:
+        """The components that have a first bit, a second one, and so on."""
+        return [int((self.bits > plane).sum()) for plane in range(MAX_BITS)]
+
+    @cached_property
+    def _shifts(self) -> Tensor:
+        return torch.arange(7, -1, -1, dtype=torch.uint8, device=self.bits.device)
 
 
 Bases = Mapping[str, Basis]  # by the name of a tensor in a shard; without a basis it holds fp16 values
@@ -93,34 +117,6 @@ class PcaRecord:
 
     sha256: str
     errors: Mapping[str, float]
-
-
-def component_counts(extents: Mapping[str, Extent], overhead: int) -> dict[str, int]:
-    """Return the components of each tensor of a view, so that all take a sixth of fp16, `overhead` bytes included.
-
-    Vectors keep all components: few hold them badly, and beside maps they are small. A view of large vectors and small
-    maps takes more than a sixth.
-    """
-    values = {name: width * cells for name, (width, cells) in extents.items()}
-    vectors = sum(values[name] for name, (_, cells) in extents.items() if cells == 1)
-    budget = (2 * sum(values.values()) + overhead) // SMALLER - overhead
-    share = max(LEAST_SHARE, (budget - vectors) / max(1, sum(values.values()) - vectors))
-    return {name: width if cells == 1 else max(1, int(width * share)) for name, (width, cells) in extents.items()}
-
-
-def fit_bases(samples: Mapping[str, Tensor], counts: Mapping[str, int]) -> tuple[dict[str, Basis], dict[str, float]]:
-    """Fit a basis to each sample [views, vectors, C], and measure its error on views that were held out."""
-    bases: dict[str, Basis] = {}
-    errors: dict[str, float] = {}
-    for name, sample in samples.items():
-        if not sample.isfinite().all():
-            raise CacheError(
-                f"'{name}': the teacher gives values that are not finite; leave it out of the cache's recipe"
-            )
-        is_tested = torch.arange(len(sample)) % HELD_OUT == HELD_OUT - 1
-        bases[name] = Basis.fit(sample[~is_tested].flatten(0, 1), counts[name])
-        errors[name] = bases[name].error(sample[is_tested if is_tested.any() else ~is_tested].flatten(0, 1))
-    return bases, errors
 
 
 def write_bases(folder: Path, bases: Bases) -> str:

@@ -26,7 +26,8 @@ from umt.distill.cache.cache import (
     shard_bytes,
     shard_path,
 )
-from umt.distill.cache.pca import Bases, Extent, PcaRecord, component_counts, fit_bases, write_bases
+from umt.distill.cache.pca import Bases, PcaRecord, write_bases
+from umt.distill.cache.pca_fit import Extent, fit_bases, target_bytes
 from umt.distill.distiller import as_floats
 from umt.distill.images import VIEW_NUMBERS, ViewImages
 from umt.distill.ingredients import Prepared
@@ -92,16 +93,19 @@ def plan_cache(
 
 
 def size_of_view(teachers: Sequence[Teacher], pixels: int | None, stored_as: str = FORMATS[0]) -> Size:
-    """Return the size of one view: its targets, numbers, checksums, and its pixels if stored (`pixels` a side)."""
+    """Return the size of one view: its targets, numbers, checksums, and its pixels if stored (`pixels` a side).
+
+    Components are not known before they are fitted, so their size is the one that they must not exceed.
+    """
     extents = target_extents(teachers)
     if stored_as == FORMATS[0]:
-        tensors = {name: 2 * width * cells for name, (width, cells) in extents.items()}
+        tensors = {name: 2 * width * cells + SUM_BYTES for name, (width, cells) in extents.items()}
+        parts = {
+            f"teacher {teacher.name}": sum(tensors[f"{teacher.name}.{part}"] for part in TARGET_PARTS)
+            for teacher in teachers
+        }
     else:
-        tensors = {name: count * extents[name][1] for name, count in stored_components(extents).items()}
-    parts = {
-        f"teacher {teacher.name}": sum(tensors[f"{teacher.name}.{part}"] + SUM_BYTES for part in TARGET_PARTS)
-        for teacher in teachers
-    }
+        parts = {"teachers": component_bytes(extents) + SUM_BYTES * len(extents)}
     parts["views"] = VIEW_BYTES
     if pixels:
         parts["pixels"] = 3 * pixels**2 + SUM_BYTES
@@ -200,9 +204,9 @@ def _begin(
     if (folder / MANIFEST).is_file():
         return Manifest.read(folder)  # its bases may have been fitted since the plan
     if manifest.format != FORMATS[0]:
-        bases, errors = fit_bases(
-            sample_targets(teachers, manifest, views, device, batch), stored_components(target_extents(teachers))
-        )
+        extents = target_extents(teachers)
+        samples = sample_targets(teachers, manifest, views, device, batch)
+        bases, errors = fit_bases(samples, extents, component_bytes(extents))
         manifest = replace(manifest, pca=PcaRecord(write_bases(folder, bases), errors))
     manifest.write(folder)
     return manifest
@@ -290,6 +294,6 @@ def target_extents(teachers: Sequence[Teacher]) -> dict[str, Extent]:
     return extents
 
 
-def stored_components(extents: Mapping[str, Extent]) -> dict[str, int]:
-    """Return the components of all targets; the space that a view takes beside them counts, too."""
-    return component_counts(extents, SUM_BYTES * len(extents) + VIEW_BYTES)
+def component_bytes(extents: Mapping[str, Extent]) -> int:
+    """Return the bytes for the components of all targets; the space that a view takes beside them counts, too."""
+    return target_bytes(extents, SUM_BYTES * len(extents) + VIEW_BYTES)

@@ -90,12 +90,12 @@ def test_it_says_what_it_takes_before_it_starts(finished: tuple[Path, Result]) -
     assert manifest["key"]["teachers"]["dino"]["grid"] == [2, 2]
 
 
-def test_codes_of_8_bits_say_their_error(cache: list[str], tmp_path: Path) -> None:
-    result = invoke(*cache, "--out", str(tmp_path / "cache"), "--yes", "--format", "pca8")
+def test_components_say_their_error(cache: list[str], tmp_path: Path) -> None:
+    result = invoke(*cache, "--out", str(tmp_path / "cache"), "--yes", "--format", "pca")
     assert result.exit_code == 0, result.output
     assert re.search(r"dino\.features: squared error \d+\.\d% of its variance", result.output)
     size = int(re.search(r"\((\d+) bytes\)", result.output)[1])  # type: ignore[index]
-    assert size == ITEMS * (96 + 96 + 64 + 16 * 2 * 2 + 8 * 4 + 8 + 6 * 8), "a quarter of the map's components"
+    assert size == ITEMS * (2 * (96 + 96 + 64 + 64 * 2 * 2) // 8 + 8 * 4 + 8 + 6 * 8), "targets in an eighth of fp16"
 
 
 def test_a_complete_cache_is_left_alone(finished: tuple[Path, Result], cache: list[str]) -> None:
