@@ -110,6 +110,7 @@ TRAITS: tuple[Callable[[MeasuredColumn], str], ...] = (
     lambda column: task_words(column.declared.task),
     lambda column: f"{column.declared.resolution} px" if column.declared.resolution else "",
     lambda column: f"protocol {column.declared.protocol_name}",
+    lambda column: f"version {column.example.protocol_version}" if column.measurements else "",
     lambda column: f"protocol hash {column.example.key.protocol_hash[:8]}" if column.measurements else "",
     lambda column: f"data {column.example.key.data_fingerprint[:8]}" if column.measurements else "",
 )

@@ -39,6 +39,13 @@ def test_protocols_that_differ_are_columns_apart_with_the_newest_first(measureme
     old = measurement(cub, 80.0, protocol_hash="old456789abc")
     new = measurement(cub, 70.0, protocol_hash="new456789abc", protocol_version=2)
     columns = comparable_columns([cub], [old, new])
+    assert [column.heading for column in columns] == ["CUB, version 2", "CUB, version 1"]
+
+
+def test_protocols_of_one_version_are_told_apart_by_their_hash(measurement, cub):
+    columns = comparable_columns(
+        [cub], [measurement(cub, 1.0, protocol_hash=f"{name}456789abc") for name in ("old", "new")]
+    )
     assert [column.heading for column in columns] == ["CUB, protocol hash new45678", "CUB, protocol hash old45678"]
 
 

@@ -113,6 +113,12 @@ def test_the_page_says_what_it_is_and_where_things_are(table):
     assert "2 of 4 numbers, in &lt;CUB&gt;" in html_page("x", [table], facts=facts)
 
 
+def test_a_caption_of_several_tables_stands_once(table):
+    tables = [replace(table, name=name, caption=caption) for name, caption in (("a", "x"), ("b", "x"), ("c", "y"))]
+    page = Page(html_page("x", tables))
+    assert [tag for tag, attributes in page.elements if attributes.get("class") == "caption"] == ["p", "p"]
+
+
 def test_a_csv_is_inside_the_page_or_if_it_is_long_beside_it(table, monkeypatch):
     monkeypatch.setattr(html, "MAX_INSIDE", 10)
     page = Page(html_page("x", [table], downloads={"t.csv": "a,b\n1,2\n", "results.csv": "c" * 11}))
