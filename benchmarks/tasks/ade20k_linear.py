@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,9 @@ from benchmarks.tasks.contract import Job, Metric, Outcome, Task
 from benchmarks.tasks.items import areas_of
 from benchmarks.tasks.workload import Passes, Workload, split_sizes
 from mmseg_configs.ade20k import ADE20KSettings, build, build_model
-from mmseg_configs.datasets import ADE20K_CLASSES
 from mmseg_configs.fused.map import warm_up
 from mmseg_configs.fused.resampling import window_starts
 from mmseg_configs.runner import Parts, dense_forward, train_and_test
-from umt.data.contract import Dataset
 from umt.data.images import decode_rgb
 from umt.panels import Panel, panel_details, pictured
 from umt.panels.segmentation import TILES, segmentation_panel
@@ -30,9 +28,7 @@ def run(job: Job[ADE20KSettings]) -> Outcome:
     """Train the head on the training split, and test the weights that the protocol chooses on the validation split."""
     settings = job.settings
     train, test = job.dataset.training_samples, job.dataset.reported_samples
-    parts = build(
-        settings, job.backbone, train, test, job.seed, class_names(job.dataset), job.dataset.info.pixel_labels
-    )
+    parts = build(settings, job.backbone, train, test, job.seed, job.dataset.mask_names, job.dataset.info.pixel_labels)
     values = train_and_test(parts, settings, RunContext(job.device, job.work_dir, job.seed, job.progress, job.wandb))
     names, pictures_by_name = parts.test_set.metainfo["classes"], pictures(parts)
     details = {
@@ -44,16 +40,6 @@ def run(job: Job[ADE20KSettings]) -> Outcome:
     raw = {"areas": areas_of(values.pop("areas"))}
     pixels = {name: panel.pixels for name, panel in pictures_by_name.items()}
     return Outcome(values, global_batch=settings.batch, details=details, raw=raw, pictures=pixels)
-
-
-def class_names(dataset: Dataset) -> Sequence[str]:
-    """Return the names of the classes: the data set's own, those of ADE20K as mmseg has them, or numbers."""
-    if dataset.info.label_names:
-        return dataset.info.label_names
-    count = dataset.info.classes or len(ADE20K_CLASSES)
-    return dataset.class_names or (
-        ADE20K_CLASSES if count == len(ADE20K_CLASSES) else [f"class {index}" for index in range(1, count + 1)]
-    )
 
 
 @torch.no_grad()

@@ -174,7 +174,7 @@ def segment(
     """Return the confusion of each reported image [N, labels, labels], rows of truth, and panels of a few."""
     samples, settings = job.dataset.reported_samples, job.settings
     side = job.backbone.side(settings.resolution)
-    shown, names = pictured(len(samples)), label_names(job.dataset)
+    shown, names = pictured(len(samples)), job.dataset.mask_names
     confusions, panels = [], {}
 
     def compare(start: int, maps: Tensor) -> None:
@@ -265,19 +265,13 @@ def matched_miou(counts: np.ndarray) -> float:
 
 def class_iou(counts: np.ndarray, dataset: Dataset) -> dict[str, float | None]:
     """Return the IoU of each class by its name, in percent; None if the class does not occur."""
-    names = label_names(dataset)
+    names = dataset.mask_names
     intersection, predicted, true = areas(counts, len(names))
     union = predicted + true - intersection
     return {
         name: 100 * float(intersection[index] / union[index]) if union[index] else None
         for index, name in enumerate(names)
     }
-
-
-def label_names(dataset: Dataset) -> Sequence[str]:
-    """Return the names of the classes, or numbers if the data set has none."""
-    count = len(dataset.info.pixel_labels.classes)
-    return dataset.info.label_names or [f"class {index}" for index in range(1, count + 1)]
 
 
 def workload(settings: KnnSegmentationSettings, sizes: Mapping[str, int]) -> Workload:

@@ -213,6 +213,12 @@ class Dataset:
         return self.info.class_names(self.root) if self.info.class_names else []
 
     @property
+    def mask_names(self) -> Sequence[str]:
+        """The names of the classes of masks in order of index, numbers if nothing names them."""
+        count = len(self.info.pixel_labels.classes)
+        return self.info.label_names or self.class_names or [f"class {index}" for index in range(1, count + 1)]
+
+    @property
     def captions(self) -> Sequence[tuple[str, ...]]:
         """The captions of each reported image; none for a set without."""
         return self.info.captions(self.root) if self.info.captions else []

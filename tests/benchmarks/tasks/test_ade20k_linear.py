@@ -242,7 +242,7 @@ def test_a_set_of_other_classes_is_probed_by_its_own(tmp_path: Path, names: list
                 tmp_path / "images" / split / f"{index}.jpg"
             )
     info = dataclasses.replace(
-        dataset_info("ade20k"), name="stripes", classes=3, class_names=names and (lambda root: names)
+        dataset_info("ade20k"), name="stripes", classes=3, label_names=(), class_names=names and (lambda root: names)
     )
     task = get_task("ade20k_linear")
     settings = dataclasses.replace(load_protocol(task.name, "mini", task.settings).settings, **SHORT, **SMALL)

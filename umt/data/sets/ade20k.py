@@ -24,6 +24,25 @@ ARCHIVE = Archive(
     gigabytes=3,
 )
 
+CLASSES = (  # the first of the names that the challenge gives each
+    *("wall", "building", "sky", "floor", "tree", "ceiling", "road", "bed", "windowpane", "grass", "cabinet"),
+    *("sidewalk", "person", "earth", "door", "table", "mountain", "plant", "curtain", "chair", "car", "water"),
+    *("painting", "sofa", "shelf", "house", "sea", "mirror", "rug", "field", "armchair", "seat", "fence"),
+    *("desk", "rock", "wardrobe", "lamp", "bathtub", "railing", "cushion", "base", "box", "column"),
+    *("signboard", "chest of drawers", "counter", "sand", "sink", "skyscraper", "fireplace", "refrigerator"),
+    *("grandstand", "path", "stairs", "runway", "case", "pool table", "pillow", "screen door", "stairway"),
+    *("river", "bridge", "bookcase", "blind", "coffee table", "toilet", "flower", "book", "hill", "bench"),
+    *("countertop", "stove", "palm", "kitchen island", "computer", "swivel chair", "boat", "bar"),
+    *("arcade machine", "hovel", "bus", "towel", "light", "truck", "tower", "chandelier", "awning"),
+    *("streetlight", "booth", "television receiver", "airplane", "dirt track", "apparel", "pole", "land"),
+    *("bannister", "escalator", "ottoman", "bottle", "buffet", "poster", "stage", "van", "ship", "fountain"),
+    *("conveyer belt", "canopy", "washer", "plaything", "swimming pool", "stool", "barrel", "basket"),
+    *("waterfall", "tent", "bag", "minibike", "cradle", "oven", "ball", "food", "step", "tank", "trade name"),
+    *("microwave", "pot", "animal", "bicycle", "lake", "dishwasher", "screen", "blanket", "sculpture", "hood"),
+    *("sconce", "vase", "traffic light", "tray", "ashcan", "fan", "pier", "crt screen", "plate", "monitor"),
+    *("bulletin board", "shower", "radiator", "glass", "clock", "flag"),
+)
+
 
 def write_mini(folder: Path, counts: tuple[int, int]) -> None:
     """Write (training, validation) rooms of the embedded data."""
@@ -45,7 +64,8 @@ INFO = DatasetInfo(
     folder="ADEChallengeData2016",
     splits={"training": 20_210, "validation": 2000},
     roles=Roles("training", "validation"),
-    classes=150,
+    classes=len(CLASSES),
+    label_names=CLASSES,
     source="extract ADEChallengeData2016.zip from http://sceneparsing.csail.mit.edu/ there, "
     "so that it holds images/training and annotations/training",
     read=annotated_samples,  # values of an annotation are 0 (unlabelled) and class index + 1

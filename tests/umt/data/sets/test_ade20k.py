@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmseg.datasets import ADE20KDataset
+
 from umt.data.checks.items import validate
 from umt.data.registry import find_dataset
+from umt.data.sets.ade20k import INFO
 
 
 def test_genuine_images(real_data: Path) -> None:
@@ -16,3 +19,9 @@ def test_genuine_images(real_data: Path) -> None:
     assert first.image.name == "ADE_val_00000001.jpg"
     assert first.target == dataset.root / "annotations" / "validation" / "ADE_val_00000001.png"
     assert dataset.class_names == []
+
+
+def test_classes_have_the_names_of_the_challenge() -> None:
+    """Compare with MMSegmentation's list, in which a name ends with a space."""
+    assert INFO.label_names == tuple(name.strip() for name in ADE20KDataset.METAINFO["classes"])
+    assert len(INFO.pixel_labels.classes) == 150
