@@ -12,8 +12,9 @@ from torch import Tensor
 from umt.distill.cache.pca import Basis
 from umt.errors import CacheError
 
-# The best uniform codes of a normal value of variance 1, by their bits: Max, Quantizing for minimum distortion, IRE
-# Transactions on Information Theory 6 (1960), table II. No code has the value's mean, and its squared error is 1.
+# Steps of uniform codes that lose least of a normal value of variance 1, and their squared errors, by the bits of a
+# code. Max, Quantizing for minimum distortion, IRE Transactions on Information Theory 6 (1960), has those up to 5 bits.
+# Without bits the mean stands for every value.
 STEPS = (0.0, 1.596, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0569, 0.0308)
 SQUARED_ERRORS = (1.0, 0.3634, 0.1188, 0.03744, 0.01154, 0.003495, 0.001040, 0.0003043, 0.0000877)
 SMALLER = 6  # times than fp16
