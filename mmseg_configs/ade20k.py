@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 
 from mmseg_configs.backbone import PADDING_COLOURS, data_preprocessor, padding_colour
 from mmseg_configs.best import Best
-from mmseg_configs.datasets import ADE20K_CLASSES, SegmentationSamples
+from mmseg_configs.datasets import SegmentationSamples
 from mmseg_configs.loading import ADE20K_LABELS
 from mmseg_configs.runner import Parts, TrainingSettings, check
 from mmseg_configs.schedules import falling
@@ -22,6 +22,7 @@ from mmseg_configs.transforms import IMAGING
 from umt.backbones import Backbone
 from umt.backbones.contract import round_up
 from umt.data.contract import Sample
+from umt.data.sets.ade20k import CLASSES as ADE20K_CLASSES
 from umt.data.targets.labels import Labels
 
 

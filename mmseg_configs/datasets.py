@@ -10,9 +10,8 @@ from mmseg.datasets import ADE20KDataset, BaseSegDataset, NYUDataset
 from mmseg.registry import DATASETS
 
 from umt.data.contract import Sample
+from umt.data.sets.ade20k import CLASSES as ADE20K_CLASSES
 from umt.training.batches import SeededViews, order_of
-
-ADE20K_CLASSES: tuple[str, ...] = ADE20KDataset.METAINFO["classes"]
 
 
 class _Samples(BaseSegDataset):

@@ -73,6 +73,8 @@ def choose_bits(variances: Mapping[str, Tensor], extents: Mapping[str, Extent], 
 
     The squared errors of the targets over their variances have the smallest sum, up to the fit of the last bytes.
     """
+    # A target's bits are ordered by the error that each takes away, and eight of them are a byte of every cell. No bit
+    # of a component comes before a higher one, since each takes away less than the one before.
     reductions = -torch.tensor(SQUARED_ERRORS, dtype=torch.float64).diff()
     orders, gains, cells, names = {}, [], [], []
     for name, values in variances.items():
